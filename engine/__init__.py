@@ -1,0 +1,1 @@
+"""The engine: a deterministic exchange behind a durable log, served on a Unix socket."""

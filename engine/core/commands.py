@@ -1,0 +1,457 @@
+"""Inputs of the exchange: frozen, versioned, in the units of ``types.py``.
+
+A command carries everything that its outcome depends on except the time and the sequence
+number, which the sequencer adds. Fields are only ever appended, with defaults, so that an
+old journal stays readable; ``KIND`` is the number a command has on the wire and in the
+journal, and is never used again for anything else.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple, TypeAlias
+
+from engine.core.types import (
+    BatchMode,
+    CancelScope,
+    OrdType,
+    Origin,
+    RejectReason,
+    RequestKind,
+    SelfTrade,
+    Side,
+    TimeInForce,
+)
+
+COMMANDS_VERSION: Final = 1
+
+
+class NewOrder(NamedTuple):
+    """Create an order. ``stp`` None means the account's default.
+
+    ``prior`` is filled in by the sequencer: the order id under which a durable index knows
+    this client order id from beyond the engine's memory, 0 if it does not.
+    ``poss_resend`` asks for the state of a known order instead of a refusal (row F.1.b).
+    ``expire_at`` is needed with GTD; for DAY the exchange sets it to the next roll.
+    """
+
+    KIND = 1
+
+    origin: Origin
+    account: str
+    client_order_id: str
+    symbol: str
+    side: Side
+    ord_type: OrdType
+    tif: TimeInForce
+    qty: int
+    price: int = 0
+    stop_price: int = 0
+    cash_qty: int = 0
+    min_qty: int = 0
+    display_qty: int = 0
+    expire_at: int = 0
+    post_only: bool = False
+    stp: SelfTrade | None = None
+    strategy: str = ""
+    manual: bool = False
+    poss_resend: bool = False
+    prior: int = 0
+
+
+class CancelOrder(NamedTuple):
+    """Cancel one order, found by any client order id of its chain, or by order id.
+
+    Where both are given both must agree. ``client_order_id`` is the id of this request.
+    ``symbol`` and ``side`` are checked where given ("" and None say nothing). An
+    ``order_id`` may name an order of another account of the same firm.
+    """
+
+    KIND = 2
+
+    origin: Origin
+    account: str
+    client_order_id: str
+    orig_client_order_id: str = ""
+    order_id: int = 0
+    symbol: str = ""
+    side: Side | None = None
+
+
+class ReplaceOrder(NamedTuple):
+    """Change an order; found as in CancelOrder. None leaves a value as it is.
+
+    ``qty`` counts what is executed. ``client_order_id`` is the order's new id; "" keeps the
+    old one (REST). ``symbol``, ``side`` and ``ord_type`` cannot change and are checked where
+    given. ``expire_at`` goes with ``tif`` GTD.
+    """
+
+    KIND = 3
+
+    origin: Origin
+    account: str
+    client_order_id: str
+    orig_client_order_id: str = ""
+    order_id: int = 0
+    symbol: str = ""
+    side: Side | None = None
+    ord_type: OrdType | None = None
+    tif: TimeInForce | None = None
+    qty: int | None = None
+    price: int | None = None
+    stop_price: int | None = None
+    display_qty: int | None = None
+    expire_at: int | None = None
+
+
+class MassCancel(NamedTuple):
+    """Cancel every open order that all given filters match ("" and None match everything).
+
+    With ``firm_wide`` the orders of all accounts of the acting account's firm are meant,
+    else those of ``account`` alone.
+    """
+
+    KIND = 4
+
+    origin: Origin
+    account: str
+    client_order_id: str
+    firm_wide: bool = False
+    session: str = ""
+    symbol: str = ""
+    side: Side | None = None
+    strategy: str = ""
+
+
+BatchEntry: TypeAlias = NewOrder | CancelOrder | ReplaceOrder
+
+
+class Batch(NamedTuple):
+    """Up to 50 creates, replaces and cancels, done in order in one turn of the engine."""
+
+    KIND = 5
+
+    origin: Origin
+    account: str
+    batch_id: str
+    mode: BatchMode
+    entries: tuple[BatchEntry, ...]
+
+
+class RecordRefusal(NamedTuple):
+    """A request that the edge refused; committed, so that it is never accepted later.
+
+    For instance a price off the tick, an unknown symbol, or a throttled message.
+    """
+
+    KIND = 6
+
+    origin: Origin
+    account: str
+    request: RequestKind
+    reason: RejectReason
+    text: str
+    client_order_id: str = ""
+    orig_client_order_id: str = ""
+    order_id: int = 0
+    symbol: str = ""
+    side: Side | None = None
+    ord_type: OrdType | None = None
+    qty_text: str = ""
+    price_text: str = ""
+    strategy: str = ""
+    mark_only: bool = False
+    """Record nothing but the number of the message (the edge answered it by itself)."""
+
+
+class Deposit(NamedTuple):
+    """Report a deposit and its confirmations; repeated with more, credited once.
+
+    A deposit id is known for ever; account, asset and amount may not change.
+    """
+
+    KIND = 10
+
+    origin: Origin
+    deposit_id: str
+    account: str
+    asset: str
+    amount: int
+    network: str = ""
+    address: str = ""
+    txid: str = ""
+    confirmations: int = 0
+    confirmations_required: int = 0
+
+
+class RequestWithdrawal(NamedTuple):
+    """Ask for a withdrawal; amount + fee are held at once. The id is known for ever."""
+
+    KIND = 11
+
+    origin: Origin
+    account: str
+    client_withdrawal_id: str
+    asset: str
+    network: str
+    address: str
+    amount: int
+    memo: str = ""
+    quote_id: str = ""
+
+
+class ApproveWithdrawal(NamedTuple):
+    """Approve a withdrawal that waits for a second person (``origin.user``)."""
+
+    KIND = 12
+
+    origin: Origin
+    account: str
+    withdrawal_id: int
+
+
+class RejectWithdrawal(NamedTuple):
+    """Refuse a withdrawal that waits for a second person; its hold is released."""
+
+    KIND = 13
+
+    origin: Origin
+    account: str
+    withdrawal_id: int
+    note: str = ""
+
+
+class CancelWithdrawal(NamedTuple):
+    """Cancel a withdrawal that has not been handed to the network; releases its hold."""
+
+    KIND = 14
+
+    origin: Origin
+    account: str
+    withdrawal_id: int
+
+
+class AdvanceWithdrawal(NamedTuple):
+    """The settlement worker's report: the withdrawal has reached ``state``.
+
+    Legal moves are those of rule W-3; the same report twice is recognised and does nothing.
+    """
+
+    KIND = 15
+
+    origin: Origin
+    withdrawal_id: int
+    state: int
+    txid: str = ""
+    confirmations: int = 0
+    note: str = ""
+
+
+class Transfer(NamedTuple):
+    """Move money between two accounts of one firm; the id is known for ever."""
+
+    KIND = 16
+
+    origin: Origin
+    account: str
+    to_account: str
+    asset: str
+    amount: int
+    client_transfer_id: str
+
+
+class SetDeadMansSwitch(NamedTuple):
+    """Cancel the account's orders (of one strategy, if given) unless repeated in time.
+
+    ``timeout_us`` 0 switches it off.
+    """
+
+    KIND = 20
+
+    origin: Origin
+    account: str
+    timeout_us: int
+    strategy: str = ""
+
+
+class OpenSession(NamedTuple):
+    """A FIX session logged on (or a WebSocket asked for cancel on disconnect)."""
+
+    KIND = 21
+
+    origin: Origin
+    account: str
+    cancel_scope: CancelScope
+    grace_us: int
+
+
+class CloseSession(NamedTuple):
+    """A session is gone; starts its grace period. Unknown or closed: nothing happens."""
+
+    KIND = 22
+
+    origin: Origin
+    clean: bool = False
+    """A logout by the client, as opposed to a lost connection."""
+
+
+class StartEpoch(NamedTuple):
+    """Sequence numbers of a session begin again at 1; ``origin.epoch`` is the new epoch.
+
+    Refused unless it is the current one + 1. ``cursor`` is where delivery stood.
+    """
+
+    KIND = 23
+
+    origin: Origin
+    account: str
+    cursor: tuple[int, int, int]
+    cause: str
+
+
+class Tick(NamedTuple):
+    """Let timers that are due fire: expiry, day roll, grace periods, switches."""
+
+    KIND = 24
+
+    origin: Origin
+
+
+class DefineAsset(NamedTuple):
+    """Make an asset known, or confirm it as it is."""
+
+    KIND = 30
+
+    origin: Origin
+    asset: str
+    scale: int
+
+
+class DefineInstrument(NamedTuple):
+    """Make an instrument known or change its bounds; tick and lot never change."""
+
+    KIND = 31
+
+    origin: Origin
+    symbol: str
+    base: str
+    quote: str
+    tick: str
+    lot: str
+    min_qty: int
+    max_qty: int
+    max_price: int
+
+
+class DefineAccount(NamedTuple):
+    """Make an account known or change its settings. Fees in parts per million.
+
+    ``approval_above`` lists (asset, atoms): withdrawals above need a second person.
+    """
+
+    KIND = 32
+
+    origin: Origin
+    account: str
+    firm: str
+    maker_fee_ppm: int
+    taker_fee_ppm: int
+    stp: SelfTrade
+    open_orders_max: int
+    approval_above: tuple[tuple[str, int], ...] = ()
+    daily_limits: tuple[tuple[str, int], ...] = ()
+    require_known_address: bool = False
+    address_cooloff_us: int = 0
+
+
+class DefineNetwork(NamedTuple):
+    """How an asset travels: withdrawal fee, minimum and step in atoms, confirmations."""
+
+    KIND = 33
+
+    origin: Origin
+    asset: str
+    network: str
+    withdrawal_fee: int
+    withdrawal_min: int
+    withdrawal_step: int
+    confirmations_required: int
+    memo_required: bool = False
+    suspended: bool = False
+
+
+class SetInstrumentStatus(NamedTuple):
+    """Halt or resume an instrument; resting orders stay."""
+
+    KIND = 34
+
+    origin: Origin
+    symbol: str
+    status: int
+    note: str = ""
+
+
+class DefineVenue(NamedTuple):
+    """Venue-wide settings that outcomes depend on; the roll in µs after midnight UTC."""
+
+    KIND = 35
+
+    origin: Origin
+    day_roll_us: int
+    cascade_max: int
+    closed_orders_kept: int
+    client_id_window_us: int
+
+
+Command: TypeAlias = (
+    NewOrder
+    | CancelOrder
+    | ReplaceOrder
+    | MassCancel
+    | Batch
+    | RecordRefusal
+    | Deposit
+    | RequestWithdrawal
+    | ApproveWithdrawal
+    | RejectWithdrawal
+    | CancelWithdrawal
+    | AdvanceWithdrawal
+    | Transfer
+    | SetDeadMansSwitch
+    | OpenSession
+    | CloseSession
+    | StartEpoch
+    | Tick
+    | DefineAsset
+    | DefineInstrument
+    | DefineAccount
+    | DefineNetwork
+    | SetInstrumentStatus
+    | DefineVenue
+)
+
+COMMAND_TYPES: Final[tuple[type[Command], ...]] = (
+    NewOrder,
+    CancelOrder,
+    ReplaceOrder,
+    MassCancel,
+    Batch,
+    RecordRefusal,
+    Deposit,
+    RequestWithdrawal,
+    ApproveWithdrawal,
+    RejectWithdrawal,
+    CancelWithdrawal,
+    AdvanceWithdrawal,
+    Transfer,
+    SetDeadMansSwitch,
+    OpenSession,
+    CloseSession,
+    StartEpoch,
+    Tick,
+    DefineAsset,
+    DefineInstrument,
+    DefineAccount,
+    DefineNetwork,
+    SetInstrumentStatus,
+    DefineVenue,
+)

@@ -1,0 +1,464 @@
+"""Outputs of the exchange: frozen facts, in the units of ``types.py``.
+
+Every event begins with ``account`` and ``account_seq``: the account whose event it is and
+its place in that account's contiguous sequence ("" and 0 for events of the whole venue).
+The time and the global sequence are those of the transaction that holds the event. An
+event is complete in itself: an ExecutionReport or a WebSocket message is made from it
+without any other state. ``hold_change`` is the change of the account's held money in the
+asset that the order holds (quote for buys, base for sells), in atoms; available money
+changes by the opposite, plus what a fill posts.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple, TypeAlias
+
+from engine.core.types import (
+    CancelReason,
+    CancelScope,
+    Deposit,
+    InstrumentStatus,
+    Liquidity,
+    OrderTerms,
+    OrdStatus,
+    OrdType,
+    RejectReason,
+    RequestKind,
+    RestateReason,
+    SelfTrade,
+    Side,
+    Withdrawal,
+)
+
+EVENTS_VERSION: Final = 1
+
+
+class OrderAccepted(NamedTuple):
+    """The order is known to the venue (ExecType 0). A stop order waits with display 0."""
+
+    KIND = 1
+
+    account: str
+    account_seq: int
+    order: OrderTerms
+    leaves: int
+    hold_change: int
+    display: int
+
+
+class OrderRejected(NamedTuple):
+    """A create was refused (ExecType 8).
+
+    For a duplicate client order id ``status``, ``qty``, ``cum``, ``leaves`` and
+    ``notional`` describe the order that owns the id and ``order_id`` names it (row F.1.a);
+    otherwise status is REJECTED and order_id 0. ``qty_text`` and ``price_text`` carry what
+    the client sent where it could not be turned into lots and ticks.
+    """
+
+    KIND = 2
+
+    account: str
+    account_seq: int
+    client_order_id: str
+    symbol: str
+    side: Side | None
+    ord_type: OrdType | None
+    qty: int
+    price: int
+    strategy: str
+    reason: RejectReason
+    text: str
+    status: OrdStatus
+    order_id: int
+    cum: int
+    leaves: int
+    notional: int
+    qty_text: str
+    price_text: str
+
+
+class OrderFilled(NamedTuple):
+    """One side of one trade (ExecType F).
+
+    ``cash`` is the notional in quote atoms, ``fee`` in quote atoms. A buyer's posted money
+    changes by +base and −(cash + fee), a seller's by −base and +(cash − fee).
+    ``display`` is what the book shows of the order afterwards.
+    """
+
+    KIND = 3
+
+    account: str
+    account_seq: int
+    order: OrderTerms
+    status: OrdStatus
+    leaves: int
+    cum: int
+    notional: int
+    trade_id: int
+    last_qty: int
+    last_price: int
+    liquidity: Liquidity
+    base_amount: int
+    cash: int
+    fee: int
+    fees: int
+    hold_change: int
+    display: int
+
+
+class OrderCanceled(NamedTuple):
+    """The order is out of the book (ExecType 4, or C when the reason is EXPIRED).
+
+    ``client_order_id`` is the id of the cancel request, "" when nobody asked, and
+    ``requester`` is the ``Origin.source`` of whoever asked.
+    """
+
+    KIND = 4
+
+    account: str
+    account_seq: int
+    order: OrderTerms
+    status: OrdStatus
+    cum: int
+    notional: int
+    reason: CancelReason
+    client_order_id: str
+    requester: str
+    hold_change: int
+
+
+class OrderReplaced(NamedTuple):
+    """The order has new terms (ExecType 5); ``order`` holds the new ones.
+
+    Status is FILLED with leaves 0 when the new quantity was at or below what was executed.
+    """
+
+    KIND = 5
+
+    account: str
+    account_seq: int
+    order: OrderTerms
+    orig_client_order_id: str
+    status: OrdStatus
+    leaves: int
+    cum: int
+    notional: int
+    priority_kept: bool
+    requester: str
+    hold_change: int
+    display: int
+
+
+class OrderRestated(NamedTuple):
+    """The venue changed the order by itself (ExecType D); terms hold the new quantity."""
+
+    KIND = 6
+
+    account: str
+    account_seq: int
+    order: OrderTerms
+    status: OrdStatus
+    leaves: int
+    cum: int
+    notional: int
+    reason: RestateReason
+    hold_change: int
+    display: int
+
+
+class OrderTriggered(NamedTuple):
+    """A stop price was reached (ExecType L); ``order`` keeps its terms."""
+
+    KIND = 7
+
+    account: str
+    account_seq: int
+    order: OrderTerms
+    leaves: int
+    display: int
+
+
+class CancelRejected(NamedTuple):
+    """A cancel or replace was refused (OrderCancelReject(9)).
+
+    ``order_id`` 0 and status REJECTED when no such order is known to the account; else the
+    current status and, in ``current_client_order_id``, the last accepted id.
+    """
+
+    KIND = 8
+
+    account: str
+    account_seq: int
+    request: RequestKind
+    client_order_id: str
+    orig_client_order_id: str
+    current_client_order_id: str
+    order_id: int
+    status: OrdStatus
+    reason: RejectReason
+    text: str
+
+
+class StatusReported(NamedTuple):
+    """State of an order asked for by a repeated create (ExecType I, row F.1.b)."""
+
+    KIND = 9
+
+    account: str
+    account_seq: int
+    order: OrderTerms
+    status: OrdStatus
+    leaves: int
+    cum: int
+    notional: int
+
+
+class MassCanceled(NamedTuple):
+    """What a mass cancel did: (account, client order id, order id) of each order.
+
+    It follows the OrderCanceled events of those orders. With ``reason`` set it was refused.
+    """
+
+    KIND = 10
+
+    account: str
+    account_seq: int
+    client_order_id: str
+    affected: tuple[tuple[str, str, int], ...]
+    symbol: str
+    side: Side | None
+    strategy: str
+    session: str
+    firm_wide: bool
+    reason: RejectReason | None
+    text: str
+
+
+class BatchDone(NamedTuple):
+    """Summary of a batch, after the events of its entries.
+
+    ``results`` has a row per entry: (index of its first event in this transaction, number
+    of its events, accepted). With ``reason`` set no entry was done.
+    """
+
+    KIND = 11
+
+    account: str
+    account_seq: int
+    batch_id: str
+    results: tuple[tuple[int, int, bool], ...]
+    reason: RejectReason | None
+    text: str
+
+
+class Refused(NamedTuple):
+    """A command that is not about an order was refused.
+
+    ``subject`` is the id that the caller gave (a client withdrawal id, a session…), and
+    ``detail`` the one number that helps him: when an address is usable, what remains of a
+    limit, the existing withdrawal's id.
+    """
+
+    KIND = 12
+
+    account: str
+    account_seq: int
+    subject: str
+    reason: RejectReason
+    text: str
+    detail: int
+
+
+class DepositUpdated(NamedTuple):
+    """A deposit was seen, has more confirmations, or was credited."""
+
+    KIND = 20
+
+    account: str
+    account_seq: int
+    deposit: Deposit
+    credited_now: int
+
+
+class WithdrawalUpdated(NamedTuple):
+    """A withdrawal moved; ``hold_change`` of its asset, and ``posted`` what left for good."""
+
+    KIND = 21
+
+    account: str
+    account_seq: int
+    withdrawal: Withdrawal
+    hold_change: int
+    posted: int
+
+
+class Transferred(NamedTuple):
+    """One side of a transfer: ``change`` of the account's available money."""
+
+    KIND = 22
+
+    account: str
+    account_seq: int
+    client_transfer_id: str
+    transfer_id: int
+    other_account: str
+    asset: str
+    change: int
+
+
+class DeadMansSwitchSet(NamedTuple):
+    """The switch now fires at ``fires_at`` (0: off)."""
+
+    KIND = 23
+
+    account: str
+    account_seq: int
+    strategy: str
+    fires_at: int
+
+
+class SessionChanged(NamedTuple):
+    """A session opened, closed or began a new epoch (``what``: opened, closed, epoch)."""
+
+    KIND = 24
+
+    account: str
+    account_seq: int
+    session: str
+    what: str
+    epoch: int
+    mark: int
+    cancel_scope: CancelScope
+    cursor: tuple[int, int, int]
+    cause: str
+
+
+class InstrumentStatusChanged(NamedTuple):
+    """An instrument was halted or resumed."""
+
+    KIND = 30
+
+    account: str
+    account_seq: int
+    symbol: str
+    status: InstrumentStatus
+    note: str
+
+
+class AssetDefined(NamedTuple):
+    """An asset is known."""
+
+    KIND = 31
+
+    account: str
+    account_seq: int
+    asset: str
+    scale: int
+
+
+class InstrumentDefined(NamedTuple):
+    """An instrument is known or has new bounds."""
+
+    KIND = 32
+
+    account: str
+    account_seq: int
+    symbol: str
+    base: str
+    quote: str
+    tick: str
+    lot: str
+    min_qty: int
+    max_qty: int
+    max_price: int
+
+
+class AccountDefined(NamedTuple):
+    """An account is known or has new settings."""
+
+    KIND = 33
+
+    account: str
+    account_seq: int
+    firm: str
+    maker_fee_ppm: int
+    taker_fee_ppm: int
+    stp: SelfTrade
+
+
+class NetworkDefined(NamedTuple):
+    """A network of an asset is known or has new terms."""
+
+    KIND = 34
+
+    account: str
+    account_seq: int
+    asset: str
+    network: str
+    suspended: bool
+
+
+class ClientIdsRetired(NamedTuple):
+    """Closed client order ids leave the engine's memory for the durable index.
+
+    Each is (account, client order id, order id, seq of the order's last event).
+    """
+
+    KIND = 35
+
+    account: str
+    account_seq: int
+    ids: tuple[tuple[str, str, int, int], ...]
+
+
+Event: TypeAlias = (
+    OrderAccepted
+    | OrderRejected
+    | OrderFilled
+    | OrderCanceled
+    | OrderReplaced
+    | OrderRestated
+    | OrderTriggered
+    | CancelRejected
+    | StatusReported
+    | MassCanceled
+    | BatchDone
+    | Refused
+    | DepositUpdated
+    | WithdrawalUpdated
+    | Transferred
+    | DeadMansSwitchSet
+    | SessionChanged
+    | InstrumentStatusChanged
+    | AssetDefined
+    | InstrumentDefined
+    | AccountDefined
+    | NetworkDefined
+    | ClientIdsRetired
+)
+
+EVENT_TYPES: Final[tuple[type[Event], ...]] = (
+    OrderAccepted,
+    OrderRejected,
+    OrderFilled,
+    OrderCanceled,
+    OrderReplaced,
+    OrderRestated,
+    OrderTriggered,
+    CancelRejected,
+    StatusReported,
+    MassCanceled,
+    BatchDone,
+    Refused,
+    DepositUpdated,
+    WithdrawalUpdated,
+    Transferred,
+    DeadMansSwitchSet,
+    SessionChanged,
+    InstrumentStatusChanged,
+    AssetDefined,
+    InstrumentDefined,
+    AccountDefined,
+    NetworkDefined,
+    ClientIdsRetired,
+)

@@ -1,0 +1,193 @@
+"""Decimal text to integers and back: the only place where either meets the other.
+
+Text is plain decimal notation (``1``, ``0.50``): no sign, no exponent, no white space, at
+most 40 characters. Anything else, and anything off the grid, is refused with one sentence.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+from engine.core.types import INT64_MAX
+
+TEXT_LENGTH_MAX: Final = 40
+SCALE_MAX: Final = 18
+_DECIMAL: Final = re.compile(r"([0-9]{1,24})(?:\.([0-9]{1,24}))?\Z")
+
+
+class NumberError(ValueError):
+    """A number given as text cannot be used; the message says why and what would do."""
+
+
+def parse_scaled(text: str, scale: int, what: str = "amount") -> int:
+    """Turn decimal text into an integer count of 10**-scale.
+
+    Digits beyond the scale are allowed only if they are zeros. Raises NumberError.
+    """
+    match = _DECIMAL.match(text) if len(text) <= TEXT_LENGTH_MAX else None
+    if match is None:
+        shown = text if len(text) <= TEXT_LENGTH_MAX else text[:TEXT_LENGTH_MAX] + "…"
+        raise NumberError(f"{what} {shown!r} is not a plain decimal number such as 1 or 0.5")
+    whole, fraction = match.group(1), match.group(2) or ""
+    if len(fraction) > scale:
+        if fraction[scale:].strip("0"):
+            raise NumberError(f"{what} {text} has more than {scale} decimal places")
+        fraction = fraction[:scale]
+    value = int(whole + fraction.ljust(scale, "0"))
+    if value > INT64_MAX:
+        raise NumberError(f"{what} {text} is too large")
+    return value
+
+
+def format_scaled(value: int, scale: int) -> str:
+    """Turn a count of 10**-scale into decimal text without superfluous zeros."""
+    sign = "-" if value < 0 else ""
+    digits = str(abs(value))
+    if scale == 0:
+        return sign + digits
+    digits = digits.rjust(scale + 1, "0")
+    whole, fraction = digits[:-scale], digits[-scale:].rstrip("0")
+    return f"{sign}{whole}.{fraction}" if fraction else sign + whole
+
+
+def _grid(text: str, what: str) -> tuple[int, int]:
+    """Read a step such as 0.05 as (5, 2): its digits and its decimal places."""
+    match = _DECIMAL.match(text) if len(text) <= TEXT_LENGTH_MAX else None
+    if match is None:
+        raise NumberError(f"{what} {text!r} is not a plain decimal number such as 0.01")
+    fraction = (match.group(2) or "").rstrip("0")
+    step = int(match.group(1) + fraction)
+    if step == 0:
+        raise NumberError(f"{what} must be greater than zero")
+    return step, len(fraction)
+
+
+class Instrument(NamedTuple):
+    """A pair of assets and its grid.
+
+    One lot is ``lot_atoms`` atoms of the base asset; one lot at one tick costs ``unit``
+    atoms of the quote asset, so ``price × qty × unit`` is a notional, exactly. Bounds are
+    in lots and ticks. ``tick`` and ``lot`` are the configured texts.
+    """
+
+    symbol: str
+    base: str
+    quote: str
+    tick: str
+    lot: str
+    tick_step: int
+    tick_scale: int
+    lot_step: int
+    lot_scale: int
+    lot_atoms: int
+    unit: int
+    min_qty: int
+    max_qty: int
+    max_price: int
+
+    def price(self, text: str, what: str = "price") -> int:
+        """Decimal text to ticks; raises NumberError off the grid, at zero or out of bounds."""
+        ticks = self._steps(text, self.tick_scale, self.tick_step, what, "tick", self.tick)
+        if ticks == 0:
+            raise NumberError(f"{what} must be greater than zero")
+        if ticks > self.max_price:
+            limit = self.price_text(self.max_price)
+            raise NumberError(f"{what} {text} is above the maximum {limit} of {self.symbol}")
+        return ticks
+
+    def quantity(self, text: str, what: str = "quantity") -> int:
+        """Decimal text to lots; raises NumberError off the grid, at zero or out of bounds."""
+        lots = self._steps(text, self.lot_scale, self.lot_step, what, "lot", self.lot)
+        if lots == 0:
+            raise NumberError(f"{what} must be greater than zero")
+        if lots < self.min_qty:
+            limit = self.quantity_text(self.min_qty)
+            raise NumberError(f"{what} {text} is below the minimum {limit} of {self.symbol}")
+        if lots > self.max_qty:
+            limit = self.quantity_text(self.max_qty)
+            raise NumberError(f"{what} {text} is above the maximum {limit} of {self.symbol}")
+        return lots
+
+    def _steps(
+        self, text: str, scale: int, step: int, what: str, name: str, shown: str
+    ) -> int:
+        try:
+            value = parse_scaled(text, scale, what)
+        except NumberError as error:
+            if "decimal places" in str(error):
+                message = f"{what} {text} is not a multiple of the {name} {shown} of {self.symbol}"
+                raise NumberError(message) from None
+            raise
+        steps, rest = divmod(value, step)
+        if rest:
+            raise NumberError(
+                f"{what} {text} is not a multiple of the {name} {shown} of {self.symbol}"
+            )
+        return steps
+
+    def price_text(self, ticks: int) -> str:
+        """Ticks to decimal text."""
+        return format_scaled(ticks * self.tick_step, self.tick_scale)
+
+    def quantity_text(self, lots: int) -> str:
+        """Lots to decimal text."""
+        return format_scaled(lots * self.lot_step, self.lot_scale)
+
+    def average_price_text(self, notional: int, cum: int, places: int = 8) -> str:
+        """Average price of ``cum`` lots that cost ``notional`` ticks × lots, half up.
+
+        Exact where it fits into ``places`` decimals beyond the tick; "0" before any fill.
+        """
+        if cum == 0:
+            return "0"
+        scale = self.tick_scale + places
+        value = (2 * notional * self.tick_step * 10**places + cum) // (2 * cum)
+        return format_scaled(value, scale)
+
+    def notional(self, price: int, qty: int) -> int:
+        """Quote atoms of ``qty`` lots at ``price`` ticks."""
+        return price * qty * self.unit
+
+
+def make_instrument(
+    symbol: str,
+    base: str,
+    base_scale: int,
+    quote: str,
+    quote_scale: int,
+    tick: str,
+    lot: str,
+    min_qty: int,
+    max_qty: int,
+    max_price: int,
+) -> Instrument:
+    """Build an instrument from its configured texts.
+
+    Refuses (NumberError) a grid on which a lot is not whole atoms of the base, tick × lot is
+    not whole atoms of the quote, or the largest order would leave signed 64 bits.
+    """
+    tick_step, tick_scale = _grid(tick, f"tick of {symbol}")
+    lot_step, lot_scale = _grid(lot, f"lot of {symbol}")
+    if lot_scale > base_scale:
+        raise NumberError(f"lot {lot} of {symbol} is finer than an atom of {base}")
+    lot_atoms = lot_step * 10 ** (base_scale - lot_scale)
+    if tick_scale + lot_scale > quote_scale:
+        raise NumberError(
+            f"tick {tick} × lot {lot} of {symbol} is not a whole number of {quote} atoms "
+            f"(scale {quote_scale})"
+        )
+    unit = tick_step * lot_step * 10 ** (quote_scale - tick_scale - lot_scale)
+    if not 1 <= min_qty <= max_qty:
+        raise NumberError(f"{symbol} needs 1 ≤ min_qty ≤ max_qty in lots")
+    if max_price < 1:
+        raise NumberError(f"{symbol} needs a maximum price of one tick or more")
+    if 2 * max_price * max_qty * unit > INT64_MAX or max_qty * lot_atoms > INT64_MAX:
+        raise NumberError(
+            f"the largest order of {symbol} (max_price × max_qty) does not fit into 64 bits; "
+            "lower max_qty or max_price"
+        )
+    return Instrument(
+        symbol, base, quote, tick, lot, tick_step, tick_scale, lot_step, lot_scale,
+        lot_atoms, unit, min_qty, max_qty, max_price,
+    )  # fmt: skip

@@ -1,0 +1,380 @@
+"""Vocabulary of the exchange: enums, reasons, and the rows that commands and events carry.
+
+Values of enums that exist in FIX are the FIX 4.4 code points (as integers), so that a journal
+reads like the protocol. Units, everywhere in the core: prices are integer ticks, order
+quantities integer lots, money integer atoms of an asset, times integer microseconds since
+1970-01-01 UTC. Zero stands for "absent" where a field is optional and numeric.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+ENGINE_VERSION: Final = "1"
+"""Version of the matching semantics; a journal segment records the one that wrote it."""
+
+INT64_MAX: Final = 2**63 - 1
+PPM: Final = 1_000_000
+"""Fees are given in parts per million of the notional."""
+
+BATCH_ENTRIES_MAX: Final = 50
+CLIENT_ID_LENGTH_MAX: Final = 64
+STRATEGY_LENGTH_MAX: Final = 32
+
+
+class Side(IntEnum):
+    """Side(54)."""
+
+    BUY = 1
+    SELL = 2
+
+
+class OrdType(IntEnum):
+    """OrdType(40)."""
+
+    MARKET = 1
+    LIMIT = 2
+    STOP = 3
+    STOP_LIMIT = 4
+
+
+class TimeInForce(IntEnum):
+    """TimeInForce(59). DAY ends at the configured roll, GTD at ``expire_at``."""
+
+    DAY = 0
+    GTC = 1
+    IOC = 3
+    FOK = 4
+    GTD = 6
+
+
+class OrdStatus(IntEnum):
+    """OrdStatus(39); EXPIRED is FIX ``C``. Nothing is ever pending inside the venue."""
+
+    NEW = 0
+    PARTIALLY_FILLED = 1
+    FILLED = 2
+    CANCELED = 4
+    REJECTED = 8
+    EXPIRED = 12
+
+
+class SelfTrade(IntEnum):
+    """What happens when an order meets an order of the same firm (rule M-7)."""
+
+    NONE = 0
+    CANCEL_NEWEST = 1
+    CANCEL_OLDEST = 2
+    CANCEL_BOTH = 3
+    DECREMENT = 4
+
+
+class Liquidity(IntEnum):
+    """LastLiquidityInd(851)."""
+
+    MAKER = 1
+    TAKER = 2
+
+
+class BatchMode(IntEnum):
+    """INDEPENDENT: each entry stands alone. VALIDATE_ALL: one bad entry refuses them all."""
+
+    INDEPENDENT = 0
+    VALIDATE_ALL = 1
+
+
+class CancelScope(IntEnum):
+    """Cancel on disconnect, tag 20003."""
+
+    NONE = 0
+    SESSION = 1
+    FIRM = 2
+
+
+class InstrumentStatus(IntEnum):
+    """OPEN trades; HALTED accepts cancels only."""
+
+    OPEN = 1
+    HALTED = 2
+
+
+class CancelReason(IntEnum):
+    """Why an order left the book without being filled."""
+
+    REQUESTED = 1
+    MASS_CANCEL = 2
+    IOC_REMAINDER = 3
+    FOK_UNFILLABLE = 4
+    MARKET_REMAINDER = 5
+    SELF_TRADE = 6
+    DISCONNECT = 7
+    EXPIRED = 8
+    DEAD_MAN_SWITCH = 9
+    OPERATOR = 10
+    MIN_QTY = 11
+    STOP_UNFUNDED = 12
+
+
+class RestateReason(IntEnum):
+    """Why an order changed without a request (ExecRestatementReason(378))."""
+
+    SELF_TRADE_DECREMENT = 1
+
+
+class RequestKind(IntEnum):
+    """Which request a refusal answers."""
+
+    NEW = 1
+    CANCEL = 2
+    REPLACE = 3
+    MASS_CANCEL = 4
+    BATCH = 5
+    OTHER = 6
+
+
+class RejectReason(IntEnum):
+    """Stable reasons of refusal; the lower-case name is the code in REST errors."""
+
+    UNKNOWN_ACCOUNT = 1
+    UNKNOWN_SYMBOL = 2
+    INSTRUMENT_HALTED = 3
+    DUPLICATE_CLIENT_ORDER_ID = 4
+    INVALID_CLIENT_ORDER_ID = 5
+    INVALID_QUANTITY = 6
+    INVALID_PRICE = 7
+    QUANTITY_TOO_SMALL = 8
+    QUANTITY_TOO_LARGE = 9
+    PRICE_TOO_LARGE = 10
+    UNSUPPORTED_COMBINATION = 11
+    INVALID_EXPIRY = 12
+    INSUFFICIENT_FUNDS = 13
+    TOO_MANY_OPEN_ORDERS = 14
+    POST_ONLY_WOULD_TRADE = 15
+    UNKNOWN_ORDER = 16
+    TOO_LATE = 17
+    MISMATCH = 18
+    REQUEST_EXPIRED = 19
+    STALE_RESEND = 20
+    THROTTLED = 21
+    NO_LIQUIDITY = 22
+    INVALID_BATCH = 23
+    BATCH_REFUSED = 24
+    INVALID_FIELD = 25
+    NOT_PERMITTED = 26
+    UNKNOWN_ASSET = 30
+    UNKNOWN_WITHDRAWAL = 31
+    WITHDRAWAL_STATE = 32
+    SELF_APPROVAL = 33
+    WITHDRAWAL_LIMIT = 34
+    AMOUNT_TOO_SMALL = 35
+    UNKNOWN_NETWORK = 36
+    DUPLICATE_CLIENT_WITHDRAWAL_ID = 37
+    DUPLICATE_DEPOSIT = 38
+    ADDRESS_NOT_ALLOWED = 39
+    ADDRESS_COOLING = 40
+    QUOTE_EXPIRED = 41
+    UNKNOWN_SESSION = 42
+    STALE_EPOCH = 43
+    DUPLICATE_CLIENT_TRANSFER_ID = 44
+    UNKNOWN_QUOTE = 45
+    UNKNOWN_ADDRESS = 46
+    NETWORK_SUSPENDED = 47
+    MEMO_REQUIRED = 48
+    DUPLICATE_DEFINITION = 49
+    MESSAGE_TOO_BIG = 50
+    TOO_MANY_SESSIONS = 51
+    TOO_MANY_ADDRESSES = 52
+
+
+class WithdrawalState(IntEnum):
+    """Life of a withdrawal; the table of moves is in ``withdrawals.py`` (rules W-1 to W-9)."""
+
+    REQUESTED = 1
+    PENDING_APPROVAL = 2
+    APPROVED = 3
+    QUEUED = 4
+    BROADCASTING = 5
+    CONFIRMING = 6
+    COMPLETED = 7
+    REJECTED = 8
+    CANCELED = 9
+    FAILED = 10
+    EXPIRED = 11
+
+
+class Origin(NamedTuple):
+    """Where a command came from, and the identity by which a repeat of it is recognised.
+
+    ``source`` is ``fix:<CompID>`` for a FIX session, ``api:<key>`` for a REST key,
+    ``ws:<key>`` for a WebSocket, ``operator:<key>``, ``worker:<name>`` or ``engine``.
+    A FIX message is identified by (source, epoch, num = MsgSeqNum); a signed request by
+    ``token``, the hex SHA-256 of its signature, remembered until ``valid_until``.
+    A command that reaches the engine after ``valid_until`` (if not 0) is refused.
+    ``user`` is the person or robot behind an API key, for the four-eyes rule.
+    """
+
+    source: str
+    epoch: int = 0
+    num: int = 0
+    token: str = ""
+    valid_until: int = 0
+    user: str = ""
+
+
+class OrderTerms(NamedTuple):
+    """What an order says: fixed while its client order id stands, replaced as a whole by G.
+
+    ``qty`` counts everything ever intended, executions included (FIX OrderQty(38)).
+    ``client_order_id`` is the current id, ``first_client_order_id`` the one the chain began
+    with. ``session`` is the ``Origin.source`` that entered the order. ``cash_qty`` is the
+    quote amount in atoms of an order by money (CashOrderQty(152)), with ``qty`` 0.
+    ``display_qty`` is the iceberg's visible size (MaxFloor(111)), 0 for the whole.
+    """
+
+    order_id: int
+    account: str
+    client_order_id: str
+    first_client_order_id: str
+    symbol: str
+    side: Side
+    ord_type: OrdType
+    tif: TimeInForce
+    qty: int
+    price: int
+    stop_price: int
+    cash_qty: int
+    min_qty: int
+    display_qty: int
+    expire_at: int
+    post_only: bool
+    stp: SelfTrade
+    strategy: str
+    manual: bool
+    session: str
+    created_at: int
+
+
+class OrderRow(NamedTuple):
+    """An order as a query shows it: its terms and where it stands.
+
+    ``notional`` is the sum of price × quantity of its fills in ticks × lots, from which the
+    average price follows exactly; ``fees`` is in quote atoms; ``held`` in atoms of
+    ``hold_asset``; ``display`` is what the public book shows of it, in lots.
+    """
+
+    order: OrderTerms
+    status: OrdStatus
+    leaves: int
+    cum: int
+    notional: int
+    fees: int
+    held: int
+    hold_asset: str
+    display: int
+    triggered: bool
+    updated_at: int
+
+
+class Balance(NamedTuple):
+    """Money of one account in one asset, in atoms; posted = available + held.
+
+    ``pending`` is what deposits not yet confirmed will add.
+    """
+
+    account: str
+    asset: str
+    posted: int
+    held: int
+    available: int
+    pending: int
+
+
+class HistoryStep(NamedTuple):
+    """One move of a withdrawal: the state reached, when, by whom, and why."""
+
+    state: WithdrawalState
+    time_us: int
+    actor: str
+    note: str
+
+
+class Withdrawal(NamedTuple):
+    """A withdrawal as events and queries show it; ``amount`` and ``fee`` in atoms of ``asset``.
+
+    ``amount`` leaves to the address, ``fee`` stays with the venue, both are held from the
+    request on. ``hold_id`` is ``W<withdrawal_id>``. ``txid`` is set when the coin is sent.
+    """
+
+    withdrawal_id: int
+    account: str
+    client_withdrawal_id: str
+    asset: str
+    network: str
+    address: str
+    memo: str
+    amount: int
+    fee: int
+    state: WithdrawalState
+    requested_by: str
+    approved_by: str
+    created_at: int
+    updated_at: int
+    expires_at: int
+    txid: str
+    confirmations: int
+    confirmations_required: int
+    history: tuple[HistoryStep, ...]
+
+
+class Deposit(NamedTuple):
+    """Money on its way in; credited once, when confirmations reach the number required."""
+
+    deposit_id: str
+    account: str
+    asset: str
+    network: str
+    address: str
+    txid: str
+    amount: int
+    confirmations: int
+    confirmations_required: int
+    credited: bool
+    created_at: int
+    updated_at: int
+
+
+class SessionRow(NamedTuple):
+    """A FIX session as the engine remembers it.
+
+    ``mark`` is the highest MsgSeqNum that became a command in this epoch. ``cursor`` is the
+    outbound position (seq, event index, part) at the start of the epoch.
+    """
+
+    session: str
+    account: str
+    epoch: int
+    mark: int
+    connected: bool
+    cancel_scope: CancelScope
+    grace_us: int
+    cursor: tuple[int, int, int]
+    closes_at: int
+
+
+class PriceLevel(NamedTuple):
+    """One level of a public book: price in ticks, displayed quantity in lots, order count."""
+
+    price: int
+    qty: int
+    orders: int
+
+
+class BookRow(NamedTuple):
+    """Depth of one instrument, best prices first; ``last_price`` 0 before the first trade."""
+
+    symbol: str
+    status: InstrumentStatus
+    bids: tuple[PriceLevel, ...]
+    asks: tuple[PriceLevel, ...]
+    last_price: int

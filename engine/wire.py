@@ -1,0 +1,244 @@
+"""Frames of the local socket and records of the journal, as bytes. Specified in spec/IPC.md.
+
+A frame is a 4-byte big-endian length and a msgpack array whose first element is its kind.
+A command inside a frame stays raw until the engine decodes it with the type of its kind,
+so that there is one definition of a command (``engine.core.commands``) and full validation
+at C speed. A transaction is encoded once and goes as it is to the journal and to every
+subscriber.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from engine.core.commands import (
+    COMMAND_TYPES,
+    Batch,
+    CancelOrder,
+    Command,
+    NewOrder,
+    ReplaceOrder,
+)
+from engine.core.events import EVENT_TYPES, Event
+from engine.core.types import BatchMode, Origin
+
+PROTOCOL_VERSION: Final = 1
+FRAME_BYTES_MAX: Final = 1 << 20
+HEADER: Final = struct.Struct(">I")
+
+
+class WireError(ValueError):
+    """Bytes that are not a valid frame or record; the message says what is wrong."""
+
+
+class Hello(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """First frame of a client: who it is and which protocol it speaks."""
+
+    version: int
+    name: str
+
+
+class Submit(msgspec.Struct, frozen=True, array_like=True, tag=2):
+    """One command. ``id`` 0 asks for no Result."""
+
+    id: int
+    kind: int
+    command: msgspec.Raw
+
+
+class Ask(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """A query, answered from committed state; ``min_seq`` waits, bounded, for a sequence."""
+
+    id: int
+    query: str
+    arguments: dict[str, Any]
+    min_seq: int = 0
+
+
+class Subscribe(msgspec.Struct, frozen=True, array_like=True, tag=4):
+    """Send every transaction from ``from_seq`` on, then live (``accounts`` empty: all)."""
+
+    id: int
+    from_seq: int
+    accounts: tuple[str, ...] = ()
+
+
+class Welcome(msgspec.Struct, frozen=True, array_like=True, tag=11):
+    """The engine's answer to Hello. ``boot_id`` changes with every start of the engine."""
+
+    version: int
+    boot_id: str
+    seq: int
+    first_seq: int
+
+
+class Result(msgspec.Struct, frozen=True, array_like=True, tag=12):
+    """A command is durable. ``duplicate``: it had been done before, and this is that."""
+
+    id: int
+    duplicate: bool
+    transaction: msgspec.Raw
+
+
+class Answer(msgspec.Struct, frozen=True, array_like=True, tag=13):
+    """Answer to a query, true as of ``seq``."""
+
+    id: int
+    seq: int
+    body: msgspec.Raw
+
+
+class Failed(msgspec.Struct, frozen=True, array_like=True, tag=14):
+    """A frame could not be served; ``code`` is stable, ``text`` is for a person."""
+
+    id: int
+    code: str
+    text: str
+
+
+class Published(msgspec.Struct, frozen=True, array_like=True, tag=15):
+    """One committed transaction, for a subscriber."""
+
+    transaction: msgspec.Raw
+
+
+class Dropped(msgspec.Struct, frozen=True, array_like=True, tag=16):
+    """The engine closes this connection, and why; ``seq`` is the last one it sent."""
+
+    reason: str
+    seq: int
+
+
+ClientFrame = Hello | Submit | Ask | Subscribe
+EngineFrame = Welcome | Result | Answer | Failed | Published | Dropped
+
+
+class Transaction(NamedTuple):
+    """A stamped command and its events; ``events`` in order of happening."""
+
+    seq: int
+    time_us: int
+    command: Command
+    events: tuple[Event, ...]
+
+
+_encoder: Final = msgspec.msgpack.Encoder()
+_client_frames: Final = msgspec.msgpack.Decoder(ClientFrame)
+_engine_frames: Final = msgspec.msgpack.Decoder(EngineFrame)
+
+
+class _RawTransaction(NamedTuple):
+    seq: int
+    time_us: int
+    kind: int
+    command: msgspec.Raw
+    events: tuple[tuple[int, msgspec.Raw], ...]
+
+
+class _RawBatch(NamedTuple):
+    origin: Origin
+    account: str
+    batch_id: str
+    mode: BatchMode
+    entries: tuple[tuple[int, msgspec.Raw], ...]
+
+
+_raw_transactions: Final = msgspec.msgpack.Decoder(_RawTransaction)
+_raw_batches: Final = msgspec.msgpack.Decoder(_RawBatch)
+_command_decoders: Final[dict[int, msgspec.msgpack.Decoder[Any]]] = {
+    command.KIND: msgspec.msgpack.Decoder(command)
+    for command in COMMAND_TYPES
+    if command is not Batch
+}
+_event_decoders: Final[dict[int, msgspec.msgpack.Decoder[Any]]] = {
+    event.KIND: msgspec.msgpack.Decoder(event) for event in EVENT_TYPES
+}
+_ENTRY_KINDS: Final = frozenset((NewOrder.KIND, CancelOrder.KIND, ReplaceOrder.KIND))
+
+
+def _encodable(command: Command) -> tuple[Any, ...]:
+    """A command as the tuple to encode; the entries of a batch carry their kinds."""
+    if type(command) is Batch:
+        entries = tuple((entry.KIND, entry) for entry in command.entries)
+        return (*command[:4], entries)
+    return command
+
+
+def encode_command(command: Command) -> msgspec.Raw:
+    """Encode a command for Submit."""
+    return msgspec.Raw(_encoder.encode(_encodable(command)))
+
+
+def decode_command(kind: int, raw: msgspec.Raw | bytes) -> Command:
+    """Decode and validate a command of the given kind. Raises WireError."""
+    try:
+        if kind == Batch.KIND:
+            batch = _raw_batches.decode(raw)
+            for entry_kind, _ in batch.entries:
+                if entry_kind not in _ENTRY_KINDS:
+                    raise WireError(f"a batch cannot hold a command of kind {entry_kind}")
+            entries = tuple(_command_decoders[k].decode(body) for k, body in batch.entries)
+            return Batch(batch.origin, batch.account, batch.batch_id, batch.mode, entries)
+        return _command_decoders[kind].decode(raw)  # type: ignore[no-any-return]
+    except KeyError:
+        raise WireError(f"there is no command of kind {kind}") from None
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise WireError(f"command of kind {kind} is malformed: {error}") from None
+
+
+def encode_transaction(
+    seq: int, time_us: int, command: Command, events: tuple[Event, ...] | list[Event]
+) -> bytes:
+    """Encode a transaction once, for the journal and for every subscriber."""
+    return _encoder.encode(
+        (
+            seq,
+            time_us,
+            command.KIND,
+            _encodable(command),
+            [(event.KIND, event) for event in events],
+        )
+    )
+
+
+def decode_transaction(raw: msgspec.Raw | bytes) -> Transaction:
+    """Decode what ``encode_transaction`` made. Raises WireError."""
+    try:
+        seq, time_us, kind, command, events = _raw_transactions.decode(raw)
+        return Transaction(
+            seq,
+            time_us,
+            decode_command(kind, command),
+            tuple(_event_decoders[k].decode(body) for k, body in events),
+        )
+    except KeyError as error:
+        raise WireError(f"a transaction holds an event of unknown kind {error}") from None
+    except msgspec.MsgspecError as error:
+        raise WireError(f"a transaction is malformed: {error}") from None
+
+
+def encode_frame(frame: ClientFrame | EngineFrame) -> bytes:
+    """Encode a frame with its length in front. Raises WireError above the size limit."""
+    body = _encoder.encode(frame)
+    if len(body) > FRAME_BYTES_MAX:
+        raise WireError(f"a frame of {len(body)} bytes is above the limit {FRAME_BYTES_MAX}")
+    return HEADER.pack(len(body)) + body
+
+
+def decode_client_frame(body: bytes | memoryview) -> ClientFrame:
+    """Decode a frame that a client sent. Raises WireError."""
+    try:
+        return _client_frames.decode(body)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise WireError(f"malformed frame: {error}") from None
+
+
+def decode_engine_frame(body: bytes | memoryview) -> EngineFrame:
+    """Decode a frame that the engine sent. Raises WireError."""
+    try:
+        return _engine_frames.decode(body)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise WireError(f"malformed frame: {error}") from None
