@@ -9,7 +9,7 @@ quantities integer lots, money integer atoms of an asset, times integer microsec
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Final, Generic, NamedTuple, TypeVar
 
 ENGINE_VERSION: Final = "1"
 """Version of the matching semantics; a journal segment records the one that wrote it."""
@@ -255,6 +255,18 @@ class OrderTerms(NamedTuple):
     created_at: int
 
 
+class RetiredId(NamedTuple):
+    """How a closed order stood when its client order id left the engine's memory (rule I-3)."""
+
+    account: str
+    client_order_id: str
+    order_id: int
+    status: OrdStatus
+    qty: int
+    cum: int
+    notional: int
+
+
 class OrderRow(NamedTuple):
     """An order as a query shows it: its terms and where it stands.
 
@@ -378,3 +390,99 @@ class BookRow(NamedTuple):
     bids: tuple[PriceLevel, ...]
     asks: tuple[PriceLevel, ...]
     last_price: int
+
+
+class AssetRow(NamedTuple):
+    """An asset: one unit is 10**scale atoms."""
+
+    asset: str
+    scale: int
+
+
+class NetworkRow(NamedTuple):
+    """How an asset travels; fee, minimum and step of a withdrawal in atoms of the asset."""
+
+    asset: str
+    network: str
+    withdrawal_fee: int
+    withdrawal_min: int
+    withdrawal_step: int
+    confirmations_required: int
+    memo_required: bool
+    suspended: bool
+
+
+class AccountRow(NamedTuple):
+    """An account's settings and where it stands; fees in parts per million of notional.
+
+    ``approval_above`` and ``daily_limits`` list (asset, atoms). ``account_seq`` is the number
+    of its last event.
+    """
+
+    account: str
+    firm: str
+    maker_fee_ppm: int
+    taker_fee_ppm: int
+    stp: SelfTrade
+    open_orders_max: int
+    approval_above: tuple[tuple[str, int], ...]
+    daily_limits: tuple[tuple[str, int], ...]
+    require_known_address: bool
+    address_cooloff_us: int
+    open_orders: int
+    account_seq: int
+
+
+class Hold(NamedTuple):
+    """Money set aside for one open order (``O<order_id>``) or withdrawal (``W<id>``).
+
+    ``amount`` is what is still held, in atoms of ``asset``.
+    """
+
+    hold_id: str
+    account: str
+    asset: str
+    amount: int
+
+
+class InstrumentRow(NamedTuple):
+    """Where an instrument stands, for lists that need more than its grid."""
+
+    symbol: str
+    status: InstrumentStatus
+    last_price: int
+
+
+class AccountSnapshot(NamedTuple):
+    """All that a consumer needs to go on from ``account_seq`` (and ``as_of_seq``) + 1."""
+
+    account: str
+    account_seq: int
+    balances: list[Balance]
+    orders: list[OrderRow]
+    withdrawals: list[Withdrawal]
+    as_of_seq: int = 0
+
+
+class EngineStatus(NamedTuple):
+    """What the engine tells about itself; ``first_seq`` is the oldest one it can replay."""
+
+    boot_id: str
+    engine_version: str
+    seq: int
+    time_us: int
+    first_seq: int
+    snapshot_seq: int
+    clients: int
+    open_orders: int
+    accounts: int
+
+
+T = TypeVar("T")
+
+
+class Answered(NamedTuple, Generic[T]):
+    """The answer to a query, true as of the transaction ``as_of_seq``."""
+
+    value: T
+    as_of_seq: int
