@@ -1,0 +1,220 @@
+"""What must hold between the settings: names, references, secrets and listeners."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from config import demo_secrets
+from config.model import Key, Settings
+from config.reading import Problems
+from engine.core.types import INT64_MAX
+
+_ASSET: Final = re.compile(r"[A-Z0-9]{1,12}\Z")
+_SYMBOL: Final = re.compile(r"[A-Z0-9]{1,12}-[A-Z0-9]{1,12}\Z")
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._:-]{0,31}\Z")
+_COMP_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}\Z")
+_HEX256: Final = re.compile(r"[0-9a-f]{64}\Z")
+_SECRET_LENGTH_MIN: Final = 16
+_USER_LENGTH_MAX: Final = 64
+
+
+def check(settings: Settings, problems: Problems) -> None:
+    """Note everything that is wrong with settings whose single values are well formed."""
+    _names(settings, problems)
+    _amounts(settings, problems)
+    _sessions(settings, problems)
+    _keys(settings, problems)
+    _four_eyes(settings.keys, problems)
+    _ports(settings, problems)
+    _secrets(settings, problems)
+    _file_mode(settings, problems)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a listener on ``host`` can be reached from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _each(
+    section: str, names: Iterable[tuple[str, str]], shape: re.Pattern[str], like: str,
+    problems: Problems,
+) -> None:  # fmt: skip
+    """Names of a section must have the shape and be unique."""
+    seen: set[str] = set()
+    for index, (field, name) in enumerate(names):
+        key = f"{section}[{index}].{field}"
+        if not shape.match(name):
+            problems.add(key, f"expected a name like {like}, got {name!r}")
+        if name in seen:
+            problems.add(key, f"{name!r} is there twice; names of {section} are unique")
+        seen.add(name)
+
+
+def _names(settings: Settings, problems: Problems) -> None:
+    for section, rows in (("assets", settings.assets), ("instruments", settings.instruments),
+                          ("accounts", settings.accounts)):  # fmt: skip
+        if not rows:
+            problems.add(section, f"expected at least one table [[{section}]]")
+    _each("assets", (("asset", a.asset) for a in settings.assets), _ASSET, "BTC", problems)
+    symbols = (("symbol", i.symbol) for i in settings.instruments)
+    _each("instruments", symbols, _SYMBOL, "BTC-USD", problems)
+    accounts = (("account", a.account) for a in settings.accounts)
+    _each("accounts", accounts, _NAME, "alice or alice:desk", problems)
+    for index, account in enumerate(settings.accounts):
+        if not _NAME.match(account.firm):
+            problems.add(f"accounts[{index}].firm", "expected a name like alice")
+    comp_ids = (("comp_id", s.comp_id) for s in settings.sessions)
+    _each("sessions", comp_ids, _COMP_ID, "ALICE", problems)
+    _each("keys", (("key", k.key) for k in settings.keys), _NAME, "alice-trade", problems)
+    if not _COMP_ID.match(settings.fix.comp_id):
+        problems.add("fix.comp_id", "expected letters, digits, '_', '.' or '-', like TANDEM")
+    seen: set[tuple[str, str]] = set()
+    for index, network in enumerate(settings.networks):
+        if not _NAME.match(network.network):
+            problems.add(f"networks[{index}].network", "expected a name like bitcoin")
+        if (network.asset, network.network) in seen:
+            problems.add(f"networks[{index}].network", "this asset has this network already")
+        seen.add((network.asset, network.network))
+
+
+def _amounts(settings: Settings, problems: Problems) -> None:
+    for index, network in enumerate(settings.networks):
+        if network.withdrawal_step < 1:
+            problems.add(f"networks[{index}].withdrawal_step", "expected more than zero")
+        if network.withdrawal_min < 1:
+            problems.add(f"networks[{index}].withdrawal_min", "expected more than zero")
+    for asset in settings.assets:
+        total = sum(
+            atoms for account in settings.accounts for name, atoms in account.grants
+            if name == asset.asset
+        )  # fmt: skip
+        if total > INT64_MAX:
+            problems.add("accounts", f"the grants of {asset.asset} together leave 64 bits")
+
+
+def _sessions(settings: Settings, problems: Problems) -> None:
+    for index, session in enumerate(settings.sessions):
+        where = f"sessions[{index}]"
+        if not session.password_hash.startswith("$argon2id$"):
+            problems.add(
+                f"{where}.password_hash",
+                "expected an argon2id hash, as `tandem password` prints it",
+            )
+        if not 1 <= len(session.username) <= _USER_LENGTH_MAX:
+            problems.add(f"{where}.username", "expected 1 to 64 characters")
+        if session.comp_id == settings.fix.comp_id:
+            problems.add(f"{where}.comp_id", "expected another name than fix.comp_id")
+        _networks(f"{where}.allow", session.allow, problems)
+
+
+def _keys(settings: Settings, problems: Problems) -> None:
+    for index, key in enumerate(settings.keys):
+        where = f"keys[{index}]"
+        needed = {"hmac": "secret", "operator": "secret", "bearer": "token_sha256",
+                  "ed25519": "public_key"}[key.kind]  # fmt: skip
+        for field in ("secret", "token_sha256", "public_key"):
+            if field != needed and getattr(key, field):
+                problems.add(f"{where}.{field}", f"does not go with kind {key.kind!r}")
+        _credential(f"{where}.{needed}", key, problems)
+        if not 1 <= len(key.user) <= _USER_LENGTH_MAX:
+            problems.add(f"{where}.user", "expected the name of a person or robot")
+        if key.kind == "bearer" and key.scopes != ("read",):
+            problems.add(f"{where}.scopes", 'expected ["read"]: bearer tokens are read only')
+        if (key.kind == "operator") != (key.scopes == ("operator",)):
+            problems.add(
+                f"{where}.scopes", 'expected ["operator"] for kind "operator" and only there'
+            )
+        if not key.scopes or len(set(key.scopes)) != len(key.scopes):
+            problems.add(f"{where}.scopes", "expected one or more different scopes")
+        _networks(f"{where}.allow", key.allow, problems)
+
+
+def _credential(where: str, key: Key, problems: Problems) -> None:
+    """A wrong secret is never shown."""
+    if key.kind in ("hmac", "operator"):
+        if len(key.secret) < _SECRET_LENGTH_MIN:
+            problems.add(where, f"expected a secret of {_SECRET_LENGTH_MIN} characters or more")
+    elif key.kind == "bearer":
+        if not _HEX256.match(key.token_sha256):
+            problems.add(where, "expected the SHA-256 of the token, 64 lower-case hex digits")
+    elif not _is_public_key(key.public_key):
+        problems.add(where, "expected an Ed25519 public key, 32 bytes in base64")
+
+
+def _is_public_key(text: str) -> bool:
+    try:
+        return len(base64.b64decode(text, validate=True)) == 32
+    except binascii.Error:
+        return False
+
+
+def _four_eyes(keys: tuple[Key, ...], problems: Problems) -> None:
+    """Who can ask for a withdrawal cannot approve one."""
+    askers = {(key.firm, key.user) for key in keys if "withdraw" in key.scopes}
+    for index, key in enumerate(keys):
+        if "approve" not in key.scopes:
+            continue
+        if "withdraw" in key.scopes:
+            problems.add(f"keys[{index}].scopes", "withdraw and approve cannot be in one key")
+        elif (key.firm, key.user) in askers:
+            problems.add(f"keys[{index}].user", "has a key to withdraw and so cannot approve")
+
+
+def _networks(where: str, allow: tuple[str, ...], problems: Problems) -> None:
+    for index, text in enumerate(allow):
+        try:
+            ipaddress.ip_network(text)
+        except ValueError:
+            problems.add(f"{where}[{index}]", f"expected a network like 10.0.0.0/8, got {text!r}")
+
+
+def _ports(settings: Settings, problems: Problems) -> None:
+    seen: dict[int, str] = {}
+    for key, port in (("fix.port", settings.fix.port),
+                      ("fix.inner_port", settings.fix.inner_port),
+                      ("http.port", settings.http.port),
+                      ("stream.port", settings.stream.port)):  # fmt: skip
+        if port and port in seen:
+            problems.add(key, f"expected another port than {seen[port]}, got {port} for both")
+        seen[port] = key
+
+
+def _secrets(settings: Settings, problems: Problems) -> None:
+    """Demo secrets are public: with them every listener is on loopback, never production."""
+    listeners = (("fix.host", settings.fix.host), ("http.host", settings.http.host),
+                 ("stream.host", settings.stream.host))  # fmt: skip
+    exposed = [(key, host) for key, host in listeners if not is_loopback(host)]
+    production = settings.environment == "production"
+    if not exposed and not production:
+        return
+    demo = demo_secrets.find(settings)
+    if production:
+        for key in demo:
+            problems.add(key, "is a demo secret, which everyone knows; expected one of your own")
+    elif demo:
+        for key, host in exposed:
+            problems.add(
+                key, f"expected a loopback address such as 127.0.0.1, got {host!r}, because "
+                f"{demo[0]} is a demo secret"
+            )  # fmt: skip
+
+
+def _file_mode(settings: Settings, problems: Problems) -> None:
+    if settings.environment != "production":
+        return
+    mode = settings.file.stat().st_mode
+    if mode & 0o007 or mode & 0o020:
+        problems.add(
+            "(file)", f"expected a mode like 0600 or 0640 in production, got {mode & 0o777:04o}: "
+            "the file holds secrets"
+        )  # fmt: skip

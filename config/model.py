@@ -1,0 +1,207 @@
+"""The settings as the program sees them: frozen, checked, amounts as integers.
+
+Times end in their unit (``_us``, ``_ms``, ``_s``); amounts are atoms of their asset,
+quantities lots and prices ticks of their instrument, as everywhere in the core. Paths are
+absolute. Nothing here reads a file; ``config.settings`` does.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from msgspec import Meta, Struct
+
+from engine.core.instruments import Instrument
+from engine.core.types import SelfTrade
+
+Port: TypeAlias = Annotated[int, Meta(ge=0, le=65535)]
+Count: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+Milliseconds: TypeAlias = Annotated[int, Meta(ge=0, le=86_400_000)]
+Seconds: TypeAlias = Annotated[int, Meta(ge=0, le=86_400)]
+Ppm: TypeAlias = Annotated[int, Meta(ge=0, le=1_000_000)]
+
+Environment: TypeAlias = Literal["demo", "test", "production"]
+SessionKind: TypeAlias = Literal["order", "drop_copy"]
+Reports: TypeAlias = Literal["own", "firm"]
+KeyKind: TypeAlias = Literal["hmac", "ed25519", "bearer", "operator"]
+Scope: TypeAlias = Literal["read", "trade", "withdraw", "address", "approve", "operator"]
+SettlementMode: TypeAlias = Literal["simulated"]
+
+
+class _Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file whose keys are the fields, read without further conversion."""
+
+
+class Venue(Struct, frozen=True, kw_only=True):
+    """What holds for the venue as a whole; ``day_roll_us`` counts from midnight UTC."""
+
+    day_roll_us: int
+    cascade_max: int
+    closed_orders_kept: int
+    client_id_window_us: int
+
+
+class Engine(_Section, frozen=True, kw_only=True):
+    """The engine process: its socket, its journal, and the bounds of both."""
+
+    socket: Path = Path("engine.sock")
+    journal: Path = Path("journal")
+    batch_max: Annotated[int, Meta(ge=1, le=4096)] = 512
+    snapshot_every: Count = 200_000
+    clients_max: Annotated[int, Meta(ge=1, le=4096)] = 64
+    client_queue_bytes_max: Annotated[int, Meta(ge=1 << 20, le=1 << 32)] = 64 << 20
+    frame_bytes_max: Annotated[int, Meta(ge=4096, le=1 << 20)] = 1 << 20
+    min_seq_wait_ms_max: Milliseconds = 5_000
+    segment_records_max: Count = 1_000_000
+
+
+class Fix(_Section, frozen=True, kw_only=True):
+    """The FIX gateway. ``inner_port`` 0 takes any free port for QuickFIX behind the door."""
+
+    host: str = "127.0.0.1"
+    port: Port = 9878
+    inner_port: Port = 0
+    comp_id: Annotated[str, Meta(min_length=1, max_length=32)] = "TANDEM"
+    store: Path = Path("fix")
+    connections_max: Annotated[int, Meta(ge=1, le=10_000)] = 256
+    logon_timeout_s: Annotated[int, Meta(ge=1, le=60)] = 5
+    stale_after_s: Annotated[int, Meta(ge=1, le=3600)] = 5
+    heartbeat_s_max: Annotated[int, Meta(ge=1, le=3600)] = 300
+    outstanding_bytes_max: Annotated[int, Meta(ge=4096, le=1 << 30)] = 1 << 20
+    grace_default_s: Seconds = 0
+    proxy_protocol: bool = False
+
+
+class Http(_Section, frozen=True, kw_only=True):
+    """The account API under gunicorn. ``window_ms`` is how old a signature may be."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    workers: Annotated[int, Meta(ge=1, le=64)] = 1
+    threads: Annotated[int, Meta(ge=1, le=256)] = 8
+    body_bytes_max: Annotated[int, Meta(ge=1024, le=1 << 20)] = 65_536
+    window_ms: Annotated[int, Meta(ge=100, le=60_000)] = 5_000
+
+
+class Stream(_Section, frozen=True, kw_only=True):
+    """The WebSocket process."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8081
+
+
+class History(_Section, frozen=True, kw_only=True):
+    """The SQL read model; "" means SQLite in the data folder."""
+
+    url: str = ""
+
+
+class Settlement(_Section, frozen=True, kw_only=True):
+    """The settlement worker, and how long the simulated network takes for each step."""
+
+    mode: SettlementMode = "simulated"
+    poll_ms: Annotated[int, Meta(ge=10, le=60_000)] = 200
+    queue_delay_ms: Milliseconds = 0
+    broadcast_delay_ms: Milliseconds = 200
+    confirmation_delay_ms: Milliseconds = 200
+
+
+class Asset(Struct, frozen=True, kw_only=True):
+    """An asset; one unit is 10**scale atoms."""
+
+    asset: str
+    scale: int
+
+
+class Network(Struct, frozen=True, kw_only=True):
+    """How an asset travels; fee, minimum and step in atoms of ``asset``."""
+
+    asset: str
+    network: str
+    withdrawal_fee: int
+    withdrawal_min: int
+    withdrawal_step: int
+    confirmations_required: int
+    memo_required: bool
+    suspended: bool
+
+
+class Account(Struct, frozen=True, kw_only=True):
+    """An account of a firm. Every pair is (asset, atoms)."""
+
+    account: str
+    firm: str
+    maker_fee_ppm: int
+    taker_fee_ppm: int
+    stp: SelfTrade
+    open_orders_max: int
+    grants: tuple[tuple[str, int], ...]
+    approval_above: tuple[tuple[str, int], ...]
+    daily_limits: tuple[tuple[str, int], ...]
+    require_known_address: bool
+    address_cooloff_us: int
+
+
+class Session(Struct, frozen=True, kw_only=True):
+    """A FIX session. ``password_hash`` is argon2; ``allow`` empty admits every address."""
+
+    comp_id: str
+    firm: str
+    account: str
+    username: str
+    password_hash: str
+    reset_on_logon: bool
+    cancel_on_disconnect: int
+    grace_s: int
+    reports: Reports
+    kind: SessionKind
+    allow: tuple[str, ...]
+    enabled: bool
+
+    def __repr__(self) -> str:
+        return f"Session(comp_id={self.comp_id!r}, account={self.account!r}, …)"
+
+
+class Key(Struct, frozen=True, kw_only=True):
+    """An API key; ``account`` and ``firm`` are "" for an operator.
+
+    ``secret`` goes with the kinds hmac and operator, ``token_sha256`` (hex) with bearer,
+    ``public_key`` (base64, 32 bytes) with ed25519; the others are "".
+    """
+
+    key: str
+    kind: KeyKind
+    account: str
+    firm: str
+    user: str
+    scopes: tuple[Scope, ...]
+    secret: str
+    token_sha256: str
+    public_key: str
+    allow: tuple[str, ...]
+    enabled: bool
+
+    def __repr__(self) -> str:
+        return f"Key(key={self.key!r}, kind={self.kind!r}, account={self.account!r}, …)"
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Everything that a process may be told. ``file`` is where it was read from."""
+
+    file: Path
+    environment: Environment
+    data: Path
+    venue: Venue
+    engine: Engine
+    fix: Fix
+    http: Http
+    stream: Stream
+    history: History
+    settlement: Settlement
+    assets: tuple[Asset, ...]
+    networks: tuple[Network, ...]
+    instruments: tuple[Instrument, ...]
+    accounts: tuple[Account, ...]
+    sessions: tuple[Session, ...]
+    keys: tuple[Key, ...]

@@ -1,0 +1,250 @@
+"""From the tables of the file to the settings, collecting every problem on the way.
+
+Each table is converted by itself, so that one wrong value hides no other; a problem names
+its key as it stands in the file (``instruments[2].tick``) and what was expected there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin
+
+import msgspec
+from msgspec import Meta, Struct
+
+from config import model
+from engine.core.instruments import (
+    SCALE_MAX,
+    Instrument,
+    NumberError,
+    make_instrument,
+    parse_scaled,
+)
+from engine.core.types import INT64_MAX, SelfTrade
+
+Found = TypeVar("Found")
+Table = TypeVar("Table", bound=Struct)
+
+_WHERE: Final = re.compile(r" - at `\$\.?(.*)`\Z")
+_ROLL: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])\Z")
+STP_NAMES: Final = {mode.name.lower(): mode for mode in SelfTrade}
+
+
+class _Toml(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table as it is written, before amounts become integers."""
+
+
+class VenueToml(_Toml, frozen=True, kw_only=True):
+    day_roll: str = "00:00"
+    cascade_max: Annotated[int, Meta(ge=1, le=10_000)] = 100
+    closed_orders_kept: Annotated[int, Meta(ge=0, le=10_000_000)] = 10_000
+    client_id_window_days: Annotated[int, Meta(ge=1, le=3660)] = 30
+
+
+class AssetToml(_Toml, frozen=True, kw_only=True):
+    asset: str
+    scale: Annotated[int, Meta(ge=0, le=SCALE_MAX)]
+
+
+class NetworkToml(_Toml, frozen=True, kw_only=True):
+    asset: str
+    network: str
+    withdrawal_fee: str
+    withdrawal_min: str
+    withdrawal_step: str
+    confirmations_required: Annotated[int, Meta(ge=0, le=10_000)]
+    memo_required: bool = False
+    suspended: bool = False
+
+
+class InstrumentToml(_Toml, frozen=True, kw_only=True):
+    symbol: str
+    base: str
+    quote: str
+    tick: str
+    lot: str
+    min_qty: str
+    max_qty: str
+    max_price: str
+
+
+class AccountToml(_Toml, frozen=True, kw_only=True):
+    account: str
+    firm: str
+    maker_fee_ppm: model.Ppm
+    taker_fee_ppm: model.Ppm
+    stp: Literal["none", "cancel_newest", "cancel_oldest", "cancel_both", "decrement"] = "none"
+    open_orders_max: Annotated[int, Meta(ge=1, le=10_000_000)] = 10_000
+    grants: dict[str, str] = {}
+    approval_above: dict[str, str] = {}
+    daily_limits: dict[str, str] = {}
+    require_known_address: bool = False
+    address_cooloff_s: Annotated[int, Meta(ge=0, le=31_536_000)] = 0
+
+
+class SessionToml(_Toml, frozen=True, kw_only=True):
+    comp_id: str
+    account: str
+    username: str
+    password_hash: str
+    reset_on_logon: bool = False
+    cancel_on_disconnect: Literal[0, 1, 2] = 0
+    grace_s: model.Seconds = 0
+    reports: model.Reports = "own"
+    kind: model.SessionKind = "order"
+    allow: tuple[str, ...] = ()
+    enabled: bool = True
+
+
+class KeyToml(_Toml, frozen=True, kw_only=True):
+    key: str
+    kind: model.KeyKind
+    account: str = ""
+    user: str
+    scopes: tuple[model.Scope, ...]
+    secret: str = ""
+    token_sha256: str = ""
+    public_key: str = ""
+    allow: tuple[str, ...] = ()
+    enabled: bool = True
+
+
+class Problems:
+    """The list of what is wrong with a file, in the order of finding."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def add(self, key: str, sentence: str) -> None:
+        """Note that the value at ``key`` is not usable, and what would be."""
+        self.lines.append(f"{key}: {sentence}")
+
+
+class Reader:
+    """Reads the tables of one document; every method notes its problems and goes on."""
+
+    def __init__(self, document: dict[str, Any], problems: Problems) -> None:
+        self._document = document
+        self._problems = problems
+
+    def table(self, name: str, kind: type[Table]) -> Table | None:
+        """The table ``[name]``, all defaults where it is absent."""
+        return self._convert(name, self._document.get(name, {}), kind)
+
+    def tables(self, name: str, kind: type[Table]) -> list[tuple[str, Table]]:
+        """The entries of ``[[name]]`` that are usable, each with its key in the file."""
+        entries = self._document.get(name, [])
+        if not isinstance(entries, list):
+            self._problems.add(name, f"expected a list of tables, written [[{name}]]")
+            return []
+        found = []
+        for index, entry in enumerate(entries):
+            where = f"{name}[{index}]"
+            table = self._convert(where, entry, kind)
+            if table is not None:
+                found.append((where, table))
+        return found
+
+    def amount(self, key: str, text: str, scale: int) -> int:
+        """Decimal text to atoms; 0 and a problem where it is not."""
+        try:
+            return parse_scaled(text, scale, "the value")
+        except NumberError as error:
+            self._problems.add(key, f"{error}")
+            return 0
+
+    def _convert(self, where: str, entry: Any, kind: type[Table]) -> Table | None:
+        try:
+            return msgspec.convert(entry, kind, dec_hook=_path)
+        except msgspec.ValidationError as error:
+            self._problems.add(*_explain(where, str(error), kind))
+            return None
+
+
+def _path(kind: type, value: Any) -> Any:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise msgspec.ValidationError(f"Expected `str`, got `{type(value).__name__}`")
+
+
+def _explain(where: str, message: str, kind: type[Struct]) -> tuple[str, str]:
+    """Msgspec's message as (key in the file, what was expected there)."""
+    found = _WHERE.search(message)
+    field = found.group(1) if found else ""
+    text = _WHERE.sub("", message).replace("`", "")
+    if text.startswith("Object contains unknown field"):
+        known = ", ".join(sorted(f.name for f in msgspec.structs.fields(kind)))
+        name = text.rpartition("field ")[2]
+        return f"{where}.{name}", f"is not a known key; known here are {known}"
+    if text.startswith("Object missing required field"):
+        return f"{where}.{text.rpartition('field ')[2]}", "is missing and has no default"
+    if text.startswith("Invalid enum value"):
+        choices = _choices(kind, re.split(r"[.\[]", field)[0])
+        if choices:
+            text = f"expected one of {choices}, got {text.rpartition('value ')[2]}"
+    key = f"{where}.{field}" if field else where
+    return key, text[:1].lower() + text[1:]
+
+
+def _choices(kind: type[Struct], field: str) -> str:
+    for known in msgspec.structs.fields(kind):
+        if known.name == field:
+            types = [known.type, *get_args(known.type)]
+            for candidate in types:
+                if get_origin(candidate) is Literal:
+                    return ", ".join(repr(choice) for choice in get_args(candidate))
+    return ""
+
+
+def collect(make: Callable[[str, Table], Found | None],
+            tables: Iterable[tuple[str, Table]]) -> tuple[Found, ...]:  # fmt: skip
+    """Make settings of the tables, leaving out those that turned out unusable."""
+    made = (make(where, table) for where, table in tables)
+    return tuple(one for one in made if one is not None)
+
+
+def venue(table: VenueToml, problems: Problems) -> model.Venue:
+    """``day_roll`` is a time of day in UTC, HH:MM."""
+    roll = _ROLL.match(table.day_roll)
+    if roll is None:
+        problems.add("venue.day_roll", f"expected a time of day HH:MM, got {table.day_roll!r}")
+    minutes = int(roll.group(1)) * 60 + int(roll.group(2)) if roll else 0
+    return model.Venue(
+        day_roll_us=minutes * 60_000_000,
+        cascade_max=table.cascade_max,
+        closed_orders_kept=table.closed_orders_kept,
+        client_id_window_us=table.client_id_window_days * 86_400_000_000,
+    )
+
+
+def instrument(
+    where: str, table: InstrumentToml, scales: dict[str, int], problems: Problems
+) -> Instrument | None:
+    """An instrument whose grid gives whole atoms; bounds as text become lots and ticks."""
+    for field, asset in (("base", table.base), ("quote", table.quote)):
+        if asset not in scales:
+            problems.add(f"{where}.{field}", f"expected one of the assets, got {asset!r}")
+            return None
+    if table.base == table.quote:
+        problems.add(f"{where}.quote", "expected another asset than the base")
+        return None
+
+    def build(min_qty: int, max_qty: int, max_price: int) -> Instrument:
+        return make_instrument(
+            table.symbol, table.base, scales[table.base], table.quote, scales[table.quote],
+            table.tick, table.lot, min_qty, max_qty, max_price,
+        )  # fmt: skip
+
+    try:
+        # A probe with the tightest bounds checks the grid; with the widest it reads the texts.
+        probe = build(1, 1, 1)._replace(max_qty=INT64_MAX, max_price=INT64_MAX)
+        return build(
+            probe.quantity(table.min_qty, "min_qty"),
+            probe.quantity(table.max_qty, "max_qty"),
+            probe.price(table.max_price, "max_price"),
+        )
+    except NumberError as error:
+        problems.add(where, str(error))
+        return None

@@ -1,0 +1,280 @@
+"""The typed loader: ``load()`` reads one TOML file and returns checked ``Settings``.
+
+``TANDEM_CONFIG`` names the file (default: the demo configuration), ``TANDEM_DATA`` the data
+folder (default: ``data`` of the file). A relative data folder counts from the working
+directory; relative ``engine.socket``, ``engine.journal`` and ``fix.store`` count from the
+data folder. Loading reads the file and changes nothing; ``ensure_data`` makes the folder.
+
+What is wrong is refused as a whole: SettingsError lists the file and, for each wrong value,
+its key and what was expected.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, get_args
+
+import msgspec
+
+from config import checks, reading
+from config.model import (
+    Account,
+    Asset,
+    Engine,
+    Environment,
+    Fix,
+    History,
+    Http,
+    Key,
+    Network,
+    Session,
+    Settings,
+    Settlement,
+    Stream,
+    Venue,
+)
+from config.reading import Problems, Reader
+from engine.core.instruments import Instrument
+
+__all__ = [
+    "DEMO_FILE",
+    "Account",
+    "Asset",
+    "Engine",
+    "Fix",
+    "History",
+    "Http",
+    "Key",
+    "Network",
+    "Session",
+    "Settings",
+    "SettingsError",
+    "Settlement",
+    "Stream",
+    "Venue",
+    "ensure_data",
+    "load",
+]
+
+DEMO_FILE: Final = Path(__file__).parent / "demo.toml"
+_TOP_LEVEL: Final = frozenset(
+    ["environment", "data", "venue", "engine", "fix", "http", "stream", "history", "settlement",
+     "assets", "networks", "instruments", "accounts", "sessions", "keys"]
+)  # fmt: skip
+
+
+class SettingsError(ValueError):
+    """The configuration cannot be used; the message names the file, each key and why."""
+
+
+def load(path: Path | None = None, env: Mapping[str, str] | None = None) -> Settings:
+    """Read and check the configuration. Raises SettingsError."""
+    env = os.environ if env is None else env
+    file = Path(path or env.get("TANDEM_CONFIG") or DEMO_FILE).absolute()
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{file}: cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file}: is not valid TOML: {error}") from None
+    problems = Problems()
+    settings = _read(file, document, env, problems)
+    if settings is not None and not problems.lines:
+        checks.check(settings, problems)
+    if settings is None or problems.lines:
+        listed = "\n".join(f"  {line}" for line in problems.lines)
+        raise SettingsError(f"{file} cannot be used:\n{listed}")
+    return settings
+
+
+def ensure_data(settings: Settings) -> None:
+    """Make the data folder, for this user only; it is left as it is where it exists."""
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _read(
+    file: Path, document: dict[str, Any], env: Mapping[str, str], problems: Problems
+) -> Settings | None:
+    for name in sorted(document.keys() - _TOP_LEVEL):
+        known = ", ".join(sorted(_TOP_LEVEL))
+        problems.add(name, f"is not a known key; known here are {known}")
+    environment = _environment(document, problems)
+    data = _data(document, env, problems)
+    reader = Reader(document, problems)
+    venue = reader.table("venue", reading.VenueToml)
+    engine = reader.table("engine", Engine)
+    fix = reader.table("fix", Fix)
+    http = reader.table("http", Http)
+    stream = reader.table("stream", Stream)
+    history = reader.table("history", History)
+    settlement = reader.table("settlement", Settlement)
+    assets = _assets(reader)
+    accounts = _accounts(reader, {asset.asset: asset.scale for asset in assets}, problems)
+    networks, instruments = _markets(reader, assets, problems)
+    firms = {account.account: account.firm for account in accounts}
+    sessions = _sessions(reader, firms, problems)
+    keys = _keys(reader, firms, problems)
+    if (
+        venue is None or engine is None or fix is None or http is None
+        or stream is None or history is None or settlement is None
+    ):  # fmt: skip
+        return None
+    return Settings(
+        file=file,
+        environment=environment,
+        data=data,
+        venue=reading.venue(venue, problems),
+        engine=msgspec.structs.replace(
+            engine, socket=data / engine.socket, journal=data / engine.journal
+        ),
+        fix=msgspec.structs.replace(fix, store=data / fix.store),
+        http=http,
+        stream=stream,
+        history=history if history.url else History(url=f"sqlite:///{data / 'history.db'}"),
+        settlement=settlement,
+        assets=assets,
+        networks=networks,
+        instruments=instruments,
+        accounts=accounts,
+        sessions=sessions,
+        keys=keys,
+    )
+
+
+def _environment(document: dict[str, Any], problems: Problems) -> Environment:
+    choices = get_args(Environment)
+    value = document.get("environment")
+    for choice in choices:
+        if value == choice:
+            return choice  # type: ignore[no-any-return]
+    problems.add("environment", f"expected one of {', '.join(map(repr, choices))}, got {value!r}")
+    return "production"
+
+
+def _data(document: dict[str, Any], env: Mapping[str, str], problems: Problems) -> Path:
+    value = env.get("TANDEM_DATA") or document.get("data", "data")
+    if not isinstance(value, str) or not value:
+        problems.add("data", f"expected the path of a folder, got {value!r}")
+        value = "data"
+    return Path(value).absolute()
+
+
+def _assets(reader: Reader) -> tuple[Asset, ...]:
+    return tuple(
+        Asset(asset=table.asset, scale=table.scale)
+        for _, table in reader.tables("assets", reading.AssetToml)
+    )
+
+
+def _markets(
+    reader: Reader, assets: tuple[Asset, ...], problems: Problems
+) -> tuple[tuple[Network, ...], tuple[Instrument, ...]]:
+    scales = {asset.asset: asset.scale for asset in assets}
+
+    def network(where: str, table: reading.NetworkToml) -> Network | None:
+        scale = scales.get(table.asset)
+        if scale is None:
+            problems.add(f"{where}.asset", f"expected one of the assets, got {table.asset!r}")
+            return None
+        return Network(
+            asset=table.asset,
+            network=table.network,
+            withdrawal_fee=reader.amount(f"{where}.withdrawal_fee", table.withdrawal_fee, scale),
+            withdrawal_min=reader.amount(f"{where}.withdrawal_min", table.withdrawal_min, scale),
+            withdrawal_step=reader.amount(
+                f"{where}.withdrawal_step", table.withdrawal_step, scale
+            ),
+            confirmations_required=table.confirmations_required,
+            memo_required=table.memo_required,
+            suspended=table.suspended,
+        )
+
+    networks = reading.collect(network, reader.tables("networks", reading.NetworkToml))
+    instruments = reading.collect(
+        lambda where, table: reading.instrument(where, table, scales, problems),
+        reader.tables("instruments", reading.InstrumentToml),
+    )
+    return networks, instruments
+
+
+def _accounts(
+    reader: Reader, scales: dict[str, int], problems: Problems
+) -> tuple[Account, ...]:
+    def amounts(key: str, texts: dict[str, str]) -> tuple[tuple[str, int], ...]:
+        pairs = []
+        for asset, text in texts.items():
+            if asset not in scales:
+                problems.add(f"{key}.{asset}", "expected one of the assets as key")
+                continue
+            pairs.append((asset, reader.amount(f"{key}.{asset}", text, scales[asset])))
+        return tuple(sorted(pairs))
+
+    def account(where: str, table: reading.AccountToml) -> Account:
+        return Account(
+            account=table.account,
+            firm=table.firm,
+            maker_fee_ppm=table.maker_fee_ppm,
+            taker_fee_ppm=table.taker_fee_ppm,
+            stp=reading.STP_NAMES[table.stp],
+            open_orders_max=table.open_orders_max,
+            grants=amounts(f"{where}.grants", table.grants),
+            approval_above=amounts(f"{where}.approval_above", table.approval_above),
+            daily_limits=amounts(f"{where}.daily_limits", table.daily_limits),
+            require_known_address=table.require_known_address,
+            address_cooloff_us=table.address_cooloff_s * 1_000_000,
+        )
+
+    return reading.collect(account, reader.tables("accounts", reading.AccountToml))
+
+
+def _sessions(
+    reader: Reader, firms: dict[str, str], problems: Problems
+) -> tuple[Session, ...]:
+    def session(where: str, table: reading.SessionToml) -> Session | None:
+        if table.account not in firms:
+            problems.add(f"{where}.account", f"expected an account, got {table.account!r}")
+            return None
+        return Session(
+            comp_id=table.comp_id,
+            firm=firms[table.account],
+            account=table.account,
+            username=table.username,
+            password_hash=table.password_hash,
+            reset_on_logon=table.reset_on_logon,
+            cancel_on_disconnect=table.cancel_on_disconnect,
+            grace_s=table.grace_s,
+            reports=table.reports,
+            kind=table.kind,
+            allow=table.allow,
+            enabled=table.enabled,
+        )
+
+    return reading.collect(session, reader.tables("sessions", reading.SessionToml))
+
+
+def _keys(reader: Reader, firms: dict[str, str], problems: Problems) -> tuple[Key, ...]:
+    def key(where: str, table: reading.KeyToml) -> Key | None:
+        if table.kind != "operator" and table.account not in firms:
+            problems.add(f"{where}.account", f"expected an account, got {table.account!r}")
+            return None
+        if table.kind == "operator" and table.account:
+            problems.add(f"{where}.account", "an operator's key belongs to no account")
+            return None
+        return Key(
+            key=table.key,
+            kind=table.kind,
+            account=table.account,
+            firm=firms.get(table.account, ""),
+            user=table.user,
+            scopes=table.scopes,
+            secret=table.secret,
+            token_sha256=table.token_sha256,
+            public_key=table.public_key,
+            allow=table.allow,
+            enabled=table.enabled,
+        )
+
+    return reading.collect(key, reader.tables("keys", reading.KeyToml))
