@@ -1,0 +1,86 @@
+"""Pages: bounds, time ranges and opaque cursors over keysets."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Select, and_, or_
+
+from engine.core.types import INT64_MAX
+
+LIMIT_MAX: Final = 1000
+
+
+class CursorError(ValueError):
+    """A cursor was not given out by this list."""
+
+
+def check_limit(limit: int) -> None:
+    """Raise ValueError unless the limit is from 1 to LIMIT_MAX."""
+    if not 1 <= limit <= LIMIT_MAX:
+        raise ValueError(f"limit {limit} must be from 1 to {LIMIT_MAX}")
+
+
+def between(
+    query: Select[Any], column: ColumnElement[int], from_us: int, to_us: int
+) -> Select[Any]:
+    """Keep what lies within [from_us, to_us), µs; 0 says nothing."""
+    if from_us:
+        query = query.where(column >= from_us)
+    if to_us:
+        query = query.where(column < to_us)
+    return query
+
+
+def keyset_page(
+    connection: Connection,
+    query: Select[Any],
+    name: str,
+    key: tuple[ColumnElement[Any], ...],
+    cursor: str,
+    limit: int,
+) -> tuple[list[Any], str | None]:
+    """Run a query by keyset: rows above the cursor in order of the key, one page of them."""
+    if cursor:
+        query = query.where(_above(key, _open_cursor(name, cursor, key)))
+    rows = list(connection.execute(query.order_by(*key).limit(limit + 1)))
+    if len(rows) <= limit:
+        return rows, None
+    last = rows[limit - 1]._mapping
+    return rows[:limit], _make_cursor(name, [last[column] for column in key])
+
+
+def _above(key: tuple[ColumnElement[Any], ...], values: list[Any]) -> ColumnElement[bool]:
+    """(a, b) > (x, y), written out because not every index is used for row values."""
+    alternatives = []
+    for index, column in enumerate(key):
+        equal = [key[i] == values[i] for i in range(index)]
+        alternatives.append(and_(*equal, column > values[index]))
+    return and_(key[0] >= values[0], or_(*alternatives))
+
+
+def _make_cursor(name: str, values: list[Any]) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode([name, *values])).decode().rstrip("=")
+
+
+def _open_cursor(name: str, cursor: str, key: tuple[ColumnElement[Any], ...]) -> list[Any]:
+    wrong = f"cursor {cursor[:64]!r} was not given out by the list of {name}"
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        content = msgspec.json.decode(base64.urlsafe_b64decode(padded.encode()), type=list[Any])
+    except (binascii.Error, UnicodeEncodeError, msgspec.MsgspecError, ValueError):
+        raise CursorError(wrong) from None
+    values = content[1:]
+    if content[:1] != [name] or len(values) != len(key):
+        raise CursorError(wrong)
+    for value, column in zip(values, key, strict=True):
+        if type(value) is not column.type.python_type:
+            raise CursorError(wrong)
+        if isinstance(value, int) and not 0 <= value <= INT64_MAX:
+            raise CursorError(wrong)
+        if isinstance(value, str) and "\0" in value:
+            raise CursorError(wrong)
+    return values

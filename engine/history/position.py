@@ -1,0 +1,42 @@
+"""How far the history is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from sqlalchemy import Connection, Engine, select
+
+from engine.history import schema
+
+POLL_INTERVAL_S: Final = 0.005
+
+
+def last_seq(connection: Connection) -> int:
+    """Sequence of the newest transaction that the history contains; 0 when it is empty."""
+    return connection.execute(select(schema.meta.c.last_seq)).scalar_one_or_none() or 0
+
+
+def wait_for(
+    engine: Engine,
+    seq: int,
+    timeout_s: float,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], None] = time.sleep,
+) -> bool:
+    """Wait until the history contains ``seq``; False when ``timeout_s`` passed first.
+
+    The projector is another process and SQLite has no notifications, hence a short poll of
+    one row.
+    """
+    deadline = clock() + timeout_s
+    while True:
+        with engine.connect() as connection:
+            if last_seq(connection) >= seq:
+                return True
+        left = deadline - clock()
+        if left <= 0:
+            return False
+        pause(min(POLL_INTERVAL_S, left))
