@@ -1,0 +1,79 @@
+# Two commands: `make run` starts a demo venue, `make test` runs every test. Both set up what
+# they need first. `make help` lists the rest.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test check bench clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+WORKERS ?= 2
+PYTEST_ARGS ?=
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# The stamps say what is installed. QuickFIX has its own, which no change of another
+# dependency touches: it is compiled once per virtual environment, and pip keeps the wheel.
+BASE := $(VENV)/.stamp-base
+QUICKFIX := $(VENV)/.stamp-quickfix
+READY := $(VENV)/.stamp-ready
+
+help:  ## show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(READY)  ## make the virtual environment and install everything
+
+run: $(READY)  ## start engine, FIX gateway and account API on the demo configuration
+	@exec $(BIN)/tandem up
+
+demo: $(READY)  ## play a checked trading day on a temporary venue
+	@exec $(BIN)/tandem demo
+
+test: $(READY)  ## run every test
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+
+check: $(READY)  ## lint, types, layer rules: seconds
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q tests/style
+
+bench: $(READY)  ## run every benchmark and print its figures
+	@for file in benchmarks/bench_*.py; do \
+		echo "== $$file"; $(BIN)/python "$$file"; \
+	done
+
+clean:  ## remove the virtual environment and caches; ./data is left alone
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BASE):
+	@if [ -z "$(PYTHON)" ] || ! "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
+		echo "Python 3.11 or later is needed (Debian 12: apt-get install python3.11)." >&2; exit 1; fi
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "Python's venv module is needed (Debian 12: apt-get install python3-venv)." >&2; exit 1; }
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade pip setuptools wheel
+	@touch $@
+
+$(QUICKFIX): $(BASE)
+	@if ! $(BIN)/python -c 'import quickfix' 2>/dev/null; then \
+		requirement=$$(sed -nE 's/^ +quickfix +(.*)/quickfix\1/p' setup.cfg); \
+		echo "Installing QuickFIX. Unless pip has its wheel already, it is compiled from source now:"; \
+		echo "about five minutes on two cores, this once."; \
+		command -v g++ >/dev/null || { \
+			echo "A C++ compiler is needed (Debian 12: apt-get install build-essential)." >&2; exit 1; }; \
+		$(BIN)/python -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")))' || { \
+			echo "Python's headers are needed (Debian 12: apt-get install python3-dev)." >&2; exit 1; }; \
+		( trap 'kill $$!; exit 0' TERM; while :; do \
+			sleep 20 >/dev/null 2>&1 & wait $$!; echo "  … still at it, $$SECONDS s so far"; done ) & \
+		ticker=$$!; trap 'kill $$ticker 2>/dev/null || true' EXIT; \
+		$(BIN)/python -m pip install --quiet "$$requirement"; \
+		echo "QuickFIX is installed after $$SECONDS s."; \
+	fi
+	@touch $@
+
+$(READY): $(QUICKFIX) setup.cfg pyproject.toml
+	@echo "Installing Tandem and its other dependencies."
+	@$(BIN)/python -m pip install --quiet --editable '.[test,dev]'
+	@touch $@
