@@ -1,0 +1,102 @@
+"""Habits that a reader relies on: short files and functions, one clock, no leftovers."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+OURS = ("engine", "fix_gateway", "account_api", "config", "tandem")
+FILE_LINES_MAX = 450
+FUNCTION_LINES_MAX = 70
+CLOCKS = {"time", "time_ns", "now", "utcnow", "today", "gmtime", "localtime", "clock_gettime"}
+VOCABULARY = {f"engine/core/{name}.py" for name in ("types", "commands", "events")}
+LEFTOVERS = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+PATHS = [
+    str(path.relative_to(ROOT))
+    for package in OURS
+    for path in sorted((ROOT / package).rglob("*.py"))
+]
+
+
+def tree(path: str) -> ast.Module:
+    return ast.parse((ROOT / path).read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_files_and_functions_are_short(path: str) -> None:
+    lines = (ROOT / path).read_text(encoding="utf-8").count("\n")
+    # The vocabulary is lists, not logic; it is read by looking things up.
+    if path not in VOCABULARY:
+        assert lines <= FILE_LINES_MAX, f"{path} has {lines} lines"
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            assert length <= FUNCTION_LINES_MAX, f"{path}: {node.name} has {length} lines"
+
+
+def clock_reads(module: ast.Module) -> list[int]:
+    """Lines that use a wall clock: ``time.time()``, ``datetime.now()`` or an imported name.
+
+    A monotonic clock measures a timeout and can change no outcome, so it is not meant.
+    """
+    imported = {
+        alias.asname or alias.name
+        for node in ast.walk(module)
+        if isinstance(node, ast.ImportFrom) and node.module == "time"
+        for alias in node.names
+        if alias.name in CLOCKS
+    }
+    found = []
+    for node in ast.walk(module):
+        if isinstance(node, ast.Attribute):
+            value = node.value
+            owner = value.attr if isinstance(value, ast.Attribute) else getattr(value, "id", "")
+            if node.attr in CLOCKS and owner in {"time", "datetime", "date"}:
+                found.append(node.lineno)
+        elif isinstance(node, ast.Name) and node.id in imported:
+            found.append(node.lineno)
+    return found
+
+
+def test_clock_reads_are_recognised() -> None:
+    for text in (
+        "import time\ntime.time_ns()",
+        "from time import time_ns\ntime_ns()",
+        "import datetime\ndatetime.datetime.now()",
+        "from datetime import datetime\nx = datetime.now",
+    ):
+        assert clock_reads(ast.parse(text)), text
+    assert not clock_reads(ast.parse("self.time\nevent.time_us"))
+
+
+@pytest.mark.parametrize("path", [p for p in PATHS if p.startswith("engine/")])
+def test_only_the_sequencer_reads_the_clock(path: str) -> None:
+    if path != "engine/sequencer.py":
+        assert not clock_reads(tree(path)), f"{path} reads the clock; time comes with the command"
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_no_leftovers_and_no_swallowed_exceptions(path: str) -> None:
+    text = (ROOT / path).read_text(encoding="utf-8")
+    assert not LEFTOVERS.search(text), f"{path} has a leftover"
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.ExceptHandler):
+            assert node.type is not None, f"{path}:{node.lineno} catches everything"
+            broad = isinstance(node.type, ast.Name) and node.type.id in {
+                "Exception", "BaseException",
+            }  # fmt: skip
+            empty = all(isinstance(line, ast.Pass) for line in node.body)
+            assert not (broad and empty), f"{path}:{node.lineno} swallows every exception"
+
+
+@pytest.mark.parametrize("path", [p for p in PATHS if p.startswith("engine/core/")])
+def test_the_core_computes_in_integers(path: str) -> None:
+    for node in ast.walk(tree(path)):
+        line = f"{path}:{getattr(node, 'lineno', 0)}"
+        assert not (isinstance(node, ast.Constant) and isinstance(node.value, float)), line
+        assert not (isinstance(node, ast.Name) and node.id in {"float", "Decimal"}), line
+        assert not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)), line

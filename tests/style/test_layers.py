@@ -1,0 +1,134 @@
+"""Who may import whom: the law of the house, read from the syntax trees of the sources."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+OURS = ("engine", "fix_gateway", "account_api", "config", "tandem")
+CORE_STDLIB = {
+    "__future__", "bisect", "collections", "dataclasses", "enum", "functools", "hashlib",
+    "heapq", "itertools", "json", "math", "operator", "re", "struct", "types", "typing",
+}  # fmt: skip
+CORE_LIBRARIES = {"sortedcontainers", "msgspec"}
+GATEWAY_MAY = (
+    "engine.client", "engine.history", "engine.history.queries",
+    "engine.core.types", "engine.core.commands", "engine.core.events",
+    "engine.core.instruments",
+)  # fmt: skip
+CONFIG_MAY = ("engine.core.types", "engine.core.instruments")
+
+
+def sources(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def imported(text: str, package: tuple[str, ...]) -> set[str]:
+    """The modules that a source imports, anywhere; ``from a import b`` gives a and a.b."""
+    found = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = list(package[: len(package) - node.level + 1]) if node.level else []
+            module = ".".join(base + ([node.module] if node.module else []))
+            found.add(module)
+            found.update(f"{module}.{alias.name}" for alias in node.names)
+    return found
+
+
+def imports(path: Path) -> set[str]:
+    """The modules that a file imports."""
+    package = path.relative_to(ROOT).parts[:-1]
+    return imported(path.read_text(encoding="utf-8"), package)
+
+
+def ours(found: set[str]) -> set[str]:
+    """The modules among the names that are ours and exist."""
+    modules = set()
+    for name in found:
+        if name.split(".")[0] not in OURS:
+            continue
+        path = ROOT.joinpath(*name.split("."))
+        if path.with_suffix(".py").is_file() or path.is_dir():
+            modules.add(name)
+    # A package stands for itself only where nothing inside it is named as well.
+    return {
+        module
+        for module in modules
+        if not any(other.startswith(f"{module}.") for other in modules)
+    }
+
+
+def relative(paths: list[Path]) -> list[str]:
+    return [str(path.relative_to(ROOT)) for path in paths]
+
+
+def test_the_walk_sees_every_form_of_import() -> None:
+    text = """
+import os.path
+from engine.core import types
+def function():
+    from . import wire
+    from .core import events
+"""
+    found = imported(text, ("engine",))
+    assert {"os.path", "engine.core.types", "engine.wire", "engine.core.events"} <= found
+    assert {"engine.core.types", "engine.wire", "engine.core.events"} <= ours(found)
+    assert "engine.core.book" not in found
+
+
+@pytest.mark.parametrize("path", relative(sources("engine/core")))
+def test_the_core_is_pure(path: str) -> None:
+    for name in imports(ROOT / path):
+        top = name.split(".")[0]
+        if top == "engine":
+            assert name == "engine" or name.startswith("engine.core"), f"{path} imports {name}"
+        else:
+            assert top in CORE_STDLIB | CORE_LIBRARIES, f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", relative(sources("engine")))
+def test_the_engine_imports_no_other_part(path: str) -> None:
+    for name in imports(ROOT / path):
+        top = name.split(".")[0]
+        if top == "config":
+            assert Path(path).name == "main.py", f"{path} imports {name}"
+        assert top not in {"fix_gateway", "account_api", "tandem"}, f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", relative(sources("fix_gateway") + sources("account_api")))
+def test_gateways_import_the_client_and_the_vocabulary_only(path: str) -> None:
+    own = Path(path).parts[0]
+    for name in ours(imports(ROOT / path)):
+        top = name.split(".")[0]
+        if top == own:
+            continue
+        if top == "config":
+            # A process is wired in a main module; gunicorn's workers in theirs.
+            assert Path(path).name == "main.py", f"{path} imports {name}"
+            continue
+        assert name in GATEWAY_MAY or name in {"engine", "engine.core"}, f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", relative(sources("config")))
+def test_configuration_imports_the_vocabulary_only(path: str) -> None:
+    for name in ours(imports(ROOT / path)):
+        assert name.split(".")[0] == "config" or name in CONFIG_MAY, f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("package", OURS)
+def test_every_import_is_a_declared_dependency(package: str) -> None:
+    """What is imported is in the standard library, ours, or listed in setup.cfg."""
+    listed = (ROOT / "setup.cfg").read_text(encoding="utf-8").lower().replace("-", "_")
+    for path in sources(package):
+        for name in imports(path):
+            top = name.split(".")[0]
+            if top in OURS or top in sys.stdlib_module_names:
+                continue
+            named = {"argon2": "argon2_cffi"}.get(top, top.lower())
+            assert f"    {named} " in listed or f"    {named}[" in listed, f"{path}: {top}"
