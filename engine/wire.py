@@ -20,6 +20,7 @@ from engine.core.commands import (
     CancelOrder,
     Command,
     NewOrder,
+    RecordRefusal,
     ReplaceOrder,
 )
 from engine.core.events import EVENT_TYPES, Event
@@ -27,11 +28,22 @@ from engine.core.types import BatchMode, Origin
 
 PROTOCOL_VERSION: Final = 1
 FRAME_BYTES_MAX: Final = 1 << 20
+"""Bound on a frame that a client sends."""
+ENGINE_FRAME_BYTES_MAX: Final = 1 << 28
+"""Bound on a frame that the engine sends: one transaction may cancel a great many orders."""
 HEADER: Final = struct.Struct(">I")
 
 
 class WireError(ValueError):
     """Bytes that are not a valid frame or record; the message says what is wrong."""
+
+
+class FrameTooLong(WireError):
+    """A frame announces more bytes than allowed; ``frames`` are those complete before it."""
+
+    def __init__(self, length: int, limit: int, frames: list[bytes]) -> None:
+        super().__init__(f"a frame of {length} bytes is above the limit of {limit} bytes")
+        self.frames = frames
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True, tag=1):
@@ -84,7 +96,7 @@ class Result(msgspec.Struct, frozen=True, array_like=True, tag=12):
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True, tag=13):
-    """Answer to a query, true as of ``seq``."""
+    """Answer to a query, true as of ``seq``; to Subscribe with an empty body: it is on."""
 
     id: int
     seq: int
@@ -156,7 +168,9 @@ _command_decoders: Final[dict[int, msgspec.msgpack.Decoder[Any]]] = {
 _event_decoders: Final[dict[int, msgspec.msgpack.Decoder[Any]]] = {
     event.KIND: msgspec.msgpack.Decoder(event) for event in EVENT_TYPES
 }
-_ENTRY_KINDS: Final = frozenset((NewOrder.KIND, CancelOrder.KIND, ReplaceOrder.KIND))
+_ENTRY_KINDS: Final = frozenset(
+    (NewOrder.KIND, CancelOrder.KIND, ReplaceOrder.KIND, RecordRefusal.KIND)
+)
 
 
 def _encodable(command: Command) -> tuple[Any, ...]:
@@ -220,18 +234,62 @@ def decode_transaction(raw: msgspec.Raw | bytes) -> Transaction:
         raise WireError(f"a transaction is malformed: {error}") from None
 
 
+def encode_value(value: Any) -> bytes:
+    """Encode the body of an Answer."""
+    return _encoder.encode(value)
+
+
 def encode_frame(frame: ClientFrame | EngineFrame) -> bytes:
     """Encode a frame with its length in front. Raises WireError above the size limit."""
     body = _encoder.encode(frame)
-    if len(body) > FRAME_BYTES_MAX:
-        raise WireError(f"a frame of {len(body)} bytes is above the limit {FRAME_BYTES_MAX}")
+    limit = FRAME_BYTES_MAX if isinstance(frame, ClientFrame) else ENGINE_FRAME_BYTES_MAX
+    if len(body) > limit:
+        raise WireError(f"a frame of {len(body)} bytes is above the limit {limit}")
     return HEADER.pack(len(body)) + body
+
+
+def published_frame(transaction: bytes) -> bytes:
+    """The frame ``Published(transaction)``, put together without encoding it again."""
+    return HEADER.pack(len(transaction) + 2) + b"\x92\x0f" + transaction
+
+
+def split_frames(buffer: bytearray, limit: int) -> list[bytes]:
+    """Take the complete frames off the front of ``buffer``; what is left is incomplete.
+
+    Raises WireError when a length is above ``limit``, before that frame is read.
+    """
+    frames: list[bytes] = []
+    position, size = 0, len(buffer)
+    while size - position >= 4:
+        (length,) = HEADER.unpack_from(buffer, position)
+        if length > limit:
+            del buffer[:position]
+            raise FrameTooLong(length, limit, frames)
+        end = position + 4 + length
+        if end > size:
+            break
+        frames.append(bytes(buffer[position + 4 : end]))
+        position = end
+    if position:
+        del buffer[:position]
+    return frames
+
+
+def transaction_accounts(transaction: Transaction) -> set[str]:
+    """The accounts that a transaction concerns: of its command and of its events."""
+    accounts = {event.account for event in transaction.events}
+    account = getattr(transaction.command, "account", "")
+    if account:
+        accounts.add(account)
+    accounts.discard("")
+    return accounts
 
 
 def decode_client_frame(body: bytes | memoryview) -> ClientFrame:
     """Decode a frame that a client sent. Raises WireError."""
     try:
-        return _client_frames.decode(body)
+        frame: ClientFrame = _client_frames.decode(body)
+        return frame
     except (msgspec.MsgspecError, RecursionError) as error:
         raise WireError(f"malformed frame: {error}") from None
 
@@ -239,6 +297,7 @@ def decode_client_frame(body: bytes | memoryview) -> ClientFrame:
 def decode_engine_frame(body: bytes | memoryview) -> EngineFrame:
     """Decode a frame that the engine sent. Raises WireError."""
     try:
-        return _engine_frames.decode(body)
+        frame: EngineFrame = _engine_frames.decode(body)
+        return frame
     except (msgspec.MsgspecError, RecursionError) as error:
         raise WireError(f"malformed frame: {error}") from None

@@ -1,0 +1,243 @@
+"""What both engine clients share: errors, outcomes, and the protocol without any I/O.
+
+``ClientCore`` turns calls into bytes and received bytes into completed requests and
+transactions. It never touches a socket or a clock; the thread client and the asyncio client
+do that around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+import msgspec
+
+from engine import wire
+from engine.core.commands import Command
+from engine.wire import Transaction
+
+CLIENT_FRAMES_PER_SEND: int = 4096
+"""Bound on the commands of one ``post``; more are refused before anything is sent."""
+
+
+class EngineError(Exception):
+    """Root of everything that a call of an engine client can raise."""
+
+
+class EngineUnavailable(EngineError):
+    """The engine could not be reached, or the connection was lost.
+
+    ``outcome`` is "not_applied" when the command was never sent, and "unknown" when it was:
+    then the same command sent again is recognised and not done twice.
+    """
+
+    def __init__(self, text: str, outcome: Literal["not_applied", "unknown"]) -> None:
+        super().__init__(text)
+        self.outcome: Literal["not_applied", "unknown"] = outcome
+
+
+class EngineTimeout(EngineError):
+    """No answer in time; whether the command was done is unknown."""
+
+    outcome: Literal["unknown"] = "unknown"
+
+
+class EngineRefused(EngineError):
+    """The engine could not serve a frame; ``code`` is stable, ``text`` is for a person."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"{text} ({code})")
+        self.code = code
+        self.text = text
+
+
+class GapTooOld(EngineRefused):
+    """What was asked for lies before the oldest transaction that the engine keeps."""
+
+
+class SubscriptionDropped(EngineError):
+    """The engine ended the connection; ``seq`` is the last transaction that it sent."""
+
+    def __init__(self, reason: str, seq: int) -> None:
+        super().__init__(f"the engine dropped this subscription after seq {seq}: {reason}")
+        self.reason = reason
+        self.seq = seq
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A command is durable: its transaction. ``duplicate``: it had been done before."""
+
+    transaction: Transaction
+    duplicate: bool
+
+
+class Handle(Protocol):
+    """The part of a future (of threads or asyncio) that the core uses."""
+
+    def done(self) -> bool: ...
+    def set_result(self, result: Any, /) -> None: ...
+    def set_exception(self, exception: BaseException, /) -> None: ...
+
+
+H = TypeVar("H", bound=Handle)
+
+
+@dataclass(slots=True)
+class Received(Generic[H]):
+    """What a piece of the byte stream brought.
+
+    ``completed`` pairs each finished request with its Outcome, Answer, or exception.
+    """
+
+    welcome: wire.Welcome | None = None
+    completed: list[tuple[H, Any]] = field(default_factory=list)
+    transactions: list[Transaction] = field(default_factory=list)
+    dropped: wire.Dropped | None = None
+
+
+def refusal(code: str, text: str) -> EngineRefused:
+    """The exception for a Failed frame."""
+    return GapTooOld(code, text) if code == "gap_too_old" else EngineRefused(code, text)
+
+
+class ClientCore(Generic[H]):
+    """One connection's protocol state. Not thread-safe: the caller holds a lock."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.next_seq = 0
+        """The next transaction expected by an unfiltered subscription, 0 without one."""
+        self._buffer = bytearray()
+        self._pending: dict[int, H] = {}
+        self._commands: set[int] = set()
+        self._last_id = 0
+
+    def hello(self) -> bytes:
+        """The first frame of a connection."""
+        return wire.encode_frame(wire.Hello(wire.PROTOCOL_VERSION, self.name))
+
+    def submit(self, command: Command, handle: H) -> tuple[int, bytes]:
+        """Register a command whose Result ``handle`` waits for."""
+        number = self._register(handle)
+        self._commands.add(number)
+        frame = wire.Submit(number, command.KIND, wire.encode_command(command))
+        return number, self._encode(number, frame)
+
+    @staticmethod
+    def post(commands: Iterable[Command]) -> bytes:
+        """Commands of which no Result is wanted, as one piece of bytes."""
+        parts = [
+            wire.encode_frame(wire.Submit(0, command.KIND, wire.encode_command(command)))
+            for command in commands
+        ]
+        if len(parts) > CLIENT_FRAMES_PER_SEND:
+            raise ValueError(
+                f"{len(parts)} commands in one post are above the limit "
+                f"{CLIENT_FRAMES_PER_SEND}; post them in pieces"
+            )
+        return b"".join(parts)
+
+    def ask(
+        self, query: str, arguments: dict[str, Any], min_seq: int, handle: H
+    ) -> tuple[int, bytes]:
+        """Register a query."""
+        number = self._register(handle)
+        return number, self._encode(number, wire.Ask(number, query, arguments, min_seq))
+
+    def subscribe(self, from_seq: int, accounts: tuple[str, ...], handle: H) -> tuple[int, bytes]:
+        """Register a subscription; ``handle`` completes when the engine has accepted it."""
+        number = self._register(handle)
+        self.next_seq = 0 if accounts else max(1, from_seq)
+        return number, self._encode(number, wire.Subscribe(number, from_seq, accounts))
+
+    def forget(self, number: int) -> None:
+        """Stop waiting for a request; a late answer is ignored."""
+        self._pending.pop(number, None)
+        self._commands.discard(number)
+
+    def feed(self, data: bytes) -> Received[H]:
+        """Take in received bytes. Raises WireError when they make no sense."""
+        self._buffer += data
+        received: Received[H] = Received()
+        for body in wire.split_frames(self._buffer, wire.ENGINE_FRAME_BYTES_MAX):
+            self._take(wire.decode_engine_frame(body), received)
+        return received
+
+    def lose(self) -> list[tuple[H, bool]]:
+        """The connection is gone: every waiting request, and whether it was a command."""
+        lost = [(handle, number in self._commands) for number, handle in self._pending.items()]
+        self._pending.clear()
+        self._commands.clear()
+        self._buffer.clear()
+        return lost
+
+    def _register(self, handle: H) -> int:
+        self._last_id += 1
+        self._pending[self._last_id] = handle
+        return self._last_id
+
+    def _encode(self, number: int, frame: wire.ClientFrame) -> bytes:
+        """Encode a registered request, or let go of it when it cannot be encoded."""
+        try:
+            return wire.encode_frame(frame)
+        except BaseException:
+            self.forget(number)
+            raise
+
+    def _take(self, frame: wire.EngineFrame, received: Received[H]) -> None:
+        if isinstance(frame, wire.Published):
+            transaction = wire.decode_transaction(frame.transaction)
+            if self.next_seq:
+                if transaction.seq != self.next_seq:
+                    raise wire.WireError(
+                        f"the engine published seq {transaction.seq} where {self.next_seq} "
+                        "was expected"
+                    )
+                self.next_seq += 1
+            received.transactions.append(transaction)
+        elif isinstance(frame, wire.Result):
+            outcome = Outcome(wire.decode_transaction(frame.transaction), frame.duplicate)
+            self._complete(frame.id, outcome, received)
+        elif isinstance(frame, wire.Answer):
+            self._complete(frame.id, frame, received)
+        elif isinstance(frame, wire.Failed):
+            self._complete(frame.id, refusal(frame.code, frame.text), received)
+        elif isinstance(frame, wire.Welcome):
+            received.welcome = frame
+        else:
+            received.dropped = frame
+
+    def _complete(self, number: int, value: Any, received: Received[H]) -> None:
+        handle = self._pending.pop(number, None)
+        self._commands.discard(number)
+        if handle is not None:
+            received.completed.append((handle, value))
+
+
+def settle(handle: Handle, value: Any) -> None:
+    """Give a handle its value or exception, unless its waiter has gone."""
+    if handle.done():
+        return
+    if isinstance(value, BaseException):
+        handle.set_exception(value)
+    else:
+        handle.set_result(value)
+
+
+def lost_error(command: bool, path: str) -> EngineUnavailable:
+    """The exception for a request that was waiting when the connection was lost."""
+    if command:
+        return EngineUnavailable(
+            f"the connection to the engine at {path} was lost before the answer came", "unknown"
+        )
+    return EngineUnavailable(f"the connection to the engine at {path} was lost", "not_applied")
+
+
+def decode_answer(raw: msgspec.Raw, decoder: msgspec.msgpack.Decoder[Any]) -> Any:
+    """Decode the body of an Answer with the type that its query promises."""
+    try:
+        return decoder.decode(raw)
+    except msgspec.MsgspecError as error:
+        raise wire.WireError(f"the engine's answer is malformed: {error}") from None
