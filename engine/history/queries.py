@@ -24,6 +24,7 @@ from engine.core.types import (
     TimeInForce,
 )
 from engine.history import schema
+from engine.history.candles import CANDLE_INTERVALS_US
 from engine.history.money import (
     deposit,
     deposits,
@@ -56,15 +57,6 @@ __all__ = [
     "withdrawal",
     "withdrawals",
 ]
-
-CANDLE_INTERVALS_US: Final[dict[str, int]] = {
-    "1m": 60_000_000,
-    "5m": 300_000_000,
-    "15m": 900_000_000,
-    "1h": 3_600_000_000,
-    "4h": 14_400_000_000,
-    "1d": 86_400_000_000,
-}
 
 _ORDER_FIELDS: Final = len(OrderTerms._fields)
 _order_columns: Final = [schema.orders.c[name] for name in OrderTerms._fields] + [

@@ -82,7 +82,7 @@ class HistoricOrder(NamedTuple):
 class LedgerEntry(NamedTuple):
     """One change of an account's money in one asset, and the balance after it, in atoms.
 
-    ``cause`` is one of order_hold, order_release, order_change, fill, deposit,
+    ``cause`` is one of order_hold, order_release, order_change, fill, fee, deposit,
     withdrawal_hold, withdrawal_release, withdrawal_posted, withdrawal_returned, transfer.
     ``reference`` names it: ``order:<id>``, ``trade:<id>``, ``deposit:<id>``,
     ``withdrawal:<id>`` or ``transfer:<id>``; the order's ids are there where there is one.

@@ -36,7 +36,7 @@ def _open(url: str | URL, *, read_only: bool) -> Engine:
             return _open_postgresql(address, read_only=read_only)
         except ModuleNotFoundError:
             raise StoreError(
-                "a history in PostgreSQL needs the package psycopg; install tandem[postgresql]"
+                "a history in PostgreSQL needs the package psycopg; install tandem-venue[postgres]"
             ) from None
     raise StoreError(f"history.url names {backend}; sqlite:///path or postgresql://… would do")
 

@@ -1,0 +1,400 @@
+"""From transactions to rows: the arithmetic of the read model, without any SQL.
+
+A ``Fold`` holds what rows depend on (running balances, order rows, the current candles) and
+collects the rows that transactions cause until they are written and ``take``n. Events are
+complete in themselves, so nothing else is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from engine.core import events as ev
+from engine.core.types import Liquidity, OrderTerms, OrdStatus, Side
+from engine.history.candles import CANDLE_INTERVALS_US, add_trade, new_candle
+from engine.history.rows import FEES_ACCOUNT, SETTLEMENT_ACCOUNT, LedgerEntry
+from engine.wire import Transaction
+
+SqlRow = dict[str, Any]
+
+_OPEN: Final = frozenset((OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED))
+_NO_ORDER: Final = (0, 0, "", "")
+_json: Final = msgspec.json.Encoder()
+
+
+class HistoryFault(AssertionError):
+    """A transaction does not fit the rows before it: a fault of ours; the projector stops."""
+
+
+class Pair(NamedTuple):
+    """The two assets of an instrument."""
+
+    base: str
+    quote: str
+
+
+@dataclass(slots=True)
+class Rows:
+    """Rows to write. Lists are inserted, dictionaries (by primary key) inserted or updated."""
+
+    ledger: list[SqlRow] = field(default_factory=list)
+    fills: list[SqlRow] = field(default_factory=list)
+    trades: list[SqlRow] = field(default_factory=list)
+    transfers: list[SqlRow] = field(default_factory=list)
+    assets: dict[str, SqlRow] = field(default_factory=dict)
+    instruments: dict[str, SqlRow] = field(default_factory=dict)
+    accounts: dict[str, SqlRow] = field(default_factory=dict)
+    balances: dict[tuple[str, str], SqlRow] = field(default_factory=dict)
+    orders: dict[int, SqlRow] = field(default_factory=dict)
+    client_ids: dict[tuple[str, str], SqlRow] = field(default_factory=dict)
+    candles: dict[tuple[str, int, int], SqlRow] = field(default_factory=dict)
+    deposits: dict[str, SqlRow] = field(default_factory=dict)
+    withdrawals: dict[int, SqlRow] = field(default_factory=dict)
+
+
+class Place(NamedTuple):
+    """Where an event stands, for the rows that it causes."""
+
+    seq: int
+    event_index: int
+    account_seq: int
+    time_us: int
+
+
+class Fold:
+    """State from which rows follow, and the rows not yet written."""
+
+    def __init__(self) -> None:
+        self.pairs: dict[str, Pair] = {}
+        self.balances: dict[tuple[str, str], SqlRow] = {}
+        self.candles: dict[tuple[str, int], SqlRow] = {}
+        """The newest candle of each symbol and interval; time never goes back."""
+        self.rows = Rows()
+        self._line = 0
+
+    def take(self) -> Rows:
+        """Hand over the collected rows and begin anew."""
+        rows, self.rows = self.rows, Rows()
+        return rows
+
+    def apply(self, transaction: Transaction) -> None:
+        """Collect the rows of a transaction. Raises HistoryFault."""
+        seq, time_us, _, happened = transaction
+        for index, event in enumerate(happened):
+            handler = _HANDLERS.get(type(event))
+            if handler is not None:
+                self._line = 0
+                handler(self, event, Place(seq, index, event.account_seq, time_us))
+
+    # Orders
+
+    def accepted(self, event: ev.OrderAccepted, place: Place) -> None:
+        terms = event.order
+        row = self._terms(terms)
+        row |= {
+            "status": int(OrdStatus.NEW),
+            "leaves": event.leaves,
+            "cum": 0,
+            "notional": 0,
+            "fees": 0,
+            "held": 0,
+            "hold_asset": self._hold_asset(terms),
+            "display": event.display,
+            "triggered": False,
+            "updated_at": place.time_us,
+            "open": True,
+            "cancel_reason": 0,
+            "last_seq": place.seq,
+        }
+        self.rows.orders[terms.order_id] = row
+        self._name(terms)
+        self._hold(row, terms, event.hold_change, place, "order_hold")
+
+    def filled(self, event: ev.OrderFilled, place: Place) -> None:
+        terms = event.order
+        row = self._changed(terms, event.status, event.leaves, event.cum, event.notional, place)
+        row["display"] = event.display
+        row["fees"] = event.fees
+        row["held"] += event.hold_change
+        pair = self._pair(terms.symbol)
+        about = (terms.order_id, event.trade_id, terms.client_order_id, terms.strategy)
+        reference = f"trade:{event.trade_id}"
+        buy = terms.side is Side.BUY
+        cost, gain = (event.cash, event.base_amount) if buy else (event.base_amount, event.cash)
+        paid, got = (pair.quote, pair.base) if buy else (pair.base, pair.quote)
+        hold = event.hold_change
+        post = self._post
+        post(terms.account, paid, -cost - hold, hold, "fill", reference, place, about)
+        post(terms.account, got, gain, 0, "fill", reference, place, about)
+        post(terms.account, pair.quote, -event.fee, 0, "fee", reference, place, about)
+        post(FEES_ACCOUNT, pair.quote, event.fee, 0, "fee", reference, place, about)
+        self.rows.fills.append(
+            {
+                "trade_id": event.trade_id,
+                "order_id": terms.order_id,
+                "account": terms.account,
+                "client_order_id": terms.client_order_id,
+                "first_client_order_id": terms.first_client_order_id,
+                "strategy": terms.strategy,
+                "symbol": terms.symbol,
+                "side": int(terms.side),
+                "qty": event.last_qty,
+                "price": event.last_price,
+                "liquidity": int(event.liquidity),
+                "cash": event.cash,
+                "fee": event.fee,
+                "fee_asset": pair.quote,
+                "time_us": place.time_us,
+                "seq": place.seq,
+                "event_index": place.event_index,
+                "account_seq": place.account_seq,
+            }
+        )
+        if event.liquidity is Liquidity.TAKER:
+            self._traded(event, place)
+
+    def canceled(self, event: ev.OrderCanceled, place: Place) -> None:
+        terms = event.order
+        row = self._changed(terms, event.status, 0, event.cum, event.notional, place)
+        row["display"] = 0
+        row["cancel_reason"] = int(event.reason)
+        self._hold(row, terms, event.hold_change, place, "order_release")
+
+    def replaced(self, event: ev.OrderReplaced, place: Place) -> None:
+        self._name(event.order)
+        self._amended(event, place)
+
+    def restated(self, event: ev.OrderRestated, place: Place) -> None:
+        self._amended(event, place)
+
+    def triggered(self, event: ev.OrderTriggered, place: Place) -> None:
+        row = self._order(event.order)
+        row |= self._terms(event.order)
+        row["triggered"] = True
+        row["leaves"] = event.leaves
+        row["display"] = event.display
+        row["updated_at"] = place.time_us
+        row["last_seq"] = place.seq
+
+    # Money
+
+    def deposit_updated(self, event: ev.DepositUpdated, place: Place) -> None:
+        row = event.deposit._asdict()
+        row |= {"first_seq": place.seq, "first_index": place.event_index, "last_seq": place.seq}
+        self.rows.deposits[event.deposit.deposit_id] = row
+        asset, amount = event.deposit.asset, event.credited_now
+        reference = f"deposit:{event.deposit.deposit_id}"
+        self._post(event.deposit.account, asset, amount, 0, "deposit", reference, place)
+        self._post(SETTLEMENT_ACCOUNT, asset, -amount, 0, "deposit", reference, place)
+
+    def withdrawal_updated(self, event: ev.WithdrawalUpdated, place: Place) -> None:
+        about = event.withdrawal
+        row = about._asdict()
+        row["state"] = int(about.state)
+        row["history"] = _json.encode(about.history).decode()
+        row["last_seq"] = place.seq
+        self.rows.withdrawals[about.withdrawal_id] = row
+        posted, hold = event.posted, event.hold_change
+        if posted:
+            cause = "withdrawal_posted" if posted > 0 else "withdrawal_returned"
+        else:
+            cause = "withdrawal_hold" if hold > 0 else "withdrawal_release"
+        reference = f"withdrawal:{about.withdrawal_id}"
+        asset = about.asset
+        self._post(about.account, asset, -posted - hold, hold, cause, reference, place)
+        if posted:
+            fee = about.fee if posted > 0 else -about.fee
+            self._post(FEES_ACCOUNT, asset, fee, 0, cause, reference, place)
+            self._post(SETTLEMENT_ACCOUNT, asset, posted - fee, 0, cause, reference, place)
+
+    def transferred(self, event: ev.Transferred, place: Place) -> None:
+        self.rows.transfers.append(
+            {
+                "transfer_id": event.transfer_id,
+                "account": event.account,
+                "client_transfer_id": event.client_transfer_id,
+                "other_account": event.other_account,
+                "asset": event.asset,
+                "change": event.change,
+                "time_us": place.time_us,
+                "seq": place.seq,
+                "account_seq": place.account_seq,
+            }
+        )
+        reference = f"transfer:{event.transfer_id}"
+        self._post(event.account, event.asset, event.change, 0, "transfer", reference, place)
+
+    # Definitions
+
+    def asset_defined(self, event: ev.AssetDefined, place: Place) -> None:
+        self.rows.assets[event.asset] = {"asset": event.asset, "scale": event.scale}
+
+    def instrument_defined(self, event: ev.InstrumentDefined, place: Place) -> None:
+        self.pairs[event.symbol] = Pair(event.base, event.quote)
+        row = event._asdict()
+        del row["account"], row["account_seq"]
+        self.rows.instruments[event.symbol] = row
+
+    def account_defined(self, event: ev.AccountDefined, place: Place) -> None:
+        self.rows.accounts[event.account] = {"account": event.account, "firm": event.firm}
+
+    # Parts
+
+    def _terms(self, terms: OrderTerms) -> SqlRow:
+        row = terms._asdict()
+        row["side"] = int(terms.side)
+        row["ord_type"] = int(terms.ord_type)
+        row["tif"] = int(terms.tif)
+        row["stp"] = int(terms.stp)
+        return row
+
+    def _name(self, terms: OrderTerms) -> None:
+        """Let the current client order id find the order."""
+        self.rows.client_ids[terms.account, terms.client_order_id] = {
+            "account": terms.account,
+            "client_order_id": terms.client_order_id,
+            "order_id": terms.order_id,
+        }
+
+    def _pair(self, symbol: str) -> Pair:
+        pair = self.pairs.get(symbol)
+        if pair is None:
+            raise HistoryFault(f"an event names the instrument {symbol}, which was never defined")
+        return pair
+
+    def _hold_asset(self, terms: OrderTerms) -> str:
+        pair = self._pair(terms.symbol)
+        return pair.quote if terms.side is Side.BUY else pair.base
+
+    def _order(self, terms: OrderTerms) -> SqlRow:
+        row = self.rows.orders.get(terms.order_id)
+        if row is None:
+            raise HistoryFault(f"an event names the order {terms.order_id}, never accepted")
+        return row
+
+    def _changed(
+        self,
+        terms: OrderTerms,
+        status: OrdStatus,
+        leaves: int,
+        cum: int,
+        notional: int,
+        place: Place,
+    ) -> SqlRow:
+        row = self._order(terms)
+        row["status"] = int(status)
+        row["open"] = status in _OPEN
+        row["leaves"] = leaves
+        row["cum"] = cum
+        row["notional"] = notional
+        row["updated_at"] = place.time_us
+        row["last_seq"] = place.seq
+        return row
+
+    def _amended(self, event: ev.OrderReplaced | ev.OrderRestated, place: Place) -> None:
+        terms = event.order
+        row = self._changed(terms, event.status, event.leaves, event.cum, event.notional, place)
+        row |= self._terms(terms)
+        row["display"] = event.display
+        self._hold(row, terms, event.hold_change, place, "order_change")
+
+    def _hold(self, row: SqlRow, terms: OrderTerms, change: int, place: Place, cause: str) -> None:
+        row["held"] += change
+        about = (terms.order_id, 0, terms.client_order_id, terms.strategy)
+        reference = f"order:{terms.order_id}"
+        asset = row["hold_asset"]
+        self._post(terms.account, asset, -change, change, cause, reference, place, about)
+
+    def _post(
+        self,
+        account: str,
+        asset: str,
+        available_change: int,
+        held_change: int,
+        cause: str,
+        reference: str,
+        place: Place,
+        about: tuple[int, int, str, str] = _NO_ORDER,
+    ) -> None:
+        """One ledger line, if anything changes, and the running balance after it."""
+        if not available_change and not held_change:
+            return
+        balance = self.balances.get((account, asset))
+        if balance is None:
+            balance = {"account": account, "asset": asset, "available": 0, "held": 0}
+            self.balances[account, asset] = balance
+        balance["available"] += available_change
+        balance["held"] += held_change
+        self.rows.balances[account, asset] = balance
+        entry = LedgerEntry(
+            place.seq, place.event_index, self._line, account, asset, available_change, held_change,
+            balance["available"], balance["held"], cause, reference, *about,
+            0 if account.startswith("@") else place.account_seq, place.time_us,
+        )  # fmt: skip
+        self._line += 1
+        self.rows.ledger.append(entry._asdict())
+
+    def _traded(self, event: ev.OrderFilled, place: Place) -> None:
+        terms = event.order
+        self.rows.trades.append(
+            {
+                "trade_id": event.trade_id,
+                "symbol": terms.symbol,
+                "price": event.last_price,
+                "qty": event.last_qty,
+                "cash": event.cash,
+                "taker_side": int(terms.side),
+                "time_us": place.time_us,
+                "seq": place.seq,
+            }
+        )
+        symbol, price = terms.symbol, event.last_price
+        for interval_us in CANDLE_INTERVALS_US.values():
+            start_us = place.time_us - place.time_us % interval_us
+            candle = self.candles.get((symbol, interval_us))
+            if candle is None or candle["start_us"] != start_us:
+                candle = new_candle(symbol, interval_us, start_us, price)
+                self.candles[symbol, interval_us] = candle
+            add_trade(candle, price, event.last_qty, event.cash)
+            self.rows.candles[symbol, interval_us, start_us] = candle
+
+
+def orders_needed(transactions: Iterable[Transaction]) -> set[int]:
+    """Orders whose stored rows the transactions build upon."""
+    needed: set[int] = set()
+    made: set[int] = set()
+    for transaction in transactions:
+        for event in transaction.events:
+            if isinstance(event, ev.OrderAccepted):
+                made.add(event.order.order_id)
+            elif isinstance(event, _ORDER_CHANGES):
+                needed.add(event.order.order_id)
+    return needed - made
+
+
+_ORDER_CHANGES: Final = (
+    ev.OrderFilled,
+    ev.OrderCanceled,
+    ev.OrderReplaced,
+    ev.OrderRestated,
+    ev.OrderTriggered,
+)
+
+_HANDLERS: Final[dict[type, Callable[[Fold, Any, Place], None]]] = {
+    ev.OrderAccepted: Fold.accepted,
+    ev.OrderFilled: Fold.filled,
+    ev.OrderCanceled: Fold.canceled,
+    ev.OrderReplaced: Fold.replaced,
+    ev.OrderRestated: Fold.restated,
+    ev.OrderTriggered: Fold.triggered,
+    ev.DepositUpdated: Fold.deposit_updated,
+    ev.WithdrawalUpdated: Fold.withdrawal_updated,
+    ev.Transferred: Fold.transferred,
+    ev.AssetDefined: Fold.asset_defined,
+    ev.InstrumentDefined: Fold.instrument_defined,
+    ev.AccountDefined: Fold.account_defined,
+}

@@ -1,0 +1,163 @@
+"""Keeps a projector at the engine's heels, through deaths of the engine and of the database."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from sqlalchemy.exc import DBAPIError
+
+from engine.client import EngineClient, EngineError, EngineRefused, GapTooOld
+from engine.history.fold import HistoryFault
+from engine.history.projector import Projector
+from engine.wire import Transaction, Welcome
+
+RETRY_FIRST_S: Final = 0.1
+RETRY_MAX_S: Final = 5.0
+
+
+class CannotFollow(RuntimeError):
+    """The history cannot go on from where it is; a person must decide. The message says why."""
+
+
+class Log(Protocol):
+    """The part of a structlog logger that is used here."""
+
+    def info(self, event: str, /, **details: Any) -> Any: ...
+    def warning(self, event: str, /, **details: Any) -> Any: ...
+
+
+class _Stop:
+    """Asks ``run`` to end."""
+
+
+class Follower:
+    """Subscribes to the engine from the projector's ``last_seq`` + 1 and applies what comes.
+
+    Rows are written on the client's reader thread: while SQL is busy nothing is read from the
+    socket, and what gathers there makes the next batch larger.
+    """
+
+    def __init__(
+        self,
+        socket_path: str,
+        projector: Projector,
+        log: Log,
+        *,
+        on_applied: Callable[[int], None] | None = None,
+    ) -> None:
+        self._socket_path = socket_path
+        self._projector = projector
+        self._log = log
+        self._on_applied = on_applied
+        # SimpleQueue.put may be called by a signal handler, unlike Event.set.
+        self._signals: queue.SimpleQueue[_Stop | Exception] = queue.SimpleQueue()
+        self._failed = False
+
+    def stop(self) -> None:
+        """Ask ``run`` to end; safe in a signal handler and from any thread."""
+        self._signals.put(_Stop())
+
+    def run(self) -> None:
+        """Follow until ``stop``. Raises CannotFollow and HistoryFault."""
+        failures = 0
+        while True:
+            before = self._projector.last_seq
+            try:
+                if self._follow():
+                    return
+            except (EngineError, DBAPIError) as error:
+                if isinstance(error, EngineRefused):
+                    raise CannotFollow(self._refusal(error)) from error
+                failures = 0 if self._projector.last_seq > before else failures + 1
+                pause = min(RETRY_FIRST_S * 2**failures, RETRY_MAX_S)
+                self._log.warning("interrupted", reason=str(error), retry_s=pause)
+                if self._stopped_within(pause):
+                    return
+
+    def rebuild(self) -> None:
+        """Clear the projector, if the engine still has its first transaction.
+
+        Raises CannotFollow when it has not, and EngineUnavailable.
+        """
+        client = EngineClient(self._socket_path, "history-rebuild")
+        try:
+            welcome = client.connect()
+        finally:
+            client.close()
+        if welcome.first_seq > 1:
+            raise CannotFollow(
+                f"the engine's journal begins at {welcome.first_seq}; a history rebuilt from "
+                "it would lack what came before, so it was left as it is"
+            )
+        self._projector.clear()
+
+    def _follow(self) -> bool:
+        """One client's life; True when asked to stop."""
+        self._failed = False
+        client = EngineClient(
+            self._socket_path, "history", on_lost=self._lost, on_connected=self._connected
+        )
+        try:
+            client.connect()
+            client.subscribe(self._projector.last_seq + 1, self._apply)
+            while True:
+                signal = self._signals.get()
+                if isinstance(signal, _Stop):
+                    return True
+                if isinstance(signal, (EngineRefused, DBAPIError, HistoryFault, CannotFollow)):
+                    raise signal
+                self._log.warning("engine_lost", reason=str(signal))
+        finally:
+            client.close()
+
+    def _stopped_within(self, pause_s: float) -> bool:
+        try:
+            while True:
+                if isinstance(self._signals.get(timeout=pause_s), _Stop):
+                    return True
+        except queue.Empty:
+            return False
+
+    def _connected(self, welcome: Welcome) -> None:
+        if welcome.seq < self._projector.last_seq:
+            self._signals.put(
+                CannotFollow(
+                    f"the history is at {self._projector.last_seq} but the engine only at "
+                    f"{welcome.seq}: they do not belong together; rebuild the history with "
+                    "python -m engine.history.main --rebuild"
+                )
+            )
+            self._failed = True
+
+    def _lost(self, error: EngineError) -> None:
+        self._signals.put(error)
+
+    def _apply(self, transactions: list[Transaction]) -> None:
+        if self._failed:
+            return  # What follows a failure is asked for again by the next client.
+        try:
+            last_seq = self._projector.apply(transactions)
+        except Exception as error:
+            self._failed = True
+            self._signals.put(error if isinstance(error, DBAPIError) else _fault(error))
+            return
+        if self._on_applied is not None:
+            self._on_applied(last_seq)
+
+    def _refusal(self, error: EngineRefused) -> str:
+        if isinstance(error, GapTooOld):
+            return (
+                f"the engine no longer keeps transaction {self._projector.last_seq + 1}, which "
+                "the history needs next; restore the archived segments of the journal"
+            )
+        return f"the engine refused the subscription: {error}"
+
+
+def _fault(error: Exception) -> HistoryFault:
+    if isinstance(error, HistoryFault):
+        return error
+    fault = HistoryFault(f"a transaction could not be turned into rows: {error!r}")
+    fault.__cause__ = error
+    return fault

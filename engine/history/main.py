@@ -1,0 +1,65 @@
+"""The projector process: ``python -m engine.history.main [--rebuild]``. Wiring only."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+
+import structlog
+from sqlalchemy.engine import make_url
+
+from config.settings import SettingsError, load
+from engine.client import EngineUnavailable
+from engine.history.fold import HistoryFault
+from engine.history.follow import CannotFollow, Follower
+from engine.history.projector import Projector
+from engine.history.store import StoreError, open_writer
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT; 0 after a clean end, 1 after a fault, 2 if not started."""
+    parser = argparse.ArgumentParser(prog="python -m engine.history.main")
+    parser.add_argument(
+        "--rebuild",
+        action="store_true",
+        help="forget the history and make it again from the engine's first transaction",
+    )
+    arguments = parser.parse_args()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    log = structlog.get_logger().bind(process="history")
+    try:
+        settings = load()
+        # Tables of an older version are no obstacle to making them anew.
+        projector = Projector(open_writer(settings.history.url), any_version=arguments.rebuild)
+    except (SettingsError, StoreError) as error:
+        log.error("not_started", reason=str(error))
+        return 2
+    follower = Follower(str(settings.engine.socket), projector, log)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: follower.stop())
+    try:
+        if arguments.rebuild:
+            follower.rebuild()
+            log.info("rebuilding")
+        url = make_url(settings.history.url).render_as_string(hide_password=True)
+        log.info("ready", url=url, last_seq=projector.last_seq)
+        follower.run()
+    except (CannotFollow, EngineUnavailable, HistoryFault) as error:
+        log.error("stopped", reason=str(error), last_seq=projector.last_seq)
+        return 1
+    log.info("ended", last_seq=projector.last_seq)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,177 @@
+"""Writes the read model: transactions in, rows out, exactly once.
+
+The sequence of the newest transaction is stored in the same SQL transaction as its rows, so
+that whatever dies, and whenever, the next start goes on where the rows end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, Table, func, insert, inspect, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from engine.history import schema
+from engine.history.fold import Fold, HistoryFault, Pair, Rows, SqlRow, orders_needed
+from engine.history.store import StoreError
+from engine.wire import Transaction
+
+TRANSACTIONS_PER_COMMIT_MAX: Final = 2_000
+_KEYS_PER_QUERY_MAX: Final = 500
+_FIRST_SEEN: Final = frozenset(("first_seq", "first_index"))
+
+
+class SchemaChanged(StoreError):
+    """The stored tables are of another version; only a rebuild from the journal helps."""
+
+
+class Projector:
+    """The one writer of a history. ``last_seq`` is the newest transaction it contains.
+
+    Not thread-safe. After an exception nothing of the failed call is stored, and the
+    projector can be used again.
+    """
+
+    def __init__(self, engine: Engine, *, any_version: bool = False) -> None:
+        """Raises SchemaChanged, unless ``any_version`` says that ``clear`` comes next."""
+        self._engine = engine
+        self._fold = Fold()
+        self._fold_is_current = False
+        self.last_seq = 0
+        self._prepare(any_version)
+
+    def apply(self, transactions: Sequence[Transaction]) -> int:
+        """Store the rows of the transactions; those already contained are passed over.
+
+        Returns the new ``last_seq``. Raises HistoryFault when a transaction is missing.
+        """
+        for start in range(0, len(transactions), TRANSACTIONS_PER_COMMIT_MAX):
+            self._apply_once(transactions[start : start + TRANSACTIONS_PER_COMMIT_MAX])
+        return self.last_seq
+
+    def clear(self) -> None:
+        """Forget everything, tables included, to rebuild from transaction 1."""
+        self._fold_is_current = False
+        with self._engine.begin() as connection:
+            schema.metadata.drop_all(connection)
+            _create(connection)
+        self.last_seq = 0
+
+    def _prepare(self, any_version: bool) -> None:
+        with self._engine.begin() as connection:
+            if not inspect(connection).has_table(schema.meta.name):
+                _create(connection)
+            version = connection.execute(select(schema.meta.c.schema_version)).scalar_one()
+            if version != schema.SCHEMA_VERSION and not any_version:
+                raise SchemaChanged(
+                    f"the history has tables of version {version}, this program makes version "
+                    f"{schema.SCHEMA_VERSION}; rebuild it with "
+                    "python -m engine.history.main --rebuild"
+                )
+            self.last_seq = _position(connection)
+
+    def _apply_once(self, transactions: Sequence[Transaction]) -> None:
+        current, self._fold_is_current = self._fold_is_current, False
+        with self._engine.begin() as connection:
+            stored = _position(connection)
+            if not current or stored != self.last_seq:
+                # The first time, after a failure, or when another projector was at work.
+                self._fold = load_fold(connection)
+            fresh = [each for each in transactions if each.seq > stored]
+            for expected, transaction in enumerate(fresh, stored + 1):
+                if transaction.seq != expected:
+                    raise HistoryFault(
+                        f"transaction {expected} is missing before {transaction.seq}"
+                    )
+            if fresh:
+                self._fold.rows.orders = _load_orders(connection, orders_needed(fresh))
+                for transaction in fresh:
+                    self._fold.apply(transaction)
+                write_rows(connection, self._fold.take())
+                last = fresh[-1]
+                connection.execute(
+                    update(schema.meta).values(last_seq=last.seq, last_time_us=last.time_us)
+                )
+        self.last_seq = fresh[-1].seq if fresh else stored
+        self._fold_is_current = True
+
+
+def load_fold(connection: Connection) -> Fold:
+    """The state that rows depend on, as the tables have it."""
+    fold = Fold()
+    table = schema.instruments
+    for row in connection.execute(select(table.c.symbol, table.c.base, table.c.quote)):
+        fold.pairs[row.symbol] = Pair(row.base, row.quote)
+    for row in connection.execute(select(schema.balances)):
+        fold.balances[row.account, row.asset] = dict(row._mapping)
+    candles = schema.candles
+    newest = select(candles.c.symbol, candles.c.interval_us, func.max(candles.c.start_us)).group_by(
+        candles.c.symbol, candles.c.interval_us
+    )
+    key = tuple_(candles.c.symbol, candles.c.interval_us, candles.c.start_us)
+    for row in connection.execute(select(candles).where(key.in_(newest))):
+        fold.candles[row.symbol, row.interval_us] = dict(row._mapping)
+    return fold
+
+
+def write_rows(connection: Connection, rows: Rows) -> None:
+    """Write collected rows, one statement per table."""
+    _insert(connection, schema.ledger, rows.ledger)
+    _insert(connection, schema.fills, rows.fills)
+    _insert(connection, schema.trades, rows.trades)
+    _insert(connection, schema.transfers, rows.transfers)
+    _upsert(connection, schema.assets, list(rows.assets.values()))
+    _upsert(connection, schema.instruments, list(rows.instruments.values()))
+    _upsert(connection, schema.accounts, list(rows.accounts.values()))
+    _upsert(connection, schema.balances, list(rows.balances.values()))
+    _upsert(connection, schema.orders, list(rows.orders.values()))
+    _upsert(connection, schema.client_ids, list(rows.client_ids.values()))
+    _upsert(connection, schema.candles, list(rows.candles.values()))
+    _upsert(connection, schema.deposits, list(rows.deposits.values()))
+    _upsert(connection, schema.withdrawals, list(rows.withdrawals.values()))
+
+
+def _create(connection: Connection) -> None:
+    schema.metadata.create_all(connection)
+    connection.execute(
+        insert(schema.meta),
+        {"id": 1, "schema_version": schema.SCHEMA_VERSION, "last_seq": 0, "last_time_us": 0},
+    )
+
+
+def _position(connection: Connection) -> int:
+    """The stored sequence, locked until the end of the SQL transaction."""
+    seq: int = connection.execute(select(schema.meta.c.last_seq).with_for_update()).scalar_one()
+    return seq
+
+
+def _load_orders(connection: Connection, order_ids: set[int]) -> dict[int, SqlRow]:
+    found: dict[int, SqlRow] = {}
+    wanted = sorted(order_ids)
+    for start in range(0, len(wanted), _KEYS_PER_QUERY_MAX):
+        some = wanted[start : start + _KEYS_PER_QUERY_MAX]
+        query = select(schema.orders).where(schema.orders.c.order_id.in_(some))
+        for row in connection.execute(query):
+            found[row.order_id] = dict(row._mapping)
+    return found
+
+
+def _insert(connection: Connection, table: Table, rows: list[SqlRow]) -> None:
+    if rows:
+        connection.execute(insert(table), rows)
+
+
+def _upsert(connection: Connection, table: Table, rows: list[SqlRow]) -> None:
+    """Insert rows, or update them by primary key; what is about the first sight stays."""
+    if not rows:
+        return
+    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table)
+    keys = [column.name for column in table.primary_key]
+    changes = {
+        column.name: statement.excluded[column.name]
+        for column in table.columns
+        if column.name not in keys and column.name not in _FIRST_SEEN
+    }
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changes), rows)
