@@ -35,13 +35,29 @@ from engine.history.money import (
 )
 from engine.history.paging import LIMIT_MAX, CursorError, between, check_limit, keyset_page
 from engine.history.position import last_seq, wait_for
-from engine.history.rows import Candle, Fill, HistoricOrder, Page, PublicTrade
-from engine.history.store import open_reader
+from engine.history.rows import (
+    Candle,
+    Fill,
+    HistoricOrder,
+    LedgerEntry,
+    Page,
+    PublicTrade,
+    TransferRow,
+)
+from engine.history.store import StoreError, open_reader
 
 __all__ = [
     "CANDLE_INTERVALS_US",
     "LIMIT_MAX",
+    "Candle",
     "CursorError",
+    "Fill",
+    "HistoricOrder",
+    "LedgerEntry",
+    "Page",
+    "PublicTrade",
+    "StoreError",
+    "TransferRow",
     "candles",
     "deposit",
     "deposits",
