@@ -173,18 +173,22 @@ class Fold:
 
     def triggered(self, event: ev.OrderTriggered, place: Place) -> None:
         row = self._order(event.order)
-        row |= self._terms(event.order)
         row["triggered"] = True
         row["leaves"] = event.leaves
         row["display"] = event.display
         row["updated_at"] = place.time_us
         row["last_seq"] = place.seq
+        self._hold(row, event.order, event.hold_change, place, "order_hold")
 
     # Money
 
     def deposit_updated(self, event: ev.DepositUpdated, place: Place) -> None:
         row = event.deposit._asdict()
         row |= {"first_seq": place.seq, "first_index": place.event_index, "last_seq": place.seq}
+        earlier = self.rows.deposits.get(event.deposit.deposit_id)
+        if earlier is not None:
+            row["first_seq"] = earlier["first_seq"]
+            row["first_index"] = earlier["first_index"]
         self.rows.deposits[event.deposit.deposit_id] = row
         asset, amount = event.deposit.asset, event.credited_now
         reference = f"deposit:{event.deposit.deposit_id}"
