@@ -2,8 +2,7 @@
 
 A command carries everything that its outcome depends on except the time and the sequence
 number, which the sequencer adds. Fields are only ever appended, with defaults, so that an
-old journal stays readable; ``KIND`` is the number a command has on the wire and in the
-journal, and is never used again for anything else.
+old journal stays readable.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from engine.core.types import (
     Origin,
     RejectReason,
     RequestKind,
+    RetiredId,
     SelfTrade,
     Side,
     TimeInForce,
@@ -28,13 +28,11 @@ COMMANDS_VERSION: Final = 1
 class NewOrder(NamedTuple):
     """Create an order. ``stp`` None means the account's default.
 
-    ``prior`` is filled in by the sequencer: the order id under which a durable index knows
-    this client order id from beyond the engine's memory, 0 if it does not.
+    ``prior`` is filled in by the sequencer: what the durable index knows of this client
+    order id from beyond the engine's memory, None if nothing.
     ``poss_resend`` asks for the state of a known order instead of a refusal (row F.1.b).
     ``expire_at`` is needed with GTD; for DAY the exchange sets it to the next roll.
     """
-
-    KIND = 1
 
     origin: Origin
     account: str
@@ -55,7 +53,7 @@ class NewOrder(NamedTuple):
     strategy: str = ""
     manual: bool = False
     poss_resend: bool = False
-    prior: int = 0
+    prior: RetiredId | None = None
 
 
 class CancelOrder(NamedTuple):
@@ -65,8 +63,6 @@ class CancelOrder(NamedTuple):
     ``symbol`` and ``side`` are checked where given ("" and None say nothing). An
     ``order_id`` may name an order of another account of the same firm.
     """
-
-    KIND = 2
 
     origin: Origin
     account: str
@@ -82,10 +78,8 @@ class ReplaceOrder(NamedTuple):
 
     ``qty`` counts what is executed. ``client_order_id`` is the order's new id; "" keeps the
     old one (REST). ``symbol``, ``side`` and ``ord_type`` cannot change and are checked where
-    given. ``expire_at`` goes with ``tif`` GTD.
+    given. ``expire_at`` goes with ``tif`` GTD. ``prior`` is as in NewOrder.
     """
-
-    KIND = 3
 
     origin: Origin
     account: str
@@ -101,6 +95,7 @@ class ReplaceOrder(NamedTuple):
     stop_price: int | None = None
     display_qty: int | None = None
     expire_at: int | None = None
+    prior: RetiredId | None = None
 
 
 class MassCancel(NamedTuple):
@@ -109,8 +104,6 @@ class MassCancel(NamedTuple):
     With ``firm_wide`` the orders of all accounts of the acting account's firm are meant,
     else those of ``account`` alone.
     """
-
-    KIND = 4
 
     origin: Origin
     account: str
@@ -122,28 +115,11 @@ class MassCancel(NamedTuple):
     strategy: str = ""
 
 
-BatchEntry: TypeAlias = NewOrder | CancelOrder | ReplaceOrder
-
-
-class Batch(NamedTuple):
-    """Up to 50 creates, replaces and cancels, done in order in one turn of the engine."""
-
-    KIND = 5
-
-    origin: Origin
-    account: str
-    batch_id: str
-    mode: BatchMode
-    entries: tuple[BatchEntry, ...]
-
-
 class RecordRefusal(NamedTuple):
     """A request that the edge refused; committed, so that it is never accepted later.
 
     For instance a price off the tick, an unknown symbol, or a throttled message.
     """
-
-    KIND = 6
 
     origin: Origin
     account: str
@@ -161,6 +137,27 @@ class RecordRefusal(NamedTuple):
     strategy: str = ""
     mark_only: bool = False
     """Record nothing but the number of the message (the edge answered it by itself)."""
+    echo: str = ""
+    """What the edge's own answer repeats of the request; the engine only keeps it."""
+
+
+BatchEntry: TypeAlias = NewOrder | CancelOrder | ReplaceOrder | RecordRefusal
+
+
+class Batch(NamedTuple):
+    """Up to 50 creates, replaces and cancels, done in order in one turn of the engine.
+
+    An entry that the edge refused stands in its place as a RecordRefusal (request NEW,
+    CANCEL or REPLACE) and fails with its own reason (rule B-5).
+    """
+
+    origin: Origin
+    account: str
+    batch_id: str
+    mode: BatchMode
+    entries: tuple[BatchEntry, ...]
+    echo: str = ""
+    """As in RecordRefusal."""
 
 
 class Deposit(NamedTuple):
@@ -168,8 +165,6 @@ class Deposit(NamedTuple):
 
     A deposit id is known for ever; account, asset and amount may not change.
     """
-
-    KIND = 10
 
     origin: Origin
     deposit_id: str
@@ -186,8 +181,6 @@ class Deposit(NamedTuple):
 class RequestWithdrawal(NamedTuple):
     """Ask for a withdrawal; amount + fee are held at once. The id is known for ever."""
 
-    KIND = 11
-
     origin: Origin
     account: str
     client_withdrawal_id: str
@@ -202,8 +195,6 @@ class RequestWithdrawal(NamedTuple):
 class ApproveWithdrawal(NamedTuple):
     """Approve a withdrawal that waits for a second person (``origin.user``)."""
 
-    KIND = 12
-
     origin: Origin
     account: str
     withdrawal_id: int
@@ -211,8 +202,6 @@ class ApproveWithdrawal(NamedTuple):
 
 class RejectWithdrawal(NamedTuple):
     """Refuse a withdrawal that waits for a second person; its hold is released."""
-
-    KIND = 13
 
     origin: Origin
     account: str
@@ -222,8 +211,6 @@ class RejectWithdrawal(NamedTuple):
 
 class CancelWithdrawal(NamedTuple):
     """Cancel a withdrawal that has not been handed to the network; releases its hold."""
-
-    KIND = 14
 
     origin: Origin
     account: str
@@ -236,8 +223,6 @@ class AdvanceWithdrawal(NamedTuple):
     Legal moves are those of rule W-3; the same report twice is recognised and does nothing.
     """
 
-    KIND = 15
-
     origin: Origin
     withdrawal_id: int
     state: int
@@ -248,8 +233,6 @@ class AdvanceWithdrawal(NamedTuple):
 
 class Transfer(NamedTuple):
     """Move money between two accounts of one firm; the id is known for ever."""
-
-    KIND = 16
 
     origin: Origin
     account: str
@@ -265,8 +248,6 @@ class SetDeadMansSwitch(NamedTuple):
     ``timeout_us`` 0 switches it off.
     """
 
-    KIND = 20
-
     origin: Origin
     account: str
     timeout_us: int
@@ -276,8 +257,6 @@ class SetDeadMansSwitch(NamedTuple):
 class OpenSession(NamedTuple):
     """A FIX session logged on (or a WebSocket asked for cancel on disconnect)."""
 
-    KIND = 21
-
     origin: Origin
     account: str
     cancel_scope: CancelScope
@@ -286,8 +265,6 @@ class OpenSession(NamedTuple):
 
 class CloseSession(NamedTuple):
     """A session is gone; starts its grace period. Unknown or closed: nothing happens."""
-
-    KIND = 22
 
     origin: Origin
     clean: bool = False
@@ -300,8 +277,6 @@ class StartEpoch(NamedTuple):
     Refused unless it is the current one + 1. ``cursor`` is where delivery stood.
     """
 
-    KIND = 23
-
     origin: Origin
     account: str
     cursor: tuple[int, int, int]
@@ -311,15 +286,11 @@ class StartEpoch(NamedTuple):
 class Tick(NamedTuple):
     """Let timers that are due fire: expiry, day roll, grace periods, switches."""
 
-    KIND = 24
-
     origin: Origin
 
 
 class DefineAsset(NamedTuple):
     """Make an asset known, or confirm it as it is."""
-
-    KIND = 30
 
     origin: Origin
     asset: str
@@ -328,8 +299,6 @@ class DefineAsset(NamedTuple):
 
 class DefineInstrument(NamedTuple):
     """Make an instrument known or change its bounds; tick and lot never change."""
-
-    KIND = 31
 
     origin: Origin
     symbol: str
@@ -348,8 +317,6 @@ class DefineAccount(NamedTuple):
     ``approval_above`` lists (asset, atoms): withdrawals above need a second person.
     """
 
-    KIND = 32
-
     origin: Origin
     account: str
     firm: str
@@ -366,8 +333,6 @@ class DefineAccount(NamedTuple):
 class DefineNetwork(NamedTuple):
     """How an asset travels: withdrawal fee, minimum and step in atoms, confirmations."""
 
-    KIND = 33
-
     origin: Origin
     asset: str
     network: str
@@ -382,8 +347,6 @@ class DefineNetwork(NamedTuple):
 class SetInstrumentStatus(NamedTuple):
     """Halt or resume an instrument; resting orders stay."""
 
-    KIND = 34
-
     origin: Origin
     symbol: str
     status: int
@@ -392,8 +355,6 @@ class SetInstrumentStatus(NamedTuple):
 
 class DefineVenue(NamedTuple):
     """Venue-wide settings that outcomes depend on; the roll in µs after midnight UTC."""
-
-    KIND = 35
 
     origin: Origin
     day_roll_us: int
@@ -429,29 +390,30 @@ Command: TypeAlias = (
     | DefineVenue
 )
 
-COMMAND_TYPES: Final[tuple[type[Command], ...]] = (
-    NewOrder,
-    CancelOrder,
-    ReplaceOrder,
-    MassCancel,
-    Batch,
-    RecordRefusal,
-    Deposit,
-    RequestWithdrawal,
-    ApproveWithdrawal,
-    RejectWithdrawal,
-    CancelWithdrawal,
-    AdvanceWithdrawal,
-    Transfer,
-    SetDeadMansSwitch,
-    OpenSession,
-    CloseSession,
-    StartEpoch,
-    Tick,
-    DefineAsset,
-    DefineInstrument,
-    DefineAccount,
-    DefineNetwork,
-    SetInstrumentStatus,
-    DefineVenue,
-)
+COMMAND_KINDS: Final[dict[type[Command], int]] = {
+    NewOrder: 1,
+    CancelOrder: 2,
+    ReplaceOrder: 3,
+    MassCancel: 4,
+    RecordRefusal: 6,
+    Batch: 5,
+    Deposit: 10,
+    RequestWithdrawal: 11,
+    ApproveWithdrawal: 12,
+    RejectWithdrawal: 13,
+    CancelWithdrawal: 14,
+    AdvanceWithdrawal: 15,
+    Transfer: 16,
+    SetDeadMansSwitch: 20,
+    OpenSession: 21,
+    CloseSession: 22,
+    StartEpoch: 23,
+    Tick: 24,
+    DefineAsset: 30,
+    DefineInstrument: 31,
+    DefineAccount: 32,
+    DefineNetwork: 33,
+    SetInstrumentStatus: 34,
+    DefineVenue: 35,
+}
+"""The number of each command on the wire and in the journal; never used again for another."""

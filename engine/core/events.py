@@ -25,6 +25,7 @@ from engine.core.types import (
     RejectReason,
     RequestKind,
     RestateReason,
+    RetiredId,
     SelfTrade,
     Side,
     Withdrawal,
@@ -35,8 +36,6 @@ EVENTS_VERSION: Final = 1
 
 class OrderAccepted(NamedTuple):
     """The order is known to the venue (ExecType 0). A stop order waits with display 0."""
-
-    KIND = 1
 
     account: str
     account_seq: int
@@ -54,8 +53,6 @@ class OrderRejected(NamedTuple):
     otherwise status is REJECTED and order_id 0. ``qty_text`` and ``price_text`` carry what
     the client sent where it could not be turned into lots and ticks.
     """
-
-    KIND = 2
 
     account: str
     account_seq: int
@@ -85,8 +82,6 @@ class OrderFilled(NamedTuple):
     ``display`` is what the book shows of the order afterwards.
     """
 
-    KIND = 3
-
     account: str
     account_seq: int
     order: OrderTerms
@@ -113,8 +108,6 @@ class OrderCanceled(NamedTuple):
     ``requester`` is the ``Origin.source`` of whoever asked.
     """
 
-    KIND = 4
-
     account: str
     account_seq: int
     order: OrderTerms
@@ -133,8 +126,6 @@ class OrderReplaced(NamedTuple):
     Status is FILLED with leaves 0 when the new quantity was at or below what was executed.
     """
 
-    KIND = 5
-
     account: str
     account_seq: int
     order: OrderTerms
@@ -152,8 +143,6 @@ class OrderReplaced(NamedTuple):
 class OrderRestated(NamedTuple):
     """The venue changed the order by itself (ExecType D); terms hold the new quantity."""
 
-    KIND = 6
-
     account: str
     account_seq: int
     order: OrderTerms
@@ -167,15 +156,17 @@ class OrderRestated(NamedTuple):
 
 
 class OrderTriggered(NamedTuple):
-    """A stop price was reached (ExecType L); ``order`` keeps its terms."""
+    """A stop price was reached (ExecType L); ``order`` keeps its terms.
 
-    KIND = 7
+    ``hold_change`` is what a stop buy without a limit takes as its hold now (rule T-4).
+    """
 
     account: str
     account_seq: int
     order: OrderTerms
     leaves: int
     display: int
+    hold_change: int = 0
 
 
 class CancelRejected(NamedTuple):
@@ -184,8 +175,6 @@ class CancelRejected(NamedTuple):
     ``order_id`` 0 and status REJECTED when no such order is known to the account; else the
     current status and, in ``current_client_order_id``, the last accepted id.
     """
-
-    KIND = 8
 
     account: str
     account_seq: int
@@ -202,8 +191,6 @@ class CancelRejected(NamedTuple):
 class StatusReported(NamedTuple):
     """State of an order asked for by a repeated create (ExecType I, row F.1.b)."""
 
-    KIND = 9
-
     account: str
     account_seq: int
     order: OrderTerms
@@ -218,8 +205,6 @@ class MassCanceled(NamedTuple):
 
     It follows the OrderCanceled events of those orders. With ``reason`` set it was refused.
     """
-
-    KIND = 10
 
     account: str
     account_seq: int
@@ -241,8 +226,6 @@ class BatchDone(NamedTuple):
     of its events, accepted). With ``reason`` set no entry was done.
     """
 
-    KIND = 11
-
     account: str
     account_seq: int
     batch_id: str
@@ -259,8 +242,6 @@ class Refused(NamedTuple):
     limit, the existing withdrawal's id.
     """
 
-    KIND = 12
-
     account: str
     account_seq: int
     subject: str
@@ -272,8 +253,6 @@ class Refused(NamedTuple):
 class DepositUpdated(NamedTuple):
     """A deposit was seen, has more confirmations, or was credited."""
 
-    KIND = 20
-
     account: str
     account_seq: int
     deposit: Deposit
@@ -282,8 +261,6 @@ class DepositUpdated(NamedTuple):
 
 class WithdrawalUpdated(NamedTuple):
     """A withdrawal moved; ``hold_change`` of its asset, and ``posted`` what left for good."""
-
-    KIND = 21
 
     account: str
     account_seq: int
@@ -294,8 +271,6 @@ class WithdrawalUpdated(NamedTuple):
 
 class Transferred(NamedTuple):
     """One side of a transfer: ``change`` of the account's available money."""
-
-    KIND = 22
 
     account: str
     account_seq: int
@@ -309,8 +284,6 @@ class Transferred(NamedTuple):
 class DeadMansSwitchSet(NamedTuple):
     """The switch now fires at ``fires_at`` (0: off)."""
 
-    KIND = 23
-
     account: str
     account_seq: int
     strategy: str
@@ -319,8 +292,6 @@ class DeadMansSwitchSet(NamedTuple):
 
 class SessionChanged(NamedTuple):
     """A session opened, closed or began a new epoch (``what``: opened, closed, epoch)."""
-
-    KIND = 24
 
     account: str
     account_seq: int
@@ -336,8 +307,6 @@ class SessionChanged(NamedTuple):
 class InstrumentStatusChanged(NamedTuple):
     """An instrument was halted or resumed."""
 
-    KIND = 30
-
     account: str
     account_seq: int
     symbol: str
@@ -348,8 +317,6 @@ class InstrumentStatusChanged(NamedTuple):
 class AssetDefined(NamedTuple):
     """An asset is known."""
 
-    KIND = 31
-
     account: str
     account_seq: int
     asset: str
@@ -358,8 +325,6 @@ class AssetDefined(NamedTuple):
 
 class InstrumentDefined(NamedTuple):
     """An instrument is known or has new bounds."""
-
-    KIND = 32
 
     account: str
     account_seq: int
@@ -376,8 +341,6 @@ class InstrumentDefined(NamedTuple):
 class AccountDefined(NamedTuple):
     """An account is known or has new settings."""
 
-    KIND = 33
-
     account: str
     account_seq: int
     firm: str
@@ -389,8 +352,6 @@ class AccountDefined(NamedTuple):
 class NetworkDefined(NamedTuple):
     """A network of an asset is known or has new terms."""
 
-    KIND = 34
-
     account: str
     account_seq: int
     asset: str
@@ -399,16 +360,11 @@ class NetworkDefined(NamedTuple):
 
 
 class ClientIdsRetired(NamedTuple):
-    """Closed client order ids leave the engine's memory for the durable index.
-
-    Each is (account, client order id, order id, seq of the order's last event).
-    """
-
-    KIND = 35
+    """Closed client order ids leave the engine's memory for the durable index (rule I-3)."""
 
     account: str
     account_seq: int
-    ids: tuple[tuple[str, str, int, int], ...]
+    ids: tuple[RetiredId, ...]
 
 
 Event: TypeAlias = (
@@ -437,28 +393,29 @@ Event: TypeAlias = (
     | ClientIdsRetired
 )
 
-EVENT_TYPES: Final[tuple[type[Event], ...]] = (
-    OrderAccepted,
-    OrderRejected,
-    OrderFilled,
-    OrderCanceled,
-    OrderReplaced,
-    OrderRestated,
-    OrderTriggered,
-    CancelRejected,
-    StatusReported,
-    MassCanceled,
-    BatchDone,
-    Refused,
-    DepositUpdated,
-    WithdrawalUpdated,
-    Transferred,
-    DeadMansSwitchSet,
-    SessionChanged,
-    InstrumentStatusChanged,
-    AssetDefined,
-    InstrumentDefined,
-    AccountDefined,
-    NetworkDefined,
-    ClientIdsRetired,
-)
+EVENT_KINDS: Final[dict[type[Event], int]] = {
+    OrderAccepted: 1,
+    OrderRejected: 2,
+    OrderFilled: 3,
+    OrderCanceled: 4,
+    OrderReplaced: 5,
+    OrderRestated: 6,
+    OrderTriggered: 7,
+    CancelRejected: 8,
+    StatusReported: 9,
+    MassCanceled: 10,
+    BatchDone: 11,
+    Refused: 12,
+    DepositUpdated: 20,
+    WithdrawalUpdated: 21,
+    Transferred: 22,
+    DeadMansSwitchSet: 23,
+    SessionChanged: 24,
+    InstrumentStatusChanged: 30,
+    AssetDefined: 31,
+    InstrumentDefined: 32,
+    AccountDefined: 33,
+    NetworkDefined: 34,
+    ClientIdsRetired: 35,
+}
+"""The number of each event on the wire and in the journal; never used again for another."""

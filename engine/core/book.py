@@ -1,0 +1,221 @@
+"""The order book of one instrument: price levels, FIFO queues, best price. No matching rules.
+
+Each side is a dict of levels by price beside a sorted list of keys in which the best price
+is always last (bids by price, asks by its negative), so that the list is touched only when
+a level appears or goes. Orders hang in a level as an intrusive doubly linked list: adding,
+removing and reaching the best order are O(1), a new or vanished level O(log levels).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sortedcontainers import SortedList
+
+from engine.core.instruments import Instrument
+from engine.core.types import InstrumentStatus, OrderTerms, OrdStatus, PriceLevel, Side
+
+if TYPE_CHECKING:
+    from engine.core.ledger import Account, Money
+    from engine.core.triggers import StopBook
+
+
+class Order:
+    """An order, open or closed, with its place in the queue.
+
+    ``leaves`` is what is still to be filled, ``display`` what the book shows of it (0 while
+    it does not rest). ``fee_weight`` is the sum of notional × rate of its fills, in atoms ×
+    parts per million, from which rule N-3 has the fee. ``held`` is in atoms of the asset
+    that the order gives. ``armed`` is true for a stop order that waits. ``later_ids`` are
+    the client order ids that replaces gave it, after the first.
+    """
+
+    __slots__ = (
+        "account", "armed", "base", "book", "buy", "cum", "display", "fee_weight", "fees", "held",
+        "later_ids", "leaves", "level", "maker_ppm", "next", "notional", "order_id", "prev",
+        "price", "quote", "status", "taker_ppm", "terms", "triggered", "updated_at",
+    )  # fmt: skip
+
+    def __init__(self, terms: OrderTerms, account: Account, book: Book) -> None:
+        self.terms = terms
+        self.order_id: int = terms.order_id
+        self.account = account
+        self.book = book
+        self.buy: bool = terms.side is Side.BUY
+        self.price: int = terms.price
+        self.leaves: int = terms.qty
+        self.cum = 0
+        self.notional = 0
+        self.fee_weight = 0
+        self.fees = 0
+        self.maker_ppm: int = account.maker_ppm
+        self.taker_ppm: int = account.taker_ppm
+        self.held = 0
+        self.status = OrdStatus.NEW
+        self.display = 0
+        self.armed = False
+        self.triggered = False
+        self.updated_at: int = terms.created_at
+        self.later_ids: list[str] | None = None
+        self.base: Money = account.money(book.instrument.base)
+        self.quote: Money = account.money(book.instrument.quote)
+        self.level: Level | None = None
+        self.prev: Order | None = None
+        self.next: Order | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether the order can still trade."""
+        return self.status is OrdStatus.NEW or self.status is OrdStatus.PARTIALLY_FILLED
+
+    def client_ids(self) -> list[str]:
+        """Every client order id of the chain that is in memory, the first one first."""
+        return [self.terms.first_client_order_id, *(self.later_ids or ())]
+
+
+class Level:
+    """All resting orders at one price, first come first; ``qty`` is what they display."""
+
+    __slots__ = ("count", "head", "price", "qty", "tail")
+
+    def __init__(self, price: int) -> None:
+        self.price = price
+        self.qty = 0
+        self.count = 0
+        self.head: Order | None = None
+        self.tail: Order | None = None
+
+
+class BookSide:
+    """One side of the book; ``best`` is its best level, None when empty."""
+
+    __slots__ = ("best", "keys", "levels", "sign")
+
+    def __init__(self, sign: int) -> None:
+        self.sign = sign
+        self.levels: dict[int, Level] = {}
+        self.keys: SortedList = SortedList()
+        self.best: Level | None = None
+
+    def add(self, order: Order) -> None:
+        """Put an order, its ``display`` set, at the back of its level."""
+        price = order.price
+        level = self.levels.get(price)
+        if level is None:
+            level = Level(price)
+            self.levels[price] = level
+            key = price * self.sign
+            self.keys.add(key)
+            best = self.best
+            if best is None or key > best.price * self.sign:
+                self.best = level
+        order.level = level
+        tail = level.tail
+        order.prev = tail
+        order.next = None
+        if tail is None:
+            level.head = order
+        else:
+            tail.next = order
+        level.tail = order
+        level.qty += order.display
+        level.count += 1
+
+    def remove(self, order: Order) -> None:
+        """Take a resting order out; its ``display`` becomes 0."""
+        level = order.level
+        if level is None:
+            raise AssertionError(f"order {order.order_id} does not rest")
+        before, after = order.prev, order.next
+        if before is None:
+            level.head = after
+        else:
+            before.next = after
+        if after is None:
+            level.tail = before
+        else:
+            after.prev = before
+        order.prev = order.next = order.level = None
+        level.qty -= order.display
+        order.display = 0
+        level.count -= 1
+        if level.count == 0:
+            self._drop(level)
+
+    def _drop(self, level: Level) -> None:
+        del self.levels[level.price]
+        keys = self.keys
+        if level is self.best:
+            keys.pop()
+            self.best = self.levels[keys[-1] * self.sign] if keys else None
+        else:
+            keys.remove(level.price * self.sign)
+
+    def requeue(self, order: Order, display: int) -> None:
+        """Show an iceberg's next slice at the back of its level (rule M-8)."""
+        level = order.level
+        if level is None:
+            raise AssertionError(f"order {order.order_id} does not rest")
+        level.qty += display - order.display
+        order.display = display
+        if level.tail is order:
+            return
+        before, after = order.prev, order.next
+        if before is None:
+            level.head = after
+        else:
+            before.next = after
+        if after is not None:
+            after.prev = before
+        tail = level.tail
+        if tail is None:
+            raise AssertionError("a level with orders has a tail")
+        order.prev = tail
+        order.next = None
+        tail.next = order
+        level.tail = order
+
+    def resize(self, order: Order, display: int) -> None:
+        """Change what an order shows without moving it."""
+        level = order.level
+        if level is None:
+            raise AssertionError(f"order {order.order_id} does not rest")
+        level.qty += display - order.display
+        order.display = display
+
+    def depth(self, levels: int) -> tuple[PriceLevel, ...]:
+        """The best levels, best first; O(levels)."""
+        rows = []
+        for key in self.keys.islice(max(0, len(self.keys) - levels), None, reverse=True):
+            level = self.levels[key * self.sign]
+            rows.append(PriceLevel(level.price, level.qty, level.count))
+        return tuple(rows)
+
+
+class Book:
+    """Both sides of an instrument, its stop orders and its last price (0 before any trade)."""
+
+    __slots__ = ("asks", "bids", "fees", "instrument", "last_price", "lot_atoms", "status",
+                 "stops", "unit")  # fmt: skip
+
+    def __init__(self, instrument: Instrument, stops: StopBook, fees: Money) -> None:
+        self.instrument = instrument
+        self.bids = BookSide(1)
+        self.asks = BookSide(-1)
+        self.stops = stops
+        self.fees = fees
+        self.status = InstrumentStatus.OPEN
+        self.last_price = 0
+        self.unit: int = instrument.unit
+        self.lot_atoms: int = instrument.lot_atoms
+
+    def side(self, buy: bool) -> BookSide:
+        """The side on which a buy (or sell) order rests."""
+        return self.bids if buy else self.asks
+
+    def crosses(self, buy: bool, price: int) -> bool:
+        """Whether an order at this price would trade on arrival."""
+        best = self.asks.best if buy else self.bids.best
+        if best is None:
+            return False
+        return best.price <= price if buy else best.price >= price

@@ -1,0 +1,119 @@
+"""Invariants of the exchange, checked after every command in tests and on demand live."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.core.book import Book, BookSide
+from engine.core.ledger import limit_hold
+from engine.core.types import OrdStatus, OrdType
+from engine.core.withdrawals import MOVES
+
+if TYPE_CHECKING:
+    from engine.core.exchange import Exchange
+
+
+def violations(exchange: Exchange) -> list[str]:
+    """Every invariant that does not hold, in words; empty when all is well. O(state)."""
+    faults: list[str] = []
+    _money(exchange, faults)
+    _holds(exchange, faults)
+    for book in exchange.books.values():
+        _book(book, faults)
+    _orders(exchange, faults)
+    return faults
+
+
+def _money(exchange: Exchange, faults: list[str]) -> None:
+    """Rules L-1 and L-2."""
+    for asset in exchange.assets:
+        total = exchange.house.fees_of(asset).available
+        total += exchange.house.settlement.get(asset, 0)
+        for account in exchange.accounts.values():
+            money = account.balances.get(asset)
+            if money is None:
+                continue
+            total += money.available + money.held
+            if money.available < 0 or money.held < 0:
+                faults.append(f"{account.name} has negative {asset}")
+        if total:
+            faults.append(f"postings of {asset} sum to {total}, not to zero")
+
+
+def _holds(exchange: Exchange, faults: list[str]) -> None:
+    """Rule L-5, and that each order and withdrawal holds what it needs (L-3, W-2)."""
+    held: dict[tuple[str, str], int] = {}
+    for account in exchange.accounts.values():
+        for order in account.orders.values():
+            instrument = order.book.instrument
+            key = (account.name, instrument.quote if order.buy else instrument.base)
+            held[key] = held.get(key, 0) + order.held
+            needed = limit_hold(order, order.price, order.leaves)
+            if order.buy and not order.price:
+                needed = 0
+            if order.held != needed:
+                faults.append(
+                    f"order {order.order_id} holds {order.held} atoms and needs {needed}"
+                )
+    for record in exchange.withdrawals.values():
+        if MOVES[record.row.state] and not record.posted:
+            key = (record.row.account, record.row.asset)
+            held[key] = held.get(key, 0) + record.row.amount + record.row.fee
+    for account in exchange.accounts.values():
+        for asset, money in account.balances.items():
+            expected = held.get((account.name, asset), 0)
+            if money.held != expected:
+                faults.append(
+                    f"{account.name} holds {money.held} {asset} atoms, its holds add up to "
+                    f"{expected}"
+                )
+
+
+def _side(book: Book, side: BookSide, buy: bool, faults: list[str]) -> int:
+    symbol = book.instrument.symbol
+    resting = 0
+    if list(side.keys) != sorted(price * side.sign for price in side.levels):
+        faults.append(f"the price list of {symbol} does not match its levels")
+    best = side.levels[side.keys[-1] * side.sign] if side.keys else None
+    if side.best is not best:
+        faults.append(f"the best price of {symbol} is wrong")
+    for price, level in side.levels.items():
+        count = qty = 0
+        order, before = level.head, None
+        while order is not None:
+            count += 1
+            qty += order.display
+            if order.price != price or order.buy is not buy or order.prev is not before:
+                faults.append(f"order {order.order_id} is misplaced in {symbol}")
+            if not 0 < order.display <= order.leaves or not order.open:
+                faults.append(f"order {order.order_id} shows {order.display} lots")
+            order, before = order.next, order
+        if level.tail is not before or (level.count, level.qty) != (count, qty) or not count:
+            faults.append(f"the level {price} of {symbol} does not add up")
+        resting += count
+    return resting
+
+
+def _book(book: Book, faults: list[str]) -> None:
+    _side(book, book.bids, True, faults)
+    _side(book, book.asks, False, faults)
+    if book.bids.best and book.asks.best and book.bids.best.price >= book.asks.best.price:
+        faults.append(f"the book of {book.instrument.symbol} is crossed")
+
+
+def _orders(exchange: Exchange, faults: list[str]) -> None:
+    """Each open order is in exactly one place, and quantities add up."""
+    for account in exchange.accounts.values():
+        for order in account.orders.values():
+            if order.armed == (order.level is not None):
+                faults.append(f"order {order.order_id} must rest or wait, and not both")
+            if order.leaves <= 0 or order.leaves + order.cum != order.terms.qty:
+                faults.append(f"the quantities of order {order.order_id} do not add up")
+            expected = OrdStatus.PARTIALLY_FILLED if order.cum else OrdStatus.NEW
+            if order.status is not expected:
+                faults.append(f"order {order.order_id} has status {order.status.name}")
+            if order.armed and order.terms.ord_type not in (OrdType.STOP, OrdType.STOP_LIMIT):
+                faults.append(f"order {order.order_id} waits and is no stop order")
+        for order in account.closed.values():
+            if order.open or order.leaves or order.held or order.level or order.armed:
+                faults.append(f"closed order {order.order_id} is not quite closed")

@@ -1,0 +1,339 @@
+"""The exchange: ``apply(command) -> events``, the only way its state ever changes.
+
+State is plain objects owned by one thread. Handlers live beside it by subject (orders,
+batches, withdrawals, sessions, definitions); each gets the exchange and a command, checks
+everything first, changes state only when nothing can fail any more, and emits events in the
+order in which things happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from engine.core import (
+    batches,
+    definitions,
+    execution,
+    orders,
+    refusals,
+    sessions,
+    withdrawals,
+)
+from engine.core.book import Book, Order
+from engine.core.commands import (
+    AdvanceWithdrawal,
+    ApproveWithdrawal,
+    Batch,
+    CancelOrder,
+    CancelWithdrawal,
+    CloseSession,
+    Command,
+    DefineAccount,
+    DefineAsset,
+    DefineInstrument,
+    DefineNetwork,
+    DefineVenue,
+    Deposit,
+    MassCancel,
+    NewOrder,
+    OpenSession,
+    RecordRefusal,
+    RejectWithdrawal,
+    ReplaceOrder,
+    RequestWithdrawal,
+    SetDeadMansSwitch,
+    SetInstrumentStatus,
+    StartEpoch,
+    Tick,
+    Transfer,
+)
+from engine.core.events import ClientIdsRetired, Event, OrderCanceled, Refused
+from engine.core.ledger import Account, House, check, release
+from engine.core.sessions import Session
+from engine.core.timers import Timer, TimerKind, Timers
+from engine.core.types import (
+    CancelReason,
+    OrdStatus,
+    Origin,
+    RejectReason,
+    RetiredId,
+)
+from engine.core.withdrawals import DepositRecord, Network, WithdrawalRecord
+
+_E = TypeVar("_E", bound=Event)
+Handler = Callable[["Exchange", Any], object]
+
+TOKEN_GRACE_US: Final = 60_000_000
+RETIRE_BATCH: Final = 256
+_event = tuple.__new__
+
+
+class Exchange:
+    """The whole venue: instruments, accounts, orders, money, sessions, timers.
+
+    ``seq`` and ``time_us`` are those of the last applied command; ``events`` collects the
+    events of the command being applied. ``orders`` finds orders in memory, open or closed,
+    by order id. ``armed`` holds the books that have stop orders. ``tokens`` remembers signed
+    requests: token → (seq, forget at).
+    """
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self.time_us = 0
+        self.events: list[Event] = []
+        self.next_order_id = 1
+        self.next_trade_id = 1
+        self.next_withdrawal_id = 1
+        self.next_transfer_id = 1
+        self.day_roll_us = 0
+        self.cascade_max = 1000
+        self.closed_orders_kept = 10_000
+        self.client_id_window_us = 30 * 86_400_000_000
+        self.assets: dict[str, int] = {}
+        self.networks: dict[tuple[str, str], Network] = {}
+        self.books: dict[str, Book] = {}
+        self.accounts: dict[str, Account] = {}
+        self.firms: dict[str, list[str]] = {}
+        self.house = House()
+        self.orders: dict[int, Order] = {}
+        self.armed: dict[str, Book] = {}
+        self.timers = Timers()
+        self.sessions: dict[str, Session] = {}
+        self.tokens: dict[str, tuple[int, int]] = {}
+        self.deposits: dict[str, DepositRecord] = {}
+        self.withdrawals: dict[int, WithdrawalRecord] = {}
+        self.withdrawal_ids: dict[tuple[str, str], int] = {}
+        self.transfer_ids: dict[tuple[str, str], int] = {}
+
+    def apply(self, seq: int, time_us: int, command: Command) -> list[Event]:
+        """Do one command and return its events; the same inputs always give the same events.
+
+        ``seq`` is the last one + 1 and ``time_us`` does not go back. A command that
+        ``find_duplicate`` recognises must not be applied. Raises EngineFault when an
+        invariant fails; the exchange must not be used after that.
+        """
+        check(seq == self.seq + 1, f"command {seq} does not follow {self.seq}")
+        check(time_us >= self.time_us, "time does not go back")
+        self.seq = seq
+        self.time_us = time_us
+        events: list[Event] = []
+        self.events = events
+        origin = command.origin
+        if origin.num or origin.token or origin.valid_until:
+            refusal = self._identify(origin)
+            if refusal is not None:
+                refusals.refuse(self, command, *refusal)
+                return events
+        _HANDLERS[type(command)](self, command)
+        if self.armed:
+            execution.run_stops(self)
+        return events
+
+    def find_duplicate(self, command: Command) -> int | None:
+        """Whether a command was done before: None if not, else the seq of the original.
+
+        0 stands for a FIX message at or below its session's mark, whose seq is not kept
+        (rules I-1, I-2). O(1).
+        """
+        origin = command.origin
+        if origin.num:
+            session = self.sessions.get(origin.source)
+            if session and origin.epoch == session.epoch and origin.num <= session.mark:
+                return 0
+        if origin.token:
+            seen = self.tokens.get(origin.token)
+            if seen is not None and seen[1] >= self.time_us:
+                return seen[0]
+        return None
+
+    def next_timer(self) -> int:
+        """When a Tick is due (microseconds), 0 if nothing waits."""
+        if self.armed and execution.stops_pending(self):
+            return self.time_us
+        return self.timers.next()
+
+    def export_state(self) -> dict[str, Any]:
+        """All of the state as plain dicts, lists, strings and integers (see ``state.py``)."""
+        from engine.core import state
+
+        return state.export_state(self)
+
+    @classmethod
+    def restore(cls, exported: dict[str, Any]) -> Exchange:
+        """Rebuild an exchange from ``export_state``; it goes on identically."""
+        from engine.core import state
+
+        return state.restore(cls(), exported)
+
+    def state_hash(self) -> str:
+        """SHA-256 of the whole state in a canonical form, as hex. O(state)."""
+        from engine.core import state
+
+        return state.state_hash(self)
+
+    # What the handlers share.
+
+    def emit(self, kind: type[_E], account: Account, *fields: object) -> None:
+        """Add an event of an account, at the next place of its sequence."""
+        account.seq += 1
+        self.events.append(_event(kind, (account.name, account.seq, *fields)))
+
+    def emit_public(self, kind: type[_E], *fields: object) -> None:
+        """Add an event of the whole venue."""
+        self.events.append(_event(kind, ("", 0, *fields)))
+
+    def refuse(
+        self, name: str, subject: str, reason: RejectReason, text: str, detail: int = 0
+    ) -> None:
+        """Refuse a command that is not about an order; ``name`` may be no account of ours."""
+        account = self.accounts.get(name)
+        if account is None:
+            self.events.append(Refused(name, 0, subject, reason, text, detail))
+        else:
+            self.emit(Refused, account, subject, reason, text, detail)
+
+    def cancel_order(
+        self, order: Order, reason: CancelReason, client_order_id: str = "", requester: str = ""
+    ) -> None:
+        """Take an open order out, release its hold, and report it (rule C-2)."""
+        book = order.book
+        if order.armed:
+            self.disarm(order)
+        elif order.level is not None:
+            book.side(order.buy).remove(order)
+        held = order.held
+        if held:
+            release(order.quote if order.buy else order.base, held)
+            order.held = 0
+        status = OrdStatus.EXPIRED if reason is CancelReason.EXPIRED else OrdStatus.CANCELED
+        order.status = status
+        order.leaves = 0
+        order.updated_at = self.time_us
+        account = order.account
+        account.seq = seq = account.seq + 1
+        fields = (
+            account.name, seq, order.terms, status, order.cum, order.notional, reason,
+            client_order_id, requester, -held,
+        )  # fmt: skip
+        self.events.append(_event(OrderCanceled, fields))
+        self.close_order(order)
+
+    def disarm(self, order: Order) -> None:
+        """Take a stop order out of its stop book."""
+        book = order.book
+        book.stops.remove(order)
+        if not book.stops:
+            del self.armed[book.instrument.symbol]
+
+    def close_order(self, order: Order) -> None:
+        """Move an order that can trade no more from the open to the closed ones."""
+        check(order.held == 0, "a closed order holds nothing")
+        order_id = order.order_id
+        account = order.account
+        del account.orders[order_id]
+        expire_at = order.terms.expire_at
+        if expire_at:
+            self.timers.discard(expire_at, Timer(TimerKind.ORDER, "", "", order_id))
+        closed = account.closed
+        closed[order_id] = order
+        count = len(closed)
+        if count >= self.closed_orders_kept + RETIRE_BATCH:
+            self._retire(account, count - self.closed_orders_kept)
+        elif count % RETIRE_BATCH == 0:
+            self._retire_old(account)
+
+    def _retire_old(self, account: Account) -> None:
+        """Retire the account's closed orders that are older than the window (rule I-3)."""
+        horizon = self.time_us - self.client_id_window_us
+        count = 0
+        for order in account.closed.values():
+            if order.updated_at >= horizon:
+                break
+            count += 1
+        if count:
+            self._retire(account, count)
+
+    def _retire(self, account: Account, count: int) -> None:
+        """Hand the oldest ``count`` closed orders' ids to the durable index."""
+        retired = []
+        for order_id in list(account.closed)[:count]:
+            order = account.closed.pop(order_id)
+            del self.orders[order_id]
+            for client_id in order.client_ids():
+                if account.client_ids.get(client_id) is order:
+                    del account.client_ids[client_id]
+                    retired.append(retired_id(order, client_id))
+        self.emit_public(ClientIdsRetired, tuple(retired))
+
+    def retire_chain(self, order: Order, client_ids: list[str]) -> None:
+        """Hand ids from the middle of a very long replace chain to the durable index."""
+        for client_id in client_ids:
+            del order.account.client_ids[client_id]
+        retired = tuple(retired_id(order, client_id) for client_id in client_ids)
+        self.emit_public(ClientIdsRetired, retired)
+
+    def _identify(self, origin: Origin) -> tuple[RejectReason, str] | None:
+        """Remember who sent a command; refuse one from a past epoch or past its time."""
+        if origin.num:
+            session = self.sessions.get(origin.source)
+            if session is None:
+                session = self.sessions[origin.source] = Session(origin.source, origin.epoch)
+            if origin.epoch != session.epoch:
+                return (
+                    RejectReason.STALE_EPOCH,
+                    f"the message belongs to epoch {origin.epoch} of {origin.source}, "
+                    f"which is now in epoch {session.epoch}",
+                )
+            check(origin.num > session.mark, "a message is applied once")
+            session.mark = origin.num
+        if origin.token:
+            tokens = self.tokens
+            while tokens:
+                oldest = next(iter(tokens))
+                if tokens[oldest][1] >= self.time_us:
+                    break
+                del tokens[oldest]
+            tokens[origin.token] = (self.seq, origin.valid_until + TOKEN_GRACE_US)
+        if origin.valid_until and self.time_us > origin.valid_until:
+            return (
+                RejectReason.REQUEST_EXPIRED,
+                "the request reached the engine after the time until which it is valid",
+            )
+        return None
+
+
+def retired_id(order: Order, client_id: str) -> RetiredId:
+    """How an order stands, for the durable index."""
+    return RetiredId(
+        order.account.name, client_id, order.order_id, order.status, order.terms.qty,
+        order.cum, order.notional,
+    )  # fmt: skip
+
+
+_HANDLERS: Final[dict[type, Handler]] = {
+    NewOrder: orders.new_order,
+    CancelOrder: orders.cancel,
+    ReplaceOrder: orders.replace,
+    MassCancel: batches.mass_cancel,
+    Batch: batches.batch,
+    RecordRefusal: refusals.record_refusal,
+    Deposit: withdrawals.deposit,
+    RequestWithdrawal: withdrawals.request,
+    ApproveWithdrawal: withdrawals.approve,
+    RejectWithdrawal: withdrawals.reject,
+    CancelWithdrawal: withdrawals.cancel,
+    AdvanceWithdrawal: withdrawals.advance,
+    Transfer: withdrawals.transfer,
+    SetDeadMansSwitch: sessions.set_switch,
+    OpenSession: sessions.open_session,
+    CloseSession: sessions.close_session,
+    StartEpoch: sessions.start_epoch,
+    Tick: sessions.tick,
+    DefineAsset: definitions.asset,
+    DefineInstrument: definitions.instrument,
+    DefineAccount: definitions.account,
+    DefineNetwork: definitions.network,
+    SetInstrumentStatus: definitions.instrument_status,
+    DefineVenue: definitions.venue,
+}

@@ -1,0 +1,187 @@
+"""Double-entry ledger: available and held money, fees, settlement; holds of orders (rules L).
+
+Every function here is one set of postings whose sum per asset is zero. Callers have checked
+that the money is there; ``check`` makes sure, also under ``python -O``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.core.types import PPM, SelfTrade
+
+if TYPE_CHECKING:
+    from engine.core.book import Book, Order
+
+
+
+class EngineFault(AssertionError):
+    """An invariant of the exchange does not hold: a fault of ours; the engine must stop."""
+
+
+def check(condition: bool, what: str) -> None:
+    """Raise EngineFault unless an invariant holds."""
+    if not condition:
+        raise EngineFault(what)
+
+
+class Money:
+    """Money of one owner in one asset, in atoms."""
+
+    __slots__ = ("available", "held")
+
+    def __init__(self) -> None:
+        self.available = 0
+        self.held = 0
+
+
+class Account:
+    """A customer's account: settings, money, orders, and its place in its own sequence.
+
+    ``orders`` are the open ones by order id; ``client_ids`` finds any order that is still
+    in memory by any id of its chain; ``closed`` lists closed orders, oldest first.
+    """
+
+    __slots__ = (
+        "address_cooloff_us", "approval_above", "balances", "client_ids", "closed",
+        "daily_limits", "firm", "maker_ppm", "name", "open_orders_max", "orders",
+        "require_known_address", "seq", "stp", "switches", "taker_ppm", "withdrawn",
+    )  # fmt: skip
+
+    def __init__(self, name: str, firm: str) -> None:
+        self.name = name
+        self.firm = firm
+        self.seq = 0
+        self.maker_ppm = 0
+        self.taker_ppm = 0
+        self.stp = SelfTrade.NONE
+        self.open_orders_max = 0
+        self.approval_above: dict[str, int] = {}
+        self.daily_limits: dict[str, int] = {}
+        self.require_known_address = False
+        self.address_cooloff_us = 0
+        self.balances: dict[str, Money] = {}
+        self.orders: dict[int, Order] = {}
+        self.client_ids: dict[str, Order] = {}
+        self.closed: dict[int, Order] = {}
+        self.switches: dict[str, int] = {}
+        self.withdrawn: dict[str, tuple[int, int]] = {}
+
+    def money(self, asset: str) -> Money:
+        """The account's money in an asset, made at first use."""
+        money = self.balances.get(asset)
+        if money is None:
+            money = self.balances[asset] = Money()
+        return money
+
+
+class House:
+    """The venue's own side: fees earned, and settlement, the mirror of what is outside."""
+
+    __slots__ = ("fees", "settlement")
+
+    def __init__(self) -> None:
+        self.fees: dict[str, Money] = {}
+        self.settlement: dict[str, int] = {}
+
+    def fees_of(self, asset: str) -> Money:
+        """Fees earned in an asset."""
+        money = self.fees.get(asset)
+        if money is None:
+            money = self.fees[asset] = Money()
+        return money
+
+    def bring_in(self, money: Money, asset: str, amount: int) -> None:
+        """Credit a deposit: settlement to available."""
+        check(amount > 0, "a deposit is positive")
+        self.settlement[asset] = self.settlement.get(asset, 0) - amount
+        money.available += amount
+
+    def send_out(self, money: Money, asset: str, amount: int, fee: int) -> None:
+        """Post a withdrawal: held to settlement (amount) and to fees (fee)."""
+        check(money.held >= amount + fee, "a withdrawal is posted from its hold")
+        money.held -= amount + fee
+        self.settlement[asset] = self.settlement.get(asset, 0) + amount
+        self.fees_of(asset).available += fee
+
+    def take_back(self, money: Money, asset: str, amount: int, fee: int) -> None:
+        """Undo ``send_out`` of a withdrawal that failed afterwards: back to available."""
+        self.settlement[asset] = self.settlement.get(asset, 0) - amount
+        self.fees_of(asset).available -= fee
+        money.available += amount + fee
+
+
+def hold(money: Money, amount: int) -> None:
+    """Move available money to held."""
+    check(0 <= amount <= money.available, "a hold is covered by available money")
+    money.available -= amount
+    money.held += amount
+
+
+def release(money: Money, amount: int) -> None:
+    """Move held money back to available."""
+    check(0 <= amount <= money.held, "a release comes out of held money")
+    money.held -= amount
+    money.available += amount
+
+
+def limit_hold(order: Order, price: int, leaves: int) -> int:
+    """What a limit order must hold for ``leaves`` lots at ``price`` (rule L-3)."""
+    if not order.buy:
+        return leaves * order.book.lot_atoms
+    if leaves == 0:
+        return 0
+    rest = price * leaves * order.book.unit
+    ppm = order.maker_ppm if order.maker_ppm > order.taker_ppm else order.taker_ppm
+    return rest - (-(order.fee_weight + rest * ppm) // PPM) - order.fees
+
+
+def set_hold(order: Order, amount: int) -> int:
+    """Bring an order's hold to ``amount``; returns the change. The caller checked the funds."""
+    change = amount - order.held
+    money = order.quote if order.buy else order.base
+    money.available -= change
+    money.held += change
+    order.held = amount
+    if money.available < 0 or money.held < 0:
+        raise EngineFault("a hold is covered by available money")
+    return change
+
+
+def settle(order: Order, book: Book, price: int, qty: int, ppm: int) -> tuple[int, int, int]:
+    """Post one side of a trade and shrink the hold (rules N-2, N-3, L-4).
+
+    The order's ``leaves`` are already those after the fill. Returns (cash, fee, hold
+    change), all in atoms. The two sides of a trade post opposite amounts of base and cash,
+    and each side's fee goes to the venue, so the postings of a trade sum to zero.
+    """
+    cash = price * qty * book.unit
+    weight = order.fee_weight = order.fee_weight + cash * ppm
+    fees = -(-weight // PPM)
+    fee = fees - order.fees
+    order.fees = fees
+    held = order.held
+    if order.buy:
+        cost = cash + fee
+        leaves = order.leaves
+        if leaves == 0:
+            rest = 0
+        elif order.price:
+            rest = limit_hold(order, order.price, leaves)
+        else:
+            rest = held - cost
+        quote = order.quote
+        quote.held += rest - held
+        quote.available += held - rest - cost
+        order.base.available += qty * book.lot_atoms
+        if rest < 0 or quote.available < 0:
+            raise EngineFault("a fill is paid out of its hold")
+    else:
+        rest = held - qty * book.lot_atoms
+        order.base.held += rest - held
+        order.quote.available += cash - fee
+        if rest < 0:
+            raise EngineFault("a fill is paid out of its hold")
+    order.held = rest
+    book.fees.available += fee
+    return cash, fee, rest - held

@@ -1,0 +1,49 @@
+"""Finding the order that a cancel or replace means (rule C-1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.core.book import Order
+from engine.core.commands import CancelOrder, ReplaceOrder
+from engine.core.ledger import Account
+from engine.core.risk import Refusal
+from engine.core.types import RejectReason
+
+if TYPE_CHECKING:
+    from engine.core.exchange import Exchange
+
+
+def find(
+    exchange: Exchange, account: Account, orig_client_order_id: str, order_id: int
+) -> Order | Refusal:
+    """Find the order that a cancel or replace means (rule C-1, first half)."""
+    order: Order | None = None
+    if order_id:
+        order = exchange.orders.get(order_id)
+        if order is not None and order.account.firm != account.firm:
+            order = None
+        owner = account if order is None else order.account
+        named = owner.client_ids.get(orig_client_order_id) if orig_client_order_id else order
+        if order is not None and named is not order:
+            text = f"order {order_id} is not the order with client order id {orig_client_order_id}"
+            return Refusal(RejectReason.MISMATCH, text)
+    else:
+        order = account.client_ids.get(orig_client_order_id)
+    if order is None:
+        shown = f"order id {order_id}" if order_id else f"client order id {orig_client_order_id}"
+        return Refusal(RejectReason.UNKNOWN_ORDER, f"there is no order with {shown}")
+    return order
+
+
+def check_target(order: Order, c: CancelOrder | ReplaceOrder) -> Refusal | None:
+    """Rule C-1, second half: still open, and what is stated of it is so."""
+    terms = order.terms
+    if c.symbol and c.symbol != terms.symbol:
+        return Refusal(RejectReason.MISMATCH, f"the order is for {terms.symbol}, not {c.symbol}")
+    if c.side is not None and c.side is not terms.side:
+        return Refusal(RejectReason.MISMATCH, f"the order is a {terms.side.name.lower()}")
+    if not order.open:
+        text = f"the order is {order.status.name.lower().replace('_', ' ')} already"
+        return Refusal(RejectReason.TOO_LATE, text)
+    return None

@@ -1,0 +1,175 @@
+"""FIX sessions, dead man's switches and the timers that go off (rules I-1, S)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.core import withdrawals
+from engine.core.batches import open_orders
+from engine.core.commands import (
+    CloseSession,
+    OpenSession,
+    SetDeadMansSwitch,
+    StartEpoch,
+    Tick,
+)
+from engine.core.events import DeadMansSwitchSet, SessionChanged
+from engine.core.timers import Timer, TimerKind
+from engine.core.types import CancelReason, CancelScope, RejectReason, SessionRow
+
+if TYPE_CHECKING:
+    from engine.core.exchange import Exchange
+
+
+class Session:
+    """A FIX session (or a WebSocket with cancel on disconnect) as the engine remembers it.
+
+    ``mark`` is the highest MsgSeqNum done in this epoch, ``cursor`` the outbound position at
+    its start, ``closes_at`` the end of a running grace period (0 for none).
+    """
+
+    __slots__ = ("account", "cancel_scope", "closes_at", "connected", "cursor", "epoch",
+                 "grace_us", "mark", "name")  # fmt: skip
+
+    def __init__(self, name: str, epoch: int) -> None:
+        self.name = name
+        self.account = ""
+        self.epoch = epoch
+        self.mark = 0
+        self.connected = False
+        self.cancel_scope = CancelScope.NONE
+        self.grace_us = 0
+        self.cursor = (0, 0, 0)
+        self.closes_at = 0
+
+    def row(self) -> SessionRow:
+        """The session as a query shows it."""
+        return SessionRow(
+            self.name, self.account, self.epoch, self.mark, self.connected, self.cancel_scope,
+            self.grace_us, self.cursor, self.closes_at,
+        )  # fmt: skip
+
+
+def _report(exchange: Exchange, session: Session, what: str, cause: str) -> None:
+    fields = (
+        session.name, what, session.epoch, session.mark, session.cancel_scope, session.cursor,
+        cause,
+    )  # fmt: skip
+    exchange.emit(SessionChanged, exchange.accounts[session.account], *fields)
+
+
+def _stop_grace(exchange: Exchange, session: Session) -> None:
+    if session.closes_at:
+        timer = Timer(TimerKind.SESSION, session.name, "", 0)
+        exchange.timers.discard(session.closes_at, timer)
+        session.closes_at = 0
+
+
+def open_session(exchange: Exchange, c: OpenSession) -> None:
+    """A session logged on (rule S-1)."""
+    name = c.origin.source
+    if c.account not in exchange.accounts:
+        text = f"there is no account {c.account!r}"
+        exchange.refuse(c.account, name, RejectReason.UNKNOWN_ACCOUNT, text)
+        return
+    session = exchange.sessions.get(name)
+    if session is None:
+        session = exchange.sessions[name] = Session(name, c.origin.epoch)
+    _stop_grace(exchange, session)
+    session.account = c.account
+    session.connected = True
+    session.cancel_scope = c.cancel_scope
+    session.grace_us = max(0, c.grace_us)
+    _report(exchange, session, "opened", "")
+
+
+def close_session(exchange: Exchange, c: CloseSession) -> None:
+    """A session is gone; its grace period begins (rule S-1)."""
+    session = exchange.sessions.get(c.origin.source)
+    if session is None or not session.connected:
+        return
+    session.connected = False
+    _report(exchange, session, "closed", "logout" if c.clean else "connection lost")
+    if session.cancel_scope is CancelScope.NONE:
+        return
+    if session.grace_us == 0:
+        _cancel_on_disconnect(exchange, session)
+        return
+    session.closes_at = exchange.time_us + session.grace_us
+    exchange.timers.add(session.closes_at, Timer(TimerKind.SESSION, session.name, "", 0))
+
+
+def _cancel_on_disconnect(exchange: Exchange, session: Session) -> None:
+    """Cancel the orders in the session's scope (rule S-2)."""
+    account = exchange.accounts[session.account]
+    for order in open_orders(exchange, account, firm_wide=True):
+        in_scope = session.cancel_scope is CancelScope.FIRM
+        if in_scope or order.terms.session == session.name:
+            exchange.cancel_order(order, CancelReason.DISCONNECT)
+
+
+def start_epoch(exchange: Exchange, c: StartEpoch) -> None:
+    """Sequence numbers begin again (rule I-1)."""
+    name = c.origin.source
+    session = exchange.sessions.get(name)
+    current = session.epoch if session else 0
+    if c.account not in exchange.accounts:
+        text = f"there is no account {c.account!r}"
+        exchange.refuse(c.account, name, RejectReason.UNKNOWN_ACCOUNT, text)
+        return
+    if c.origin.epoch != current + 1:
+        text = f"{name} is in epoch {current}; the next one is {current + 1}"
+        exchange.refuse(c.account, name, RejectReason.STALE_EPOCH, text, current)
+        return
+    if session is None:
+        session = exchange.sessions[name] = Session(name, 0)
+    session.account = c.account
+    session.epoch = c.origin.epoch
+    session.mark = 0
+    session.cursor = c.cursor
+    _report(exchange, session, "epoch", c.cause)
+
+
+def set_switch(exchange: Exchange, c: SetDeadMansSwitch) -> None:
+    """Set, renew or switch off a dead man's switch (rule S-3)."""
+    account = exchange.accounts.get(c.account)
+    if account is None or c.timeout_us < 0:
+        text = f"there is no account {c.account!r}"
+        exchange.refuse(c.account, c.strategy, RejectReason.UNKNOWN_ACCOUNT, text)
+        return
+    timer = Timer(TimerKind.SWITCH, c.account, c.strategy, 0)
+    before = account.switches.pop(c.strategy, 0)
+    if before:
+        exchange.timers.discard(before, timer)
+    fires_at = 0
+    if c.timeout_us:
+        fires_at = exchange.time_us + c.timeout_us
+        account.switches[c.strategy] = fires_at
+        exchange.timers.add(fires_at, timer)
+    exchange.emit(DeadMansSwitchSet, account, c.strategy, fires_at)
+
+
+def tick(exchange: Exchange, c: Tick) -> None:
+    """Let everything that is due happen, in order of time (rule S-4)."""
+    for timer in exchange.timers.pop_due(exchange.time_us):
+        if timer.kind is TimerKind.ORDER:
+            order = exchange.orders.get(timer.number)
+            if order is not None and order.open:
+                exchange.cancel_order(order, CancelReason.EXPIRED)
+        elif timer.kind is TimerKind.SESSION:
+            session = exchange.sessions[timer.name]
+            session.closes_at = 0
+            _cancel_on_disconnect(exchange, session)
+        elif timer.kind is TimerKind.SWITCH:
+            _fire_switch(exchange, timer)
+        else:
+            withdrawals.expire(exchange, timer.number)
+
+
+def _fire_switch(exchange: Exchange, timer: Timer) -> None:
+    account = exchange.accounts[timer.name]
+    del account.switches[timer.detail]
+    for order in open_orders(exchange, account, firm_wide=False):
+        if not timer.detail or order.terms.strategy == timer.detail:
+            exchange.cancel_order(order, CancelReason.DEAD_MAN_SWITCH)
+    exchange.emit(DeadMansSwitchSet, account, timer.detail, 0)

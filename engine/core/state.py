@@ -1,0 +1,271 @@
+"""The whole state out, in, and as one hash.
+
+The exported form is plain (dicts with string keys, lists, strings, integers, booleans) and
+canonical: two exchanges in the same state export equal values in equal order. Orders at a
+level are listed in queue order, so that restoring them in that order restores priority.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Final
+
+from engine.core.book import Book, BookSide, Order
+from engine.core.instruments import Instrument
+from engine.core.ledger import Account
+from engine.core.sessions import Session
+from engine.core.timers import Timer, TimerKind
+from engine.core.triggers import StopBook
+from engine.core.types import (
+    CancelScope,
+    Deposit,
+    HistoryStep,
+    InstrumentStatus,
+    OrderTerms,
+    OrdStatus,
+    OrdType,
+    SelfTrade,
+    Side,
+    TimeInForce,
+    Withdrawal,
+    WithdrawalState,
+)
+from engine.core.withdrawals import DepositRecord, Network, WithdrawalRecord
+
+if TYPE_CHECKING:
+    from engine.core.exchange import Exchange
+
+STATE_VERSION: Final = 1
+_COUNTERS: Final = (
+    "seq", "time_us", "next_order_id", "next_trade_id", "next_withdrawal_id", "next_transfer_id",
+    "day_roll_us", "cascade_max", "closed_orders_kept", "client_id_window_us",
+)  # fmt: skip
+_ACCOUNT_FIELDS: Final = (
+    "seq", "maker_ppm", "taker_ppm", "open_orders_max", "require_known_address",
+    "address_cooloff_us",
+)  # fmt: skip
+_ORDER_FIELDS: Final = (
+    "price", "leaves", "cum", "notional", "fee_weight", "fees", "maker_ppm", "taker_ppm", "held",
+    "display", "armed", "triggered", "updated_at",
+)  # fmt: skip
+
+
+def export_state(exchange: Exchange) -> dict[str, Any]:
+    """Everything that the outcome of later commands depends on. O(state)."""
+    return {
+        "version": STATE_VERSION,
+        "counters": {name: getattr(exchange, name) for name in _COUNTERS},
+        "assets": [[asset, scale] for asset, scale in exchange.assets.items()],
+        "networks": [list(network) for network in exchange.networks.values()],
+        "fees": [[asset, money.available] for asset, money in exchange.house.fees.items()],
+        "settlement": [[asset, atoms] for asset, atoms in exchange.house.settlement.items()],
+        "accounts": [_account(account) for account in exchange.accounts.values()],
+        "books": [_book(book) for book in exchange.books.values()],
+        "orders": [_order(order) for order in exchange.orders.values()],
+        "sessions": [
+            [s.name, s.account, s.epoch, s.mark, s.connected, int(s.cancel_scope), s.grace_us,
+             list(s.cursor), s.closes_at]
+            for s in exchange.sessions.values()
+        ],
+        "tokens": [[token, *seen] for token, seen in exchange.tokens.items()],
+        "timers": [
+            [time_us, [[int(t.kind), t.name, t.detail, t.number] for t in sorted(bucket)]]
+            for time_us in exchange.timers.times
+            for bucket in (exchange.timers.by_time[time_us],)
+        ],
+        "deposits": [list(record.row) for record in exchange.deposits.values()],
+        "withdrawals": [
+            [[*w.row[:9], int(w.row.state), *w.row[10:-1],
+              [[int(step.state), *step[1:]] for step in w.row.history]], w.posted]
+            for w in exchange.withdrawals.values()
+        ],
+        "transfers": [[*key, number] for key, number in exchange.transfer_ids.items()],
+    }  # fmt: skip
+
+
+def _account(account: Account) -> dict[str, Any]:
+    return {
+        "name": account.name,
+        "firm": account.firm,
+        "fields": [getattr(account, name) for name in _ACCOUNT_FIELDS],
+        "stp": int(account.stp),
+        "approval_above": list(account.approval_above.items()),
+        "daily_limits": list(account.daily_limits.items()),
+        "withdrawn": [[asset, *day] for asset, day in account.withdrawn.items()],
+        "switches": list(account.switches.items()),
+        "balances": [[a, m.available, m.held] for a, m in account.balances.items()],
+        "open": list(account.orders),
+        "closed": list(account.closed),
+    }
+
+
+def _book(book: Book) -> dict[str, Any]:
+    return {
+        "instrument": list(book.instrument),
+        "status": int(book.status),
+        "last_price": book.last_price,
+        "bids": _queue(book.bids),
+        "asks": _queue(book.asks),
+    }
+
+
+def _queue(side: BookSide) -> list[int]:
+    """Order ids of one side, worst level first, in queue order within a level."""
+    ids = []
+    for key in side.keys:
+        order = side.levels[key * side.sign].head
+        while order is not None:
+            ids.append(order.order_id)
+            order = order.next
+    return ids
+
+
+def _order(order: Order) -> list[Any]:
+    return [
+        [int(value) if isinstance(value, int) else value for value in order.terms],
+        int(order.status),
+        [int(getattr(order, name)) for name in _ORDER_FIELDS],
+        order.later_ids or [],
+    ]
+
+
+def state_hash(exchange: Exchange) -> str:
+    """SHA-256 over the canonical export."""
+    return hash_of(export_state(exchange))
+
+
+def hash_of(exported: dict[str, Any]) -> str:
+    """SHA-256 of an exported state; part by part, so that no giant text is built."""
+    digest = hashlib.sha256()
+    for name, part in exported.items():
+        digest.update(name.encode())
+        for row in part if isinstance(part, list) else (part,):
+            digest.update(repr(_plain(row)).encode())
+    return digest.hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """Lists and tuples alike, and 0/1 for booleans, so that a round trip changes nothing."""
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return [[key, _plain(item)] for key, item in value.items()]
+    return int(value) if isinstance(value, int) else value
+
+
+def restore(exchange: Exchange, exported: dict[str, Any]) -> Exchange:
+    """Fill an empty exchange from an export; it then goes on as the original would."""
+    if exported.get("version") != STATE_VERSION:
+        raise ValueError(f"a state of version {exported.get('version')} cannot be read")
+    for name in _COUNTERS:
+        setattr(exchange, name, exported["counters"][name])
+    exchange.assets = dict(exported["assets"])
+    for row in exported["networks"]:
+        network = Network(*row)
+        network = network._replace(
+            memo_required=bool(network.memo_required), suspended=bool(network.suspended)
+        )
+        exchange.networks[(network.asset, network.network)] = network
+    for asset, atoms in exported["fees"]:
+        exchange.house.fees_of(asset).available = atoms
+    exchange.house.settlement = dict(exported["settlement"])
+    for row in exported["accounts"]:
+        _restore_account(exchange, row)
+    for row in exported["books"]:
+        instrument = Instrument(*row["instrument"])
+        fees = exchange.house.fees_of(instrument.quote)
+        book = Book(instrument, StopBook(), fees)
+        book.status = InstrumentStatus(row["status"])
+        book.last_price = row["last_price"]
+        exchange.books[instrument.symbol] = book
+    for row in exported["orders"]:
+        _restore_order(exchange, row)
+    for row in exported["books"]:
+        book = exchange.books[row["instrument"][0]]
+        for side, ids in ((book.bids, row["bids"]), (book.asks, row["asks"])):
+            for order_id in ids:
+                side.add(exchange.orders[order_id])
+    for row in exported["accounts"]:
+        account = exchange.accounts[row["name"]]
+        account.orders = {number: exchange.orders[number] for number in row["open"]}
+        account.closed = {number: exchange.orders[number] for number in row["closed"]}
+    _restore_others(exchange, exported)
+    return exchange
+
+
+def _restore_account(exchange: Exchange, row: dict[str, Any]) -> None:
+    account = Account(row["name"], row["firm"])
+    for name, value in zip(_ACCOUNT_FIELDS, row["fields"], strict=True):
+        setattr(account, name, value)
+    account.require_known_address = bool(account.require_known_address)
+    account.stp = SelfTrade(row["stp"])
+    account.approval_above = dict(row["approval_above"])
+    account.daily_limits = dict(row["daily_limits"])
+    account.withdrawn = {asset: (day, atoms) for asset, day, atoms in row["withdrawn"]}
+    account.switches = dict(row["switches"])
+    for asset, available, held in row["balances"]:
+        money = account.money(asset)
+        money.available, money.held = available, held
+    exchange.accounts[account.name] = account
+    exchange.firms.setdefault(account.firm, []).append(account.name)
+
+
+def _restore_order(exchange: Exchange, row: list[Any]) -> None:
+    values, status, fields, later_ids = row
+    t = OrderTerms(*values)
+    terms = t._replace(
+        side=Side(t.side),
+        ord_type=OrdType(t.ord_type),
+        tif=TimeInForce(t.tif),
+        stp=SelfTrade(t.stp),
+        post_only=bool(t.post_only),
+        manual=bool(t.manual),
+    )
+    account = exchange.accounts[terms.account]
+    order = Order(terms, account, exchange.books[terms.symbol])
+    for name, value in zip(_ORDER_FIELDS, fields, strict=True):
+        setattr(order, name, value)
+    order.armed = bool(order.armed)
+    order.triggered = bool(order.triggered)
+    order.status = OrdStatus(status)
+    order.later_ids = list(later_ids) or None
+    exchange.orders[terms.order_id] = order
+    for client_id in order.client_ids():
+        account.client_ids[client_id] = order
+    if order.armed:
+        order.book.stops.add(order)
+        exchange.armed[terms.symbol] = order.book
+
+
+def _restore_others(exchange: Exchange, exported: dict[str, Any]) -> None:
+    for name, account, epoch, mark, connected, scope, grace, cursor, closes in exported[
+        "sessions"
+    ]:
+        session = Session(name, epoch)
+        session.account = account
+        session.mark = mark
+        session.connected = bool(connected)
+        session.cancel_scope = CancelScope(scope)
+        session.grace_us = grace
+        session.cursor = (cursor[0], cursor[1], cursor[2])
+        session.closes_at = closes
+        exchange.sessions[name] = session
+    exchange.tokens = {token: (seq, until) for token, seq, until in exported["tokens"]}
+    for time_us, bucket in exported["timers"]:
+        for kind, name, detail, number in bucket:
+            exchange.timers.add(time_us, Timer(TimerKind(kind), name, detail, number))
+    for row in exported["deposits"]:
+        deposit = Deposit(*row)
+        deposit = deposit._replace(credited=bool(deposit.credited))
+        exchange.deposits[deposit.deposit_id] = DepositRecord(deposit)
+    for values, posted in exported["withdrawals"]:
+        steps = tuple(HistoryStep(WithdrawalState(s[0]), *s[1:]) for s in values[-1])
+        withdrawal = Withdrawal(*values)._replace(
+            state=WithdrawalState(values[9]), history=steps
+        )
+        exchange.withdrawals[withdrawal.withdrawal_id] = WithdrawalRecord(
+            withdrawal, bool(posted)
+        )
+        key = (withdrawal.account, withdrawal.client_withdrawal_id)
+        exchange.withdrawal_ids[key] = withdrawal.withdrawal_id
+    exchange.transfer_ids = {(a, t): number for a, t, number in exported["transfers"]}

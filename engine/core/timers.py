@@ -1,0 +1,67 @@
+"""Times at which something must happen, kept with what it is, in order."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from sortedcontainers import SortedList
+
+
+class TimerKind(IntEnum):
+    """What a timer is for; at one time they fire in this order, then by name and number."""
+
+    ORDER = 1
+    SESSION = 2
+    SWITCH = 3
+    WITHDRAWAL = 4
+
+
+class Timer(NamedTuple):
+    """A timer: for ORDER and WITHDRAWAL ``number`` is the id, for SESSION ``name`` is the
+    session, for SWITCH ``name`` is the account and ``detail`` the strategy."""
+
+    kind: TimerKind
+    name: str
+    detail: str
+    number: int
+
+
+class Timers:
+    """Timers by time; adding and removing are O(1) when the time is known already."""
+
+    __slots__ = ("by_time", "times")
+
+    def __init__(self) -> None:
+        self.by_time: dict[int, dict[Timer, None]] = {}
+        self.times: SortedList = SortedList()
+
+    def add(self, time_us: int, timer: Timer) -> None:
+        """Set a timer."""
+        bucket = self.by_time.get(time_us)
+        if bucket is None:
+            bucket = self.by_time[time_us] = {}
+            self.times.add(time_us)
+        bucket[timer] = None
+
+    def discard(self, time_us: int, timer: Timer) -> None:
+        """Remove a timer if it is set."""
+        bucket = self.by_time.get(time_us)
+        if bucket is None:
+            return
+        bucket.pop(timer, None)
+        if not bucket:
+            del self.by_time[time_us]
+            self.times.remove(time_us)
+
+    def next(self) -> int:
+        """The earliest time, 0 if nothing is set."""
+        return self.times[0] if self.times else 0
+
+    def pop_due(self, now_us: int) -> list[Timer]:
+        """Take out everything due by now, in firing order (rule S-4)."""
+        due: list[Timer] = []
+        while self.times and self.times[0] <= now_us:
+            time_us = self.times.pop(0)
+            due.extend(sorted(self.by_time.pop(time_us)))
+        return due

@@ -1,0 +1,416 @@
+"""Money in and out: deposits, withdrawals with their life cycle as a table, transfers (W)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from engine.core import commands
+from engine.core.events import DepositUpdated, Transferred, WithdrawalUpdated
+from engine.core.instruments import format_scaled
+from engine.core.ledger import Account, hold, release
+from engine.core.risk import Refusal, check_client_id
+from engine.core.timers import Timer, TimerKind
+from engine.core.types import (
+    INT64_MAX,
+    Deposit,
+    HistoryStep,
+    RejectReason,
+    Withdrawal,
+    WithdrawalState,
+)
+
+if TYPE_CHECKING:
+    from engine.core.exchange import Exchange
+
+DAY_US: Final = 86_400_000_000
+APPROVAL_WINDOW_US: Final = DAY_US
+TEXT_LENGTH_MAX: Final = 200
+
+S = WithdrawalState
+MOVES: Final[dict[WithdrawalState, tuple[WithdrawalState, ...]]] = {
+    S.REQUESTED: (S.PENDING_APPROVAL, S.APPROVED, S.CANCELED),
+    S.PENDING_APPROVAL: (S.APPROVED, S.REJECTED, S.CANCELED, S.EXPIRED),
+    S.APPROVED: (S.QUEUED, S.CANCELED),
+    S.QUEUED: (S.BROADCASTING, S.CANCELED, S.FAILED),
+    S.BROADCASTING: (S.CONFIRMING, S.FAILED),
+    S.CONFIRMING: (S.COMPLETED, S.BROADCASTING),
+    S.COMPLETED: (),
+    S.REJECTED: (),
+    S.CANCELED: (),
+    S.FAILED: (),
+    S.EXPIRED: (),
+}
+"""Rule W-3."""
+
+_RELEASING: Final = (S.REJECTED, S.CANCELED, S.FAILED, S.EXPIRED)
+_WORKER_STATES: Final = (S.BROADCASTING, S.CONFIRMING, S.COMPLETED, S.FAILED)
+
+
+class Network(NamedTuple):
+    """How an asset travels; amounts in atoms."""
+
+    asset: str
+    network: str
+    withdrawal_fee: int
+    withdrawal_min: int
+    withdrawal_step: int
+    confirmations_required: int
+    memo_required: bool
+    suspended: bool
+
+
+class WithdrawalRecord:
+    """A withdrawal and whether its hold has been posted (rule W-6)."""
+
+    __slots__ = ("posted", "row")
+
+    def __init__(self, row: Withdrawal, posted: bool) -> None:
+        self.row = row
+        self.posted = posted
+
+
+class DepositRecord:
+    """A deposit as last reported."""
+
+    __slots__ = ("row",)
+
+    def __init__(self, row: Deposit) -> None:
+        self.row = row
+
+
+def deposit(exchange: Exchange, c: commands.Deposit) -> None:
+    """Note a deposit or its confirmations, and credit it when there are enough (rule W-8)."""
+    account = exchange.accounts.get(c.account)
+    refusal = _check_deposit(exchange, account, c)
+    if refusal is not None or account is None:
+        exchange.refuse(c.account, c.deposit_id, *(refusal or _no_account(c.account)))
+        return
+    now = exchange.time_us
+    record = exchange.deposits.get(c.deposit_id)
+    before = record.row if record else None
+    credited = before is not None and before.credited
+    reached = max(c.confirmations, before.confirmations if before else 0)
+    reached_now = not credited and reached >= c.confirmations_required
+    row = Deposit(
+        c.deposit_id, c.account, c.asset, c.network, c.address, c.txid, c.amount, reached,
+        c.confirmations_required, credited or reached_now,
+        before.created_at if before else now, now,
+    )  # fmt: skip
+    exchange.deposits[c.deposit_id] = DepositRecord(row)
+    if reached_now:
+        exchange.house.bring_in(account.money(c.asset), c.asset, c.amount)
+    exchange.emit(DepositUpdated, account, row, c.amount if reached_now else 0)
+
+
+def _no_account(name: str) -> Refusal:
+    return Refusal(RejectReason.UNKNOWN_ACCOUNT, f"there is no account {name!r}")
+
+
+def _check_deposit(
+    exchange: Exchange, account: Account | None, c: commands.Deposit
+) -> Refusal | None:
+    if account is None:
+        return _no_account(c.account)
+    if not 0 < len(c.deposit_id) <= TEXT_LENGTH_MAX:
+        text = f"a deposit id has 1 to {TEXT_LENGTH_MAX} characters"
+        return Refusal(RejectReason.INVALID_FIELD, text)
+    if c.asset not in exchange.assets:
+        return Refusal(RejectReason.UNKNOWN_ASSET, f"there is no asset {c.asset!r}")
+    if c.amount <= 0 or c.confirmations < 0 or c.confirmations_required < 0:
+        text = "the amount of a deposit must be greater than zero"
+        return Refusal(RejectReason.AMOUNT_TOO_SMALL, text)
+    if c.amount - exchange.house.settlement.get(c.asset, 0) > INT64_MAX:
+        text = "the deposit would take the venue's total of this asset beyond 64 bits"
+        return Refusal(RejectReason.INVALID_FIELD, text)
+    record = exchange.deposits.get(c.deposit_id)
+    if record is None:
+        return None
+    row = record.row
+    if (row.account, row.asset, row.amount) == (c.account, c.asset, c.amount):
+        return None
+    text = f"deposit {c.deposit_id} is known with another account, asset or amount"
+    return Refusal(RejectReason.DUPLICATE_DEPOSIT, text)
+
+
+def request(exchange: Exchange, c: commands.RequestWithdrawal) -> None:
+    """Hold amount + fee and start the life of a withdrawal (rules W-1, W-2, W-4)."""
+    account = exchange.accounts.get(c.account)
+    if account is None:
+        exchange.refuse(c.account, c.client_withdrawal_id, *_no_account(c.account))
+        return
+    refusal = check_client_id(c.client_withdrawal_id)
+    known = exchange.withdrawal_ids.get((c.account, c.client_withdrawal_id))
+    if refusal is None and known is not None:
+        text = f"client withdrawal id {c.client_withdrawal_id} belongs to withdrawal {known}"
+        refusal = Refusal(RejectReason.DUPLICATE_CLIENT_WITHDRAWAL_ID, text)
+    checked = refusal or _check_request(exchange, account, c)
+    if isinstance(checked, Refusal):
+        detail = known or _remaining(exchange, account, c.asset)
+        exchange.refuse(c.account, c.client_withdrawal_id, *checked, detail)
+        return
+    network = checked
+    fee, now = network.withdrawal_fee, exchange.time_us
+    hold(account.money(c.asset), c.amount + fee)
+    _count_towards_limit(exchange, account, c.asset, c.amount)
+    withdrawal_id = exchange.next_withdrawal_id
+    exchange.next_withdrawal_id += 1
+    exchange.withdrawal_ids[(c.account, c.client_withdrawal_id)] = withdrawal_id
+    actor = c.origin.user or c.origin.source
+    needs_approval = c.amount > account.approval_above.get(c.asset, INT64_MAX)
+    row = Withdrawal(
+        withdrawal_id, c.account, c.client_withdrawal_id, c.asset, c.network, c.address, c.memo,
+        c.amount, fee, S.REQUESTED, actor, "", now, now,
+        now + APPROVAL_WINDOW_US if needs_approval else 0, "", 0,
+        network.confirmations_required, (HistoryStep(S.REQUESTED, now, actor, ""),),
+    )  # fmt: skip
+    record = WithdrawalRecord(row, posted=False)
+    exchange.withdrawals[withdrawal_id] = record
+    exchange.emit(WithdrawalUpdated, account, row, c.amount + fee, 0)
+    if needs_approval:
+        timer = Timer(TimerKind.WITHDRAWAL, "", "", withdrawal_id)
+        exchange.timers.add(row.expires_at, timer)
+        move(exchange, record, S.PENDING_APPROVAL, "venue", "above the approval limit")
+    else:
+        move(exchange, record, S.APPROVED, "venue", "at or below the approval limit")
+        move(exchange, record, S.QUEUED, "venue", "")
+
+
+def _remaining(exchange: Exchange, account: Account, asset: str) -> int:
+    """What the daily limit leaves today; 0 where there is no limit to speak of."""
+    limit = account.daily_limits.get(asset)
+    return 0 if limit is None else max(0, limit - withdrawn_today(exchange, account, asset))
+
+
+def withdrawn_today(exchange: Exchange, account: Account, asset: str) -> int:
+    """What counts towards the daily limit so far on this UTC day, in atoms."""
+    day, amount = account.withdrawn.get(asset, (0, 0))
+    return amount if day == exchange.time_us // DAY_US else 0
+
+
+def _count_towards_limit(
+    exchange: Exchange, account: Account, asset: str, amount: int
+) -> None:
+    today = withdrawn_today(exchange, account, asset) + amount
+    account.withdrawn[asset] = (exchange.time_us // DAY_US, max(0, today))
+
+
+def _check_request(
+    exchange: Exchange, account: Account, c: commands.RequestWithdrawal
+) -> Network | Refusal:
+    """Rule W-1 for a new id."""
+    if c.asset not in exchange.assets:
+        return Refusal(RejectReason.UNKNOWN_ASSET, f"there is no asset {c.asset!r}")
+    network = exchange.networks.get((c.asset, c.network))
+    if network is None:
+        text = f"{c.asset} does not travel on a network {c.network!r}"
+        return Refusal(RejectReason.UNKNOWN_NETWORK, text)
+    if network.suspended:
+        text = f"withdrawals of {c.asset} on {c.network} are suspended"
+        return Refusal(RejectReason.NETWORK_SUSPENDED, text)
+    if not 0 < len(c.address) <= TEXT_LENGTH_MAX or len(c.memo) > TEXT_LENGTH_MAX:
+        text = f"an address has 1 to {TEXT_LENGTH_MAX} characters, a memo at most as many"
+        return Refusal(RejectReason.INVALID_FIELD, text)
+    if network.memo_required and not c.memo:
+        text = f"a withdrawal of {c.asset} on {c.network} needs a memo"
+        return Refusal(RejectReason.MEMO_REQUIRED, text)
+    scale = exchange.assets[c.asset]
+    if c.amount < max(1, network.withdrawal_min):
+        least = format_scaled(max(1, network.withdrawal_min), scale)
+        text = f"the smallest withdrawal on {c.network} is {least} {c.asset}"
+        return Refusal(RejectReason.AMOUNT_TOO_SMALL, text)
+    if c.amount % network.withdrawal_step:
+        step = format_scaled(network.withdrawal_step, scale)
+        text = f"withdrawals on {c.network} go in steps of {step} {c.asset}"
+        return Refusal(RejectReason.INVALID_QUANTITY, text)
+    limit = account.daily_limits.get(c.asset)
+    if limit is not None and withdrawn_today(exchange, account, c.asset) + c.amount > limit:
+        left = format_scaled(_remaining(exchange, account, c.asset), scale)
+        text = f"{left} {c.asset} of today's withdrawal limit is left"
+        return Refusal(RejectReason.WITHDRAWAL_LIMIT, text)
+    available = account.money(c.asset).available
+    needed = c.amount + network.withdrawal_fee
+    if needed > available:
+        text = (
+            f"amount and fee need {format_scaled(needed, scale)} {c.asset} and "
+            f"{format_scaled(available, scale)} {c.asset} is available"
+        )
+        return Refusal(RejectReason.INSUFFICIENT_FUNDS, text)
+    return network
+
+
+def _find(
+    exchange: Exchange, name: str, withdrawal_id: int
+) -> WithdrawalRecord | Refusal:
+    """A withdrawal of an account of ours; that another account has it is not told."""
+    record = exchange.withdrawals.get(withdrawal_id)
+    if record is None or record.row.account != name:
+        text = f"there is no withdrawal {withdrawal_id}"
+        return Refusal(RejectReason.UNKNOWN_WITHDRAWAL, text)
+    return record
+
+
+def _wrong_state(row: Withdrawal, what: str) -> Refusal:
+    text = f"withdrawal {row.withdrawal_id} is {row.state.name.lower()} and cannot be {what}"
+    return Refusal(RejectReason.WITHDRAWAL_STATE, text)
+
+
+def approve(exchange: Exchange, c: commands.ApproveWithdrawal) -> None:
+    """Second person's consent (rule W-4)."""
+    found = _find(exchange, c.account, c.withdrawal_id)
+    actor = c.origin.user or c.origin.source
+    if isinstance(found, WithdrawalRecord):
+        if found.row.state is not S.PENDING_APPROVAL:
+            found = _wrong_state(found.row, "approved")
+        elif found.row.requested_by == actor:
+            text = f"withdrawal {c.withdrawal_id} must be approved by another user than {actor}"
+            found = Refusal(RejectReason.SELF_APPROVAL, text)
+    if isinstance(found, Refusal):
+        exchange.refuse(c.account, str(c.withdrawal_id), *found)
+        return
+    found.row = found.row._replace(approved_by=actor)
+    move(exchange, found, S.APPROVED, actor, "")
+    move(exchange, found, S.QUEUED, "venue", "")
+
+
+def reject(exchange: Exchange, c: commands.RejectWithdrawal) -> None:
+    """Second person's refusal; also the one who asked may not decide."""
+    found = _find(exchange, c.account, c.withdrawal_id)
+    if isinstance(found, WithdrawalRecord) and found.row.state is not S.PENDING_APPROVAL:
+        found = _wrong_state(found.row, "rejected")
+    if isinstance(found, Refusal):
+        exchange.refuse(c.account, str(c.withdrawal_id), *found)
+        return
+    move(exchange, found, S.REJECTED, c.origin.user or c.origin.source, c.note)
+
+
+def cancel(exchange: Exchange, c: commands.CancelWithdrawal) -> None:
+    """Cancel before it is handed to the network (rule W-5)."""
+    found = _find(exchange, c.account, c.withdrawal_id)
+    if isinstance(found, WithdrawalRecord) and S.CANCELED not in MOVES[found.row.state]:
+        found = _wrong_state(found.row, "canceled")
+    if isinstance(found, Refusal):
+        exchange.refuse(c.account, str(c.withdrawal_id), *found)
+        return
+    move(exchange, found, S.CANCELED, c.origin.user or c.origin.source, "")
+
+
+def advance(exchange: Exchange, c: commands.AdvanceWithdrawal) -> None:
+    """The settlement worker's report (rules W-3, W-6, W-7)."""
+    record = exchange.withdrawals.get(c.withdrawal_id)
+    if record is None or c.state not in _WORKER_STATES:
+        text = f"there is no withdrawal {c.withdrawal_id} to bring to state {c.state}"
+        exchange.refuse("", str(c.withdrawal_id), RejectReason.UNKNOWN_WITHDRAWAL, text)
+        return
+    state = WithdrawalState(c.state)
+    row = record.row
+    actor = c.origin.user or c.origin.source
+    if state is row.state:
+        confirmations = max(c.confirmations, row.confirmations)
+        if confirmations != row.confirmations:
+            record.row = row._replace(
+                confirmations=confirmations, updated_at=exchange.time_us
+            )
+            account = exchange.accounts[row.account]
+            exchange.emit(WithdrawalUpdated, account, record.row, 0, 0)
+        return
+    if state not in MOVES[row.state]:
+        refusal = _wrong_state(row, state.name.lower())
+        exchange.refuse(row.account, str(c.withdrawal_id), *refusal)
+        return
+    record.row = row._replace(
+        txid=c.txid or row.txid,
+        confirmations=0 if state is S.BROADCASTING else max(c.confirmations, row.confirmations),
+    )
+    move(exchange, record, state, actor, c.note)
+
+
+def expire(exchange: Exchange, withdrawal_id: int) -> None:
+    """Nobody approved it in time (rule S-5)."""
+    record = exchange.withdrawals[withdrawal_id]
+    if record.row.state is S.PENDING_APPROVAL:
+        move(exchange, record, S.EXPIRED, "venue", "not approved in time")
+
+
+def move(
+    exchange: Exchange, record: WithdrawalRecord, state: WithdrawalState, actor: str, note: str
+) -> None:
+    """Make one legal move, with what it means for the money, and report it."""
+    row = record.row
+    now = exchange.time_us
+    account = exchange.accounts[row.account]
+    total = row.amount + row.fee
+    money = account.money(row.asset)
+    hold_change = posted = 0
+    if row.state is S.PENDING_APPROVAL:
+        timer = Timer(TimerKind.WITHDRAWAL, "", "", row.withdrawal_id)
+        exchange.timers.discard(row.expires_at, timer)
+    if state is S.CONFIRMING and not record.posted:
+        exchange.house.send_out(money, row.asset, row.amount, row.fee)
+        record.posted = True
+        hold_change, posted = -total, total
+    elif state in _RELEASING:
+        if record.posted:
+            exchange.house.take_back(money, row.asset, row.amount, row.fee)
+            record.posted = False
+            posted = -total
+        else:
+            release(money, total)
+            hold_change = -total
+        if row.created_at // DAY_US == now // DAY_US:
+            _count_towards_limit(exchange, account, row.asset, -row.amount)
+    record.row = row = row._replace(
+        state=state,
+        updated_at=now,
+        history=(*row.history, HistoryStep(state, now, actor, note[:TEXT_LENGTH_MAX])),
+    )
+    exchange.emit(WithdrawalUpdated, account, row, hold_change, posted)
+
+
+def transfer(exchange: Exchange, c: commands.Transfer) -> None:
+    """Move available money between two accounts of one firm (rule W-9)."""
+    account = exchange.accounts.get(c.account)
+    other = exchange.accounts.get(c.to_account)
+    refusal = _check_transfer(exchange, account, other, c)
+    if refusal is not None or account is None or other is None:
+        known = exchange.transfer_ids.get((c.account, c.client_transfer_id), 0)
+        refusal = refusal or _no_account(c.account)
+        exchange.refuse(c.account, c.client_transfer_id, *refusal, known)
+        return
+    transfer_id = exchange.next_transfer_id
+    exchange.next_transfer_id += 1
+    exchange.transfer_ids[(c.account, c.client_transfer_id)] = transfer_id
+    account.money(c.asset).available -= c.amount
+    other.money(c.asset).available += c.amount
+    for owner, counterparty, change in ((account, other, -c.amount), (other, account, c.amount)):
+        exchange.emit(
+            Transferred, owner, c.client_transfer_id, transfer_id, counterparty.name, c.asset,
+            change,
+        )  # fmt: skip
+
+
+def _check_transfer(
+    exchange: Exchange, account: Account | None, other: Account | None, c: commands.Transfer
+) -> Refusal | None:
+    if account is None:
+        return _no_account(c.account)
+    refusal = check_client_id(c.client_transfer_id)
+    if refusal is not None:
+        return refusal
+    known = exchange.transfer_ids.get((c.account, c.client_transfer_id))
+    if known is not None:
+        text = f"client transfer id {c.client_transfer_id} belongs to transfer {known}"
+        return Refusal(RejectReason.DUPLICATE_CLIENT_TRANSFER_ID, text)
+    if other is None or other.firm != account.firm or other is account:
+        text = f"{c.to_account!r} is not another account of the firm"
+        return Refusal(RejectReason.UNKNOWN_ACCOUNT, text)
+    if c.asset not in exchange.assets:
+        return Refusal(RejectReason.UNKNOWN_ASSET, f"there is no asset {c.asset!r}")
+    if c.amount <= 0:
+        text = "the amount of a transfer must be greater than zero"
+        return Refusal(RejectReason.AMOUNT_TOO_SMALL, text)
+    available = account.money(c.asset).available
+    if c.amount > available:
+        scale = exchange.assets[c.asset]
+        text = f"{format_scaled(available, scale)} {c.asset} is available"
+        return Refusal(RejectReason.INSUFFICIENT_FUNDS, text)
+    return None
