@@ -1,0 +1,100 @@
+"""Questions that a FIX message asks: they change nothing and leave no record in the engine.
+
+``num`` is the message's MsgSeqNum, ``account`` "" means all accounts of the firm.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+from engine.core.types import Side
+
+
+class OrderStatusQuery(NamedTuple):
+    """OrderStatusRequest(H): one order by client order id or order id (0: not given)."""
+
+    num: int
+    account: str
+    client_order_id: str
+    order_id: int
+    request_id: str
+    symbol: str
+    side: str
+
+
+class MassStatusQuery(NamedTuple):
+    """OrderMassStatusRequest(AF): open orders that match the filters ("" and None: all)."""
+
+    num: int
+    request_id: str
+    account: str
+    symbol: str
+    side: Side | None
+    strategy: str
+
+
+class SecurityListQuery(NamedTuple):
+    """SecurityListRequest(x): one symbol, or "" for all."""
+
+    num: int
+    request_id: str
+    symbol: str
+
+
+class TradesQuery(NamedTuple):
+    """TradeCaptureReportRequest(AD): fills that match; times in µs, 0 for no bound.
+
+    The period is ``from_us`` up to, not including, ``until_us``.
+    """
+
+    num: int
+    request_id: str
+    request_type: str
+    account: str
+    symbol: str
+    side: Side | None
+    strategy: str
+    order_id: int
+    client_order_id: str
+    trade_id: int
+    from_us: int
+    until_us: int
+
+
+class BalancesQuery(NamedTuple):
+    """CollateralInquiry(BB): balances of an account or of all, of one asset or of all."""
+
+    num: int
+    request_id: str
+    account: str
+    asset: str
+
+
+class ReplayQuery(NamedTuple):
+    """ReplayRequest(UD): every report after ``after_seq``/``after_index``, (0, -1) for all."""
+
+    num: int
+    request_id: str
+    after_seq: int
+    after_index: int
+
+
+class BadQuery(NamedTuple):
+    """A question that cannot be answered; BusinessMessageReject(j) says why."""
+
+    num: int
+    msg_type: str
+    request_id: str
+    reason: str
+    text: str
+
+
+Query: TypeAlias = (
+    OrderStatusQuery
+    | MassStatusQuery
+    | SecurityListQuery
+    | TradesQuery
+    | BalancesQuery
+    | ReplayQuery
+    | BadQuery
+)

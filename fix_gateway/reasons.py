@@ -1,0 +1,86 @@
+"""Reasons of refusal as FIX 4.4 says them. The table for people is in spec/FIX.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from engine.core.types import CancelReason, OrdStatus, RejectReason
+
+R = RejectReason
+
+ORD_REJ_OTHER: Final = "99"
+CXL_REJ_OTHER: Final = "99"
+
+ORD_REJ_REASON: Final[Mapping[RejectReason, str]] = {
+    R.UNKNOWN_SYMBOL: "1",
+    R.INSTRUMENT_HALTED: "2",
+    R.QUANTITY_TOO_LARGE: "3",
+    R.PRICE_TOO_LARGE: "3",
+    R.INSUFFICIENT_FUNDS: "3",
+    R.TOO_MANY_OPEN_ORDERS: "3",
+    R.STALE_RESEND: "4",
+    R.REQUEST_EXPIRED: "4",
+    R.TOO_LATE: "4",
+    R.UNKNOWN_ORDER: "5",
+    R.DUPLICATE_CLIENT_ORDER_ID: "6",
+    R.UNSUPPORTED_COMBINATION: "11",
+    R.INVALID_QUANTITY: "13",
+    R.QUANTITY_TOO_SMALL: "13",
+    R.UNKNOWN_ACCOUNT: "15",
+}
+"""OrdRejReason(103); what is not here is 99 with Text(58)."""
+
+CXL_REJ_REASON: Final[Mapping[RejectReason, str]] = {
+    R.TOO_LATE: "0",
+    R.UNKNOWN_ORDER: "1",
+    R.MISMATCH: "2",
+    R.UNKNOWN_SYMBOL: "2",
+    R.DUPLICATE_CLIENT_ORDER_ID: "6",
+}
+"""CxlRejReason(102); what is not here is 99 with Text(58)."""
+
+MASS_CANCEL_REJECT_REASON: Final[Mapping[RejectReason, str]] = {
+    R.UNSUPPORTED_COMBINATION: "0",
+    R.UNKNOWN_SYMBOL: "1",
+}
+"""MassCancelRejectReason(532); what is not here is 99 with Text(58)."""
+
+BUSINESS_REJECT_REASON: Final[Mapping[RejectReason, str]] = {
+    R.UNKNOWN_ORDER: "1",
+    R.UNKNOWN_SYMBOL: "2",
+    R.INVALID_FIELD: "5",
+    R.NOT_PERMITTED: "6",
+    R.UNKNOWN_ACCOUNT: "6",
+}
+"""BusinessRejectReason(380); what is not here is 0 with Text(58)."""
+
+ORD_STATUS: Final[Mapping[OrdStatus, str]] = {
+    OrdStatus.NEW: "0",
+    OrdStatus.PARTIALLY_FILLED: "1",
+    OrdStatus.FILLED: "2",
+    OrdStatus.CANCELED: "4",
+    OrdStatus.REJECTED: "8",
+    OrdStatus.EXPIRED: "C",
+}
+
+CANCEL_TEXT: Final[Mapping[CancelReason, str]] = {
+    CancelReason.REQUESTED: "",
+    CancelReason.MASS_CANCEL: "Canceled by a mass cancel",
+    CancelReason.IOC_REMAINDER: "Immediate-or-cancel remainder canceled",
+    CancelReason.FOK_UNFILLABLE: "Fill-or-kill order could not be filled whole at once",
+    CancelReason.MARKET_REMAINDER: "Market order remainder canceled: nothing more to trade with",
+    CancelReason.SELF_TRADE: "Canceled by self-trade prevention",
+    CancelReason.DISCONNECT: "Canceled on disconnect",
+    CancelReason.EXPIRED: "Expired",
+    CancelReason.DEAD_MAN_SWITCH: "Canceled by the dead man's switch",
+    CancelReason.OPERATOR: "Canceled by the venue",
+    CancelReason.MIN_QTY: "MinQty(110) could not be filled at once",
+    CancelReason.STOP_UNFUNDED: "Triggered stop order is not covered by available money",
+}
+"""Text(58) of a cancel that is not the plain answer to a request."""
+
+
+def reject_code(reason: RejectReason) -> str:
+    """The stable code of a reason, RejectCode(20016): the same as in errors of the REST API."""
+    return reason.name.lower()
