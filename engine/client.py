@@ -37,7 +37,7 @@ from engine.client_core import (
     settle,
 )
 from engine.client_helpers import QueryHelpers
-from engine.core.commands import Command
+from engine.core.commands import COMMAND_KINDS, Command
 from engine.core.types import Answered
 from engine.wire import Transaction, Welcome
 
@@ -181,7 +181,9 @@ class EngineClient(QueryHelpers):
     def submit(self, command: Command, timeout_s: float | None = None) -> Outcome:
         """Hand a command to the engine and wait until it is durable."""
         outcome = self._request(
-            lambda core, handle: core.submit(command, handle), timeout_s, command.KIND
+            lambda core, handle: core.submit(command, handle),
+            timeout_s,
+            COMMAND_KINDS[type(command)],
         )
         assert isinstance(outcome, Outcome)
         return outcome

@@ -14,7 +14,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 import msgspec
 
 from engine import wire
-from engine.core.commands import Command
+from engine.core.commands import COMMAND_KINDS, Command
 from engine.wire import Transaction
 
 CLIENT_FRAMES_PER_SEND: int = 4096
@@ -122,14 +122,17 @@ class ClientCore(Generic[H]):
         """Register a command whose Result ``handle`` waits for."""
         number = self._register(handle)
         self._commands.add(number)
-        frame = wire.Submit(number, command.KIND, wire.encode_command(command))
+        kind = COMMAND_KINDS[type(command)]
+        frame = wire.Submit(number, kind, wire.encode_command(command))
         return number, self._encode(number, frame)
 
     @staticmethod
     def post(commands: Iterable[Command]) -> bytes:
         """Commands of which no Result is wanted, as one piece of bytes."""
         parts = [
-            wire.encode_frame(wire.Submit(0, command.KIND, wire.encode_command(command)))
+            wire.encode_frame(
+                wire.Submit(0, COMMAND_KINDS[type(command)], wire.encode_command(command))
+            )
             for command in commands
         ]
         if len(parts) > CLIENT_FRAMES_PER_SEND:

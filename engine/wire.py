@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from engine.core.commands import (
-    COMMAND_TYPES,
+    COMMAND_KINDS,
     Batch,
     CancelOrder,
     Command,
@@ -23,7 +23,7 @@ from engine.core.commands import (
     RecordRefusal,
     ReplaceOrder,
 )
-from engine.core.events import EVENT_TYPES, Event
+from engine.core.events import EVENT_KINDS, Event
 from engine.core.types import BatchMode, Origin
 
 PROTOCOL_VERSION: Final = 1
@@ -32,6 +32,8 @@ FRAME_BYTES_MAX: Final = 1 << 20
 ENGINE_FRAME_BYTES_MAX: Final = 1 << 28
 """Bound on a frame that the engine sends: one transaction may cancel a great many orders."""
 HEADER: Final = struct.Struct(">I")
+EMPTY: Final = msgspec.Raw(b"\xc0")
+"""The body of an Answer that says nothing but yes."""
 
 
 class WireError(ValueError):
@@ -156,28 +158,29 @@ class _RawBatch(NamedTuple):
     batch_id: str
     mode: BatchMode
     entries: tuple[tuple[int, msgspec.Raw], ...]
+    echo: str = ""
 
 
 _raw_transactions: Final = msgspec.msgpack.Decoder(_RawTransaction)
 _raw_batches: Final = msgspec.msgpack.Decoder(_RawBatch)
 _command_decoders: Final[dict[int, msgspec.msgpack.Decoder[Any]]] = {
-    command.KIND: msgspec.msgpack.Decoder(command)
-    for command in COMMAND_TYPES
+    kind: msgspec.msgpack.Decoder(command)
+    for command, kind in COMMAND_KINDS.items()
     if command is not Batch
 }
 _event_decoders: Final[dict[int, msgspec.msgpack.Decoder[Any]]] = {
-    event.KIND: msgspec.msgpack.Decoder(event) for event in EVENT_TYPES
+    kind: msgspec.msgpack.Decoder(event) for event, kind in EVENT_KINDS.items()
 }
 _ENTRY_KINDS: Final = frozenset(
-    (NewOrder.KIND, CancelOrder.KIND, ReplaceOrder.KIND, RecordRefusal.KIND)
+    COMMAND_KINDS[kind] for kind in (NewOrder, CancelOrder, ReplaceOrder, RecordRefusal)
 )
 
 
 def _encodable(command: Command) -> tuple[Any, ...]:
     """A command as the tuple to encode; the entries of a batch carry their kinds."""
     if type(command) is Batch:
-        entries = tuple((entry.KIND, entry) for entry in command.entries)
-        return (*command[:4], entries)
+        entries = tuple((COMMAND_KINDS[type(entry)], entry) for entry in command.entries)
+        return (*command[:4], entries, command.echo)
     return command
 
 
@@ -189,13 +192,13 @@ def encode_command(command: Command) -> msgspec.Raw:
 def decode_command(kind: int, raw: msgspec.Raw | bytes) -> Command:
     """Decode and validate a command of the given kind. Raises WireError."""
     try:
-        if kind == Batch.KIND:
+        if kind == COMMAND_KINDS[Batch]:
             batch = _raw_batches.decode(raw)
             for entry_kind, _ in batch.entries:
                 if entry_kind not in _ENTRY_KINDS:
                     raise WireError(f"a batch cannot hold a command of kind {entry_kind}")
             entries = tuple(_command_decoders[k].decode(body) for k, body in batch.entries)
-            return Batch(batch.origin, batch.account, batch.batch_id, batch.mode, entries)
+            return Batch(*batch[:4], entries, batch.echo)
         return _command_decoders[kind].decode(raw)  # type: ignore[no-any-return]
     except KeyError:
         raise WireError(f"there is no command of kind {kind}") from None
@@ -211,9 +214,9 @@ def encode_transaction(
         (
             seq,
             time_us,
-            command.KIND,
+            COMMAND_KINDS[type(command)],
             _encodable(command),
-            [(event.KIND, event) for event in events],
+            [(EVENT_KINDS[type(event)], event) for event in events],
         )
     )
 
@@ -251,6 +254,16 @@ def encode_frame(frame: ClientFrame | EngineFrame) -> bytes:
 def published_frame(transaction: bytes) -> bytes:
     """The frame ``Published(transaction)``, put together without encoding it again."""
     return HEADER.pack(len(transaction) + 2) + b"\x92\x0f" + transaction
+
+
+def result_frame(number: int, duplicate: bool, transaction: bytes) -> bytes:
+    """The frame ``Result(number, duplicate, transaction)``."""
+    return encode_frame(Result(number, duplicate, msgspec.Raw(transaction)))
+
+
+def raw(body: bytes) -> msgspec.Raw:
+    """Bytes that are encoded already."""
+    return msgspec.Raw(body)
 
 
 def split_frames(buffer: bytearray, limit: int) -> list[bytes]:

@@ -1,0 +1,91 @@
+"""What the sequencer needs of a journal, whatever stores it.
+
+The laws: records are appended in batches, and a batch is durable as a whole when ``append``
+returns, or it raises ``JournalFailed`` and the caller must stop (whether the batch is there
+is then known only after a restart). Sequence numbers are contiguous. Each record carries the
+chained crc: crc32 of its body, started from the crc of the record before it. The two
+indexes are fed in the same transaction as the records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from engine.core.types import RetiredId
+
+
+class JournalError(Exception):
+    """The journal cannot be used; the message says what is wrong and where."""
+
+
+class JournalFailed(JournalError):
+    """A write failed; nothing of its batch may be published, and the engine stops."""
+
+
+class JournalLocked(JournalError):
+    """Another engine writes this journal."""
+
+
+class JournalCorrupt(JournalError):
+    """Stored bytes are not what was written; the message names segment and seq."""
+
+
+class Record(NamedTuple):
+    """One transaction as stored: ``body`` is what ``wire.encode_transaction`` made."""
+
+    seq: int
+    body: bytes
+
+
+class AccountMark(NamedTuple):
+    """The first event of ``account`` in transaction ``seq`` has ``account_seq``."""
+
+    account: str
+    account_seq: int
+    seq: int
+
+
+class Journal(Protocol):
+    """A durable, append-only sequence of transactions with two small indexes."""
+
+    @property
+    def first_seq(self) -> int:
+        """The oldest record kept; ``last_seq`` + 1 when there is none."""
+
+    @property
+    def last_seq(self) -> int:
+        """The newest durable record, 0 before the first."""
+
+    def append(
+        self,
+        records: Sequence[Record],
+        marks: Sequence[AccountMark],
+        retired: Sequence[tuple[int, RetiredId]],
+    ) -> None:
+        """Make a batch durable with one commit. Raises JournalFailed."""
+
+    def read(self, from_seq: int, count: int, bytes_max: int = 1 << 22) -> list[Record]:
+        """Records from ``from_seq`` on: at most ``count``, and about ``bytes_max`` bytes.
+
+        Always at least one when ``from_seq`` is there. Raises JournalError when it is older
+        than ``first_seq``, JournalCorrupt when the crc does not agree.
+        """
+
+    def crc_at(self, seq: int) -> int:
+        """The chained crc of a record; that of the one before ``first_seq`` as well."""
+
+    def mark_before(self, account: str, account_seq: int) -> AccountMark | None:
+        """The newest mark of the account at or below ``account_seq``."""
+
+    def last_marks(self) -> list[AccountMark]:
+        """The newest mark of every account."""
+
+    def find_retired(self, account: str, client_order_id: str) -> RetiredId | None:
+        """What is known of a client order id that left the engine's memory."""
+
+    def accounts_with_retired(self) -> set[str]:
+        """Accounts for which ``find_retired`` can find anything."""
+
+    def close(self) -> None:
+        """Release everything; called once."""

@@ -1,0 +1,65 @@
+"""What the two indexes of a journal hold, worked out from the events as they happen.
+
+The sparse account index has a mark for an account whenever it has moved 64 or more since
+its last mark, or when that mark lies 512 or more transactions back. So the transaction with
+a given account_seq is found by reading at most 512 records from the mark below it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from engine.core.events import ClientIdsRetired, Event
+from engine.core.types import RetiredId
+from engine.journal.base import AccountMark
+
+MARK_MOVES: Final = 64
+MARK_SEQS: Final = 512
+
+
+class IndexFeed:
+    """Collects index rows of the batch at hand; ``marks`` and ``retired`` are then stored."""
+
+    def __init__(self, last_marks: Iterable[AccountMark], retired: set[str]) -> None:
+        self._last: dict[str, tuple[int, int]] = {
+            mark.account: (mark.account_seq, mark.seq) for mark in last_marks
+        }
+        self.accounts_with_retired = retired
+        self.marks: list[AccountMark] = []
+        self.retired: list[tuple[int, RetiredId]] = []
+        self._pending: dict[tuple[str, str], RetiredId] = {}
+
+    def take(self, seq: int, events: Sequence[Event]) -> None:
+        """Note the events of one transaction."""
+        last = self._last
+        for event in events:
+            account = event.account
+            if account:
+                mark = last.get(account)
+                number = event.account_seq
+                if (
+                    mark is None
+                    or number - mark[0] >= MARK_MOVES
+                    or (seq - mark[1] >= MARK_SEQS)
+                ):
+                    last[account] = (number, seq)
+                    self.marks.append(AccountMark(account, number, seq))
+            if type(event) is ClientIdsRetired:
+                self._retire(seq, event)
+
+    def pending(self, account: str, client_order_id: str) -> RetiredId | None:
+        """An id that was retired in the batch at hand, which no store knows yet."""
+        return self._pending.get((account, client_order_id))
+
+    def stored(self) -> None:
+        """The rows of this batch are durable."""
+        self.marks = []
+        self.retired = []
+        self._pending.clear()
+
+    def _retire(self, seq: int, event: ClientIdsRetired) -> None:
+        for row in event.ids:
+            self.retired.append((seq, row))
+            self._pending[(row.account, row.client_order_id)] = row
+            self.accounts_with_retired.add(row.account)

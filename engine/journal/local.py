@@ -1,0 +1,353 @@
+"""The local journal: segments of sqlite files, one flushed commit per batch.
+
+It works inline in the engine's thread; figures for that choice are in the design notes of
+spec/JOURNAL.md. The two indexes live in ``index.db`` beside the segments, attached, so that
+they are written in the same transaction. They are derived data and not flushed by
+themselves: when the journal is opened, what they lack is fed again from the records.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+from zlib import crc32
+
+import msgspec
+
+from engine import wire
+from engine.core.types import ENGINE_VERSION, RetiredId
+from engine.journal import segment as files
+from engine.journal.base import (
+    AccountMark,
+    JournalCorrupt,
+    JournalError,
+    JournalFailed,
+    JournalLocked,
+    Record,
+)
+from engine.journal.index import IndexFeed
+from engine.journal.segment import SegmentMeta
+
+SEGMENT_RECORDS_MAX: Final = 1_000_000
+OPEN_READERS_MAX: Final = 4
+INDEX_LAG_MAX: Final = 4_096
+"""The index notes how far it has come at least this often, which bounds the feed at open."""
+
+_INDEX_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS idx.progress (last_seq INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS idx.marks (
+    account TEXT NOT NULL, account_seq INTEGER NOT NULL, seq INTEGER NOT NULL,
+    PRIMARY KEY (account, account_seq)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS idx.retired (
+    account TEXT NOT NULL, client_order_id TEXT NOT NULL, seq INTEGER NOT NULL,
+    body BLOB NOT NULL, PRIMARY KEY (account, client_order_id)) WITHOUT ROWID;
+"""
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode_retired: Final = msgspec.msgpack.Decoder(RetiredId).decode
+
+
+class LocalJournal:
+    """The ``Journal`` protocol over a folder. One writer at a time, held by a file lock.
+
+    ``on_progress(done, of)`` is told while the index is fed again. Raises JournalLocked or
+    JournalCorrupt when it cannot be opened.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        segment_records_max: int = SEGMENT_RECORDS_MAX,
+        engine_version: str = ENGINE_VERSION,
+        on_note: Callable[[str], None] | None = None,
+    ) -> None:
+        self._folder = Path(folder)
+        self._segment_records_max = segment_records_max
+        self._engine_version = engine_version
+        self._note: Callable[[str], None] = on_note or (lambda text: None)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock = self._take_lock()
+        self._failed = False
+        self._readers: dict[Path, tuple[sqlite3.Connection, SegmentMeta]] = {}
+        try:
+            self._open()
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    @property
+    def first_seq(self) -> int:
+        return self._firsts[0]
+
+    @property
+    def last_seq(self) -> int:
+        return self._last_seq
+
+    def append(
+        self,
+        records: Sequence[Record],
+        marks: Sequence[AccountMark],
+        retired: Sequence[tuple[int, RetiredId]],
+    ) -> None:
+        """Make a batch durable with one commit. Raises JournalFailed."""
+        if self._failed:
+            raise JournalFailed("a write to the journal failed before; the engine must stop")
+        if records[0].seq != self._last_seq + 1:
+            raise JournalFailed(f"seq {records[0].seq} cannot follow {self._last_seq}")
+        try:
+            if self._last_seq + 1 - self._meta.first_seq >= self._segment_records_max:
+                self._rotate()
+            self._write(records, marks, retired)
+        except (sqlite3.Error, OSError) as error:
+            self._failed = True
+            raise JournalFailed(
+                f"the journal in {self._folder} could not be written: {error}"
+            ) from error
+
+    def read(self, from_seq: int, count: int, bytes_max: int = 1 << 22) -> list[Record]:
+        """See the protocol."""
+        if from_seq < self.first_seq:
+            raise JournalError(f"seq {from_seq} is older than the oldest kept, {self.first_seq}")
+        found: list[Record] = []
+        size = 0
+        for record in self.scan(from_seq):
+            found.append(record)
+            size += len(record.body)
+            if len(found) >= count or size >= bytes_max:
+                break
+        return found
+
+    def scan(self, from_seq: int) -> Iterator[Record]:
+        """Every record from ``from_seq`` on, checked. Raises JournalCorrupt."""
+        expected = from_seq
+        while expected <= self._last_seq:
+            connection, meta, path = self._reader(expected)
+            before = expected
+            for record in files.scan(connection, meta, path, expected):
+                if record.seq > self._last_seq:
+                    return
+                yield record
+                expected = record.seq + 1
+            if expected == before:
+                raise JournalCorrupt(f"segment {path.name} lacks the record of seq {expected}")
+
+    def crc_at(self, seq: int) -> int:
+        """See the protocol."""
+        if seq == self.first_seq - 1:
+            connection, meta, path = self._reader(self.first_seq)
+        else:
+            connection, meta, path = self._reader(seq)
+        return files.crc_of(connection, meta, path, seq)
+
+    def mark_before(self, account: str, account_seq: int) -> AccountMark | None:
+        """See the protocol."""
+        row = self._connection.execute(
+            "SELECT account, account_seq, seq FROM idx.marks WHERE account = ? AND "
+            "account_seq <= ? ORDER BY account_seq DESC LIMIT 1",
+            (account, account_seq),
+        ).fetchone()
+        return None if row is None else AccountMark(*row)
+
+    def last_marks(self) -> list[AccountMark]:
+        """See the protocol."""
+        rows = self._connection.execute(
+            "SELECT account, max(account_seq), seq FROM idx.marks GROUP BY account"
+        ).fetchall()
+        return [AccountMark(*row) for row in rows]
+
+    def find_retired(self, account: str, client_order_id: str) -> RetiredId | None:
+        """See the protocol."""
+        row = self._connection.execute(
+            "SELECT body FROM idx.retired WHERE account = ? AND client_order_id = ?",
+            (account, client_order_id),
+        ).fetchone()
+        return None if row is None else _decode_retired(row[0])
+
+    def accounts_with_retired(self) -> set[str]:
+        """See the protocol."""
+        rows = self._connection.execute("SELECT DISTINCT account FROM idx.retired").fetchall()
+        return {account for (account,) in rows}
+
+    def close(self) -> None:
+        """See the protocol. The log is folded into the segment files."""
+        self._close_readers()
+        try:
+            self._connection.close()
+        finally:
+            os.close(self._lock)
+
+    def _take_lock(self) -> int:
+        descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            raise JournalLocked(
+                f"the journal in {self._folder} is in use by another engine; stop that one first"
+            ) from error
+        return descriptor
+
+    def _open(self) -> None:
+        """Find the segments, open the newest for writing or begin a new one."""
+        paths = files.segment_paths(self._folder)
+        while paths and not self._whole(paths[-1]):
+            self._note(f"removing segment {paths[-1].name}, whose creation was cut short")
+            paths.pop().unlink()
+        if not paths:
+            self._firsts = [1]
+            self._last_seq, self._crc = 0, 0
+            self._create(1)
+        else:
+            self._open_newest(paths)
+        self._check_order(paths)
+        self._catch_up_index()
+
+    def _open_newest(self, paths: list[Path]) -> None:
+        path = paths[-1]
+        connection = files.open_writing(path)
+        self._meta = files.read_meta(connection, path)
+        self._last_seq, self._crc = files.last_record(connection, self._meta, path)
+        self._firsts = [int(p.name.removesuffix(files.SUFFIX)) for p in paths]
+        self._path = path
+        if self._meta.engine_version == self._engine_version:
+            self._attach(connection)
+            return
+        self._note(
+            f"engine version {self._engine_version} begins a new segment after "
+            f"{self._meta.engine_version}"
+        )
+        connection.close()
+        if self._last_seq < self._meta.first_seq:
+            path.unlink()
+            self._firsts.pop()
+        self._create(self._last_seq + 1)
+
+    def _whole(self, path: Path) -> bool:
+        connection = sqlite3.connect(path, timeout=files.BUSY_S, isolation_level=None)
+        try:
+            return files.has_meta(connection) or path.stat().st_size > 2 * files.PAGE_BYTES
+        finally:
+            connection.close()
+
+    def _check_order(self, paths: list[Path]) -> None:
+        """Each segment must begin where and with the crc with which the last one ended."""
+        for path, first in zip(paths, self._firsts[1:], strict=False):
+            connection, meta, _ = self._reader(int(path.name.removesuffix(files.SUFFIX)))
+            last, crc = files.last_record(connection, meta, path)
+            _, follower, after = self._reader(first)
+            if last != first - 1 or follower.previous_crc != crc:
+                raise JournalCorrupt(
+                    f"segment {after.name} does not continue segment {path.name}, which ends "
+                    f"with seq {last}"
+                )
+
+    def _create(self, first_seq: int) -> None:
+        self._path = files.segment_path(self._folder, first_seq)
+        self._meta = SegmentMeta(files.FORMAT, self._engine_version, first_seq, self._crc)
+        connection = files.create_segment(self._path, self._meta)
+        if first_seq not in self._firsts:
+            self._firsts.append(first_seq)
+        self._attach(connection)
+
+    def _attach(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        path = self._folder / "index.db"
+        connection.execute("ATTACH DATABASE ? AS idx", (str(path),))
+        os.chmod(path, 0o600)
+        connection.execute("PRAGMA idx.journal_mode = WAL")
+        connection.execute("PRAGMA idx.synchronous = NORMAL")
+        for statement in _INDEX_SCHEMA.split(";"):
+            if statement.strip():
+                connection.execute(statement)
+        if connection.execute("SELECT count(*) FROM idx.progress").fetchone() == (0,):
+            connection.execute("INSERT INTO idx.progress VALUES (0)")
+        (self._indexed,) = connection.execute("SELECT last_seq FROM idx.progress").fetchone()
+
+    def _rotate(self) -> None:
+        """Close the full segment, folding its log into the file, and begin the next."""
+        self._connection.execute("DETACH DATABASE idx")
+        self._connection.close()
+        self._create(self._last_seq + 1)
+
+    def _write(
+        self,
+        records: Sequence[Record],
+        marks: Sequence[AccountMark],
+        retired: Sequence[tuple[int, RetiredId]],
+    ) -> None:
+        crc = self._crc
+        rows: list[tuple[int, int, bytes]] = []
+        for seq, body in records:
+            crc = crc32(body, crc)
+            rows.append((seq, crc, body))
+        last_seq = rows[-1][0]
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany("INSERT INTO records VALUES (?, ?, ?)", rows)
+        if marks or retired or last_seq - self._indexed >= INDEX_LAG_MAX:
+            self._write_index(marks, retired, last_seq)
+        connection.execute("COMMIT")
+        self._crc = crc
+        self._last_seq = last_seq
+
+    def _write_index(
+        self,
+        marks: Sequence[AccountMark],
+        retired: Sequence[tuple[int, RetiredId]],
+        last_seq: int,
+    ) -> None:
+        connection = self._connection
+        connection.executemany("INSERT OR REPLACE INTO idx.marks VALUES (?, ?, ?)", marks)
+        connection.executemany(
+            "INSERT OR REPLACE INTO idx.retired VALUES (?, ?, ?, ?)",
+            [(row.account, row.client_order_id, seq, _encode(row)) for seq, row in retired],
+        )
+        connection.execute("UPDATE idx.progress SET last_seq = ?", (last_seq,))
+        self._indexed = last_seq
+
+    def _catch_up_index(self) -> None:
+        """Make the indexes agree with the records: drop what is ahead, feed what is missing."""
+        connection = self._connection
+        if self._indexed > self._last_seq:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("DELETE FROM idx.marks WHERE seq > ?", (self._last_seq,))
+            connection.execute("DELETE FROM idx.retired WHERE seq > ?", (self._last_seq,))
+            connection.execute("UPDATE idx.progress SET last_seq = ?", (self._last_seq,))
+            connection.execute("COMMIT")
+            self._indexed = self._last_seq
+        start = max(self._indexed + 1, self.first_seq)
+        if start > self._last_seq:
+            return
+        self._note(f"feeding the index from seq {start} to {self._last_seq}")
+        feed = IndexFeed(self.last_marks(), self.accounts_with_retired())
+        last = self._last_seq
+        connection.execute("BEGIN IMMEDIATE")
+        for seq, body in self.scan(start):
+            feed.take(seq, wire.decode_transaction(body).events)
+            if seq == last or len(feed.marks) + len(feed.retired) >= INDEX_LAG_MAX:
+                self._write_index(feed.marks, feed.retired, seq)
+                feed.stored()
+        connection.execute("COMMIT")
+
+    def _reader(self, seq: int) -> tuple[sqlite3.Connection, SegmentMeta, Path]:
+        """The connection to read ``seq`` with; the newest segment through the writer's."""
+        first = max(f for f in self._firsts if f <= seq)
+        if first == self._meta.first_seq:
+            return self._connection, self._meta, self._path
+        path = files.segment_path(self._folder, first)
+        known = self._readers.get(path)
+        if known is None:
+            if len(self._readers) >= OPEN_READERS_MAX:
+                self._close_readers()
+            connection = files.open_reading(path)
+            known = self._readers[path] = (connection, files.read_meta(connection, path))
+        return known[0], known[1], path
+
+    def _close_readers(self) -> None:
+        for connection, _ in self._readers.values():
+            connection.close()
+        self._readers.clear()

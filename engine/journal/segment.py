@@ -1,0 +1,190 @@
+"""One segment of the local journal: a sqlite file with a meta row and the records.
+
+A segment is named after its first seq and says in its meta row which format and which
+engine version wrote it and with which crc the segment before it ended. Specified in
+spec/JOURNAL.md.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+from zlib import crc32
+
+from engine.journal.base import JournalCorrupt, JournalError, Record
+
+FORMAT: Final = 1
+SUFFIX: Final = ".segment"
+PAGE_BYTES: Final = 16_384
+AUTOCHECKPOINT_PAGES: Final = 1_000
+BUSY_S: Final = 5.0
+
+_SCHEMA: Final = """
+CREATE TABLE meta (
+    format INTEGER NOT NULL, engine_version TEXT NOT NULL, first_seq INTEGER NOT NULL,
+    previous_crc INTEGER NOT NULL, checksum INTEGER NOT NULL);
+CREATE TABLE records (seq INTEGER PRIMARY KEY, crc INTEGER NOT NULL, body BLOB NOT NULL);
+"""
+
+
+class SegmentMeta(NamedTuple):
+    """The meta row: ``previous_crc`` is the crc of record ``first_seq`` - 1."""
+
+    format: int
+    engine_version: str
+    first_seq: int
+    previous_crc: int
+
+    def checksum(self) -> int:
+        """Guards the row itself."""
+        return crc32(repr(tuple(self)).encode())
+
+
+def segment_path(folder: Path, first_seq: int) -> Path:
+    """Where the segment that begins with ``first_seq`` lives."""
+    return folder / f"{first_seq:020d}{SUFFIX}"
+
+
+def segment_paths(folder: Path) -> list[Path]:
+    """Every segment in the folder, oldest first."""
+    return sorted(folder.glob(f"*{SUFFIX}"))
+
+
+def open_reading(path: Path) -> sqlite3.Connection:
+    """A connection that can only read. Raises JournalCorrupt when it is no database."""
+    try:
+        connection = sqlite3.connect(
+            f"file:{path}?mode=ro", uri=True, timeout=BUSY_S, isolation_level=None
+        )
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error as error:
+        raise JournalCorrupt(f"segment {path.name} cannot be read: {error}") from error
+    return connection
+
+
+def open_writing(path: Path) -> sqlite3.Connection:
+    """A connection with the journal's durability: WAL, flushed at every commit."""
+    connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+    os.chmod(path, 0o600)
+    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        connection.close()
+        raise JournalError(f"the file system of {path.parent} does not support sqlite's WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {AUTOCHECKPOINT_PAGES}")
+    return connection
+
+
+def create_segment(path: Path, meta: SegmentMeta) -> sqlite3.Connection:
+    """Make an empty segment durable, its directory entry included."""
+    connection = open_writing(path)
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in _SCHEMA.split(";"):
+        if statement.strip():
+            connection.execute(statement)
+    connection.execute(
+        "INSERT INTO meta VALUES (?, ?, ?, ?, ?)", (*meta, meta.checksum())
+    )
+    connection.execute("COMMIT")
+    sync_folder(path.parent)
+    return connection
+
+
+def sync_folder(folder: Path) -> None:
+    """Make created, renamed and removed names of a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def has_meta(connection: sqlite3.Connection) -> bool:
+    """False for a segment whose creation was cut short."""
+    try:
+        rows = connection.execute("SELECT name FROM sqlite_master").fetchall()
+        return ("meta",) in rows
+    except sqlite3.Error:
+        return False
+
+
+def read_meta(connection: sqlite3.Connection, path: Path) -> SegmentMeta:
+    """The meta row, checked. Raises JournalCorrupt or JournalError (unknown format)."""
+    try:
+        rows = connection.execute(
+            "SELECT format, engine_version, first_seq, previous_crc, checksum FROM meta"
+        ).fetchall()
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        raise JournalCorrupt(f"segment {path.name} has no readable meta row: {error}") from error
+    if len(rows) != 1:
+        raise JournalCorrupt(f"segment {path.name} has {len(rows)} meta rows instead of one")
+    *values, checksum = rows[0]
+    meta = SegmentMeta(*values)
+    if meta.checksum() != checksum or segment_path(path.parent, meta.first_seq) != path:
+        raise JournalCorrupt(f"the meta row of segment {path.name} is not what was written")
+    if meta.format != FORMAT:
+        raise JournalError(
+            f"segment {path.name} has format {meta.format}, this version reads {FORMAT}"
+        )
+    return meta
+
+
+def last_record(connection: sqlite3.Connection, meta: SegmentMeta, path: Path) -> tuple[int, int]:
+    """(seq, crc) of the newest record, or of the one before the segment when it is empty."""
+    try:
+        row = connection.execute(
+            "SELECT seq, crc FROM records ORDER BY seq DESC LIMIT 1"
+        ).fetchone()
+    except sqlite3.Error as error:
+        raise JournalCorrupt(f"segment {path.name} cannot be read: {error}") from error
+    return (meta.first_seq - 1, meta.previous_crc) if row is None else (row[0], row[1])
+
+
+def crc_of(connection: sqlite3.Connection, meta: SegmentMeta, path: Path, seq: int) -> int:
+    """The stored crc of record ``seq``, or of the one before the segment."""
+    if seq == meta.first_seq - 1:
+        return meta.previous_crc
+    try:
+        row = connection.execute("SELECT crc FROM records WHERE seq = ?", (seq,)).fetchone()
+    except sqlite3.Error as error:
+        raise JournalCorrupt(f"segment {path.name} seq {seq}: {error}") from error
+    if row is None:
+        raise JournalCorrupt(f"segment {path.name} lacks the record of seq {seq}")
+    return int(row[0])
+
+
+def scan(
+    connection: sqlite3.Connection, meta: SegmentMeta, path: Path, from_seq: int
+) -> Iterator[Record]:
+    """Records from ``from_seq`` on, each checked: contiguous, and true to the crc chain.
+
+    Raises JournalCorrupt naming the segment and seq of the first that is not.
+    """
+    crc = crc_of(connection, meta, path, from_seq - 1)
+    expected = from_seq
+    cursor: sqlite3.Cursor | None = None
+    try:
+        cursor = connection.execute(
+            "SELECT seq, crc, body FROM records WHERE seq >= ? ORDER BY seq", (from_seq,)
+        )
+        for seq, stored, body in cursor:
+            if seq != expected:
+                raise JournalCorrupt(
+                    f"segment {path.name}: seq {expected} is missing, {seq} follows"
+                )
+            if type(body) is not bytes or crc32(body, crc) != stored:
+                raise JournalCorrupt(
+                    f"segment {path.name} seq {seq}: the record does not agree with its checksum"
+                )
+            crc = stored
+            expected += 1
+            yield Record(seq, body)
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        raise JournalCorrupt(f"segment {path.name} near seq {expected}: {error}") from error
+    finally:
+        if cursor is not None:
+            cursor.close()

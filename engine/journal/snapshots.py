@@ -1,0 +1,207 @@
+"""Snapshots of the whole state: written whole or not at all, checked before they are used.
+
+A file is a magic word, the SHA-256 of the rest, and the rest in msgpack: a header and the
+exported state. The header names the seq, the crc of the journal's record at that seq (so a
+snapshot cannot be used with a journal that it does not belong to) and the state hash.
+
+The engine writes them from a forked child: the fork at a batch boundary is a consistent copy
+that costs the parent only the copying of page tables, and trading goes on meanwhile.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple, NoReturn
+
+import msgspec
+
+from engine.core.exchange import Exchange
+from engine.core.types import ENGINE_VERSION
+from engine.journal.segment import sync_folder
+
+MAGIC: Final = b"TANDEMS1"
+DIGEST_BYTES: Final = 32
+KEPT: Final = 3
+SUFFIX: Final = ".snapshot"
+DESCRIPTORS_MAX: Final = 65_536
+
+
+class SnapshotInvalid(Exception):
+    """A snapshot file cannot be used; the message says why."""
+
+
+class SnapshotHeader(NamedTuple):
+    """What a snapshot is of. ``time_us`` is the time of transaction ``seq``."""
+
+    engine_version: str
+    seq: int
+    time_us: int
+    journal_crc: int
+    state_hash: str
+
+
+class _Content(NamedTuple):
+    header: SnapshotHeader
+    state: dict[str, Any]
+
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(_Content).decode
+
+
+def snapshot_path(folder: Path, seq: int) -> Path:
+    """Where the snapshot of ``seq`` lives."""
+    return folder / f"{seq:020d}{SUFFIX}"
+
+
+def snapshot_paths(folder: Path) -> list[Path]:
+    """Every snapshot in the folder, newest first."""
+    return sorted(folder.glob(f"*{SUFFIX}"), reverse=True)
+
+
+def write_snapshot(
+    folder: Path, exchange: Exchange, time_us: int, journal_crc: int, kept: int = KEPT
+) -> Path:
+    """Write the state durably, then remove all but the newest ``kept``. Raises OSError."""
+    header = SnapshotHeader(
+        ENGINE_VERSION, exchange.seq, time_us, journal_crc, exchange.state_hash()
+    )
+    body = _encode(_Content(header, exchange.export_state()))
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = snapshot_path(folder, exchange.seq)
+    temporary = path.with_suffix(".writing")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(MAGIC)
+        file.write(hashlib.sha256(body).digest())
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(temporary, path)
+    sync_folder(folder)
+    for old in snapshot_paths(folder)[kept:]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def read_snapshot(path: Path) -> tuple[SnapshotHeader, Exchange]:
+    """Read, check and restore a snapshot. Raises SnapshotInvalid."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SnapshotInvalid(f"snapshot {path.name} cannot be read: {error}") from error
+    start = len(MAGIC) + DIGEST_BYTES
+    if data[: len(MAGIC)] != MAGIC or len(data) < start:
+        raise SnapshotInvalid(f"snapshot {path.name} is cut short or not a snapshot")
+    body = memoryview(data)[start:]
+    if hashlib.sha256(body).digest() != data[len(MAGIC) : start]:
+        raise SnapshotInvalid(f"snapshot {path.name} does not agree with its checksum")
+    try:
+        header, state = _decode(body)
+    except msgspec.MsgspecError as error:
+        raise SnapshotInvalid(f"snapshot {path.name} is malformed: {error}") from error
+    if header.engine_version != ENGINE_VERSION:
+        raise SnapshotInvalid(
+            f"snapshot {path.name} is of engine version {header.engine_version}, "
+            f"this is {ENGINE_VERSION}"
+        )
+    if snapshot_path(path.parent, header.seq) != path:
+        raise SnapshotInvalid(f"snapshot {path.name} is of seq {header.seq}")
+    exchange = Exchange.restore(state)
+    if exchange.seq != header.seq or exchange.state_hash() != header.state_hash:
+        raise SnapshotInvalid(f"the state restored from snapshot {path.name} has another hash")
+    return header, exchange
+
+
+def usable_snapshots(
+    folder: Path,
+    crc_at: Callable[[int], int],
+    first_seq: int,
+    last_seq: int,
+    on_bad: Callable[[str], None],
+) -> Iterator[tuple[SnapshotHeader, Exchange]]:
+    """Snapshots that are whole and belong to the journal, newest first."""
+    for path in snapshot_paths(folder):
+        try:
+            header, exchange = read_snapshot(path)
+        except SnapshotInvalid as error:
+            on_bad(str(error))
+            continue
+        if header.seq > last_seq:
+            on_bad(f"snapshot {path.name} is ahead of the journal, which ends with {last_seq}")
+        elif header.seq < first_seq - 1:
+            on_bad(f"snapshot {path.name} is older than the journal, which begins {first_seq}")
+        elif crc_at(header.seq) != header.journal_crc:
+            on_bad(f"snapshot {path.name} belongs to another journal")
+        else:
+            yield header, exchange
+
+
+class SnapshotWriter:
+    """Writes snapshots from a forked child, one at a time.
+
+    The process that uses it must be single-threaded: the child is a copy of its one thread.
+    """
+
+    def __init__(self, folder: Path, kept: int = KEPT) -> None:
+        self._folder = Path(folder)
+        self._kept = kept
+        self._child = 0
+        self._child_seq = 0
+        self.last_seq = 0
+        """Seq of the newest snapshot that is known to be durable."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a child is writing."""
+        return self._child != 0
+
+    def start(self, exchange: Exchange, time_us: int, journal_crc: int) -> None:
+        """Begin a snapshot of the state as it is now. Raises OSError when it cannot fork."""
+        gc.freeze()  # A collection in the child would touch, and so copy, every page.
+        try:
+            child = os.fork()
+        finally:
+            gc.unfreeze()
+        if child == 0:
+            self._write_and_exit(exchange, time_us, journal_crc)
+        self._child, self._child_seq = child, exchange.seq
+
+    def poll(self, wait: bool = False) -> str:
+        """Look after the child: "" while it works or there is none, else what came of it."""
+        if self._child == 0:
+            return ""
+        child, status = os.waitpid(self._child, 0 if wait else os.WNOHANG)
+        if child == 0:
+            return ""
+        self._child = 0
+        code = os.waitstatus_to_exitcode(status)
+        if code == 0:
+            self.last_seq = self._child_seq
+            return f"snapshot of seq {self._child_seq} written"
+        return f"snapshot of seq {self._child_seq} failed (exit code {code})"
+
+    def write_now(self, exchange: Exchange, time_us: int, journal_crc: int) -> None:
+        """Write one in this process, for a clean stop. Raises OSError."""
+        self.poll(wait=True)
+        write_snapshot(self._folder, exchange, time_us, journal_crc, self._kept)
+        self.last_seq = exchange.seq
+
+    def _write_and_exit(self, exchange: Exchange, time_us: int, journal_crc: int) -> NoReturn:
+        """In the child: let go of every socket, lock and database at once, write, exit.
+
+        Otherwise the death of the parent would go unseen by its clients, and its journal
+        would stay locked, until the child is done.
+        """
+        code = 1
+        try:
+            gc.disable()
+            os.closerange(3, DESCRIPTORS_MAX)
+            write_snapshot(self._folder, exchange, time_us, journal_crc, self._kept)
+            code = 0
+        finally:
+            os._exit(code)

@@ -1,0 +1,435 @@
+"""The one thread that owns the exchange: drain, stamp, apply, journal, commit, publish.
+
+The law: nothing leaves this process that is not durable. Each turn drains the sockets; each
+batch of at most ``batch_max`` items is stamped and applied in order of arrival, written to
+the journal with one commit, and only then are its results queued, its transactions
+published, and its queries answered. Whatever goes wrong between apply and commit is
+``EngineStopped``: the process must end, and recovers from the journal.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import structlog
+
+from engine import wire
+from engine.core.commands import (
+    Batch,
+    BatchEntry,
+    CloseSession,
+    Command,
+    NewOrder,
+    OpenSession,
+    ReplaceOrder,
+    Tick,
+)
+from engine.core.exchange import Exchange
+from engine.core.types import Origin
+from engine.ipc import Connection, Gone, Item, Malformed, Server
+from engine.journal.base import Journal, JournalFailed, Record
+from engine.journal.index import IndexFeed
+from engine.journal.snapshots import SnapshotWriter
+from engine.publisher import Publisher
+from engine.queries import Queries, QueryError, transaction_body
+from engine.wire import Ask, Hello, Submit, Subscribe, Transaction, Welcome
+
+IDLE_S: Final = 1.0
+CHILD_POLL_S: Final = 0.05
+WAITERS_MAX: Final = 1_024
+SOURCE: Final = "engine"
+
+log = structlog.get_logger("engine.sequencer")
+
+
+class EngineStopped(Exception):
+    """The engine cannot go on; nothing of the batch at hand was published.
+
+    ``kind`` is "journal" (a write failed) or "fault" (apply broke an invariant).
+    """
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
+class Bounds(NamedTuple):
+    """Numeric limits of the sequencer."""
+
+    batch_max: int = 512
+    snapshot_every: int = 200_000
+    min_seq_wait_ms_max: int = 5_000
+
+
+class _Waiter(NamedTuple):
+    connection: Connection
+    ask: Ask
+    deadline: float
+
+
+def clock_us() -> int:
+    """Microseconds since 1970-01-01 UTC."""
+    return time.time_ns() // 1_000
+
+
+class Sequencer:
+    """Owns the exchange after recovery. ``clock`` and ``monotonic`` are for tests to set."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        journal: Journal,
+        server: Server,
+        snapshots: SnapshotWriter,
+        *,
+        boot_id: str,
+        bounds: Bounds | None = None,
+        clock: Callable[[], int] = clock_us,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._exchange = exchange
+        self._journal = journal
+        self._server = server
+        self._snapshots = snapshots
+        self._boot_id = boot_id
+        self._bounds = bounds or Bounds()
+        self._clock = clock
+        self._monotonic = monotonic
+        self._publisher = Publisher(server, journal)
+        self._queries = Queries(exchange, journal, self._about)
+        self._index = IndexFeed(journal.last_marks(), journal.accounts_with_retired())
+        self._stopping = False
+        self._waiters: list[_Waiter] = []
+        self._owners: dict[str, int] = {}
+        self._injected: deque[Command] = deque()
+        self._snapshot_at = exchange.seq + self._bounds.snapshot_every
+        self._records: list[Record] = []
+        self._transactions: list[Transaction] = []
+        self._results: list[tuple[Connection, int, int, bool]] = []
+        for session in exchange.sessions.values():
+            if session.connected:
+                self._close_session(session.name)
+
+    def submit(self, command: Command) -> Transaction | None:
+        """Apply and commit one command of the engine's own (configuration, at start).
+
+        Returns None for one that was done before.
+        """
+        if self._exchange.find_duplicate(command) is not None:
+            return None
+        self._apply(command)
+        transaction = self._transactions[-1]
+        self._commit()
+        return transaction
+
+    def stop(self) -> None:
+        """Make ``run`` return after the turn at hand; may be called from a signal handler."""
+        self._stopping = True
+        self._server.wake()
+
+    def run(self) -> None:
+        """Serve until ``stop``. Raises EngineStopped."""
+        while not self._stopping:
+            self.turn(self._timeout())
+
+    def turn(self, timeout_s: float) -> None:
+        """One round: what has arrived, what is due, and a piece for those that catch up."""
+        now = self._monotonic()
+        items = self._server.poll(timeout_s, now)
+        size = self._bounds.batch_max
+        for start in range(0, max(len(items), 1), size):
+            self._batch(items[start : start + size])
+        self._publisher.replay()
+        self._answer_waiters()
+        now = self._monotonic()
+        for connection in self._server.stalled(now):
+            log.warning("client_stalled", client=connection.name, waiting=connection.bytes)
+            self._server.end(connection)
+        self._server.flush(now)
+        self._look_after_snapshots()
+
+    def close(self) -> None:
+        """Write a last snapshot; called once after ``run`` has returned by ``stop``."""
+        exchange = self._exchange
+        if exchange.seq > self._snapshots.last_seq:
+            crc = self._journal.crc_at(exchange.seq)
+            self._snapshots.write_now(exchange, exchange.time_us, crc)
+
+    # One batch.
+
+    def _batch(self, items: list[tuple[Connection, Item]]) -> None:
+        later: list[tuple[Connection, Item]] = []
+        self._inject()
+        for connection, item in items:
+            if type(item) is Submit:
+                self._take(connection, item, later)
+            elif type(item) is Hello:
+                self._greet(connection, item)
+            else:
+                later.append((connection, item))
+        if self._records:
+            records, transactions = self._records, self._transactions
+            self._commit()
+            self._send_results(records)
+            self._publisher.publish(records, transactions)
+        elif self._results:
+            self._send_results([])
+        for connection, item in later:
+            self._serve(connection, item)
+        self._server.flush(self._monotonic())
+
+    def _take(
+        self, connection: Connection, frame: Submit, later: list[tuple[Connection, Item]]
+    ) -> None:
+        """Decode one command and apply it, or recognise it as done before."""
+        if not connection.greeted or connection.closing:
+            later.append((connection, Malformed(frame.id, "the first frame must be Hello")))
+            return
+        try:
+            command = wire.decode_command(frame.kind, frame.command)
+        except wire.WireError as error:
+            later.append((connection, Malformed(frame.id, str(error))))
+            return
+        exchange = self._exchange
+        original = exchange.find_duplicate(command)
+        kind = type(command)
+        if kind is OpenSession:
+            self._owners[command.origin.source] = connection.number
+        elif kind is CloseSession:
+            self._owners.pop(command.origin.source, None)
+        if original is not None:
+            if frame.id:
+                self._results.append((connection, frame.id, original, True))
+            return
+        if isinstance(command, NewOrder | ReplaceOrder | Batch):
+            command = self._with_prior(command)
+        self._apply(command)
+        if frame.id:
+            self._results.append((connection, frame.id, exchange.seq, False))
+
+    def _apply(self, command: Command) -> None:
+        """Stamp and apply. Anything unexpected here is a fault of ours and stops the engine."""
+        exchange = self._exchange
+        seq = exchange.seq + 1
+        time_us = self._clock()
+        if time_us < exchange.time_us:
+            time_us = exchange.time_us
+        try:
+            events = exchange.apply(seq, time_us, command)
+            body = wire.encode_transaction(seq, time_us, command, events)
+            self._index.take(seq, events)
+        except Exception as error:
+            raise EngineStopped(
+                "fault",
+                f"seq {seq} ({type(command).__name__}) could not be applied: "
+                f"{type(error).__name__}: {error}",
+            ) from error
+        self._records.append(Record(seq, body))
+        self._transactions.append(Transaction(seq, time_us, command, tuple(events)))
+
+    def _commit(self) -> None:
+        """Make the batch durable, or stop."""
+        try:
+            self._journal.append(self._records, self._index.marks, self._index.retired)
+        except JournalFailed as error:
+            raise EngineStopped("journal", str(error)) from error
+        self._index.stored()
+        self._records = []
+        self._transactions = []
+
+    def _send_results(self, records: list[Record]) -> None:
+        first = records[0].seq if records else self._exchange.seq + 1
+        results, self._results = self._results, []
+        for connection, number, seq, duplicate in results:
+            if not connection.open:
+                continue
+            if seq >= first:
+                body = records[seq - first].body
+            else:
+                found = self._original(connection, number, seq)
+                if found is None:
+                    continue
+                body = found
+            self._queue(connection, wire.result_frame(number, duplicate, body))
+
+    def _original(self, connection: Connection, number: int, seq: int) -> bytes | None:
+        """The stored transaction of a duplicate; tells the client when it is not kept."""
+        try:
+            if seq == 0:
+                raise QueryError("duplicate", "this command was done before")
+            return transaction_body(self._journal, seq)
+        except QueryError as error:
+            code = "duplicate" if error.code == "gap_too_old" else error.code
+            self._server.send(connection, wire.Failed(number, code, str(error)))
+            return None
+
+    def _queue(self, connection: Connection, data: bytes) -> None:
+        """Queue a reply; a client that lets too many of them lie is dropped."""
+        if connection.bytes and connection.bytes + len(data) > self._server.limits.queue_bytes_max:
+            self._publisher.forget(connection)
+            self._server.drop(connection, "this client does not read its answers")
+        else:
+            self._server.queue(connection, data)
+
+    # What the durable index knows of client order ids.
+
+    def _with_prior(self, command: NewOrder | ReplaceOrder | Batch) -> Command:
+        """The command with what is known of its client order id from beyond the memory."""
+        if isinstance(command, Batch):
+            entries: list[BatchEntry] = []
+            for entry in command.entries:
+                if isinstance(entry, NewOrder | ReplaceOrder):
+                    entries.append(self._entry_with_prior(entry))
+                else:
+                    entries.append(entry)
+            return command._replace(entries=tuple(entries))
+        return self._entry_with_prior(command)
+
+    def _entry_with_prior(self, command: NewOrder | ReplaceOrder) -> NewOrder | ReplaceOrder:
+        account, client_order_id = command.account, command.client_order_id
+        prior = None
+        if account in self._index.accounts_with_retired:
+            prior = self._index.pending(account, client_order_id)
+            prior = prior or self._journal.find_retired(account, client_order_id)
+        return command if prior == command.prior else command._replace(prior=prior)
+
+    # What is not a command.
+
+    def _greet(self, connection: Connection, hello: Hello) -> None:
+        if hello.version != wire.PROTOCOL_VERSION:
+            self._server.fail(
+                connection,
+                0,
+                "version",
+                f"this engine speaks version {wire.PROTOCOL_VERSION} of the protocol, not "
+                f"{hello.version}",
+            )
+            return
+        connection.greeted = True
+        connection.name = hello.name[:64]
+        welcome = Welcome(
+            wire.PROTOCOL_VERSION, self._boot_id, self._journal.last_seq, self._journal.first_seq
+        )
+        self._server.send(connection, welcome)
+
+    def _serve(self, connection: Connection, item: Item) -> None:
+        """Serve what is not a command, after the commit of the batch in which it came."""
+        if isinstance(item, Gone):
+            self._gone(connection)
+        elif connection.closing or not connection.open:
+            pass  # It was failed by an earlier frame; what follows is not looked at.
+        elif isinstance(item, Malformed):
+            log.warning("client_failed", client=connection.name, reason=item.text)
+            self._server.fail(connection, item.id, "malformed", item.text)
+        elif not connection.greeted:
+            self._server.fail(connection, 0, "malformed", "the first frame must be Hello")
+        elif isinstance(item, Subscribe):
+            self._publisher.subscribe(connection, item.id, item.from_seq, item.accounts)
+        elif isinstance(item, Ask):
+            if item.min_seq > self._journal.last_seq:
+                self._wait(connection, item)
+            else:
+                self._answer(connection, item)
+
+    def _gone(self, connection: Connection) -> None:
+        """A connection has ended; the sessions that it opened are closed by the engine."""
+        self._publisher.forget(connection)
+        self._waiters = [w for w in self._waiters if w.connection is not connection]
+        opened = [name for name, number in self._owners.items() if number == connection.number]
+        for name in opened:
+            self._close_session(name)
+        if connection.name:
+            log.info("client_gone", client=connection.name, sessions_closed=len(opened))
+
+    def _close_session(self, name: str) -> None:
+        self._owners.pop(name, None)
+        self._injected.append(CloseSession(Origin(name)))
+
+    def _answer(self, connection: Connection, ask: Ask) -> None:
+        try:
+            body = wire.encode_value(self._queries.answer(ask.query, ask.arguments))
+            frame = wire.encode_frame(
+                wire.Answer(ask.id, self._journal.last_seq, wire.raw(body))
+            )
+        except QueryError as error:
+            frame = wire.encode_frame(wire.Failed(ask.id, error.code, str(error)))
+        except wire.WireError as error:
+            frame = wire.encode_frame(wire.Failed(ask.id, "too_large", str(error)))
+        self._queue(connection, frame)
+
+    def _wait(self, connection: Connection, ask: Ask) -> None:
+        """Keep a query until its min_seq is reached, not for longer than the bound."""
+        if len(self._waiters) >= WAITERS_MAX:
+            text = f"{WAITERS_MAX} queries wait for a sequence already"
+            self._server.send(connection, wire.Failed(ask.id, "too_many_waiting", text))
+            return
+        deadline = self._monotonic() + self._bounds.min_seq_wait_ms_max / 1_000
+        self._waiters.append(_Waiter(connection, ask, deadline))
+
+    def _answer_waiters(self) -> None:
+        if not self._waiters:
+            return
+        waiters, self._waiters = self._waiters, []
+        now, last = self._monotonic(), self._journal.last_seq
+        for waiter in waiters:
+            ask = waiter.ask
+            if ask.min_seq <= last:
+                self._answer(waiter.connection, ask)
+            elif now < waiter.deadline:
+                self._waiters.append(waiter)
+            else:
+                text = f"seq {ask.min_seq} was not reached in time, the last is {last}"
+                self._server.send(waiter.connection, wire.Failed(ask.id, "behind", text))
+
+    # Time.
+
+    def _inject(self) -> None:
+        """Apply what the engine itself has to say: timers that are due, sessions that ended."""
+        for _ in range(self._bounds.batch_max):
+            due = self._exchange.next_timer()
+            if due == 0 or due > max(self._clock(), self._exchange.time_us):
+                break
+            self._apply(Tick(Origin(SOURCE)))
+        for _ in range(min(len(self._injected), self._bounds.batch_max)):
+            self._apply(self._injected.popleft())
+
+    def _timeout(self) -> float:
+        """How long the next poll may wait, in seconds."""
+        if self._injected or self._publisher.can_replay or self._server.has_gone:
+            return 0.0
+        timeout = CHILD_POLL_S if self._snapshots.busy else IDLE_S
+        due = self._exchange.next_timer()
+        if due:
+            timeout = min(timeout, max(0.0, (due - self._clock()) / 1e6))
+        if self._waiters:
+            first = min(waiter.deadline for waiter in self._waiters)
+            timeout = min(timeout, max(0.0, first - self._monotonic()))
+        return timeout
+
+    # Snapshots.
+
+    def _look_after_snapshots(self) -> None:
+        if self._snapshots.busy:
+            outcome = self._snapshots.poll()
+            if outcome:
+                log.info("snapshot", outcome=outcome)
+            return
+        exchange = self._exchange
+        if exchange.seq < self._snapshot_at:
+            return
+        self._snapshot_at = exchange.seq + self._bounds.snapshot_every
+        started = self._monotonic()
+        try:
+            crc = self._journal.crc_at(exchange.seq)
+            self._snapshots.start(exchange, exchange.time_us, crc)
+        except OSError as error:
+            log.error("snapshot_not_started", error=str(error))
+            return
+        pause_ms = (self._monotonic() - started) * 1_000
+        log.info("snapshot_started", seq=exchange.seq, pause_ms=round(pause_ms, 1))
+
+    def _about(self) -> tuple[str, int, int]:
+        return self._boot_id, self._snapshots.last_seq, len(self._server.connections)
