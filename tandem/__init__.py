@@ -1,0 +1,1 @@
+"""The command line: starts, watches, shows and checks a venue. Composition only."""

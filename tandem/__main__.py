@@ -1,0 +1,148 @@
+"""The command ``tandem``: one function per subcommand, each handing on to its module."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from argon2 import PasswordHasher
+
+from config.settings import Settings, SettingsError, load
+from tandem import engine_state, http_client, up
+from tandem.demo import play
+from tandem.output import CommandError
+
+app: Final = typer.Typer(
+    help="A venue: FIX gateway and account API on one matching engine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+config_app: Final = typer.Typer(help="About configuration files.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+
+Config = Annotated[
+    Path | None, typer.Option("--config", "-c", help="The TOML file (or TANDEM_CONFIG).")
+]
+Data = Annotated[Path | None, typer.Option("--data", help="The data folder (or TANDEM_DATA).")]
+
+
+@app.command("up")
+def up_command(config: Config = None, data: Data = None) -> None:
+    """Start every process of the venue, keep them running, end them on Ctrl-C."""
+    raise typer.Exit(up.run(_settings(config, data)))
+
+
+@app.command("demo")
+def demo_command(keep: Annotated[bool, typer.Option(help="Keep the data folder.")] = False) -> None:
+    """Play a trading day on a temporary venue and check every figure of it."""
+    raise typer.Exit(play.run(keep))
+
+
+@app.command("status")
+def status_command(config: Config = None, data: Data = None) -> None:
+    """Show where the running engine stands, and its FIX sessions."""
+    engine_state.status(_settings(config, data))
+
+
+@app.command("check")
+def check_command(config: Config = None, data: Data = None) -> None:
+    """Ask the running engine whether all of its invariants hold."""
+    engine_state.check(_settings(config, data))
+
+
+Method = Annotated[str, typer.Argument(help="GET, POST, PATCH, PUT or DELETE.")]
+Target = Annotated[str, typer.Argument(help="The path with its query, like /v1/balances.")]
+KeyOption = Annotated[str, typer.Option("--key", "-k", help="Name of the API key.")]
+Body = Annotated[str, typer.Option("--data-raw", "-d", help="The body; @FILE reads a file.")]
+SecretFile = Annotated[
+    Path | None,
+    typer.Option(help="File with the secret, or a PEM file with an Ed25519 private key. "
+                      "Else TANDEM_SECRET, else the configuration."),
+]  # fmt: skip
+
+
+@app.command("sign")
+def sign_command(
+    method: Method,
+    target: Target,
+    key: KeyOption,
+    body: Body = "",
+    secret_file: SecretFile = None,
+    config: Config = None,
+) -> None:
+    """Print the headers of a signed request, one a line, as `curl -H @-` takes them."""
+    signer = http_client.signer(key, secret_file, config)
+    raw = http_client.body_bytes(body)
+    for name, value in http_client.signed_headers(key, signer, method, target, raw).items():
+        print(f"{name}: {value}")
+
+
+@app.command("curl")
+def curl_command(
+    method: Method,
+    target: Target,
+    key: KeyOption,
+    body: Body = "",
+    secret_file: SecretFile = None,
+    url: Annotated[str, typer.Option(envvar="TANDEM_URL", help="The API's address.")] = "",
+    config: Config = None,
+) -> None:
+    """Sign a request, send it, and print the answer; exits with 1 on an HTTP error."""
+    signer = http_client.signer(key, secret_file, config)
+    base = url or http_client.base_url(_settings(config, None))
+    status, text = http_client.send(
+        base, key, signer, method, target, http_client.body_bytes(body)
+    )
+    print(f"HTTP {status}", file=sys.stderr)
+    print(text)
+    raise typer.Exit(0 if status < 400 else 1)
+
+
+@app.command("password")
+def password_command() -> None:
+    """Ask for a password and print its argon2 hash for `password_hash`."""
+    if sys.stdin.isatty():
+        password = getpass.getpass("Password: ")
+        if getpass.getpass("Again: ") != password:
+            raise CommandError("the two passwords are not the same")
+    else:
+        password = sys.stdin.readline().rstrip("\n")
+    if not password:
+        raise CommandError("a password has one character or more")
+    print(PasswordHasher().hash(password))
+
+
+@config_app.command("check")
+def config_check_command(
+    file: Annotated[Path | None, typer.Argument(help="The TOML file.")] = None,
+) -> None:
+    """Say whether a configuration file can be used, and if not, why."""
+    settings = _settings(file, None)
+    print(
+        f"{settings.file}: good for {settings.environment}; {len(settings.accounts)} accounts, "
+        f"{len(settings.instruments)} instruments, {len(settings.sessions)} FIX sessions, "
+        f"{len(settings.keys)} API keys."
+    )
+
+
+def _settings(config: Path | None, data: Path | None) -> Settings:
+    if config is None and data is None:
+        return load()
+    return load(config, up.environment(config, data))
+
+
+def main() -> None:
+    """Run the command; an expected failure is one message on stderr and exit code 1."""
+    try:
+        app()
+    except (SettingsError, CommandError) as error:
+        print(f"tandem: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""A venue of its own: the demo configuration on free ports, in a temporary folder."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from config.settings import DEMO_FILE, Settings, ensure_data, load
+from tandem.processes import venue_processes
+from tandem.supervisor import Supervisor
+from tandem.up import environment
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that are free at this moment, all different."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def write_configuration(folder: Path) -> Path:
+    """The demo configuration with free ports, as a file in ``folder``."""
+    ports = iter(free_ports(3))
+    text = DEMO_FILE.read_text(encoding="utf-8")
+    text, count = re.subn(r"^port = [0-9]+$", lambda _: f"port = {next(ports)}", text, flags=re.M)
+    if count != 3:
+        raise ValueError(f"the demo configuration has {count} ports instead of 3")
+    path = folder / "venue.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+class TemporaryVenue:
+    """A running venue under ``folder``; a context manager that ends it."""
+
+    def __init__(self, folder: Path, say: Callable[[str, str], None]) -> None:
+        config = write_configuration(folder)
+        self.settings: Settings = load(config, environment(config, folder / "data"))
+        ensure_data(self.settings)
+        env = environment(config, self.settings.data)
+        env["PYTHONUNBUFFERED"] = "1"
+        self._supervisor = Supervisor(
+            venue_processes(), env, self.settings.data / "log", say
+        )
+        self._watching = threading.Thread(target=self._supervisor.watch, name="watch")
+
+    def __enter__(self) -> TemporaryVenue:
+        try:
+            self._supervisor.start()
+        except BaseException:
+            self._supervisor.stop()
+            raise
+        self._watching.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._supervisor.request_stop()
+        self._watching.join()
+        self._supervisor.stop()

@@ -1,0 +1,93 @@
+"""``tandem sign`` and ``tandem curl``: signed requests from the command line."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import time
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from config.settings import Settings, load
+from tandem import signing
+from tandem.output import CommandError
+
+TIMEOUT_S: Final = 30.0
+
+
+def base_url(settings: Settings) -> str:
+    """Where the account API of these settings listens."""
+    host = f"[{settings.http.host}]" if ":" in settings.http.host else settings.http.host
+    return f"http://{host}:{settings.http.port}"
+
+
+def signer(key: str, secret_file: Path | None, config: Path | None) -> signing.Signer:
+    """The signer of a key: from a file, from TANDEM_SECRET, or from the configuration.
+
+    A secret is never taken from the command line, where every user of the machine sees it.
+    """
+    if secret_file is not None:
+        try:
+            text = secret_file.read_text(encoding="utf-8")
+            if "PRIVATE KEY" in text:
+                return signing.ed25519_signer(secret_file)
+        except (OSError, ValueError) as error:
+            raise CommandError(f"{secret_file} cannot be used as secret: {error}") from None
+        return signing.hmac_signer(text.strip())
+    if secret := os.environ.get("TANDEM_SECRET"):
+        return signing.hmac_signer(secret)
+    for known in load(config).keys:
+        if known.key == key and known.secret:
+            return signing.hmac_signer(known.secret)
+    raise CommandError(f"there is no secret for {key}: give --secret-file or TANDEM_SECRET")
+
+
+def body_bytes(text: str) -> bytes:
+    """The body as given, or the content of the file after @."""
+    if text.startswith("@"):
+        try:
+            return Path(text[1:]).read_bytes()
+        except OSError as error:
+            raise CommandError(f"{text[1:]} cannot be read: {error.strerror}") from None
+    return text.encode()
+
+
+def signed_headers(
+    key: str, sign: signing.Signer, method: str, target: str, body: bytes
+) -> dict[str, str]:
+    """The headers that make a request genuine now."""
+    return signing.headers(key, sign, time.time_ns() // 1_000_000, method.upper(), target, body)
+
+
+def send(
+    base: str, key: str, sign: signing.Signer, method: str, target: str, body: bytes
+) -> tuple[int, str]:
+    """Sign and send one request; the status and the body, indented where it is JSON.
+
+    The target goes out byte for byte as it was signed, which is why a low-level client is
+    used that normalises nothing.
+    """
+    parts = urlsplit(base)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname or "127.0.0.1", parts.port, timeout=TIMEOUT_S)
+    headers = signed_headers(key, sign, method, target, body)
+    if body:
+        headers["Content-Type"] = "application/json"
+    try:
+        connection.request(method.upper(), target, body or None, headers)
+        response = connection.getresponse()
+        text = response.read().decode("utf-8", "replace")
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise CommandError(f"no answer from {base}: {error}") from None
+    finally:
+        connection.close()
+    return response.status, _pretty(text)
+
+
+def _pretty(text: str) -> str:
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except ValueError:
+        return text

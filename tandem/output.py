@@ -1,0 +1,69 @@
+"""What a child prints: into its log file, and looked through for what the supervisor needs."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+LOG_BYTES_MAX: Final = 32 << 20
+_TAIL_LINES: Final = 12
+LINE_BYTES_MAX: Final = 1 << 16
+
+
+class CommandError(RuntimeError):
+    """A command cannot do what was asked; the message is for the person who asked."""
+
+
+class LogFile:
+    """Appends lines to ``path``; at ``bytes_max`` the file becomes ``<path>.1``."""
+
+    def __init__(self, path: Path, bytes_max: int = LOG_BYTES_MAX) -> None:
+        self._path = path
+        self._bytes_max = bytes_max
+        self._file: BinaryIO = path.open("ab", buffering=0)
+        self._size = self._file.tell()
+
+    def write(self, line: bytes) -> None:
+        """Append one line, with its newline."""
+        if self._size + len(line) > self._bytes_max:
+            self._file.close()
+            self._path.replace(self._path.with_name(f"{self._path.name}.1"))
+            self._file = self._path.open("ab", buffering=0)
+            self._size = 0
+        self._file.write(line)
+        self._size += len(line)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class Output:
+    """Pumps one child's output into its log; keeps the last lines for a failure report."""
+
+    def __init__(self, log: LogFile) -> None:
+        self._log = log
+        self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
+
+    @property
+    def tail(self) -> list[str]:
+        """The last lines, oldest first."""
+        return list(self._tail)
+
+    def take(self, line: bytes) -> dict[str, Any]:
+        """Log one line and return it as structlog's fields; empty when it is something else."""
+        if not line.endswith(b"\n"):
+            line += b"\n"
+        self._log.write(line)
+        text = line.decode("utf-8", "replace").rstrip()
+        if text:
+            self._tail.append(text)
+        if not text.startswith("{"):
+            return {}
+        try:
+            fields = json.loads(text)
+        except ValueError:
+            return {}
+        return fields if isinstance(fields, dict) else {}

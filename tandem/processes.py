@@ -1,0 +1,39 @@
+"""Which processes make a venue, and in which order they start and end."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process of the venue: ``python -m module``, its output in ``<name>.log``.
+
+    Stages start one after the other and end in reverse order.
+    """
+
+    name: str
+    module: str
+    stage: int
+
+
+_ALL: Final = (
+    Process("engine", "engine.main", 0),
+    Process("history", "engine.history.main", 1),
+    Process("fix", "fix_gateway.main", 1),
+    Process("api", "account_api.main", 1),
+    Process("stream", "account_api.stream", 1),
+    Process("settlement", "account_api.settlement", 1),
+)
+_OPTIONAL: Final = frozenset({"stream"})
+
+
+def venue_processes() -> tuple[Process, ...]:
+    """The processes of a venue with the parts that are installed."""
+    return tuple(
+        process
+        for process in _ALL
+        if process.name not in _OPTIONAL or importlib.util.find_spec(process.module)
+    )

@@ -1,0 +1,53 @@
+"""Signs requests to the account API, as a client does it (spec: account API, signing).
+
+What is signed are four lines joined by newlines: the time in milliseconds, the method, the
+target with its query, and the hex SHA-256 of the body.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+Signer: TypeAlias = Callable[[bytes], str]
+"""Turns the text to sign into the hex signature."""
+
+
+def signing_text(timestamp_ms: int, method: str, target: str, body: bytes) -> bytes:
+    """The four lines."""
+    digest = hashlib.sha256(body).hexdigest()
+    return f"{timestamp_ms}\n{method}\n{target}\n{digest}".encode()
+
+
+def hmac_signer(secret: str) -> Signer:
+    """Signs with a shared secret (HMAC-SHA256)."""
+
+    def sign(text: bytes) -> str:
+        return hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
+
+    return sign
+
+
+def ed25519_signer(pem_file: Path) -> Signer:
+    """Signs with the private key in a PEM file. Raises ValueError for another kind of key."""
+    key = load_pem_private_key(pem_file.read_bytes(), password=None)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ValueError(f"{pem_file} holds no Ed25519 private key")
+    return lambda text: key.sign(text).hex()
+
+
+def headers(
+    key: str, sign: Signer, timestamp_ms: int, method: str, target: str, body: bytes
+) -> dict[str, str]:
+    """The three headers of a signed request."""
+    return {
+        "X-Tandem-Key": key,
+        "X-Tandem-Timestamp": str(timestamp_ms),
+        "X-Tandem-Signature": sign(signing_text(timestamp_ms, method, target, body)),
+    }

@@ -1,0 +1,240 @@
+"""Starts the processes of a venue, restarts what dies, and ends them all.
+
+One thread decides; others only wait (for a line, for an exit) and put what they saw into one
+queue. Nothing here waits by sleeping: readiness is a line that the child prints, death is
+the kernel's word, and a restart is due at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tandem.output import LINE_BYTES_MAX, LogFile, Output
+from tandem.processes import Process
+
+BACKOFF_FIRST_S: Final = 0.2
+BACKOFF_MAX_S: Final = 10.0
+STEADY_S: Final = 30.0
+"""A process that was ready for this long has its backoff forgotten."""
+START_ATTEMPTS_MAX: Final = 3
+READY_TIMEOUT_S: Final = 60.0
+STOP_TIMEOUT_S: Final = 6.0
+
+
+class StartError(RuntimeError):
+    """A process does not come up; the message holds its last lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    name: str
+    pid: int
+    fields: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Exit:
+    name: str
+    pid: int
+    code: int
+
+
+class _Stop:
+    pass
+
+
+@dataclass(slots=True)
+class _Slot:
+    """A process and where it stands. ``restart_at`` is set while it waits for its restart."""
+
+    process: Process
+    output: Output
+    child: subprocess.Popen[bytes] | None = None
+    ready: dict[str, Any] | None = None
+    ready_at: float = 0.0
+    failures: int = 0
+    restart_at: float | None = None
+
+
+class Supervisor:
+    """Runs the given processes with ``env`` until told to stop. Logs go to ``log_folder``."""
+
+    def __init__(
+        self,
+        processes: Sequence[Process],
+        env: Mapping[str, str],
+        log_folder: Path,
+        say: Callable[[str, str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        log_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._env = dict(env)
+        self._say = say
+        self._clock = clock
+        self._events: queue.SimpleQueue[_Line | _Exit | _Stop] = queue.SimpleQueue()
+        self._slots = {
+            process.name: _Slot(process, Output(LogFile(log_folder / f"{process.name}.log")))
+            for process in processes
+        }
+        self._stopping = False
+
+    @property
+    def ready_fields(self) -> dict[str, dict[str, Any]]:
+        """What each process said in its ready line."""
+        return {name: slot.ready for name, slot in self._slots.items() if slot.ready is not None}
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The running children."""
+        return {name: slot.child.pid for name, slot in self._slots.items() if slot.child}
+
+    def request_stop(self) -> None:
+        """Make ``start`` or ``watch`` return; may be called from a signal handler."""
+        self._events.put(_Stop())
+
+    def start(self) -> bool:
+        """Start stage after stage, each when the one before is ready.
+
+        False when a stop was requested meanwhile. Raises StartError.
+        """
+        for stage in sorted({slot.process.stage for slot in self._slots.values()}):
+            slots = [slot for slot in self._slots.values() if slot.process.stage == stage]
+            for slot in slots:
+                self._spawn(slot)
+            deadline = self._clock() + READY_TIMEOUT_S
+            while any(slot.ready is None for slot in slots):
+                self._handle(min(self._next_restart(), deadline))
+                if self._stopping:
+                    return False
+                self._give_up_if_hopeless(slots, deadline)
+        return True
+
+    def watch(self) -> None:
+        """Restart what dies until a stop is requested."""
+        while not self._stopping:
+            self._handle(self._next_restart())
+
+    def stop(self) -> None:
+        """End every child, the last stage first; kill what does not end in time."""
+        self._stopping = True
+        for stage in sorted({s.process.stage for s in self._slots.values()}, reverse=True):
+            slots = [s for s in self._slots.values() if s.process.stage == stage and s.child]
+            for slot in slots:
+                _signal(slot.child, signal.SIGTERM)
+            deadline = self._clock() + STOP_TIMEOUT_S
+            while any(slot.child for slot in slots):
+                impatient = not self._handle(deadline)
+                if impatient or self._clock() >= deadline:
+                    for slot in slots:
+                        _signal(slot.child, signal.SIGKILL)
+                    deadline = self._clock() + STOP_TIMEOUT_S
+
+    def _spawn(self, slot: _Slot) -> None:
+        module = slot.process.module
+        slot.restart_at = None
+        slot.ready = None
+        # A session of its own: Ctrl-C reaches the supervisor alone, which ends the children
+        # in order; and whatever a dead child leaves behind can be ended with its group.
+        child = subprocess.Popen(
+            [sys.executable, "-m", "tandem.child", str(os.getpid()), module],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=self._env,
+            start_new_session=True,
+        )
+        slot.child = child
+        for work in (self._read, self._wait):
+            name = f"{slot.process.name}-{work.__name__}"
+            threading.Thread(target=work, args=(slot, child), name=name, daemon=True).start()
+
+    def _read(self, slot: _Slot, child: subprocess.Popen[bytes]) -> None:
+        assert child.stdout is not None
+        with child.stdout as stream:
+            for line in iter(lambda: stream.readline(LINE_BYTES_MAX), b""):
+                fields = slot.output.take(line)
+                if fields:
+                    self._events.put(_Line(slot.process.name, child.pid, fields))
+
+    def _wait(self, slot: _Slot, child: subprocess.Popen[bytes]) -> None:
+        code = child.wait()
+        # What it forked (gunicorn's workers) must not go on without it, holding the port.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        self._events.put(_Exit(slot.process.name, child.pid, code))
+
+    def _next_restart(self) -> float:
+        due = [s.restart_at for s in self._slots.values() if s.restart_at is not None]
+        return min(due, default=float("inf"))
+
+    def _handle(self, until: float) -> bool:
+        """Handle one event, or what is due at ``until``; False when a stop was requested."""
+        wait_s = until - self._clock()
+        try:
+            event = self._events.get(timeout=None if wait_s == float("inf") else max(wait_s, 0))
+        except queue.Empty:
+            self._restart_due()
+            return True
+        if isinstance(event, _Stop):
+            self._stopping = True
+            return False
+        slot = self._slots[event.name]
+        if slot.child is None or slot.child.pid != event.pid:
+            return True
+        if isinstance(event, _Line):
+            self._on_line(slot, event.fields)
+        else:
+            self._on_exit(slot, event.code)
+        return True
+
+    def _restart_due(self) -> None:
+        now = self._clock()
+        for slot in self._slots.values():
+            if slot.restart_at is not None and slot.restart_at <= now and not self._stopping:
+                self._spawn(slot)
+
+    def _on_line(self, slot: _Slot, fields: dict[str, Any]) -> None:
+        if fields.get("event") == "ready" and slot.ready is None:
+            slot.ready = fields
+            slot.ready_at = self._clock()
+            if slot.failures:
+                self._say(slot.process.name, "is back")
+        elif fields.get("level") in ("error", "critical"):
+            self._say(slot.process.name, str(fields.get("event")))
+
+    def _on_exit(self, slot: _Slot, code: int) -> None:
+        slot.child = None
+        if self._stopping:
+            return
+        if slot.ready is not None and self._clock() - slot.ready_at >= STEADY_S:
+            slot.failures = 0
+        pause = min(BACKOFF_FIRST_S * 2**slot.failures, BACKOFF_MAX_S)
+        slot.failures += 1
+        slot.ready = None
+        slot.restart_at = self._clock() + pause
+        how = f"signal {-code}" if code < 0 else f"code {code}"
+        self._say(slot.process.name, f"ended with {how}; starting it again in {pause:.1f} s")
+
+    def _give_up_if_hopeless(self, slots: list[_Slot], deadline: float) -> None:
+        late = self._clock() >= deadline
+        for slot in slots:
+            if slot.ready is None and (late or slot.failures >= START_ATTEMPTS_MAX):
+                why = f"was not ready in {READY_TIMEOUT_S:.0f} s" if late else "does not start"
+                tail = "\n".join(f"    {line}" for line in slot.output.tail)
+                raise StartError(f"{slot.process.name} {why}; its last lines were:\n{tail}")
+
+
+def _signal(child: subprocess.Popen[bytes] | None, number: signal.Signals) -> None:
+    if child is not None:
+        child.send_signal(number)

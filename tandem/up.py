@@ -1,0 +1,115 @@
+"""``tandem up``: a whole venue in the foreground of one terminal."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import time
+from pathlib import Path
+from typing import IO, Final
+
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+from config.settings import DEMO_FILE, Settings, ensure_data
+from tandem.http_client import base_url
+from tandem.output import CommandError
+from tandem.processes import venue_processes
+from tandem.supervisor import StartError, Supervisor
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def environment(config: Path | None, data: Path | None) -> dict[str, str]:
+    """This process's environment with the file and the folder of the venue in it."""
+    env = dict(os.environ)
+    if config is not None:
+        env["TANDEM_CONFIG"] = str(config.absolute())
+    if data is not None:
+        env["TANDEM_DATA"] = str(data.absolute())
+    return env
+
+
+def run(settings: Settings) -> int:
+    """Start the venue, watch it, end it; returns the exit code."""
+    console = Console(stderr=True, highlight=False)
+    ensure_data(settings)
+    lock = _lock(settings.data)
+    env = environment(settings.file, settings.data)
+    # Without it a child's output would wait in its buffer while somebody waits for it.
+    env["PYTHONUNBUFFERED"] = "1"
+    supervisor = Supervisor(
+        venue_processes(), env, settings.data / "log",
+        lambda name, text: console.print(f"[bold]{name:>10}[/bold] {escape(text)}"),
+    )  # fmt: skip
+    for number in _SIGNALS:
+        signal.signal(number, lambda *_: supervisor.request_stop())
+    began = time.monotonic()
+    console.print("Starting the venue …")
+    code = 0
+    try:
+        if supervisor.start():
+            console.print(f"Ready after {time.monotonic() - began:.1f} s.")
+            show(settings, Console(highlight=False))
+            supervisor.watch()
+    except StartError as error:
+        console.print(escape(str(error)), style="red")
+        code = 1
+    console.print("Ending the venue …")
+    supervisor.stop()
+    console.print("Ended.")
+    lock.close()
+    return code
+
+
+def _lock(data: Path) -> IO[bytes]:
+    """Hold the data folder for as long as the returned file is open."""
+    file = (data / "tandem.lock").open("ab")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise CommandError(f"another `tandem up` runs with the data folder {data}") from None
+    return file
+
+
+def show(settings: Settings, console: Console) -> None:
+    """Print where the venue listens and how to reach it."""
+    url = base_url(settings)
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold")
+    grid.add_column()
+    grid.add_row("FIX 4.4", f"{settings.fix.host}:{settings.fix.port}")
+    grid.add_row("HTTP", url)
+    if any(process.name == "stream" for process in venue_processes()):
+        host, port = settings.stream.host, settings.stream.port
+        grid.add_row("WebSocket", f"ws://{host}:{port}/v1/stream")
+    grid.add_row("data, logs", f"{settings.data}, {settings.data / 'log'}")
+    console.print(Panel(grid, title="Tandem", expand=False))
+    if settings.file.read_bytes() == DEMO_FILE.read_bytes():
+        _show_demo(settings, url, console)
+    console.print("Ctrl-C ends it.")
+
+
+def _show_demo(settings: Settings, url: str, console: Console) -> None:
+    console.print("Balances of the demo firm alice:\n")
+    console.print(
+        f"  curl -H 'Authorization: Bearer demo-alice-read' {url}/v1/balances\n",
+        soft_wrap=True, markup=False,
+    )  # fmt: skip
+    console.print("Settings for a FIX engine (firms alice, bob and carol alike):\n")
+    fix = settings.fix
+    for line in (
+        "BeginString=FIX.4.4",
+        "SenderCompID=ALICE",
+        f"TargetCompID={fix.comp_id}",
+        f"SocketConnectHost={fix.host}",
+        f"SocketConnectPort={fix.port}",
+        "HeartBtInt=30",
+        "Username(553)=alice   Password(554)=alice-demo",
+    ):
+        console.print(f"  {line}", markup=False)
+    console.print()
