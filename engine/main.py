@@ -1,0 +1,125 @@
+"""The engine process: wire the parts, recover, submit the configuration, serve.
+
+Configuration comes from TANDEM_CONFIG and TANDEM_DATA; there are no options. Exit codes:
+0 a clean stop, 2 a wrong configuration or a folder in use, 3 the journal cannot be trusted,
+4 a write to the journal failed, 5 a fault of the engine.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import signal
+import sys
+from types import FrameType
+from typing import Final
+
+import structlog
+
+from config.settings import Settings, SettingsError, ensure_data, load
+from engine.bootstrap import bootstrap_commands
+from engine.core.events import Refused
+from engine.ipc import Limits, Server
+from engine.journal.base import JournalError, JournalLocked
+from engine.journal.local import LocalJournal
+from engine.journal.recovery import recover
+from engine.journal.snapshots import SnapshotWriter
+from engine.sequencer import Bounds, EngineStopped, Sequencer
+
+EXIT_CONFIGURATION: Final = 2
+EXIT_JOURNAL: Final = 3
+EXIT_WRITE_FAILED: Final = 4
+EXIT_FAULT: Final = 5
+
+log = structlog.get_logger("engine")
+
+
+def configure_logging() -> None:
+    """JSON lines on standard error."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def build(settings: Settings) -> tuple[Sequencer, LocalJournal, Server]:
+    """Recover the state and put the engine together around it."""
+    limits = settings.engine
+    journal = LocalJournal(
+        limits.journal,
+        segment_records_max=limits.segment_records_max,
+        on_note=lambda text: log.info("journal", note=text),
+    )
+    snapshots = SnapshotWriter(limits.journal / "snapshots")
+    exchange, snapshot_seq = recover(
+        journal,
+        limits.journal / "snapshots",
+        lambda text: log.warning("recovery", note=text),
+        lambda done, total: log.info("recovery", replayed=done, of=total),
+    )
+    snapshots.last_seq = snapshot_seq
+    log.info("recovered", seq=exchange.seq, from_snapshot=snapshot_seq)
+    server = Server(
+        limits.socket,
+        Limits(limits.clients_max, limits.client_queue_bytes_max, limits.frame_bytes_max),
+    )
+    sequencer = Sequencer(
+        exchange,
+        journal,
+        server,
+        snapshots,
+        boot_id=secrets.token_hex(8),
+        bounds=Bounds(limits.batch_max, limits.snapshot_every, limits.min_seq_wait_ms_max),
+    )
+    for command in bootstrap_commands(settings, exchange):
+        transaction = sequencer.submit(command)
+        for event in transaction.events if transaction else ():
+            if isinstance(event, Refused):
+                log.error("configuration_refused", subject=event.subject, reason=event.text)
+    return sequencer, journal, server
+
+
+def serve(settings: Settings) -> int:
+    """Run until SIGTERM or SIGINT; returns the exit code."""
+    sequencer, journal, server = build(settings)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        sequencer.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    log.info("ready", socket=str(settings.engine.socket), seq=journal.last_seq)
+    sequencer.run()
+    server.close()
+    sequencer.close()
+    journal.close()
+    log.info("stopped", seq=journal.last_seq)
+    return 0
+
+
+def main() -> int:
+    """Entry point of ``python -m engine.main``."""
+    configure_logging()
+    try:
+        settings = load()
+        ensure_data(settings)
+        return serve(settings)
+    except (SettingsError, JournalLocked, ValueError, PermissionError) as error:
+        log.critical("engine_not_started", reason=str(error))
+        return EXIT_CONFIGURATION
+    except JournalError as error:
+        log.critical("journal_not_usable", reason=str(error))
+        return EXIT_JOURNAL
+    except EngineStopped as error:
+        log.critical("engine_stopped", kind=error.kind, reason=str(error))
+        return EXIT_WRITE_FAILED if error.kind == "journal" else EXIT_FAULT
+
+
+if __name__ == "__main__":
+    sys.exit(main())
