@@ -57,8 +57,9 @@ class Order:
         self.triggered = False
         self.updated_at: int = terms.created_at
         self.later_ids: list[str] | None = None
-        self.base: Money = account.money(book.instrument.base)
-        self.quote: Money = account.money(book.instrument.quote)
+        self.base: Money
+        self.quote: Money
+        self.base, self.quote = account.purses.get(terms.symbol) or account.purse(book)
         self.level: Level | None = None
         self.prev: Order | None = None
         self.next: Order | None = None
@@ -195,19 +196,26 @@ class BookSide:
 class Book:
     """Both sides of an instrument, its stop orders and its last price (0 before any trade)."""
 
-    __slots__ = ("asks", "bids", "fees", "instrument", "last_price", "lot_atoms", "status",
-                 "stops", "unit")  # fmt: skip
+    __slots__ = ("asks", "bids", "fees", "instrument", "last_price", "lot_atoms", "max_price",
+                 "max_qty", "min_qty", "status", "stops", "unit")  # fmt: skip
 
     def __init__(self, instrument: Instrument, stops: StopBook, fees: Money) -> None:
-        self.instrument = instrument
         self.bids = BookSide(1)
         self.asks = BookSide(-1)
         self.stops = stops
         self.fees = fees
         self.status = InstrumentStatus.OPEN
         self.last_price = 0
+        self.adopt(instrument)
+
+    def adopt(self, instrument: Instrument) -> None:
+        """Take an instrument's grid and bounds."""
+        self.instrument = instrument
         self.unit: int = instrument.unit
         self.lot_atoms: int = instrument.lot_atoms
+        self.min_qty: int = instrument.min_qty
+        self.max_qty: int = instrument.max_qty
+        self.max_price: int = instrument.max_price
 
     def side(self, buy: bool) -> BookSide:
         """The side on which a buy (or sell) order rests."""

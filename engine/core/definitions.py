@@ -82,7 +82,7 @@ def instrument(exchange: Exchange, c: c_.DefineInstrument) -> None:
             text = f"assets, tick and lot of {c.symbol} cannot change"
             exchange.refuse("", c.symbol, _CONFLICT, text)
             return
-        book.instrument = made
+        book.adopt(made)
     exchange.emit_public(InstrumentDefined, *c[1:])
 
 

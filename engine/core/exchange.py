@@ -49,9 +49,9 @@ from engine.core.commands import (
     Transfer,
 )
 from engine.core.events import ClientIdsRetired, Event, OrderCanceled, Refused
-from engine.core.ledger import Account, House, check, release
+from engine.core.ledger import Account, EngineFault, House, check, release
 from engine.core.sessions import Session
-from engine.core.timers import Timer, TimerKind, Timers
+from engine.core.timers import Timers
 from engine.core.types import (
     CancelReason,
     OrdStatus,
@@ -113,8 +113,8 @@ class Exchange:
         ``find_duplicate`` recognises must not be applied. Raises EngineFault when an
         invariant fails; the exchange must not be used after that.
         """
-        check(seq == self.seq + 1, f"command {seq} does not follow {self.seq}")
-        check(time_us >= self.time_us, "time does not go back")
+        if seq != self.seq + 1 or time_us < self.time_us:
+            raise EngineFault(f"command {seq} does not follow {self.seq}, or time went back")
         self.seq = seq
         self.time_us = time_us
         events: list[Event] = []
@@ -228,13 +228,14 @@ class Exchange:
 
     def close_order(self, order: Order) -> None:
         """Move an order that can trade no more from the open to the closed ones."""
-        check(order.held == 0, "a closed order holds nothing")
+        if order.held:
+            raise EngineFault("a closed order holds nothing")
         order_id = order.order_id
         account = order.account
         del account.orders[order_id]
         expire_at = order.terms.expire_at
         if expire_at:
-            self.timers.discard(expire_at, Timer(TimerKind.ORDER, "", "", order_id))
+            self.timers.discard(expire_at, order_id)
         closed = account.closed
         closed[order_id] = order
         count = len(closed)

@@ -44,7 +44,7 @@ class Account:
 
     __slots__ = (
         "address_cooloff_us", "approval_above", "balances", "client_ids", "closed",
-        "daily_limits", "firm", "maker_ppm", "name", "open_orders_max", "orders",
+        "daily_limits", "firm", "maker_ppm", "name", "open_orders_max", "orders", "purses",
         "require_known_address", "seq", "stp", "switches", "taker_ppm", "withdrawn",
     )  # fmt: skip
 
@@ -61,6 +61,7 @@ class Account:
         self.require_known_address = False
         self.address_cooloff_us = 0
         self.balances: dict[str, Money] = {}
+        self.purses: dict[str, tuple[Money, Money]] = {}
         self.orders: dict[int, Order] = {}
         self.client_ids: dict[str, Order] = {}
         self.closed: dict[int, Order] = {}
@@ -73,6 +74,14 @@ class Account:
         if money is None:
             money = self.balances[asset] = Money()
         return money
+
+
+    def purse(self, book: Book) -> tuple[Money, Money]:
+        """The account's money in base and quote of an instrument, remembered by symbol."""
+        instrument = book.instrument
+        pair = (self.money(instrument.base), self.money(instrument.quote))
+        self.purses[instrument.symbol] = pair
+        return pair
 
 
 class House:

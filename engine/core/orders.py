@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from engine.core.book import Order
+from engine.core.book import Book, Order
 from engine.core.commands import CancelOrder, NewOrder, ReplaceOrder
 from engine.core.events import OrderAccepted, OrderReplaced, StatusReported
 from engine.core.execution import (
@@ -13,7 +13,7 @@ from engine.core.execution import (
     market_cost,
     next_roll,
 )
-from engine.core.ledger import hold, limit_hold, set_hold
+from engine.core.ledger import Account, limit_hold, set_hold
 from engine.core.lookup import check_target, find
 from engine.core.matching import walk
 from engine.core.refusals import refuse_change, refuse_new
@@ -25,10 +25,12 @@ from engine.core.risk import (
     check_order,
     check_prices,
     check_quantity,
+    valid_client_id,
+    valid_strategy,
 )
-from engine.core.timers import Timer, TimerKind
 from engine.core.types import (
     CancelReason,
+    InstrumentStatus,
     OrderTerms,
     OrdStatus,
     OrdType,
@@ -53,37 +55,42 @@ _DAY: Final = TimeInForce.DAY
 _GTC: Final = TimeInForce.GTC
 _GTD: Final = TimeInForce.GTD
 _BUY: Final = Side.BUY
+_OPEN: Final = InstrumentStatus.OPEN
 _event = tuple.__new__
 
 
 def new_order(exchange: Exchange, c: NewOrder) -> bool:
     """Create an order; tells whether it was accepted."""
-    refusal = check_new(exchange, c)
-    if refusal is _REPORTED:
-        return _report(exchange, exchange.accounts[c.account].client_ids[c.client_order_id])
-    if refusal is not None:
-        return refuse_new(exchange, c, refusal)
-    account = exchange.accounts[c.account]
-    book = exchange.books[c.symbol]
+    account = exchange.accounts.get(c.account)
+    book = exchange.books.get(c.symbol)
+    if account is None or book is None or not _plain(account, book, c):
+        refusal = check_new(exchange, c)
+        if refusal is _REPORTED and account is not None:
+            return _report(exchange, account.client_ids[c.client_order_id])
+        if refusal is not None or account is None or book is None:
+            return refuse_new(exchange, c, refusal or _REPORTED)
     if len(account.orders) >= account.open_orders_max:
         text = f"the account has its maximum of {account.open_orders_max} open orders"
         return refuse_new(exchange, c, Refusal(RejectReason.TOO_MANY_OPEN_ORDERS, text))
-    stp = account.stp if c.stp is None else c.stp
-    expire_at = c.expire_at
-    if c.tif is _DAY:
+    (
+        origin, name, client_id, symbol, side, kind, tif, qty, price, stop_price, cash_qty,
+        min_qty, display_qty, expire_at, post_only, stp, strategy, manual, _, _,
+    ) = c  # fmt: skip
+    if stp is None:
+        stp = account.stp
+    if tif is _DAY:
         expire_at = next_roll(exchange.time_us, exchange.day_roll_us)
-    buy = c.side is _BUY
-    limit_order = c.ord_type is _LIMIT
-    crossing = not limit_order or book.crosses(buy, c.price)
-    if crossing and c.post_only:
+    buy = side is _BUY
+    crossing = kind is not _LIMIT or book.crosses(buy, price)
+    if crossing and post_only:
         text = "the order is post-only and would trade on arrival"
         return refuse_new(exchange, c, Refusal(RejectReason.POST_ONLY_WOULD_TRADE, text))
-    qty, cost = c.qty, 0
-    if c.ord_type is _MARKET and (buy or c.cash_qty):
-        want = qty or book.instrument.max_qty
-        reach = walk(book, buy, account.firm, stp, 0, want, c.cash_qty)
+    cost = 0
+    if kind is _MARKET and (buy or cash_qty):
+        want = qty or book.max_qty
+        reach = walk(book, buy, account.firm, stp, 0, want, cash_qty)
         cost = reach.cost
-        if c.cash_qty:
+        if cash_qty:
             qty = reach.used
             if qty == 0:
                 text = "nothing can be traded for this amount of money at present"
@@ -91,22 +98,46 @@ def new_order(exchange: Exchange, c: NewOrder) -> bool:
     terms = _event(
         OrderTerms,
         (
-            exchange.next_order_id, c.account, c.client_order_id, c.client_order_id, c.symbol,
-            c.side, c.ord_type, c.tif, qty, c.price, c.stop_price, c.cash_qty, c.min_qty,
-            c.display_qty, expire_at, c.post_only, stp, c.strategy, c.manual, c.origin.source,
-            exchange.time_us,
+            exchange.next_order_id, name, client_id, client_id, symbol, side, kind, tif, qty,
+            price, stop_price, cash_qty, min_qty, display_qty, expire_at, post_only, stp,
+            strategy, manual, origin.source, exchange.time_us,
         ),
     )  # fmt: skip
     order = Order(terms, account, book)
-    if not buy or order.price:
-        needed = limit_hold(order, order.price, qty)
+    if not buy or price:
+        needed = limit_hold(order, price, qty)
     else:
         needed = market_cost(order, cost)
     money = order.quote if buy else order.base
     if needed > money.available:
         return refuse_new(exchange, c, insufficient(exchange, order, needed, money.available))
-    _accept(exchange, order, needed, crossing)
+    money.available -= needed
+    money.held += needed
+    order.held = needed
+    _accept(exchange, order, crossing)
     return True
+
+
+def _plain(account: Account, book: Book, c: NewOrder) -> bool:
+    """Whether nothing in rules R-1 to R-7 can refuse this order; most orders are like that.
+
+    Says the same as ``check_new`` finding nothing, for limit orders without extras, at a
+    fraction of the cost; anything else is left to ``check_new``.
+    """
+    client_id = c.client_order_id
+    return (
+        c.ord_type is _LIMIT
+        and c.tif is not _GTD
+        and book.min_qty <= c.qty <= book.max_qty
+        and 0 < c.price <= book.max_price
+        and book.status is _OPEN
+        and client_id not in account.client_ids
+        and valid_client_id(client_id) is not None
+        and not (c.stop_price or c.cash_qty or c.min_qty or c.display_qty or c.expire_at)
+        and not c.post_only
+        and (not c.strategy or valid_strategy(c.strategy) is not None)
+        and c.prior is None
+    )
 
 
 def _report(exchange: Exchange, known: Order) -> bool:
@@ -118,7 +149,7 @@ def _report(exchange: Exchange, known: Order) -> bool:
     return True
 
 
-def _accept(exchange: Exchange, order: Order, needed: int, crossing: bool) -> None:
+def _accept(exchange: Exchange, order: Order, crossing: bool) -> None:
     """Everything is checked: the order exists from here on."""
     terms = order.terms
     account = order.account
@@ -127,16 +158,13 @@ def _accept(exchange: Exchange, order: Order, needed: int, crossing: bool) -> No
     exchange.orders[order_id] = account.orders[order_id] = order
     account.client_ids[terms.client_order_id] = order
     if terms.expire_at:
-        exchange.timers.add(terms.expire_at, Timer(TimerKind.ORDER, "", "", order_id))
-    if needed:
-        hold(order.quote if order.buy else order.base, needed)
-        order.held = needed
+        exchange.timers.add(terms.expire_at, order_id)
     rests = not crossing and terms.tif is not _IOC and terms.tif is not _FOK
     if rests:
         order.display = terms.display_qty or order.leaves
         (order.book.bids if order.buy else order.book.asks).add(order)
     account.seq = seq = account.seq + 1
-    fields = (account.name, seq, terms, order.leaves, needed, order.display)
+    fields = (account.name, seq, terms, order.leaves, order.held, order.display)
     exchange.events.append(_event(OrderAccepted, fields))
     if rests:
         return
@@ -261,15 +289,13 @@ def _change(exchange: Exchange, order: Order, c: ReplaceOrder) -> _Change | Refu
     if isinstance(expiry, Refusal):
         return expiry
     leaves = qty - order.cum
-    terms = old._replace(
-        client_order_id=c.client_order_id or old.client_order_id,
-        qty=qty,
-        price=price,
-        stop_price=stop_price,
-        display_qty=display_qty,
-        tif=tif,
-        expire_at=expiry,
-    )
+    terms = _event(
+        OrderTerms,
+        (
+            *old[:2], c.client_order_id or old.client_order_id, *old[3:7], tif, qty, price,
+            stop_price, *old[11:13], display_qty, expiry, *old[15:],
+        ),
+    )  # fmt: skip
     shown_before = old.display_qty or old.qty
     shown_after = display_qty or qty
     kept = (
@@ -279,7 +305,7 @@ def _change(exchange: Exchange, order: Order, c: ReplaceOrder) -> _Change | Refu
         and (shown_after <= shown_before or display_qty == old.display_qty)
     )
     needed = limit_hold(order, price, leaves) if price or not order.buy else 0
-    return _Change(terms, leaves, kept, needed)
+    return _event(_Change, (terms, leaves, kept, needed))
 
 
 def check_change(exchange: Exchange, c: ReplaceOrder) -> Refusal | None:
@@ -344,11 +370,10 @@ def _apply_change(
     side = order.book.side(order.buy)
     _rename(exchange, order, terms)
     if terms.expire_at != old.expire_at:
-        timer = Timer(TimerKind.ORDER, "", "", order.order_id)
         if old.expire_at:
-            exchange.timers.discard(old.expire_at, timer)
+            exchange.timers.discard(old.expire_at, order.order_id)
         if terms.expire_at:
-            exchange.timers.add(terms.expire_at, timer)
+            exchange.timers.add(terms.expire_at, order.order_id)
     armed = order.armed
     if armed:
         exchange.disarm(order)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _CLIENT_ID: Final = re.compile(rf"[!-~]{{1,{CLIENT_ID_LENGTH_MAX}}}\Z")
 _STRATEGY: Final = re.compile(rf"[!-~]{{1,{STRATEGY_LENGTH_MAX}}}\Z")
 valid_client_id: Final = _CLIENT_ID.match
+valid_strategy: Final = _STRATEGY.match
 
 _MARKET: Final = OrdType.MARKET
 _LIMIT: Final = OrdType.LIMIT
@@ -64,7 +65,7 @@ def check_open(book: Book) -> Refusal | None:
 
 def check_order(book: Book, c: NewOrder, now_us: int) -> Refusal | None:
     """Rules R-2 (strategy), R-5, R-6 and R-7 for a create."""
-    if c.strategy and not _STRATEGY.match(c.strategy):
+    if c.strategy and not valid_strategy(c.strategy):
         return Refusal(
             RejectReason.INVALID_FIELD,
             f"a strategy tag has at most {STRATEGY_LENGTH_MAX} printable ASCII characters "

@@ -152,10 +152,8 @@ def set_switch(exchange: Exchange, c: SetDeadMansSwitch) -> None:
 def tick(exchange: Exchange, c: Tick) -> None:
     """Let everything that is due happen, in order of time (rule S-4)."""
     for timer in exchange.timers.pop_due(exchange.time_us):
-        if timer.kind is TimerKind.ORDER:
-            order = exchange.orders.get(timer.number)
-            if order is not None and order.open:
-                exchange.cancel_order(order, CancelReason.EXPIRED)
+        if isinstance(timer, int):
+            exchange.cancel_order(exchange.orders[timer], CancelReason.EXPIRED)
         elif timer.kind is TimerKind.SESSION:
             session = exchange.sessions[timer.name]
             session.closes_at = 0

@@ -14,7 +14,7 @@ from engine.core.book import Book, BookSide, Order
 from engine.core.instruments import Instrument
 from engine.core.ledger import Account
 from engine.core.sessions import Session
-from engine.core.timers import Timer, TimerKind
+from engine.core.timers import Timer, TimerKind, in_order
 from engine.core.triggers import StopBook
 from engine.core.types import (
     CancelScope,
@@ -69,7 +69,7 @@ def export_state(exchange: Exchange) -> dict[str, Any]:
         ],
         "tokens": [[token, *seen] for token, seen in exchange.tokens.items()],
         "timers": [
-            [time_us, [[int(t.kind), t.name, t.detail, t.number] for t in sorted(bucket)]]
+            [time_us, [key if isinstance(key, int) else list(key) for key in in_order(bucket)]]
             for time_us in exchange.timers.times
             for bucket in (exchange.timers.by_time[time_us],)
         ],
@@ -252,8 +252,9 @@ def _restore_others(exchange: Exchange, exported: dict[str, Any]) -> None:
         exchange.sessions[name] = session
     exchange.tokens = {token: (seq, until) for token, seq, until in exported["tokens"]}
     for time_us, bucket in exported["timers"]:
-        for kind, name, detail, number in bucket:
-            exchange.timers.add(time_us, Timer(TimerKind(kind), name, detail, number))
+        for key in bucket:
+            timer = key if isinstance(key, int) else Timer(TimerKind(key[0]), *key[1:])
+            exchange.timers.add(time_us, timer)
     for row in exported["deposits"]:
         deposit = Deposit(*row)
         deposit = deposit._replace(credited=bool(deposit.credited))

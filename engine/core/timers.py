@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from sortedcontainers import SortedList
 
@@ -11,20 +12,23 @@ from sortedcontainers import SortedList
 class TimerKind(IntEnum):
     """What a timer is for; at one time they fire in this order, then by name and number."""
 
-    ORDER = 1
     SESSION = 2
     SWITCH = 3
     WITHDRAWAL = 4
 
 
 class Timer(NamedTuple):
-    """A timer: for ORDER and WITHDRAWAL ``number`` is the id, for SESSION ``name`` is the
-    session, for SWITCH ``name`` is the account and ``detail`` the strategy."""
+    """A timer: for WITHDRAWAL ``number`` is the id, for SESSION ``name`` is the session, for
+    SWITCH ``name`` is the account and ``detail`` the strategy."""
 
     kind: TimerKind
     name: str
     detail: str
     number: int
+
+
+Key: TypeAlias = int | Timer
+"""An order's expiry is the bare order id, since most orders have one; the rest are Timers."""
 
 
 class Timers:
@@ -33,10 +37,10 @@ class Timers:
     __slots__ = ("by_time", "times")
 
     def __init__(self) -> None:
-        self.by_time: dict[int, dict[Timer, None]] = {}
+        self.by_time: dict[int, dict[Key, None]] = {}
         self.times: SortedList = SortedList()
 
-    def add(self, time_us: int, timer: Timer) -> None:
+    def add(self, time_us: int, timer: Key) -> None:
         """Set a timer."""
         bucket = self.by_time.get(time_us)
         if bucket is None:
@@ -44,7 +48,7 @@ class Timers:
             self.times.add(time_us)
         bucket[timer] = None
 
-    def discard(self, time_us: int, timer: Timer) -> None:
+    def discard(self, time_us: int, timer: Key) -> None:
         """Remove a timer if it is set."""
         bucket = self.by_time.get(time_us)
         if bucket is None:
@@ -58,10 +62,16 @@ class Timers:
         """The earliest time, 0 if nothing is set."""
         return self.times[0] if self.times else 0
 
-    def pop_due(self, now_us: int) -> list[Timer]:
+    def pop_due(self, now_us: int) -> list[Key]:
         """Take out everything due by now, in firing order (rule S-4)."""
-        due: list[Timer] = []
+        due: list[Key] = []
         while self.times and self.times[0] <= now_us:
             time_us = self.times.pop(0)
-            due.extend(sorted(self.by_time.pop(time_us)))
+            due.extend(in_order(self.by_time.pop(time_us)))
         return due
+
+
+def in_order(keys: Iterable[Key]) -> list[Key]:
+    """Timers of one time as they fire: orders by id, then the others by kind and name."""
+    orders = sorted(key for key in keys if isinstance(key, int))
+    return [*orders, *sorted(key for key in keys if not isinstance(key, int))]
