@@ -16,25 +16,18 @@ import msgspec
 from engine.core import events as ev
 from engine.core.types import Liquidity, OrderTerms, OrdStatus, Side
 from engine.history.candles import CANDLE_INTERVALS_US, add_trade, new_candle
-from engine.history.rows import FEES_ACCOUNT, SETTLEMENT_ACCOUNT, LedgerEntry
+from engine.history.postings import Pair, Posting, postings
+from engine.history.rows import LedgerEntry
 from engine.wire import Transaction
 
 SqlRow = dict[str, Any]
 
 _OPEN: Final = frozenset((OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED))
-_NO_ORDER: Final = (0, 0, "", "")
 _json: Final = msgspec.json.Encoder()
 
 
 class HistoryFault(AssertionError):
     """A transaction does not fit the rows before it: a fault of ours; the projector stops."""
-
-
-class Pair(NamedTuple):
-    """The two assets of an instrument."""
-
-    base: str
-    quote: str
 
 
 @dataclass(slots=True)
@@ -74,7 +67,6 @@ class Fold:
         self.candles: dict[tuple[str, int], SqlRow] = {}
         """The newest candle of each symbol and interval; time never goes back."""
         self.rows = Rows()
-        self._line = 0
 
     def take(self) -> Rows:
         """Hand over the collected rows and begin anew."""
@@ -87,8 +79,10 @@ class Fold:
         for index, event in enumerate(happened):
             handler = _HANDLERS.get(type(event))
             if handler is not None:
-                self._line = 0
-                handler(self, event, Place(seq, index, event.account_seq, time_us))
+                place = Place(seq, index, event.account_seq, time_us)
+                handler(self, event, place)
+                for line, posting in enumerate(self._postings(event)):
+                    self._post(posting, line, place)
 
     # Orders
 
@@ -101,7 +95,7 @@ class Fold:
             "cum": 0,
             "notional": 0,
             "fees": 0,
-            "held": 0,
+            "held": event.hold_change,
             "hold_asset": self._hold_asset(terms),
             "display": event.display,
             "triggered": False,
@@ -112,7 +106,6 @@ class Fold:
         }
         self.rows.orders[terms.order_id] = row
         self._name(terms)
-        self._hold(row, terms, event.hold_change, place, "order_hold")
 
     def filled(self, event: ev.OrderFilled, place: Place) -> None:
         terms = event.order
@@ -121,17 +114,6 @@ class Fold:
         row["fees"] = event.fees
         row["held"] += event.hold_change
         pair = self._pair(terms.symbol)
-        about = (terms.order_id, event.trade_id, terms.client_order_id, terms.strategy)
-        reference = f"trade:{event.trade_id}"
-        buy = terms.side is Side.BUY
-        cost, gain = (event.cash, event.base_amount) if buy else (event.base_amount, event.cash)
-        paid, got = (pair.quote, pair.base) if buy else (pair.base, pair.quote)
-        hold = event.hold_change
-        post = self._post
-        post(terms.account, paid, -cost - hold, hold, "fill", reference, place, about)
-        post(terms.account, got, gain, 0, "fill", reference, place, about)
-        post(terms.account, pair.quote, -event.fee, 0, "fee", reference, place, about)
-        post(FEES_ACCOUNT, pair.quote, event.fee, 0, "fee", reference, place, about)
         self.rows.fills.append(
             {
                 "trade_id": event.trade_id,
@@ -162,7 +144,7 @@ class Fold:
         row = self._changed(terms, event.status, 0, event.cum, event.notional, place)
         row["display"] = 0
         row["cancel_reason"] = int(event.reason)
-        self._hold(row, terms, event.hold_change, place, "order_release")
+        row["held"] += event.hold_change
 
     def replaced(self, event: ev.OrderReplaced, place: Place) -> None:
         self._name(event.order)
@@ -178,7 +160,7 @@ class Fold:
         row["display"] = event.display
         row["updated_at"] = place.time_us
         row["last_seq"] = place.seq
-        self._hold(row, event.order, event.hold_change, place, "order_hold")
+        row["held"] += event.hold_change
 
     # Money
 
@@ -190,10 +172,6 @@ class Fold:
             row["first_seq"] = earlier["first_seq"]
             row["first_index"] = earlier["first_index"]
         self.rows.deposits[event.deposit.deposit_id] = row
-        asset, amount = event.deposit.asset, event.credited_now
-        reference = f"deposit:{event.deposit.deposit_id}"
-        self._post(event.deposit.account, asset, amount, 0, "deposit", reference, place)
-        self._post(SETTLEMENT_ACCOUNT, asset, -amount, 0, "deposit", reference, place)
 
     def withdrawal_updated(self, event: ev.WithdrawalUpdated, place: Place) -> None:
         about = event.withdrawal
@@ -202,18 +180,6 @@ class Fold:
         row["history"] = _json.encode(about.history).decode()
         row["last_seq"] = place.seq
         self.rows.withdrawals[about.withdrawal_id] = row
-        posted, hold = event.posted, event.hold_change
-        if posted:
-            cause = "withdrawal_posted" if posted > 0 else "withdrawal_returned"
-        else:
-            cause = "withdrawal_hold" if hold > 0 else "withdrawal_release"
-        reference = f"withdrawal:{about.withdrawal_id}"
-        asset = about.asset
-        self._post(about.account, asset, -posted - hold, hold, cause, reference, place)
-        if posted:
-            fee = about.fee if posted > 0 else -about.fee
-            self._post(FEES_ACCOUNT, asset, fee, 0, cause, reference, place)
-            self._post(SETTLEMENT_ACCOUNT, asset, posted - fee, 0, cause, reference, place)
 
     def transferred(self, event: ev.Transferred, place: Place) -> None:
         self.rows.transfers.append(
@@ -229,8 +195,6 @@ class Fold:
                 "account_seq": place.account_seq,
             }
         )
-        reference = f"transfer:{event.transfer_id}"
-        self._post(event.account, event.asset, event.change, 0, "transfer", reference, place)
 
     # Definitions
 
@@ -304,42 +268,31 @@ class Fold:
         row = self._changed(terms, event.status, event.leaves, event.cum, event.notional, place)
         row |= self._terms(terms)
         row["display"] = event.display
-        self._hold(row, terms, event.hold_change, place, "order_change")
+        row["held"] += event.hold_change
 
-    def _hold(self, row: SqlRow, terms: OrderTerms, change: int, place: Place, cause: str) -> None:
-        row["held"] += change
-        about = (terms.order_id, 0, terms.client_order_id, terms.strategy)
-        reference = f"order:{terms.order_id}"
-        asset = row["hold_asset"]
-        self._post(terms.account, asset, -change, change, cause, reference, place, about)
+    def _postings(self, event: ev.Event) -> list[Posting]:
+        try:
+            return postings(event, self.pairs)
+        except KeyError as error:
+            raise HistoryFault(f"an event names the instrument {error}, never defined") from None
 
-    def _post(
-        self,
-        account: str,
-        asset: str,
-        available_change: int,
-        held_change: int,
-        cause: str,
-        reference: str,
-        place: Place,
-        about: tuple[int, int, str, str] = _NO_ORDER,
-    ) -> None:
-        """One ledger line, if anything changes, and the running balance after it."""
-        if not available_change and not held_change:
-            return
+    def _post(self, posting: Posting, line: int, place: Place) -> None:
+        """One ledger line, and the running balance after it."""
+        account, asset = posting.account, posting.asset
         balance = self.balances.get((account, asset))
         if balance is None:
             balance = {"account": account, "asset": asset, "available": 0, "held": 0}
             self.balances[account, asset] = balance
-        balance["available"] += available_change
-        balance["held"] += held_change
+        balance["available"] += posting.available_change
+        balance["held"] += posting.held_change
         self.rows.balances[account, asset] = balance
         entry = LedgerEntry(
-            place.seq, place.event_index, self._line, account, asset, available_change, held_change,
-            balance["available"], balance["held"], cause, reference, *about,
+            place.seq, place.event_index, line, account, asset,
+            posting.available_change, posting.held_change,
+            balance["available"], balance["held"], posting.cause, posting.reference,
+            posting.order_id, posting.trade_id, posting.client_order_id, posting.strategy,
             0 if account.startswith("@") else place.account_seq, place.time_us,
         )  # fmt: skip
-        self._line += 1
         self.rows.ledger.append(entry._asdict())
 
     def _traded(self, event: ev.OrderFilled, place: Place) -> None:

@@ -13,7 +13,8 @@ from sqlalchemy import Connection, Engine, Table, func, insert, inspect, select,
 from sqlalchemy.dialects import postgresql, sqlite
 
 from engine.history import schema
-from engine.history.fold import Fold, HistoryFault, Pair, Rows, SqlRow, orders_needed
+from engine.history.fold import Fold, HistoryFault, Rows, SqlRow, orders_needed
+from engine.history.postings import Pair
 from engine.history.store import StoreError
 from engine.wire import Transaction
 

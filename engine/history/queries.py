@@ -35,6 +35,7 @@ from engine.history.money import (
 )
 from engine.history.paging import LIMIT_MAX, CursorError, between, check_limit, keyset_page
 from engine.history.position import last_seq, wait_for
+from engine.history.postings import Pair, Posting, postings
 from engine.history.rows import (
     Candle,
     Fill,
@@ -55,6 +56,8 @@ __all__ = [
     "HistoricOrder",
     "LedgerEntry",
     "Page",
+    "Pair",
+    "Posting",
     "PublicTrade",
     "StoreError",
     "TransferRow",
@@ -67,6 +70,7 @@ __all__ = [
     "open_reader",
     "order",
     "orders",
+    "postings",
     "trades",
     "transfers",
     "wait_for",

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from engine.core.types import CancelReason, Liquidity, OrderRow, Side
 
 Row = TypeVar("Row")
-
-FEES_ACCOUNT: Final = "@fees"
-"""House account that fees are posted to in the ledger table."""
-
-SETTLEMENT_ACCOUNT: Final = "@settlement"
-"""House account that mirrors what is outside the venue; deposits make it negative."""
-
 
 class Page(NamedTuple, Generic[Row]):
     """Part of a list: its rows, true as of ``as_of_seq``, and where to go on.

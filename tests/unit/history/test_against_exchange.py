@@ -22,8 +22,8 @@ from engine.core.commands import (
 from engine.core.exchange import Exchange
 from engine.core.types import Origin
 from engine.history import queries, schema
+from engine.history.postings import FEES_ACCOUNT, SETTLEMENT_ACCOUNT
 from engine.history.projector import Projector
-from engine.history.rows import FEES_ACCOUNT, SETTLEMENT_ACCOUNT
 from engine.history.store import open_reader, open_writer
 from engine.wire import Transaction
 from tests.strategies import ACCOUNTS, ASSETS, ENGINE, Flow

@@ -13,8 +13,8 @@ from engine.core.types import CancelReason, OrdStatus
 from engine.history import projector as projector_module
 from engine.history import queries, schema
 from engine.history.fold import HistoryFault
+from engine.history.postings import FEES_ACCOUNT, SETTLEMENT_ACCOUNT
 from engine.history.projector import Projector, SchemaChanged
-from engine.history.rows import FEES_ACCOUNT, SETTLEMENT_ACCOUNT
 from engine.history.store import open_reader, open_writer
 from tests.unit.history.by_hand import day
 
