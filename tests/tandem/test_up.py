@@ -1,0 +1,162 @@
+"""`tandem up` end to end: a whole venue starts, survives any death, and ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tandem.demo.venue import write_configuration
+
+pytestmark = pytest.mark.serial
+
+
+class Up:
+    """A running `tandem up`; its children are known by their parent."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data = folder / "data"
+        self.config = write_configuration(folder)
+        text = self.config.read_text()
+        self.http = f"http://127.0.0.1:{text.split('[http]')[1].split('port = ')[1].split()[0]}"
+        env = {**os.environ, "COLUMNS": "200", "PYTHONUNBUFFERED": "1"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tandem", "up", "-c", str(self.config), "--data",
+             str(self.data)],
+            env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        self.lines: list[str] = []
+        self.reader = threading.Thread(target=self._read)
+        self.reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as stream:
+            for line in stream:
+                self.lines.append(line.rstrip())
+
+    def children(self) -> dict[str, int]:
+        """Module → pid of the supervisor's children, told by the kernel."""
+        found = {}
+        listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        for pid in listed.read_text().split():
+            try:
+                words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+            except FileNotFoundError:
+                continue
+            name = "account_api.main" if "gunicorn" in " ".join(words) else words[2:3]
+            found[name if isinstance(name, str) else "".join(name)] = int(pid)
+        return found
+
+    def wait_for(self, condition: Callable[[], bool], what: str, seconds: float = 40) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                raise AssertionError(f"{what}; the supervisor said:\n" + "\n".join(self.lines))
+            time.sleep(0.05)
+
+    def said(self, text: str) -> int:
+        return sum(text in line for line in self.lines)
+
+    def seq(self) -> int:
+        answer = requests.get(
+            f"{self.http}/v1/balances",
+            headers={"Authorization": "Bearer demo-alice-read"}, timeout=10,
+        )  # fmt: skip
+        answer.raise_for_status()
+        return int(answer.json()["as_of_seq"])
+
+    def end(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        code = self.process.wait(30)
+        self.reader.join(10)
+        return code
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[Callable[[], Up]]:
+    started: list[Up] = []
+
+    def start() -> Up:
+        started.append(Up(tmp_path))
+        one = started[-1]
+        one.wait_for(lambda: one.said("Ctrl-C ends it") > 0, "the venue did not start")
+        return one
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.end(signal.SIGTERM)
+
+
+def gone(pid: int) -> bool:
+    return not Path(f"/proc/{pid}").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_starts_tells_where_it_listens_and_ends_without_a_trace(
+    up: Callable[[], Up], number: signal.Signals
+) -> None:
+    one = up()
+    assert one.said(one.http) >= 1
+    assert one.seq() > 0
+    pids = list(one.children().values())
+    assert len(pids) >= 5
+    began = time.monotonic()
+    assert one.end(number) == 0
+    assert time.monotonic() - began < 15
+    assert all(gone(pid) for pid in pids)
+    assert {path.name for path in (one.data / "log").iterdir()} >= {
+        "engine.log", "history.log", "fix.log", "api.log", "settlement.log",
+    }  # fmt: skip
+
+
+@pytest.mark.timeout(240)
+def test_each_process_comes_back_after_kill_9(up: Callable[[], Up]) -> None:
+    one = up()
+    before = one.seq()
+    for name, label in (
+        ("engine.main", "engine"),
+        ("engine.history.main", "history"),
+        ("fix_gateway.main", "fix"),
+        ("account_api.main", "api"),
+        ("account_api.settlement", "settlement"),
+    ):
+        children = one.children()
+        os.kill(children[name], signal.SIGKILL)
+        one.wait_for(
+            lambda label=label: one.said(f"{label} is back") > 0,  # type: ignore[misc]
+            f"{label} did not come back",
+        )
+        after = one.children()
+        assert after[name] != children[name]
+        others = {key: pid for key, pid in children.items() if key != name}
+        assert {key: after.get(key) for key in others} == others
+    one.wait_for(lambda: one.seq() >= before, "the API does not reach the engine")
+
+
+def test_a_second_start_finds_its_state_again(up: Callable[[], Up], tmp_path: Path) -> None:
+    one = up()
+    seq = one.seq()
+    assert one.end(signal.SIGINT) == 0
+    again = up()
+    assert again.seq() >= seq
+
+
+def test_a_killed_supervisor_leaves_no_process(up: Callable[[], Up]) -> None:
+    one = up()
+    pids = list(one.children().values())
+    one.process.kill()
+    one.process.wait(10)
+    deadline = time.monotonic() + 20
+    while not all(gone(pid) for pid in pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
