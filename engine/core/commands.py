@@ -242,6 +242,47 @@ class Transfer(NamedTuple):
     client_transfer_id: str
 
 
+class AddAddress(NamedTuple):
+    """Put an address into the account's book; usable after the cool-off (rule W-10)."""
+
+    origin: Origin
+    account: str
+    asset: str
+    network: str
+    address: str
+    memo: str = ""
+    label: str = ""
+
+
+class RemoveAddress(NamedTuple):
+    """Take an address out of the account's book."""
+
+    origin: Origin
+    account: str
+    address_id: int
+
+
+class QuoteWithdrawal(NamedTuple):
+    """Pin the fee of one withdrawal for a short time (rule W-11)."""
+
+    origin: Origin
+    account: str
+    asset: str
+    network: str
+    amount: int
+
+
+class AssignDepositAddress(NamedTuple):
+    """Give an account an address for deposits; a second request finds the first's (W-12)."""
+
+    origin: Origin
+    account: str
+    asset: str
+    network: str
+    address: str
+    memo: str = ""
+
+
 class SetDeadMansSwitch(NamedTuple):
     """Cancel the account's orders (of one strategy, if given) unless repeated in time.
 
@@ -377,6 +418,10 @@ Command: TypeAlias = (
     | CancelWithdrawal
     | AdvanceWithdrawal
     | Transfer
+    | AddAddress
+    | RemoveAddress
+    | QuoteWithdrawal
+    | AssignDepositAddress
     | SetDeadMansSwitch
     | OpenSession
     | CloseSession
@@ -404,6 +449,10 @@ COMMAND_KINDS: Final[dict[type[Command], int]] = {
     CancelWithdrawal: 14,
     AdvanceWithdrawal: 15,
     Transfer: 16,
+    AddAddress: 40,
+    RemoveAddress: 41,
+    QuoteWithdrawal: 42,
+    AssignDepositAddress: 43,
     SetDeadMansSwitch: 20,
     OpenSession: 21,
     CloseSession: 22,

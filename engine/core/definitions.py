@@ -15,9 +15,10 @@ from engine.core.events import (
 )
 from engine.core.instruments import SCALE_MAX, NumberError, make_instrument
 from engine.core.ledger import Account
+from engine.core.networks import Network
 from engine.core.triggers import StopBook
 from engine.core.types import InstrumentStatus, RejectReason
-from engine.core.withdrawals import DAY_US, Network
+from engine.core.withdrawals import DAY_US
 
 if TYPE_CHECKING:
     from engine.core.exchange import Exchange

@@ -14,9 +14,11 @@ from __future__ import annotations
 from typing import Final, NamedTuple, TypeAlias
 
 from engine.core.types import (
+    Address,
     CancelReason,
     CancelScope,
     Deposit,
+    DepositAddress,
     InstrumentStatus,
     Liquidity,
     OrderTerms,
@@ -29,6 +31,7 @@ from engine.core.types import (
     SelfTrade,
     Side,
     Withdrawal,
+    WithdrawalQuote,
 )
 
 EVENTS_VERSION: Final = 1
@@ -281,6 +284,31 @@ class Transferred(NamedTuple):
     change: int
 
 
+class AddressChanged(NamedTuple):
+    """An address was added to the account's book, was there already, or was removed."""
+
+    account: str
+    account_seq: int
+    address: Address
+    removed: bool
+
+
+class WithdrawalQuoted(NamedTuple):
+    """The fee of a withdrawal is pinned for a while."""
+
+    account: str
+    account_seq: int
+    quote: WithdrawalQuote
+
+
+class DepositAddressAssigned(NamedTuple):
+    """The account's address for deposits of an asset on a network."""
+
+    account: str
+    account_seq: int
+    deposit_address: DepositAddress
+
+
 class DeadMansSwitchSet(NamedTuple):
     """The switch now fires at ``fires_at`` (0: off)."""
 
@@ -383,6 +411,9 @@ Event: TypeAlias = (
     | DepositUpdated
     | WithdrawalUpdated
     | Transferred
+    | AddressChanged
+    | WithdrawalQuoted
+    | DepositAddressAssigned
     | DeadMansSwitchSet
     | SessionChanged
     | InstrumentStatusChanged
@@ -409,6 +440,9 @@ EVENT_KINDS: Final[dict[type[Event], int]] = {
     DepositUpdated: 20,
     WithdrawalUpdated: 21,
     Transferred: 22,
+    AddressChanged: 40,
+    WithdrawalQuoted: 41,
+    DepositAddressAssigned: 42,
     DeadMansSwitchSet: 23,
     SessionChanged: 24,
     InstrumentStatusChanged: 30,

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 from engine.core import (
+    addresses,
     batches,
     definitions,
     execution,
@@ -22,8 +23,10 @@ from engine.core import (
 )
 from engine.core.book import Book, Order
 from engine.core.commands import (
+    AddAddress,
     AdvanceWithdrawal,
     ApproveWithdrawal,
+    AssignDepositAddress,
     Batch,
     CancelOrder,
     CancelWithdrawal,
@@ -38,8 +41,10 @@ from engine.core.commands import (
     MassCancel,
     NewOrder,
     OpenSession,
+    QuoteWithdrawal,
     RecordRefusal,
     RejectWithdrawal,
+    RemoveAddress,
     ReplaceOrder,
     RequestWithdrawal,
     SetDeadMansSwitch,
@@ -50,6 +55,7 @@ from engine.core.commands import (
 )
 from engine.core.events import ClientIdsRetired, Event, OrderCanceled, Refused
 from engine.core.ledger import Account, EngineFault, House, check, release
+from engine.core.networks import Network
 from engine.core.sessions import Session
 from engine.core.timers import Timers
 from engine.core.types import (
@@ -59,7 +65,7 @@ from engine.core.types import (
     RejectReason,
     RetiredId,
 )
-from engine.core.withdrawals import DepositRecord, Network, WithdrawalRecord
+from engine.core.withdrawals import DepositRecord, WithdrawalRecord
 
 _E = TypeVar("_E", bound=Event)
 Handler = Callable[["Exchange", Any], object]
@@ -86,6 +92,8 @@ class Exchange:
         self.next_trade_id = 1
         self.next_withdrawal_id = 1
         self.next_transfer_id = 1
+        self.next_address_id = 1
+        self.next_quote_id = 1
         self.day_roll_us = 0
         self.cascade_max = 1000
         self.closed_orders_kept = 10_000
@@ -326,6 +334,10 @@ _HANDLERS: Final[dict[type, Handler]] = {
     CancelWithdrawal: withdrawals.cancel,
     AdvanceWithdrawal: withdrawals.advance,
     Transfer: withdrawals.transfer,
+    AddAddress: addresses.add,
+    RemoveAddress: addresses.remove,
+    QuoteWithdrawal: addresses.quote,
+    AssignDepositAddress: addresses.assign,
     SetDeadMansSwitch: sessions.set_switch,
     OpenSession: sessions.open_session,
     CloseSession: sessions.close_session,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.core.types import PPM, SelfTrade
+from engine.core.types import PPM, Address, DepositAddress, SelfTrade, WithdrawalQuote
 
 if TYPE_CHECKING:
     from engine.core.book import Book, Order
@@ -43,9 +43,10 @@ class Account:
     """
 
     __slots__ = (
-        "address_cooloff_us", "approval_above", "balances", "client_ids", "closed",
-        "daily_limits", "firm", "maker_ppm", "name", "open_orders_max", "orders", "purses",
-        "require_known_address", "seq", "stp", "switches", "taker_ppm", "withdrawn",
+        "address_cooloff_us", "addresses", "approval_above", "balances", "client_ids",
+        "closed", "daily_limits", "deposit_addresses", "firm", "maker_ppm",
+        "name", "open_orders_max", "orders", "purses", "quotes", "require_known_address",
+        "seq", "stp", "switches", "taker_ppm", "withdrawn",
     )  # fmt: skip
 
     def __init__(self, name: str, firm: str) -> None:
@@ -66,6 +67,9 @@ class Account:
         self.client_ids: dict[str, Order] = {}
         self.closed: dict[int, Order] = {}
         self.switches: dict[str, int] = {}
+        self.addresses: dict[int, Address] = {}
+        self.quotes: dict[str, WithdrawalQuote] = {}
+        self.deposit_addresses: dict[tuple[str, str], DepositAddress] = {}
         self.withdrawn: dict[str, tuple[int, int]] = {}
 
     def money(self, asset: str) -> Money:

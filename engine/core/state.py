@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any, Final
 from engine.core.book import Book, BookSide, Order
 from engine.core.instruments import Instrument
 from engine.core.ledger import Account
+from engine.core.networks import Network
 from engine.core.sessions import Session
 from engine.core.timers import Timer, TimerKind, in_order
 from engine.core.triggers import StopBook
 from engine.core.types import (
+    Address,
     CancelScope,
     Deposit,
+    DepositAddress,
     HistoryStep,
     InstrumentStatus,
     OrderTerms,
@@ -28,9 +31,10 @@ from engine.core.types import (
     Side,
     TimeInForce,
     Withdrawal,
+    WithdrawalQuote,
     WithdrawalState,
 )
-from engine.core.withdrawals import DepositRecord, Network, WithdrawalRecord
+from engine.core.withdrawals import DepositRecord, WithdrawalRecord
 
 if TYPE_CHECKING:
     from engine.core.exchange import Exchange
@@ -38,7 +42,8 @@ if TYPE_CHECKING:
 STATE_VERSION: Final = 1
 _COUNTERS: Final = (
     "seq", "time_us", "next_order_id", "next_trade_id", "next_withdrawal_id", "next_transfer_id",
-    "day_roll_us", "cascade_max", "closed_orders_kept", "client_id_window_us",
+    "next_address_id", "next_quote_id", "day_roll_us", "cascade_max", "closed_orders_kept",
+    "client_id_window_us",
 )  # fmt: skip
 _ACCOUNT_FIELDS: Final = (
     "seq", "maker_ppm", "taker_ppm", "open_orders_max", "require_known_address",
@@ -94,6 +99,9 @@ def _account(account: Account) -> dict[str, Any]:
         "withdrawn": [[asset, *day] for asset, day in account.withdrawn.items()],
         "switches": list(account.switches.items()),
         "balances": [[a, m.available, m.held] for a, m in account.balances.items()],
+        "addresses": [list(entry) for entry in account.addresses.values()],
+        "quotes": [list(quote) for quote in account.quotes.values()],
+        "deposit_addresses": [list(made) for made in account.deposit_addresses.values()],
         "open": list(account.orders),
         "closed": list(account.closed),
     }
@@ -203,6 +211,11 @@ def _restore_account(exchange: Exchange, row: dict[str, Any]) -> None:
     account.daily_limits = dict(row["daily_limits"])
     account.withdrawn = {asset: (day, atoms) for asset, day, atoms in row["withdrawn"]}
     account.switches = dict(row["switches"])
+    account.addresses = {values[0]: Address(*values) for values in row["addresses"]}
+    account.quotes = {values[0]: WithdrawalQuote(*values) for values in row["quotes"]}
+    account.deposit_addresses = {
+        (values[1], values[2]): DepositAddress(*values) for values in row["deposit_addresses"]
+    }
     for asset, available, held in row["balances"]:
         money = account.money(asset)
         money.available, money.held = available, held

@@ -339,6 +339,43 @@ class Withdrawal(NamedTuple):
     history: tuple[HistoryStep, ...]
 
 
+class Address(NamedTuple):
+    """An entry of an account's address book; usable from ``available_at`` on (rule W-10)."""
+
+    address_id: int
+    account: str
+    asset: str
+    network: str
+    address: str
+    memo: str
+    label: str
+    created_at: int
+    available_at: int
+
+
+class WithdrawalQuote(NamedTuple):
+    """A fee pinned for one withdrawal until ``expires_at`` (rule W-11); amounts in atoms."""
+
+    quote_id: str
+    account: str
+    asset: str
+    network: str
+    amount: int
+    fee: int
+    expires_at: int
+
+
+class DepositAddress(NamedTuple):
+    """Where an account's deposits of an asset on a network are to be sent."""
+
+    account: str
+    asset: str
+    network: str
+    address: str
+    memo: str
+    created_at: int
+
+
 class Deposit(NamedTuple):
     """Money on its way in; credited once, when confirmations reach the number required."""
 

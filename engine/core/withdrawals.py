@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from engine.core import commands
+from engine.core.addresses import check_allowed, quoted_fee
 from engine.core.events import DepositUpdated, Transferred, WithdrawalUpdated
 from engine.core.instruments import format_scaled
 from engine.core.ledger import Account, hold, release
+from engine.core.networks import Network, find_network
 from engine.core.risk import Refusal, check_client_id
 from engine.core.timers import Timer, TimerKind
 from engine.core.types import (
@@ -44,19 +46,6 @@ MOVES: Final[dict[WithdrawalState, tuple[WithdrawalState, ...]]] = {
 
 _RELEASING: Final = (S.REJECTED, S.CANCELED, S.FAILED, S.EXPIRED)
 _WORKER_STATES: Final = (S.BROADCASTING, S.CONFIRMING, S.COMPLETED, S.FAILED)
-
-
-class Network(NamedTuple):
-    """How an asset travels; amounts in atoms."""
-
-    asset: str
-    network: str
-    withdrawal_fee: int
-    withdrawal_min: int
-    withdrawal_step: int
-    confirmations_required: int
-    memo_required: bool
-    suspended: bool
 
 
 class WithdrawalRecord:
@@ -144,12 +133,19 @@ def request(exchange: Exchange, c: commands.RequestWithdrawal) -> None:
         text = f"client withdrawal id {c.client_withdrawal_id} belongs to withdrawal {known}"
         refusal = Refusal(RejectReason.DUPLICATE_CLIENT_WITHDRAWAL_ID, text)
     checked = refusal or _check_request(exchange, account, c)
+    detail = known or 0
+    if not isinstance(checked, Refusal):
+        barred = check_allowed(exchange, account, c)
+        if barred is not None:
+            checked, detail = barred
     if isinstance(checked, Refusal):
-        detail = known or _remaining(exchange, account, c.asset)
+        if checked.reason is RejectReason.WITHDRAWAL_LIMIT:
+            detail = _remaining(exchange, account, c.asset)
         exchange.refuse(c.account, c.client_withdrawal_id, *checked, detail)
         return
-    network = checked
-    fee, now = network.withdrawal_fee, exchange.time_us
+    network, fee = checked
+    account.quotes.pop(c.quote_id, None)
+    now = exchange.time_us
     hold(account.money(c.asset), c.amount + fee)
     _count_towards_limit(exchange, account, c.asset, c.amount)
     withdrawal_id = exchange.next_withdrawal_id
@@ -196,14 +192,11 @@ def _count_towards_limit(
 
 def _check_request(
     exchange: Exchange, account: Account, c: commands.RequestWithdrawal
-) -> Network | Refusal:
-    """Rule W-1 for a new id."""
-    if c.asset not in exchange.assets:
-        return Refusal(RejectReason.UNKNOWN_ASSET, f"there is no asset {c.asset!r}")
-    network = exchange.networks.get((c.asset, c.network))
-    if network is None:
-        text = f"{c.asset} does not travel on a network {c.network!r}"
-        return Refusal(RejectReason.UNKNOWN_NETWORK, text)
+) -> tuple[Network, int] | Refusal:
+    """Rule W-1 for a new id; the network and the fee."""
+    network = find_network(exchange, c.asset, c.network)
+    if isinstance(network, Refusal):
+        return network
     if network.suspended:
         text = f"withdrawals of {c.asset} on {c.network} are suspended"
         return Refusal(RejectReason.NETWORK_SUSPENDED, text)
@@ -227,15 +220,18 @@ def _check_request(
         left = format_scaled(_remaining(exchange, account, c.asset), scale)
         text = f"{left} {c.asset} of today's withdrawal limit is left"
         return Refusal(RejectReason.WITHDRAWAL_LIMIT, text)
+    fee = quoted_fee(exchange, account, c, network)
+    if isinstance(fee, Refusal):
+        return fee
     available = account.money(c.asset).available
-    needed = c.amount + network.withdrawal_fee
+    needed = c.amount + fee
     if needed > available:
         text = (
             f"amount and fee need {format_scaled(needed, scale)} {c.asset} and "
             f"{format_scaled(available, scale)} {c.asset} is available"
         )
         return Refusal(RejectReason.INSUFFICIENT_FUNDS, text)
-    return network
+    return network, fee
 
 
 def _find(

@@ -1,0 +1,171 @@
+"""Address books with cool-off, pinned withdrawal fees, deposit addresses (rules W-10 to W-12)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from engine.core import commands
+from engine.core.events import AddressChanged, DepositAddressAssigned, WithdrawalQuoted
+from engine.core.ledger import Account
+from engine.core.networks import Network, find_network
+from engine.core.risk import Refusal
+from engine.core.types import (
+    Address,
+    DepositAddress,
+    RejectReason,
+    WithdrawalQuote,
+)
+
+if TYPE_CHECKING:
+    from engine.core.exchange import Exchange
+
+ADDRESSES_MAX: Final = 1000
+QUOTES_MAX: Final = 100
+QUOTE_LIFE_US: Final = 60_000_000
+TEXT_LENGTH_MAX: Final = 200
+
+
+def _target(
+    exchange: Exchange, name: str, asset: str, network: str
+) -> tuple[Account, Network] | Refusal:
+    """The account and network that a request names."""
+    account = exchange.accounts.get(name)
+    if account is None:
+        return Refusal(RejectReason.UNKNOWN_ACCOUNT, f"there is no account {name!r}")
+    found = find_network(exchange, asset, network)
+    return found if isinstance(found, Refusal) else (account, found)
+
+
+def _check_texts(address: str, memo: str, label: str = "") -> Refusal | None:
+    if 0 < len(address) <= TEXT_LENGTH_MAX and max(len(memo), len(label)) <= TEXT_LENGTH_MAX:
+        return None
+    text = f"an address has 1 to {TEXT_LENGTH_MAX} characters, memo and label at most as many"
+    return Refusal(RejectReason.INVALID_FIELD, text)
+
+
+def add(exchange: Exchange, c: commands.AddAddress) -> None:
+    """Add an address, or answer with the entry that is there already (rule W-10)."""
+    target = _target(exchange, c.account, c.asset, c.network)
+    refusal = target if isinstance(target, Refusal) else _check_texts(c.address, c.memo, c.label)
+    if isinstance(target, Refusal) or refusal is not None:
+        exchange.refuse(c.account, c.address, *(refusal or target))
+        return
+    account, network = target
+    known = find(account, c.asset, c.network, c.address, c.memo)
+    if known is not None:
+        exchange.emit(AddressChanged, account, known, False)
+        return
+    if network.memo_required and not c.memo:
+        text = f"an address of {c.asset} on {c.network} needs a memo"
+        exchange.refuse(c.account, c.address, RejectReason.MEMO_REQUIRED, text)
+        return
+    if len(account.addresses) >= ADDRESSES_MAX:
+        text = f"the address book has its maximum of {ADDRESSES_MAX} entries"
+        exchange.refuse(c.account, c.address, RejectReason.TOO_MANY_ADDRESSES, text)
+        return
+    address_id = exchange.next_address_id
+    exchange.next_address_id += 1
+    now = exchange.time_us
+    entry = Address(
+        address_id, c.account, c.asset, c.network, c.address, c.memo, c.label, now,
+        now + account.address_cooloff_us,
+    )  # fmt: skip
+    account.addresses[address_id] = entry
+    exchange.emit(AddressChanged, account, entry, False)
+
+
+def remove(exchange: Exchange, c: commands.RemoveAddress) -> None:
+    """Remove an entry; a new one of the same address cools off again."""
+    account = exchange.accounts.get(c.account)
+    entry = account.addresses.pop(c.address_id, None) if account else None
+    if account is None or entry is None:
+        text = f"there is no address {c.address_id} in the book"
+        exchange.refuse(c.account, str(c.address_id), RejectReason.UNKNOWN_ADDRESS, text)
+        return
+    exchange.emit(AddressChanged, account, entry, True)
+
+
+def find(account: Account, asset: str, network: str, address: str, memo: str) -> Address | None:
+    """The entry of exactly this address. O(addresses)."""
+    wanted = (asset, network, address, memo)
+    for entry in account.addresses.values():
+        if (entry.asset, entry.network, entry.address, entry.memo) == wanted:
+            return entry
+    return None
+
+
+def check_allowed(
+    exchange: Exchange, account: Account, c: commands.RequestWithdrawal
+) -> tuple[Refusal, int] | None:
+    """Rule W-10 for a withdrawal; the number is when the address becomes usable."""
+    if not account.require_known_address:
+        return None
+    entry = find(account, c.asset, c.network, c.address, c.memo)
+    if entry is None:
+        text = "the address is not in the account's address book"
+        return Refusal(RejectReason.ADDRESS_NOT_ALLOWED, text), 0
+    if entry.available_at > exchange.time_us:
+        text = "the address was added recently and cannot be used before its cool-off has passed"
+        return Refusal(RejectReason.ADDRESS_COOLING, text), entry.available_at
+    return None
+
+
+def quote(exchange: Exchange, c: commands.QuoteWithdrawal) -> None:
+    """Pin the present fee for one withdrawal (rule W-11)."""
+    target = _target(exchange, c.account, c.asset, c.network)
+    if isinstance(target, Refusal):
+        exchange.refuse(c.account, c.asset, *target)
+        return
+    account, network = target
+    if c.amount <= 0:
+        text = "the amount of a withdrawal must be greater than zero"
+        exchange.refuse(c.account, c.asset, RejectReason.AMOUNT_TOO_SMALL, text)
+        return
+    now = exchange.time_us
+    for quote_id, old in list(account.quotes.items()):
+        if old.expires_at < now or len(account.quotes) >= QUOTES_MAX:
+            del account.quotes[quote_id]
+    number = exchange.next_quote_id
+    exchange.next_quote_id += 1
+    made = WithdrawalQuote(
+        f"Q{number}", c.account, c.asset, c.network, c.amount, network.withdrawal_fee,
+        now + QUOTE_LIFE_US,
+    )  # fmt: skip
+    account.quotes[made.quote_id] = made
+    exchange.emit(WithdrawalQuoted, account, made)
+
+
+def quoted_fee(
+    exchange: Exchange, account: Account, c: commands.RequestWithdrawal, network: Network
+) -> int | Refusal:
+    """The fee of a withdrawal: the pinned one where a quote is named (rule W-11)."""
+    if not c.quote_id:
+        return network.withdrawal_fee
+    made = account.quotes.get(c.quote_id)
+    if made is None:
+        text = f"there is no quote {c.quote_id!r}, or it was used already"
+        return Refusal(RejectReason.UNKNOWN_QUOTE, text)
+    if made.expires_at < exchange.time_us:
+        return Refusal(RejectReason.QUOTE_EXPIRED, f"quote {c.quote_id} has expired")
+    if (made.asset, made.network, made.amount) != (c.asset, c.network, c.amount):
+        text = f"quote {c.quote_id} is for another asset, network or amount"
+        return Refusal(RejectReason.MISMATCH, text)
+    return made.fee
+
+
+def assign(exchange: Exchange, c: commands.AssignDepositAddress) -> None:
+    """Record an account's address for deposits, or answer with the one it has (rule W-12)."""
+    target = _target(exchange, c.account, c.asset, c.network)
+    refusal = target if isinstance(target, Refusal) else _check_texts(c.address, c.memo)
+    if isinstance(target, Refusal) or refusal is not None:
+        exchange.refuse(c.account, c.address, *(refusal or target))
+        return
+    account, _ = target
+    key = (c.asset, c.network)
+    made = account.deposit_addresses.get(key)
+    if made is None:
+        made = DepositAddress(
+            c.account, c.asset, c.network, c.address, c.memo, exchange.time_us
+        )
+        account.deposit_addresses[key] = made
+    exchange.emit(DepositAddressAssigned, account, made)
