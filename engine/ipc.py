@@ -87,8 +87,8 @@ class Connection:
 class Server:
     """Accepts, receives and sends without ever blocking; used by one thread.
 
-    Times are monotonic seconds and come in with the calls. Raises OSError or ValueError
-    from ``__init__`` when the socket cannot be made.
+    Times are monotonic seconds and come with the calls. Raises OSError or ValueError when
+    the socket cannot be made.
     """
 
     def __init__(self, path: Path, limits: Limits) -> None:
@@ -139,6 +139,13 @@ class Server:
         """Queue whole frames, to leave with the next flush."""
         connection.queue(data, seq)
         self._dirty[connection.number] = connection
+
+    def reply(self, connection: Connection, data: bytes) -> None:
+        """Queue an answer; a client that lets too many of them lie is dropped."""
+        if connection.bytes and connection.bytes + len(data) > self.limits.queue_bytes_max:
+            self.drop(connection, "this client does not read its answers")
+        else:
+            self.queue(connection, data)
 
     def fail(self, connection: Connection, number: int, code: str, text: str) -> None:
         """Queue Failed as the last frame; the connection closes when it has been sent."""

@@ -77,7 +77,7 @@ class Publisher:
                 data = everything
             else:
                 data = filtered(accounts, records, lambda index: transactions[index])
-            if not data:
+            if not data or connection.closing:
                 continue
             if connection.bytes and connection.bytes + len(data) > limit:
                 self.forget(connection)

@@ -35,11 +35,11 @@ from engine.journal.index import IndexFeed
 from engine.journal.snapshots import SnapshotWriter
 from engine.publisher import Publisher
 from engine.queries import Queries, QueryError, transaction_body
+from engine.querydesk import QueryDesk
 from engine.wire import Ask, Hello, Submit, Subscribe, Transaction, Welcome
 
 IDLE_S: Final = 1.0
 CHILD_POLL_S: Final = 0.05
-WAITERS_MAX: Final = 1_024
 SOURCE: Final = "engine"
 
 log = structlog.get_logger("engine.sequencer")
@@ -62,12 +62,6 @@ class Bounds(NamedTuple):
     batch_max: int = 512
     snapshot_every: int = 200_000
     min_seq_wait_ms_max: int = 5_000
-
-
-class _Waiter(NamedTuple):
-    connection: Connection
-    ask: Ask
-    deadline: float
 
 
 def clock_us() -> int:
@@ -99,10 +93,11 @@ class Sequencer:
         self._clock = clock
         self._monotonic = monotonic
         self._publisher = Publisher(server, journal)
-        self._queries = Queries(exchange, journal, self._about)
+        queries = Queries(exchange, journal, self._about)
+        wait_ms_max = self._bounds.min_seq_wait_ms_max
+        self._desk = QueryDesk(queries, journal, server, wait_ms_max)
         self._index = IndexFeed(journal.last_marks(), journal.accounts_with_retired())
         self._stopping = False
-        self._waiters: list[_Waiter] = []
         self._owners: dict[str, int] = {}
         self._injected: deque[Command] = deque()
         self._snapshot_at = exchange.seq + self._bounds.snapshot_every
@@ -143,8 +138,8 @@ class Sequencer:
         for start in range(0, max(len(items), 1), size):
             self._batch(items[start : start + size])
         self._publisher.replay()
-        self._answer_waiters()
         now = self._monotonic()
+        self._desk.answer_waiters(now)
         for connection in self._server.stalled(now):
             log.warning("client_stalled", client=connection.name, waiting=connection.bytes)
             self._server.end(connection)
@@ -253,7 +248,7 @@ class Sequencer:
                 if found is None:
                     continue
                 body = found
-            self._queue(connection, wire.result_frame(number, duplicate, body))
+            self._server.reply(connection, wire.result_frame(number, duplicate, body))
 
     def _original(self, connection: Connection, number: int, seq: int) -> bytes | None:
         """The stored transaction of a duplicate; tells the client when it is not kept."""
@@ -265,14 +260,6 @@ class Sequencer:
             code = "duplicate" if error.code == "gap_too_old" else error.code
             self._server.send(connection, wire.Failed(number, code, str(error)))
             return None
-
-    def _queue(self, connection: Connection, data: bytes) -> None:
-        """Queue a reply; a client that lets too many of them lie is dropped."""
-        if connection.bytes and connection.bytes + len(data) > self._server.limits.queue_bytes_max:
-            self._publisher.forget(connection)
-            self._server.drop(connection, "this client does not read its answers")
-        else:
-            self._server.queue(connection, data)
 
     # What the durable index knows of client order ids.
 
@@ -329,15 +316,12 @@ class Sequencer:
         elif isinstance(item, Subscribe):
             self._publisher.subscribe(connection, item.id, item.from_seq, item.accounts)
         elif isinstance(item, Ask):
-            if item.min_seq > self._journal.last_seq:
-                self._wait(connection, item)
-            else:
-                self._answer(connection, item)
+            self._desk.take(connection, item, self._monotonic())
 
     def _gone(self, connection: Connection) -> None:
         """A connection has ended; the sessions that it opened are closed by the engine."""
         self._publisher.forget(connection)
-        self._waiters = [w for w in self._waiters if w.connection is not connection]
+        self._desk.forget(connection)
         opened = [name for name, number in self._owners.items() if number == connection.number]
         for name in opened:
             self._close_session(name)
@@ -347,42 +331,6 @@ class Sequencer:
     def _close_session(self, name: str) -> None:
         self._owners.pop(name, None)
         self._injected.append(CloseSession(Origin(name)))
-
-    def _answer(self, connection: Connection, ask: Ask) -> None:
-        try:
-            body = wire.encode_value(self._queries.answer(ask.query, ask.arguments))
-            frame = wire.encode_frame(
-                wire.Answer(ask.id, self._journal.last_seq, wire.raw(body))
-            )
-        except QueryError as error:
-            frame = wire.encode_frame(wire.Failed(ask.id, error.code, str(error)))
-        except wire.WireError as error:
-            frame = wire.encode_frame(wire.Failed(ask.id, "too_large", str(error)))
-        self._queue(connection, frame)
-
-    def _wait(self, connection: Connection, ask: Ask) -> None:
-        """Keep a query until its min_seq is reached, not for longer than the bound."""
-        if len(self._waiters) >= WAITERS_MAX:
-            text = f"{WAITERS_MAX} queries wait for a sequence already"
-            self._server.send(connection, wire.Failed(ask.id, "too_many_waiting", text))
-            return
-        deadline = self._monotonic() + self._bounds.min_seq_wait_ms_max / 1_000
-        self._waiters.append(_Waiter(connection, ask, deadline))
-
-    def _answer_waiters(self) -> None:
-        if not self._waiters:
-            return
-        waiters, self._waiters = self._waiters, []
-        now, last = self._monotonic(), self._journal.last_seq
-        for waiter in waiters:
-            ask = waiter.ask
-            if ask.min_seq <= last:
-                self._answer(waiter.connection, ask)
-            elif now < waiter.deadline:
-                self._waiters.append(waiter)
-            else:
-                text = f"seq {ask.min_seq} was not reached in time, the last is {last}"
-                self._server.send(waiter.connection, wire.Failed(ask.id, "behind", text))
 
     # Time.
 
@@ -404,10 +352,7 @@ class Sequencer:
         due = self._exchange.next_timer()
         if due:
             timeout = min(timeout, max(0.0, (due - self._clock()) / 1e6))
-        if self._waiters:
-            first = min(waiter.deadline for waiter in self._waiters)
-            timeout = min(timeout, max(0.0, first - self._monotonic()))
-        return timeout
+        return self._desk.wait_s(self._monotonic(), timeout)
 
     # Snapshots.
 

@@ -34,10 +34,10 @@ class IndexFeed:
         """Note the events of one transaction."""
         last = self._last
         for event in events:
-            account = event.account
-            if account:
+            number = event.account_seq
+            if number:
+                account = event.account
                 mark = last.get(account)
-                number = event.account_seq
                 if (
                     mark is None
                     or number - mark[0] >= MARK_MOVES

@@ -21,6 +21,7 @@ import msgspec
 from engine import wire
 from engine.core.types import ENGINE_VERSION, RetiredId
 from engine.journal import segment as files
+from engine.journal import wal
 from engine.journal.base import (
     AccountMark,
     JournalCorrupt,
@@ -53,7 +54,7 @@ _decode_retired: Final = msgspec.msgpack.Decoder(RetiredId).decode
 class LocalJournal:
     """The ``Journal`` protocol over a folder. One writer at a time, held by a file lock.
 
-    ``on_progress(done, of)`` is told while the index is fed again. Raises JournalLocked or
+    ``on_note(text)`` is told what was unusual when it was opened. Raises JournalLocked or
     JournalCorrupt when it cannot be opened.
     """
 
@@ -75,6 +76,12 @@ class LocalJournal:
         self._readers: dict[Path, tuple[sqlite3.Connection, SegmentMeta]] = {}
         try:
             self._open()
+        except sqlite3.Error as error:
+            os.close(self._lock)
+            raise JournalCorrupt(
+                f"the journal in {self._folder} cannot be opened: {error} (index.db holds "
+                "nothing but what the segments say; without it, it is made again)"
+            ) from error
         except BaseException:
             os.close(self._lock)
             raise
@@ -135,6 +142,16 @@ class LocalJournal:
             if expected == before:
                 raise JournalCorrupt(f"segment {path.name} lacks the record of seq {expected}")
 
+    def versions_after(self, seq: int) -> set[str]:
+        """The engine versions that wrote the records after ``seq``."""
+        versions = set()
+        for first, following in zip(
+            self._firsts, [*self._firsts[1:], self._last_seq + 1], strict=True
+        ):
+            if following - 1 > seq and following > first:
+                versions.add(self._reader(first)[1].engine_version)
+        return versions
+
     def crc_at(self, seq: int) -> int:
         """See the protocol."""
         if seq == self.first_seq - 1:
@@ -194,6 +211,11 @@ class LocalJournal:
     def _open(self) -> None:
         """Find the segments, open the newest for writing or begin a new one."""
         paths = files.segment_paths(self._folder)
+        damage = wal.damage(paths[-1]) if paths else ""
+        if damage:
+            raise JournalCorrupt(
+                f"segment {paths[-1].name} would lose transactions that were durable: {damage}"
+            )
         while paths and not self._whole(paths[-1]):
             self._note(f"removing segment {paths[-1].name}, whose creation was cut short")
             paths.pop().unlink()

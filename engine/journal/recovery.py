@@ -13,6 +13,7 @@ from typing import Final
 
 from engine import wire
 from engine.core.exchange import Exchange
+from engine.core.types import ENGINE_VERSION
 from engine.journal.base import JournalError, Record
 from engine.journal.local import LocalJournal
 from engine.journal.snapshots import usable_snapshots
@@ -69,9 +70,7 @@ def recover(
     journal does not reach back to a usable state, JournalCorrupt, or ReplayDiffers.
     """
     start: Exchange | None = None
-    for header, exchange in usable_snapshots(
-        snapshots, journal.crc_at, journal.first_seq, journal.last_seq, on_note
-    ):
+    for header, exchange in usable_snapshots(snapshots, journal, on_note):
         on_note(f"starting from the snapshot of seq {header.seq}")
         start = exchange
         break
@@ -83,6 +82,13 @@ def recover(
             )
         start = Exchange()
     snapshot_seq = start.seq
+    foreign = journal.versions_after(snapshot_seq) - {ENGINE_VERSION}
+    if foreign:
+        raise JournalError(
+            f"records after seq {snapshot_seq} were written by engine version "
+            f"{', '.join(sorted(foreign))}, this is {ENGINE_VERSION}; start and cleanly stop "
+            "that version, so that it leaves a snapshot at the end"
+        )
     total = journal.last_seq - snapshot_seq
     for record in journal.scan(snapshot_seq + 1):
         replay_record(start, record)

@@ -15,7 +15,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn, Protocol
 
 import msgspec
 
@@ -42,6 +42,16 @@ class SnapshotHeader(NamedTuple):
     time_us: int
     journal_crc: int
     state_hash: str
+
+
+class Chain(Protocol):
+    """The part of a journal to which a snapshot must fit."""
+
+    @property
+    def first_seq(self) -> int: ...
+    @property
+    def last_seq(self) -> int: ...
+    def crc_at(self, seq: int) -> int: ...
 
 
 class _Content(NamedTuple):
@@ -104,39 +114,46 @@ def read_snapshot(path: Path) -> tuple[SnapshotHeader, Exchange]:
         header, state = _decode(body)
     except msgspec.MsgspecError as error:
         raise SnapshotInvalid(f"snapshot {path.name} is malformed: {error}") from error
-    if header.engine_version != ENGINE_VERSION:
-        raise SnapshotInvalid(
-            f"snapshot {path.name} is of engine version {header.engine_version}, "
-            f"this is {ENGINE_VERSION}"
-        )
     if snapshot_path(path.parent, header.seq) != path:
         raise SnapshotInvalid(f"snapshot {path.name} is of seq {header.seq}")
-    exchange = Exchange.restore(state)
+    try:
+        exchange = Exchange.restore(state)
+    except (KeyError, ValueError, TypeError, AttributeError, AssertionError) as error:
+        raise SnapshotInvalid(
+            f"the state in snapshot {path.name} cannot be restored: "
+            f"{type(error).__name__}: {error}"
+        ) from error
     if exchange.seq != header.seq or exchange.state_hash() != header.state_hash:
         raise SnapshotInvalid(f"the state restored from snapshot {path.name} has another hash")
     return header, exchange
 
 
+def check_belongs(header: SnapshotHeader, path: Path, journal: Chain) -> None:
+    """Raise SnapshotInvalid unless the snapshot is of a state of this journal."""
+    if header.seq > journal.last_seq:
+        raise SnapshotInvalid(
+            f"snapshot {path.name} is ahead of the journal, which ends with seq "
+            f"{journal.last_seq}: acknowledged transactions are missing"
+        )
+    if header.seq < journal.first_seq - 1:
+        raise SnapshotInvalid(
+            f"snapshot {path.name} is older than the journal, which begins with seq "
+            f"{journal.first_seq}"
+        )
+    if journal.crc_at(header.seq) != header.journal_crc:
+        raise SnapshotInvalid(f"snapshot {path.name} does not belong to this journal")
+
+
 def usable_snapshots(
-    folder: Path,
-    crc_at: Callable[[int], int],
-    first_seq: int,
-    last_seq: int,
-    on_bad: Callable[[str], None],
+    folder: Path, journal: Chain, on_bad: Callable[[str], None]
 ) -> Iterator[tuple[SnapshotHeader, Exchange]]:
     """Snapshots that are whole and belong to the journal, newest first."""
     for path in snapshot_paths(folder):
         try:
             header, exchange = read_snapshot(path)
+            check_belongs(header, path, journal)
         except SnapshotInvalid as error:
             on_bad(str(error))
-            continue
-        if header.seq > last_seq:
-            on_bad(f"snapshot {path.name} is ahead of the journal, which ends with {last_seq}")
-        elif header.seq < first_seq - 1:
-            on_bad(f"snapshot {path.name} is older than the journal, which begins {first_seq}")
-        elif crc_at(header.seq) != header.journal_crc:
-            on_bad(f"snapshot {path.name} belongs to another journal")
         else:
             yield header, exchange
 

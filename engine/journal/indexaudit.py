@@ -1,0 +1,110 @@
+"""The audit of ``index.db`` against the records from which it was made."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from engine.core.events import ClientIdsRetired
+from engine.core.types import RetiredId
+from engine.journal.base import Record
+from engine.wire import decode_transaction
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class IndexAudit:
+    """Walks the index in order of seq beside the replay. An absent index is no finding: it
+    is made again at the next start."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        self._progress = 0
+        self._marks: Iterator[tuple[int, str, int]] = iter(())
+        self._retired: Iterator[tuple[int, bytes]] = iter(())
+        self._next_mark: tuple[int, str, int] | None = None
+        self._next_retired: tuple[int, bytes] | None = None
+        self._fault = ""
+
+    def __enter__(self) -> Self:
+        if self._path.exists():
+            self._connection = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+    def start(self, from_seq: int) -> None:
+        """Begin at the first record that will be checked."""
+        connection = self._connection
+        if connection is None:
+            return
+        try:
+            (structure,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+            if structure != "ok":
+                self._fault = f"the file's structure is damaged: {structure}"
+                return
+            (self._progress,) = connection.execute("SELECT last_seq FROM progress").fetchone()
+            self._marks = iter(
+                connection.execute(
+                    "SELECT seq, account, account_seq FROM marks WHERE seq >= ? ORDER BY seq",
+                    (from_seq,),
+                )
+            )
+            self._retired = iter(
+                connection.execute(
+                    "SELECT seq, body FROM retired WHERE seq >= ? ORDER BY seq", (from_seq,)
+                )
+            )
+            self._next_mark = next(self._marks, None)
+            self._next_retired = next(self._retired, None)
+        except (sqlite3.Error, TypeError) as error:
+            self._fault = f"cannot be read: {error}"
+
+    def check(self, record: Record) -> list[str]:
+        """What the index says wrongly of one record."""
+        if self._connection is None or self._fault or record.seq > self._progress:
+            return []
+        try:
+            return self._check(record)
+        except sqlite3.Error as error:
+            self._fault = f"cannot be read: {error}"
+            return []
+
+    def rest(self) -> list[str]:
+        """What was found about the file as a whole, and rows that belong to no record."""
+        found = [self._fault] if self._fault else []
+        if not self._fault and (self._next_mark is not None or self._next_retired is not None):
+            found.append("rows name records that the journal does not have")
+        return found
+
+    def _check(self, record: Record) -> list[str]:
+        marks: list[tuple[str, int]] = []
+        while self._next_mark is not None and self._next_mark[0] <= record.seq:
+            marks.append(self._next_mark[1:])
+            self._next_mark = next(self._marks, None)
+        stored: list[bytes] = []
+        while self._next_retired is not None and self._next_retired[0] <= record.seq:
+            stored.append(self._next_retired[1])
+            self._next_retired = next(self._retired, None)
+        if not marks and not stored and b"\x92\x23" not in record.body:
+            return []  # 35, the kind of ClientIdsRetired, opens no event of this record.
+        events = decode_transaction(record.body).events
+        found = []
+        places = {(event.account, event.account_seq) for event in events}
+        for mark in marks:
+            if mark not in places:
+                found.append(f"the mark {mark} is not true of this record")
+        retired: list[RetiredId] = []
+        for event in events:
+            if isinstance(event, ClientIdsRetired):
+                retired.extend(event.ids)
+        if sorted(stored) != sorted(_encode(row) for row in retired):
+            found.append("the retired client order ids are not those of this record")
+        return found

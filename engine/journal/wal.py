@@ -1,0 +1,74 @@
+"""Damage in the write-ahead log of a segment that a crash left behind.
+
+sqlite reads its log up to the first frame whose checksum is wrong and silently forgets the
+rest. That is right for the one commit that a power loss may have torn, but a flipped bit in
+an older frame would take acknowledged transactions with it. Every commit is flushed before
+the next one begins, so more than one commit after a bad frame means damage. The format is
+that of https://www.sqlite.org/fileformat2.html#walformat.
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import BinaryIO, Final
+
+HEADER_BYTES: Final = 32
+FRAME_HEADER_BYTES: Final = 24
+MAGIC_LITTLE: Final = 0x377F0682
+MAGIC_BIG: Final = 0x377F0683
+_MASK: Final = 0xFFFFFFFF
+
+
+def wal_path(database: Path) -> Path:
+    """Where sqlite keeps the log of a database."""
+    return database.with_name(database.name + "-wal")
+
+
+def damage(database: Path) -> str:
+    """What is wrong with the log of a database, "" if nothing that a crash can explain."""
+    path = wal_path(database)
+    if not path.exists() or path.stat().st_size <= HEADER_BYTES:
+        return ""
+    with open(path, "rb") as file:
+        return _damage(file, path.name)
+
+
+def _damage(file: BinaryIO, name: str) -> str:
+    header = file.read(HEADER_BYTES)
+    magic, _, page_bytes, _, salt1, salt2, sum1, sum2 = struct.unpack(">8I", header)
+    order = {MAGIC_LITTLE: "<", MAGIC_BIG: ">"}.get(magic)
+    if order is None or _checksum(order, header[:24], 0, 0) != (sum1, sum2):
+        return f"the header of {name} is not what was written"
+    running = (sum1, sum2)
+    number, bad, commits_after = 0, 0, 0
+    while True:
+        frame = file.read(FRAME_HEADER_BYTES)
+        page = file.read(page_bytes)
+        if len(page) < page_bytes:
+            break
+        number += 1
+        _, commit, frame_salt1, frame_salt2, sum1, sum2 = struct.unpack(">6I", frame)
+        salted = (frame_salt1, frame_salt2) == (salt1, salt2)
+        if bad:
+            commits_after += bool(commit and salted)
+            continue
+        running = _checksum(order, frame[:8], *running)
+        running = _checksum(order, page, *running)
+        if not salted or running != (sum1, sum2):
+            bad = number
+            commits_after += bool(commit and salted)
+    if commits_after > 1:
+        return (
+            f"frame {bad} of {name} is not what was written, and {commits_after} commits "
+            "follow it"
+        )
+    return ""
+
+
+def _checksum(order: str, data: bytes, first: int, second: int) -> tuple[int, int]:
+    words = iter(struct.unpack(f"{order}{len(data) // 4}I", data))
+    for one, two in zip(words, words, strict=True):
+        first = (first + one + second) & _MASK
+        second = (second + two + first) & _MASK
+    return first, second
