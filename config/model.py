@@ -74,7 +74,10 @@ class Fix(_Section, frozen=True, kw_only=True):
 
 
 class Http(_Section, frozen=True, kw_only=True):
-    """The account API under gunicorn. ``window_ms`` is how old a signature may be."""
+    """The account API under gunicorn. ``window_ms`` is how old a signature may be.
+
+    Each key may send ``<group>_quota`` requests in ``rate_window_s``; a quota of 0 is no limit.
+    """
 
     host: str = "127.0.0.1"
     port: Port = 8080
@@ -82,6 +85,10 @@ class Http(_Section, frozen=True, kw_only=True):
     threads: Annotated[int, Meta(ge=1, le=256)] = 8
     body_bytes_max: Annotated[int, Meta(ge=1024, le=1 << 20)] = 65_536
     window_ms: Annotated[int, Meta(ge=100, le=60_000)] = 5_000
+    read_quota: Annotated[int, Meta(ge=0, le=10_000_000)] = 20_000
+    trade_quota: Annotated[int, Meta(ge=0, le=10_000_000)] = 10_000
+    money_quota: Annotated[int, Meta(ge=0, le=10_000_000)] = 10_000
+    rate_window_s: Annotated[int, Meta(ge=1, le=3_600)] = 2
 
 
 class Stream(_Section, frozen=True, kw_only=True):

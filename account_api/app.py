@@ -1,0 +1,268 @@
+"""``create_app``: the Flask application, and the path of a request through it."""
+
+from __future__ import annotations
+
+import re
+import time
+import traceback
+import uuid
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+import structlog
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from account_api import auth, decode
+from account_api.errors import PROBLEM_TYPE, Problem
+from account_api.openapi import document, page
+from account_api.ports import ClockUs, EngineFactory
+from account_api.ratelimit import RateLimiter
+from account_api.registry import Call, Reply, Route
+from account_api.routes import ROUTES
+from account_api.services import HistoryOpener, Services
+from account_api.settings import ApiSettings
+
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
+_JSON_TYPE: Final = "application/json"
+_encoder: Final = msgspec.json.Encoder()
+_log: Final = structlog.get_logger("account_api")
+
+_HTTP_CODES: Final = {
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+}
+
+
+def create_app(
+    settings: ApiSettings,
+    engine_factory: EngineFactory,
+    history: HistoryOpener | None = None,
+    clock_us: ClockUs = lambda: time.time_ns() // 1000,
+) -> Flask:
+    """Make the WSGI application.
+
+    ``engine_factory`` and ``history`` are called once in each worker process, at the first
+    request that needs them; ``clock_us`` is the clock of windows and rate limits.
+    """
+    app = Flask("account_api", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.body_bytes_max
+    services = Services(settings, engine_factory, history, clock_us)
+    authenticator = auth.Authenticator(settings.keys, settings.window_ms, settings.ahead_ms)
+    limiter = RateLimiter(
+        settings.rate_limits, (key.key for key in settings.keys), lambda: clock_us() / 1e6
+    )
+    server = _Server(services, authenticator, limiter)
+    for route in ROUTES:
+        rule = re.sub(r"\{(\w+)\}", r"<\1>", route.path.replace("{order}", "<path:order>"))
+        app.add_url_rule(
+            rule, f"{route.method} {route.path}", server.view(route), methods=[route.method]
+        )
+    _add_documents(app)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
+    app.extensions["tandem"] = services
+    return app
+
+
+class _Server:
+    """Serves the routes of the table."""
+
+    def __init__(
+        self, services: Services, authenticator: auth.Authenticator, limiter: RateLimiter
+    ) -> None:
+        self._services = services
+        self._authenticator = authenticator
+        self._limiter = limiter
+
+    def view(self, route: Route) -> Callable[..., Response]:
+        """The view function of a route."""
+
+        def serve(**parts: str) -> Response:
+            headers: list[tuple[str, str]] = []
+            try:
+                reply = self._serve(route, parts, headers)
+            except Problem as problem:
+                return _problem(problem, headers)
+            response = Response(
+                _encoder.encode(reply.body), reply.status, content_type=_JSON_TYPE
+            )
+            return _finish(response, [*headers, *reply.headers])
+
+        return serve
+
+    def _serve(
+        self, route: Route, parts: dict[str, str], headers: list[tuple[str, str]]
+    ) -> Reply:
+        now_us = self._services.clock_us()
+        body = _read_body(self._services.settings.body_bytes_max)
+        caller = None
+        if route.scope is not None:
+            caller = self._authenticator.authenticate(
+                request.headers,
+                request.method,
+                _target(),
+                body,
+                request.remote_addr or "",
+                now_us,
+            )
+            self._limit(caller.key.key, route.group, headers)
+            auth.require_scope(caller, route.scope)
+        call = Call(
+            services=self._services,
+            caller=caller,
+            parts=parts,
+            raw_query=decode.query_of(_query_pairs(), route.query),
+            raw_body=_parse_body(route, body),
+            now_us=now_us,
+            request_id=_request_id(),
+        )
+        return route.handler(call)
+
+    def _limit(self, key: str, group: str, headers: list[tuple[str, str]]) -> None:
+        verdict = self._limiter.take(key, group)
+        if verdict is None:
+            return
+        headers.extend(verdict.headers)
+        if not verdict.allowed:
+            raise Problem(
+                "rate_limited",
+                f"The key {key} is over its limit for {group} requests; "
+                f"there is room again in {verdict.retry_after_s} s.",
+                headers=(("Retry-After", str(verdict.retry_after_s)),),
+            )
+
+
+def _request_id() -> str:
+    """The id of this request: the caller's, if it has the right form, else a new one."""
+    known: str | None = request.environ.get("tandem.request_id")
+    if known is None:
+        given = request.headers.get("X-Request-Id", "")
+        known = given if _REQUEST_ID.match(given) else uuid.uuid4().hex
+        request.environ["tandem.request_id"] = known
+    return known
+
+
+def _target() -> str:
+    """The request target as it stood in the request line."""
+    target = request.environ.get("RAW_URI") or request.environ.get("REQUEST_URI")
+    return str(target) if target is not None else request.full_path
+
+
+def _query_pairs() -> list[tuple[str, str]]:
+    return list(request.args.items(multi=True)) if request.query_string else []
+
+
+def _read_body(limit: int) -> bytes:
+    try:
+        return request.get_data(cache=False, parse_form_data=False)
+    except RequestEntityTooLarge:
+        raise Problem(
+            "body_too_large",
+            f"The body is larger than {limit} bytes.",
+            headers=(("Connection", "close"),),
+            limit_bytes=limit,
+        ) from None
+
+
+def _parse_body(route: Route, body: bytes) -> Any:
+    if route.body is None:
+        if body:
+            raise Problem(
+                "body_not_allowed", f"{route.method} {route.path} takes no body; send none."
+            )
+        return None
+    if not body and not route.body_required:
+        return route.body()
+    media_type = request.mimetype
+    if media_type not in ("", _JSON_TYPE):
+        raise Problem(
+            "unsupported_media_type",
+            "The body must be application/json, and the Content-Type header says otherwise.",
+        )
+    return decode.body_of(body, route.body)
+
+
+def _finish(response: Response, headers: list[tuple[str, str]]) -> Response:
+    for name, value in headers:
+        response.headers[name] = value
+    response.headers["X-Request-Id"] = _request_id()
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _problem(problem: Problem, headers: list[tuple[str, str]]) -> Response:
+    request_id = _request_id()
+    if problem.status >= 500:
+        _log.warning(
+            "problem",
+            code=problem.kind.code,
+            request_id=request_id,
+            method=request.method,
+            rule=str(request.url_rule or ""),
+            cause=repr(problem.__cause__) if problem.__cause__ is not None else None,
+        )
+    response = Response(problem.encode(request_id), problem.status, content_type=PROBLEM_TYPE)
+    return _finish(response, [*headers, *problem.headers])
+
+
+def _http_error(error: HTTPException) -> Response:
+    """Errors that Flask finds before a route does, in the same form as all others."""
+    if error.response is not None:
+        return _finish(Response(status=error.code or 500), [])
+    code = _HTTP_CODES.get(error.code or 500)
+    if code == "not_found":
+        problem = Problem(code, "There is nothing at this path.")
+    elif code == "method_not_allowed":
+        valid = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
+        problem = Problem(
+            code,
+            f"The path does not have the method {request.method[:20]!r}; it has {valid}.",
+            headers=(("Allow", valid),),
+        )
+    elif code is not None:
+        problem = Problem(code, f"{error.description or 'The request cannot be read.'}")
+    elif error.code is not None and error.code < 500:
+        problem = Problem("malformed_http", "The request is not valid HTTP.", status=400)
+    else:
+        return _unexpected(error)
+    return _problem(problem, [])
+
+
+def _unexpected(error: Exception) -> Response:
+    """What no rule foresees: logged with its trace, answered without its text."""
+    _log.error(
+        "unexpected",
+        request_id=_request_id(),
+        method=request.method,
+        rule=str(request.url_rule or ""),
+        trace="".join(traceback.format_exception(error)),
+    )
+    return _problem(
+        Problem(
+            "internal_error",
+            "Something went wrong on our side; it was recorded under this request id.",
+        ),
+        [],
+    )
+
+
+def _add_documents(app: Flask) -> None:
+    """/openapi.json and /docs, made once when the application is made."""
+    content = document(ROUTES)
+    encoded = msgspec.json.format(msgspec.json.encode(content), indent=2)
+    readable = page(content)
+
+    def openapi_json() -> Response:
+        return _finish(Response(encoded, content_type=_JSON_TYPE), [])
+
+    def docs() -> Response:
+        response = Response(readable, content_type="text/html; charset=utf-8")
+        policy = "default-src 'none'; style-src 'unsafe-inline'"
+        return _finish(response, [("Content-Security-Policy", policy)])
+
+    app.add_url_rule("/openapi.json", "openapi_json", openapi_json, methods=["GET"])
+    app.add_url_rule("/docs", "docs", docs, methods=["GET"])

@@ -1,0 +1,128 @@
+"""Strict reading of what clients send: JSON bodies and query strings into typed structs.
+
+Plain JSON libraries forgive too much where money is concerned: the last of two equal keys
+wins, ``NaN`` is a number, and a pattern that ends in ``$`` lets a newline through. Here all
+of that is refused, and the problem names the field.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final, NoReturn, TypeVar
+
+import msgspec
+
+from account_api.errors import Problem
+
+T = TypeVar("T")
+_PATH: Final = re.compile(r" - at `(?:key in )?\$?\.?(.*)`\Z", re.DOTALL)
+_SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
+_UNKNOWN_FIELD: Final = re.compile(r"Object contains unknown field `(.*)`\Z", re.DOTALL)
+_MISSING_FIELD: Final = re.compile(r"Object missing required field `(.*)`\Z", re.DOTALL)
+
+
+class _DuplicateKey(ValueError):
+    """An object has the same key twice."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise _DuplicateKey(key)
+            seen.add(key)
+    return result
+
+
+def _constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _shown(text: str, limit: int = 60) -> str:
+    """Client text, short and printable, for use in a sentence."""
+    cut = text if len(text) <= limit else text[:limit] + "…"
+    return cut.encode("unicode_escape").decode("ascii")
+
+
+def parse_json(body: bytes) -> Any:
+    """One JSON value, or Problem ``invalid_json``."""
+    try:
+        text = body.decode("utf-8")
+        value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+        if _SURROGATE_ESCAPE.search(text) is not None:
+            # A lone surrogate passes the parser but can be written nowhere.
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        return value
+    except _DuplicateKey as error:
+        field = str(error)
+        raise Problem(
+            "invalid_json", f"The body has the key {_shown(field)!r} twice.", field=field
+        ) from None
+    except UnicodeError:
+        raise Problem("invalid_json", "The body is not valid UTF-8 text.") from None
+    except RecursionError:
+        raise Problem("invalid_json", "The body is nested too deeply.") from None
+    except json.JSONDecodeError as error:
+        raise Problem(
+            "invalid_json", f"The body is not valid JSON: {error.msg} at byte {error.pos}."
+        ) from None
+    except ValueError:
+        raise Problem(
+            "invalid_json", "The body holds a number that JSON does not have."
+        ) from None
+
+
+def body_of(body: bytes, shape: type[T]) -> T:
+    """Read a JSON body as ``shape``. Raises Problem."""
+    value = parse_json(body)
+    if not isinstance(value, dict):
+        raise Problem("invalid_json", "The body must be one JSON object.")
+    try:
+        return msgspec.convert(value, shape, strict=True)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error), "body") from None
+    except RecursionError:
+        raise Problem("invalid_json", "The body is nested too deeply.") from None
+
+
+def query_of(pairs: list[tuple[str, str]], shape: type[T]) -> T:
+    """Read a query string as ``shape``; unknown and repeated parameters are refused."""
+    values: dict[str, str] = {}
+    for name, value in pairs:
+        if name in values:
+            raise Problem(
+                "invalid_request",
+                f"The query parameter {_shown(name)} is given twice.",
+                field=name,
+            )
+        values[name] = value
+    try:
+        return msgspec.convert(values, shape, strict=False)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error), "query") from None
+
+
+def _invalid(message: str, where: str) -> Problem:
+    """Turn msgspec's sentence into a problem that names the field."""
+    path = ""
+    found = _PATH.search(message)
+    if found is not None:
+        path = found.group(1)
+        message = message[: found.start()]
+    for pattern, verb in ((_UNKNOWN_FIELD, "is not known here"), (_MISSING_FIELD, "is missing")):
+        named = pattern.match(message)
+        if named is not None:
+            field = f"{path}.{named.group(1)}" if path else named.group(1)
+            return Problem(
+                "invalid_request", f"The field {_shown(field)} {verb}.", field=_shown(field, 200)
+            )
+    field = path or where
+    reason = message[:1].lower() + message[1:]
+    return Problem(
+        "invalid_request",
+        f"The field {_shown(field)} cannot be used: {_shown(reason, 300)}.",
+        field=_shown(field, 200),
+    )

@@ -1,0 +1,155 @@
+"""Finding orders: first in the engine, which knows the open and the lately closed ones, then
+in the history, which knows them all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from account_api.errors import Problem
+from account_api.order_views import OrderView
+from account_api.present import SIDES, is_open, order_view
+from account_api.schemas import OrdersQuery
+from account_api.services import Services
+from engine.client import queries
+from engine.core.commands import NewOrder
+from engine.core.types import CancelReason, OrderRow, Origin, TimeInForce
+from engine.history import queries as history
+
+
+@dataclass(frozen=True, slots=True)
+class FoundOrder:
+    """An order as of a sequence; ``reason`` says why it was canceled, where that is known."""
+
+    row: OrderRow
+    reason: CancelReason | None
+    as_of_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A page of orders."""
+
+    orders: list[OrderView]
+    next_cursor: str | None
+    as_of_seq: int
+
+
+def find_order(
+    services: Services, account: str, order_id: int, client_order_id: str, min_seq: int = 0
+) -> FoundOrder | None:
+    """One order of the account, open or closed, by its id or any client id of its chain."""
+    answer = services.fetch(queries.order(account, client_order_id, order_id), min_seq)
+    row = answer.value
+    if row is not None and is_open(row):
+        return FoundOrder(row, None, answer.as_of_seq)
+    if row is not None and services.history_opener is None:
+        return FoundOrder(row, None, answer.as_of_seq)
+    try:
+        with services.history() as connection:
+            past = history.order(
+                connection,
+                [account],
+                order_id=row.order.order_id if row is not None else order_id,
+                client_order_id="" if row is not None else client_order_id,
+            )
+    except Problem:
+        if row is None:
+            raise
+        past = None
+    if row is not None:
+        # The engine is ahead of the history and rules; only the reason comes from there.
+        current = past is not None and not is_open(past.row)
+        return FoundOrder(row, past.cancel_reason if past and current else None, answer.as_of_seq)
+    return None if past is None else FoundOrder(past.row, past.cancel_reason, answer.as_of_seq)
+
+
+def original_create(services: Services, found: FoundOrder) -> NewOrder | None:
+    """The create that an order began with, as far as it can be told from its terms."""
+    order = found.row.order
+    return NewOrder(
+        origin=Origin(order.session),
+        account=order.account,
+        client_order_id=order.first_client_order_id,
+        symbol=order.symbol,
+        side=order.side,
+        ord_type=order.ord_type,
+        tif=order.tif,
+        qty=0 if order.cash_qty else order.qty,
+        price=order.price,
+        stop_price=order.stop_price,
+        cash_qty=order.cash_qty,
+        min_qty=order.min_qty,
+        display_qty=order.display_qty,
+        expire_at=order.expire_at if order.tif is TimeInForce.GTD else 0,
+        post_only=order.post_only,
+        stp=order.stp,
+        strategy=order.strategy,
+        manual=order.manual,
+    )
+
+
+def list_orders(services: Services, account: str, query: OrdersQuery) -> Listed:
+    """A page of orders, ascending by order id. Open ones come from the engine."""
+    if query.status == "open":
+        return _open_orders(services, account, query)
+    with services.fresh_history(query.min_seq) as connection:
+        page = history.orders(
+            connection,
+            [account],
+            status="closed" if query.status == "closed" else "",
+            symbol=query.symbol or "",
+            strategy=query.strategy or "",
+            side=None if query.side is None else SIDES[query.side],
+            client_order_id=query.client_order_id or "",
+            cursor=query.cursor or "",
+            limit=query.limit,
+        )
+    catalogue = services.catalogue()
+    orders = [order_view(past.row, catalogue, past.cancel_reason) for past in page.rows]
+    return Listed(orders, page.cursor, page.as_of_seq)
+
+
+def _open_orders(services: Services, account: str, query: OrdersQuery) -> Listed:
+    catalogue = services.catalogue()
+    after = _order_cursor(query.cursor)
+    if query.client_order_id is not None:
+        one = services.fetch(queries.order(account, query.client_order_id), query.min_seq)
+        found = [one.value] if one.value is not None and is_open(one.value) else []
+        as_of_seq = one.as_of_seq
+    else:
+        side = None if query.side is None else SIDES[query.side]
+        answer = services.fetch(
+            queries.open_orders(
+                account, symbol=query.symbol or "", strategy=query.strategy or "", side=side
+            ),
+            query.min_seq,
+        )
+        found, as_of_seq = answer.value, answer.as_of_seq
+    rows = sorted(
+        (row for row in found if row.order.order_id > after and _matches(row, query)),
+        key=lambda row: row.order.order_id,
+    )
+    page = rows[: query.limit]
+    more = str(page[-1].order.order_id) if len(rows) > len(page) else None
+    return Listed([order_view(row, catalogue) for row in page], more, as_of_seq)
+
+
+def _matches(row: OrderRow, query: OrdersQuery) -> bool:
+    order = row.order
+    return (
+        query.symbol in (None, order.symbol)
+        and query.strategy in (None, order.strategy)
+        and (query.side is None or SIDES[query.side] is order.side)
+    )
+
+
+def _order_cursor(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 18:
+        raise Problem(
+            "invalid_request",
+            "The cursor was not given out by the list of open orders.",
+            field="cursor",
+        )
+    return int(cursor)

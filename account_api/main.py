@@ -1,0 +1,102 @@
+"""The process: ``python -m account_api.main`` reads the configuration and becomes gunicorn.
+
+gunicorn imports this module again for ``application()``; nothing is opened before a worker
+exists, except for the shared memory of the rate limits.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import os
+import sys
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from account_api import ApiKey, ApiSettings, RateLimit, create_app
+from config.settings import Key, Settings, SettingsError, load
+from engine.client import EngineClient
+from engine.history.queries import open_reader
+
+_GUNICORN_FILE: Final = Path(__file__).parent.parent / "config" / "gunicorn.conf.py"
+
+
+def api_settings(settings: Settings) -> ApiSettings:
+    """The part of the settings that the API needs."""
+    http = settings.http
+    limits = (
+        ("read", RateLimit(http.read_quota, http.rate_window_s)),
+        ("trade", RateLimit(http.trade_quota, http.rate_window_s)),
+        ("money", RateLimit(http.money_quota, http.rate_window_s)),
+    )
+    return ApiSettings(
+        keys=tuple(_api_key(key) for key in settings.keys if key.enabled),
+        body_bytes_max=http.body_bytes_max,
+        window_ms=http.window_ms,
+        wait_ms_max=min(2_000, settings.engine.min_seq_wait_ms_max),
+        rate_limits=limits,
+    )
+
+
+def _api_key(key: Key) -> ApiKey:
+    return ApiKey(
+        key=key.key,
+        kind="hmac" if key.kind == "operator" else key.kind,
+        account=key.account,
+        firm=key.firm,
+        user=key.user,
+        scopes=frozenset(key.scopes),
+        secret=key.secret.encode(),
+        token_sha256=key.token_sha256,
+        public_key=base64.b64decode(key.public_key),
+        allow=tuple(ip_network(text) for text in key.allow),
+    )
+
+
+def configure_logging() -> None:
+    """One JSON line for each event on stderr; a trace shows no values of variables."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def application() -> Any:
+    """The WSGI application, for gunicorn: ``account_api.main:application()``."""
+    configure_logging()
+    settings = load()
+    path, history_url = str(settings.engine.socket), settings.history.url
+    wait_s = settings.engine.min_seq_wait_ms_max / 1000
+    return create_app(
+        api_settings(settings),
+        lambda: EngineClient(path, f"account_api:{os.getpid()}", timeout_s=wait_s + 1),
+        lambda: open_reader(history_url),
+    )
+
+
+def main() -> int:
+    """Become gunicorn; returns only when the configuration cannot be used."""
+    configure_logging()
+    try:
+        load()
+    except SettingsError as error:
+        structlog.get_logger("account_api").error("not_started", reason=str(error))
+        return 2
+    arguments = [
+        sys.executable, "-m", "gunicorn", "--config", str(_GUNICORN_FILE),
+        "account_api.main:application()",
+    ]  # fmt: skip
+    os.execv(sys.executable, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,38 @@
+"""What the API asks of the engine and of the history, as narrow interfaces.
+
+``engine.client.EngineClient`` is an ``EnginePort``; tests pass a client that holds an
+exchange in the same process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from engine.client import Answered, Outcome, queries
+from engine.core.commands import Command
+
+T = TypeVar("T")
+
+
+class EnginePort(Protocol):
+    """Commands in, committed answers out; may be used by many threads."""
+
+    def submit(self, command: Command, timeout_s: float | None = None) -> Outcome:
+        """Wait until the command is durable."""
+        ...
+
+    def fetch(self, query: queries.Query[T], min_seq: int = 0) -> Answered[T]:
+        """Ask a typed query."""
+        ...
+
+    def close(self) -> None:
+        """End the connection."""
+        ...
+
+
+EngineFactory = Callable[[], EnginePort]
+"""Makes a client; called once in every worker process, after the fork."""
+
+ClockUs = Callable[[], int]
+"""Microseconds since 1970-01-01 UTC."""

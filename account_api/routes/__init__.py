@@ -1,0 +1,30 @@
+"""The routes, one module for each subject; ``ROUTES`` is the table of them all."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from account_api.registry import Route
+from account_api.routes import (
+    balances,
+    batches,
+    deposits,
+    fills,
+    health,
+    market,
+    operator,
+    orders,
+    withdrawals,
+)
+
+ROUTES: Final[tuple[Route, ...]] = (
+    *market.ROUTES,
+    *balances.ROUTES,
+    *orders.ROUTES,
+    *batches.ROUTES,
+    *fills.ROUTES,
+    *deposits.ROUTES,
+    *withdrawals.ROUTES,
+    *operator.ROUTES,
+    *health.ROUTES,
+)

@@ -1,0 +1,159 @@
+"""An account's money and limits: balances, holds, ledger, fees, limits."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from account_api.errors import Problem
+from account_api.present import balance_view, hold_view, ledger_view, network_view
+from account_api.registry import Call, Reply, Route
+from account_api.routes.common import account_of
+from account_api.schemas import AccountQuery, BalancesQuery, LedgerQuery
+from account_api.views import (
+    BalancesView,
+    FeesView,
+    HoldsView,
+    LedgerView,
+    LimitsView,
+    WithdrawalLimitView,
+)
+from engine.client import queries
+from engine.core.instruments import format_scaled
+from engine.core.types import BATCH_ENTRIES_MAX, AccountRow, Balance
+from engine.history import queries as history
+
+_FEE_DECIMALS: Final = 6
+
+
+def get_balances(call: Call) -> Reply:
+    """Posted, held, available and pending money; `min_seq` waits, bounded, for a sequence."""
+    query = call.query(BalancesQuery)
+    account = account_of(call, query.account)
+    scales = call.services.catalogue(asset=query.asset or "").scales
+    if query.asset is not None and query.asset not in scales:
+        raise Problem("unknown_asset", f"There is no asset {query.asset}.", field="asset")
+    answer = call.services.fetch(queries.balances(account), query.min_seq)
+    held = {row.asset: row for row in answer.value}
+    wanted = scales if query.asset is None else {query.asset: scales[query.asset]}
+    rows = [
+        balance_view(held.get(asset) or Balance(account, asset, 0, 0, 0, 0), scale)
+        for asset, scale in wanted.items()
+    ]
+    return Reply(BalancesView(account=account, balances=rows, as_of_seq=answer.as_of_seq))
+
+
+def get_holds(call: Call) -> Reply:
+    """Money set aside for open orders and withdrawals, hold by hold."""
+    query = call.query(AccountQuery)
+    account = account_of(call, query.account)
+    scales = call.services.catalogue().scales
+    answer = call.services.fetch(queries.holds(account), query.min_seq)
+    rows = [hold_view(row, scales[row.asset]) for row in answer.value]
+    return Reply(HoldsView(account=account, holds=rows, as_of_seq=answer.as_of_seq))
+
+
+def get_ledger(call: Call) -> Reply:
+    """Every change of the account's money, ascending, with the balance after it."""
+    query = call.query(LedgerQuery)
+    account = account_of(call, query.account)
+    scales = call.services.catalogue().scales
+    with call.services.fresh_history(query.min_seq) as connection:
+        page = history.ledger(
+            connection,
+            [account],
+            asset=query.asset or "",
+            cursor=query.cursor or "",
+            limit=query.limit,
+        )
+    return Reply(
+        LedgerView(
+            account=account,
+            entries=[ledger_view(row, scales[row.asset]) for row in page.rows],
+            next_cursor=page.cursor,
+            as_of_seq=page.as_of_seq,
+        )
+    )
+
+
+def get_fees(call: Call) -> Reply:
+    """Trading fees as a fraction of the notional, and the networks' withdrawal fees."""
+    row, seq = _account_row(call)
+    catalogue = call.services.catalogue()
+    return Reply(
+        FeesView(
+            account=row.account,
+            maker=format_scaled(row.maker_fee_ppm, _FEE_DECIMALS),
+            taker=format_scaled(row.taker_fee_ppm, _FEE_DECIMALS),
+            withdrawal=[
+                network_view(network, catalogue.scales[network.asset])
+                for network in catalogue.networks.values()
+            ],
+            as_of_seq=seq,
+        )
+    )
+
+
+def get_limits(call: Call) -> Reply:
+    """What bounds the account, and how much of it is used."""
+    row, seq = _account_row(call)
+    scales = call.services.catalogue().scales
+    daily, approval = dict(row.daily_limits), dict(row.approval_above)
+    return Reply(
+        LimitsView(
+            account=row.account,
+            open_orders_max=row.open_orders_max,
+            open_orders_used=row.open_orders,
+            open_orders_remaining=max(0, row.open_orders_max - row.open_orders),
+            batch_operations_max=BATCH_ENTRIES_MAX,
+            withdrawals=[
+                WithdrawalLimitView(
+                    asset=asset,
+                    daily_limit=(
+                        format_scaled(daily[asset], scale) if asset in daily else None
+                    ),
+                    approval_above=(
+                        format_scaled(approval[asset], scale) if asset in approval else None
+                    ),
+                )
+                for asset, scale in scales.items()
+            ],
+            as_of_seq=seq,
+        )
+    )
+
+
+def _account_row(call: Call) -> tuple[AccountRow, int]:
+    query = call.query(AccountQuery)
+    account = account_of(call, query.account)
+    answer = call.services.fetch(queries.accounts(call.principal.key.firm), query.min_seq)
+    for row in answer.value:
+        if row.account == account:
+            return row, answer.as_of_seq
+    raise Problem("not_found", f"There is no account {account}.", field="account")
+
+
+_READ: Final = ("not_caught_up",)
+_HISTORY: Final = ("not_caught_up", "history_unavailable")
+
+ROUTES: Final = (
+    Route(
+        "GET", "/v1/balances", get_balances, "Balances", BalancesView,
+        scope="read", query=BalancesQuery, errors=(*_READ, "unknown_asset"), tag="account",
+    ),
+    Route(
+        "GET", "/v1/ledger", get_ledger, "Ledger", LedgerView,
+        scope="read", query=LedgerQuery, errors=_HISTORY, tag="account",
+    ),
+    Route(
+        "GET", "/v1/holds", get_holds, "Holds", HoldsView,
+        scope="read", query=AccountQuery, errors=_READ, tag="account",
+    ),
+    Route(
+        "GET", "/v1/fees", get_fees, "Fees", FeesView,
+        scope="read", query=AccountQuery, errors=_READ, tag="account",
+    ),
+    Route(
+        "GET", "/v1/limits", get_limits, "Limits", LimitsView,
+        scope="read", query=AccountQuery, errors=_READ, tag="account",
+    ),
+)  # fmt: skip

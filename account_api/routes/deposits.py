@@ -1,0 +1,90 @@
+"""Deposits: reported by an operator, seen by the account, credited once."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from account_api import results
+from account_api.errors import Problem, refusal
+from account_api.present import deposit_fields
+from account_api.registry import REPLAYED, Call, Reply, Route
+from account_api.routes.common import account_of
+from account_api.schemas import DepositRequest, PageQuery
+from account_api.views import DepositAnswer, DepositsView, DepositView
+from engine.core.commands import Deposit
+from engine.core.events import DepositUpdated, Refused
+from engine.history import queries as history
+
+
+def report_deposit(call: Call) -> Reply:
+    """Report a deposit and its confirmations; the same id is credited once, whatever comes."""
+    request = call.body(DepositRequest)
+    catalogue = call.services.catalogue(asset=request.asset)
+    command = Deposit(
+        origin=call.principal.origin(),
+        deposit_id=request.deposit_id,
+        account=request.account,
+        asset=request.asset,
+        amount=catalogue.amount(request.asset, request.amount, "amount"),
+        network=request.network or "",
+        address=request.address or "",
+        txid=request.txid or "",
+        confirmations=request.confirmations,
+        confirmations_required=request.confirmations_required,
+    )
+    if command.network and (command.asset, command.network) not in catalogue.networks:
+        raise Problem(
+            "unknown_network",
+            f"{command.asset} does not travel on the network {command.network}.",
+            field="network",
+        )
+    outcome = call.services.submit(command)
+    transaction = outcome.transaction
+    for event in transaction.events:
+        if isinstance(event, DepositUpdated):
+            scale = catalogue.scales[event.deposit.asset]
+            answer = DepositAnswer(
+                **deposit_fields(event.deposit, scale), as_of_seq=transaction.seq
+            )
+            first = event.deposit.created_at == transaction.time_us
+            known = event.deposit.credited and not event.credited_now
+            if outcome.duplicate or known:
+                return Reply(answer, 200, (REPLAYED,))
+            return Reply(answer, 201 if first else 200)
+        if isinstance(event, Refused):
+            raise refusal(event.reason, results.sentence(event.text))
+    raise RuntimeError("the engine answered a deposit without saying what became of it")
+
+
+def get_deposits(call: Call) -> Reply:
+    """Deposits of the account with their confirmations, in the order of their first report."""
+    query = call.query(PageQuery)
+    account = account_of(call, query.account)
+    with call.services.fresh_history(query.min_seq) as connection:
+        page = history.deposits(
+            connection, [account], cursor=query.cursor or "", limit=query.limit
+        )
+    scales = call.services.catalogue().scales
+    return Reply(
+        DepositsView(
+            account=account,
+            deposits=[DepositView(**deposit_fields(row, scales[row.asset])) for row in page.rows],
+            next_cursor=page.cursor,
+            as_of_seq=page.as_of_seq,
+        )
+    )
+
+
+ROUTES: Final = (
+    Route(
+        "GET", "/v1/deposits", get_deposits, "Deposits", DepositsView,
+        scope="read", query=PageQuery, tag="money",
+        errors=("not_caught_up", "history_unavailable"),
+    ),
+    Route(
+        "POST", "/v1/deposits", report_deposit, "Report a deposit (operator)", DepositAnswer,
+        scope="operator", body=DepositRequest, status=201, replays=True, tag="money",
+        errors=("unknown_account", "unknown_asset", "unknown_network", "duplicate_deposit",
+                "invalid_field", "request_expired"),
+    ),
+)  # fmt: skip

@@ -1,0 +1,58 @@
+"""Fills: every execution of the account, without an order id, each with its client ids."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from account_api.errors import Problem
+from account_api.order_views import FillsView
+from account_api.present import fill_view
+from account_api.registry import Call, Reply, Route
+from account_api.routes.common import account_of
+from account_api.schemas import FillsQuery
+from engine.history import queries as history
+
+
+def get_fills(call: Call) -> Reply:
+    """Fills, ascending by trade id; a symbol and the last trade id are enough to sync."""
+    query = call.query(FillsQuery)
+    account = account_of(call, query.account)
+    after = query.after_trade_id or 0
+    if query.cursor is not None:
+        if not query.cursor.isascii() or not query.cursor.isdigit() or len(query.cursor) > 18:
+            raise Problem(
+                "invalid_request",
+                "The cursor was not given out by the list of fills.",
+                field="cursor",
+            )
+        after = max(after, int(query.cursor))
+    with call.services.fresh_history(query.min_seq) as connection:
+        page = history.fills(
+            connection,
+            [account],
+            symbol=query.symbol or "",
+            after_trade_id=after,
+            strategy=query.strategy or "",
+            order_id=int(query.order_id) if query.order_id else 0,
+            client_order_id=query.client_order_id or "",
+            limit=query.limit,
+        )
+    catalogue = call.services.catalogue()
+    rows = []
+    for fill in page.rows:
+        instrument = catalogue.instruments[fill.symbol]
+        rows.append(fill_view(fill, instrument, catalogue.scales[instrument.quote]))
+    return Reply(
+        FillsView(
+            account=account, fills=rows, next_cursor=page.cursor, as_of_seq=page.as_of_seq
+        )
+    )
+
+
+ROUTES: Final = (
+    Route(
+        "GET", "/v1/fills", get_fills, "Fills", FillsView,
+        scope="read", query=FillsQuery, tag="orders",
+        errors=("not_caught_up", "history_unavailable"),
+    ),
+)  # fmt: skip

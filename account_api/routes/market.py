@@ -1,0 +1,154 @@
+"""What everybody may see: clock, assets, networks, instruments, books, trades, candles."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from account_api.present import (
+    book_view,
+    candle_view,
+    instant_text,
+    network_view,
+    trade_view,
+)
+from account_api.registry import Call, Reply, Route
+from account_api.schemas import CandlesQuery, DepthQuery, TradesQuery
+from account_api.translate import instant_us
+from account_api.views import (
+    AssetsView,
+    AssetView,
+    BookView,
+    CandlesView,
+    InstrumentsView,
+    InstrumentView,
+    NetworksView,
+    TimeView,
+    TradesView,
+)
+from engine.client import queries
+from engine.core.instruments import Instrument
+from engine.core.types import InstrumentRow, InstrumentStatus
+from engine.history import queries as history
+
+
+def get_time(call: Call) -> Reply:
+    """The venue's clock; signatures are checked against it."""
+    return Reply(TimeView(time=instant_text(call.now_us), time_ms=call.now_us // 1000))
+
+
+def get_assets(call: Call) -> Reply:
+    """Every asset."""
+    catalogue = call.services.catalogue()
+    rows = [AssetView(asset=name, decimals=scale) for name, scale in catalogue.scales.items()]
+    return Reply(AssetsView(assets=rows, as_of_seq=catalogue.as_of_seq))
+
+
+def get_networks(call: Call) -> Reply:
+    """Every network of every asset, with fee, minimum, step and confirmations."""
+    catalogue = call.services.catalogue()
+    rows = [network_view(row, catalogue.scales[row.asset]) for row in catalogue.networks.values()]
+    return Reply(NetworksView(networks=rows, as_of_seq=catalogue.as_of_seq))
+
+
+def get_instruments(call: Call) -> Reply:
+    """Every instrument: grid, bounds, status and last price."""
+    catalogue = call.services.catalogue()
+    states = call.services.fetch(queries.instrument_states())
+    by_symbol = {row.symbol: row for row in states.value}
+    rows = [
+        instrument_view(instrument, by_symbol.get(symbol))
+        for symbol, instrument in catalogue.instruments.items()
+    ]
+    return Reply(InstrumentsView(instruments=rows, as_of_seq=states.as_of_seq))
+
+
+def instrument_view(instrument: Instrument, state: InstrumentRow | None) -> InstrumentView:
+    """An instrument and its state."""
+    last = state.last_price if state is not None else 0
+    status = state.status if state is not None else InstrumentStatus.HALTED
+    return InstrumentView(
+        symbol=instrument.symbol,
+        base=instrument.base,
+        quote=instrument.quote,
+        tick=instrument.tick,
+        lot=instrument.lot,
+        min_quantity=instrument.quantity_text(instrument.min_qty),
+        max_quantity=instrument.quantity_text(instrument.max_qty),
+        max_price=instrument.price_text(instrument.max_price),
+        status=status.name.lower(),
+        last_price=instrument.price_text(last) if last else None,
+    )
+
+
+def get_book(call: Call) -> Reply:
+    """Depth of one instrument, true as of `as_of_seq`."""
+    instrument = call.services.instrument(call.parts["symbol"], status=404)
+    answer = call.services.fetch(queries.book(instrument.symbol, call.query(DepthQuery).depth))
+    if answer.value is None:
+        raise RuntimeError(f"the engine lists {instrument.symbol} but has no book of it")
+    return Reply(book_view(answer.value, instrument, answer.as_of_seq))
+
+
+def get_trades(call: Call) -> Reply:
+    """Public trades: the newest, or ascending those after `after_trade_id` (exclusive)."""
+    query = call.query(TradesQuery)
+    instrument = call.services.instrument(query.symbol, status=404)
+    with call.services.history() as connection:
+        page = history.trades(
+            connection,
+            query.symbol,
+            after_trade_id=query.after_trade_id,
+            limit=query.limit,
+        )
+    return Reply(
+        TradesView(
+            trades=[trade_view(row, instrument) for row in page.rows],
+            next_after_trade_id=int(page.cursor) if page.cursor else None,
+            as_of_seq=page.as_of_seq,
+        )
+    )
+
+
+def get_candles(call: Call) -> Reply:
+    """Candles: the newest, or ascending from `start`."""
+    query = call.query(CandlesQuery)
+    catalogue = call.services.catalogue(symbol=query.symbol)
+    instrument = call.services.instrument(query.symbol, status=404)
+    with call.services.history() as connection:
+        page = history.candles(
+            connection,
+            query.symbol,
+            history.CANDLE_INTERVALS_US[query.interval],
+            from_us=instant_us(query.start, "start"),
+            to_us=instant_us(query.end, "end"),
+            limit=query.limit,
+        )
+    scale = catalogue.scales[instrument.quote]
+    return Reply(
+        CandlesView(
+            symbol=query.symbol,
+            interval=query.interval,
+            candles=[candle_view(row, instrument, scale) for row in page.rows],
+            as_of_seq=page.as_of_seq,
+        )
+    )
+
+
+ROUTES: Final = (
+    Route("GET", "/v1/time", get_time, "The venue's clock", TimeView),
+    Route("GET", "/v1/assets", get_assets, "Assets", AssetsView),
+    Route("GET", "/v1/networks", get_networks, "Networks", NetworksView),
+    Route("GET", "/v1/instruments", get_instruments, "Instruments", InstrumentsView),
+    Route(
+        "GET", "/v1/books/{symbol}", get_book, "Book depth", BookView,
+        query=DepthQuery, errors=("unknown_symbol",),
+    ),
+    Route(
+        "GET", "/v1/trades", get_trades, "Public trades", TradesView,
+        query=TradesQuery, errors=("unknown_symbol", "history_unavailable"),
+    ),
+    Route(
+        "GET", "/v1/candles", get_candles, "Candles", CandlesView,
+        query=CandlesQuery, errors=("unknown_symbol", "history_unavailable"),
+    ),
+)  # fmt: skip

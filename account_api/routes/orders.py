@@ -1,0 +1,368 @@
+"""Orders one by one: create, replace, cancel, cancel all, find, list, dead man's switch."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from account_api import results, translate
+from account_api.errors import Problem, refusal
+from account_api.lookup import FoundOrder, find_order, list_orders, original_create
+from account_api.order_views import (
+    CancelAllView,
+    CanceledView,
+    DeadMansSwitchView,
+    OrderAnswer,
+    OrdersView,
+)
+from account_api.present import SIDES, instant_text
+from account_api.registry import REPLAYED, Call, Reply, Route
+from account_api.routes.common import account_of, not_after, own_account
+from account_api.schemas import (
+    AccountQuery,
+    CancelAllQuery,
+    DeadMansSwitchRequest,
+    NewOrderRequest,
+    OrdersQuery,
+    ReplaceOrderRequest,
+)
+from account_api.services import Catalogue
+from engine.client import Outcome, Transaction
+from engine.core.commands import MassCancel, NewOrder, ReplaceOrder, SetDeadMansSwitch
+from engine.core.events import (
+    CancelRejected,
+    DeadMansSwitchSet,
+    MassCanceled,
+    OrderAccepted,
+    OrderCanceled,
+    OrderRejected,
+    OrderReplaced,
+    Refused,
+)
+from engine.core.types import OrderRow, OrdStatus, RejectReason
+
+_CLOSED_BY_CANCEL: Final = (OrdStatus.CANCELED, OrdStatus.EXPIRED)
+
+
+def create_order(call: Call) -> Reply:
+    """Create an order; identical again: 200 and the original, with `Idempotent-Replayed`."""
+    request = call.body(NewOrderRequest)
+    account = own_account(call)
+    origin = call.principal.origin(not_after(call, request.expires_at))
+    catalogue = call.services.catalogue(symbol=request.symbol)
+    command = translate.new_order(request, catalogue, account, origin)
+    outcome = call.services.submit(command)
+    for event in outcome.transaction.events:
+        if isinstance(event, OrderAccepted):
+            answer = _created(outcome.transaction, event, catalogue)
+            if outcome.duplicate:
+                return Reply(answer, 200, (REPLAYED,))
+            return Reply(answer, 201)
+        if isinstance(event, OrderRejected):
+            if event.reason is RejectReason.DUPLICATE_CLIENT_ORDER_ID:
+                answer = repeated_create(call, command, event, catalogue)
+                return Reply(answer, 200, (REPLAYED,))
+            raise results.rejected(event)
+    raise RuntimeError("the engine answered a create without saying what became of it")
+
+
+def _created(
+    transaction: Transaction, event: OrderAccepted, catalogue: Catalogue
+) -> OrderAnswer:
+    order_id, time_us = event.order.order_id, transaction.time_us
+    row, reason = results.created(transaction.events, order_id, time_us, catalogue)
+    executions = results.fills(
+        transaction.events, order_id, transaction.seq, time_us, catalogue
+    )
+    return results.order_answer(row, reason, catalogue, transaction.seq, executions)
+
+
+def repeated_create(
+    call: Call, command: NewOrder, event: OrderRejected, catalogue: Catalogue
+) -> OrderAnswer:
+    """The order that owns the client order id, if it was asked for in the same words.
+
+    Else Problem ``duplicate_client_order_id``.
+    """
+    found = find_order(call.services, command.account, event.order_id, "")
+    if found is not None:
+        original = original_create(call.services, found)
+        if original is not None and translate.same_create(command, original):
+            return results.order_answer(
+                found.row, found.reason, catalogue, found.as_of_seq
+            )
+    raise refusal(
+        event.reason,
+        f"The client order id {command.client_order_id} belongs to order {event.order_id}, "
+        "which has other terms.",
+        client_order_id=command.client_order_id,
+        order_id=str(event.order_id),
+        order_status=event.status.name.lower(),
+    )
+
+
+def replace_order(call: Call) -> Reply:
+    """Change an order; answers whether it kept its place in the queue."""
+    request = call.body(ReplaceOrderRequest)
+    account = own_account(call)
+    reference = translate.order_reference(call.parts["order"])
+    origin = call.principal.origin(not_after(call, request.expires_at))
+    found = _existing(call, account, reference)
+    symbol = found.row.order.symbol
+    catalogue = call.services.catalogue(symbol=symbol)
+    instrument = call.services.instrument(symbol)
+    command = translate.replace_order(request, instrument, account, reference, origin)
+    outcome = call.services.submit(command)
+    for event in outcome.transaction.events:
+        if isinstance(event, OrderReplaced):
+            answer = replaced_answer(call, outcome, event, catalogue)
+            return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
+        if isinstance(event, CancelRejected):
+            answer = repeated_replace(call, command, event, found, catalogue)
+            return Reply(answer, 200, (REPLAYED,))
+    raise RuntimeError("the engine answered a replace without saying what became of it")
+
+
+def replaced_answer(
+    call: Call, outcome: Outcome, event: OrderReplaced, catalogue: Catalogue
+) -> OrderAnswer:
+    """The order after its replace, with what it traded on the way."""
+    transaction = outcome.transaction
+    order_id = event.order.order_id
+    found = _existing(call, event.account, (order_id, ""), transaction.seq)
+    executions = results.fills(
+        transaction.events, order_id, transaction.seq, transaction.time_us, catalogue
+    )
+    return results.order_answer(
+        found.row, found.reason, catalogue, found.as_of_seq, executions, event.priority_kept
+    )
+
+
+def repeated_replace(
+    call: Call,
+    command: ReplaceOrder,
+    event: CancelRejected,
+    found: FoundOrder,
+    catalogue: Catalogue,
+) -> OrderAnswer:
+    """The order, if a refused replace is a repeat of one that was done. Else Problem."""
+    if event.reason is RejectReason.UNKNOWN_ORDER:
+        # The engine has let go of it, but the history knew it: it is closed.
+        raise _too_late(found, catalogue)
+    if event.reason is RejectReason.TOO_LATE:
+        now = _existing(call, command.account, (event.order_id, ""))
+        raise _too_late(now, catalogue)
+    if event.reason is RejectReason.DUPLICATE_CLIENT_ORDER_ID:
+        now = _existing(call, command.account, (event.order_id, ""))
+        if _has_terms(now.row, command):
+            return results.order_answer(now.row, now.reason, catalogue, now.as_of_seq)
+    raise results.rejected(event)
+
+
+def _has_terms(row: OrderRow, command: ReplaceOrder) -> bool:
+    """Whether the order carries what the replace asked for, its new client id included."""
+    order = row.order
+    pairs = (
+        (command.client_order_id, order.client_order_id),
+        (command.qty, order.qty),
+        (command.price, order.price),
+        (command.stop_price, order.stop_price),
+        (command.display_qty, order.display_qty),
+        (command.tif, order.tif),
+        (command.expire_at, order.expire_at),
+    )
+    return all(asked is None or asked == is_now for asked, is_now in pairs)
+
+
+def cancel_order(call: Call) -> Reply:
+    """Cancel an order; one that was canceled before is answered with its final state."""
+    account = own_account(call)
+    reference = translate.order_reference(call.parts["order"])
+    command = translate.cancel_order(account, reference, call.principal.origin())
+    outcome = call.services.submit(command)
+    catalogue = call.services.catalogue()
+    headers = (REPLAYED,) if outcome.duplicate else ()
+    for event in outcome.transaction.events:
+        if isinstance(event, OrderCanceled):
+            found = _existing(
+                call, event.account, (event.order.order_id, ""), outcome.transaction.seq
+            )
+            answer = results.order_answer(
+                found.row, event.reason, catalogue, found.as_of_seq
+            )
+            return Reply(answer, 200, headers)
+        if isinstance(event, CancelRejected):
+            return Reply(canceled_before(call, account, reference, event, catalogue))
+    raise RuntimeError("the engine answered a cancel without saying what became of it")
+
+
+def canceled_before(
+    call: Call,
+    account: str,
+    reference: tuple[int, str],
+    event: CancelRejected,
+    catalogue: Catalogue,
+) -> OrderAnswer:
+    """The final state of an order that was canceled or had expired before. Else Problem."""
+    if event.reason not in (RejectReason.TOO_LATE, RejectReason.UNKNOWN_ORDER):
+        raise results.rejected(event)
+    found = _existing(call, account, reference)
+    if found.row.status in _CLOSED_BY_CANCEL:
+        return results.order_answer(found.row, found.reason, catalogue, found.as_of_seq)
+    raise _too_late(found, catalogue)
+
+
+def _too_late(found: FoundOrder, catalogue: Catalogue) -> Problem:
+    status = found.row.status.name.lower()
+    return refusal(
+        RejectReason.TOO_LATE,
+        f"The order is {status.replace('_', ' ')} already.",
+        order_id=str(found.row.order.order_id),
+        client_order_id=found.row.order.client_order_id,
+        order_status=status,
+        order=_plain(results.order_answer(found.row, found.reason, catalogue, found.as_of_seq)),
+    )
+
+
+def _plain(answer: OrderAnswer) -> dict[str, object]:
+    return {name: getattr(answer, name) for name in answer.__struct_fields__ if name != "fills"}
+
+
+def _existing(
+    call: Call, account: str, reference: tuple[int, str], min_seq: int = 0
+) -> FoundOrder:
+    found = find_order(call.services, account, *reference, min_seq=min_seq)
+    if found is None:
+        shown = str(reference[0]) if reference[0] else f"client id {reference[1][:64]!r}"
+        raise refusal(RejectReason.UNKNOWN_ORDER, f"There is no order with {shown}.")
+    return found
+
+
+def cancel_all(call: Call) -> Reply:
+    """Cancel every open order that all filters match; it never fails because none does."""
+    query = call.query(CancelAllQuery)
+    account = own_account(call)
+    if query.symbol is not None:
+        call.services.instrument(query.symbol)
+    command = MassCancel(
+        origin=call.principal.origin(),
+        account=account,
+        client_order_id="",
+        symbol=query.symbol or "",
+        side=None if query.side is None else SIDES[query.side],
+        strategy=query.strategy or "",
+    )
+    outcome = call.services.submit(command)
+    for event in outcome.transaction.events:
+        if isinstance(event, MassCanceled):
+            if event.reason is not None:
+                raise refusal(event.reason, results.sentence(event.text))
+            rows = [
+                CanceledView(order_id=str(order_id), client_order_id=client_order_id)
+                for _, client_order_id, order_id in event.affected
+            ]
+            answer = CancelAllView(canceled=rows, as_of_seq=outcome.transaction.seq)
+            return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
+    raise RuntimeError("the engine answered a mass cancel without saying what became of it")
+
+
+def set_dead_mans_switch(call: Call) -> Reply:
+    """Cancel all orders (of one strategy, if given) unless this is repeated in time."""
+    request = call.body(DeadMansSwitchRequest)
+    account = own_account(call)
+    if request.timeout_s in (1, 2):
+        raise Problem(
+            "invalid_request",
+            "The field timeout_s must be 0, which switches it off, or 3 to 300.",
+            field="timeout_s",
+        )
+    command = SetDeadMansSwitch(
+        origin=call.principal.origin(),
+        account=account,
+        timeout_us=request.timeout_s * 1_000_000,
+        strategy=request.strategy or "",
+    )
+    outcome = call.services.submit(command)
+    for event in outcome.transaction.events:
+        if isinstance(event, DeadMansSwitchSet):
+            answer = DeadMansSwitchView(
+                strategy=event.strategy or None,
+                fires_at=instant_text(event.fires_at) if event.fires_at else None,
+                as_of_seq=outcome.transaction.seq,
+            )
+            return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
+        if isinstance(event, Refused):
+            raise refusal(event.reason, results.sentence(event.text))
+    raise RuntimeError("the engine answered a switch without saying what became of it")
+
+
+def get_order(call: Call) -> Reply:
+    """One order, also long after its close, by its id or as `client:<client_order_id>`."""
+    query = call.query(AccountQuery)
+    account = account_of(call, query.account)
+    reference = translate.order_reference(call.parts["order"])
+    found = _existing(call, account, reference, query.min_seq)
+    catalogue = call.services.catalogue(symbol=found.row.order.symbol)
+    return Reply(results.order_answer(found.row, found.reason, catalogue, found.as_of_seq))
+
+
+def get_orders(call: Call) -> Reply:
+    """Orders by status, symbol, side, strategy or client order id, ascending by order id."""
+    query = call.query(OrdersQuery)
+    account = account_of(call, query.account)
+    listed = list_orders(call.services, account, query)
+    return Reply(
+        OrdersView(
+            account=account,
+            orders=listed.orders,
+            next_cursor=listed.next_cursor,
+            as_of_seq=listed.as_of_seq,
+        )
+    )
+
+
+_TERMS: Final = (
+    "unknown_symbol", "instrument_halted", "invalid_quantity", "quantity_too_small",
+    "quantity_too_large", "invalid_price", "price_too_large", "unsupported_combination",
+    "invalid_expiry", "insufficient_funds", "post_only_would_trade", "request_expired",
+    "invalid_field", "not_permitted",
+)  # fmt: skip
+
+ROUTES: Final = (
+    Route(
+        "POST", "/v1/orders", create_order, "Create an order", OrderAnswer,
+        scope="trade", body=NewOrderRequest, status=201, replays=True, tag="orders",
+        errors=(*_TERMS, "duplicate_client_order_id", "invalid_client_order_id",
+                "too_many_open_orders", "no_liquidity"),
+    ),
+    Route(
+        "DELETE", "/v1/orders", cancel_all, "Cancel all orders that match", CancelAllView,
+        scope="trade", query=CancelAllQuery, replays=True, tag="orders",
+        errors=("unknown_symbol", "request_expired", "not_permitted"),
+    ),
+    Route(
+        "GET", "/v1/orders", get_orders, "List orders", OrdersView,
+        scope="read", query=OrdersQuery, tag="orders",
+        errors=("not_caught_up", "history_unavailable"),
+    ),
+    Route(
+        "PATCH", "/v1/orders/{order}", replace_order, "Change an order", OrderAnswer,
+        scope="trade", body=ReplaceOrderRequest, replays=True, tag="orders",
+        errors=(*_TERMS, "unknown_order", "too_late", "mismatch", "duplicate_client_order_id",
+                "invalid_client_order_id"),
+    ),
+    Route(
+        "DELETE", "/v1/orders/{order}", cancel_order, "Cancel an order", OrderAnswer,
+        scope="trade", replays=True, tag="orders",
+        errors=("unknown_order", "too_late", "request_expired", "not_permitted"),
+    ),
+    Route(
+        "GET", "/v1/orders/{order}", get_order, "One order", OrderAnswer,
+        scope="read", query=AccountQuery, tag="orders",
+        errors=("unknown_order", "not_caught_up", "history_unavailable"),
+    ),
+    Route(
+        "PUT", "/v1/dead-man-switch", set_dead_mans_switch, "Dead man's switch",
+        DeadMansSwitchView, scope="trade", body=DeadMansSwitchRequest, replays=True,
+        tag="orders", errors=("request_expired", "not_permitted"),
+    ),
+)  # fmt: skip

@@ -1,0 +1,274 @@
+"""Withdrawals: requested once, approved by a second person, canceled while that is possible."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from account_api import results
+from account_api.errors import Problem, refusal
+from account_api.present import TERMINAL, instant_text, withdrawal_fields
+from account_api.registry import REPLAYED, Call, Reply, Route, part_id
+from account_api.routes.common import account_of, not_after, own_account
+from account_api.schemas import (
+    AccountQuery,
+    RejectWithdrawalRequest,
+    WithdrawalRequest,
+    WithdrawalsQuery,
+)
+from account_api.services import Catalogue
+from account_api.views import WithdrawalAnswer, WithdrawalsView, WithdrawalView
+from engine.client import Outcome, queries
+from engine.core.commands import (
+    ApproveWithdrawal,
+    CancelWithdrawal,
+    Command,
+    RejectWithdrawal,
+    RequestWithdrawal,
+)
+from engine.core.events import Refused, WithdrawalUpdated
+from engine.core.instruments import format_scaled
+from engine.core.types import RejectReason, Withdrawal, WithdrawalState
+from engine.history import queries as history
+
+_CLIENT_PREFIX: Final = "client:"
+
+
+def request_withdrawal(call: Call) -> Reply:
+    """Ask for a withdrawal; amount and fee are held at once.
+
+    The `client_withdrawal_id` is known for ever: the identical request again, whenever it
+    comes, is answered with the original and moves no more money.
+    """
+    request = call.body(WithdrawalRequest)
+    account = own_account(call)
+    origin = call.principal.origin(not_after(call, request.expires_at))
+    catalogue = call.services.catalogue(asset=request.asset)
+    command = RequestWithdrawal(
+        origin=origin,
+        account=account,
+        client_withdrawal_id=request.client_withdrawal_id,
+        asset=request.asset,
+        network=_network(catalogue, request),
+        address=request.address,
+        amount=catalogue.amount(request.asset, request.amount, "amount"),
+        memo=request.memo or "",
+        quote_id=request.quote_id or "",
+    )
+    outcome = call.services.submit(command)
+    updated = _last_update(outcome)
+    if updated is not None:
+        status, headers = (200, (REPLAYED,)) if outcome.duplicate else (201, ())
+        return Reply(_answer(updated, catalogue, outcome.transaction.seq), status, headers)
+    refused = _refused(outcome)
+    if refused.reason is not RejectReason.DUPLICATE_CLIENT_WITHDRAWAL_ID:
+        raise _problem(refused, catalogue, request.asset)
+    answer = _repeated(call, command, refused, catalogue)
+    return Reply(answer, 200, (REPLAYED,))
+
+
+def _network(catalogue: Catalogue, request: WithdrawalRequest) -> str:
+    """The network asked for, or the only one that the asset has."""
+    if request.network is not None:
+        return request.network
+    names = [name for asset, name in catalogue.networks if asset == request.asset]
+    if request.asset in catalogue.scales and len(names) != 1:
+        known = ", ".join(names) or "none"
+        raise Problem(
+            "unknown_network",
+            f"{request.asset} needs a network to be named; it has {known}.",
+            field="network",
+        )
+    return names[0] if names else ""
+
+
+def _repeated(
+    call: Call, command: RequestWithdrawal, refused: Refused, catalogue: Catalogue
+) -> WithdrawalAnswer:
+    """The original, if the request is the same in every word. Else Problem."""
+    found = call.services.fetch(
+        queries.withdrawal(command.account, client_withdrawal_id=command.client_withdrawal_id)
+    )
+    row = found.value
+    if row is not None and (row.asset, row.network, row.address, row.amount, row.memo) == (
+        command.asset, command.network, command.address, command.amount, command.memo,
+    ):  # fmt: skip
+        return _answer(row, catalogue, found.as_of_seq)
+    raise refusal(
+        refused.reason,
+        f"The client withdrawal id {command.client_withdrawal_id} belongs to a withdrawal "
+        "with other terms.",
+        withdrawal_id=str(row.withdrawal_id if row is not None else refused.detail),
+        client_withdrawal_id=command.client_withdrawal_id,
+    )
+
+
+def _last_update(outcome: Outcome) -> Withdrawal | None:
+    updates = [e for e in outcome.transaction.events if isinstance(e, WithdrawalUpdated)]
+    return updates[-1].withdrawal if updates else None
+
+
+def _refused(outcome: Outcome) -> Refused:
+    for event in outcome.transaction.events:
+        if isinstance(event, Refused):
+            return event
+    raise RuntimeError("the engine answered a withdrawal without saying what became of it")
+
+
+def _problem(refused: Refused, catalogue: Catalogue, asset: str) -> Problem:
+    """The problem for a refusal, with the one number that helps."""
+    members: dict[str, Any] = {}
+    if refused.reason is RejectReason.WITHDRAWAL_LIMIT:
+        members["remaining"] = format_scaled(refused.detail, catalogue.scales[asset])
+        members["asset"] = asset
+    elif refused.reason is RejectReason.ADDRESS_COOLING and refused.detail:
+        members["available_at"] = instant_text(refused.detail)
+    return refusal(refused.reason, results.sentence(refused.text), **members)
+
+
+def _answer(row: Withdrawal, catalogue: Catalogue, as_of_seq: int) -> WithdrawalAnswer:
+    scale = catalogue.scales[row.asset]
+    return WithdrawalAnswer(**withdrawal_fields(row, scale), as_of_seq=as_of_seq)
+
+
+def _unknown(name: str) -> Problem:
+    return refusal(RejectReason.UNKNOWN_WITHDRAWAL, f"There is no withdrawal {name[:80]!r}.")
+
+
+def _find(call: Call, account: str, min_seq: int = 0) -> tuple[Withdrawal, int]:
+    """The withdrawal that a path names by its id or as ``client:<client_withdrawal_id>``."""
+    name = call.parts["withdrawal"]
+    if name.startswith(_CLIENT_PREFIX):
+        query = queries.withdrawal(account, client_withdrawal_id=name[len(_CLIENT_PREFIX) :])
+    else:
+        number = part_id(call, "withdrawal", "unknown_withdrawal", "withdrawal")
+        query = queries.withdrawal(account, withdrawal_id=number)
+    found = call.services.fetch(query, min_seq)
+    # An empty account would find anybody's, so what was found is checked once more.
+    if found.value is None or found.value.account != account:
+        raise _unknown(name)
+    return found.value, found.as_of_seq
+
+
+def get_withdrawal(call: Call) -> Reply:
+    """One withdrawal with its history, by its id or as `client:<client_withdrawal_id>`."""
+    query = call.query(AccountQuery)
+    row, seq = _find(call, account_of(call, query.account), query.min_seq)
+    return Reply(_answer(row, call.services.catalogue(asset=row.asset), seq))
+
+
+def get_withdrawals(call: Call) -> Reply:
+    """Withdrawals, ascending, each with its history."""
+    query = call.query(WithdrawalsQuery)
+    account = account_of(call, query.account)
+    states: tuple[WithdrawalState, ...] = ()
+    if query.status == "closed":
+        states = tuple(TERMINAL)
+    elif query.status == "open":
+        states = tuple(state for state in WithdrawalState if state not in TERMINAL)
+    with call.services.fresh_history(query.min_seq) as connection:
+        page = history.withdrawals(
+            connection, [account], states=states, cursor=query.cursor or "", limit=query.limit
+        )
+    scales = call.services.catalogue().scales
+    rows = [WithdrawalView(**withdrawal_fields(row, scales[row.asset])) for row in page.rows]
+    return Reply(
+        WithdrawalsView(
+            account=account, withdrawals=rows, next_cursor=page.cursor, as_of_seq=page.as_of_seq
+        )
+    )
+
+
+def approve_withdrawal(call: Call) -> Reply:
+    """Approve a withdrawal that waits; never by the user who asked for it."""
+    account = own_account(call)
+    row, _ = _find(call, account)
+    command = ApproveWithdrawal(call.principal.origin(), account, row.withdrawal_id)
+    return _decide(call, command, row, (WithdrawalState.APPROVED, WithdrawalState.QUEUED))
+
+
+def reject_withdrawal(call: Call) -> Reply:
+    """Refuse a withdrawal that waits; what it held is available again."""
+    request = call.body(RejectWithdrawalRequest)
+    account = own_account(call)
+    row, _ = _find(call, account)
+    origin = call.principal.origin()
+    command = RejectWithdrawal(origin, account, row.withdrawal_id, request.note)
+    return _decide(call, command, row, (WithdrawalState.REJECTED,))
+
+
+def cancel_withdrawal(call: Call) -> Reply:
+    """Cancel a withdrawal that was not handed to the network; answers `canceled`, for good."""
+    account = own_account(call)
+    row, _ = _find(call, account)
+    command = CancelWithdrawal(call.principal.origin(), account, row.withdrawal_id)
+    return _decide(call, command, row, (WithdrawalState.CANCELED,))
+
+
+def _decide(
+    call: Call, command: Command, row: Withdrawal, wanted: tuple[WithdrawalState, ...]
+) -> Reply:
+    """Submit a decision. One that was made before in the same way is answered with the state."""
+    outcome = call.services.submit(command)
+    catalogue = call.services.catalogue(asset=row.asset)
+    updated = _last_update(outcome)
+    if updated is not None:
+        headers = (REPLAYED,) if outcome.duplicate else ()
+        return Reply(_answer(updated, catalogue, outcome.transaction.seq), 200, headers)
+    refused = _refused(outcome)
+    if refused.reason is not RejectReason.WITHDRAWAL_STATE:
+        raise _problem(refused, catalogue, row.asset)
+    current, seq = _find(call, row.account)
+    same_person = current.approved_by == call.principal.key.user
+    decided = (
+        current.state in wanted
+        if wanted[0] is not WithdrawalState.APPROVED
+        else same_person and bool(current.approved_by)
+    )
+    if decided:
+        return Reply(_answer(current, catalogue, seq), 200, (REPLAYED,))
+    raise refusal(
+        refused.reason,
+        results.sentence(refused.text),
+        state=current.state.name.lower(),
+        withdrawal_id=str(current.withdrawal_id),
+    )
+
+
+_READ: Final = ("unknown_withdrawal", "not_caught_up")
+_DECISION: Final = ("unknown_withdrawal", "withdrawal_state", "request_expired", "not_permitted")
+
+ROUTES: Final = (
+    Route(
+        "POST", "/v1/withdrawals", request_withdrawal, "Request a withdrawal",
+        WithdrawalAnswer, scope="withdraw", body=WithdrawalRequest, status=201, replays=True,
+        tag="money",
+        errors=("unknown_asset", "unknown_network", "amount_too_small", "invalid_quantity",
+                "invalid_field", "memo_required", "network_suspended", "withdrawal_limit",
+                "insufficient_funds", "duplicate_client_withdrawal_id", "address_not_allowed",
+                "address_cooling", "request_expired", "not_permitted"),
+    ),
+    Route(
+        "GET", "/v1/withdrawals", get_withdrawals, "Withdrawals", WithdrawalsView,
+        scope="read", query=WithdrawalsQuery, tag="money",
+        errors=("not_caught_up", "history_unavailable"),
+    ),
+    Route(
+        "GET", "/v1/withdrawals/{withdrawal}", get_withdrawal, "One withdrawal",
+        WithdrawalAnswer, scope="read", query=AccountQuery, tag="money", errors=_READ,
+    ),
+    Route(
+        "POST", "/v1/withdrawals/{withdrawal}/approve", approve_withdrawal,
+        "Approve a withdrawal", WithdrawalAnswer, scope="approve", replays=True, tag="money",
+        errors=(*_DECISION, "self_approval"),
+    ),
+    Route(
+        "POST", "/v1/withdrawals/{withdrawal}/reject", reject_withdrawal,
+        "Refuse a withdrawal", WithdrawalAnswer, scope="approve",
+        body=RejectWithdrawalRequest, body_required=False, replays=True, tag="money",
+        errors=_DECISION,
+    ),
+    Route(
+        "DELETE", "/v1/withdrawals/{withdrawal}", cancel_withdrawal, "Cancel a withdrawal",
+        WithdrawalAnswer, scope="withdraw", replays=True, tag="money", errors=_DECISION,
+    ),
+)  # fmt: skip

@@ -1,0 +1,287 @@
+"""Requests as clients send them: the types that validate them and from which OpenAPI is made.
+
+Amounts, prices and quantities are decimal text, never JSON numbers; ids that only name a
+thing are text; numbers that order things (sequences, trade ids) are integers. Unknown fields
+are refused, and so is every value that its field's form does not foresee.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from engine.core.types import BATCH_ENTRIES_MAX, INT64_MAX, STRATEGY_LENGTH_MAX
+
+_DECIMAL: Final = r"^[0-9]{1,24}(\.[0-9]{1,24})?\Z"
+_CLIENT_ID: Final = r"^[!-~]{1,64}\Z"
+_NAME: Final = r"^[A-Za-z0-9._:@-]{1,64}\Z"
+_SYMBOL: Final = r"^[A-Za-z0-9._/-]{1,32}\Z"
+_STRATEGY: Final = r"^[!-~]{1,32}\Z"
+_ADDRESS: Final = r"^[!-~]{1,128}\Z"
+_NOTE: Final = r"^[ -~]{0,200}\Z"
+_INSTANT: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z\Z"
+_CURSOR: Final = r"^[A-Za-z0-9_=-]{1,128}\Z"
+
+FORMS: Final = {
+    _DECIMAL: "must be plain decimal text such as \"0.5\": digits, at most one point, no sign, "
+    "no exponent, no space",
+    _CLIENT_ID: "must be 1 to 64 visible ASCII characters without spaces",
+    _NAME: "must be 1 to 64 characters out of letters, digits and . _ : @ -",
+    _SYMBOL: "must be a symbol such as BTC-USD",
+    _STRATEGY: f"must be 1 to {STRATEGY_LENGTH_MAX} visible ASCII characters without spaces",
+    _ADDRESS: "must be 1 to 128 visible ASCII characters without spaces",
+    _NOTE: "must be at most 200 printable ASCII characters",
+    _INSTANT: "must be an instant in UTC such as 2030-01-31T12:00:00Z",
+    _CURSOR: "must be a cursor as an earlier answer gave it",
+}
+"""What each form asks for, in words."""
+
+Amount = Annotated[
+    str,
+    Meta(pattern=_DECIMAL, max_length=40, description="Decimal text.", examples=["0.5"]),
+]
+ClientId = Annotated[
+    str, Meta(pattern=_CLIENT_ID, description="Chosen by the client.", examples=["order-1"])
+]
+Name = Annotated[str, Meta(pattern=_NAME, examples=["payout-2030-01"])]
+Symbol = Annotated[str, Meta(pattern=_SYMBOL, examples=["BTC-USD"])]
+Strategy = Annotated[
+    str, Meta(pattern=_STRATEGY, description="Tag of the model.", examples=["mm1"])
+]
+Address = Annotated[str, Meta(pattern=_ADDRESS, examples=["bc1qexample0000"])]
+Note = Annotated[str, Meta(pattern=_NOTE)]
+InstantText = Annotated[str, Meta(pattern=_INSTANT, examples=["2030-01-31T12:00:00Z"])]
+Milliseconds = Annotated[int, Meta(ge=0, le=10**14)]
+Instant = InstantText | Milliseconds
+"""An instant in UTC: text, or milliseconds since 1970."""
+Cursor = Annotated[str, Meta(pattern=_CURSOR, description="Opaque; from `next_cursor`.")]
+Limit = Annotated[int, Meta(ge=1, le=1000)]
+Seq = Annotated[int, Meta(ge=0, le=INT64_MAX)]
+SideText = Literal["buy", "sell"]
+OrderTypeText = Literal["limit", "market", "stop", "stop_limit"]
+TifText = Literal["gtc", "ioc", "fok", "gtd", "day"]
+StpText = Literal["none", "cancel_newest", "cancel_oldest", "cancel_both", "decrement"]
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of everything that a client sends."""
+
+
+class NewOrderRequest(Request, frozen=True, kw_only=True):
+    """An order to create.
+
+    `time_in_force` defaults to gtc for orders with a price and to ioc for market orders.
+    `expires_at` is a guard: after it the order is refused with 408 instead of going live.
+    """
+
+    client_order_id: ClientId
+    symbol: Symbol
+    side: SideText
+    type: OrderTypeText = "limit"
+    quantity: Amount | None = None
+    cash_quantity: Amount | None = None
+    price: Amount | None = None
+    stop_price: Amount | None = None
+    min_quantity: Amount | None = None
+    display_quantity: Amount | None = None
+    time_in_force: TifText | None = None
+    expire_at: Instant | None = None
+    post_only: bool = False
+    self_trade_prevention: StpText | None = None
+    strategy: Strategy | None = None
+    manual: bool = False
+    expires_at: Instant | None = None
+
+
+class ReplaceOrderRequest(Request, frozen=True, kw_only=True):
+    """Changes to an open order; what is absent stays. `quantity` counts what is executed.
+
+    `client_order_id` gives the order a new client id; the old ones still find it.
+    """
+
+    client_order_id: ClientId | None = None
+    quantity: Amount | None = None
+    price: Amount | None = None
+    stop_price: Amount | None = None
+    display_quantity: Amount | None = None
+    time_in_force: TifText | None = None
+    expire_at: Instant | None = None
+    expires_at: Instant | None = None
+
+
+class BatchCreate(NewOrderRequest, tag_field="op", tag="create", frozen=True, kw_only=True):
+    """A create inside a batch."""
+
+    expires_at: None = None
+
+
+class BatchReplace(ReplaceOrderRequest, tag_field="op", tag="replace", frozen=True, kw_only=True):
+    """A replace inside a batch; the order is named by `order`: its id or `client:<id>`."""
+
+    order: Annotated[str, Meta(min_length=1, max_length=80)]
+    expires_at: None = None
+
+
+class BatchCancel(Request, tag_field="op", tag="cancel", frozen=True, kw_only=True):
+    """A cancel inside a batch; the order is named by `order`: its id or `client:<id>`."""
+
+    order: Annotated[str, Meta(min_length=1, max_length=80)]
+
+
+BatchOperation = BatchCreate | BatchReplace | BatchCancel
+
+
+class BatchRequest(Request, frozen=True, kw_only=True):
+    """Up to 50 operations over any symbols, done in order in one turn of the engine."""
+
+    operations: Annotated[
+        list[BatchOperation], Meta(min_length=1, max_length=BATCH_ENTRIES_MAX)
+    ]
+    mode: Literal["independent", "validate_all"] = "independent"
+    batch_id: Name | None = None
+    expires_at: Instant | None = None
+
+
+class DeadMansSwitchRequest(Request, frozen=True, kw_only=True):
+    """Cancel all orders (of one strategy, if given) unless this comes again in time."""
+
+    timeout_s: Annotated[int, Meta(ge=0, le=300, description="0 switches it off, else 3–300.")]
+    strategy: Strategy | None = None
+
+
+class WithdrawalRequest(Request, frozen=True, kw_only=True):
+    """A withdrawal; `amount` is what arrives, the network's fee is held besides.
+
+    `network` may be left out where the asset has only one. `client_withdrawal_id` is known
+    for ever: the identical request again returns the original.
+    """
+
+    client_withdrawal_id: Name
+    asset: Symbol
+    address: Address
+    amount: Amount
+    network: Symbol | None = None
+    memo: Address | None = None
+    quote_id: Name | None = None
+    expires_at: Instant | None = None
+
+
+class RejectWithdrawalRequest(Request, frozen=True, kw_only=True):
+    """Why a withdrawal is refused."""
+
+    note: Note = ""
+
+
+class DepositRequest(Request, frozen=True, kw_only=True):
+    """A deposit that an operator reports; credited once, when it has its confirmations."""
+
+    deposit_id: Name
+    account: Name
+    asset: Symbol
+    amount: Amount
+    network: Symbol | None = None
+    address: Address | None = None
+    txid: Name | None = None
+    confirmations: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    confirmations_required: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+
+
+class InstrumentStatusRequest(Request, frozen=True, kw_only=True):
+    """Halt an instrument or let it trade again."""
+
+    status: Literal["open", "halted"]
+    note: Note = ""
+
+
+class NoQuery(Request, frozen=True, kw_only=True):
+    """A request without query parameters."""
+
+
+class AccountQuery(Request, frozen=True, kw_only=True):
+    """Whose data: only an operator names an account, others have their own."""
+
+    account: Name | None = None
+    min_seq: Seq = 0
+
+
+class BalancesQuery(AccountQuery, frozen=True, kw_only=True):
+    """Filter of GET /v1/balances."""
+
+    asset: Symbol | None = None
+
+
+class DepthQuery(Request, frozen=True, kw_only=True):
+    """How many levels of each side."""
+
+    depth: Annotated[int, Meta(ge=1, le=1000)] = 50
+
+
+class TradesQuery(Request, frozen=True, kw_only=True):
+    """Public trades of one instrument, ascending after `after_trade_id`."""
+
+    symbol: Symbol
+    after_trade_id: Seq | None = None
+    limit: Limit = 100
+
+
+class CandlesQuery(Request, frozen=True, kw_only=True):
+    """Candles of one instrument; `start` inclusive, `end` exclusive."""
+
+    symbol: Symbol
+    interval: Literal["1m", "5m", "15m", "1h", "4h", "1d"] = "1m"
+    start: Instant | None = None
+    end: Instant | None = None
+    limit: Limit = 100
+
+
+class OrdersQuery(AccountQuery, frozen=True, kw_only=True):
+    """Filter of GET /v1/orders."""
+
+    status: Literal["open", "closed", "all"] = "open"
+    symbol: Symbol | None = None
+    side: SideText | None = None
+    strategy: Strategy | None = None
+    client_order_id: ClientId | None = None
+    cursor: Cursor | None = None
+    limit: Limit = 100
+
+
+class CancelAllQuery(Request, frozen=True, kw_only=True):
+    """Which open orders to cancel; without a filter all of the account."""
+
+    symbol: Symbol | None = None
+    side: SideText | None = None
+    strategy: Strategy | None = None
+
+
+class FillsQuery(AccountQuery, frozen=True, kw_only=True):
+    """Filter of GET /v1/fills, ascending; `after_trade_id` is exclusive."""
+
+    symbol: Symbol | None = None
+    strategy: Strategy | None = None
+    client_order_id: ClientId | None = None
+    order_id: Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,18}\Z")] | None = None
+    after_trade_id: Seq | None = None
+    cursor: Cursor | None = None
+    limit: Limit = 100
+
+
+class PageQuery(AccountQuery, frozen=True, kw_only=True):
+    """A page of rows, ascending."""
+
+    cursor: Cursor | None = None
+    limit: Limit = 100
+
+
+class LedgerQuery(PageQuery, frozen=True, kw_only=True):
+    """Filter of GET /v1/ledger."""
+
+    asset: Symbol | None = None
+
+
+class WithdrawalsQuery(PageQuery, frozen=True, kw_only=True):
+    """Filter of GET /v1/withdrawals."""
+
+    status: Literal["open", "closed", "all"] = "all"

@@ -1,0 +1,278 @@
+"""What routes work with: the engine, the history, and a short-lived copy of the catalogue.
+
+Nothing here is opened before the worker process exists: sockets and database connections do
+not survive a fork.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import sqlalchemy
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from account_api.errors import Problem
+from account_api.ports import ClockUs, EngineFactory, EnginePort
+from account_api.settings import ApiSettings
+from engine.client import (
+    Answered,
+    EngineError,
+    EngineRefused,
+    EngineTimeout,
+    EngineUnavailable,
+    Outcome,
+    queries,
+)
+from engine.core.commands import Command
+from engine.core.instruments import Instrument, NumberError, parse_scaled
+from engine.core.types import NetworkRow
+from engine.history import queries as history_queries
+
+_log: Final = structlog.get_logger("account_api")
+T = TypeVar("T")
+HistoryOpener = Callable[[], sqlalchemy.Engine]
+
+CATALOGUE_AGE_US_MAX: Final = 5_000_000
+CATALOGUE_AGE_US_MIN: Final = 200_000
+WAITERS_MAX: Final = 4
+"""Requests of one worker that may wait for a sequence; they hold a thread each."""
+
+_REFUSALS: Final = {
+    "behind": "not_caught_up",
+    "bad_arguments": "invalid_request",
+    "duplicate": "already_done",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Assets, networks and instruments as of ``loaded_us``."""
+
+    scales: dict[str, int]
+    networks: dict[tuple[str, str], NetworkRow]
+    instruments: dict[str, Instrument]
+    loaded_us: int
+    as_of_seq: int
+
+    def amount(self, asset: str, text: str, field: str) -> int:
+        """Decimal text to atoms; Problem names the field."""
+        scale = self.scales.get(asset)
+        if scale is None:
+            raise Problem("unknown_asset", f"There is no asset {asset}.", field="asset")
+        try:
+            value = parse_scaled(text, scale, field)
+        except NumberError as error:
+            raise Problem("invalid_field", f"{_sentence(error)}", field=field) from None
+        if value == 0:
+            raise Problem("invalid_field", f"The {field} must be above zero.", field=field)
+        return value
+
+
+def _sentence(error: Exception | str) -> str:
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _unavailable(error: EngineError) -> Problem:
+    """The problem for an engine that cannot be asked."""
+    if isinstance(error, EngineRefused):
+        code = _REFUSALS.get(error.code, "engine_refused")
+        return Problem(code, _sentence(error.text))
+    if isinstance(error, EngineUnavailable | EngineTimeout):
+        detail = (
+            "The engine did not answer, and the request may have been done; repeat the identical "
+            "request, or ask for the object by its client id."
+            if error.outcome == "unknown"
+            else "The engine cannot be reached; nothing was done."
+        )
+        return Problem(
+            "engine_unavailable",
+            detail,
+            outcome=error.outcome,
+            headers=(("Retry-After", "1"),),
+        )
+    raise error
+
+
+class Services:
+    """One per application; thread-safe. ``history`` None means that there is no history."""
+
+    def __init__(
+        self,
+        settings: ApiSettings,
+        engine_factory: EngineFactory,
+        history: HistoryOpener | None,
+        clock_us: ClockUs,
+    ) -> None:
+        self.settings = settings
+        self.clock_us = clock_us
+        self._engine_factory = engine_factory
+        self.history_opener = history
+        self._lock = threading.Lock()
+        self._waiters = threading.BoundedSemaphore(WAITERS_MAX)
+        self._pid = 0
+        self._engine: EnginePort | None = None
+        self._history: sqlalchemy.Engine | None = None
+        self._catalogue: Catalogue | None = None
+
+    def _engine_port(self) -> EnginePort:
+        if self._pid == os.getpid() and self._engine is not None:
+            return self._engine
+        with self._lock:
+            self._forget_parent()
+            if self._engine is None:
+                self._engine = self._engine_factory()
+            return self._engine
+
+    def _history_engine(self) -> sqlalchemy.Engine:
+        if self._pid == os.getpid() and self._history is not None:
+            return self._history
+        with self._lock:
+            self._forget_parent()
+            if self.history_opener is None:
+                raise Problem("history_unavailable", "This service has no history to read.")
+            if self._history is None:
+                self._history = self.history_opener()
+            return self._history
+
+    def _forget_parent(self) -> None:
+        """After a fork, drop what belongs to the parent process (the lock is held)."""
+        if self._pid != os.getpid():
+            self._pid = os.getpid()
+            self._engine = None
+            self._history = None
+
+    def close(self) -> None:
+        """Close what this process has opened."""
+        with self._lock:
+            engine, self._engine = self._engine, None
+            history, self._history = self._history, None
+        if engine is not None:
+            engine.close()
+        if history is not None:
+            history.dispose()
+
+    def submit(self, command: Command) -> Outcome:
+        """Hand a command to the engine and wait until it is durable. Raises Problem."""
+        try:
+            return self._engine_port().submit(command, self.settings.engine_timeout_s)
+        except EngineError as error:
+            raise _unavailable(error) from error
+
+    def fetch(self, query: queries.Query[T], min_seq: int = 0) -> Answered[T]:
+        """Ask the engine; waits, bounded, for ``min_seq``. Raises Problem."""
+        answer = self._fetch(query, 0)
+        if answer.as_of_seq >= min_seq:
+            return answer
+        with self._waiting(min_seq, answer.as_of_seq):
+            return self._fetch(query, min_seq)
+
+    def _fetch(self, query: queries.Query[T], min_seq: int) -> Answered[T]:
+        try:
+            return self._engine_port().fetch(query, min_seq)
+        except EngineError as error:
+            problem = _unavailable(error)
+            # A question changes nothing, whether or not its answer arrived.
+            problem.outcome = "not_applied"
+            raise problem from error
+
+    @contextmanager
+    def _waiting(self, min_seq: int, as_of_seq: int) -> Iterator[None]:
+        """Hold one of the few places in which a request may wait."""
+        if not self._waiters.acquire(blocking=False):
+            raise _not_caught_up(min_seq, as_of_seq)
+        try:
+            yield
+        finally:
+            self._waiters.release()
+
+    @contextmanager
+    def history(self, min_seq: int = 0) -> Iterator[sqlalchemy.Connection]:
+        """A connection to the history once it contains ``min_seq``. Raises Problem."""
+        database = self._history_engine()
+        try:
+            if min_seq:
+                self._await_history(database, min_seq)
+            with database.connect() as connection:
+                yield connection
+        except history_queries.CursorError as error:
+            raise Problem("invalid_request", _sentence(error), field="cursor") from None
+        except SQLAlchemyError as error:
+            raise Problem("history_unavailable", "The history cannot be read.") from error
+
+    def _await_history(self, database: sqlalchemy.Engine, min_seq: int) -> None:
+        with database.connect() as connection:
+            as_of_seq = history_queries.last_seq(connection)
+        if as_of_seq >= min_seq:
+            return
+        with self._waiting(min_seq, as_of_seq):
+            if history_queries.wait_for(database, min_seq, self.settings.wait_ms_max / 1000):
+                return
+        raise _not_caught_up(min_seq, as_of_seq)
+
+    @contextmanager
+    def fresh_history(self, min_seq: int) -> Iterator[sqlalchemy.Connection]:
+        """The history as of now: by default it waits for what the engine has committed.
+
+        With ``min_seq`` the caller insists and gets Problem ``not_caught_up``; without, a
+        history that lags or an engine that is away only makes the answer older, as its
+        ``as_of_seq`` says.
+        """
+        if min_seq:
+            with self.history(min_seq) as connection:
+                yield connection
+            return
+        try:
+            seq = self._engine_port().fetch(queries.status()).as_of_seq
+            self._await_history(self._history_engine(), seq)
+        except (EngineError, SQLAlchemyError, Problem) as error:
+            _log.info("history_lags", reason=str(error))
+        with self.history() as connection:
+            yield connection
+
+    def catalogue(self, symbol: str = "", asset: str = "") -> Catalogue:
+        """The catalogue, read anew when it is old or does not hold what is asked for."""
+        known, now = self._catalogue, self.clock_us()
+        if known is not None:
+            age = now - known.loaded_us
+            missing = (symbol and symbol not in known.instruments) or (
+                asset and asset not in known.scales
+            )
+            if 0 <= age < CATALOGUE_AGE_US_MIN or (0 <= age < CATALOGUE_AGE_US_MAX and not missing):
+                return known
+        assets = self.fetch(queries.assets())
+        networks = self.fetch(queries.networks())
+        instruments = self.fetch(queries.instruments())
+        loaded = Catalogue(
+            scales={row.asset: row.scale for row in assets.value},
+            networks={(row.asset, row.network): row for row in networks.value},
+            instruments={row.symbol: row for row in instruments.value},
+            loaded_us=now,
+            as_of_seq=instruments.as_of_seq,
+        )
+        self._catalogue = loaded
+        return loaded
+
+    def instrument(self, symbol: str, status: int | None = None) -> Instrument:
+        """The instrument, or Problem ``unknown_symbol``."""
+        found = self.catalogue(symbol=symbol).instruments.get(symbol)
+        if found is None:
+            raise Problem(
+                "unknown_symbol", f"There is no instrument {symbol}.", status=status, field="symbol"
+            )
+        return found
+
+
+def _not_caught_up(min_seq: int, as_of_seq: int) -> Problem:
+    return Problem(
+        "not_caught_up",
+        f"The read has come to seq {as_of_seq} and not yet to min_seq {min_seq}.",
+        headers=(("Retry-After", "1"),),
+        as_of_seq=as_of_seq,
+    )

@@ -1,0 +1,73 @@
+"""What the account API needs to know, as frozen values; ``main.py`` makes them from the config.
+
+Times are milliseconds or microseconds as the names say. Secrets never appear in a ``repr``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+from typing import Final, Literal
+
+Scope = Literal["read", "trade", "withdraw", "address", "approve", "operator"]
+SCOPES: Final[tuple[Scope, ...]] = (
+    "read",
+    "trade",
+    "withdraw",
+    "address",
+    "approve",
+    "operator",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """One credential and what it may do.
+
+    ``kind`` says how a request proves that it holds the key: ``bearer`` (a read-only token,
+    of which only the SHA-256 is known), ``hmac`` (a shared secret) or ``ed25519`` (a public
+    key of 32 bytes). ``account`` is empty for an operator. ``user`` is the person or robot
+    behind the key. ``allow`` lists the networks it may come from; empty allows all.
+    """
+
+    key: str
+    kind: Literal["bearer", "hmac", "ed25519"]
+    account: str
+    firm: str
+    user: str
+    scopes: frozenset[Scope]
+    secret: bytes = field(default=b"", repr=False)
+    token_sha256: str = field(default="", repr=False)
+    public_key: bytes = field(default=b"", repr=False)
+    allow: tuple[IPv4Network | IPv6Network, ...] = ()
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether the key speaks for the venue and not for an account."""
+        return "operator" in self.scopes
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """``quota`` requests per ``window_s`` seconds for each key; quota 0 switches it off."""
+
+    quota: int
+    window_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """Settings of the HTTP service.
+
+    ``window_ms`` is the age at which a signed request is refused, ``ahead_ms`` how far its
+    timestamp may lie in the future; ``wait_ms_max`` bounds the wait for ``min_seq``.
+    """
+
+    keys: tuple[ApiKey, ...]
+    body_bytes_max: int = 65_536
+    window_ms: int = 5_000
+    ahead_ms: int = 1_000
+    wait_ms_max: int = 2_000
+    engine_timeout_s: float = 5.0
+    rate_limits: tuple[tuple[str, RateLimit], ...] = ()
+    """(group, limit); the groups are ``read``, ``trade`` and ``money``."""

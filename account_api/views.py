@@ -1,0 +1,332 @@
+"""Answers as clients see them: the types that OpenAPI shows; ``present`` fills them.
+
+Amounts are decimal text without superfluous zeros, instants are text in UTC with
+microseconds, ids that only name a thing are text, and ``as_of_seq`` is the engine's sequence
+of which the answer is true.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from account_api.schemas import SideText
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """Base of everything that the API answers."""
+
+
+class TimeView(View, frozen=True, kw_only=True):
+    """The venue's clock."""
+
+    time: str
+    time_ms: int
+
+
+class AssetView(View, frozen=True, kw_only=True):
+    """An asset; amounts have at most `decimals` places."""
+
+    asset: str
+    decimals: int
+
+
+class NetworkView(View, frozen=True, kw_only=True):
+    """How an asset travels, and the form of what a withdrawal on it needs."""
+
+    asset: str
+    network: str
+    withdrawal_fee: str
+    withdrawal_min: str
+    withdrawal_step: str
+    confirmations_required: int
+    memo_required: bool
+    suspended: bool
+    address_pattern: str
+
+
+class InstrumentView(View, frozen=True, kw_only=True):
+    """An instrument: the grid and the bounds of its prices and quantities."""
+
+    symbol: str
+    base: str
+    quote: str
+    tick: str
+    lot: str
+    min_quantity: str
+    max_quantity: str
+    max_price: str
+    status: str
+    last_price: str | None
+
+
+class AssetsView(View, frozen=True, kw_only=True):
+    """Every asset."""
+
+    assets: list[AssetView]
+    as_of_seq: int
+
+
+class NetworksView(View, frozen=True, kw_only=True):
+    """Every network of every asset."""
+
+    networks: list[NetworkView]
+    as_of_seq: int
+
+
+class InstrumentsView(View, frozen=True, kw_only=True):
+    """Every instrument."""
+
+    instruments: list[InstrumentView]
+    as_of_seq: int
+
+
+class LevelView(View, frozen=True, kw_only=True):
+    """One price level."""
+
+    price: str
+    quantity: str
+    orders: int
+
+
+class BookView(View, frozen=True, kw_only=True):
+    """Depth of one instrument, best prices first."""
+
+    symbol: str
+    status: str
+    bids: list[LevelView]
+    asks: list[LevelView]
+    last_price: str | None
+    as_of_seq: int
+
+
+class TradeView(View, frozen=True, kw_only=True):
+    """A public trade; `side` is the taker's."""
+
+    trade_id: int
+    symbol: str
+    price: str
+    quantity: str
+    side: SideText
+    time: str
+    seq: int
+
+
+class TradesView(View, frozen=True, kw_only=True):
+    """Public trades, ascending."""
+
+    trades: list[TradeView]
+    next_after_trade_id: int | None
+    as_of_seq: int
+
+
+class CandleView(View, frozen=True, kw_only=True):
+    """Trades of one interval; an interval without a trade has no candle."""
+
+    start: str
+    open: str
+    high: str
+    low: str
+    close: str
+    volume: str
+    quote_volume: str
+    trades: int
+
+
+class CandlesView(View, frozen=True, kw_only=True):
+    """Candles, ascending."""
+
+    symbol: str
+    interval: str
+    candles: list[CandleView]
+    as_of_seq: int
+
+
+class BalanceView(View, frozen=True, kw_only=True):
+    """Money in one asset: posted = available + held; `pending` is on its way in."""
+
+    asset: str
+    posted: str
+    held: str
+    available: str
+    pending: str
+
+
+class BalancesView(View, frozen=True, kw_only=True):
+    """Money of an account."""
+
+    account: str
+    balances: list[BalanceView]
+    as_of_seq: int
+
+
+class HoldView(View, frozen=True, kw_only=True):
+    """Money set aside for an open order or withdrawal."""
+
+    hold_id: str
+    asset: str
+    amount: str
+    order_id: str | None
+    withdrawal_id: str | None
+
+
+class HoldsView(View, frozen=True, kw_only=True):
+    """Every open hold of an account."""
+
+    account: str
+    holds: list[HoldView]
+    as_of_seq: int
+
+
+class LedgerEntryView(View, frozen=True, kw_only=True):
+    """One change of an account's money, and the balance after it."""
+
+    seq: int
+    account_seq: int
+    time: str
+    asset: str
+    available_change: str
+    held_change: str
+    available: str
+    held: str
+    cause: str
+    reference: str
+    order_id: str | None
+    trade_id: int | None
+    client_order_id: str | None
+    strategy: str | None
+
+
+class LedgerView(View, frozen=True, kw_only=True):
+    """Ledger entries, ascending."""
+
+    account: str
+    entries: list[LedgerEntryView]
+    next_cursor: str | None
+    as_of_seq: int
+
+
+class FeesView(View, frozen=True, kw_only=True):
+    """Fees of an account, as a fraction of the notional, in the quote asset."""
+
+    account: str
+    maker: str
+    taker: str
+    withdrawal: list[NetworkView]
+    as_of_seq: int
+
+
+class WithdrawalLimitView(View, frozen=True, kw_only=True):
+    """Withdrawals of one asset in the running day (UTC); null: no limit."""
+
+    asset: str
+    daily_limit: str | None
+    approval_above: str | None
+
+
+class LimitsView(View, frozen=True, kw_only=True):
+    """What bounds an account, and how much of it is used."""
+
+    account: str
+    open_orders_max: int
+    open_orders_used: int
+    open_orders_remaining: int
+    batch_operations_max: int
+    withdrawals: list[WithdrawalLimitView]
+    as_of_seq: int
+
+
+class HistoryView(View, frozen=True, kw_only=True):
+    """One step in the life of a withdrawal."""
+
+    state: str
+    time: str
+    actor: str
+    note: str
+
+
+class WithdrawalView(View, frozen=True, kw_only=True):
+    """A withdrawal: `amount` leaves to the address, `fee` stays, both are held until then."""
+
+    withdrawal_id: str
+    client_withdrawal_id: str
+    account: str
+    asset: str
+    network: str
+    address: str
+    memo: str | None
+    amount: str
+    fee: str
+    state: str
+    cancellable: bool
+    hold_id: str
+    requested_by: str
+    approved_by: str | None
+    txid: str | None
+    confirmations: int
+    confirmations_required: int
+    created_at: str
+    updated_at: str
+    expires_at: str | None
+    history: list[HistoryView]
+
+
+class WithdrawalAnswer(WithdrawalView, frozen=True, kw_only=True):
+    """A withdrawal as of a sequence."""
+
+    as_of_seq: int
+
+
+class WithdrawalsView(View, frozen=True, kw_only=True):
+    """Withdrawals, ascending."""
+
+    account: str
+    withdrawals: list[WithdrawalView]
+    next_cursor: str | None
+    as_of_seq: int
+
+
+class DepositView(View, frozen=True, kw_only=True):
+    """A deposit: credited once, when confirmations reach what is required."""
+
+    deposit_id: str
+    account: str
+    asset: str
+    network: str | None
+    address: str | None
+    txid: str | None
+    amount: str
+    confirmations: int
+    confirmations_required: int
+    credited: bool
+    created_at: str
+    updated_at: str
+
+
+class DepositAnswer(DepositView, frozen=True, kw_only=True):
+    """A deposit as of a sequence."""
+
+    as_of_seq: int
+
+
+class DepositsView(View, frozen=True, kw_only=True):
+    """Deposits, in the order in which they were first seen."""
+
+    account: str
+    deposits: list[DepositView]
+    next_cursor: str | None
+    as_of_seq: int
+
+
+class InstrumentStatusView(View, frozen=True, kw_only=True):
+    """An instrument after a halt or resume."""
+
+    symbol: str
+    status: str
+    as_of_seq: int
+
+
+class HealthView(View, frozen=True, kw_only=True):
+    """Whether the service can serve."""
+
+    status: str
+    detail: str | None = None

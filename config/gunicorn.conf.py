@@ -1,0 +1,35 @@
+"""How gunicorn serves the account API; the figures come from the configuration's [http].
+
+The application is loaded before the workers are forked, so that they share the memory of the
+rate limits; it opens no socket and no database until a worker needs one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+
+from config.settings import load
+
+_http = load().http
+
+bind = f"{_http.host}:{_http.port}"
+workers = _http.workers
+threads = _http.threads
+worker_class = "gthread"
+preload_app = True
+keepalive = 30
+timeout = 60
+graceful_timeout = 3
+limit_request_line = 4094
+limit_request_fields = 64
+limit_request_field_size = 4096
+loglevel = "warning"
+control_socket_disable = True
+
+
+def when_ready(server: Any) -> None:
+    """Tell where the service listens, once it does."""
+    addresses = ["{}:{}".format(*listener.sock.getsockname()[:2]) for listener in server.LISTENERS]
+    structlog.get_logger("account_api").info("ready", addresses=addresses)

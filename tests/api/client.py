@@ -1,0 +1,117 @@
+"""Callers of the API for tests: signed, bearer, in process or over HTTP."""
+
+from __future__ import annotations
+
+import json
+import urllib.parse
+from typing import Any
+
+from flask.testing import FlaskClient
+
+from account_api.auth import sign_hmac
+from tests.api.inprocess import Clock
+
+
+class Answer:
+    """Status, headers and decoded body of a response."""
+
+    def __init__(self, status: int, headers: Any, body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.raw = body
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.raw)
+
+    @property
+    def replayed(self) -> bool:
+        return self.headers.get("Idempotent-Replayed") == "true"
+
+    def problem(self, status: int, code: str) -> dict[str, Any]:
+        """The problem document, checked for its form and against what is expected."""
+        assert self.headers["Content-Type"] == "application/problem+json", self.raw
+        body: dict[str, Any] = self.json
+        assert (self.status, body["code"]) == (status, code), body
+        assert body["type"] == f"/errors/{code}"
+        assert body["status"] == status
+        assert body["title"] and body["detail"].endswith(".")
+        assert body["request_id"] == self.headers["X-Request-Id"]
+        assert isinstance(body["retryable"], bool)
+        assert body["outcome"] in ("not_applied", "applied", "unknown")
+        return body
+
+    def ok(self, status: int = 200) -> Any:
+        assert self.status == status, (self.status, self.raw)
+        return self.json
+
+
+class Caller:
+    """Sends requests as one key; without a key, as nobody."""
+
+    def __init__(self, http: FlaskClient, clock: Clock, key: str = "", token: str = "") -> None:
+        self.http = http
+        self.clock = clock
+        self.key = key
+        self.token = token
+
+    def headers(self, method: str, target: str, body: bytes) -> dict[str, str]:
+        if self.token:
+            return {"Authorization": f"Bearer {self.token}"}
+        if not self.key:
+            return {}
+        # A millisecond later each time, so that no two requests are the same by accident.
+        self.clock.now_us += 1000
+        timestamp = str(self.clock.now_us // 1000)
+        secret = f"{self.key}-secret".encode()
+        return {
+            "X-Tandem-Key": self.key,
+            "X-Tandem-Timestamp": timestamp,
+            "X-Tandem-Signature": sign_hmac(secret, timestamp, method, target, body),
+        }
+
+    def send(
+        self,
+        method: str,
+        target: str,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        data = b"" if body is None else body if isinstance(body, bytes) else _encode(body)
+        if headers is None:
+            headers = self.headers(method, target, data)
+        if data:
+            headers = {"Content-Type": "application/json", **headers}
+        path, _, query = target.partition("?")
+        response = self.http.open(
+            urllib.parse.unquote(path, "latin-1"),
+            method=method,
+            query_string=query,
+            data=data,
+            headers=headers,
+            environ_overrides={"RAW_URI": target, "REQUEST_URI": target},
+        )
+        return Answer(response.status_code, response.headers, response.data)
+
+    def get(self, target: str, **query: Any) -> Answer:
+        return self.send("GET", with_query(target, query))
+
+    def post(self, target: str, body: Any = None) -> Answer:
+        return self.send("POST", target, body)
+
+    def put(self, target: str, body: Any) -> Answer:
+        return self.send("PUT", target, body)
+
+    def patch(self, target: str, body: Any) -> Answer:
+        return self.send("PATCH", target, body)
+
+    def delete(self, target: str, **query: Any) -> Answer:
+        return self.send("DELETE", with_query(target, query))
+
+
+def with_query(target: str, query: dict[str, Any]) -> str:
+    return f"{target}?{urllib.parse.urlencode(query)}" if query else target
+
+
+def _encode(body: Any) -> bytes:
+    return json.dumps(body).encode()
