@@ -26,14 +26,15 @@ class Order:
     ``leaves`` is what is still to be filled, ``display`` what the book shows of it (0 while
     it does not rest). ``fee_weight`` is the sum of notional × rate of its fills, in atoms ×
     parts per million, from which rule N-3 has the fee. ``held`` is in atoms of the asset
-    that the order gives. ``armed`` is true for a stop order that waits. ``later_ids`` are
-    the client order ids that replaces gave it, after the first.
+    that the order gives. ``armed`` is true for a stop order that waits, ``reached``
+    when its stop price was met and its turn has not come, ``triggered`` after that.
+    ``later_ids`` are the client order ids that replaces gave it, after the first.
     """
 
     __slots__ = (
         "account", "armed", "base", "book", "buy", "cum", "display", "fee_weight", "fees", "held",
         "later_ids", "leaves", "level", "maker_ppm", "next", "notional", "order_id", "prev",
-        "price", "quote", "status", "taker_ppm", "terms", "triggered", "updated_at",
+        "price", "quote", "reached", "status", "taker_ppm", "terms", "triggered", "updated_at",
     )  # fmt: skip
 
     def __init__(self, terms: OrderTerms, account: Account, book: Book) -> None:
@@ -54,6 +55,7 @@ class Order:
         self.status = OrdStatus.NEW
         self.display = 0
         self.armed = False
+        self.reached = False
         self.triggered = False
         self.updated_at: int = terms.created_at
         self.later_ids: list[str] | None = None

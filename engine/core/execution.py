@@ -99,12 +99,12 @@ def insufficient(exchange: Exchange, order: Order, needed: int, available: int) 
 
 
 def run_stops(exchange: Exchange) -> None:
-    """Set off the stops that the last prices reached, a bounded number (rules T-1 to T-3)."""
+    """Set off the stops that were reached, a bounded number (rules T-1 to T-3)."""
     left = exchange.cascade_max
     for symbol in sorted(exchange.armed):
         book = exchange.books[symbol]
         while left and book.status is InstrumentStatus.OPEN:
-            order = book.stops.triggered(book.last_price)
+            order = book.stops.next_reached()
             if order is None:
                 break
             left -= 1
@@ -112,9 +112,9 @@ def run_stops(exchange: Exchange) -> None:
 
 
 def stops_pending(exchange: Exchange) -> bool:
-    """Whether the bound of a cascade left stops waiting that the last price has reached."""
+    """Whether the bound of a cascade left stops waiting that a trade has reached."""
     return any(
-        book.status is InstrumentStatus.OPEN and book.stops.triggered(book.last_price) is not None
+        book.status is InstrumentStatus.OPEN and book.stops.next_reached() is not None
         for book in exchange.armed.values()
     )
 

@@ -77,18 +77,18 @@ def walk(
                 continue
             if own and stp is not _DECREMENT:
                 return Reach(traded, used, cost)
-            qty = min(want - used, shown + behind if own else shown)
+            qty = offered = min(want - used, shown + behind if own else shown)
             if budget:
                 qty = min(qty, purse // (price * book.unit))
                 purse -= qty * price * book.unit
-                if qty == 0:
-                    return Reach(traded, used, cost)
             used += qty
             if not own:
                 traded += qty
                 cost += qty * price
                 if behind:
                     hidden.append((maker, behind))
+            if qty < offered:
+                return Reach(traded, used, cost)
         if used >= want:
             break
     return Reach(traded, used, cost)
@@ -132,6 +132,8 @@ def _trade(
     trade_id = exchange.next_trade_id
     exchange.next_trade_id = trade_id + 1
     book.last_price = price
+    if exchange.armed:
+        book.stops.reach(price)
     base_amount = qty * book.lot_atoms
     now = exchange.time_us
     events = exchange.events

@@ -25,6 +25,7 @@ from engine.core.risk import (
     check_order,
     check_prices,
     check_quantity,
+    check_strategy,
     valid_client_id,
     valid_strategy,
 )
@@ -92,7 +93,7 @@ def new_order(exchange: Exchange, c: NewOrder) -> bool:
         cost = reach.cost
         if cash_qty:
             qty = reach.used
-            if qty == 0:
+            if reach.traded == 0:
                 text = "nothing can be traded for this amount of money at present"
                 return refuse_new(exchange, c, Refusal(RejectReason.NO_LIQUIDITY, text))
     terms = _event(
@@ -169,10 +170,17 @@ def _accept(exchange: Exchange, order: Order, crossing: bool) -> None:
     if rests:
         return
     if terms.ord_type is _STOP or terms.ord_type is _STOP_LIMIT:
-        order.book.stops.add(order)
-        exchange.armed[terms.symbol] = order.book
+        _arm(exchange, order)
         return
     execute(exchange, order)
+
+
+def _arm(exchange: Exchange, order: Order) -> None:
+    """Let a stop order wait; the last price may have reached it already (rule T-1)."""
+    book = order.book
+    book.stops.add(order)
+    book.stops.reach(book.last_price)
+    exchange.armed[order.terms.symbol] = book
 
 
 _REPORTED: Final = Refusal(RejectReason.DUPLICATE_CLIENT_ORDER_ID, "")
@@ -184,7 +192,7 @@ def check_new(exchange: Exchange, c: NewOrder) -> Refusal | None:
     account = exchange.accounts.get(c.account)
     if account is None:
         return Refusal(RejectReason.UNKNOWN_ACCOUNT, f"there is no account {c.account!r}")
-    refusal = check_client_id(c.client_order_id)
+    refusal = check_client_id(c.client_order_id) or check_strategy(c.strategy)
     if refusal is not None:
         return refusal
     known: Order | RetiredId | None = account.client_ids.get(c.client_order_id) or c.prior
@@ -268,23 +276,24 @@ def _change(exchange: Exchange, order: Order, c: ReplaceOrder) -> _Change | Refu
     if bool(price) != bool(old.price) or bool(stop_price) != bool(old.stop_price):
         text = "a replace cannot give an order a kind of price that its type does not have"
         return Refusal(RejectReason.UNSUPPORTED_COMBINATION, text)
-    if stop_price != old.stop_price and order.triggered:
-        return Refusal(RejectReason.TOO_LATE, "the stop price of a triggered order is final")
     if tif not in (_DAY, _GTC, _GTD):
         text = "a resting order can be Day, GTC or GTD"
         return Refusal(RejectReason.UNSUPPORTED_COMBINATION, text)
     if display_qty and old.ord_type is not _LIMIT:
         text = "a display quantity needs a limit order"
         return Refusal(RejectReason.UNSUPPORTED_COMBINATION, text)
-    refusal = check_prices(order.book, price, stop_price)
-    if refusal is None and (qty <= 0 or qty > order.cum):
+    refusal: Refusal | None = None
+    if qty <= 0 or qty > order.cum:
         refusal = check_quantity(order.book, qty)
+    qty = max(qty, order.cum)
+    if refusal is None and not 0 <= display_qty <= qty:
+        text = "the display quantity is at most the quantity"
+        refusal = Refusal(RejectReason.INVALID_QUANTITY, text)
+    refusal = refusal or check_prices(order.book, price, stop_price)
     if refusal is not None:
         return refusal
-    qty = max(qty, order.cum)
-    if not 0 <= display_qty <= qty:
-        text = "the display quantity is at most the quantity"
-        return Refusal(RejectReason.INVALID_QUANTITY, text)
+    if stop_price != old.stop_price and order.triggered:
+        return Refusal(RejectReason.TOO_LATE, "the stop price of a triggered order is final")
     expiry = _expiry(exchange, order, c, tif)
     if isinstance(expiry, Refusal):
         return expiry
@@ -388,8 +397,7 @@ def _apply_change(
     if not leaves:
         order.status = OrdStatus.FILLED
     elif armed:
-        order.book.stops.add(order)
-        exchange.armed[terms.symbol] = order.book
+        _arm(exchange, order)
     elif change.kept:
         side.resize(order, min(order.display, shown, leaves) if shown else leaves)
     elif not crossing:

@@ -52,6 +52,17 @@ def check_client_id(client_order_id: str) -> Refusal | None:
     )
 
 
+def check_strategy(strategy: str) -> Refusal | None:
+    """Rule R-2 for the strategy tag."""
+    if not strategy or valid_strategy(strategy):
+        return None
+    return Refusal(
+        RejectReason.INVALID_FIELD,
+        f"a strategy tag has at most {STRATEGY_LENGTH_MAX} printable ASCII characters "
+        "without spaces",
+    )
+
+
 def check_open(book: Book) -> Refusal | None:
     """Rule R-4: the instrument is open."""
     if book.status is _OPEN:
@@ -64,13 +75,7 @@ def check_open(book: Book) -> Refusal | None:
 
 
 def check_order(book: Book, c: NewOrder, now_us: int) -> Refusal | None:
-    """Rules R-2 (strategy), R-5, R-6 and R-7 for a create."""
-    if c.strategy and not valid_strategy(c.strategy):
-        return Refusal(
-            RejectReason.INVALID_FIELD,
-            f"a strategy tag has at most {STRATEGY_LENGTH_MAX} printable ASCII characters "
-            "without spaces",
-        )
+    """Rules R-5, R-6 and R-7 for a create."""
     if c.ord_type is not _LIMIT or c.min_qty or c.display_qty or c.post_only or c.stop_price:
         refusal = _check_combination(c)
         if refusal is not None:
@@ -85,7 +90,11 @@ def check_order(book: Book, c: NewOrder, now_us: int) -> Refusal | None:
             RejectReason.INVALID_QUANTITY,
             "the minimum and the display quantity are at most the quantity",
         )
-    if c.cash_qty and not 0 < c.cash_qty <= _notional_max(book):
+    if c.cash_qty < 0:
+        return Refusal(
+            RejectReason.INVALID_QUANTITY, "the amount of money must be greater than zero"
+        )
+    if c.cash_qty > _notional_max(book):
         return Refusal(
             RejectReason.QUANTITY_TOO_LARGE, "the amount of money is above the largest order's"
         )

@@ -51,7 +51,7 @@ _ACCOUNT_FIELDS: Final = (
 )  # fmt: skip
 _ORDER_FIELDS: Final = (
     "price", "leaves", "cum", "notional", "fee_weight", "fees", "maker_ppm", "taker_ppm", "held",
-    "display", "armed", "triggered", "updated_at",
+    "display", "armed", "reached", "triggered", "updated_at",
 )  # fmt: skip
 
 
@@ -239,6 +239,7 @@ def _restore_order(exchange: Exchange, row: list[Any]) -> None:
     for name, value in zip(_ORDER_FIELDS, fields, strict=True):
         setattr(order, name, value)
     order.armed = bool(order.armed)
+    order.reached = bool(order.reached)
     order.triggered = bool(order.triggered)
     order.status = OrdStatus(status)
     order.later_ids = list(later_ids) or None

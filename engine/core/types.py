@@ -228,7 +228,8 @@ class OrderTerms(NamedTuple):
     ``qty`` counts everything ever intended, executions included (FIX OrderQty(38)).
     ``client_order_id`` is the current id, ``first_client_order_id`` the one the chain began
     with. ``session`` is the ``Origin.source`` that entered the order. ``cash_qty`` is the
-    quote amount in atoms of an order by money (CashOrderQty(152)), with ``qty`` 0.
+    quote amount in atoms of an order by money (CashOrderQty(152)), whose ``qty`` is what that
+    amount became on arrival (rule M-9).
     ``display_qty`` is the iceberg's visible size (MaxFloor(111)), 0 for the whole.
     """
 
