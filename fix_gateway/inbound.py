@@ -136,7 +136,7 @@ def refuse(
             echo=f"{msg_type}{SOH}{total if total.isdecimal() else '0'}",
         )
     if request is RequestKind.NEW:
-        echo = order_echo(fields)
+        echo = order_echo(fields, account)
     else:
         echo = fields.get("530", "") if request is RequestKind.MASS_CANCEL else ""
     return refusal(fields, account, origin, request, reason, text, echo)

@@ -116,5 +116,5 @@ def _entry(
         account = fields.get("1", "")
         if account not in context.accounts:
             account = context.account
-        echo = order_echo(fields) if request is RequestKind.NEW else ""
+        echo = order_echo(fields, account) if request is RequestKind.NEW else ""
         return refusal(fields, account, origin, request, error.reason, error.text, echo)

@@ -39,7 +39,10 @@ from fix_gateway.inbound_fields import (
 )
 from fix_gateway.message import SOH
 
-ECHOED: Final = ("1", "38", "40", "44", "54", "55", "59", "99", "110", "111", "126", "152", "1028")
+ECHOED: Final = (
+    "1", "55", "54", "38", "40", "59", "44", "99", "126", "18", "111", "110", "152", "1028",
+    "20005",
+)  # fmt: skip
 """What the report of an order that was refused here repeats, as the client sent it."""
 
 
@@ -206,6 +209,7 @@ def refusal(
     )
 
 
-def order_echo(fields: Fields) -> str:
-    """The fields that the report of a refused order repeats."""
-    return "".join([f"{tag}={fields[tag]}{SOH}" for tag in ECHOED if tag in fields])
+def order_echo(fields: Fields, account: str) -> str:
+    """The fields that the report of a refused order repeats, and its account in any case."""
+    own = "" if "1" in fields else f"1={account}{SOH}"
+    return own + "".join([f"{tag}={fields[tag]}{SOH}" for tag in ECHOED if tag in fields])

@@ -166,11 +166,11 @@ class Router:
             asked = [source]
         else:
             return []
-        names = [
-            name
-            for name in dict.fromkeys(asked)
-            if name in sessions and sessions[name].kind == "order"
-        ]
+        names = []
+        for name in asked:
+            session = sessions.get(name)
+            if session is not None and session.kind == "order" and name not in names:
+                names.append(name)
         for watcher in self._watchers.get(event.account, ()):
             if watcher.session not in names and _is_told(event, watcher, source):
                 names.append(watcher.session)

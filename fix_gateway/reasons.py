@@ -11,6 +11,7 @@ R = RejectReason
 
 ORD_REJ_OTHER: Final = "99"
 CXL_REJ_OTHER: Final = "99"
+CXL_REJ_UNKNOWN: Final = "1"
 
 ORD_REJ_REASON: Final[Mapping[RejectReason, str]] = {
     R.UNKNOWN_SYMBOL: "1",

@@ -23,12 +23,20 @@ from engine.core.events import (
     StatusReported,
 )
 from engine.core.instruments import Instrument
-from engine.core.types import CancelReason, OrderTerms, OrdStatus, RequestKind, TimeInForce
+from engine.core.types import (
+    CancelReason,
+    OrderTerms,
+    OrdStatus,
+    RejectReason,
+    RequestKind,
+    TimeInForce,
+)
 from fix_gateway.message import time_text
 from fix_gateway.reasons import (
     CANCEL_TEXT,
     CXL_REJ_OTHER,
     CXL_REJ_REASON,
+    CXL_REJ_UNKNOWN,
     ORD_REJ_OTHER,
     ORD_REJ_REASON,
     ORD_STATUS,
@@ -230,27 +238,45 @@ def rejected(e: OrderRejected, i: int, f: Frame) -> str:
 
 
 def _rejected_terms(e: OrderRejected, t: InstrumentText | None, command: Command) -> str:
-    """The refused order as it was sent, from what the edge kept of it or from the event."""
+    """The refused order as it was sent: what the edge kept of it, or the command's terms."""
     entry = _entry_of(e, command)
     if isinstance(entry, RecordRefusal) and entry.echo:
         return entry.echo
-    text = f"1={clean(e.account)}\x0155={clean(e.symbol) or 'NONE'}\x0154={e.side or 7}\x01"
+    text = f"1={clean(e.account)}\x0155={clean(e.symbol) or '[N/A]'}\x0154={e.side or 7}\x01"
     if e.qty_text:
         text += optional("38", e.qty_text)
     elif t is not None and e.qty > 0:
         text += f"38={t.quantity[e.qty]}\x01"
+    if e.order_id:
+        return text  # The rest of the original order is not in the event, and the copy's is not it.
+    if isinstance(entry, NewOrder) and t is not None:
+        return text + _sent_terms(entry, t)
     if e.ord_type is not None:
         text += f"40={e.ord_type}\x01"
-    if e.price_text:
-        text += optional("44", e.price_text)
-    elif t is not None and e.price > 0:
-        text += f"44={t.price[e.price]}\x01"
-    if isinstance(entry, NewOrder) and t is not None:
-        text += f"59={entry.tif}\x01"
-        if entry.stop_price:
-            text += f"99={t.price[entry.stop_price]}\x01"
-        if entry.cash_qty:
-            text += f"152={t.money(entry.cash_qty)}\x01"
+    return text + optional("44", e.price_text)
+
+
+def _sent_terms(c: NewOrder, t: InstrumentText) -> str:
+    """OrdType to SelfTradePrevention of an order that the engine refused."""
+    text = f"40={c.ord_type}\x0159={c.tif}\x01"
+    if c.price > 0:
+        text += f"44={t.price[c.price]}\x01"
+    if c.stop_price > 0:
+        text += f"99={t.price[c.stop_price]}\x01"
+    if c.expire_at > 0:
+        text += f"126={time_text(c.expire_at)}\x01"
+    if c.post_only:
+        text += "18=6\x01"
+    if c.display_qty > 0:
+        text += f"111={t.quantity[c.display_qty]}\x01"
+    if c.min_qty > 0:
+        text += f"110={t.quantity[c.min_qty]}\x01"
+    if c.cash_qty > 0:
+        text += f"152={t.money(c.cash_qty)}\x01"
+    if c.manual:
+        text += "1028=Y\x01"
+    if c.stp is not None:
+        text += f"20005={c.stp}\x01"
     return text
 
 
@@ -273,11 +299,14 @@ def cancel_rejected(e: CancelRejected, i: int, f: Frame) -> str:
         order_id, orig = str(e.order_id), e.current_client_order_id
     else:
         order_id, orig = "NONE", clean(e.orig_client_order_id) or "NONE"
+    reason = CXL_REJ_REASON.get(e.reason, CXL_REJ_OTHER)
+    if e.reason is RejectReason.MISMATCH and not e.order_id:
+        reason = CXL_REJ_UNKNOWN  # OrderID(37) and OrigClOrdID(41) name no order together.
     answered = "2" if e.request is RequestKind.REPLACE else "1"
     return (
         f"37={order_id}\x0111={clean(e.client_order_id) or 'NONE'}\x0141={orig}\x01"
         f"39={ORD_STATUS[e.status]}\x011={clean(e.account)}\x01434={answered}\x01"
-        f"102={CXL_REJ_REASON.get(e.reason, CXL_REJ_OTHER)}\x0160={f.time}\x01"
+        f"102={reason}\x0160={f.time}\x01"
         f"58={sentence(e.text)}\x01"
         f"20001={f.seq}\x0120002={i}\x0120007=0\x0120016={reject_code(e.reason)}\x01"
     )

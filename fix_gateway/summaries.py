@@ -132,11 +132,11 @@ def _list_status(e: BatchDone, i: int, f: Frame, total: str) -> str:
     rows = f"73={len(e.results)}\x01{group}" if group else ""
     return (
         f"66={clean(e.batch_id) or 'NONE'}\x01429=2\x0182=1\x01431={state}\x0183=1\x01"
-        f"60={f.time}\x0168={len(entries) or total or 0}\x01{rows}{_refusal_444(e)}{_cursor(i, f)}"
+        f"{_list_refusal(e)}60={f.time}\x0168={len(entries) or total or 0}\x01{rows}{_cursor(i, f)}"
     )
 
 
-def _refusal_444(e: BatchDone) -> str:
+def _list_refusal(e: BatchDone) -> str:
     """ListStatusText(444): the Text of a ListStatus."""
     if e.reason is None:
         return ""
@@ -191,7 +191,7 @@ def _batch_summary(e: BatchDone, i: int, f: Frame) -> str:
     accepted = sum(done for _, _, done in e.results)
     return (
         f"66={clean(e.batch_id) or 'NONE'}\x0120014={0 if e.reason is None else 1}\x01"
-        f"20015={accepted}\x0160={f.time}\x01{group}{_refusal(e)}{_cursor(i, f)}"
+        f"20015={accepted}\x01{_refusal(e)}60={f.time}\x01{group}{_cursor(i, f)}"
     )
 
 
