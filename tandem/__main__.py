@@ -54,6 +54,12 @@ def check_command(config: Config = None, data: Data = None) -> None:
     engine_state.check(_settings(config, data))
 
 
+@app.command("verify")
+def verify_command(config: Config = None, data: Data = None) -> None:
+    """Audit the journal: every byte, and that applying it again gives the same states."""
+    engine_state.verify(_settings(config, data))
+
+
 Method = Annotated[str, typer.Argument(help="GET, POST, PATCH, PUT or DELETE.")]
 Target = Annotated[str, typer.Argument(help="The path with its query, like /v1/balances.")]
 KeyOption = Annotated[str, typer.Option("--key", "-k", help="Name of the API key.")]

@@ -11,6 +11,8 @@ from rich.table import Table
 
 from config.settings import Settings
 from engine.client import EngineClient, EngineError
+from engine.journal.base import JournalError
+from engine.journal.verify import verify as audit
 from tandem.output import CommandError
 
 
@@ -65,3 +67,28 @@ def check(settings: Settings) -> None:
     if broken:
         raise CommandError("these invariants do not hold:\n  " + "\n  ".join(broken))
     print(f"All invariants hold at sequence {engine.seq} or later.")
+
+
+def verify(settings: Settings) -> None:
+    """Audit the journal and print what was found; fails unless nothing was."""
+    journal = settings.engine.journal
+    console = Console(stderr=True, highlight=False)
+
+    def progress(stage: str, done: int, of: int) -> None:
+        console.print(f"{stage}: {done} of {of}")
+
+    try:
+        report = audit(journal, journal / "snapshots", progress)
+    except JournalError as error:
+        raise CommandError(str(error)) from None
+    print(
+        f"{report.records} records in {report.segments} segments, up to sequence "
+        f"{report.last_seq}; {report.replayed} applied again after sequence "
+        f"{report.replayed_from}; {len(report.snapshots)} snapshots compared."
+    )
+    for note in report.notes:
+        print(f"Note: {note}.")
+    if not report.ok:
+        found = "\n".join(f"  {f.place}, sequence {f.seq}: {f.text}" for f in report.findings)
+        raise CommandError(f"the journal is not what was written:\n{found}")
+    print(f"Every byte is as it was written. State hash: {report.state_hash}")

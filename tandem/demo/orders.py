@@ -165,7 +165,8 @@ def _mass_cancel(stage: Stage, alice: Trader) -> None:
     alice.mass_cancel("a-all")
     for name in ("a-bid-1", "a-bid-2", "a-eth"):
         order = stage.money.orders[name]
-        stage.report(alice, order, CANCELED, "4", "a-all", orig=name)
+        # What q asks for is told of each order under the order's own id, then counted in r.
+        stage.report(alice, order, CANCELED, "4", name)
         stage.money.close(name)
     stage.hear(alice, {35: "r", 11: "a-all", 531: "7", 533: "3"})
     stage.show_reports()
