@@ -128,12 +128,13 @@ class Exchange:
         events: list[Event] = []
         self.events = events
         origin = command.origin
+        refusal = None
         if origin.num or origin.token or origin.valid_until:
             refusal = self._identify(origin)
-            if refusal is not None:
-                refusals.refuse(self, command, *refusal)
-                return events
-        _HANDLERS[type(command)](self, command)
+        if refusal is None:
+            _HANDLERS[type(command)](self, command)
+        else:
+            refusals.refuse(self, command, *refusal)
         if self.armed:
             execution.run_stops(self)
         return events

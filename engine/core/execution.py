@@ -129,12 +129,12 @@ def _trigger(exchange: Exchange, book: Book, order: Order) -> None:
         reach = walk(book, True, firm, order.terms.stp, 0, order.leaves)
         needed = market_cost(order, reach.cost)
     funded = needed <= order.quote.available
-    taken = needed if funded else 0
-    exchange.emit(OrderTriggered, order.account, order.terms, order.leaves, 0, taken)
-    if not funded:
+    hold_change = needed if funded else 0
+    if hold_change:
+        hold(order.quote, hold_change)
+        order.held = hold_change
+    exchange.emit(OrderTriggered, order.account, order.terms, order.leaves, 0, hold_change)
+    if funded:
+        execute(exchange, order)
+    else:
         exchange.cancel_order(order, CancelReason.STOP_UNFUNDED)
-        return
-    if needed:
-        hold(order.quote, needed)
-        order.held = needed
-    execute(exchange, order)

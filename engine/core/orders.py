@@ -282,6 +282,8 @@ def _change(exchange: Exchange, order: Order, c: ReplaceOrder) -> _Change | Refu
     if display_qty and old.ord_type is not _LIMIT:
         text = "a display quantity needs a limit order"
         return Refusal(RejectReason.UNSUPPORTED_COMBINATION, text)
+    if stop_price != old.stop_price and order.triggered:
+        return Refusal(RejectReason.TOO_LATE, "the stop price of a triggered order is final")
     refusal: Refusal | None = None
     if qty <= 0 or qty > order.cum:
         refusal = check_quantity(order.book, qty)
@@ -292,8 +294,6 @@ def _change(exchange: Exchange, order: Order, c: ReplaceOrder) -> _Change | Refu
     refusal = refusal or check_prices(order.book, price, stop_price)
     if refusal is not None:
         return refusal
-    if stop_price != old.stop_price and order.triggered:
-        return Refusal(RejectReason.TOO_LATE, "the stop price of a triggered order is final")
     expiry = _expiry(exchange, order, c, tif)
     if isinstance(expiry, Refusal):
         return expiry

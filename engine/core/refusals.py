@@ -121,13 +121,16 @@ def refuse(exchange: Exchange, command: Command, reason: RejectReason, text: str
         refuse_change(exchange, command, RequestKind.CANCEL, refusal)
     elif isinstance(command, ReplaceOrder):
         refuse_change(exchange, command, RequestKind.REPLACE, refusal)
-    elif isinstance(command, MassCancel | Batch):
-        mass = isinstance(command, MassCancel)
-        kind = RequestKind.MASS_CANCEL if mass else RequestKind.BATCH
-        subject = command.client_order_id if mass else command.batch_id  # type: ignore[union-attr]
-        record = RecordRefusal(
-            command.origin, command.account, kind, reason, text, subject
-        )
-        refuse_request(exchange, exchange.accounts.get(command.account), record)
+    elif isinstance(command, MassCancel):
+        c = command
+        fields: tuple[object, ...] = (
+            c.client_order_id, (), c.symbol, c.side, c.strategy, c.session, c.firm_wide, reason,
+            text,
+        )  # fmt: skip
+        _emit_for(exchange, exchange.accounts.get(c.account), c.account, MassCanceled, fields)
+    elif isinstance(command, Batch):
+        fields = (command.batch_id, (), reason, text)
+        account = exchange.accounts.get(command.account)
+        _emit_for(exchange, account, command.account, BatchDone, fields)
     else:
         exchange.refuse(getattr(command, "account", ""), "", reason, text)
