@@ -105,13 +105,19 @@ class History(_Section, frozen=True, kw_only=True):
 
 
 class Settlement(_Section, frozen=True, kw_only=True):
-    """The settlement worker, and how long the simulated network takes for each step."""
+    """The settlement worker, and how long the simulated network takes for each step.
+
+    Payments to addresses that begin with ``fail_prefix`` fail, and those that begin with
+    ``reorganise_prefix`` drop out of the chain once; "" matches no address.
+    """
 
     mode: SettlementMode = "simulated"
     poll_ms: Annotated[int, Meta(ge=10, le=60_000)] = 200
     queue_delay_ms: Milliseconds = 0
     broadcast_delay_ms: Milliseconds = 200
     confirmation_delay_ms: Milliseconds = 200
+    fail_prefix: Annotated[str, Meta(max_length=32)] = ""
+    reorganise_prefix: Annotated[str, Meta(max_length=32)] = ""
 
 
 class Asset(Struct, frozen=True, kw_only=True):

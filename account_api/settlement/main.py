@@ -1,0 +1,57 @@
+"""Wiring of the settlement worker: ``python -m account_api.settlement``."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+
+import structlog
+
+from account_api.main import configure_logging
+from account_api.settlement.simulated import Behaviour, SimulatedNetwork
+from account_api.settlement.worker import SettlementWorker
+from config.settings import SettingsError, ensure_data, load
+from engine.client import EngineClient
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT; 0 after a clean end, 2 if not started."""
+    configure_logging()
+    log = structlog.get_logger("settlement")
+    try:
+        settings = load()
+    except SettingsError as error:
+        log.error("not_started", reason=str(error))
+        return 2
+    ensure_data(settings)
+    told = settings.settlement
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+
+    def clock_us() -> int:
+        return time.time_ns() // 1000
+
+    behaviour = Behaviour(
+        broadcast_delay_us=told.broadcast_delay_ms * 1000,
+        confirmation_delay_us=told.confirmation_delay_ms * 1000,
+        fail_prefix=told.fail_prefix,
+        reorganise_prefix=told.reorganise_prefix,
+    )
+    network = SimulatedNetwork(settings.data / "network.db", behaviour, clock_us)
+    engine = EngineClient(str(settings.engine.socket), "settlement")
+    worker = SettlementWorker(engine, network, clock_us, told.queue_delay_ms * 1000)
+    log.info("ready", mode=told.mode, engine=str(settings.engine.socket))
+    try:
+        worker.run(stopping, told.poll_ms / 1000)
+    finally:
+        engine.close()
+        network.close()
+    log.info("ended")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""The worker: asks the engine what is open, asks the network where it is, reports back.
+
+It polls the engine for open withdrawals instead of following every transaction: they are few,
+and the stream of all orders would cost far more than the question. One step is one command
+or one request, and each is harmless when done again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from account_api.ports import EnginePort
+from account_api.settlement.network import (
+    KeyReused,
+    Network,
+    NetworkStatus,
+    NetworkUnavailable,
+    SendRequest,
+)
+from engine.client import EngineError, queries
+from engine.core.commands import AdvanceWithdrawal
+from engine.core.events import Refused
+from engine.core.types import Origin, Withdrawal, WithdrawalState
+
+SOURCE: Final = "worker:settlement"
+_log: Final = structlog.get_logger("settlement")
+
+
+class SettlementWorker:
+    """Moves open withdrawals on; ``queue_delay_us`` is how long one can still be canceled."""
+
+    def __init__(
+        self,
+        engine: EnginePort,
+        network: Network,
+        clock_us: Callable[[], int],
+        queue_delay_us: int = 0,
+    ) -> None:
+        self._engine = engine
+        self._network = network
+        self._clock_us = clock_us
+        self._queue_delay_us = queue_delay_us
+
+    def run(self, stopping: threading.Event, poll_s: float) -> None:
+        """Turn until told to stop; an engine or network that is away is waited for."""
+        away = False
+        while not stopping.is_set():
+            try:
+                self.turn()
+                if away:
+                    _log.info("engine_back")
+                away = False
+            except EngineError as error:
+                if not away:
+                    _log.warning("engine_away", reason=str(error))
+                away = True
+            stopping.wait(poll_s)
+
+    def turn(self) -> int:
+        """Bring every open withdrawal as far as it can go now; returns the number of steps.
+
+        Raises EngineError when the engine cannot be asked; the next turn goes on.
+        """
+        steps = 0
+        for row in self._engine.fetch(queries.withdrawals(open_only=True)).value:
+            try:
+                steps += self._step(row)
+            except (NetworkUnavailable, KeyReused) as error:
+                _log.error(
+                    "settlement_blocked", withdrawal_id=row.withdrawal_id, reason=str(error)
+                )
+        return steps
+
+    def _step(self, row: Withdrawal) -> int:
+        if row.state is WithdrawalState.QUEUED:
+            if self._clock_us() - row.updated_at < self._queue_delay_us:
+                return 0
+            # From here on it cannot be canceled, so it may be sent.
+            return self._report(row, WithdrawalState.BROADCASTING)
+        if row.state is WithdrawalState.BROADCASTING:
+            self._network.request(payment_of(row))
+            return self._broadcasting(row, self._network.status(key_of(row)))
+        if row.state is WithdrawalState.CONFIRMING:
+            return self._confirming(row, self._network.status(key_of(row)))
+        return 0
+
+    def _broadcasting(self, row: Withdrawal, now: NetworkStatus) -> int:
+        if now.state == "sent":
+            return self._report(row, WithdrawalState.CONFIRMING, now)
+        if now.state == "failed":
+            return self._report(row, WithdrawalState.FAILED, now)
+        return 0
+
+    def _confirming(self, row: Withdrawal, now: NetworkStatus) -> int:
+        if now.state == "sent":
+            if now.confirmations >= row.confirmations_required:
+                return self._report(row, WithdrawalState.COMPLETED, now)
+            if now.confirmations > row.confirmations:
+                return self._report(row, WithdrawalState.CONFIRMING, now)
+            return 0
+        if now.state == "unknown":
+            # Asking for it again could send it twice if the network has lost its memory.
+            _log.error(
+                "payment_unknown", withdrawal_id=row.withdrawal_id, txid=row.txid,
+                action="a person must look at the network",
+            )  # fmt: skip
+            return 0
+        return self._report(row, WithdrawalState.BROADCASTING, now)
+
+    def _report(
+        self, row: Withdrawal, state: WithdrawalState, now: NetworkStatus | None = None
+    ) -> int:
+        seen = now or NetworkStatus("unknown")
+        outcome = self._engine.submit(
+            AdvanceWithdrawal(
+                Origin(SOURCE), row.withdrawal_id, int(state), seen.txid, seen.confirmations,
+                seen.note,
+            )
+        )  # fmt: skip
+        for event in outcome.transaction.events:
+            if isinstance(event, Refused):
+                # It moved meanwhile, for instance by a cancel; the next turn sees how.
+                _log.info("not_moved", withdrawal_id=row.withdrawal_id, reason=event.text)
+                return 0
+        _log.info(
+            "withdrawal", withdrawal_id=row.withdrawal_id, state=state.name.lower(),
+            confirmations=seen.confirmations,
+        )  # fmt: skip
+        return 1
+
+
+def key_of(row: Withdrawal) -> str:
+    """The name of a withdrawal's payment: the withdrawal itself, for ever."""
+    return f"W{row.withdrawal_id}"
+
+
+def payment_of(row: Withdrawal) -> SendRequest:
+    """What the network is asked for."""
+    return SendRequest(key_of(row), row.asset, row.network, row.address, row.memo, row.amount)
