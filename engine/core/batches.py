@@ -124,7 +124,8 @@ def _faults(exchange: Exchange, c: Batch) -> list[Refusal | None]:
 
 def _fault(exchange: Exchange, entry: BatchEntry) -> Refusal | None:
     if isinstance(entry, NewOrder):
-        return orders.check_new(exchange, entry)
+        fault = orders.check_new(exchange, entry)
+        return None if fault is orders.REPORTED else fault
     if isinstance(entry, CancelOrder):
         found = orders.check_cancel(exchange, entry)
         return found if isinstance(found, Refusal) else None

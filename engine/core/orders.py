@@ -66,10 +66,10 @@ def new_order(exchange: Exchange, c: NewOrder) -> bool:
     book = exchange.books.get(c.symbol)
     if account is None or book is None or not _plain(account, book, c):
         refusal = check_new(exchange, c)
-        if refusal is _REPORTED and account is not None:
+        if refusal is REPORTED and account is not None:
             return _report(exchange, account.client_ids[c.client_order_id])
         if refusal is not None or account is None or book is None:
-            return refuse_new(exchange, c, refusal or _REPORTED)
+            return refuse_new(exchange, c, refusal or REPORTED)
     if len(account.orders) >= account.open_orders_max:
         text = f"the account has its maximum of {account.open_orders_max} open orders"
         return refuse_new(exchange, c, Refusal(RejectReason.TOO_MANY_OPEN_ORDERS, text))
@@ -183,7 +183,7 @@ def _arm(exchange: Exchange, order: Order) -> None:
     exchange.armed[order.terms.symbol] = book
 
 
-_REPORTED: Final = Refusal(RejectReason.DUPLICATE_CLIENT_ORDER_ID, "")
+REPORTED: Final = Refusal(RejectReason.DUPLICATE_CLIENT_ORDER_ID, "")
 """Stands for a repeat that was answered with the order's state: nothing is refused."""
 
 
@@ -198,7 +198,7 @@ def check_new(exchange: Exchange, c: NewOrder) -> Refusal | None:
     known: Order | RetiredId | None = account.client_ids.get(c.client_order_id) or c.prior
     if known is not None:
         if c.poss_resend and isinstance(known, Order):
-            return _REPORTED
+            return REPORTED
         return Refusal(
             RejectReason.DUPLICATE_CLIENT_ORDER_ID,
             f"client order id {c.client_order_id} belongs to order {known.order_id}",
