@@ -1,0 +1,214 @@
+"""QuickFIX's callbacks: from its thread to ours, and never an exception back.
+
+An exception that leaves a callback ends QuickFIX's only thread without a word, and every
+session with it, so each callback is guarded. The callbacks run on that one thread (``toApp``
+also on those that send), which therefore never waits for the engine.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, Concatenate, Final, ParamSpec, get_args
+
+import quickfix
+import structlog
+
+from engine.core.commands import Command, RecordRefusal
+from engine.core.instruments import Instrument
+from engine.core.types import Origin, RejectReason, RequestKind
+from fix_gateway.flow import Sender
+from fix_gateway.inbound import FixMessage, translate
+from fix_gateway.outbox import Outbox
+from fix_gateway.queries import Query
+from fix_gateway.sessions import Clock, Session, Sessions
+
+log = structlog.get_logger()
+P = ParamSpec("P")
+_COMMANDS: Final = frozenset(get_args(Command))
+AWAY_TEXT: Final = "The matching engine is not available; log on again in a moment"
+_REPORT_BYTES: Final = 512
+"""What one resent report is reckoned to weigh."""
+
+
+def _guarded(
+    callback: Callable[Concatenate[Any, P], None],
+) -> Callable[Concatenate[Any, P], None]:
+    """Let nothing but QuickFIX's own exceptions out of a callback."""
+
+    @wraps(callback)
+    def guard(self: Any, *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            callback(self, *args, **kwargs)
+        except _QUICKFIX:
+            raise
+        except Exception:
+            log.exception("callback_failed", callback=callback.__name__)
+
+    return guard  # type: ignore[return-value]
+
+
+_QUICKFIX: Final = (
+    quickfix.UnsupportedMessageType,
+    quickfix.IncorrectTagValue,
+    quickfix.RejectLogon,
+)
+
+
+class Events:
+    """What happens to sessions, for the gateway; called on QuickFIX's thread."""
+
+    def logged_on(self, session: Session) -> None:
+        """The Logon was answered."""
+
+    def logged_out(self, session: Session) -> None:
+        """The connection is gone; QuickFIX may hold its lock of the session."""
+
+    def answered(self, session: Session) -> None:
+        """A TestRequest of ours was answered."""
+
+    def asked(self, session: Session, query: Query) -> bool:
+        """A question; False when too many wait already."""
+        return False
+
+    def overloaded(self, session: Session, num: int) -> None:
+        """A message could not be taken up: the session has to come back for it."""
+
+
+class Application(quickfix.Application):  # type: ignore[misc]
+    """The callbacks. ``instruments`` may grow while it runs."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        outbox: Outbox,
+        instruments: Mapping[str, Instrument],
+        sender: Sender,
+        events: Events,
+        clock: Clock,
+    ) -> None:
+        super().__init__()
+        self._sessions = sessions.by_key
+        self._outbox = outbox
+        self._instruments = instruments
+        self._sender = sender
+        self._events = events
+        self._clock = clock
+        self._thread = 0
+
+    @_guarded
+    def onCreate(self, session_id: quickfix.SessionID) -> None:
+        """QuickFIX has made a session; nothing to do."""
+
+    @_guarded
+    def onLogon(self, session_id: quickfix.SessionID) -> None:
+        """The Logon was answered."""
+        self._thread = threading.get_ident()
+        self._events.logged_on(self._sessions[session_id.toString()])
+
+    @_guarded
+    def onLogout(self, session_id: quickfix.SessionID) -> None:
+        """The session has ended, by a Logout or by the loss of its connection."""
+        self._events.logged_out(self._sessions[session_id.toString()])
+
+    @_guarded
+    def toAdmin(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
+        """An admin message goes out."""
+        self._sessions[session_id.toString()].flow.sent_at = time.monotonic()
+
+    @_guarded
+    def toApp(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
+        """An application message goes out; on QuickFIX's own thread it is a resend."""
+        flow = self._sessions[session_id.toString()].flow
+        flow.sent_at = time.monotonic()
+        if threading.get_ident() == self._thread:
+            flow.sent_bytes += _REPORT_BYTES
+
+    @_guarded
+    def fromAdmin(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
+        """An admin message came."""
+        session = self._sessions[session_id.toString()]
+        flow = session.flow
+        flow.received_at = time.monotonic()
+        flow.messages += 1
+        msg_type = message.getHeader().getField(35)
+        if msg_type == "0":
+            if message.isSetField(112) and self._sender.answered(session, message.getField(112)):
+                self._events.answered(session)
+        elif msg_type == "5":
+            session.logout_received = True
+        elif msg_type == "A":
+            self._logon_within(session)
+        elif msg_type == "2" and flow.outstanding > session.gateway.outstanding_bytes_max:
+            log.warning("cut", session=session.comp_id, reason="asks again and reads nothing")
+            session.cut()
+
+    def _logon_within(self, session: Session) -> None:
+        """End a session that sends a Logon while it is logged on.
+
+        The door has seen every Logon that begins a connection; one that resets the numbers
+        in the middle of a session would do so without a new epoch.
+        """
+        if session.qf is not None and session.qf.receivedLogon():
+            log.warning("cut", session=session.comp_id, reason="Logon within a session")
+            self._events.overloaded(session, 0)
+            raise quickfix.RejectLogon("Logon within a session")
+
+    def fromApp(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
+        """An application message came."""
+        text: str = message.toString()
+        session = self._sessions[session_id.toString()]
+        try:
+            self._take(session, text)
+        except quickfix.UnsupportedMessageType:
+            raise
+        except Exception:
+            log.exception("message_failed", session=session.comp_id)
+            self._refuse(session, text)
+
+    def _take(self, session: Session, text: str) -> None:
+        flow = session.flow
+        flow.received_at = time.monotonic()
+        flow.messages += 1
+        if session.rewind_to:
+            return  # The session is being cut and will send this again.
+        now_us = self._clock()
+        meant = translate(text, session.context, session.epoch, self._instruments, now_us)
+        if meant is None:
+            raise quickfix.UnsupportedMessageType()
+        if type(meant) in _COMMANDS:
+            command: Command = meant  # type: ignore[assignment]
+            if not self._outbox.submit(session, command, now_us):
+                self._events.overloaded(session, command.origin.num)
+        elif not self._events.asked(session, meant):  # type: ignore[arg-type]
+            self._business_reject(session, FixMessage(text), "Too many questions wait; ask again")
+
+    def _refuse(self, session: Session, text: str) -> None:
+        """Something in us failed: say so, and commit that this message is done with."""
+        try:
+            message = FixMessage(text)
+            num = int(message.get("34"))
+            self._business_reject(session, message, "The venue failed to handle this message")
+            mark = RecordRefusal(
+                Origin(session.source, session.epoch, num),
+                session.settings.account,
+                RequestKind.OTHER,
+                RejectReason.INVALID_FIELD,
+                "the gateway failed to handle this message",
+                mark_only=True,
+            )
+            if not self._outbox.submit(session, mark, self._clock()):
+                self._events.overloaded(session, num)
+        except Exception:
+            log.exception("refusal_failed", session=session.comp_id)
+            session.cut()
+
+    def _business_reject(self, session: Session, message: FixMessage, why: str) -> None:
+        """Answer with BusinessMessageReject(j), BusinessRejectReason(380) 4."""
+        text = (
+            f"8=FIX.4.4\x019=0\x0135=j\x0145={message.get('34')}\x01"
+            f"372={message.msg_type}\x01380=4\x0158={why}\x0110=000\x01"
+        )
+        self._sender.send(session, quickfix.Message(text, False), len(text))

@@ -1,0 +1,286 @@
+"""From committed transactions to messages on FIX sessions: each exactly once.
+
+The engine's subscription calls ``on_transactions`` on its reader thread, and the messages are
+sent from there. A session's cursor (seq, event index, part) names the last message that
+QuickFIX has stored for it; the same three numbers are in the message itself, as tags 20001,
+20002 and 20007, so that after a crash the store tells where to go on. What is at or below
+the cursor is skipped.
+
+A session may be held for a while (its Logon is under way, it leaves too much unread, its
+store cannot be written). Then transactions wait in a bounded backlog, and beyond that the
+session catches up through a subscription of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import quickfix
+import structlog
+
+from engine.client import EngineClient, EngineError, EngineRefused, Transaction
+from engine.core.commands import DefineAsset, DefineInstrument
+from engine.core.events import AssetDefined, InstrumentDefined
+from engine.core.instruments import Instrument, make_instrument
+from engine.core.types import Origin
+from fix_gateway.flow import Sender
+from fix_gateway.outbound import OutMessage, Router, messages
+from fix_gateway.sessions import Session, Sessions
+from fix_gateway.store import LAST_INDEX
+
+log = structlog.get_logger()
+
+DRAIN_STEP: Final = 100
+"""Held transactions sent before others get a turn at the session's gate."""
+
+_DEFINITIONS: Final = frozenset((DefineAsset, DefineInstrument))
+_HEAD: Final = "8=FIX.4.4\x019=0\x0135="
+_TAIL: Final = "10=000\x01"
+Connect = Callable[[str, Callable[[EngineError], None]], EngineClient]
+
+
+class Done(Protocol):
+    """What must hear that a command is durable."""
+
+    def done(self, origin: Origin) -> None:
+        """A transaction with this origin was seen."""
+
+
+class Delivery:
+    """Routes transactions to sessions. ``position`` is the last seq taken up.
+
+    It is set before the transaction is routed: everything below it has reached every session
+    that is in step. ``connect`` makes a client for a session that catches up by itself.
+    """
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        instruments: dict[str, Instrument],
+        scales: dict[str, int],
+        outbox: Done,
+        dictionary: quickfix.DataDictionary,
+        sender: Sender,
+        connect: Connect,
+    ) -> None:
+        self._sessions = sessions
+        self._instruments = instruments
+        self._scales = scales
+        self._outbox = outbox
+        self._dictionary = dictionary
+        self._sender = sender
+        self._connect = connect
+        self._catching_up: dict[str, EngineClient] = {}
+        self.position = 0
+        self.update_sessions()
+
+    def update_sessions(self) -> None:
+        """Take in changed settings of the sessions."""
+        self._router = Router(session.context for session in self._sessions)
+
+    def on_transactions(self, batch: list[Transaction]) -> None:
+        """Deliver what the engine has committed; the subscription's callback."""
+        sources = self._sessions.by_source
+        for transaction in batch:
+            origin = transaction.command.origin
+            self.position = transaction.seq
+            if origin.num:
+                session = sources.get(origin.source)
+                if session is not None and origin.epoch == session.epoch:
+                    session.mark = max(session.mark, origin.num)
+            self._learn(transaction)
+            for source, found in self._routed(transaction).items():
+                self._deliver(sources[source], transaction, found)
+            if origin.num:
+                self._outbox.done(origin)
+
+    def _routed(self, transaction: Transaction) -> dict[str, list[OutMessage]]:
+        """The messages of a transaction by session."""
+        try:
+            pairs = self._router.deliveries(transaction, self._instruments)
+        except Exception:
+            # One report that cannot be made must not silence the whole venue.
+            log.exception("reports_not_made", seq=transaction.seq)
+            return {}
+        routed: dict[str, list[OutMessage]] = {}
+        for source, message in pairs:
+            routed.setdefault(source, []).append(message)
+        return routed
+
+    def _learn(self, transaction: Transaction) -> None:
+        """Take in assets and instruments that are defined while we run."""
+        if type(transaction.command) in _DEFINITIONS:
+            for event in transaction.events:
+                if isinstance(event, AssetDefined):
+                    self._scales[event.asset] = event.scale
+                elif isinstance(event, InstrumentDefined):
+                    self._instruments[event.symbol] = self._instrument(event)
+
+    def _instrument(self, e: InstrumentDefined) -> Instrument:
+        return make_instrument(
+            e.symbol, e.base, self._scales[e.base], e.quote, self._scales[e.quote],
+            e.tick, e.lot, e.min_qty, e.max_qty, e.max_price,
+        )  # fmt: skip
+
+    def _deliver(
+        self, session: Session, transaction: Transaction, found: list[OutMessage]
+    ) -> None:
+        place = session.delivery
+        with session.gate:
+            if not place.held:
+                if not self._send(session, transaction.seq, found):
+                    place.backlog.append(transaction)
+            elif place.lagging:
+                return
+            elif len(place.backlog) >= session.gateway.held_transactions_max:
+                place.backlog.clear()
+                place.lagging = True
+            else:
+                place.backlog.append(transaction)
+
+    def _send_again(self, session: Session, transaction: Transaction) -> bool:
+        """Send what a held transaction means to one session; the gate is held."""
+        try:
+            found = messages(transaction, session.context, self._instruments)
+        except Exception:
+            log.exception("reports_not_made", session=session.comp_id, seq=transaction.seq)
+            return True
+        return self._send(session, transaction.seq, found)
+
+    def _send(self, session: Session, seq: int, found: list[OutMessage]) -> bool:
+        """Send a transaction's messages to a session; the gate is held.
+
+        False when the session was held before the end: it is to be taken up again.
+        """
+        place = session.delivery
+        for message in found:
+            cursor = (seq, message.event_index, message.part)
+            if cursor <= place.cursor:
+                continue
+            if place.reasons:
+                return False
+            if not self._store(session, message, seq):
+                log.error("report_not_stored", session=session.comp_id, seq=seq)
+                self.hold(session, "store")
+                return False
+            place.cursor = cursor
+        return True
+
+    def _store(self, session: Session, message: OutMessage, seq: int) -> bool:
+        """Hand one message to QuickFIX, which stores it and sends it if it can."""
+        resend = "\x0197=Y" if seq <= session.delivery.repeat_until else ""
+        text = f"{_HEAD}{message.msg_type}{resend}\x01{message.body}{_TAIL}"
+        try:
+            ready = quickfix.Message(text, self._dictionary, False)
+        except Exception:
+            log.exception("report_not_made", session=session.comp_id, seq=seq)
+            return True
+        return self._sender.send(session, ready, len(text))
+
+    # Holding and releasing.
+
+    def hold(self, session: Session, reason: str) -> None:
+        """Send nothing to a session until the reason is gone; its cursor keeps the place."""
+        with session.gate:
+            place = session.delivery
+            if not place.held:
+                place.held = True
+                place.done_to(self.position - 1)
+            place.reasons.add(reason)
+
+    def release(self, session: Session, *reasons: str) -> None:
+        """A reason is gone; with the last one delivery goes on, here and now.
+
+        Must not be called from a callback of QuickFIX or of a client.
+        """
+        with session.gate:
+            session.delivery.reasons.difference_update(reasons)
+        while self._drain(session):
+            continue
+
+    def _drain(self, session: Session) -> bool:
+        """Send some of the backlog; True while there may be more."""
+        place = session.delivery
+        with session.gate:
+            if place.reasons or not place.held:
+                return False
+            if place.lagging:
+                self._catch_up(session)
+                return False
+            for _ in range(DRAIN_STEP):
+                if not place.backlog:
+                    place.held = False
+                    return False
+                if not self._send_again(session, place.backlog[0]):
+                    return False
+                place.backlog.popleft()
+            return True
+
+    # Catching up.
+
+    def _catch_up(self, session: Session) -> None:
+        """Subscribe for one session from its cursor; the gate is held."""
+        if session.source in self._catching_up:
+            return
+        threading.Thread(
+            target=self._run_catch_up, args=(session,), name=f"catch-up-{session.comp_id}",
+            daemon=True,
+        ).start()  # fmt: skip
+
+    def _run_catch_up(self, session: Session) -> None:
+        place = session.delivery
+        finished = threading.Event()
+
+        def lost(error: EngineError) -> None:
+            log.warning("catch_up_lost", session=session.comp_id, error=str(error))
+            finished.set()
+
+        def take(batch: list[Transaction]) -> None:
+            for transaction in batch:
+                with session.gate:
+                    if finished.is_set():
+                        return
+                    if place.reasons:
+                        finished.set()
+                        return
+                    if not self._send_again(session, transaction):
+                        finished.set()
+                        return
+                    if transaction.seq >= self.position:
+                        place.done_to(transaction.seq)
+                        place.lagging = False
+                        place.backlog.clear()
+                        place.held = False
+                        finished.set()
+                        return
+
+        client = self._connect(f"fix-catch-up-{session.comp_id}", lost)
+        self._catching_up[session.source] = client
+        try:
+            client.subscribe(max(1, place.cursor[0]), take)
+            finished.wait()
+        except EngineRefused as error:
+            log.error("catch_up_refused", session=session.comp_id, error=str(error))
+        except EngineError as error:
+            log.warning("catch_up_lost", session=session.comp_id, error=str(error))
+        finally:
+            del self._catching_up[session.source]
+            client.close()
+
+    def retry(self) -> None:
+        """Go on where nothing holds a session but it is not in step (from housekeeping)."""
+        for session in self._sessions:
+            place = session.delivery
+            if place.held and not place.reasons and session.source not in self._catching_up:
+                self.release(session)
+
+    def in_step_to(self, session: Session) -> int:
+        """The seq up to which a session has everything, for the state file."""
+        with session.gate:
+            place = session.delivery
+            if not place.held:
+                place.done_to(self.position - 1)
+            seq, index, _ = place.cursor
+            return seq if index == LAST_INDEX else seq - 1

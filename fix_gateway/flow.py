@@ -1,0 +1,69 @@
+"""What a client leaves unread: counted, bounded, and the sender that counts it.
+
+QuickFIX's send queue has no bound. So from time to time we send a TestRequest of our own;
+what was sent since the last one that was answered is outstanding. Past the bound delivery is
+held, and when the answer does not come in time the connection is cut.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import quickfix
+import structlog
+
+from fix_gateway.sessions import Phase, Session
+
+log = structlog.get_logger()
+
+Hold = Callable[[Session, str], None]
+
+
+class Sender:
+    """Hands messages to QuickFIX and keeps the count. ``hold`` is told at the bound."""
+
+    def __init__(self) -> None:
+        self.hold: Hold | None = None
+        self._probes = 0
+
+    def send(self, session: Session, message: quickfix.Message, size: int) -> bool:
+        """Store and send an application message; False when QuickFIX could not store it."""
+        if session.qf is None or not session.qf.send(message):
+            return False
+        flow = session.flow
+        flow.sent_bytes += size
+        if session.phase is Phase.LIVE:
+            bound = session.gateway.outstanding_bytes_max
+            outstanding = flow.outstanding
+            if outstanding > bound and self.hold is not None:
+                self.hold(session, "unread")
+            if not flow.probe and outstanding > bound // 4:
+                self.probe(session)
+        return True
+
+    def probe(self, session: Session) -> None:
+        """Ask the client for a sign that it has read everything so far."""
+        flow = session.flow
+        self._probes += 1
+        flow.probe = f"TANDEM-{self._probes}"
+        flow.probe_bytes = flow.sent_bytes
+        flow.probe_at = time.monotonic()
+        self.admin(session, f"1\x01112={flow.probe}")
+
+    def answered(self, session: Session, test_request: str) -> bool:
+        """A Heartbeat answers a TestRequest; True when it was ours."""
+        flow = session.flow
+        if not flow.probe or test_request != flow.probe:
+            return False
+        flow.answered_bytes = flow.probe_bytes
+        flow.probe = ""
+        if flow.outstanding > session.gateway.outstanding_bytes_max // 4:
+            self.probe(session)
+        return True
+
+    def admin(self, session: Session, content: str) -> None:
+        """Send an admin message, given from its MsgType on."""
+        if session.qf is not None:
+            text = f"8=FIX.4.4\x019=0\x0135={content}\x0110=000\x01"
+            session.qf.send(quickfix.Message(text, False))

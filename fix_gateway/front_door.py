@@ -1,0 +1,401 @@
+"""The public port. Nothing reaches QuickFIX before its Logon has passed here.
+
+One thread watches every connection that has not logged on, without ever waiting for one of
+them: a peer that drips bytes costs a timer. The first message is looked at where it lies in
+the kernel (MSG_PEEK), so that QuickFIX finds it unread. Passwords are verified on a thread
+of their own and hand-overs run on a few more. Every refusal is the same: after a fixed delay
+the connection is closed without a byte; the reason is in our log alone.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import select
+import socket
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import structlog
+
+from fix_gateway import logon as logons
+from fix_gateway import proxy
+from fix_gateway.credentials import Credentials, Failures
+from fix_gateway.logon import Logon, LogonError
+from fix_gateway.sessions import Clock, Link, Phase, Session, Sessions
+from fix_gateway.settings import GatewaySettings
+
+log = structlog.get_logger()
+
+ACCEPTS_PER_TURN: Final = 64
+HAND_OVER_THREADS: Final = 4
+VERIFICATIONS_WAITING_MAX: Final = 64
+DRAIN_BYTES: Final = 1 << 16
+PEEK_BYTES_EXTRA: Final = proxy.V2_BYTES_MAX
+
+Enter = Callable[[Session, Logon, Link], str]
+"""Hands a checked client to QuickFIX; gives the reason if it must be refused after all."""
+
+
+class _Visitor:
+    """A connection whose Logon has not been accepted."""
+
+    __slots__ = ("address", "deadline", "proxied", "seen", "socket")
+
+    def __init__(self, client: socket.socket, address: str, proxied: bool, deadline: float) -> None:
+        self.socket = client
+        self.address = address
+        self.proxied = proxied
+        self.deadline = deadline
+        self.seen = 0
+
+
+class FrontDoor:
+    """Owns the public port; ``enter`` runs on the door's own pool of threads.
+
+    Counts of connections are by address as the allow-lists see it. ``clock`` is the wall
+    clock for SendingTime.
+    """
+
+    def __init__(
+        self, settings: GatewaySettings, sessions: Sessions, enter: Enter, clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._sessions = sessions
+        self._enter = enter
+        self._clock = clock
+        self._credentials = Credentials()
+        self._failures = Failures(
+            settings.addresses_remembered_max,
+            settings.refusal_delay_s,
+            settings.refusal_delay_max_s,
+        )
+        self._verifier = ThreadPoolExecutor(1, "fix-verify")
+        self._hands = ThreadPoolExecutor(HAND_OVER_THREADS, "fix-hand-over")
+        self._verifications = 0
+        self._visitors: dict[int, _Visitor] = {}
+        self._links: dict[int, tuple[Session, Link]] = {}
+        self._open: Counter[str] = Counter()
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._calls: deque[Callable[[], None]] = deque()
+        self._stopping = False
+        self._listener = socket.create_server(
+            (settings.host, settings.port), backlog=256, reuse_port=False
+        )
+        self._listener.setblocking(False)
+        self._waker, self._wakes = socket.socketpair()
+        self._waker.setblocking(False)
+        self._wakes.setblocking(False)
+        self._epoll = select.epoll()
+        self._epoll.register(self._listener, select.EPOLLIN)
+        self._epoll.register(self._wakes, select.EPOLLIN)
+        self._thread = threading.Thread(target=self._run, name="fix-front-door", daemon=True)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where the door listens."""
+        host, port = self._listener.getsockname()[:2]
+        return str(host), int(port)
+
+    def start(self) -> None:
+        """Begin to let clients in."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let nobody in any more; connections that are logged on stay."""
+        self._stopping = True
+        self._call(lambda: None)
+        self._thread.join(timeout=2.0)
+        self._verifier.shutdown(wait=False, cancel_futures=True)
+        self._hands.shutdown(wait=False, cancel_futures=True)
+
+    # The loop.
+
+    def _run(self) -> None:
+        while not self._stopping:
+            try:
+                self._turn()
+            except Exception:
+                log.exception("front_door_error")
+        self._listener.close()
+        for visitor in list(self._visitors.values()):
+            self._close(visitor)
+
+    def _turn(self) -> None:
+        """Wait for something to happen and do it."""
+        for number, event in self._epoll.poll(self._timeout(), maxevents=256):
+            if number == self._listener.fileno():
+                self._accept()
+            elif number == self._wakes.fileno():
+                self._drain_wakes()
+            elif number in self._visitors:
+                self._look(self._visitors[number])
+            elif number in self._links and event & (select.EPOLLHUP | select.EPOLLERR):
+                self._link_ended(number)
+        while self._calls:
+            self._calls.popleft()()
+        now = time.monotonic()
+        while self._timers and self._timers[0][0] <= now:
+            heapq.heappop(self._timers)[2]()
+
+    def _timeout(self) -> float:
+        if not self._timers:
+            return 1.0
+        return min(1.0, max(0.0, self._timers[0][0] - time.monotonic()))
+
+    def _at(self, when: float, call: Callable[[], None]) -> None:
+        heapq.heappush(self._timers, (when, next(self._order), call))
+
+    def _call(self, call: Callable[[], None]) -> None:
+        """Have something done on the door's thread."""
+        self._calls.append(call)
+        try:
+            self._waker.send(b"\0")
+        except BlockingIOError:
+            pass  # It is full of wakes that are not read yet.
+
+    def _drain_wakes(self) -> None:
+        try:
+            self._wakes.recv(4096)
+        except BlockingIOError:
+            pass  # Another wake-up has taken them.
+
+    # From accept to a whole first message.
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPTS_PER_TURN):
+            try:
+                client, peer = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                log.error("accept_failed", error=str(error))
+                return
+            self._admit(client, str(peer[0]))
+
+    def _admit(self, client: socket.socket, address: str) -> None:
+        """Take a connection in, or close it at once when there are too many."""
+        settings = self._settings
+        count = len(self._visitors) + len(self._links)
+        if count >= settings.connections_max:
+            log.warning("refused", address=address, reason="too many connections")
+            client.close()
+            return
+        if not settings.proxy_protocol and self._crowded(address):
+            log.warning("refused", address=address, reason="too many connections of this address")
+            client.close()
+            return
+        client.setblocking(False)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        deadline = time.monotonic() + settings.logon_timeout_s
+        visitor = _Visitor(client, address, settings.proxy_protocol, deadline)
+        self._visitors[client.fileno()] = visitor
+        self._open[address] += 1
+        self._epoll.register(client, select.EPOLLIN | select.EPOLLRDHUP)
+        self._at(deadline, lambda: self._expire(visitor))
+
+    def _crowded(self, address: str) -> bool:
+        return self._open[address] >= self._settings.address_connections_max
+
+    def _expire(self, visitor: _Visitor) -> None:
+        if visitor.deadline and self._visitors.get(visitor.socket.fileno()) is visitor:
+            log.info("refused", address=visitor.address, reason="no Logon in time")
+            self._close(visitor)
+
+    def _look(self, visitor: _Visitor) -> None:
+        """Look at what has arrived, without taking it."""
+        limit = self._settings.logon_bytes_max + PEEK_BYTES_EXTRA
+        try:
+            data = visitor.socket.recv(limit, socket.MSG_PEEK)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._close(visitor)
+            return
+        if not data or (len(data) == visitor.seen and len(data) < limit):
+            self._close(visitor)  # The peer has ended its side without a whole Logon.
+            return
+        try:
+            if visitor.proxied and not self._take_proxy_header(visitor, data):
+                return
+            if visitor.proxied:
+                visitor.proxied = False
+                self._look_again(visitor)
+                return
+            message = logons.framed(data, self._settings.logon_bytes_max)
+            if message is None:
+                self._await_more(visitor, len(data))
+                return
+            logon = logons.parse(message)
+        except (LogonError, proxy.ProxyError) as error:
+            self._refuse(visitor, "", str(error))
+            return
+        self._stop_watching(visitor)
+        self._check(visitor, logon)
+
+    def _await_more(self, visitor: _Visitor, seen: int) -> None:
+        """Be called again only when there is more than what was seen already."""
+        visitor.seen = seen
+        visitor.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, seen + 1)
+
+    def _look_again(self, visitor: _Visitor) -> None:
+        visitor.seen = 0
+        visitor.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+        self._look(visitor)
+
+    def _take_proxy_header(self, visitor: _Visitor, data: bytes) -> bool:
+        """Take the PROXY header off the stream; False while it is not whole."""
+        header = proxy.read(data)
+        if header is None:
+            self._await_more(visitor, len(data))
+            return False
+        visitor.socket.recv(header.length)
+        if header.address:
+            self._open[visitor.address] -= 1
+            visitor.address = header.address
+            crowded = self._crowded(header.address)
+            self._open[visitor.address] += 1
+            if crowded:
+                raise proxy.ProxyError("too many connections of this address")
+        return True
+
+    def _stop_watching(self, visitor: _Visitor) -> None:
+        visitor.deadline = 0.0
+        self._epoll.unregister(visitor.socket)
+        visitor.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+
+    # From a Logon to a hand-over or a refusal.
+
+    def _check(self, visitor: _Visitor, logon: Logon) -> None:
+        session = self._sessions.by_comp_id.get(logon.comp_id)
+        reason = logons.objection(
+            logon, session, visitor.address, self._settings, self._clock()
+        )
+        settings = session.settings if session is not None else None
+        if not reason and session is not None and settings is not None:
+            if self._credentials.known(
+                logon.comp_id, settings.password_hash, logon.username, logon.password
+            ):
+                self._admitted(visitor, session, logon)
+                return
+        # A wrong password and an unknown name must cost the same, so both are verified.
+        when = self._failures.not_before(visitor.address, time.monotonic())
+        self._at(when, lambda: self._verify(visitor, session, logon, reason))
+
+    def _verify(
+        self, visitor: _Visitor, session: Session | None, logon: Logon, reason: str
+    ) -> None:
+        if self._verifications >= VERIFICATIONS_WAITING_MAX:
+            self._refuse(visitor, logon.comp_id, "too many passwords wait to be verified")
+            return
+        self._verifications += 1
+        settings = session.settings if session is not None else None
+
+        def verify() -> None:
+            good = self._credentials.verify(
+                logon.comp_id,
+                settings.password_hash if settings is not None else "",
+                logon.username,
+                settings.username if settings is not None else "",
+                logon.password,
+            )
+            self._call(lambda: verified(good))
+
+        def verified(good: bool) -> None:
+            self._verifications -= 1
+            why = reason or ("" if good else "wrong Username or Password")
+            if why or session is None:
+                self._refuse(visitor, logon.comp_id, why)
+            else:
+                self._admitted(visitor, session, logon)
+
+        self._verifier.submit(verify)
+
+    def _admitted(self, visitor: _Visitor, session: Session, logon: Logon) -> None:
+        """Credentials are right: hand the client over on another thread."""
+        link = Link(visitor.socket, visitor.address)
+        previous = session.link
+        if previous is not None and not _peer_has_left(previous.socket):
+            self._refuse(visitor, logon.comp_id, "session is logged on already", failed=False)
+            return
+
+        def hand_over() -> None:
+            try:
+                reason = self._enter(session, logon, link)
+            except Exception as error:
+                log.exception("hand_over_failed", session=session.comp_id)
+                reason = f"hand-over failed: {type(error).__name__}"
+            self._call(lambda: entered(reason))
+
+        def entered(reason: str) -> None:
+            if reason:
+                self._refuse(visitor, logon.comp_id, reason, failed=False)
+                return
+            self._failures.clear(visitor.address)
+            number = visitor.socket.fileno()
+            del self._visitors[number]
+            self._links[number] = (session, link)
+            self._epoll.register(number, 0)
+            self._at(
+                time.monotonic() + self._settings.logon_timeout_s,
+                lambda: self._give_up(session, link),
+            )
+
+        self._hands.submit(hand_over)
+
+    def _give_up(self, session: Session, link: Link) -> None:
+        """QuickFIX has not answered the Logon, for instance because a tag is unknown to it."""
+        if session.link is link and session.phase is Phase.ENTERING:
+            log.warning("refused", session=session.comp_id, reason="Logon was not answered")
+            link.cut()
+
+    def _link_ended(self, number: int) -> None:
+        """A connection that QuickFIX had is closed on both sides."""
+        session, link = self._links.pop(number)
+        self._epoll.unregister(number)
+        self._open[link.address] -= 1
+        link.socket.close()
+        link.ended.set()
+        if session.phase is Phase.ENTERING and session.link is link:
+            session.leave(link)
+
+    def _refuse(
+        self, visitor: _Visitor, comp_id: str, reason: str, *, failed: bool = True
+    ) -> None:
+        """Close without a word, after the same delay for every cause."""
+        log.warning("refused", address=visitor.address, comp_id=comp_id[:32], reason=reason)
+        now = time.monotonic()
+        if failed:
+            self._failures.add(visitor.address, now)
+        if visitor.deadline:
+            self._stop_watching(visitor)
+        self._at(now + self._settings.refusal_delay_s, lambda: self._close(visitor))
+
+    def _close(self, visitor: _Visitor) -> None:
+        """Close a connection; what it sent is taken first, so that it sees a plain end."""
+        number = visitor.socket.fileno()
+        if self._visitors.pop(number, None) is None:
+            return
+        self._open[visitor.address] -= 1
+        if self._open[visitor.address] <= 0:
+            del self._open[visitor.address]
+        try:
+            visitor.socket.recv(DRAIN_BYTES)
+        except OSError:
+            pass  # Nothing was sent, or the peer is gone.
+        visitor.socket.close()
+
+
+def _peer_has_left(client: socket.socket) -> bool:
+    """Whether the peer of a live connection has ended its side."""
+    if client.fileno() < 0:
+        return True
+    poller = select.poll()
+    poller.register(client, select.POLLRDHUP)
+    return bool(poller.poll(0))

@@ -1,0 +1,144 @@
+"""Hands an accepted client to QuickFIX: its socket, not its bytes.
+
+QuickFIX can only listen on every interface of a TCP port, so right after its start we put a
+Unix socket of our own, in a folder that only we may enter, in the place of its listening
+socket (``dup2``). Strangers on the network or on this machine find nothing to connect to.
+
+To hand a client over we connect to that Unix socket, find the descriptor under which
+QuickFIX has accepted it, and put the client's socket in its place, again by ``dup2``. Not a
+byte was read from the client, so QuickFIX sees the Logon as if it had come to it directly.
+``spec/decisions/0002-front-door.md`` says why this and not a relay.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+ACCEPT_TIMEOUT_S: Final = 5.0
+ACCEPT_POLL_S: Final = 0.0005
+"""The kernel tells nobody that a connection was accepted, so we look again this often."""
+
+
+class HandOverError(Exception):
+    """QuickFIX did not take the connection over; the message says why."""
+
+
+def free_port() -> int:
+    """A TCP port that nobody uses at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class InnerListener:
+    """The Unix socket in the place of QuickFIX's listening socket."""
+
+    def __init__(self, port: int) -> None:
+        """Take the place of the socket that listens on ``port`` in this process."""
+        self._folder = Path(tempfile.mkdtemp(prefix="tandem-fix-"))
+        self._path = str(self._folder / "inner")
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(self._path)
+        listener.listen(64)
+        listener.setblocking(False)
+        number = _listening(port)
+        os.dup2(listener.fileno(), number, inheritable=False)
+        listener.close()
+        self._wake(port)
+
+    def _wake(self, port: int) -> None:
+        """Make QuickFIX's poll, which may still wait on the old socket, see the new one.
+
+        The poll wakes by the old socket and then looks at what the descriptor means now; it
+        goes back to sleep unless there is something to accept, so there is.
+        """
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as something:
+            something.connect(self._path)
+            with socket.socket() as waker:
+                waker.settimeout(1.0)
+                try:
+                    waker.connect(("127.0.0.1", port))
+                except OSError:
+                    pass  # The old socket is gone already, so nobody waits on it.
+
+    def close(self) -> None:
+        """Take the path away."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def hand_over(self, client: socket.socket) -> None:
+        """Give QuickFIX the client's socket; the caller's own handle stays valid.
+
+        Raises HandOverError when QuickFIX does not accept in time.
+        """
+        name = f"\0tandem-{os.getpid()}-{secrets.token_hex(8)}"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stand_in:
+            stand_in.bind(name)
+            stand_in.settimeout(ACCEPT_TIMEOUT_S)
+            try:
+                stand_in.connect(self._path)
+            except OSError as error:
+                raise HandOverError(f"QuickFIX does not listen: {error}") from error
+            number = self._accepted(name.encode("ascii"))
+            client.setblocking(False)
+            os.dup2(client.fileno(), number, inheritable=False)
+            try:
+                # Wakes a poll that still waits on the stand-in; nobody reads this byte.
+                stand_in.send(b"\n")
+            except OSError:
+                pass  # Nobody waits on it: the next poll sees the client's socket.
+
+    def _accepted(self, name: bytes) -> int:
+        """The descriptor whose peer is called ``name``."""
+        deadline = time.monotonic() + ACCEPT_TIMEOUT_S
+        while time.monotonic() < deadline:
+            for number, sock in _sockets(socket.AF_UNIX):
+                try:
+                    if sock.getpeername() == name:
+                        return number
+                except OSError:
+                    continue  # Not connected, or closed meanwhile by its owner.
+            time.sleep(ACCEPT_POLL_S)
+        raise HandOverError("QuickFIX did not accept the connection in time")
+
+
+def _sockets(family: int) -> Iterator[tuple[int, socket.socket]]:
+    """The process's sockets, each borrowed for one step of the loop.
+
+    The newest descriptors come first. A socket object on a borrowed descriptor is detached
+    at once, so that it never closes what is not ours.
+    """
+    for number in sorted((int(name) for name in os.listdir("/proc/self/fd")), reverse=True):
+        try:
+            if not stat.S_ISSOCK(os.fstat(number).st_mode):
+                continue
+            borrowed = socket.socket(family, socket.SOCK_STREAM, fileno=number)
+        except OSError:
+            continue  # Closed since it was listed.
+        try:
+            yield number, borrowed
+        finally:
+            borrowed.detach()
+
+
+def _listening(port: int) -> int:
+    """The descriptor that listens on a TCP port."""
+    for number, sock in _sockets(socket.AF_INET):
+        try:
+            if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                continue
+            address = sock.getsockname()
+        except OSError:
+            continue  # Closed since it was listed.
+        if isinstance(address, tuple) and len(address) == 2 and address[1] == port:
+            return number
+    raise HandOverError(f"QuickFIX does not listen on port {port}")

@@ -1,0 +1,181 @@
+"""The gateway process: read the configuration, wire the gateway, wait for a signal.
+
+SIGTERM and SIGINT end it in order; SIGHUP reads the configuration again and takes changed
+credentials, limits and permissions of sessions that are known. Exit codes: 0 a clean stop,
+2 a wrong configuration, 3 the public port or the store cannot be used.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+import structlog
+
+from config.model import Settings
+from config.settings import SettingsError, ensure_data, load
+from engine.client import EngineError, EngineUnavailable
+from engine.core.types import CancelScope
+from fix_gateway.gateway import Gateway
+from fix_gateway.settings import GatewaySettings, SessionSettings, networks
+
+EXIT_CONFIGURATION: Final = 2
+EXIT_RESOURCE: Final = 3
+ENGINE_RETRY_S: Final = 0.1
+SWITCH_INTERVAL_S: Final = 0.0005
+"""How long a Python thread may keep QuickFIX's thread waiting: a tenth of the default."""
+DICTIONARY: Final = Path(__file__).resolve().parent.parent / "spec" / "FIX44.xml"
+
+log = structlog.get_logger("fix_gateway")
+
+
+def configure_logging() -> None:
+    """JSON lines on standard error."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def wall_clock_us() -> int:
+    """Microseconds since 1970-01-01 UTC."""
+    return time.time_ns() // 1000
+
+
+def gateway_settings(settings: Settings) -> GatewaySettings:
+    """The gateway's part of the configuration."""
+    fix = settings.fix
+    return GatewaySettings(
+        host=fix.host,
+        port=fix.port,
+        comp_id=fix.comp_id,
+        store=fix.store / "store",
+        dictionary=DICTIONARY,
+        inner_port=fix.inner_port,
+        proxy_protocol=fix.proxy_protocol,
+        connections_max=fix.connections_max,
+        address_connections_max=fix.connections_max,
+        logon_timeout_s=float(fix.logon_timeout_s),
+        stale_after_us=fix.stale_after_s * 1_000_000,
+        heartbeat_s_max=fix.heartbeat_s_max,
+        outstanding_bytes_max=fix.outstanding_bytes_max,
+    )
+
+
+def session_settings(settings: Settings) -> Iterator[SessionSettings]:
+    """The sessions of the configuration."""
+    for session in settings.sessions:
+        accounts = frozenset(a.account for a in settings.accounts if a.firm == session.firm)
+        yield SessionSettings(
+            comp_id=session.comp_id,
+            account=session.account,
+            firm=session.firm,
+            firm_accounts=accounts,
+            username=session.username,
+            password_hash=session.password_hash,
+            reset_on_logon=session.reset_on_logon,
+            scope=CancelScope(session.cancel_on_disconnect),
+            grace_us=session.grace_s * 1_000_000,
+            kind=session.kind,
+            reports=session.reports,
+            allow=networks(session.allow),
+            enabled=session.enabled,
+        )
+
+
+def history_url(settings: Settings) -> str:
+    """Where the SQL history is."""
+    return settings.history.url or f"sqlite:///{settings.data / 'history.db'}"
+
+
+def serve(settings: Settings) -> int:
+    """Run until a signal; returns the exit code."""
+    stopping = threading.Event()
+    reloading = threading.Event()
+    waking = threading.Event()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        (reloading if number == signal.SIGHUP else stopping).set()
+        waking.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, on_signal)
+    gateway = Gateway(
+        gateway_settings(settings),
+        session_settings(settings),
+        str(settings.engine.socket),
+        history_url(settings),
+        wall_clock_us,
+    )
+    if not start(gateway, stopping):
+        return 0
+    host, port = gateway.address
+    log.info("ready", fix=f"{host}:{port}", comp_id=settings.fix.comp_id)
+    while not stopping.is_set():
+        waking.wait()
+        waking.clear()
+        if reloading.is_set():
+            reloading.clear()
+            try:
+                gateway.reload(session_settings(load()))
+            except SettingsError as error:
+                log.error("not_reloaded", reason=str(error))
+    gateway.stop()
+    log.info("stopped")
+    return 0
+
+
+def start(gateway: Gateway, stopping: threading.Event) -> bool:
+    """Start the gateway as soon as the engine is there; False when told to stop before."""
+    waiting = False
+    while not stopping.is_set():
+        try:
+            gateway.connect()
+            break
+        except EngineUnavailable as error:
+            if not waiting:
+                log.info("waiting_for_engine", reason=str(error))
+            waiting = True
+            stopping.wait(ENGINE_RETRY_S)
+    if stopping.is_set():
+        return False
+    gateway.start()
+    return True
+
+
+def main() -> int:
+    """Entry point of ``python -m fix_gateway.main``."""
+    configure_logging()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    try:
+        settings = load()
+        ensure_data(settings)
+        return serve(settings)
+    except (SettingsError, ValueError) as error:
+        log.critical("gateway_not_started", reason=str(error))
+        return EXIT_CONFIGURATION
+    except (OSError, EngineError) as error:
+        log.critical("gateway_not_started", reason=str(error))
+        return EXIT_RESOURCE
+
+
+if __name__ == "__main__":
+    code = main()
+    # QuickFIX's destructors race with its own thread; everything is flushed by now.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -1,0 +1,167 @@
+"""Commands on their way to the engine, kept until they are seen to be durable.
+
+A command is sent when it comes, in order, and stays here until the subscription shows its
+transaction. When the engine was away, everything that is still here is sent again before
+anything new; the engine recognises by (session, epoch, MsgSeqNum) what it has done already.
+So that an old order never goes live by surprise, creates and replaces that were kept carry a
+time after which the engine refuses them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol, TypeAlias
+
+import structlog
+
+from engine.client import EngineError, EngineUnavailable
+from engine.core.commands import Batch, Command, NewOrder, ReplaceOrder
+from engine.core.types import Origin
+from fix_gateway.sessions import Session
+
+log = structlog.get_logger()
+
+POST_MAX: Final = 512
+"""Commands in one call of the client."""
+DIRECT_MAX: Final = 200
+"""So many commands fit into the socket's buffer with room to spare: sending does not wait."""
+
+Key: TypeAlias = tuple[str, int, int]
+_AGEING: Final = (NewOrder, ReplaceOrder, Batch)
+
+
+class Posts(Protocol):
+    """What the outbox needs of the engine's client."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a live connection."""
+
+    def post(self, commands: Iterable[Command]) -> None:
+        """Send commands without waiting for them; raises EngineUnavailable."""
+
+
+class Outbox:
+    """Sends, keeps and repeats commands; any thread may call any method.
+
+    While little is under way a command is sent by the thread that brings it. Beyond that, and
+    while the engine is away or slow, a thread of our own sends in larger pieces, so that
+    QuickFIX's thread never waits for the engine. At most ``limit`` commands are kept.
+    ``opened`` gives the commands that tell a new connection which sessions are there.
+    """
+
+    def __init__(
+        self, limit: int, stale_after_us: int, opened: Callable[[], Iterable[Command]]
+    ) -> None:
+        self._limit = limit
+        self._stale_after_us = stale_after_us
+        self._opened = opened
+        self._lock = threading.Lock()
+        self._work = threading.Condition(self._lock)
+        self._kept: dict[Key, tuple[Command, int]] = {}
+        self._unsent: deque[Command] = deque()
+        self._sending = False
+        self._client: Posts | None = None
+        self.online = False
+        """A connection is there, and what was kept has been sent on it."""
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def start(self, client: Posts) -> None:
+        """Begin to send to this client, once it is connected."""
+        if self._client is not None:
+            return
+        self._client = client
+        threading.Thread(target=self._run, name="fix-outbox", daemon=True).start()
+
+    def waiting_of(self, source: str) -> bool:
+        """Whether a command of this session is not done yet."""
+        return any(key[0] == source for key in list(self._kept))
+
+    def submit(self, session: Session, command: Command, now_us: int) -> bool:
+        """Take a command; False when too many are kept already, and then nothing was done."""
+        origin = command.origin
+        with self._lock:
+            if len(self._kept) >= self._limit:
+                return False
+            key = (origin.source, origin.epoch, origin.num)
+            self._kept[key] = (command, now_us)
+            if origin.epoch == session.epoch and origin.num <= session.mark:
+                # Done before this process began, and its transaction was seen since.
+                del self._kept[key]
+                return True
+            self._send(command)
+        return True
+
+    def notify(self, command: Command) -> None:
+        """Send a command that loses its meaning with the connection; it is not kept."""
+        with self._lock:
+            if self._client is not None and self._client.connected:
+                self._send(command)
+
+    def done(self, origin: Origin) -> None:
+        """A transaction with this origin was seen."""
+        self._kept.pop((origin.source, origin.epoch, origin.num), None)
+
+    def connected(self) -> None:
+        """A connection was made: say who is there, then repeat what was kept."""
+        with self._lock:
+            self._unsent.clear()
+            self._unsent.extend(self._opened())
+            for command, came_us in self._kept.values():
+                self._unsent.append(_ageing(command, came_us + self._stale_after_us))
+            log.info("engine_connected", repeated=len(self._kept))
+            self._work.notify()
+
+    def lost(self, error: EngineError) -> None:
+        """The connection is gone; commands wait for the next one."""
+        self.online = False
+        log.warning("engine_lost", error=str(error), kept=len(self._kept))
+
+    def _send(self, command: Command) -> None:
+        """Send at once, or leave it to the thread; the lock is held."""
+        idle = self.online and not self._unsent and not self._sending
+        if idle and len(self._kept) <= DIRECT_MAX:
+            self._post([command])
+        else:
+            self._unsent.append(command)
+            self._work.notify()
+
+    def _post(self, commands: list[Command]) -> None:
+        """Send; what fails is sent again after the next ``connected``."""
+        client = self._client
+        if client is None or not client.connected:
+            self.online = False
+            return
+        try:
+            client.post(commands)
+        except EngineUnavailable as error:
+            self.online = False
+            log.warning("engine_lost", error=str(error), kept=len(self._kept))
+
+    def _run(self) -> None:
+        """The thread that sends what was not sent at once."""
+        while True:
+            with self._lock:
+                while not self._unsent:
+                    self._sending = False
+                    if self._client is not None and self._client.connected:
+                        self.online = True
+                    self._work.wait()
+                self._sending = True
+                count = min(POST_MAX, len(self._unsent))
+                commands = [self._unsent.popleft() for _ in range(count)]
+            try:
+                self._post(commands)
+            except Exception:
+                log.exception("outbox_failed")
+
+
+def _ageing(command: Command, valid_until: int) -> Command:
+    """A create or replace that is refused once it is too old; anything else as it is."""
+    if isinstance(command, _AGEING):
+        return command._replace(origin=command.origin._replace(valid_until=valid_until))
+    return command

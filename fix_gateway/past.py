@@ -1,0 +1,128 @@
+"""What lies behind: fills from the SQL history, and the reports of a session once more."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import sqlalchemy
+
+from engine.client import EngineClient, EngineError, EngineRefused, Transaction
+from engine.core.instruments import Instrument
+from engine.history import queries as history
+from fix_gateway import answers, trades
+from fix_gateway.answers import Answer
+from fix_gateway.outbound import messages
+from fix_gateway.queries import ReplayQuery, TradesQuery
+from fix_gateway.sessions import Session
+
+FILLS_MAX: Final = 1_000
+"""Fills in the answer to one request; the next asks after the last trade id."""
+REPLAY_MAX: Final = 10_000
+"""Reports in one replay; the next asks after the last ExecID."""
+REPLAY_TIMEOUT_S: Final = 60.0
+_PLACE: Final = re.compile("2000[27]=[0-9]+\x01")
+_EXEC_ID: Final = re.compile("(?:^|\x01)17=([^\x01]+)\x01")
+Connect = Callable[[str, Callable[[EngineError], None]], EngineClient]
+
+
+class Past:
+    """Looks back for the thread that answers questions."""
+
+    def __init__(
+        self, history_url: str, connect: Connect, instruments: Mapping[str, Instrument]
+    ) -> None:
+        self._url = history_url
+        self._engine: sqlalchemy.Engine | None = None
+        self._connect = connect
+        self._instruments = instruments
+
+    def trades(self, session: Session, query: TradesQuery) -> list[Answer]:
+        """TradeCaptureReports of the fills that match."""
+        if self._engine is None:
+            self._engine = sqlalchemy.create_engine(self._url)
+        context = session.context
+        accounts = [query.account] if query.account else sorted(context.accounts)
+        with self._engine.connect() as connection:
+            page = history.fills(
+                connection,
+                accounts,
+                symbol=query.symbol,
+                strategy=query.strategy,
+                order_id=query.order_id,
+                client_order_id=query.client_order_id,
+                side=query.side,
+                after_trade_id=max(0, query.trade_id - 1),
+                from_us=query.from_us,
+                to_us=query.until_us,
+                limit=1 if query.trade_id else FILLS_MAX,
+            )
+        rows = [row for row in page.rows if query.trade_id in (0, row.trade_id)]
+        return trades.answer_trades(query, rows, self._instruments, page.as_of_seq)
+
+    def replay(
+        self, session: Session, query: ReplayQuery, send: Callable[[Answer], None]
+    ) -> None:
+        """Send every report after the one named again, marked as such, and an end.
+
+        The copies carry no cursor: they are not what delivery counts.
+        """
+        found = _Replay(session, query, self._instruments, send)
+        client = self._connect(f"fix-replay-{session.comp_id}", found.lost)
+        try:
+            found.until = client.connect().seq
+            if query.after_seq < found.until:
+                client.subscribe(max(1, query.after_seq), found.take)
+                found.finished.wait(REPLAY_TIMEOUT_S)
+        except EngineRefused as error:
+            send(answers.replay_refused(query, error.text, found.until))
+            return
+        finally:
+            client.close()
+        send(answers.replay_end(query, found.count, found.last_exec_id, found.seq))
+
+
+class _Replay:
+    """One replay while it runs, on the reader thread of its own client."""
+
+    def __init__(
+        self,
+        session: Session,
+        query: ReplayQuery,
+        instruments: Mapping[str, Instrument],
+        send: Callable[[Answer], None],
+    ) -> None:
+        self._session = session
+        self._after = (query.after_seq, query.after_index)
+        self._instruments = instruments
+        self._send = send
+        self.until = 0
+        self.seq = query.after_seq
+        self.count = 0
+        self.last_exec_id = ""
+        self.finished = threading.Event()
+
+    def lost(self, error: EngineError) -> None:
+        """The engine went away: what was sent so far stands."""
+        self.finished.set()
+
+    def take(self, batch: list[Transaction]) -> None:
+        """Send the reports of some transactions again."""
+        for transaction in batch:
+            if self.finished.is_set():
+                return
+            if self._session.delivery.reasons or self.count >= REPLAY_MAX:
+                self.finished.set()
+                return
+            for message in messages(transaction, self._session.context, self._instruments):
+                if message.msg_type == "8" and self._after < (transaction.seq, message.event_index):
+                    body = _PLACE.sub("", message.body)
+                    self.count += 1
+                    exec_id = _EXEC_ID.search(body)
+                    self.last_exec_id = exec_id[1] if exec_id else self.last_exec_id
+                    self._send(Answer("8\x0197=Y", body))
+            self.seq = transaction.seq
+            if transaction.seq >= self.until:
+                self.finished.set()

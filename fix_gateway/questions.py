@@ -1,0 +1,205 @@
+"""Questions of clients, answered from committed state on a thread that may wait for it.
+
+QuickFIX's thread only queues them. After the answer the message's number is committed where
+nothing later is, so that it is not answered twice when the gateway is restarted.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import quickfix
+import structlog
+
+from engine.client import EngineClient, EngineError, queries
+from engine.core.commands import RecordRefusal
+from engine.core.instruments import Instrument
+from engine.core.types import Origin, RejectReason, RequestKind
+from fix_gateway import answers
+from fix_gateway.answers import Answer
+from fix_gateway.flow import Sender
+from fix_gateway.outbox import Outbox
+from fix_gateway.queries import (
+    BadQuery,
+    BalancesQuery,
+    MassStatusQuery,
+    OrderStatusQuery,
+    Query,
+    ReplayQuery,
+    SecurityListQuery,
+    TradesQuery,
+)
+from fix_gateway.sessions import Clock, Phase, Session
+
+log = structlog.get_logger()
+
+NOT_AVAILABLE = "4"
+"""BusinessRejectReason(380): application not available."""
+
+
+class Looks(Protocol):
+    """Answers questions about what is long past."""
+
+    def trades(self, session: Session, query: TradesQuery) -> list[Answer]:
+        """TradeCaptureReports of the fills that match."""
+
+    def replay(
+        self, session: Session, query: ReplayQuery, send: Callable[[Answer], None]
+    ) -> None:
+        """Send the reports of a session again."""
+
+
+class Questions:
+    """Queues questions and answers them, one after the other.
+
+    ``instruments`` and ``scales`` may grow while it runs.
+    """
+
+    def __init__(
+        self,
+        limit: int,
+        client: EngineClient,
+        instruments: Mapping[str, Instrument],
+        scales: Mapping[str, int],
+        dictionary: quickfix.DataDictionary,
+        sender: Sender,
+        outbox: Outbox,
+        past: Looks,
+        clock: Clock,
+    ) -> None:
+        self._waiting: queue.Queue[tuple[Session, Query, int]] = queue.Queue(limit)
+        self._client = client
+        self._instruments = instruments
+        self._scales = scales
+        self._dictionary = dictionary
+        self._sender = sender
+        self._outbox = outbox
+        self._past = past
+        self._clock = clock
+
+    def start(self) -> None:
+        """Begin to answer."""
+        threading.Thread(target=self._run, name="fix-questions", daemon=True).start()
+
+    def ask(self, session: Session, query: Query) -> bool:
+        """Queue a question; False when too many wait already."""
+        try:
+            self._waiting.put_nowait((session, query, session.epoch))
+        except queue.Full:
+            return False
+        return True
+
+    def _run(self) -> None:
+        while True:
+            session, query, epoch = self._waiting.get()
+            if session.phase is not Phase.LIVE or session.epoch != epoch:
+                continue
+            try:
+                self._answer(session, query)
+            except EngineError as error:
+                log.warning("question_not_answered", session=session.comp_id, error=str(error))
+                self._reject(session, query)
+            except Exception:
+                log.exception("question_failed", session=session.comp_id)
+                self._reject(session, query)
+            self._mark(session, epoch, query.num)
+
+    def _answer(self, session: Session, query: Query) -> None:
+        if isinstance(query, ReplayQuery):
+            self._past.replay(session, query, lambda answer: self._send(session, answer))
+            return
+        for answer in self._answers(session, query):
+            self._send(session, answer)
+
+    def _answers(self, session: Session, query: Query) -> Sequence[Answer]:
+        now_us = self._clock()
+        if isinstance(query, BadQuery):
+            return [answers.answer_bad_query(query)]
+        if isinstance(query, TradesQuery):
+            return self._past.trades(session, query)
+        if isinstance(query, OrderStatusQuery):
+            row, seq = self._order(session, query)
+            return [answers.answer_order_status(query, row, self._instruments, seq, now_us)]
+        if isinstance(query, MassStatusQuery):
+            rows, seq = self._open_orders(session, query)
+            return answers.answer_mass_status(query, rows, self._instruments, seq, now_us)
+        if isinstance(query, SecurityListQuery):
+            states = self._client.fetch(queries.instrument_states())
+            statuses = {state.symbol: state.status for state in states.value}
+            return answers.answer_security_list(
+                query, self._instruments, statuses, states.as_of_seq
+            )
+        assert isinstance(query, BalancesQuery)
+        return self._balances(session, query, now_us)
+
+    def _order(self, session: Session, query: OrderStatusQuery) -> tuple[Any, int]:
+        """The order, looked for in the given account or in all of the firm."""
+        seq = 0
+        for account in self._accounts(session, query.account):
+            found = self._client.fetch(
+                queries.order(account, query.client_order_id, query.order_id), seq
+            )
+            seq = found.as_of_seq
+            if found.value is not None:
+                return found.value, seq
+        return None, seq
+
+    def _open_orders(self, session: Session, query: MassStatusQuery) -> tuple[list[Any], int]:
+        account = query.account or session.context.account
+        found = self._client.fetch(
+            queries.open_orders(
+                account, not query.account, query.symbol, query.strategy, "", query.side
+            )
+        )
+        return found.value, found.as_of_seq
+
+    def _balances(self, session: Session, query: BalancesQuery, now_us: int) -> list[Answer]:
+        rows: list[Any] = []
+        seq = 0
+        for account in self._accounts(session, query.account):
+            found = self._client.fetch(queries.balances(account), seq)
+            rows += found.value
+            seq = found.as_of_seq
+        return answers.answer_balances(query, rows, self._scales, seq, now_us)
+
+    @staticmethod
+    def _accounts(session: Session, account: str) -> list[str]:
+        context = session.context
+        if account:
+            return [account]
+        return [context.account, *sorted(context.accounts - {context.account})]
+
+    def snapshot(self, session: Session) -> None:
+        """Send the open orders and an end mark, as asked for in the Logon."""
+        found = self._client.fetch(queries.open_orders(session.context.account, True))
+        for answer in answers.open_order_snapshot(
+            found.value, self._instruments, found.as_of_seq, self._clock()
+        ):
+            self._send(session, answer)
+
+    def _send(self, session: Session, answer: Answer) -> None:
+        text = f"8=FIX.4.4\x019=0\x0135={answer.msg_type}\x01{answer.body}10=000\x01"
+        message = quickfix.Message(text, self._dictionary, False)
+        if not self._sender.send(session, message, len(text)):
+            log.error("answer_not_stored", session=session.comp_id)
+
+    def _reject(self, session: Session, query: Query) -> None:
+        why = "The question could not be answered; ask again in a moment"
+        self._send(session, answers.business_reject(query.num, "", "", NOT_AVAILABLE, why))
+
+    def _mark(self, session: Session, epoch: int, num: int) -> None:
+        """Commit that this message is done with, unless a later one is already."""
+        if num <= session.mark or session.epoch != epoch:
+            return
+        mark = RecordRefusal(
+            Origin(session.source, epoch, num),
+            session.settings.account,
+            RequestKind.OTHER,
+            RejectReason.INVALID_FIELD,
+            "answered by the gateway",
+            mark_only=True,
+        )
+        self._outbox.notify(mark)

@@ -1,0 +1,126 @@
+"""What the gateway is told: plain values, independent of where they were read.
+
+``main.py`` makes these from the configuration. Times end in their unit. Nothing here reads a
+file or a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
+from typing import Final, Literal
+
+import quickfix
+
+from engine.core.types import CancelScope
+
+BEGIN_STRING: Final = "FIX.4.4"
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """One FIX session. ``password_hash`` is argon2; ``allow`` empty admits every address.
+
+    ``scope`` and ``grace_us`` are cancel on disconnect where the Logon does not say.
+    """
+
+    comp_id: str
+    account: str
+    firm: str
+    firm_accounts: frozenset[str]
+    username: str
+    password_hash: str
+    reset_on_logon: bool = False
+    scope: CancelScope = CancelScope.NONE
+    grace_us: int = 0
+    kind: Literal["order", "drop_copy"] = "order"
+    reports: Literal["own", "firm"] = "own"
+    allow: tuple[Network, ...] = ()
+    enabled: bool = True
+
+    def __repr__(self) -> str:
+        return f"SessionSettings(comp_id={self.comp_id!r}, account={self.account!r}, …)"
+
+    def admits(self, address: str) -> bool:
+        """Whether the allow-list lets this address in."""
+        if not self.allow:
+            return True
+        try:
+            host = ip_address(address)
+        except ValueError:
+            return False
+        return any(host.version == network.version and host in network for network in self.allow)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """The gateway as a whole. Every queue and every wait has its bound here.
+
+    ``unanswered_max`` bounds the commands that wait for the engine; past it sessions are cut
+    and their messages asked for again. ``outstanding_bytes_max`` bounds what a client may
+    leave unread, ``received_bytes_max`` what it may send without one whole message.
+    """
+
+    host: str
+    port: int
+    comp_id: str
+    store: Path
+    dictionary: Path
+    inner_port: int = 0
+    proxy_protocol: bool = False
+    connections_max: int = 256
+    address_connections_max: int = 256
+    logon_bytes_max: int = 4096
+    logon_timeout_s: float = 5.0
+    refusal_delay_s: float = 0.25
+    refusal_delay_max_s: float = 5.0
+    addresses_remembered_max: int = 4096
+    sending_time_window_us: int = 120_000_000
+    stale_after_us: int = 5_000_000
+    heartbeat_s_max: int = 300
+    unanswered_max: int = 20_000
+    questions_max: int = 1_000
+    held_transactions_max: int = 2_000
+    outstanding_bytes_max: int = 1 << 20
+    outstanding_timeout_s: float = 20.0
+    received_bytes_max: int = 4 << 20
+    unclean_margin: int = 1_000_000
+
+
+def networks(texts: Iterable[str]) -> tuple[Network, ...]:
+    """Networks of an allow-list; raises ValueError for what is none."""
+    return tuple(ip_network(text, strict=False) for text in texts)
+
+
+def quickfix_settings(
+    settings: GatewaySettings, sessions: Iterable[SessionSettings], port: int
+) -> quickfix.SessionSettings:
+    """Settings of the acceptor. There is no log: QuickFIX's would hold passwords."""
+    result = quickfix.SessionSettings()
+    for session in sessions:
+        values = {
+            "ConnectionType": "acceptor",
+            "SocketAcceptPort": str(port),
+            "SocketNodelay": "Y",
+            "NonStopSession": "Y",
+            "FileStorePath": str(settings.store),
+            "DataDictionary": str(settings.dictionary),
+            "TimestampPrecision": "6",
+            "CheckLatency": "Y",
+            "MaxLatency": str(settings.sending_time_window_us // 1_000_000),
+            "ResetOnLogon": "Y" if session.reset_on_logon else "N",
+            "ValidateUserDefinedFields": "Y",
+        }
+        dictionary = quickfix.Dictionary()
+        for key, value in values.items():
+            dictionary.setString(key, value)
+        result.set(session_id(settings, session.comp_id), dictionary)
+    return result
+
+
+def session_id(settings: GatewaySettings, comp_id: str) -> quickfix.SessionID:
+    """QuickFIX's name of a session, seen from our side."""
+    return quickfix.SessionID(BEGIN_STRING, settings.comp_id, comp_id)

@@ -1,0 +1,213 @@
+"""QuickFIX's file store, read from outside, and our own marks beside it.
+
+The store of a session is four files. ``.body`` holds the messages one after the other,
+``.header`` a ``seq,offset,length`` triple for each, ``.seqnums`` the next outgoing and the
+next expected number. QuickFIX flushes body, header and numbers to the kernel in this order
+and sends after that: a message may be in the body under a number that does not count yet and
+that the next message uses again. What counts is below the next outgoing number, and of two
+triples with one number the later one.
+
+Our own marks: ``<session>.epoch`` says which epoch the store's numbers belong to, and
+``gateway.state`` how the gateway ended and how far each session was delivered.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from fix_gateway.settings import BEGIN_STRING
+
+Cursor: TypeAlias = tuple[int, int, int]
+LAST_INDEX: Final = 2**31 - 1
+"""In a cursor: every event of that transaction is delivered."""
+
+FILES: Final = (".body", ".header", ".seqnums", ".session")
+BLOCK_BYTES: Final = 1 << 16
+MESSAGE_BYTES_MAX: Final = 1 << 20
+_TRIPLE: Final = re.compile(rb"([0-9]+),([0-9]+),([0-9]+) ")
+_SEQ: Final = re.compile(rb"\x0120001=([0-9]{1,18})\x01")
+_INDEX: Final = re.compile(rb"\x0120002=([0-9]{1,9})\x01")
+_PART: Final = re.compile(rb"\x0120007=([0-9]{1,9})\x01")
+
+
+class Numbers(NamedTuple):
+    """Next outgoing and next expected sequence number."""
+
+    sender: int
+    target: int
+
+
+class SessionStore:
+    """The files of one session in ``folder``; reads them while QuickFIX does not write."""
+
+    def __init__(self, folder: Path, server: str, comp_id: str) -> None:
+        self.prefix = folder / f"{BEGIN_STRING}-{server}-{comp_id}"
+
+    def path(self, suffix: str) -> Path:
+        """One of the files."""
+        return self.prefix.with_name(self.prefix.name + suffix)
+
+    def numbers(self) -> Numbers:
+        """The numbers as stored; (1, 1) when there is no store or its file is torn."""
+        try:
+            text = self.path(".seqnums").read_text(encoding="ascii")
+            sender, _, target = text.partition(":")
+            return Numbers(max(1, int(sender)), max(1, int(target)))
+        except (FileNotFoundError, ValueError):
+            return Numbers(1, 1)
+
+    def newest_cursor(self) -> Cursor | None:
+        """Cursor of the newest message that counts and that the engine caused."""
+        sender = self.numbers().sender
+        try:
+            with self.path(".body").open("rb") as body:
+                for offset, length in self._counted(sender):
+                    cursor = _cursor(body, offset, length)
+                    if cursor is not None:
+                        return cursor
+        except FileNotFoundError:
+            return None
+        return None
+
+    def _counted(self, sender: int) -> Iterator[tuple[int, int]]:
+        """(offset, length) of the messages below ``sender``, newest number first.
+
+        Numbers rise along the file but for the ones used again, so a number that is not
+        below all seen so far was superseded by what stands behind it.
+        """
+        lowest = sender
+        for number, offset, length in _triples_backwards(self.path(".header")):
+            if number < lowest:
+                lowest = number
+                yield offset, length
+
+    def reset(self) -> None:
+        """Begin again at 1, while QuickFIX has not opened the store."""
+        for suffix in FILES:
+            self.path(suffix).unlink(missing_ok=True)
+        sync_folder(self.prefix.parent)
+
+    def epoch(self) -> int:
+        """The epoch that the numbers belong to, 0 when nothing says so."""
+        try:
+            return int(self.path(".epoch").read_text(encoding="ascii"))
+        except (FileNotFoundError, ValueError):
+            return 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Write down the epoch that the numbers belong to, durably."""
+        write_durably(self.path(".epoch"), f"{epoch}\n")
+
+    def flush_to_disk(self) -> None:
+        """Bring what the kernel has of these files onto the disk."""
+        for suffix in FILES:
+            try:
+                handle = os.open(self.path(suffix), os.O_RDONLY)
+            except FileNotFoundError:
+                continue
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+
+def _triples_backwards(path: Path) -> Iterator[tuple[int, int, int]]:
+    """The header's triples from the end; what is torn at the end is left out."""
+    try:
+        handle = path.open("rb")
+    except FileNotFoundError:
+        return
+    with handle:
+        position = handle.seek(0, os.SEEK_END)
+        rest = b""
+        while position > 0:
+            size = min(BLOCK_BYTES, position)
+            position -= size
+            handle.seek(position)
+            block = handle.read(size) + rest
+            start = 0
+            if position > 0:
+                # The first triple of a block may begin in the block before it.
+                start = block.find(b" ") + 1
+                rest = block[:start]
+            for match in reversed(list(_TRIPLE.finditer(block, start))):
+                yield int(match[1]), int(match[2]), int(match[3])
+
+
+def _cursor(body: Any, offset: int, length: int) -> Cursor | None:
+    """The cursor in one message of the body; None for admin, torn or foreign ones."""
+    body.seek(offset)
+    message: bytes = body.read(min(length, MESSAGE_BYTES_MAX))
+    seq, index, part = _SEQ.search(message), _INDEX.search(message), _PART.search(message)
+    if len(message) != length or seq is None or index is None or part is None:
+        return None
+    return int(seq[1]), int(index[1]), int(part[1])
+
+
+class GatewayState(NamedTuple):
+    """How the gateway ended. ``delivered`` maps a CompID to a seq that it has everything of.
+
+    ``synced`` says that the stores were on disk when this was written; ``clean`` that the
+    gateway stopped in order with nothing unanswered.
+    """
+
+    boot_id: str
+    clean: bool
+    synced: bool
+    delivered: dict[str, int]
+
+
+def read_state(folder: Path) -> GatewayState | None:
+    """The state that the last run left, None if there is none that can be read."""
+    try:
+        values = json.loads((folder / "gateway.state").read_text(encoding="utf-8"))
+        return GatewayState(
+            str(values["boot_id"]),
+            bool(values["clean"]),
+            bool(values["synced"]),
+            {str(name): int(seq) for name, seq in values["delivered"].items()},
+        )
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def write_state(folder: Path, state: GatewayState, *, durable: bool) -> None:
+    """Replace the state; ``durable`` brings it onto the disk, else into the kernel."""
+    path = folder / "gateway.state"
+    text = json.dumps(state._asdict())
+    if durable:
+        write_durably(path, text)
+    else:
+        temporary = path.with_suffix(".new")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+
+
+def write_durably(path: Path, text: str) -> None:
+    """Replace a file so that after a power cut it is the old or the new one."""
+    temporary = path.with_name(path.name + ".new")
+    with temporary.open("w", encoding="utf-8") as handle:
+        handle.write(text)
+        handle.flush()
+        os.fsync(handle.fileno())
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names that were added or removed in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def boot_id() -> str:
+    """What changes with every start of the operating system."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
