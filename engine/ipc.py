@@ -55,7 +55,7 @@ class Connection:
 
     __slots__ = (
         "number", "socket", "name", "greeted", "open", "reading", "inbox", "parts", "bytes",
-        "chunk", "chunk_seq", "sent_seq", "closing", "blocked_since", "writing",
+        "chunk", "chunk_seq", "sent_seq", "closing", "blocked_since", "writing", "refused",
     )  # fmt: skip
 
     def __init__(self, number: int, sock: socket.socket) -> None:
@@ -74,6 +74,9 @@ class Connection:
         self.sent_seq = 0
         """The last transaction published on this connection that the kernel has taken."""
         self.closing = False
+        """The last frame is queued; what comes later is not sent."""
+        self.refused = False
+        """It broke the protocol; what it sent afterwards is not looked at."""
         self.blocked_since = 0.0
         self.writing = False
 

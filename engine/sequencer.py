@@ -159,9 +159,11 @@ class Sequencer:
         later: list[tuple[Connection, Item]] = []
         self._inject()
         for connection, item in items:
+            if connection.refused and type(item) is not Gone:
+                continue  # What follows a frame that was refused is not looked at.
             if type(item) is Submit:
                 self._take(connection, item, later)
-            elif type(item) is Hello:
+            elif type(item) is Hello and not connection.greeted:
                 self._greet(connection, item)
             else:
                 later.append((connection, item))
@@ -180,12 +182,12 @@ class Sequencer:
         self, connection: Connection, frame: Submit, later: list[tuple[Connection, Item]]
     ) -> None:
         """Decode one command and apply it, or recognise it as done before."""
-        if not connection.greeted or connection.closing:
-            later.append((connection, Malformed(frame.id, "the first frame must be Hello")))
-            return
         try:
+            if not connection.greeted:
+                raise wire.WireError("the first frame must be Hello")
             command = wire.decode_command(frame.kind, frame.command)
         except wire.WireError as error:
+            connection.refused = True
             later.append((connection, Malformed(frame.id, str(error))))
             return
         exchange = self._exchange
@@ -307,16 +309,20 @@ class Sequencer:
         if isinstance(item, Gone):
             self._gone(connection)
         elif connection.closing or not connection.open:
-            pass  # It was failed by an earlier frame; what follows is not looked at.
+            pass  # It was failed by an earlier frame.
         elif isinstance(item, Malformed):
-            log.warning("client_failed", client=connection.name, reason=item.text)
-            self._server.fail(connection, item.id, "malformed", item.text)
-        elif not connection.greeted:
-            self._server.fail(connection, 0, "malformed", "the first frame must be Hello")
+            self._refuse(connection, item.id, item.text)
+        elif isinstance(item, Hello) or not connection.greeted:
+            self._refuse(connection, 0, "the first frame, and no other, must be Hello")
         elif isinstance(item, Subscribe):
             self._publisher.subscribe(connection, item.id, item.from_seq, item.accounts)
         elif isinstance(item, Ask):
             self._desk.take(connection, item, self._monotonic())
+
+    def _refuse(self, connection: Connection, number: int, text: str) -> None:
+        connection.refused = True
+        log.warning("client_failed", client=connection.name, reason=text)
+        self._server.fail(connection, number, "malformed", text)
 
     def _gone(self, connection: Connection) -> None:
         """A connection has ended; the sessions that it opened are closed by the engine."""

@@ -16,7 +16,7 @@ from engine.core.exchange import Exchange
 from engine.core.types import ENGINE_VERSION
 from engine.journal.base import JournalError, Record
 from engine.journal.local import LocalJournal
-from engine.journal.snapshots import usable_snapshots
+from engine.journal.snapshots import SnapshotAhead, usable_snapshots
 
 PROGRESS_RECORDS: Final = 50_000
 
@@ -67,13 +67,19 @@ def recover(
     """The state after the journal's last record, and the seq of the snapshot used.
 
     ``on_progress(done, of)`` is called every 50,000 records. Raises JournalError when the
-    journal does not reach back to a usable state, JournalCorrupt, or ReplayDiffers.
+    journal does not reach back to a usable state or lacks its end, JournalCorrupt, or
+    ReplayDiffers.
     """
     start: Exchange | None = None
-    for header, exchange in usable_snapshots(snapshots, journal, on_note):
-        on_note(f"starting from the snapshot of seq {header.seq}")
-        start = exchange
-        break
+    try:
+        for header, exchange in usable_snapshots(snapshots, journal, on_note):
+            on_note(f"starting from the snapshot of seq {header.seq}")
+            start = exchange
+            break
+    except SnapshotAhead as error:
+        raise JournalError(
+            f"{error}; restore the journal's end, or remove that snapshot to accept the loss"
+        ) from error
     if start is None:
         if journal.first_seq > 1:
             raise JournalError(

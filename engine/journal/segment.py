@@ -57,8 +57,9 @@ def open_reading(path: Path) -> sqlite3.Connection:
     """A connection that can only read. Raises JournalCorrupt when it is no database."""
     try:
         connection = sqlite3.connect(
-            f"file:{path}?mode=ro", uri=True, timeout=BUSY_S, isolation_level=None
-        )
+            f"file:{path}?mode=ro", uri=True, timeout=BUSY_S, isolation_level=None,
+            check_same_thread=False,
+        )  # fmt: skip
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.Error as error:
         raise JournalCorrupt(f"segment {path.name} cannot be read: {error}") from error
@@ -66,8 +67,13 @@ def open_reading(path: Path) -> sqlite3.Connection:
 
 
 def open_writing(path: Path) -> sqlite3.Connection:
-    """A connection with the journal's durability: WAL, flushed at every commit."""
-    connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+    """A connection with the journal's durability: WAL, flushed at every commit.
+
+    It is used by one thread at a time, which need not be the one that opened it.
+    """
+    connection = sqlite3.connect(
+        path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+    )
     os.chmod(path, 0o600)
     connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()

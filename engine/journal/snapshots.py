@@ -34,6 +34,10 @@ class SnapshotInvalid(Exception):
     """A snapshot file cannot be used; the message says why."""
 
 
+class SnapshotAhead(SnapshotInvalid):
+    """A whole snapshot is newer than the journal, so the journal lacks its end."""
+
+
 class SnapshotHeader(NamedTuple):
     """What a snapshot is of. ``time_us`` is the time of transaction ``seq``."""
 
@@ -131,7 +135,7 @@ def read_snapshot(path: Path) -> tuple[SnapshotHeader, Exchange]:
 def check_belongs(header: SnapshotHeader, path: Path, journal: Chain) -> None:
     """Raise SnapshotInvalid unless the snapshot is of a state of this journal."""
     if header.seq > journal.last_seq:
-        raise SnapshotInvalid(
+        raise SnapshotAhead(
             f"snapshot {path.name} is ahead of the journal, which ends with seq "
             f"{journal.last_seq}: acknowledged transactions are missing"
         )
@@ -147,11 +151,16 @@ def check_belongs(header: SnapshotHeader, path: Path, journal: Chain) -> None:
 def usable_snapshots(
     folder: Path, journal: Chain, on_bad: Callable[[str], None]
 ) -> Iterator[tuple[SnapshotHeader, Exchange]]:
-    """Snapshots that are whole and belong to the journal, newest first."""
+    """Snapshots that are whole and belong to the journal, newest first.
+
+    Raises SnapshotAhead for one that is newer than the journal.
+    """
     for path in snapshot_paths(folder):
         try:
             header, exchange = read_snapshot(path)
             check_belongs(header, path, journal)
+        except SnapshotAhead:
+            raise
         except SnapshotInvalid as error:
             on_bad(str(error))
         else:
