@@ -102,6 +102,7 @@ class Fold:
             "updated_at": place.time_us,
             "open": True,
             "cancel_reason": 0,
+            "first_seq": place.seq,
             "last_seq": place.seq,
         }
         self.rows.orders[terms.order_id] = row

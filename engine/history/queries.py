@@ -83,6 +83,10 @@ _order_columns: Final = [schema.orders.c[name] for name in OrderTerms._fields] +
     schema.orders.c[name] for name in OrderRow._fields if name != "order"
 ]
 
+_order_marks: Final = [
+    schema.orders.c.cancel_reason, schema.orders.c.last_seq, schema.orders.c.first_seq,
+]  # fmt: skip
+
 
 def fills(
     connection: Connection,
@@ -201,7 +205,7 @@ def order(
 ) -> HistoricOrder | None:
     """One order by its id or by any client order id of its chain; both given must agree."""
     table = schema.orders
-    query = select(*_order_columns, table.c.cancel_reason, table.c.last_seq).where(
+    query = select(*_order_columns, *_order_marks).where(
         table.c.account.in_(accounts)
     )
     if order_id:
@@ -230,7 +234,7 @@ def orders(
     """Orders, ascending by order id; times are those of their creation, [from_us, to_us)."""
     table = schema.orders
     check_limit(limit)
-    query: Select[Any] = select(*_order_columns, table.c.cancel_reason, table.c.last_seq).where(
+    query: Select[Any] = select(*_order_columns, *_order_marks).where(
         table.c.account.in_(accounts)
     )
     if status:
@@ -275,6 +279,7 @@ def _order(row: Any) -> HistoricOrder:
         tif=TimeInForce(terms.tif),
         stp=SelfTrade(terms.stp),
     )
-    *state, cancel_reason, seq = row[_ORDER_FIELDS:]
+    *state, cancel_reason, seq, first_seq = row[_ORDER_FIELDS:]
     shown = OrderRow(terms, OrdStatus(state[0]), *state[1:])
-    return HistoricOrder(shown, CancelReason(cancel_reason) if cancel_reason else None, seq)
+    reason = CancelReason(cancel_reason) if cancel_reason else None
+    return HistoricOrder(shown, reason, seq, first_seq)

@@ -64,12 +64,14 @@ class PublicTrade(NamedTuple):
 class HistoricOrder(NamedTuple):
     """An order, open or closed, as of its last event, which transaction ``seq`` holds.
 
-    ``cancel_reason`` is None unless the order was canceled or expired.
+    ``cancel_reason`` is None unless the order was canceled or expired. ``first_seq`` is the
+    transaction that created the order, with the terms that it had then.
     """
 
     row: OrderRow
     cancel_reason: CancelReason | None
     seq: int
+    first_seq: int
 
 
 class LedgerEntry(NamedTuple):

@@ -21,7 +21,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """Raised whenever a table changes; a store of another version is rebuilt from the journal."""
 
 metadata: Final = MetaData()
@@ -119,12 +119,13 @@ orders: Final = Table(
     _int("updated_at"),
     _flag("open"),
     _small("cancel_reason"),
+    _int("first_seq"),
     _int("last_seq"),
     Index("orders_by_account", "account", "order_id"),
     Index("orders_by_account_symbol", "account", "symbol", "order_id"),
     Index("orders_open", "account", "open", "order_id"),
 )
-"""Every order ever accepted, as it stands; ``last_seq`` is the transaction of its last event."""
+"""Every order ever accepted, as it stands: ``first_seq`` made it, ``last_seq`` changed it last."""
 
 client_ids: Final = Table(
     "client_ids",
