@@ -12,7 +12,8 @@ from account_api.schemas import OrdersQuery
 from account_api.services import Services
 from engine.client import queries
 from engine.core.commands import NewOrder
-from engine.core.types import CancelReason, OrderRow, Origin, TimeInForce
+from engine.core.events import OrderAccepted
+from engine.core.types import CancelReason, OrderRow, OrderTerms, Origin, TimeInForce
 from engine.history import queries as history
 
 
@@ -64,8 +65,27 @@ def find_order(
 
 
 def original_create(services: Services, found: FoundOrder) -> NewOrder | None:
-    """The create that an order began with, as far as it can be told from its terms."""
+    """The create that an order began with; None where it cannot be found any more.
+
+    An order whose last change is its creation still has the terms of it. For any other the
+    transaction that created it is read.
+    """
     order = found.row.order
+    if found.row.updated_at == order.created_at and is_open(found.row):
+        return _create_of(order)
+    with services.history(found.as_of_seq) as connection:
+        past = history.order(connection, [order.account], order_id=order.order_id)
+    if past is None:
+        return None
+    transaction = services.transaction(past.first_seq)
+    for event in transaction.events if transaction is not None else ():
+        if isinstance(event, OrderAccepted) and event.order.order_id == order.order_id:
+            return _create_of(event.order)
+    return None
+
+
+def _create_of(order: OrderTerms) -> NewOrder:
+    """The create whose acceptance gave these terms."""
     return NewOrder(
         origin=Origin(order.session),
         account=order.account,

@@ -26,7 +26,9 @@ from engine.client import (
     EngineRefused,
     EngineTimeout,
     EngineUnavailable,
+    GapTooOld,
     Outcome,
+    Transaction,
     queries,
 )
 from engine.core.commands import Command
@@ -181,6 +183,15 @@ class Services:
             # A question changes nothing, whether or not its answer arrived.
             problem.outcome = "not_applied"
             raise problem from error
+
+    def transaction(self, seq: int) -> Transaction | None:
+        """One transaction; None when it was archived. Raises Problem."""
+        try:
+            return self._engine_port().transaction(seq)
+        except GapTooOld:
+            return None
+        except EngineError as error:
+            raise _unavailable(error) from error
 
     @contextmanager
     def _waiting(self, min_seq: int, as_of_seq: int) -> Iterator[None]:

@@ -196,5 +196,8 @@ class InProcessEngine:
                 callback(earlier)
             self.subscribers.append(callback)
 
+    def transaction(self, seq: int) -> Transaction:
+        return self.transactions[seq - 1]
+
     def close(self) -> None:
         """Nothing is open."""
