@@ -54,7 +54,8 @@ from engine.core.commands import (
     Transfer,
 )
 from engine.core.events import ClientIdsRetired, Event, OrderCanceled, Refused
-from engine.core.ledger import Account, EngineFault, House, check, release
+from engine.core.faults import EngineFault, check
+from engine.core.ledger import Account, House, release
 from engine.core.networks import Network
 from engine.core.sessions import Session
 from engine.core.timers import Timers

@@ -9,15 +9,12 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+from engine.core.faults import NumberError as NumberError
 from engine.core.types import INT64_MAX
 
 TEXT_LENGTH_MAX: Final = 40
 SCALE_MAX: Final = 18
 _DECIMAL: Final = re.compile(r"([0-9]{1,24})(?:\.([0-9]{1,24}))?\Z")
-
-
-class NumberError(ValueError):
-    """A number given as text cannot be used; the message says why and what would do."""
 
 
 def parse_scaled(text: str, scale: int, what: str = "amount") -> int:

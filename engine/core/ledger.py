@@ -1,28 +1,19 @@
 """Double-entry ledger: available and held money, fees, settlement; holds of orders (rules L).
 
 Every function here is one set of postings whose sum per asset is zero. Callers have checked
-that the money is there; ``check`` makes sure, also under ``python -O``.
+that the money is there; ``check`` makes sure.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.core.faults import EngineFault, check
 from engine.core.types import PPM, Address, DepositAddress, SelfTrade, WithdrawalQuote
 
 if TYPE_CHECKING:
     from engine.core.book import Book, Order
 
-
-
-class EngineFault(AssertionError):
-    """An invariant of the exchange does not hold: a fault of ours; the engine must stop."""
-
-
-def check(condition: bool, what: str) -> None:
-    """Raise EngineFault unless an invariant holds."""
-    if not condition:
-        raise EngineFault(what)
 
 
 class Money:
