@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -128,6 +129,7 @@ def verify(
 def _audit_segment(path: Path, segments: list[_Segment], report: VerifyReport) -> bool:
     """Check structure and crc chain of one segment; False when nothing after it can count."""
     name = path.name
+    connection: sqlite3.Connection | None = None
     try:
         damage = wal.damage(path)
         if damage and (damage := wal.damage(path)):  # A live engine may have begun a new log.
@@ -140,6 +142,8 @@ def _audit_segment(path: Path, segments: list[_Segment], report: VerifyReport) -
             report.findings.append(Finding(name, 0, text))
     except (JournalError, sqlite3.Error) as error:
         report.findings.append(Finding(name, 0, str(error)))
+        if connection is not None:
+            connection.close()
         return False
     if segments and (
         meta.first_seq != segments[-1].last_seq + 1 or meta.previous_crc != segments[-1].last_crc
@@ -220,12 +224,10 @@ def _replay(
     total = report.last_seq - exchange.seq
     index.start(exchange.seq + 1)
     for segment in segments:
-        if segment.last_seq <= exchange.seq:
-            continue
         from_seq = max(segment.meta.first_seq, exchange.seq + 1)
-        for record in files.scan(segment.connection, segment.meta, segment.path, from_seq):
-            if record.seq > segment.last_seq:
-                break
+        count = segment.last_seq + 1 - from_seq
+        records = files.scan(segment.connection, segment.meta, segment.path, from_seq)
+        for record in islice(records, max(0, count)):
             try:
                 replay_record(exchange, record)
             except ReplayDiffers as error:
