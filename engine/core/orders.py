@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from engine.core.book import Book, Order
+from engine.core.book import Order
 from engine.core.commands import CancelOrder, NewOrder, ReplaceOrder
 from engine.core.events import OrderAccepted, OrderReplaced, StatusReported
 from engine.core.execution import (
@@ -13,7 +13,8 @@ from engine.core.execution import (
     market_cost,
     next_roll,
 )
-from engine.core.ledger import Account, limit_hold, set_hold
+from engine.core.faults import EngineFault
+from engine.core.ledger import limit_hold, set_hold
 from engine.core.lookup import check_target, find
 from engine.core.matching import walk
 from engine.core.refusals import refuse_change, refuse_new
@@ -61,22 +62,43 @@ _event = tuple.__new__
 
 
 def new_order(exchange: Exchange, c: NewOrder) -> bool:
-    """Create an order; tells whether it was accepted."""
-    account = exchange.accounts.get(c.account)
-    book = exchange.books.get(c.symbol)
-    if account is None or book is None or not _plain(account, book, c):
+    """Create an order; tells whether it was accepted.
+
+    Most orders are limit orders without extras in which rules R-1 to R-7 find no fault; the
+    one condition ``plain`` says so at a fraction of the cost of ``check_new``, to which
+    everything else is left.
+    """
+    (
+        origin, name, client_id, symbol, side, kind, tif, qty, price, stop_price, cash_qty,
+        min_qty, display_qty, expire_at, post_only, stp, strategy, manual, _, prior,
+    ) = c  # fmt: skip
+    account = exchange.accounts.get(name)
+    book = exchange.books.get(symbol)
+    plain = (
+        account is not None
+        and book is not None
+        and kind is _LIMIT
+        and tif is not _GTD
+        and book.min_qty <= qty <= book.max_qty
+        and 0 < price <= book.max_price
+        and book.status is _OPEN
+        and client_id not in account.client_ids
+        and valid_client_id(client_id) is not None
+        and not (stop_price or cash_qty or min_qty or display_qty or expire_at or post_only)
+        and (not strategy or valid_strategy(strategy) is not None)
+        and prior is None
+    )
+    if not plain:
         refusal = check_new(exchange, c)
         if refusal is REPORTED and account is not None:
-            return _report(exchange, account.client_ids[c.client_order_id])
-        if refusal is not None or account is None or book is None:
-            return refuse_new(exchange, c, refusal or REPORTED)
+            return _report(exchange, account.client_ids[client_id])
+        if refusal is not None:
+            return refuse_new(exchange, c, refusal)
+    if account is None or book is None:
+        raise EngineFault("an order that passed its checks has an account and an instrument")
     if len(account.orders) >= account.open_orders_max:
         text = f"the account has its maximum of {account.open_orders_max} open orders"
         return refuse_new(exchange, c, Refusal(RejectReason.TOO_MANY_OPEN_ORDERS, text))
-    (
-        origin, name, client_id, symbol, side, kind, tif, qty, price, stop_price, cash_qty,
-        min_qty, display_qty, expire_at, post_only, stp, strategy, manual, _, _,
-    ) = c  # fmt: skip
     if stp is None:
         stp = account.stp
     if tif is _DAY:
@@ -105,11 +127,12 @@ def new_order(exchange: Exchange, c: NewOrder) -> bool:
         ),
     )  # fmt: skip
     order = Order(terms, account, book)
-    if not buy or price:
-        needed = limit_hold(order, price, qty)
+    if not buy:
+        money = order.base
+        needed = qty * book.lot_atoms
     else:
-        needed = market_cost(order, cost)
-    money = order.quote if buy else order.base
+        money = order.quote
+        needed = limit_hold(order, price, qty) if price else market_cost(order, cost)
     if needed > money.available:
         return refuse_new(exchange, c, insufficient(exchange, order, needed, money.available))
     money.available -= needed
@@ -117,28 +140,6 @@ def new_order(exchange: Exchange, c: NewOrder) -> bool:
     order.held = needed
     _accept(exchange, order, crossing)
     return True
-
-
-def _plain(account: Account, book: Book, c: NewOrder) -> bool:
-    """Whether nothing in rules R-1 to R-7 can refuse this order; most orders are like that.
-
-    Says the same as ``check_new`` finding nothing, for limit orders without extras, at a
-    fraction of the cost; anything else is left to ``check_new``.
-    """
-    client_id = c.client_order_id
-    return (
-        c.ord_type is _LIMIT
-        and c.tif is not _GTD
-        and book.min_qty <= c.qty <= book.max_qty
-        and 0 < c.price <= book.max_price
-        and book.status is _OPEN
-        and client_id not in account.client_ids
-        and valid_client_id(client_id) is not None
-        and not (c.stop_price or c.cash_qty or c.min_qty or c.display_qty or c.expire_at)
-        and not c.post_only
-        and (not c.strategy or valid_strategy(c.strategy) is not None)
-        and c.prior is None
-    )
 
 
 def _report(exchange: Exchange, known: Order) -> bool:
