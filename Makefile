@@ -75,5 +75,5 @@ $(QUICKFIX): $(BASE)
 
 $(READY): $(QUICKFIX) setup.cfg pyproject.toml
 	@echo "Installing Tandem and its other dependencies."
-	@$(BIN)/python -m pip install --quiet --editable '.[test,dev]'
+	@$(BIN)/python -m pip install -qq --editable '.[test,dev]'
 	@touch $@

@@ -27,7 +27,14 @@ _ALL: Final = (
     Process("stream", "account_api.stream", 1),
     Process("settlement", "account_api.settlement", 1),
 )
-_OPTIONAL: Final = frozenset({"stream"})
+_OPTIONAL: Final = {"stream": "account_api.stream.main"}
+
+
+def _installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def venue_processes() -> tuple[Process, ...]:
@@ -35,5 +42,5 @@ def venue_processes() -> tuple[Process, ...]:
     return tuple(
         process
         for process in _ALL
-        if process.name not in _OPTIONAL or importlib.util.find_spec(process.module)
+        if process.name not in _OPTIONAL or _installed(_OPTIONAL[process.name])
     )

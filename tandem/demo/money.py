@@ -82,12 +82,18 @@ def _notional(price: int, qty: int) -> int:
 
 @dataclass(slots=True)
 class Money:
-    """Posted money by (firm, asset), and everything that holds some of it."""
+    """Posted money by (firm, asset), and everything that holds some of it.
+
+    ``fees`` is what trading paid by asset, ``fills`` counts by firm, ``left`` is what
+    withdrawals took out by asset, network fees included.
+    """
 
     posted: dict[tuple[str, str], int]
     orders: dict[str, Order] = field(default_factory=dict)
     withdrawals: dict[str, tuple[str, str, int]] = field(default_factory=dict)
     fees: dict[str, int] = field(default_factory=dict)
+    fills: dict[str, int] = field(default_factory=dict)
+    left: dict[str, int] = field(default_factory=dict)
 
     def place(self, name: str, order: Order) -> Order:
         """An order rests or is about to trade."""
@@ -111,6 +117,7 @@ class Money:
         self._post(order.firm, base, sign * qty)
         self._post(order.firm, quote, -sign * cost - fee)
         self.fees[quote] = self.fees.get(quote, 0) + fee
+        self.fills[order.firm] = self.fills.get(order.firm, 0) + 1
         return fee
 
     def _post(self, firm: str, asset: str, change: int) -> None:
@@ -128,6 +135,7 @@ class Money:
         """A withdrawal has left; its hold is posted."""
         firm, asset, total = self.withdrawals.pop(name)
         self._post(firm, asset, -total)
+        self.left[asset] = self.left.get(asset, 0) + total
 
     def release(self, name: str) -> None:
         """A withdrawal was canceled or refused."""

@@ -10,10 +10,12 @@ from pathlib import Path
 import requests
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from engine.client import EngineClient
+from engine.journal.verify import verify
 from tandem.demo import orders, withdrawals
-from tandem.demo.money import Money, atoms
+from tandem.demo.money import Money, atoms, text
 from tandem.demo.stage import ASSETS, Stage, SurpriseError
 from tandem.demo.trader import Trader
 from tandem.demo.treasury import Treasury
@@ -37,6 +39,7 @@ def run(keep: bool) -> int:
         with TemporaryVenue(folder, lambda name, text: console.print(f"[{name}] {text}",
                                                                      markup=False)) as venue:
             stage = _play(venue, folder, console)
+        _replay(stage, venue)
         seconds = time.monotonic() - began
         console.print(f"\n[bold green]{stage.checked} figures checked, no surprise, "
                       f"{seconds:.0f} s.")
@@ -69,18 +72,55 @@ def _play(venue: TemporaryVenue, folder: Path, console: Console) -> Stage:
         orders.play_disconnect(stage, bob)
         for trader in (alice, bob):
             stage.same(f"{trader.firm} heard everything", trader.silent(), True)
+        _reconcile(stage)
     finally:
         alice.stop()
         bob.stop()
         for treasury in treasuries.values():
             treasury.close()
-    _audit(stage, venue)
+    _invariants(stage, venue)
     return stage
 
 
-def _audit(stage: Stage, venue: TemporaryVenue) -> None:
-    """At the end of the day the engine's own invariants hold."""
-    stage.step("Close of the day")
+def _reconcile(stage: Stage) -> None:
+    """Fills asked for without any order id add up, and no money appeared or vanished."""
+    stage.step("Close of the day: what the firms and the venue have is what there was")
+    fees: dict[str, int] = {}
+    for firm, treasury in stage.treasuries.items():
+        fills = treasury.get(f"/v1/fills?min_seq={stage.seen_seq}")["fills"]
+        table = Table(title=f"Fills of {firm}", title_justify="left")
+        for column in ("trade", "symbol", "client order id", "side", "liquidity"):
+            table.add_column(column)
+        for column in ("quantity", "price", "fee"):
+            table.add_column(column, justify="right")
+        for fill in fills:
+            asset = fill["fee_asset"]
+            fees[asset] = fees.get(asset, 0) + atoms(fill["fee"])
+            table.add_row(
+                str(fill["trade_id"]), fill["symbol"], fill["client_order_id"], fill["side"],
+                fill["liquidity"], fill["quantity"], fill["price"], f"{fill['fee']} {asset}",
+            )  # fmt: skip
+        stage.console.print(table)
+        stage.same(f"the number of fills of {firm}", len(fills), stage.money.fills[firm])
+    stage.same("the sum of all fees", fees, stage.money.fees)
+    for asset in ASSETS:
+        posted = sum(
+            atoms(row["posted"])
+            for treasury in stage.treasuries.values()
+            for row in treasury.get("/v1/balances")["balances"]
+            if row["asset"] == asset
+        )
+        paid, left = fees.get(asset, 0), stage.money.left.get(asset, 0)
+        total = posted + paid + left
+        stage.console.print(
+            f"{asset}: {text(posted)} with the firms + {text(paid)} trading fees + {text(left)} "
+            f"withdrawn = {text(total)}"
+        )
+        stage.same(f"the {asset} that there is", total, len(FIRMS) * atoms(GRANTS[asset]))
+
+
+def _invariants(stage: Stage, venue: TemporaryVenue) -> None:
+    """The engine's own invariants hold."""
     client = EngineClient(str(venue.settings.engine.socket), "demo", timeout_s=30.0)
     try:
         broken = client.check()
@@ -89,3 +129,15 @@ def _audit(stage: Stage, venue: TemporaryVenue) -> None:
         client.close()
     stage.same("the list of broken invariants", broken, [])
     stage.console.print(f"The engine's invariants hold at sequence {seq}.")
+
+
+def _replay(stage: Stage, venue: TemporaryVenue) -> None:
+    """Applied again from the beginning, the journal gives the same day."""
+    journal = venue.settings.engine.journal
+    report = verify(journal, journal / "snapshots")
+    found = [finding.text for finding in report.findings]
+    stage.same("the list of findings in the journal", found, [])
+    stage.console.print(
+        f"The venue is stopped; its journal, applied again, gives the same {report.replayed} "
+        f"results, event by event."
+    )

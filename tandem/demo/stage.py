@@ -9,7 +9,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from tandem.demo.money import Money, Order, text
+from tandem.demo.money import Money, Order, atoms, text
 from tandem.demo.trader import Report, Trader
 from tandem.demo.treasury import Treasury
 
@@ -108,7 +108,7 @@ class Stage:
                   asks: list[tuple[str, str]]) -> None:  # fmt: skip
         """Print the public book and check it: (price, quantity), best first."""
         treasury = next(iter(self.treasuries.values()))
-        book = treasury.get(f"/v1/books/{symbol}?min_seq={self.seen_seq}")
+        book = treasury.get(f"/v1/books/{symbol}")
         table = Table(title=f"Book of {symbol}", title_justify="left")
         for column in ("bid quantity", "bid", "ask", "ask quantity"):
             table.add_column(column, justify="right")
@@ -136,11 +136,16 @@ class Stage:
                 row = rows[asset]
                 found = (row["posted"], row["held"], row["available"])
                 before = self._before.get((firm, asset), row["available"])
-                change = Decimal(row["available"]) - Decimal(before)
+                change = atoms(row["available"]) - atoms(before)
                 self._before[firm, asset] = row["available"]
-                table.add_row(firm, asset, *found, f"{change:+f}" if change else "")
+                table.add_row(firm, asset, *found, _change(change))
                 self.same(f"{asset} of {firm}", found, self.money.row(firm, asset))
         self.console.print(table)
+
+
+def _change(value: int) -> str:
+    sign = "+" if value > 0 else ""
+    return f"{sign}{text(value)}" if value else ""
 
 
 def text_of(amount: str) -> str:
