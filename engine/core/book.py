@@ -73,7 +73,8 @@ class Order:
 
     def client_ids(self) -> list[str]:
         """Every client order id of the chain that is in memory, the first one first."""
-        return [self.terms.first_client_order_id, *(self.later_ids or ())]
+        first = self.terms.first_client_order_id
+        return [first] if self.later_ids is None else [first, *self.later_ids]
 
 
 class Level:

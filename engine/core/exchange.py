@@ -9,6 +9,7 @@ order in which things happened.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, Final, TypeVar
 
 from engine.core import (
@@ -267,13 +268,14 @@ class Exchange:
 
     def _retire(self, account: Account, count: int) -> None:
         """Hand the oldest ``count`` closed orders' ids to the durable index."""
+        closed, client_ids = account.closed, account.client_ids
         retired = []
-        for order_id in list(account.closed)[:count]:
-            order = account.closed.pop(order_id)
+        for order_id in list(islice(closed, count)):
+            order = closed.pop(order_id)
             del self.orders[order_id]
             for client_id in order.client_ids():
-                if account.client_ids.get(client_id) is order:
-                    del account.client_ids[client_id]
+                if client_ids.get(client_id) is order:
+                    del client_ids[client_id]
                     retired.append(retired_id(order, client_id))
         self.emit_public(ClientIdsRetired, tuple(retired))
 
@@ -316,10 +318,11 @@ class Exchange:
 
 def retired_id(order: Order, client_id: str) -> RetiredId:
     """How an order stands, for the durable index."""
-    return RetiredId(
+    fields = (
         order.account.name, client_id, order.order_id, order.status, order.terms.qty,
         order.cum, order.notional,
     )  # fmt: skip
+    return _event(RetiredId, fields)
 
 
 _HANDLERS: Final[dict[type, Handler]] = {
