@@ -14,10 +14,12 @@ from engine.core.instruments import Instrument, format_scaled
 from engine.core.types import Balance, InstrumentStatus, OrderRow
 from fix_gateway.message import time_text
 from fix_gateway.queries import (
+    QUERY_MSG_TYPES,
     BadQuery,
     BalancesQuery,
     MassStatusQuery,
     OrderStatusQuery,
+    Query,
     ReplayQuery,
     SecurityListQuery,
 )
@@ -43,6 +45,15 @@ def business_reject(num: int, msg_type: str, ref_id: str, reason: str, text: str
         "j",
         f"45={num}\x01372={clean(msg_type)}\x01{optional('379', ref_id)}380={reason}\x01"
         f"58={sentence(text)}\x01",
+    )
+
+
+def reject_query(query: Query, reason: str, text: str) -> Answer:
+    """BusinessMessageReject(j) of a question that cannot be answered now."""
+    if isinstance(query, BadQuery):
+        return answer_bad_query(query)
+    return business_reject(
+        query.num, QUERY_MSG_TYPES[type(query)], query.request_id, reason, text
     )
 
 

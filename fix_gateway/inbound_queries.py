@@ -35,7 +35,7 @@ def _order_status(message: FixMessage, context: SessionContext, num: int) -> Que
         )
     return OrderStatusQuery(
         num,
-        account_of(fields, context),
+        account_of(fields, context) if "1" in fields else "",
         client_order_id,
         order_id,
         message.get("790"),

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from engine.core.types import Side
 
@@ -98,3 +98,13 @@ Query: TypeAlias = (
     | ReplayQuery
     | BadQuery
 )
+
+QUERY_MSG_TYPES: Final[dict[type[Query], str]] = {
+    OrderStatusQuery: "H",
+    MassStatusQuery: "AF",
+    SecurityListQuery: "x",
+    TradesQuery: "AD",
+    BalancesQuery: "BB",
+    ReplayQuery: "UD",
+}
+"""The MsgType(35) that asks each question."""

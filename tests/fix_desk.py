@@ -24,6 +24,7 @@ from engine.core.commands import (
     DefineVenue,
     Deposit,
     SetInstrumentStatus,
+    StartEpoch,
     Tick,
 )
 from engine.core.exchange import Exchange
@@ -131,6 +132,9 @@ class FixDesk:
         self.command: Command | None = None
         for command in self._definitions(open_orders_max, stp):
             self.apply(command)
+        for context in known.values():
+            start = Origin(context.session, 1)
+            self.apply(StartEpoch(start, context.account, (0, 0, 0), "first"))
 
     @staticmethod
     def _definitions(open_orders_max: int, stp: SelfTrade) -> Iterable[Command]:

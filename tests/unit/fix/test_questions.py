@@ -1,0 +1,254 @@
+"""Questions in, answers out: H, AF, x, AD, BB, UD; each answer is validated by QuickFIX."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engine.core.types import (
+    Balance,
+    InstrumentStatus,
+    Liquidity,
+    OrderRow,
+    OrderTerms,
+    OrdStatus,
+    OrdType,
+    SelfTrade,
+    Side,
+    TimeInForce,
+)
+from engine.history.rows import Fill
+from fix_gateway import answers, trades
+from fix_gateway.answers import Answer
+from fix_gateway.queries import (
+    BadQuery,
+    BalancesQuery,
+    MassStatusQuery,
+    OrderStatusQuery,
+    ReplayQuery,
+    SecurityListQuery,
+    TradesQuery,
+)
+from tests.fix_desk import START_US, FixDesk, fields, instruments, shown, validated, wire_text
+
+INSTRUMENTS = instruments()
+TERMS = OrderTerms(
+    12, "alice", "A2", "A1", "BTC-USD", Side.BUY, OrdType.LIMIT, TimeInForce.GTC, 150_000,
+    4_000_025, 0, 0, 0, 0, 0, False, SelfTrade.NONE, "m1", False, "fix:ALICE", START_US,
+)  # fmt: skip
+ROW = OrderRow(
+    TERMS, OrdStatus.PARTIALLY_FILLED, 100_000, 50_000, 50_000 * 4_000_025, 0, 0, "USD",
+    100_000, False, START_US,
+)  # fmt: skip
+
+
+def seen(answer: Answer) -> dict[str, str]:
+    """An answer's fields, after QuickFIX has found nothing wrong with it."""
+    validated(wire_text(answer.msg_type, answer.body, "TANDEM", "ALICE", 3))
+    assert "\x0120002=" not in answer.body
+    assert "\x0120007=" not in answer.body
+    return fields(shown(answer.msg_type, answer.body))
+
+
+def asked(line: str, comp_id: str = "ALICE") -> Any:
+    desk = FixDesk([comp_id])
+    assert desk.send(comp_id, line) == []
+    return desk.query
+
+
+def test_an_order_status_request_is_read() -> None:
+    found = asked("35=H|11=A1|790=R|55=BTC-USD|54=1")
+    assert found == OrderStatusQuery(1, "", "A1", 0, "R", "BTC-USD", "1")
+    assert asked("35=H|37=5|1=alice2|55=BTC-USD|54=1").order_id == 5
+
+
+def test_row_G_1_c_the_status_of_a_known_order() -> None:
+    query = OrderStatusQuery(1, "", "A1", 0, "R", "BTC-USD", "1")
+    report = seen(answers.answer_order_status(query, ROW, INSTRUMENTS, 99, START_US))
+    expected = {
+        "35": "8", "37": "12", "11": "A2", "17": "0", "150": "I", "39": "1", "38": "1.5",
+        "14": "0.5", "151": "1", "6": "40000.25", "790": "R", "20001": "99", "526": "m1",
+    }  # fmt: skip
+    assert {tag: report[tag] for tag in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("row", "symbol", "side"),
+    [(None, "BTC-USD", "1"), (ROW, "ETH-USD", "1"), (ROW, "BTC-USD", "2")],
+)
+def test_row_G_1_a_the_status_of_an_unknown_order(
+    row: OrderRow | None, symbol: str, side: str
+) -> None:
+    query = OrderStatusQuery(1, "", "A9", 0, "", symbol, side)
+    report = seen(answers.answer_order_status(query, row, INSTRUMENTS, 99, START_US))
+    expected = {
+        "37": "NONE", "11": "A9", "17": "0", "150": "I", "39": "8", "103": "5", "151": "0",
+        "14": "0", "6": "0", "55": symbol, "54": side,
+    }  # fmt: skip
+    assert {tag: report[tag] for tag in expected} == expected
+
+
+def test_a_mass_status_request_is_read() -> None:
+    assert asked("35=AF|584=M|585=7") == MassStatusQuery(1, "M", "", "", None, "")
+    found = asked("35=AF|584=M|585=1|55=BTC-USD|54=2|1=alice2|526=m1")
+    assert found == MassStatusQuery(1, "M", "alice2", "BTC-USD", Side.SELL, "m1")
+
+
+def test_mass_status_reports_are_counted_and_the_last_is_marked() -> None:
+    query = MassStatusQuery(1, "M", "", "", None, "")
+    found = answers.answer_mass_status(query, [ROW, ROW, ROW], INSTRUMENTS, 99, START_US)
+    marks = [(r["584"], r["911"], r["912"], r["150"], r["17"]) for r in map(seen, found)]
+    assert marks == [("M", "3", last, "I", "0") for last in ("N", "N", "Y")]
+
+
+def test_an_empty_mass_status_is_answered() -> None:
+    query = MassStatusQuery(1, "M", "", "", None, "")
+    (only,) = map(seen, answers.answer_mass_status(query, [], INSTRUMENTS, 99, START_US))
+    expected = {"584": "M", "911": "0", "912": "Y", "37": "NONE", "39": "8", "55": "[N/A]"}
+    assert {tag: only[tag] for tag in expected} == expected
+
+
+def test_the_snapshot_at_logon_ends_with_news() -> None:
+    found = [seen(a) for a in answers.open_order_snapshot([ROW, ROW], INSTRUMENTS, 99, START_US)]
+    assert [report["35"] for report in found] == ["8", "8", "B"]
+    assert found[-1]["148"] == "Open order snapshot complete"
+    assert (found[-1]["20018"], found[-1]["20001"]) == ("2", "99")
+    (alone,) = map(seen, answers.open_order_snapshot([], INSTRUMENTS, 99, START_US))
+    assert (alone["35"], alone["20018"]) == ("B", "0")
+
+
+def test_the_security_list_has_grid_and_bounds() -> None:
+    assert asked("35=x|320=S|559=4") == SecurityListQuery(1, "S", "")
+    assert asked("35=x|320=S|559=0|55=BTC-USD") == SecurityListQuery(1, "S", "BTC-USD")
+    states = {"BTC-USD": InstrumentStatus.HALTED}
+    query = SecurityListQuery(1, "S", "BTC-USD")
+    (one,) = map(seen, answers.answer_security_list(query, INSTRUMENTS, states, 99))
+    expected = {
+        "35": "y", "320": "S", "560": "0", "393": "1", "893": "Y", "146": "1", "55": "BTC-USD",
+        "15": "USD", "561": "0.00001", "562": "0.00001", "326": "2", "969": "0.01",
+        "1140": "1000", "1149": "1000000", "20021": "BTC", "20001": "99",
+    }  # fmt: skip
+    assert {tag: one[tag] for tag in expected} == expected
+    (every,) = answers.answer_security_list(SecurityListQuery(1, "S", ""), INSTRUMENTS, {}, 99)
+    assert [part for part in every.body.split("\x01") if part.startswith("55=")] == [
+        "55=BTC-USD", "55=ETH-BTC", "55=ETH-USD",
+    ]  # fmt: skip
+    (none,) = answers.answer_security_list(SecurityListQuery(1, "S", "X"), INSTRUMENTS, {}, 99)
+    assert seen(none)["560"] == "2"
+
+
+def test_a_long_security_list_comes_in_parts() -> None:
+    many = {f"S{n:03d}": INSTRUMENTS["BTC-USD"]._replace(symbol=f"S{n:03d}") for n in range(201)}
+    found = answers.answer_security_list(SecurityListQuery(1, "S", ""), many, {}, 99)
+    assert [(r["393"], r["893"], r["146"]) for r in map(seen, found)] == [
+        ("201", "N", "200"), ("201", "Y", "1"),
+    ]  # fmt: skip
+
+
+def test_balances_are_told_as_collateral() -> None:
+    assert asked("35=BB|909=C") == BalancesQuery(1, "C", "", "")
+    query = asked("35=BB|909=C|1=alice2|15=USD")
+    assert query == BalancesQuery(1, "C", "alice2", "USD")
+    rows = [
+        Balance("alice2", "BTC", 1, 0, 1, 0),
+        Balance("alice2", "USD", 300_000_000, 120_000_000, 180_000_000, 0),
+    ]
+    scales = {"BTC": 8, "USD": 8}
+    (one,) = map(seen, answers.answer_balances(query, rows, scales, 99, START_US))
+    expected = {
+        "35": "BA", "909": "C", "1": "alice2", "15": "USD", "900": "3", "901": "1.2",
+        "899": "1.8", "911": "1", "912": "Y", "20001": "99",
+    }  # fmt: skip
+    assert {tag: one[tag] for tag in expected} == expected
+    (none,) = answers.answer_balances(query, rows[:1], scales, 99, START_US)
+    assert (seen(none)["35"], seen(none)["911"]) == ("BG", "0")
+
+
+FILL = Fill(
+    7, 12, "alice", "A2", "A1", "m1", "BTC-USD", Side.BUY, 50_000, 4_000_025, Liquidity.MAKER,
+    2_000_012_500_000, 1_000_006_250, "USD", START_US, 41, 2, 17,
+)  # fmt: skip
+
+
+def test_trade_reports_come_from_the_fills() -> None:
+    query = asked("35=AD|568=T|569=1|55=BTC-USD|54=1|1=alice|37=12|880=7|526=m1|11=A2")
+    assert query == TradesQuery(1, "T", "1", "alice", "BTC-USD", Side.BUY, "m1", 12, "A2", 7, 0, 0)
+    found = [seen(a) for a in trades.answer_trades(query, [FILL, FILL], INSTRUMENTS, 99)]
+    assert [(r["748"], r["912"]) for r in found] == [("2", "N"), ("2", "Y")]
+    expected = {
+        "35": "AE", "568": "T", "571": "41-2", "17": "41-2", "880": "7", "32": "0.5",
+        "31": "40000.25", "75": "20260105", "552": "1", "54": "1", "37": "12", "11": "A2",
+        "526": "m1", "1": "alice", "12": "10.0000625", "381": "20000.125", "851": "1",
+    }  # fmt: skip
+    assert {tag: found[0][tag] for tag in expected} == expected
+    (none,) = trades.answer_trades(query, [], INSTRUMENTS, 99)
+    assert (seen(none)["35"], seen(none)["748"], seen(none)["750"]) == ("AQ", "0", "1")
+    assert seen(trades.refuse_trades(query, "99", "no history"))["750"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("dates", "bounds"),
+    [
+        ("", (0, 0)),
+        ("|580=1|60=20260105-10:00:00", (1_767_607_200_000_000, 0)),
+        (
+            "|580=2|60=20260105-10:00:00|60=20260105-10:00:01",
+            (1_767_607_200_000_000, 1_767_607_201_000_000),
+        ),
+        ("|580=2|75=20260105|75=20260105", (1_767_571_200_000_000, 1_767_657_600_000_000)),
+    ],
+)
+def test_the_period_of_a_trade_request(dates: str, bounds: tuple[int, int]) -> None:
+    query = asked(f"35=AD|568=T|569=1{dates}")
+    assert (query.from_us, query.until_us) == bounds
+
+
+def test_a_replay_request_names_the_last_execution() -> None:
+    assert asked("35=UD|20017=R|17=41-2") == ReplayQuery(1, "R", 41, 2)
+    assert asked("35=UD|20017=R") == ReplayQuery(1, "R", 0, -1)
+    query = ReplayQuery(1, "R", 41, 2)
+    end = seen(answers.replay_end(query, 5, "50-0", 99))
+    assert (end["35"], end["20018"], end["20019"], end["17"]) == ("UE", "5", "0", "50-0")
+    gone = seen(answers.replay_refused(query, "too far back", 99))
+    assert (gone["20019"], gone["58"]) == ("1", "Too far back")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason", "text"),
+    [
+        ("35=H|55=BTC-USD|54=1", "5", "ClOrdID(11) or OrderID(37) is needed"),
+        ("35=H|37=x|55=BTC-USD|54=1", "1", "OrderID(37) x is not an order of your firm"),
+        ("35=H|11=a|1=bob|55=BTC-USD|54=1", "6", "Account(1) bob is not an account"),
+        ("35=AF|584=M|585=3", "0", "MassStatusReqType(585) 3 is not supported"),
+        ("35=AF|584=M|585=1", "5", "Symbol(55) is needed with MassStatusReqType(585)=1"),
+        ("35=AF|584=M|585=7|55=BTC-USD", "5", "Symbol(55) is needed with"),
+        ("35=AF|584=M|585=7|54=5", "0", "Side(54) 5 is not supported"),
+        ("35=x|320=S|559=1", "0", "SecurityListRequestType(559) 1 is not supported"),
+        ("35=x|320=S|559=0", "5", "Symbol(55) is needed"),
+        ("35=x|320=S|559=4|263=1", "0", "SubscriptionRequestType(263) must be 0"),
+        ("35=AD|568=T|569=2", "0", "TradeRequestType(569) 2 is not supported"),
+        ("35=AD|568=T|569=0|880=x", "5", "TrdMatchID(880) x is not a trade id"),
+        ("35=AD|568=T|569=0|580=1|75=20260231", "5", "NoDates(580) holds a TradeDate"),
+        ("35=BB|909=C|1=bob", "6", "Account(1) bob is not an account"),
+        ("35=UD|20017=R|17=x", "5", "ExecID(17) x is not one of ours"),
+        ("35=UD|20017=R|17=1-99999999999999999999", "5", "is not one of ours"),
+    ],
+)
+def test_a_question_that_cannot_be_asked(line: str, reason: str, text: str) -> None:
+    query = asked(line)
+    assert isinstance(query, BadQuery)
+    reject = seen(answers.answer_bad_query(query))
+    assert (reject["35"], reject["45"], reject["380"]) == ("j", "1", reason)
+    assert reject["372"] == line.split("|")[0].removeprefix("35=")
+    assert text in reject["58"]
+
+
+def test_a_drop_copy_session_may_ask() -> None:
+    assert asked("35=AF|584=M|585=7", comp_id="DROP") == MassStatusQuery(1, "M", "", "", None, "")
+
+
+def test_a_question_can_be_refused_for_now() -> None:
+    for line in ("35=H|11=a|55=BTC-USD|54=1", "35=UD|20017=R", "35=AF|584=M|585=3"):
+        reject = seen(answers.reject_query(asked(line), "4", "not now"))
+        assert reject["372"] == line.split("|")[0].removeprefix("35=")
