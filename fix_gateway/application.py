@@ -97,6 +97,8 @@ class Application(quickfix.Application):  # type: ignore[misc]
         self._events = events
         self._clock = clock
         self._thread = 0
+        self._resending: Session | None = None
+        self._by_comp_id = sessions.by_comp_id
 
     @_guarded
     def onCreate(self, session_id: quickfix.SessionID) -> None:
@@ -105,7 +107,6 @@ class Application(quickfix.Application):  # type: ignore[misc]
     @_guarded
     def onLogon(self, session_id: quickfix.SessionID) -> None:
         """The Logon was answered."""
-        self._thread = threading.get_ident()
         self._events.logged_on(self._sessions[session_id.toString()])
 
     @_guarded
@@ -118,12 +119,16 @@ class Application(quickfix.Application):  # type: ignore[misc]
         """An admin message goes out."""
         self._sessions[session_id.toString()].flow.sent_at = time.monotonic()
 
-    @_guarded
     def toApp(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
-        """An application message goes out; on QuickFIX's own thread it is a resend."""
-        flow = self._sessions[session_id.toString()].flow
-        flow.sent_at = time.monotonic()
-        if threading.get_ident() == self._thread:
+        """An application message goes out; of those only resends are not counted yet.
+
+        This is called for every report. Each call into QuickFIX would give the interpreter
+        lock away and wait for it again, so there is none.
+        """
+        resending = self._resending
+        if resending is not None and threading.get_ident() == self._thread:
+            flow = resending.flow
+            flow.sent_at = time.monotonic()
             flow.sent_bytes += _REPORT_BYTES
 
     @_guarded
@@ -133,6 +138,7 @@ class Application(quickfix.Application):  # type: ignore[misc]
         flow = session.flow
         flow.received_at = time.monotonic()
         flow.messages += 1
+        self._resending = None
         msg_type = message.getHeader().getField(35)
         if msg_type == "0":
             if message.isSetField(112) and self._sender.answered(session, message.getField(112)):
@@ -141,7 +147,15 @@ class Application(quickfix.Application):  # type: ignore[misc]
             session.logout_received = True
         elif msg_type == "A":
             self._logon_within(session)
-        elif msg_type == "2" and flow.outstanding > session.gateway.outstanding_bytes_max:
+        elif msg_type == "2":
+            self._resend(session)
+
+    def _resend(self, session: Session) -> None:
+        """QuickFIX will send again what the client asks for, as soon as we return."""
+        self._thread = threading.get_ident()
+        self._resending = session
+        unread = session.flow.outstanding > session.gateway.outstanding_bytes_max
+        if unread and not self._sender.has_read(session):
             log.warning("cut", session=session.comp_id, reason="asks again and reads nothing")
             session.cut()
 
@@ -158,8 +172,15 @@ class Application(quickfix.Application):  # type: ignore[misc]
 
     def fromApp(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
         """An application message came."""
-        text: str = message.toString()
-        session = self._sessions[session_id.toString()]
+        try:
+            text: str = message.toString()
+            # Asking session_id would give the interpreter lock away once more.
+            start = text.index("\x0149=") + 4
+            session = self._by_comp_id[text[start : text.index("\x01", start)]]
+        except Exception:
+            log.exception("message_not_read")
+            return
+        self._resending = None
         try:
             self._take(session, text)
         except quickfix.UnsupportedMessageType:

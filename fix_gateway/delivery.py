@@ -172,8 +172,9 @@ class Delivery:
         """Hand one message to QuickFIX, which stores it and sends it if it can."""
         resend = "\x0197=Y" if seq <= session.delivery.repeat_until else ""
         text = f"{_HEAD}{message.msg_type}{resend}\x01{message.body}{_TAIL}"
+        ready = session.delivery.message
         try:
-            ready = quickfix.Message(text, self._dictionary, False)
+            ready.setString(text, False, self._dictionary)
         except Exception:
             log.exception("report_not_made", session=session.comp_id, seq=seq)
             return True

@@ -1,14 +1,16 @@
 """What a client leaves unread: counted, bounded, and the sender that counts it.
 
-QuickFIX's send queue has no bound. So from time to time we send a TestRequest of our own;
-what was sent since the last one that was answered is outstanding. Past the bound delivery is
-held, and when the answer does not come in time the connection is cut.
+QuickFIX's send queue has no bound and cannot be seen. What a client has not read counts from
+the moment when it had read everything: when the kernel has nothing on its way to it, or when
+it answers a TestRequest of ours. Past the bound delivery is held, and when nothing moves in
+time the connection is cut.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Final
 
 import quickfix
 import structlog
@@ -16,6 +18,9 @@ import structlog
 from fix_gateway.sessions import Phase, Session
 
 log = structlog.get_logger()
+
+_QUIET_BYTES: Final = 1 << 15
+"""What may be on its way to a client that reads as fast as it can."""
 
 Hold = Callable[[Session, str], None]
 
@@ -32,14 +37,31 @@ class Sender:
         if session.qf is None or not session.qf.send(message):
             return False
         flow = session.flow
+        flow.sent_at = time.monotonic()
         flow.sent_bytes += size
-        if session.phase is Phase.LIVE:
-            bound = session.gateway.outstanding_bytes_max
-            outstanding = flow.outstanding
-            if outstanding > bound and self.hold is not None:
-                self.hold(session, "unread")
-            if not flow.probe and outstanding > bound // 4:
-                self.probe(session)
+        if flow.sent_bytes - flow.checked_bytes > session.gateway.outstanding_bytes_max // 16:
+            flow.checked_bytes = flow.sent_bytes
+            self._check(session)
+        return True
+
+    def _check(self, session: Session) -> None:
+        """See what is unread; ask the client about it, and hold delivery at the bound."""
+        flow, bound = session.flow, session.gateway.outstanding_bytes_max
+        if session.phase is not Phase.LIVE or flow.outstanding <= bound // 4:
+            return
+        if self.has_read(session):
+            return
+        if flow.outstanding > bound and self.hold is not None:
+            self.hold(session, "unread")
+        if not flow.probe:
+            self.probe(session)
+
+    def has_read(self, session: Session) -> bool:
+        """Whether nothing to speak of is on its way; then nothing is outstanding any more."""
+        flow, link = session.flow, session.link
+        if link is not None and link.bytes_unread() > _QUIET_BYTES:
+            return False
+        flow.answered_bytes = flow.sent_bytes
         return True
 
     def probe(self, session: Session) -> None:

@@ -110,7 +110,8 @@ class Housekeeping:
         """Cut a client that reads nothing, or sends much that is no message."""
         flow, settings = session.flow, self._settings
         if "unread" in session.delivery.reasons:
-            if flow.outstanding <= settings.outstanding_bytes_max // 2:
+            low = flow.outstanding <= settings.outstanding_bytes_max // 2
+            if low or self._sender.has_read(session):
                 self._delivery.release(session, "unread")
             elif now - flow.probe_at > settings.outstanding_timeout_s:
                 log.warning("cut", session=session.comp_id, reason="reads nothing")

@@ -8,8 +8,10 @@ the phase and is never held while anything else is called.
 
 from __future__ import annotations
 
+import fcntl
 import socket
 import struct
+import termios
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -27,6 +29,7 @@ from fix_gateway.store import LAST_INDEX, Cursor, SessionStore
 
 GRACE_S_MAX: Final = 86_400
 _TCP_INFO_BYTES: Final = 136
+_INT: Final = struct.Struct("@i")
 _TCP_BYTES_RECEIVED: Final = struct.Struct("@Q")
 
 
@@ -62,6 +65,16 @@ class Link:
         if len(info) < _TCP_INFO_BYTES:
             return 0
         count: int = _TCP_BYTES_RECEIVED.unpack_from(info, 128)[0]
+        return count
+
+
+    def bytes_unread(self) -> int:
+        """Bytes that were sent and that the client's side has not acknowledged to the kernel."""
+        try:
+            answer = fcntl.ioctl(self.socket, termios.TIOCOUTQ, b"\0\0\0\0")
+        except (OSError, ValueError):
+            return 0  # The connection has ended.
+        count: int = _INT.unpack(answer)[0]
         return count
 
 
@@ -153,6 +166,7 @@ class Place:
     While ``reasons`` is not empty nothing is sent. Transactions meant for the session wait in
     ``backlog``; when that is full the session is ``lagging`` and catches up from its cursor.
     Up to ``repeat_until`` a message may have been sent before, and says so (PossResend).
+    ``message`` is used for one report after the other.
     """
 
     def __init__(self) -> None:
@@ -162,6 +176,7 @@ class Place:
         self.backlog: deque[Transaction] = deque()
         self.lagging = False
         self.repeat_until = 0
+        self.message = quickfix.Message()
 
     def done_to(self, seq: int) -> None:
         """Everything up to and including ``seq`` is delivered."""
@@ -180,6 +195,7 @@ class Flow:
         self.received_at = now
         self.sent_bytes = 0
         self.answered_bytes = 0
+        self.checked_bytes = 0
         self.probe = ""
         self.probe_bytes = 0
         self.probe_at = now
@@ -189,7 +205,7 @@ class Flow:
 
     @property
     def outstanding(self) -> int:
-        """Bytes sent since the last TestRequest of ours that was answered."""
+        """Bytes sent since the client was last known to have read everything."""
         return self.sent_bytes - self.answered_bytes
 
 
