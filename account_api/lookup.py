@@ -4,6 +4,9 @@ in the history, which knows them all."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+import structlog
 
 from account_api.errors import Problem
 from account_api.order_views import OrderView
@@ -15,6 +18,9 @@ from engine.core.commands import NewOrder
 from engine.core.events import OrderAccepted
 from engine.core.types import CancelReason, OrderRow, OrderTerms, Origin, TimeInForce
 from engine.history import queries as history
+
+
+_log: Final = structlog.get_logger("account_api")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,24 +70,23 @@ def find_order(
     return None if past is None else FoundOrder(past.row, past.cancel_reason, answer.as_of_seq)
 
 
-def original_create(services: Services, found: FoundOrder) -> NewOrder | None:
-    """The create that an order began with; None where it cannot be found any more.
+def original_create(services: Services, found: FoundOrder) -> NewOrder:
+    """The create that an order began with, read from the transaction that created it.
 
-    An order whose last change is its creation still has the terms of it. For any other the
-    transaction that created it is read.
+    Where that cannot be read now, or is archived, the order's present terms stand for it.
     """
     order = found.row.order
-    if found.row.updated_at == order.created_at and is_open(found.row):
-        return _create_of(order)
-    with services.history(found.as_of_seq) as connection:
-        past = history.order(connection, [order.account], order_id=order.order_id)
-    if past is None:
-        return None
-    transaction = services.transaction(past.first_seq)
+    try:
+        with services.history(found.as_of_seq) as connection:
+            past = history.order(connection, [order.account], order_id=order.order_id)
+        transaction = None if past is None else services.transaction(past.first_seq)
+    except Problem as problem:
+        _log.warning("original_not_read", order_id=order.order_id, reason=problem.detail)
+        transaction = None
     for event in transaction.events if transaction is not None else ():
         if isinstance(event, OrderAccepted) and event.order.order_id == order.order_id:
             return _create_of(event.order)
-    return None
+    return _create_of(order)
 
 
 def _create_of(order: OrderTerms) -> NewOrder:

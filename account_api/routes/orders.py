@@ -85,8 +85,7 @@ def repeated_create(
     """
     found = find_order(call.services, command.account, event.order_id, "")
     if found is not None:
-        original = original_create(call.services, found)
-        if original is not None and translate.same_create(command, original):
+        if translate.same_create(command, original_create(call.services, found)):
             return results.order_answer(
                 found.row, found.reason, catalogue, found.as_of_seq
             )
