@@ -201,13 +201,10 @@ class Queries:
         pending = self._money.pending(name)
         rows = []
         for asset in sorted(account.balances.keys() | pending.keys()):
-            money = account.money(asset)
-            rows.append(
-                Balance(
-                    name, asset, money.available + money.held, money.held, money.available,
-                    pending.get(asset, 0),
-                )  # fmt: skip
-            )
+            money = account.balances.get(asset)  # A query changes nothing, so not made here.
+            available, held = (money.available, money.held) if money else (0, 0)
+            expected = pending.get(asset, 0)
+            rows.append(Balance(name, asset, available + held, held, available, expected))
         return rows
 
     def holds(self, name: str) -> list[Hold]:
