@@ -1,0 +1,7 @@
+"""``python -m account_api.stream``."""
+
+import sys
+
+from account_api.stream.main import main
+
+sys.exit(main())

@@ -1,0 +1,293 @@
+"""The conversation with one connection: reads requests in order and answers each.
+
+Requests of a connection are done one after the other, so a cancel never overtakes the create
+before it; subscriptions load beside them. Reading stops while a request is being done, so a
+client that sends faster than it is served waits in its own socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import structlog
+from websockets.exceptions import ConnectionClosed
+
+from account_api.auth import (
+    KEY_HEADER,
+    SIGNATURE_HEADER,
+    TIMESTAMP_HEADER,
+    Authenticator,
+    require_scope,
+)
+from account_api.errors import Problem
+from account_api.ports import ClockUs
+from account_api.stream import requests
+from account_api.stream.hub import Hub
+from account_api.stream.loading import Loader, send_loaded
+from account_api.stream.messages import refusal, reply
+from account_api.stream.operations import Operations
+from account_api.stream.peer import Peer
+from account_api.stream.principal import StreamPrincipal
+from account_api.stream.requests import PUBLIC_CHANNELS, Message
+from account_api.stream.sessions import Sessions, Terms
+from account_api.stream.settings import StreamSettings
+from engine.core.types import CancelScope
+
+STREAM_PATH: Final = "/v1/stream"
+CLOSE_NORMAL: Final = 1000
+_SCOPES: Final = {
+    "none": CancelScope.NONE,
+    "connection": CancelScope.SESSION,
+    "firm": CancelScope.FIRM,
+}
+_log: Final = structlog.get_logger("account_api.stream")
+Answer = Awaitable[None]
+
+
+class Handler:
+    """Serves connections; one for all of them."""
+
+    def __init__(
+        self,
+        settings: StreamSettings,
+        hub: Hub,
+        loader: Loader,
+        operations: Operations,
+        sessions: Sessions,
+        authenticator: Authenticator,
+        clock_us: ClockUs,
+    ) -> None:
+        self._settings = settings
+        self._hub = hub
+        self._loader = loader
+        self._operations = operations
+        self._sessions = sessions
+        self._authenticator = authenticator
+        self._clock_us = clock_us
+        self._logins: dict[str, int] = {}
+        self._own: dict[str, Callable[[Peer, Message], Answer]] = {
+            "login": self._login,
+            "logout": self._logout,
+            "cancel_on_disconnect": self._cancel_on_disconnect,
+            "subscribe": self._subscribe,
+            "unsubscribe": self._unsubscribe,
+            "snapshot": self._snapshot,
+            "ping": self._ping,
+        }
+
+    async def serve(self, peer: Peer) -> None:
+        """Serve a connection until it ends."""
+        self._hub.add_peer(peer)
+        try:
+            async for text in peer.connection:
+                await self._one(peer, text)
+                if peer.closing:
+                    break
+        except ConnectionClosed:
+            pass  # However it ended, what follows is the same.
+        finally:
+            self._hub.remove_peer(peer)
+            await peer.end()
+            if peer.principal is not None:
+                await self._sessions.close(peer.principal.source)
+            _log.info("closed", peer=peer.name, reason=peer.close_reason or None)
+
+    async def _one(self, peer: Peer, text: str | bytes) -> None:
+        """Serve one message; whatever is wrong with it is answered."""
+        request_id = uuid.uuid4().hex
+        op, req_id = "", None
+        try:
+            message = requests.parse(text)
+            op, req_id = message.op, message.req_id
+            own = self._own.get(op)
+            if own is not None:
+                await own(peer, message)
+                return
+            done = await self._operations.run(op, message.params, peer.principal, request_id)
+            await peer.send(
+                reply(op, req_id, done.data, status=done.status, replayed=done.replayed)
+            )
+        except Problem as problem:
+            await peer.send(refusal(op, req_id, problem.document(request_id)))
+
+    async def _login(self, peer: Peer, message: Message) -> None:
+        params = message.read(requests.LoginParams)
+        if peer.principal is not None:
+            raise Problem("invalid_request", "This connection has logged in already.", field="op")
+        headers = {
+            name: value
+            for name, value in (
+                ("Authorization", f"Bearer {params.token}" if params.token else None),
+                (KEY_HEADER, params.key),
+                (TIMESTAMP_HEADER, params.timestamp),
+                (SIGNATURE_HEADER, params.signature),
+            )
+            if value is not None
+        }
+        now_us = self._clock_us()
+        address = peer.connection.remote_address
+        caller = self._authenticator.authenticate(
+            headers, "GET", STREAM_PATH, b"", address[0] if address else "", now_us
+        )
+        self._once(caller.token, caller.valid_until, now_us)
+        peer.principal = StreamPrincipal(key=caller.key, connection=peer.name)
+        _log.info("login", peer=peer.name, key=caller.key.key)
+        await peer.send(
+            reply(
+                message.op,
+                message.req_id,
+                {
+                    "account": caller.account or None,
+                    "scopes": sorted(caller.key.scopes),
+                    "session": peer.principal.source,
+                },
+            )
+        )
+
+    def _once(self, token: str, valid_until: int, now_us: int) -> None:
+        """Refuse a signature that has logged in before; remembered while it is valid."""
+        self._logins = {each: end for each, end in self._logins.items() if end >= now_us}
+        if not token:
+            return
+        if token in self._logins:
+            raise Problem("unauthorized", "This signature was used before; sign a new login.")
+        self._logins[token] = valid_until
+
+    async def _logout(self, peer: Peer, message: Message) -> None:
+        params = message.read(requests.LogoutParams)
+        principal = self._principal(peer)
+        await self._sessions.close(
+            principal.source, clean=True, keep_orders=not params.cancel_orders
+        )
+        await peer.send(reply(message.op, message.req_id, {}))
+        peer.fail(CLOSE_NORMAL, "logged out")
+
+    async def _cancel_on_disconnect(self, peer: Peer, message: Message) -> None:
+        params = message.read(requests.CancelOnDisconnectParams)
+        principal = self._principal(peer)
+        require_scope(principal, "trade")
+        if params.grace_s > self._settings.grace_s_max:
+            raise Problem(
+                "invalid_request",
+                f"The field grace_s is at most {self._settings.grace_s_max}.",
+                field="grace_s",
+            )
+        terms = Terms(principal.account, _SCOPES[params.scope], params.grace_s * 1_000_000)
+        await self._sessions.open(principal.source, terms)
+        data = {"scope": params.scope, "grace_s": params.grace_s, "session": principal.source}
+        await peer.send(reply(message.op, message.req_id, data))
+
+    async def _subscribe(self, peer: Peer, message: Message) -> None:
+        params = message.read(requests.SubscribeParams)
+        private, public = self._wanted(peer, list(params.channels), params.symbols)
+        known = sum(map(len, peer.symbols.values())) + self._hub.private_channels(peer)
+        if known + len(private) + len(public) > self._settings.subscriptions_max:
+            raise Problem(
+                "invalid_request",
+                f"A connection has at most {self._settings.subscriptions_max} subscriptions.",
+                field="channels",
+            )
+        if not private:
+            await peer.send(reply(message.op, message.req_id, {"private": None}))
+            await self._begin_public(peer, public)
+            return
+        if peer.loading >= self._settings.loading_max:
+            raise Problem(
+                "invalid_request", "Wait for the subscriptions asked for before to begin.",
+                field="channels",
+            )  # fmt: skip
+        peer.loading += 1
+        peer.spawn(self._load(peer, message, private, public, params.from_seq))
+
+    async def _load(
+        self,
+        peer: Peer,
+        message: Message,
+        private: frozenset[str],
+        public: list[tuple[str, str]],
+        from_seq: int | None,
+    ) -> None:
+        """Begin private channels, beside whatever else the connection asks for."""
+        account = self._principal(peer).account
+        try:
+            subscription, about, first = await self._loader.subscribe(
+                peer, account, private, from_seq
+            )
+            data = {"private": {"account": account, "channels": sorted(private), **about}}
+            await peer.send(reply(message.op, message.req_id, data))
+            await self._begin_public(peer, public)
+            await send_loaded(subscription, first)
+        except Problem as problem:
+            document = problem.document(uuid.uuid4().hex)
+            await peer.send(refusal(message.op, message.req_id, document))
+        finally:
+            peer.loading -= 1
+
+    async def _begin_public(self, peer: Peer, public: list[tuple[str, str]]) -> None:
+        for channel, symbol in public:
+            # Registered and written without a pause between, so no change falls in between.
+            peer.write(self._hub.add_public(channel, symbol, peer))
+            await asyncio.sleep(0)
+
+    async def _unsubscribe(self, peer: Peer, message: Message) -> None:
+        params = message.read(requests.ChannelsParams)
+        private, public = self._wanted(peer, list(params.channels), params.symbols)
+        for channel, symbol in public:
+            self._hub.remove_public(channel, symbol, peer)
+        if private:
+            self._hub.remove_private(peer, self._principal(peer).account, private)
+        await peer.send(reply(message.op, message.req_id, {}))
+
+    async def _snapshot(self, peer: Peer, message: Message) -> None:
+        params = message.read(requests.ChannelsParams)
+        private, public = self._wanted(peer, list(params.channels), params.symbols)
+        texts: list[str] = []
+        if private:
+            texts = await self._loader.snapshot(self._principal(peer).account, private)
+        await peer.send(reply(message.op, message.req_id, {}))
+        for text in texts:
+            await peer.send(text)
+        for channel, symbol in public:
+            await peer.send(self._hub.public_snapshot(channel, symbol))
+
+    async def _ping(self, peer: Peer, message: Message) -> None:
+        message.read(requests.NoParams)
+        data: dict[str, Any] = {"time_ms": self._clock_us() // 1000}
+        await peer.send(reply(message.op, message.req_id, data))
+
+    def _wanted(
+        self, peer: Peer, channels: list[str], symbols: list[str]
+    ) -> tuple[frozenset[str], list[tuple[str, str]]]:
+        """The private channels, and the public ones with their symbols. Raises Problem."""
+        private = frozenset(channels) - frozenset(PUBLIC_CHANNELS)
+        public = [name for name in PUBLIC_CHANNELS if name in channels]
+        if bool(symbols) != bool(public):
+            raise Problem(
+                "invalid_request",
+                "The channels book and trades need symbols, and the others take none.",
+                field="symbols",
+            )
+        if not self._hub.ready.is_set():
+            raise Problem(
+                "engine_unavailable", "The service has no state yet; ask again.",
+                outcome="not_applied",
+            )  # fmt: skip
+        for symbol in symbols:
+            if symbol not in self._hub.catalogue.instruments:
+                raise Problem(
+                    "unknown_symbol", f"There is no instrument {symbol}.", field="symbols"
+                )
+        if private:
+            principal = self._principal(peer)
+            require_scope(principal, "read")
+            if not principal.account:
+                raise Problem("not_permitted", "An operator's key has no account of its own.")
+        return private, [(name, symbol) for name in public for symbol in dict.fromkeys(symbols)]
+
+    def _principal(self, peer: Peer) -> StreamPrincipal:
+        if peer.principal is None:
+            raise Problem("unauthorized", "This operation needs a login first.")
+        return peer.principal

@@ -1,0 +1,234 @@
+"""Follows the engine and hands out what happens: one per process.
+
+It begins with an atomic snapshot of every account (orders, balances, place in the account's
+sequence) and then takes every transaction from the oldest of them on, passing over what a
+snapshot already contains. From there on it knows every book and every balance.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+
+from account_api.stream.accounts import Accounts
+from account_api.stream.catalogue import LiveCatalogue
+from account_api.stream.market import Market
+from account_api.stream.messages import envelope, text_of
+from account_api.stream.peer import CLOSE_RESTART, Peer, write_to_all
+from account_api.stream.subscription import PrivateSubscription, Rendered
+from engine.client import (
+    AsyncEngineClient,
+    EngineError,
+    EngineRefused,
+    GapTooOld,
+    Transaction,
+)
+from engine.core.types import Side
+
+RETRY_S: Final = 0.5
+_log: Final = structlog.get_logger("account_api.stream")
+ClientMaker = Callable[[str], AsyncEngineClient]
+
+
+class Hub:
+    """The state of the venue as far as streams need it, and who wants to hear of it."""
+
+    def __init__(self, make_client: ClientMaker) -> None:
+        self.make_client = make_client
+        self.peers: set[Peer] = set()
+        self.ready = asyncio.Event()
+        self._client: AsyncEngineClient | None = None
+        self.epoch = ""
+        self.as_of_seq = 0
+        self.time_us = 0
+        self.catalogue = LiveCatalogue((), ())
+        self.accounts = Accounts(self.catalogue)
+        self.market = Market(self.catalogue.instruments)
+        self._public: dict[tuple[str, str], set[Peer]] = {}
+        self._private: dict[str, set[PrivateSubscription]] = {}
+
+    async def run(self) -> None:
+        """Follow the engine for ever; through its restarts, and anew where it must be."""
+        while True:
+            client = self.make_client("stream")
+            try:
+                self._client = client
+                await self._follow(client, await self._seed(client))
+            except EngineRefused as error:
+                _log.warning("following_anew", reason=str(error))
+                self._close_all("the service must read the venue's state anew; connect again")
+            except EngineError as error:
+                _log.warning("engine_unavailable", reason=str(error))
+            finally:
+                self._client = None
+                self.ready.clear()
+                await client.close()
+            await asyncio.sleep(RETRY_S)
+
+    @property
+    def connected(self) -> bool:
+        """Whether the engine is there at this moment."""
+        return self._client is not None and self._client.connected
+
+    # Subscriptions
+
+    def add_public(self, channel: str, symbol: str, peer: Peer) -> str:
+        """Subscribe a peer to a public channel; returns the snapshot to send first."""
+        self._public.setdefault((channel, symbol), set()).add(peer)
+        peer.symbols[channel].add(symbol)
+        return self.public_snapshot(channel, symbol)
+
+    def public_snapshot(self, channel: str, symbol: str) -> str:
+        """A public channel as it stands now."""
+        feed = self.market.feed(symbol)
+        if channel == "book":
+            seq = feed.book_seq
+            bids, asks = feed.book.levels(Side.BUY), feed.book.levels(Side.SELL)
+            data = self.market.book_data(feed, bids, asks)
+        else:
+            seq, data = feed.trades_seq, list(feed.recent)
+        return envelope(
+            channel, self.epoch, "snapshot", seq, seq, self.as_of_seq, self.time_us, text_of(data)
+        )
+
+    def remove_public(self, channel: str, symbol: str, peer: Peer) -> None:
+        """End a public subscription."""
+        peer.symbols[channel].discard(symbol)
+        peers = self._public.get((channel, symbol))
+        if peers is not None:
+            peers.discard(peer)
+            if not peers:
+                del self._public[channel, symbol]
+
+    def add_private(self, subscription: PrivateSubscription) -> None:
+        """Begin to push the account's events; channels move from an earlier subscription."""
+        self.remove_private(subscription.peer, subscription.account, subscription.channels)
+        self._private.setdefault(subscription.account, set()).add(subscription)
+
+    def remove_private(self, peer: Peer, account: str, channels: frozenset[str]) -> None:
+        """End channels of an account for a peer."""
+        subscriptions = self._private.get(account, set())
+        for known in [each for each in subscriptions if each.peer is peer]:
+            known.channels -= channels
+            if not known.channels:
+                subscriptions.discard(known)
+        if not subscriptions:
+            self._private.pop(account, None)
+
+    def private_channels(self, peer: Peer) -> int:
+        """How many private channels a peer has."""
+        if peer.principal is None:
+            return 0
+        found = self._private.get(peer.principal.account, set())
+        return sum(len(each.channels) for each in found if each.peer is peer)
+
+    def add_peer(self, peer: Peer) -> None:
+        """A connection was made."""
+        self.peers.add(peer)
+
+    def remove_peer(self, peer: Peer) -> None:
+        """A connection has ended."""
+        self.peers.discard(peer)
+        for channel, symbols in peer.symbols.items():
+            for symbol in list(symbols):
+                self.remove_public(channel, symbol, peer)
+        if peer.principal is not None:
+            account = peer.principal.account
+            known = {each for each in self._private.get(account, ()) if each.peer is peer}
+            for subscription in known:
+                self.remove_private(peer, account, subscription.channels)
+
+    # The engine
+
+    async def _seed(self, client: AsyncEngineClient) -> int:
+        """Read the state of the venue; returns the newest sequence that a part of it has."""
+        await client.connect()
+        assets, instruments = await client.assets(), await client.instruments()
+        self.catalogue = LiveCatalogue(assets, instruments)
+        self.accounts = Accounts(self.catalogue)
+        self.market = Market(self.catalogue.instruments)
+        status = await client.status()
+        as_of_seq = newest = status.seq
+        for row in await client.accounts():
+            snapshot = await client.account_snapshot(row.account)
+            if snapshot is not None:
+                self.accounts.seed(snapshot)
+                self.market.seed(snapshot.orders)
+                newest = max(newest, snapshot.as_of_seq)
+        for state in await client.instrument_states():
+            self.market.feed(state.symbol).status = state.status
+        self.market.seeded(as_of_seq)
+        self.as_of_seq, self.time_us = as_of_seq, status.time_us
+        self.epoch = await _epoch(client)
+        return newest
+
+    async def _follow(self, client: AsyncEngineClient, newest: int) -> None:
+        """Take every transaction; the state is whole when ``newest`` has been reached."""
+        if self.as_of_seq >= newest:
+            self.ready.set()
+        async for batch in client.subscribe(self.as_of_seq + 1):
+            for transaction in batch:
+                self._apply(transaction)
+            self._publish()
+            if self.as_of_seq >= newest:
+                self.ready.set()
+
+    def _apply(self, transaction: Transaction) -> None:
+        seq, time_us = transaction.seq, transaction.time_us
+        self.as_of_seq, self.time_us = seq, time_us
+        for event in transaction.events:
+            if not event.account_seq:
+                self.catalogue.apply(event)
+                self.market.apply(event, seq, time_us)
+                continue
+            happened = self.accounts.apply(event, seq, time_us)
+            if happened is None:
+                continue  # The account's snapshot contains it.
+            self.market.apply(event, seq, time_us)
+            subscriptions = self._private.get(event.account)
+            if subscriptions:
+                rendered = Rendered(happened, self.catalogue)
+                for subscription in list(subscriptions):
+                    subscription.push(rendered)
+
+    def _publish(self) -> None:
+        """Write what a batch of transactions changed of the public data, once for all."""
+        for feed, changes in self.market.take_changed_books():
+            peers = self._public.get(("book", feed.symbol))
+            if peers:
+                data = self.market.book_data(feed, changes.bids, changes.asks)
+                write_to_all(
+                    list(peers),
+                    self._maker("book", feed.book_seq, feed.prev_book_seq, data),
+                )
+        for feed, trades in self.market.take_changed_trades():
+            peers = self._public.get(("trades", feed.symbol))
+            if peers:
+                write_to_all(
+                    list(peers),
+                    self._maker("trades", feed.trades_seq, feed.prev_trades_seq, trades),
+                )
+
+    def _maker(self, channel: str, seq: int, prev_seq: int, data: Any) -> Callable[[], str]:
+        return lambda: envelope(
+            channel, self.epoch, "update", seq, prev_seq, self.as_of_seq, self.time_us,
+            text_of(data),
+        )  # fmt: skip
+
+    def _close_all(self, reason: str) -> None:
+        for peer in list(self.peers):
+            peer.fail(CLOSE_RESTART, reason)
+
+
+async def _epoch(client: AsyncEngineClient) -> str:
+    """What names this journal: the time of its first transaction, while it is kept."""
+    try:
+        first = await client.transaction(1)
+    except GapTooOld:
+        return "archived"
+    except EngineRefused:
+        return "empty"
+    return f"{first.time_us:x}"

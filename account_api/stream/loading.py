@@ -1,0 +1,167 @@
+"""How a private subscription begins: from a sequence that the client had, or by a snapshot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from account_api.errors import Problem
+from account_api.present import balance_view, deposit_fields, order_fields, withdrawal_fields
+from account_api.services import Catalogue
+from account_api.stream.hub import Hub
+from account_api.stream.messages import envelope, text_of
+from account_api.stream.peer import Peer
+from account_api.stream.private import (
+    BALANCES,
+    ORDERS,
+    PRIVATE_CHANNELS,
+    TRANSFERS,
+)
+from account_api.stream.subscription import PrivateSubscription, Rendered
+from engine.client import AsyncEngineClient, EngineError, EngineRefused, GapTooOld
+from engine.core import events as ev
+from engine.core.types import AccountSnapshot, Deposit
+
+
+class Loader:
+    """Begins private subscriptions; a bounded number of replays at once."""
+
+    def __init__(self, hub: Hub, client: AsyncEngineClient, events_max: int, at_once: int) -> None:
+        self._hub = hub
+        self._client = client
+        self._events_max = events_max
+        self._slots = asyncio.Semaphore(at_once)
+
+    async def subscribe(
+        self, peer: Peer, account: str, channels: frozenset[str], from_seq: int | None
+    ) -> tuple[PrivateSubscription, dict[str, Any], list[str | Rendered]]:
+        """Prepare a subscription: it, the answer to give, and what to send before ``go_live``.
+
+        Raises Problem when the engine cannot be asked.
+        """
+        hub = self._hub
+        state = hub.accounts.state(account)
+        here, money = state.account_seq, dict(state.money)
+        subscription = PrivateSubscription(peer, account, channels, hub.epoch, self._events_max)
+        hub.add_private(subscription)
+        try:
+            reason = self._no_replay(from_seq, here)
+            if reason is None and from_seq is not None:
+                try:
+                    past = await self._replay(account, from_seq, here)
+                except GapTooOld:
+                    reason = "gap_too_old"
+                else:
+                    subscription.start_after(from_seq - 1)
+                    events = hub.accounts.replayed(past, money)
+                    texts: list[str | Rendered] = [Rendered(e, hub.catalogue) for e in events]
+                    return subscription, {"resumed": True, "from_seq": from_seq}, texts
+            snapshot, deposits = await self._snapshot(account)
+            subscription.start_after(snapshot.account_seq)
+            return (
+                subscription,
+                {"resumed": False, "reason": reason, "seq": snapshot.account_seq},
+                list(self.snapshot_messages(snapshot, deposits, channels)),
+            )
+        except EngineError as error:
+            hub.remove_private(peer, account, channels)
+            raise Problem(
+                "engine_unavailable",
+                "The engine cannot be asked at this moment; subscribe again.",
+                outcome="not_applied",
+            ) from error
+
+    async def snapshot(self, account: str, channels: frozenset[str]) -> list[str]:
+        """Snapshots on demand, besides a running subscription. Raises Problem."""
+        try:
+            snapshot, deposits = await self._snapshot(account)
+        except EngineError as error:
+            raise Problem(
+                "engine_unavailable", "The engine cannot be asked at this moment.",
+                outcome="not_applied",
+            ) from error  # fmt: skip
+        return list(self.snapshot_messages(snapshot, deposits, channels))
+
+    def _no_replay(self, from_seq: int | None, here: int) -> str | None:
+        """Why events from ``from_seq`` on cannot be sent; None when they can, or none are asked."""
+        if from_seq is None:
+            return "no_from_seq"
+        if from_seq < 1 or from_seq > here + 1:
+            return "unknown_seq"
+        return "gap_too_old" if here - from_seq >= self._events_max else None
+
+    async def _replay(
+        self, account: str, from_seq: int, to_seq: int
+    ) -> list[tuple[int, int, ev.Event]]:
+        """The account's events ``from_seq`` to ``to_seq``. Raises GapTooOld."""
+        found: list[tuple[int, int, ev.Event]] = []
+        if from_seq > to_seq:
+            return found
+        async with self._slots:
+            start = await self._client.locate(account, from_seq)
+            client = self._hub.make_client("stream-replay")
+            try:
+                async for batch in client.subscribe(start, (account,)):
+                    for transaction in batch:
+                        found += [
+                            (transaction.seq, transaction.time_us, event)
+                            for event in transaction.events
+                            if event.account == account
+                            and from_seq <= event.account_seq <= to_seq
+                        ]
+                    if found and found[-1][2].account_seq >= to_seq:
+                        break
+            finally:
+                await client.close()
+        return found
+
+    async def _snapshot(self, account: str) -> tuple[AccountSnapshot, list[Deposit]]:
+        snapshot = await self._client.account_snapshot(account)
+        if snapshot is None:
+            raise EngineRefused("unknown_account", f"there is no account {account!r}")
+        deposits = await self._client.deposits(account, snapshot.as_of_seq)
+        return snapshot, [row for row in deposits if not row.credited]
+
+    def snapshot_messages(
+        self, snapshot: AccountSnapshot, deposits: list[Deposit], channels: frozenset[str]
+    ) -> Iterable[str]:
+        """A snapshot message for each channel; those without a state have an empty one."""
+        hub = self._hub
+        scales = hub.catalogue.scales
+        catalogue = Catalogue(scales, {}, hub.catalogue.instruments, 0, snapshot.as_of_seq)
+        for channel in PRIVATE_CHANNELS:
+            if channel not in channels:
+                continue
+            data: Any = []
+            if channel == ORDERS:
+                data = [order_fields(row, catalogue) for row in snapshot.orders]
+            elif channel == BALANCES:
+                data = [balance_view(row, scales[row.asset]) for row in snapshot.balances]
+            elif channel == TRANSFERS:
+                data = [
+                    {"event": "withdrawal", **withdrawal_fields(row, scales[row.asset])}
+                    for row in snapshot.withdrawals
+                ] + [
+                    {"event": "deposit", **deposit_fields(row, scales[row.asset])}
+                    for row in deposits
+                ]
+            yield envelope(
+                channel, hub.epoch, "snapshot", snapshot.account_seq, snapshot.account_seq,
+                snapshot.as_of_seq, hub.time_us, text_of(data), snapshot.account,
+            )  # fmt: skip
+
+
+async def send_loaded(
+    subscription: PrivateSubscription, texts: Iterable[str | Rendered]
+) -> None:
+    """Send what a subscription begins with, at the peer's pace, and let it go live."""
+    for item in texts:
+        if isinstance(item, str):
+            await subscription.peer.send(item)
+        else:
+            for text in subscription.messages(item):
+                await subscription.peer.send(text)
+    await subscription.go_live()
+
+

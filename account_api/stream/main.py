@@ -1,0 +1,61 @@
+"""The process: ``python -m account_api.stream``. Wiring only."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+
+import structlog
+
+from account_api.main import api_settings, configure_logging
+from account_api.routes import ROUTES
+from account_api.stream.server import StreamServer
+from account_api.stream.settings import StreamSettings
+from config.settings import Settings, SettingsError, load
+from engine.history.queries import open_reader
+
+
+async def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    log = structlog.get_logger("account_api.stream")
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    server = StreamServer(
+        StreamSettings(
+            api=api_settings(settings),
+            engine_path=str(settings.engine.socket),
+            host=settings.stream.host,
+            port=settings.stream.port,
+        ),
+        ROUTES,
+        lambda: open_reader(settings.history.url),
+        lambda: time.time_ns() // 1000,
+    )
+    async with server.running() as listening:
+        port = listening.sockets[0].getsockname()[1]
+        log.info("ready", url=f"ws://{settings.stream.host}:{port}/v1/stream")
+        await ended.wait()
+    log.info("ended")
+
+
+def main() -> int:
+    """0 after a clean end, 1 after a fault, 2 when it could not start."""
+    configure_logging()
+    log = structlog.get_logger("account_api.stream")
+    try:
+        settings = load()
+    except SettingsError as error:
+        log.error("not_started", reason=str(error))
+        return 2
+    try:
+        asyncio.run(run(settings))
+    except OSError as error:
+        log.error("not_started", reason=f"cannot listen at {settings.stream.host}: {error}")
+        return 2
+    except BaseExceptionGroup as group:
+        log.error("stopped", exc_info=group)
+        return 1
+    return 0

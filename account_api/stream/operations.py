@@ -1,0 +1,134 @@
+"""Orders over the socket: the handlers of REST, called by name.
+
+An operation is a route of the scopes ``read`` and ``trade``: its name is the route's, its
+parameters are the members of the route's body or query and the variable parts of its path.
+So both doors check, do and answer the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from account_api.auth import require_scope
+from account_api.errors import Problem
+from account_api.ratelimit import RateLimiter
+from account_api.registry import REPLAYED, Call, Reply, Route
+from account_api.services import Services
+from account_api.stream.principal import StreamPrincipal
+from account_api.stream.requests import convert
+
+_PARTS: Final = re.compile(r"\{(\w+)\}")
+_PART_LENGTH_MAX: Final = 128
+_log: Final = structlog.get_logger("account_api.stream")
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An operation that was done; ``replayed``: it had been done before."""
+
+    status: int
+    replayed: bool
+    data: msgspec.Struct
+
+
+class Operations:
+    """Serves the routes of the table to connections, on a bounded number of threads."""
+
+    def __init__(
+        self, routes: Iterable[Route], services: Services, limiter: RateLimiter, workers: int
+    ) -> None:
+        self._routes = {
+            route.name: route for route in routes if route.scope in (None, "read", "trade")
+        }
+        self._services = services
+        self._limiter = limiter
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="operations")
+
+    @property
+    def names(self) -> list[str]:
+        """The operations there are."""
+        return sorted(self._routes)
+
+    async def run(
+        self, op: str, params: dict[str, Any], caller: StreamPrincipal | None, request_id: str
+    ) -> Done:
+        """Do an operation. Raises Problem."""
+        route = self._routes.get(op)
+        if route is None:
+            raise Problem(
+                "invalid_request", f"There is no operation {op}.", field="op"
+            )
+        if route.scope is not None:
+            if caller is None:
+                raise Problem("unauthorized", "This operation needs a login first.")
+            verdict = self._limiter.take(caller.key.key, route.group)
+            if verdict is not None and not verdict.allowed:
+                raise Problem(
+                    "rate_limited",
+                    f"The key {caller.key.key} is over its limit for {route.group} requests; "
+                    f"there is room again in {verdict.retry_after_s} s.",
+                    retry_after_s=verdict.retry_after_s,
+                )
+            require_scope(caller, route.scope)
+        call = self._call(route, dict(params), caller, request_id)
+        loop = asyncio.get_running_loop()
+        reply: Reply = await loop.run_in_executor(self._pool, _serve, route, call)
+        return Done(reply.status, REPLAYED in reply.headers, reply.body)
+
+    def close(self) -> None:
+        """End the threads; what they do is finished."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _call(
+        self,
+        route: Route,
+        params: dict[str, Any],
+        caller: StreamPrincipal | None,
+        request_id: str,
+    ) -> Call:
+        parts: dict[str, str] = {}
+        for name in _PARTS.findall(route.path):
+            value = params.pop(name, None)
+            if not isinstance(value, str) or not 0 < len(value) <= _PART_LENGTH_MAX:
+                raise Problem(
+                    "invalid_request",
+                    f"The operation {route.name} needs the text parameter {name}.",
+                    field=name,
+                )
+            parts[name] = value
+        body = None if route.body is None else convert(params, route.body)
+        return Call(
+            services=self._services,
+            caller=caller,
+            parts=parts,
+            raw_query=convert(params if body is None else {}, route.query),
+            raw_body=body,
+            now_us=self._services.clock_us(),
+            request_id=request_id,
+        )
+
+
+def _serve(route: Route, call: Call) -> Reply:
+    try:
+        return route.handler(call)
+    except Problem as problem:
+        if problem.status >= 500:
+            _log.warning(
+                "problem", code=problem.kind.code, request_id=call.request_id, op=route.name,
+                cause=repr(problem.__cause__),
+            )  # fmt: skip
+        raise
+    except Exception as error:
+        _log.error("unexpected", request_id=call.request_id, op=route.name, exc_info=error)
+        raise Problem(
+            "internal_error",
+            "Something went wrong on our side; it was recorded under this request id.",
+        ) from error

@@ -1,0 +1,98 @@
+"""One connection: what has been sent to it, how much waits, and who it is.
+
+Writing never waits: bytes go to the transport at once, and a peer for which too many wait is
+closed with a reason. Only what a peer asked for in bulk (a snapshot, a replay) is sent at the
+peer's own pace, by ``send``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Final
+
+from websockets.asyncio.server import ServerConnection, broadcast
+from websockets.exceptions import ConnectionClosed
+
+from account_api.stream.principal import StreamPrincipal
+
+CLOSE_SLOW: Final = 4008
+CLOSE_RESTART: Final = 1012
+CLOSE_GOING_AWAY: Final = 1001
+CLOSE_CREDENTIALS: Final = 4001
+
+
+class Peer:
+    """A client's connection."""
+
+    def __init__(self, connection: ServerConnection, name: str, buffer_bytes_max: int) -> None:
+        self.connection = connection
+        self.name = name
+        """Distinct for every connection that there ever was."""
+        self.principal: StreamPrincipal | None = None
+        self.symbols: dict[str, set[str]] = {"book": set(), "trades": set()}
+        self.loading = 0
+        self.closing = False
+        self.close_reason = ""
+        self.clean = False
+        self._limit = buffer_bytes_max
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes written and not yet taken by the kernel."""
+        return self.connection.transport.get_write_buffer_size()
+
+    def can_take(self) -> bool:
+        """Whether a message may be written; a peer that is too slow is closed here."""
+        if self.closing:
+            return False
+        waiting = self.waiting_bytes
+        if waiting > self._limit:
+            self.fail(CLOSE_SLOW, f"too slow: {waiting} bytes wait to be read")
+            return False
+        return True
+
+    def write(self, text: str) -> None:
+        """Write a message at once."""
+        if self.can_take():
+            broadcast((self.connection,), text)
+
+    async def send(self, text: str) -> None:
+        """Write a message and wait until the peer keeps up."""
+        if self.closing:
+            return
+        try:
+            await self.connection.send(text)
+        except ConnectionClosed:
+            self.closing = True
+
+    def fail(self, code: int, reason: str) -> None:
+        """Close the connection with a reason, without waiting for it."""
+        if self.closing:
+            return
+        self.closing = True
+        self.close_reason = reason
+        self.spawn(self.connection.close(code, reason[:120]))
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something that ends with this connection at the latest."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def end(self) -> None:
+        """Cancel what still runs for the connection."""
+        self.closing = True
+        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def write_to_all(peers: Iterable[Peer], make: Callable[[], str]) -> int:
+    """Write one message to many peers; it is made only when there is one. Returns how many."""
+    able = [peer.connection for peer in peers if peer.can_take()]
+    if able:
+        broadcast(able, make())
+    return len(able)

@@ -1,0 +1,101 @@
+"""Cancel on disconnect: the engine's sessions of connections that asked for it.
+
+The engine watches the socket through which a session was opened and closes the session when
+that socket ends, so orders are canceled even if this process dies. All sessions are opened
+through one client; when its connection is lost, those that still live are opened again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, NamedTuple
+
+import structlog
+
+from account_api.errors import Problem, refusal
+from account_api.results import sentence
+from engine.client import AsyncEngineClient, EngineError
+from engine.core.commands import CloseSession, OpenSession
+from engine.core.events import Refused
+from engine.core.types import CancelScope, Origin
+
+RETRY_S: Final = 0.2
+_log: Final = structlog.get_logger("account_api.stream")
+
+
+class Terms(NamedTuple):
+    """What a connection asked for."""
+
+    account: str
+    scope: CancelScope
+    grace_us: int
+
+
+class Sessions:
+    """Opens and closes sessions, and opens them again where the engine was lost."""
+
+    def __init__(self, client: AsyncEngineClient) -> None:
+        self._client = client
+        self._live: dict[str, Terms] = {}
+        self._lost = asyncio.Event()
+
+    def lost(self, error: EngineError) -> None:
+        """The client's connection has ended; for its ``on_lost``."""
+        self._lost.set()
+
+    async def run(self) -> None:
+        """Open what lives again after every loss, for ever."""
+        while True:
+            await self._lost.wait()
+            self._lost.clear()
+            for source in list(self._live):
+                await self._reopen(source)
+
+    async def _reopen(self, source: str) -> None:
+        while (terms := self._live.get(source)) is not None:
+            try:
+                await self._open(source, terms)
+                return
+            except EngineError:
+                await asyncio.sleep(RETRY_S)
+            except Problem as problem:
+                _log.error("session_not_reopened", session=source, reason=problem.detail)
+                return
+
+    async def open(self, source: str, terms: Terms) -> None:
+        """Let the engine watch the connection. Raises Problem."""
+        self._live[source] = terms
+        try:
+            await self._open(source, terms)
+        except EngineError as error:
+            self._live.pop(source, None)
+            raise Problem(
+                "engine_unavailable",
+                "The engine did not answer; cancel on disconnect may or may not be set.",
+            ) from error
+        except Problem:
+            self._live.pop(source, None)
+            raise
+
+    async def _open(self, source: str, terms: Terms) -> None:
+        command = OpenSession(Origin(source), terms.account, terms.scope, terms.grace_us)
+        outcome = await self._client.submit(command)
+        for event in outcome.transaction.events:
+            if isinstance(event, Refused):
+                raise refusal(event.reason, sentence(event.text))
+
+    async def close(self, source: str, *, clean: bool = False, keep_orders: bool = False) -> None:
+        """The connection has ended, or logs out.
+
+        Orders are canceled as the session's terms say, unless ``keep_orders``. An engine that
+        cannot be reached has lost our socket and closes the session by itself.
+        """
+        terms = self._live.pop(source, None)
+        if terms is None:
+            return
+        try:
+            if keep_orders:
+                await self._open(source, terms._replace(scope=CancelScope.NONE))
+            await self._client.submit(CloseSession(Origin(source), clean))
+        except EngineError as error:
+            _log.warning("session_not_closed", session=source, reason=str(error))

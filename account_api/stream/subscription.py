@@ -1,0 +1,90 @@
+"""A private subscription: it loads a past or a snapshot, then goes live without a seam."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from account_api.stream.catalogue import LiveCatalogue
+from account_api.stream.messages import envelope, text_of
+from account_api.stream.peer import CLOSE_SLOW, Peer
+from account_api.stream.private import AccountEvent, channels_of, data_of
+
+
+class Rendered:
+    """An event whose data is encoded at most once for each channel, whoever wants it."""
+
+    __slots__ = ("_catalogue", "_data", "channels", "happened")
+
+    def __init__(self, happened: AccountEvent, catalogue: LiveCatalogue) -> None:
+        self.happened = happened
+        self.channels = channels_of(happened)
+        self._catalogue = catalogue
+        self._data: dict[str, str] = {}
+
+    def data(self, channel: str) -> str:
+        """The data of a channel as JSON text."""
+        found = self._data.get(channel)
+        if found is None:
+            found = text_of(data_of(channel, self.happened, self._catalogue))
+            self._data[channel] = found
+        return found
+
+
+class PrivateSubscription:
+    """Some private channels of one account for one peer.
+
+    While it loads, what happens is kept in ``backlog``; ``go_live`` sends that first. Events
+    at or below ``position`` have been sent already or are part of the snapshot.
+    """
+
+    def __init__(
+        self, peer: Peer, account: str, channels: frozenset[str], epoch: str, backlog_max: int
+    ) -> None:
+        self.peer = peer
+        self.account = account
+        self.channels = channels
+        self.position = 0
+        self._epoch = epoch
+        self._backlog_max = backlog_max
+        self._backlog: deque[Rendered] | None = deque()
+        self._previous: dict[str, int] = {}
+
+    def start_after(self, account_seq: int) -> None:
+        """The client has, or is about to get, everything up to ``account_seq``."""
+        self.position = account_seq
+        self._previous = dict.fromkeys(self.channels, account_seq)
+
+    def push(self, event: Rendered) -> None:
+        """An event happened."""
+        if self._backlog is None:
+            for text in self.messages(event):
+                self.peer.write(text)
+        elif len(self._backlog) < self._backlog_max:
+            self._backlog.append(event)
+        else:
+            self.peer.fail(CLOSE_SLOW, "too slow: events wait while an earlier part is read")
+
+    def messages(self, event: Rendered) -> list[str]:
+        """The messages of an event for the channels of this subscription."""
+        happened = event.happened
+        if happened.seq <= self.position:
+            return []
+        self.position = happened.seq
+        found = []
+        for channel in event.channels:
+            if channel in self.channels:
+                found.append(
+                    envelope(
+                        channel, self._epoch, "update", happened.seq, self._previous[channel],
+                        happened.as_of_seq, happened.time_us, event.data(channel), self.account,
+                    )  # fmt: skip
+                )
+                self._previous[channel] = happened.seq
+        return found
+
+    async def go_live(self) -> None:
+        """Send what waited, at the peer's pace; from then on events are written at once."""
+        while self._backlog and not self.peer.closing:
+            for text in self.messages(self._backlog.popleft()):
+                await self.peer.send(text)
+        self._backlog = None

@@ -1,0 +1,234 @@
+"""A real engine process, the stream server in this process, and a client that checks its rules."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zlib
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+
+from account_api.auth import sign_hmac
+from account_api.main import api_settings
+from account_api.routes import ROUTES
+from account_api.stream.server import StreamServer
+from account_api.stream.settings import StreamSettings
+from config.settings import load
+from engine.client import EngineClient
+
+ROOT = Path(__file__).parent.parent.parent.parent
+WAIT_S = 10.0
+
+
+class EngineProcess:
+    """``python -m engine.main`` on the demo configuration, in a folder of its own."""
+
+    def __init__(self) -> None:
+        self.data = Path(tempfile.mkdtemp(prefix="tandem-s-"))
+        self.environment = os.environ | {"TANDEM_DATA": str(self.data)}
+        self.environment.pop("TANDEM_CONFIG", None)
+        self.settings = load(env=self.environment)
+        self.socket = str(self.settings.engine.socket)
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Start, or start again, and wait until it serves."""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "engine.main"], cwd=ROOT, env=self.environment,
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        await_ready(self.process)
+
+    def kill(self) -> None:
+        """End it at once, as a crash would."""
+        assert self.process is not None and self.process.stderr is not None
+        self.process.kill()
+        self.process.wait()
+        self.process.stderr.close()
+
+    def remove(self) -> None:
+        """End it and forget its folder."""
+        self.kill()
+        shutil.rmtree(self.data)
+
+    def client(self) -> EngineClient:
+        """A blocking client."""
+        return EngineClient(self.socket, "test")
+
+
+def await_ready(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """Read a process's log until it says that it is ready."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        entry: dict[str, Any] = json.loads(line) if line.startswith("{") else {}
+        if entry.get("event") == "ready":
+            return entry
+    raise AssertionError("the process ended before it was ready")
+
+
+@contextlib.contextmanager
+def running_engine() -> Iterator[EngineProcess]:
+    """An engine for a test."""
+    engine = EngineProcess()
+    engine.start()
+    try:
+        yield engine
+    finally:
+        engine.remove()
+
+
+@contextlib.asynccontextmanager
+async def running_stream(engine: EngineProcess, **changes: Any) -> AsyncIterator[Stream]:
+    """The stream server on a free port; it has its state when this begins."""
+    settings = StreamSettings(
+        api=api_settings(engine.settings), engine_path=engine.socket, host="127.0.0.1", port=0
+    )
+    settings = replace(settings, **changes)
+    server = StreamServer(settings, ROUTES, None, lambda: time.time_ns() // 1000)
+    async with server.running() as listening:
+        await asyncio.wait_for(server.hub.ready.wait(), WAIT_S)
+        yield Stream(server, listening.sockets[0].getsockname()[1])
+
+
+class Stream:
+    """A running server and where it listens."""
+
+    def __init__(self, server: StreamServer, port: int) -> None:
+        self.server = server
+        self.port = port
+
+    async def caught_up(self, answer: dict[str, Any]) -> None:
+        """Wait until the service knows what an answer tells of."""
+        async with asyncio.timeout(WAIT_S):
+            while self.server.hub.as_of_seq < answer["data"]["as_of_seq"]:
+                await asyncio.sleep(0.005)
+
+    @contextlib.asynccontextmanager
+    async def client(self, login: str = "", **options: Any) -> AsyncIterator[Client]:
+        """A connection, logged in with a demo key such as ``demo-alice-trade``."""
+        async with connect(
+            f"ws://127.0.0.1:{self.port}/v1/stream", compression=None, **options
+        ) as connection:
+            client = Client(connection)
+            if login:
+                answer = await client.ask("login", **signed(login))
+                assert answer["ok"], answer
+            yield client
+
+
+def signed(key: str, at_ms: int | None = None) -> dict[str, str]:
+    """Parameters of a login by a demo key."""
+    timestamp = str(time.time_ns() // 1_000_000 if at_ms is None else at_ms)
+    secret = f"{key}-secret".encode()
+    signature = sign_hmac(secret, timestamp, "GET", "/v1/stream", b"")
+    return {"key": key, "timestamp": timestamp, "signature": signature}
+
+
+class Client:
+    """A client that keeps what it receives, and checks the order of every channel."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+        self.received: list[dict[str, Any]] = []
+        self.last: dict[tuple[str, str], int] = {}
+        self._req_id = 0
+
+    async def receive(self) -> dict[str, Any]:
+        """The next message. Its place in its channel is checked."""
+        text = await asyncio.wait_for(self.connection.recv(), WAIT_S)
+        message: dict[str, Any] = json.loads(text)
+        if "channel" in message and message["channel"] != "heartbeat":
+            self.check(message)
+            self.received.append(message)
+        return message
+
+    def check(self, message: dict[str, Any]) -> None:
+        """No gap: ``prev_seq`` is the ``seq`` of the message before it on the channel."""
+        data = message["data"]
+        symbol = data["symbol"] if message["channel"] == "book" else ""
+        key = (message["channel"], symbol)
+        if message["type"] == "update" and key in self.last:
+            assert message["prev_seq"] == self.last[key], message
+        self.last[key] = message["seq"]
+
+    async def ask(self, op: str, **params: Any) -> dict[str, Any]:
+        """Send a request and wait for its answer; what comes before it is kept."""
+        self._req_id += 1
+        request = {"op": op, "req_id": self._req_id, "params": params}
+        await self.connection.send(json.dumps(request))
+        while True:
+            message = await self.receive()
+            if message.get("req_id") == self._req_id:
+                return message
+
+    async def until(self, channel: str, count: int = 1, **match: Any) -> list[dict[str, Any]]:
+        """Wait for updates of a channel whose data has these members; takes them out."""
+
+        def fits(message: dict[str, Any]) -> bool:
+            data = message["data"]
+            return message["channel"] == channel and all(
+                message.get(name, data.get(name) if isinstance(data, dict) else None) == value
+                for name, value in match.items()
+            )
+
+        while True:
+            found = [message for message in self.received if fits(message)]
+            if len(found) >= count:
+                self.received = [message for message in self.received if not fits(message)]
+                return found
+            await self.receive()
+
+    async def create(self, client_order_id: str, side: str, **terms: Any) -> dict[str, Any]:
+        """Create a limit order on BTC-USD, 1 at 100 unless said otherwise."""
+        order = {"symbol": "BTC-USD", "price": "100", "quantity": "1", **terms}
+        answer = await self.ask(
+            "create_order", client_order_id=client_order_id, side=side, **order
+        )
+        assert answer["ok"], answer
+        return answer
+
+
+class BookCopy:
+    """A client's copy of a book, built as the documentation says."""
+
+    def __init__(self) -> None:
+        self.levels: dict[str, dict[str, list[Any]]] = {"bids": {}, "asks": {}}
+
+    def apply(self, message: dict[str, Any]) -> None:
+        """Take in a snapshot or an update; the checksum must fit."""
+        data = message["data"]
+        if message["type"] == "snapshot":
+            self.levels = {"bids": {}, "asks": {}}
+        for name, levels in self.levels.items():
+            for price, quantity, orders in data[name]:
+                if quantity == "0":
+                    del levels[price]
+                else:
+                    levels[price] = [price, quantity, orders]
+        assert self.checksum() == data["checksum"], message
+
+    def side(self, name: str) -> list[list[Any]]:
+        """A side, best level first."""
+        rows = sorted(self.levels[name].values(), key=lambda row: float(row[0]))
+        return rows[::-1] if name == "bids" else rows
+
+    def checksum(self) -> int:
+        """CRC-32 of the best ten levels of both sides, alternating."""
+        parts = []
+        bids, asks = self.side("bids")[:10], self.side("asks")[:10]
+        for index in range(10):
+            for side in (bids, asks):
+                if index < len(side):
+                    parts += side[index][:2]
+        return zlib.crc32(":".join(parts).encode())
