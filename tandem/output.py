@@ -24,9 +24,19 @@ class LogFile:
         self._bytes_max = bytes_max
         self._file: BinaryIO = path.open("ab", buffering=0)
         self._size = self._file.tell()
+        self.lines_lost = 0
 
     def write(self, line: bytes) -> None:
-        """Append one line, with its newline."""
+        """Append one line, with its newline; on a full disk the line is lost, and counted.
+
+        The child that printed it must go on: it would stand still if nobody took its lines.
+        """
+        try:
+            self._append(line)
+        except OSError:
+            self.lines_lost += 1
+
+    def _append(self, line: bytes) -> None:
         if self._size + len(line) > self._bytes_max:
             self._file.close()
             self._path.replace(self._path.with_name(f"{self._path.name}.1"))

@@ -29,6 +29,7 @@ STEADY_S: Final = 30.0
 """A process that was ready for this long has its backoff forgotten."""
 START_ATTEMPTS_MAX: Final = 3
 READY_TIMEOUT_S: Final = 60.0
+"""How long a process may be silent before it is ready; recovery tells how far it is."""
 STOP_TIMEOUT_S: Final = 6.0
 
 
@@ -63,6 +64,7 @@ class _Slot:
     child: subprocess.Popen[bytes] | None = None
     ready: dict[str, Any] | None = None
     ready_at: float = 0.0
+    heard_at: float = 0.0
     failures: int = 0
     restart_at: float | None = None
 
@@ -112,12 +114,12 @@ class Supervisor:
             slots = [slot for slot in self._slots.values() if slot.process.stage == stage]
             for slot in slots:
                 self._spawn(slot)
-            deadline = self._clock() + READY_TIMEOUT_S
-            while any(slot.ready is None for slot in slots):
-                self._handle(min(self._next_restart(), deadline))
+            while waiting := [slot for slot in slots if slot.ready is None]:
+                silent_until = min(slot.heard_at for slot in waiting) + READY_TIMEOUT_S
+                self._handle(min(self._next_restart(), silent_until))
                 if self._stopping:
                     return False
-                self._give_up_if_hopeless(slots, deadline)
+                self._give_up_if_hopeless(waiting)
         return True
 
     def watch(self) -> None:
@@ -155,6 +157,7 @@ class Supervisor:
             start_new_session=True,
         )
         slot.child = child
+        slot.heard_at = self._clock()
         for work in (self._read, self._wait):
             name = f"{slot.process.name}-{work.__name__}"
             threading.Thread(target=work, args=(slot, child), name=name, daemon=True).start()
@@ -205,6 +208,7 @@ class Supervisor:
                 self._spawn(slot)
 
     def _on_line(self, slot: _Slot, fields: dict[str, Any]) -> None:
+        slot.heard_at = self._clock()
         if fields.get("event") == "ready" and slot.ready is None:
             slot.ready = fields
             slot.ready_at = self._clock()
@@ -226,11 +230,11 @@ class Supervisor:
         how = f"signal {-code}" if code < 0 else f"code {code}"
         self._say(slot.process.name, f"ended with {how}; starting it again in {pause:.1f} s")
 
-    def _give_up_if_hopeless(self, slots: list[_Slot], deadline: float) -> None:
-        late = self._clock() >= deadline
-        for slot in slots:
+    def _give_up_if_hopeless(self, waiting: list[_Slot]) -> None:
+        for slot in waiting:
+            late = self._clock() >= slot.heard_at + READY_TIMEOUT_S
             if slot.ready is None and (late or slot.failures >= START_ATTEMPTS_MAX):
-                why = f"was not ready in {READY_TIMEOUT_S:.0f} s" if late else "does not start"
+                why = f"is silent for {READY_TIMEOUT_S:.0f} s" if late else "does not start"
                 tail = "\n".join(f"    {line}" for line in slot.output.tail)
                 raise StartError(f"{slot.process.name} {why}; its last lines were:\n{tail}")
 

@@ -36,7 +36,10 @@ def environment(config: Path | None, data: Path | None) -> dict[str, str]:
 def run(settings: Settings) -> int:
     """Start the venue, watch it, end it; returns the exit code."""
     console = Console(stderr=True, highlight=False)
-    ensure_data(settings)
+    try:
+        ensure_data(settings)
+    except OSError as error:
+        raise CommandError(f"the data folder cannot be made: {error}") from None
     lock = _lock(settings.data)
     env = environment(settings.file, settings.data)
     # Without it a child's output would wait in its buffer while somebody waits for it.
