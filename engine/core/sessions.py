@@ -133,7 +133,11 @@ def start_epoch(exchange: Exchange, c: StartEpoch) -> None:
 def set_switch(exchange: Exchange, c: SetDeadMansSwitch) -> None:
     """Set, renew or switch off a dead man's switch (rule S-3)."""
     account = exchange.accounts.get(c.account)
-    if account is None or c.timeout_us < 0:
+    if c.timeout_us < 0:
+        text = "the time-out of a dead man's switch is not negative; 0 switches it off"
+        exchange.refuse(c.account, c.strategy, RejectReason.INVALID_FIELD, text)
+        return
+    if account is None:
         text = f"there is no account {c.account!r}"
         exchange.refuse(c.account, c.strategy, RejectReason.UNKNOWN_ACCOUNT, text)
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
@@ -62,13 +62,17 @@ class Timers:
         """The earliest time, 0 if nothing is set."""
         return self.times[0] if self.times else 0
 
-    def pop_due(self, now_us: int) -> list[Key]:
-        """Take out everything due by now, in firing order (rule S-4)."""
-        due: list[Key] = []
+    def pop_due(self, now_us: int) -> Iterator[Key]:
+        """Take out what is due by now, one by one, in firing order (rule S-4).
+
+        What an earlier one discards while it is being dealt with does not fire.
+        """
         while self.times and self.times[0] <= now_us:
-            time_us = self.times.pop(0)
-            due.extend(in_order(self.by_time.pop(time_us)))
-        return due
+            time_us = self.times[0]
+            for key in in_order(self.by_time[time_us]):
+                if key in self.by_time.get(time_us, ()):
+                    self.discard(time_us, key)
+                    yield key
 
 
 def in_order(keys: Iterable[Key]) -> list[Key]:
