@@ -52,9 +52,7 @@ def reject_query(query: Query, reason: str, text: str) -> Answer:
     """BusinessMessageReject(j) of a question that cannot be answered now."""
     if isinstance(query, BadQuery):
         return answer_bad_query(query)
-    return business_reject(
-        query.num, QUERY_MSG_TYPES[type(query)], query.request_id, reason, text
-    )
+    return business_reject(query.num, QUERY_MSG_TYPES[type(query)], query.request_id, reason, text)
 
 
 def answer_bad_query(query: BadQuery) -> Answer:
@@ -220,11 +218,16 @@ def answer_balances(
     return answers
 
 
-def replay_end(query: ReplayQuery, count: int, last_exec_id: str, as_of_seq: int) -> Answer:
-    """ReplayEnd(UE): so many reports came, the last with this ExecID ("" if none)."""
+def replay_end(
+    query: ReplayQuery, count: int, last_exec_id: str, as_of_seq: int, complete: bool = True
+) -> Answer:
+    """ReplayEnd(UE): so many reports came, the last with this ExecID ("" if none).
+
+    ``complete`` False says that there is more: the client asks again after that ExecID.
+    """
     return Answer(
         "UE",
-        f"20017={clean(query.request_id)}\x0120018={count}\x0120019=0\x01"
+        f"20017={clean(query.request_id)}\x0120018={count}\x0120019={0 if complete else 2}\x01"
         f"{optional('17', last_exec_id)}20001={as_of_seq}\x01",
     )
 

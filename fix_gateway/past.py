@@ -81,7 +81,8 @@ class Past:
             return
         finally:
             client.close()
-        send(answers.replay_end(query, found.count, found.last_exec_id, found.seq))
+        complete = found.seq >= found.until
+        send(answers.replay_end(query, found.count, found.last_exec_id, found.seq, complete))
 
 
 class _Replay:

@@ -188,7 +188,7 @@ class Questions:
 
     def _reject(self, session: Session, query: Query) -> None:
         why = "The question could not be answered; ask again in a moment"
-        self._send(session, answers.business_reject(query.num, "", "", NOT_AVAILABLE, why))
+        self._send(session, answers.reject_query(query, NOT_AVAILABLE, why))
 
     def _mark(self, session: Session, epoch: int, num: int) -> None:
         """Commit that this message is done with, unless a later one is already."""

@@ -210,6 +210,8 @@ def test_a_replay_request_names_the_last_execution() -> None:
     query = ReplayQuery(1, "R", 41, 2)
     end = seen(answers.replay_end(query, 5, "50-0", 99))
     assert (end["35"], end["20018"], end["20019"], end["17"]) == ("UE", "5", "0", "50-0")
+    more = seen(answers.replay_end(query, 5, "50-0", 99, complete=False))
+    assert more["20019"] == "2"
     gone = seen(answers.replay_refused(query, "too far back", 99))
     assert (gone["20019"], gone["58"]) == ("1", "Too far back")
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from engine.core.commands import CloseSession, OpenSession
+from engine.core.commands import CancelOrder, CloseSession, OpenSession
 from engine.core.types import CancelScope, InstrumentStatus, Origin
-from tests.fix_desk import FixDesk, fields
+from fix_gateway.outbound import messages
+from tests.fix_desk import FixDesk, fields, sessions
 
 TIME = "60=20260105-09:30:00"
 
@@ -297,12 +298,7 @@ def test_average_price_is_exact_or_rounded_half_up(desk: FixDesk) -> None:
 
 
 def test_values_from_outside_cannot_break_out_of_a_field(desk: FixDesk) -> None:
-    from engine.core.commands import CancelOrder
-
     evil = CancelOrder(Origin("api:key"), "alice", "x\x0139=2", "ghost\n\N{EURO SIGN}")
-    from fix_gateway.outbound import messages
-    from tests.fix_desk import sessions
-
     desk.apply(evil)
     (report,) = messages(desk.transactions[-1], sessions()["DROP"], desk.instruments)
     assert "\x0111=x?39=2\x0141=ghost??\x0139=8\x01" in report.body
