@@ -56,9 +56,15 @@ class RawFix:
     """One connection. ``num`` is the next outgoing MsgSeqNum."""
 
     def __init__(
-        self, address: tuple[str, int], comp_id: str, *, num: int = 1, target: str = "TANDEM"
+        self,
+        address: tuple[str, int],
+        comp_id: str,
+        *,
+        num: int = 1,
+        target: str = "TANDEM",
+        source: str = "127.0.0.1",
     ) -> None:
-        self.socket = socket.create_connection(address, timeout=10)
+        self.socket = socket.create_connection(address, 10, source_address=(source, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.comp_id = comp_id
         self.target = target

@@ -1,0 +1,96 @@
+"""A client program with QuickFIX's own initiator, run as a process by the crash tests.
+
+Sends ``count`` orders at about ``rate`` per second, whether it is connected or not (QuickFIX
+keeps what it cannot send and resends it when asked), and writes each report that reaches the
+application as one JSON line. Ends when told to.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import quickfix
+
+SOH = "\x01"
+
+
+class Client(quickfix.Application):  # type: ignore[misc]
+    """Writes down what comes in."""
+
+    def __init__(self, password: str, out: Path) -> None:
+        super().__init__()
+        self.password = password
+        self.out = out.open("a", buffering=1)
+        self.logged_on = threading.Event()
+
+    def onCreate(self, session_id: quickfix.SessionID) -> None: ...
+
+    def onLogon(self, session_id: quickfix.SessionID) -> None:
+        self.logged_on.set()
+
+    def onLogout(self, session_id: quickfix.SessionID) -> None: ...
+
+    def toAdmin(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
+        if message.getHeader().getField(35) == "A":
+            message.setField(553, session_id.getSenderCompID().getValue().lower())
+            message.setField(554, self.password)
+
+    def toApp(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None: ...
+
+    def fromAdmin(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None: ...
+
+    def fromApp(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
+        fields = {}
+        for field in message.toString().split(SOH)[:-1]:
+            tag, _, value = field.partition("=")
+            fields.setdefault(tag, value)
+        self.out.write(json.dumps(fields) + "\n")
+
+
+def main(port: int, comp_id: str, folder: Path, count: int, rate: float) -> None:
+    """Connect, send, and wait for SIGTERM."""
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
+    settings = quickfix.SessionSettings()
+    values = {
+        "ConnectionType": "initiator", "HeartBtInt": "5", "ReconnectInterval": "1",
+        "SocketConnectHost": "127.0.0.1", "SocketConnectPort": str(port), "NonStopSession": "Y",
+        "FileStorePath": str(folder / f"store-{comp_id}"), "TimestampPrecision": "6",
+        "DataDictionary": str(Path(__file__).parent.parent.parent / "spec" / "FIX44.xml"),
+    }  # fmt: skip
+    dictionary = quickfix.Dictionary()
+    for key, value in values.items():
+        dictionary.setString(key, value)
+    session_id = quickfix.SessionID("FIX.4.4", comp_id, "TANDEM")
+    settings.set(session_id, dictionary)
+    client = Client(f"{comp_id.lower()}-demo", folder / f"{comp_id}.jsonl")
+    factory = quickfix.FileStoreFactory(settings)
+    initiator = quickfix.SocketInitiator(client, factory, settings)
+    initiator.start()
+    client.logged_on.wait(20)
+    side, price = ("1", "100") if comp_id == "ALICE" else ("2", "100")
+    begin = time.monotonic()
+    for number in range(count):
+        due = begin + number / rate
+        if stop.wait(max(0.0, due - time.monotonic())):
+            break
+        moment = time.strftime("%Y%m%d-%H:%M:%S", time.gmtime())
+        text = (
+            f"8=FIX.4.4{SOH}9=0{SOH}35=D{SOH}11={comp_id}-{number}{SOH}55=BTC-USD{SOH}54={side}"
+            f"{SOH}60={moment}{SOH}38=0.01{SOH}40=2{SOH}44={price}{SOH}59=1{SOH}10=000{SOH}"
+        )
+        quickfix.Session.sendToTarget(quickfix.Message(text, False), session_id)
+    (folder / f"{comp_id}.sent").touch()
+    stop.wait()
+    client.out.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5]))
