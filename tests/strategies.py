@@ -353,6 +353,6 @@ seeds = st.integers(min_value=0, max_value=2**32)
 """Seeds of flows; a failing one is printed and can be put into the environment."""
 
 profiles = seeds.map(profile_of)
-ppm = st.integers(min_value=0, max_value=1_000_000)
+ppm = st.integers(min_value=0, max_value=999_999)
 sides = st.sampled_from(Side)
 self_trades = st.sampled_from(SelfTrade)
