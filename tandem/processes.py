@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,20 +26,7 @@ _ALL: Final = (
     Process("stream", "account_api.stream", 1),
     Process("settlement", "account_api.settlement", 1),
 )
-_OPTIONAL: Final = {"stream": "account_api.stream.main"}
-
-
-def _installed(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
-
 
 def venue_processes() -> tuple[Process, ...]:
-    """The processes of a venue with the parts that are installed."""
-    return tuple(
-        process
-        for process in _ALL
-        if process.name not in _OPTIONAL or _installed(_OPTIONAL[process.name])
-    )
+    """The processes of a venue, in order of their stages."""
+    return _ALL

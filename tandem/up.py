@@ -85,16 +85,19 @@ def show(settings: Settings, console: Console) -> None:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold")
     grid.add_column()
-    grid.add_row("FIX 4.4", f"{settings.fix.host}:{settings.fix.port}")
+    grid.add_row("FIX 4.4", f"{_host(settings.fix.host)}:{settings.fix.port}")
     grid.add_row("HTTP", url)
-    if any(process.name == "stream" for process in venue_processes()):
-        host, port = settings.stream.host, settings.stream.port
-        grid.add_row("WebSocket", f"ws://{host}:{port}/v1/stream")
+    grid.add_row("WebSocket", f"ws://{_host(settings.stream.host)}:{settings.stream.port}/v1/stream")
     grid.add_row("data, logs", f"{settings.data}, {settings.data / 'log'}")
     console.print(Panel(grid, title="Tandem", expand=False))
     if settings.file.read_bytes() == DEMO_FILE.read_bytes():
         _show_demo(settings, url, console)
     console.print("Ctrl-C ends it.")
+
+
+def _host(host: str) -> str:
+    """A host as it stands before a colon and a port."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _show_demo(settings: Settings, url: str, console: Console) -> None:
