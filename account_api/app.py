@@ -15,7 +15,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from account_api import auth, decode
-from account_api.errors import PROBLEM_TYPE, Problem
+from account_api.errors import CATALOGUE, PROBLEM_TYPE, Problem
 from account_api.openapi import document, page
 from account_api.ports import ClockUs, EngineFactory
 from account_api.ratelimit import RateLimiter
@@ -251,7 +251,7 @@ def _unexpected(error: Exception) -> Response:
 
 
 def _add_documents(app: Flask) -> None:
-    """/openapi.json and /docs, made once when the application is made."""
+    """/openapi.json, /docs and the page of each error, made once with the application."""
     content = document(ROUTES)
     encoded = msgspec.json.format(msgspec.json.encode(content), indent=2)
     readable = page(content)
@@ -264,5 +264,12 @@ def _add_documents(app: Flask) -> None:
         policy = "default-src 'none'; style-src 'unsafe-inline'"
         return _finish(response, [("Content-Security-Policy", policy)])
 
+    def error_page(code: str) -> Response:
+        kind = CATALOGUE.get(code)
+        if kind is None:
+            return _problem(Problem("not_found", "There is no error with this code."), [])
+        return _finish(Response(kind.text(), content_type="text/plain; charset=utf-8"), [])
+
+    app.add_url_rule("/errors/<code>", "error_page", error_page, methods=["GET"])
     app.add_url_rule("/openapi.json", "openapi_json", openapi_json, methods=["GET"])
     app.add_url_rule("/docs", "docs", docs, methods=["GET"])

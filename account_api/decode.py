@@ -14,8 +14,20 @@ from typing import Any, Final, NoReturn, TypeVar
 import msgspec
 
 from account_api.errors import Problem
+from account_api.schemas import FORMS
 
 T = TypeVar("T")
+_FORM: Final = re.compile(r"Expected `str` matching regex (.*)\Z", re.DOTALL)
+_KINDS: Final = re.compile(r"Expected `([^`]*)`, got `([^`]*)`\Z")
+_WORDS: Final = {
+    "str": "text in quotes",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "null": "null",
+    "array": "a list",
+    "object": "an object",
+}
 _PATH: Final = re.compile(r" - at `(?:key in )?\$?\.?(.*)`\Z", re.DOTALL)
 _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _UNKNOWN_FIELD: Final = re.compile(r"Object contains unknown field `(.*)`\Z", re.DOTALL)
@@ -120,9 +132,30 @@ def _invalid(message: str, where: str) -> Problem:
                 "invalid_request", f"The field {_shown(field)} {verb}.", field=_shown(field, 200)
             )
     field = path or where
-    reason = message[:1].lower() + message[1:]
     return Problem(
         "invalid_request",
-        f"The field {_shown(field)} cannot be used: {_shown(reason, 300)}.",
+        f"The field {_shown(field)} {_in_words(message)}.",
         field=_shown(field, 200),
     )
+
+
+def _in_words(message: str) -> str:
+    """What is wrong with a field, as the end of a sentence."""
+    form = _FORM.match(message)
+    if form is not None:
+        # The message shows the pattern as Python would write it.
+        for pattern, words in FORMS.items():
+            if repr(pattern) == form.group(1):
+                return words
+    kinds = _KINDS.match(message)
+    if kinds is not None:
+        wanted, got = (_named(kind) for kind in kinds.groups())
+        return f"must be {wanted}, not {got}"
+    reason = message[:1].lower() + message[1:]
+    return f"cannot be used: {_shown(reason, 300)}"
+
+
+def _named(kinds: str) -> str:
+    """Type names of the decoder in the words of JSON."""
+    names = [_WORDS.get(kind.strip(), kind.strip()) for kind in kinds.split("|")]
+    return " or ".join(dict.fromkeys(names))

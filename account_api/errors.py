@@ -4,7 +4,7 @@ The catalogue is the contract: a code is never renamed, its ``type`` is ``/error
 ``outcome`` tells a client what happened to its request: ``not_applied`` (nothing changed),
 ``applied`` (it was done, by an earlier copy of the request) or ``unknown`` (ask before you
 send it anew). ``retryable`` says whether the same request may succeed later, unchanged.
-``spec/ERRORS.md`` is printed from here by ``python -m account_api.errors``.
+``spec/ERRORS.md`` is written from here by ``python -m account_api.documents``.
 """
 
 from __future__ import annotations
@@ -29,6 +29,14 @@ class ErrorKind:
     meaning: str
     retryable: bool = False
     outcome: OutcomeText = "not_applied"
+
+    def text(self) -> str:
+        """The row as plain text; a problem's ``type`` leads to it."""
+        retry = "may succeed later" if self.retryable else "will not succeed"
+        return (
+            f"{self.code} ({self.status}): {self.title}\n\n{self.meaning}\n\n"
+            f"Outcome: {self.outcome}. The same request {retry}.\n"
+        )
 
 
 class Problem(Exception):
@@ -250,8 +258,8 @@ def catalogue_markdown() -> str:
     lines = [
         "# Errors of the account API",
         "",
-        "Printed from `account_api/errors.py` by `python -m account_api.errors`; a test holds "
-        "the two together.",
+        "Written from `account_api/errors.py` by `python -m account_api.documents`; a test "
+        "holds the two together.",
         "",
         "Every error is an RFC 9457 document of media type `application/problem+json` with the "
         "members `type` (`/errors/<code>`), `title`, `status`, `detail` (one sentence about "
@@ -274,7 +282,3 @@ def catalogue_markdown() -> str:
             f"{kind.outcome} | {kind.title} | {kind.meaning} |"
         )
     return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    print(catalogue_markdown(), end="")

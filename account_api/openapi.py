@@ -1,7 +1,6 @@
 """OpenAPI 3.1 from the table of routes and the types that validate, and a page to read it.
 
-``python -m account_api.openapi`` prints the document; ``spec/openapi.yaml`` is that, and a
-test holds the two together.
+``spec/openapi.yaml`` is written from here by ``python -m account_api.documents``.
 """
 
 from __future__ import annotations
@@ -214,6 +213,28 @@ def _portable(value: Any) -> Any:
     if isinstance(value, list):
         return [_portable(item) for item in value]
     return value
+
+
+def yaml_text(value: Any, depth: int = 0) -> str:
+    """Plain data as YAML in block style; scalars are written as JSON, which YAML contains."""
+    pad = "  " * depth
+    if isinstance(value, dict) and value:
+        lines = []
+        for key, item in value.items():
+            nested = isinstance(item, dict | list) and item
+            shown = f"\n{yaml_text(item, depth + 1)}" if nested else f" {json.dumps(item)}\n"
+            lines.append(f"{pad}{json.dumps(key)}:{shown}")
+        return "".join(lines)
+    if isinstance(value, list) and value:
+        parts = []
+        for item in value:
+            if isinstance(item, dict | list) and item:
+                inner = yaml_text(item, depth + 1)
+                parts.append(f"{pad}- {inner.lstrip(' ')}")
+            else:
+                parts.append(f"{pad}- {json.dumps(item)}\n")
+        return "".join(parts)
+    return f"{pad}{json.dumps(value)}\n"
 
 
 _STYLE: Final = """

@@ -253,7 +253,7 @@ def test_orders_over_the_socket_do_all_that_rest_does(engine: EngineProcess) -> 
             replaced = await alice.ask("replace_order", order="client:a-1", quantity="0.5")
             assert replaced["data"]["priority_kept"] is True
             batch = await alice.ask(
-                "create_batch",
+                "batch",
                 operations=[
                     {"op": "create", "client_order_id": "a-2", "symbol": "ETH-USD",
                      "side": "buy", "quantity": "1", "price": "10"},

@@ -1,0 +1,148 @@
+"""A venue of real processes in a folder: engine, history, gunicorn, settlement worker."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from account_api.auth import sign_hmac
+from config.settings import DEMO_FILE
+from tests.api.client import Answer, with_query
+
+ROOT = Path(__file__).parent.parent.parent
+MODULES = {
+    "engine": "engine.main",
+    "history": "engine.history.main",
+    "http": "account_api.main",
+    "settlement": "account_api.settlement",
+}
+READY_S = 30.0
+
+
+class Venue:
+    """Starts, kills and restarts the processes; ``url`` is where HTTP listens."""
+
+    def __init__(self, folder: Path, changes: tuple[tuple[str, str], ...] = ()) -> None:
+        self.folder = folder
+        self.processes: dict[str, subprocess.Popen[str]] = {}
+        self.url = ""
+        text = DEMO_FILE.read_text(encoding="utf-8").replace("port = 8080", "port = 0")
+        for old, new in changes:
+            assert old in text, old
+            text = text.replace(old, new)
+        self.config = folder / "venue.toml"
+        self.config.write_text(text, encoding="utf-8")
+        self.environment = os.environ | {
+            "TANDEM_CONFIG": str(self.config),
+            "TANDEM_DATA": str(folder / "data"),
+            "PYTHONPATH": str(ROOT),
+        }
+
+    def start(self, *names: str) -> None:
+        for name in names:
+            log = self.folder / f"{name}.log"
+            with log.open("a", encoding="utf-8") as output:
+                before = log.stat().st_size
+                self.processes[name] = subprocess.Popen(
+                    [sys.executable, "-m", MODULES[name]], cwd=self.folder, stderr=output,
+                    stdout=output, env=self.environment, text=True,
+                )  # fmt: skip
+            ready = self._await_ready(name, log, before)
+            if name == "http":
+                self.url = "http://" + ready["addresses"][0]
+
+    def _await_ready(self, name: str, log: Path, offset: int) -> dict[str, Any]:
+        """Wait for the line event="ready" of a process that was just started."""
+        process = self.processes[name]
+        deadline = time.monotonic() + READY_S
+        with log.open(encoding="utf-8") as lines, selectors.DefaultSelector() as pause:
+            lines.seek(offset)
+            while time.monotonic() < deadline:
+                for line in lines:
+                    if '"ready"' in line:
+                        ready: dict[str, Any] = json.loads(line)
+                        return ready
+                if process.poll() is not None:
+                    break
+                pause.select(0.02)
+        raise AssertionError(f"{name} did not get ready: {log.read_text(encoding='utf-8')}")
+
+    def kill(self, name: str) -> None:
+        """kill -9, of gunicorn with its workers."""
+        process = self.processes.pop(name)
+        for child in children(process.pid):
+            os.kill(child, signal.SIGKILL)
+        process.kill()
+        process.wait(10)
+
+    def stop(self) -> dict[str, int]:
+        """End everything as a supervisor does; exit codes by name."""
+        codes = {}
+        for name, process in reversed(list(self.processes.items())):
+            process.terminate()
+            codes[name] = process.wait(10)
+        self.processes.clear()
+        return codes
+
+
+def children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+    return [int(child) for child in tasks.split()]
+
+
+class HttpCaller:
+    """Sends real requests as one key of the demo configuration."""
+
+    def __init__(self, venue: Venue, name: str) -> None:
+        self.venue = venue
+        self.name = name
+        self.session = requests.Session()
+        self.last_ms = 0
+
+    def headers(self, method: str, target: str, data: bytes) -> dict[str, str]:
+        if self.name.endswith("-read"):
+            return {"Authorization": f"Bearer demo-{self.name}"}
+        if not self.name:
+            return {}
+        key = f"demo-{self.name}"
+        self.last_ms = max(self.last_ms + 1, time.time_ns() // 1_000_000)
+        stamp = str(self.last_ms)
+        return {
+            "X-Tandem-Key": key,
+            "X-Tandem-Timestamp": stamp,
+            "X-Tandem-Signature": sign_hmac(f"{key}-secret".encode(), stamp, method, target, data),
+        }
+
+    def send(
+        self,
+        method: str,
+        target: str,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        data = b"" if body is None else json.dumps(body).encode()
+        headers = dict(headers or self.headers(method, target, data))
+        if data:
+            headers["Content-Type"] = "application/json"
+        response = self.session.request(
+            method, self.venue.url + target, data=data or None, headers=headers, timeout=20
+        )
+        return Answer(response.status_code, response.headers, response.content)
+
+    def get(self, target: str, **query: Any) -> Answer:
+        return self.send("GET", with_query(target, query))
+
+    def post(self, target: str, body: Any = None) -> Answer:
+        return self.send("POST", target, body)
+
+    def delete(self, target: str, **query: Any) -> Answer:
+        return self.send("DELETE", with_query(target, query))
