@@ -1,8 +1,8 @@
 """Orders over the socket: the handlers of REST, called by name.
 
-An operation is a route of the scopes ``read`` and ``trade``: its name is the route's, its
-parameters are the members of the route's body or query and the variable parts of its path.
-So both doors check, do and answer the same.
+An operation is a route of REST by another name: its parameters are the members of the
+route's body or query and the variable parts of its path. So both doors check, do and answer
+the same.
 """
 
 from __future__ import annotations
@@ -20,10 +20,33 @@ import structlog
 from account_api.auth import require_scope
 from account_api.errors import Problem
 from account_api.ratelimit import RateLimiter
-from account_api.registry import REPLAYED, Call, Reply, Route
+from account_api.registry import REPLAYED, Call, Method, Reply, Route
 from account_api.services import Services
 from account_api.stream.principal import StreamPrincipal
 from account_api.stream.requests import convert
+
+OPERATIONS: Final[dict[str, tuple[Method, str]]] = {
+    "create_order": ("POST", "/v1/orders"),
+    "replace_order": ("PATCH", "/v1/orders/{order}"),
+    "cancel_order": ("DELETE", "/v1/orders/{order}"),
+    "cancel_all": ("DELETE", "/v1/orders"),
+    "batch": ("POST", "/v1/orders/batch"),
+    "set_dead_mans_switch": ("PUT", "/v1/dead-man-switch"),
+    "get_order": ("GET", "/v1/orders/{order}"),
+    "get_orders": ("GET", "/v1/orders"),
+    "get_fills": ("GET", "/v1/fills"),
+    "get_balances": ("GET", "/v1/balances"),
+    "get_holds": ("GET", "/v1/holds"),
+    "get_ledger": ("GET", "/v1/ledger"),
+    "get_fees": ("GET", "/v1/fees"),
+    "get_limits": ("GET", "/v1/limits"),
+    "get_instruments": ("GET", "/v1/instruments"),
+    "get_assets": ("GET", "/v1/assets"),
+    "get_book": ("GET", "/v1/books/{symbol}"),
+    "get_trades": ("GET", "/v1/trades"),
+    "get_candles": ("GET", "/v1/candles"),
+}
+"""The operations and the route of REST that each of them is."""
 
 _PARTS: Final = re.compile(r"\{(\w+)\}")
 _PART_LENGTH_MAX: Final = 128
@@ -45,17 +68,11 @@ class Operations:
     def __init__(
         self, routes: Iterable[Route], services: Services, limiter: RateLimiter, workers: int
     ) -> None:
-        self._routes = {
-            route.name: route for route in routes if route.scope in (None, "read", "trade")
-        }
+        known = {(route.method, route.path): route for route in routes}
+        self._routes: dict[str, Route] = {op: known[where] for op, where in OPERATIONS.items()}
         self._services = services
         self._limiter = limiter
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="operations")
-
-    @property
-    def names(self) -> list[str]:
-        """The operations there are."""
-        return sorted(self._routes)
 
     async def run(
         self, op: str, params: dict[str, Any], caller: StreamPrincipal | None, request_id: str
@@ -63,9 +80,7 @@ class Operations:
         """Do an operation. Raises Problem."""
         route = self._routes.get(op)
         if route is None:
-            raise Problem(
-                "invalid_request", f"There is no operation {op}.", field="op"
-            )
+            raise Problem("invalid_request", f"There is no operation {op}.", field="op")
         if route.scope is not None:
             if caller is None:
                 raise Problem("unauthorized", "This operation needs a login first.")
@@ -100,7 +115,7 @@ class Operations:
             if not isinstance(value, str) or not 0 < len(value) <= _PART_LENGTH_MAX:
                 raise Problem(
                     "invalid_request",
-                    f"The operation {route.name} needs the text parameter {name}.",
+                    f"The operation needs the text parameter {name}.",
                     field=name,
                 )
             parts[name] = value

@@ -1,7 +1,7 @@
 """What a client may say: ``{"op": …, "req_id": …, "params": {…}}``, one JSON object a message.
 
 ``req_id`` is the client's and comes back in the answer. Operations on orders are not listed
-here: their names and parameters are those of the REST routes (see ``operations``).
+here: their parameters are those of the REST routes (see ``operations``).
 """
 
 from __future__ import annotations

@@ -11,10 +11,14 @@ from sqlalchemy.exc import DBAPIError
 from engine.client import EngineClient, EngineError, EngineRefused, GapTooOld
 from engine.history.fold import HistoryFault
 from engine.history.projector import Projector
-from engine.wire import Transaction, Welcome
+from engine.wire import Transaction
 
 RETRY_FIRST_S: Final = 0.1
 RETRY_MAX_S: Final = 5.0
+_OTHER_JOURNAL: Final = (
+    "the history, which has come to transaction {last_seq}, and the engine's journal do not "
+    "belong together; rebuild the history with python -m engine.history.main --rebuild"
+)
 
 
 class CannotFollow(RuntimeError):
@@ -96,17 +100,15 @@ class Follower:
     def _follow(self) -> bool:
         """One client's life; True when asked to stop."""
         self._failed = False
-        client = EngineClient(
-            self._socket_path, "history", on_lost=self._lost, on_connected=self._connected
-        )
+        client = EngineClient(self._socket_path, "history", on_lost=self._lost)
         try:
-            client.connect()
+            self._check_same_journal(client)
             client.subscribe(self._projector.last_seq + 1, self._apply)
             while True:
                 signal = self._signals.get()
                 if isinstance(signal, _Stop):
                     return True
-                if isinstance(signal, (EngineRefused, DBAPIError, HistoryFault, CannotFollow)):
+                if isinstance(signal, (EngineRefused, DBAPIError, HistoryFault)):
                     raise signal
                 self._log.warning("engine_lost", reason=str(signal))
         finally:
@@ -120,16 +122,17 @@ class Follower:
         except queue.Empty:
             return False
 
-    def _connected(self, welcome: Welcome) -> None:
-        if welcome.seq < self._projector.last_seq:
-            self._signals.put(
-                CannotFollow(
-                    f"the history is at {self._projector.last_seq} but the engine only at "
-                    f"{welcome.seq}: they do not belong together; rebuild the history with "
-                    "python -m engine.history.main --rebuild"
-                )
-            )
-            self._failed = True
+    def _check_same_journal(self, client: EngineClient) -> None:
+        """Whether the engine's journal is the one that the history was made of."""
+        last_seq = self._projector.last_seq
+        if not last_seq:
+            return
+        try:
+            time_us = client.transaction(last_seq).time_us
+        except GapTooOld:
+            return  # Archived; what the history needs next decides.
+        if time_us != self._projector.last_time_us:
+            raise CannotFollow(_OTHER_JOURNAL.format(last_seq=last_seq))
 
     def _lost(self, error: EngineError) -> None:
         self._signals.put(error)
@@ -152,6 +155,8 @@ class Follower:
                 f"the engine no longer keeps transaction {self._projector.last_seq + 1}, which "
                 "the history needs next; restore the archived segments of the journal"
             )
+        if error.code in ("seq_ahead", "unknown_seq"):
+            return _OTHER_JOURNAL.format(last_seq=self._projector.last_seq)
         return f"the engine refused the subscription: {error}"
 
 

@@ -28,7 +28,8 @@ class SchemaChanged(StoreError):
 
 
 class Projector:
-    """The one writer of a history. ``last_seq`` is the newest transaction it contains.
+    """The one writer of a history. ``last_seq`` is the newest transaction it contains, and
+    ``last_time_us`` its time.
 
     Not thread-safe. After an exception nothing of the failed call is stored, and the
     projector can be used again.
@@ -39,7 +40,7 @@ class Projector:
         self._engine = engine
         self._fold = Fold()
         self._fold_is_current = False
-        self.last_seq = 0
+        self.last_seq = self.last_time_us = 0
         self._prepare(any_version)
 
     def apply(self, transactions: Sequence[Transaction]) -> int:
@@ -57,7 +58,7 @@ class Projector:
         with self._engine.begin() as connection:
             schema.metadata.drop_all(connection)
             _create(connection)
-        self.last_seq = 0
+        self.last_seq = self.last_time_us = 0
 
     def _prepare(self, any_version: bool) -> None:
         with self._engine.begin() as connection:
@@ -70,12 +71,12 @@ class Projector:
                     f"{schema.SCHEMA_VERSION}; rebuild it with "
                     "python -m engine.history.main --rebuild"
                 )
-            self.last_seq = _position(connection)
+            self.last_seq, self.last_time_us = _position(connection)
 
     def _apply_once(self, transactions: Sequence[Transaction]) -> None:
         current, self._fold_is_current = self._fold_is_current, False
         with self._engine.begin() as connection:
-            stored = _position(connection)
+            stored, time_us = _position(connection)
             if not current or stored != self.last_seq:
                 # The first time, after a failure, or when another projector was at work.
                 self._fold = load_fold(connection)
@@ -94,7 +95,8 @@ class Projector:
                 connection.execute(
                     update(schema.meta).values(last_seq=last.seq, last_time_us=last.time_us)
                 )
-        self.last_seq = fresh[-1].seq if fresh else stored
+                stored, time_us = last.seq, last.time_us
+        self.last_seq, self.last_time_us = stored, time_us
         self._fold_is_current = True
 
 
@@ -141,10 +143,11 @@ def _create(connection: Connection) -> None:
     )
 
 
-def _position(connection: Connection) -> int:
-    """The stored sequence, locked until the end of the SQL transaction."""
-    seq: int = connection.execute(select(schema.meta.c.last_seq).with_for_update()).scalar_one()
-    return seq
+def _position(connection: Connection) -> tuple[int, int]:
+    """The stored sequence and its time, locked until the end of the SQL transaction."""
+    columns = (schema.meta.c.last_seq, schema.meta.c.last_time_us)
+    row = connection.execute(select(*columns).with_for_update()).one()
+    return row.last_seq, row.last_time_us
 
 
 def _load_orders(connection: Connection, order_ids: set[int]) -> dict[int, SqlRow]:

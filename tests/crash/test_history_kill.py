@@ -1,0 +1,167 @@
+"""kill -9 of the projector and of the engine at random moments: the history stays exact."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from engine.client import EngineClient, EngineError
+from engine.core.commands import CancelOrder, NewOrder
+from engine.core.types import OrdType, Origin, Side, TimeInForce
+from engine.history import queries, schema
+from engine.history.projector import Projector
+from engine.history.store import open_reader, open_writer
+from tests.api.stream.harness import ROOT, EngineProcess, await_ready
+from tests.unit.history.test_projector import dump
+
+pytestmark = pytest.mark.serial
+
+
+@contextlib.contextmanager
+def projector(engine: EngineProcess, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """The projector's process; killed when this ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "engine.history.main", *arguments], cwd=ROOT,
+        env=engine.environment, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        await_ready(process)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stderr is not None
+        process.stderr.close()
+
+
+def trade(client: EngineClient, pick: random.Random, first: int, count: int) -> None:
+    """Orders of two firms that meet, and some cancels."""
+    for number in range(first, first + count):
+        account = pick.choice(("alice", "bob"))
+        order = NewOrder(
+            Origin(f"api:{account}"), account, f"k{number}", "BTC-USD",
+            Side(pick.randint(1, 2)), OrdType.LIMIT, TimeInForce.GTC,
+            pick.randint(10, 500), pick.randint(9_990, 10_010), strategy="k",
+        )  # fmt: skip
+        client.submit(order)
+        if pick.random() < 0.3:
+            cancel = CancelOrder(order.origin, account, f"c{number}", order.client_order_id)
+            client.submit(cancel)
+
+
+def caught_up(url: str, client: EngineClient) -> None:
+    """Wait until the history contains what the engine has done."""
+    reader = open_reader(url)
+    try:
+        assert queries.wait_for(reader, client.status().seq, 20.0)
+    finally:
+        reader.dispose()
+
+
+def test_kills_of_projector_and_engine_neither_lose_nor_double(tmp_path: Path) -> None:
+    engine, pick = EngineProcess(), random.Random(8)
+    url = engine.settings.history.url
+    engine.start()
+    try:
+        client = engine.client()
+        for turn in range(5):
+            with projector(engine):
+                trade(client, pick, turn * 100, 50)
+                if turn == 2:
+                    engine.kill()
+                    engine.start()
+                    reconnect(client)
+                trade(client, pick, turn * 100 + 50, 30)
+        with projector(engine) as running:
+            caught_up(url, client)
+            running.terminate()
+            assert running.wait(timeout=5) == 0
+        reader = open_reader(url)
+        with reader.connect() as connection:
+            for account in ("alice", "bob"):
+                stored = {
+                    row.asset: (row.available, row.held)
+                    for row in connection.execute(
+                        select(schema.balances).where(schema.balances.c.account == account)
+                    )
+                }
+                expected = {
+                    row.asset: (row.available, row.held)
+                    for row in client.balances(account).value
+                }
+                assert stored == expected
+        reader.dispose()
+        assert rebuilt_in_process(client, tmp_path) == rows_of(url)
+        with projector(engine, "--rebuild"):
+            caught_up(url, client)
+        assert rebuilt_in_process(client, tmp_path / "again") == rows_of(url)
+        client.close()
+    finally:
+        engine.remove()
+
+
+def reconnect(client: EngineClient) -> None:
+    """Wait until the client has found the engine again."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            client.connect()
+            return
+        except EngineError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def rows_of(url: str) -> object:
+    engine = open_writer(url)
+    rows = dump(engine)
+    engine.dispose()
+    return rows
+
+
+def rebuilt_in_process(client: EngineClient, folder: Path) -> object:
+    """What a projector makes of the engine's transactions in one go."""
+    folder.mkdir(exist_ok=True)
+    url = f"sqlite:///{folder / 'reference.db'}"
+    engine = open_writer(url)
+    last = client.status().seq
+    Projector(engine).apply([client.transaction(seq) for seq in range(1, last + 1)])
+    engine.dispose()
+    return rows_of(url)
+
+
+def test_a_history_ahead_of_its_engine_is_refused(tmp_path: Path) -> None:
+    engine, other = EngineProcess(), EngineProcess()
+    engine.start()
+    other.start()
+    try:
+        client = engine.client()
+        trade(client, random.Random(1), 0, 30)
+        with projector(engine):
+            caught_up(engine.settings.history.url, client)
+        client.close()
+        mixed = dict(other.environment)
+        config = tmp_path / "mixed.toml"
+        demo = (ROOT / "config" / "demo.toml").read_text()
+        config.write_text(f'{demo}\n[history]\nurl = "{engine.settings.history.url}"\n')
+        mixed["TANDEM_CONFIG"] = str(config)
+        done = subprocess.run(
+            [sys.executable, "-m", "engine.history.main"], cwd=ROOT, env=mixed,
+            stderr=subprocess.PIPE, text=True, timeout=30,
+        )  # fmt: skip
+        assert done.returncode == 1
+        entry = json.loads(done.stderr.splitlines()[-1])
+        assert entry["event"] == "stopped"
+        assert "do not belong together" in entry["reason"]
+    finally:
+        engine.remove()
+        other.remove()
