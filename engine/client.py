@@ -10,7 +10,6 @@ min_seq)`` answers the same with the sequence that it is true of.
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -34,9 +33,11 @@ from engine.client_core import (
     SubscriptionDropped,
     decode_answer,
     lost_error,
+    refusal,
     settle,
 )
 from engine.client_helpers import QueryHelpers
+from engine.client_socket import RECEIVE_BYTES, Connection, Handle
 from engine.core.commands import COMMAND_KINDS, Command
 from engine.core.types import Answered
 from engine.wire import Transaction, Welcome
@@ -58,10 +59,10 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-_Handle = Future[Any]
-RECEIVE_BYTES: Final = 1 << 18
 BACKOFF_FIRST_S: Final = 0.05
 BACKOFF_MAX_S: Final = 2.0
+MIN_SEQ_GRACE_S: Final = 1.0
+"""A query with min_seq waits this much longer, so that the engine says first what is amiss."""
 
 
 class _Subscription:
@@ -76,55 +77,6 @@ class _Subscription:
         self.next_seq = max(1, from_seq)
         self.callback = callback
         self.accounts = accounts
-
-
-class _Connection:
-    """One socket and the protocol state that lives and dies with it."""
-
-    def __init__(self, path: str, name: str, timeout_s: float) -> None:
-        self.core: ClientCore[_Handle] = ClientCore(name)
-        self.core_lock = threading.Lock()
-        self.send_lock = threading.Lock()
-        self.alive = True
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            self.socket.settimeout(timeout_s)
-            self.socket.connect(path)
-            self.socket.sendall(self.core.hello())
-            self.welcome = self._await_welcome()
-            self.socket.settimeout(None)
-        except BaseException:
-            self.socket.close()
-            raise
-
-    def _await_welcome(self) -> Welcome:
-        while True:
-            data = self.socket.recv(RECEIVE_BYTES)
-            if not data:
-                raise ConnectionError("the engine closed the connection")
-            received = self.core.feed(data)
-            if received.welcome is not None:
-                return received.welcome
-            if received.dropped is not None:
-                raise ConnectionError(received.dropped.reason)
-
-    def send(self, data: bytes) -> None:
-        """Send all of it before any other thread sends. Raises OSError."""
-        with self.send_lock:
-            self.socket.sendall(data)
-
-    def forget(self, number: int) -> None:
-        """Stop waiting for a request."""
-        with self.core_lock:
-            self.core.forget(number)
-
-    def close(self) -> None:
-        """Wake the reader thread, which then cleans up."""
-        self.alive = False
-        try:
-            self.socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # Not connected any more, which is what was wanted.
 
 
 class EngineClient(QueryHelpers):
@@ -151,7 +103,7 @@ class EngineClient(QueryHelpers):
         self._on_lost = on_lost
         self._on_connected = on_connected
         self._connect_lock = threading.Lock()
-        self._connection: _Connection | None = None
+        self._connection: Connection | None = None
         self._subscription: _Subscription | None = None
         self._reader: threading.Thread | None = None
         self._closed = threading.Event()
@@ -206,7 +158,9 @@ class EngineClient(QueryHelpers):
     def ask(self, query: str, min_seq: int = 0, **arguments: Any) -> tuple[int, msgspec.Raw]:
         """Ask a query by name: (as_of_seq, encoded body)."""
         answer = self._request(
-            lambda core, handle: core.ask(query, arguments, min_seq, handle), None, 0
+            lambda core, handle: core.ask(query, arguments, min_seq, handle),
+            self._timeout_s + (MIN_SEQ_GRACE_S if min_seq else 0.0),
+            0,
         )
         return answer.seq, answer.body
 
@@ -231,24 +185,43 @@ class EngineClient(QueryHelpers):
         if self._subscription is not None:
             raise ValueError("this client has a subscription already; use another client")
         subscription = _Subscription(from_seq, callback, tuple(accounts))
-        connection = self._live()
         self._subscription = subscription
+        connection: Connection | None = None
         try:
+            connection = self._live()
+            if not self._claim(connection):
+                return  # The reader thread was faster, on a connection made just now.
             self._request_on(
                 connection,
                 lambda core, handle: core.subscribe(from_seq, subscription.accounts, handle),
                 None,
                 0,
             )
-        except EngineRefused:
-            self._subscription = None
-            raise
         except EngineUnavailable:
-            pass  # The reader thread makes a new connection and subscribes there.
+            if not self._reader_alive():
+                self._subscription = None
+                raise
+        except EngineError:
+            self._subscription = None
+            if connection is not None:
+                connection.subscribed = False
+            raise
+
+    def _claim(self, connection: Connection) -> bool:
+        """Whether the caller is the one to subscribe on this connection."""
+        with connection.core_lock:
+            claimed = not connection.subscribed
+            connection.subscribed = True
+        return claimed
+
+    def _reader_alive(self) -> bool:
+        """Whether a reader thread will make the next connection and subscribe there."""
+        with self._connect_lock:
+            return self._reader is not None
 
     def _request(
         self,
-        register: Callable[[ClientCore[_Handle], _Handle], tuple[int, bytes]],
+        register: Callable[[ClientCore[Handle], Handle], tuple[int, bytes]],
         timeout_s: float | None,
         command_kind: int,
     ) -> Any:
@@ -256,15 +229,15 @@ class EngineClient(QueryHelpers):
 
     def _request_on(
         self,
-        connection: _Connection,
-        register: Callable[[ClientCore[_Handle], _Handle], tuple[int, bytes]],
+        connection: Connection,
+        register: Callable[[ClientCore[Handle], Handle], tuple[int, bytes]],
         timeout_s: float | None,
         command_kind: int,
     ) -> Any:
         """Register, send and wait; ``command_kind`` 0 for what changes nothing."""
         if threading.current_thread() is self._reader:
             raise RuntimeError("a callback of this client must not wait for the engine")
-        handle: _Handle = Future()
+        handle: Handle = Future()
         is_command = command_kind != 0
         with connection.core_lock:
             if not connection.alive:
@@ -285,7 +258,7 @@ class EngineClient(QueryHelpers):
             connection.forget(number)
             raise EngineTimeout(f"no answer from the engine within {wait_s:g} s") from None
 
-    def _live(self) -> _Connection:
+    def _live(self) -> Connection:
         """The live connection, made now if there is none."""
         connection = self._connection
         if connection is not None and connection.alive:
@@ -296,14 +269,14 @@ class EngineClient(QueryHelpers):
                 return connection
             return self._connect()
 
-    def _connect(self) -> _Connection:
+    def _connect(self) -> Connection:
         """Make a connection (the connect lock is held); attempts are spaced by the backoff."""
         if self._closed.is_set():
             raise EngineUnavailable("this client was closed", "not_applied")
         if time.monotonic() < self._not_before:
             raise EngineUnavailable(f"the engine at {self._path} cannot be reached", "not_applied")
         try:
-            connection = _Connection(self._path, self._name, self._timeout_s)
+            connection = Connection(self._path, self._name, self._timeout_s)
         except (OSError, wire.WireError) as error:
             pause = min(BACKOFF_FIRST_S * 2**self._failures, BACKOFF_MAX_S)
             self._failures = min(self._failures + 1, 10)
@@ -324,22 +297,32 @@ class EngineClient(QueryHelpers):
             self._on_connected(connection.welcome)
         return connection
 
-    def _read(self, connection: _Connection) -> None:
+    def _read(self, connection: Connection) -> None:
         """The reader thread: deliver until lost, then go on with the next connection."""
-        current: _Connection | None = connection
+        current: Connection | None = connection
         while current is not None:
-            error = self._read_until_lost(current)
-            current.alive = False
-            with current.core_lock:
-                waiting = current.core.lose()
-            current.socket.close()
-            for handle, is_command in waiting:
-                settle(handle, lost_error(is_command, self._path))
+            try:
+                error = self._read_until_lost(current)
+            except BaseException:
+                # The callback failed. It must not look as if it were still being served.
+                self._closed.set()
+                self._end(current)
+                raise
+            self._end(current)
             if self._on_lost is not None and not self._closed.is_set():
                 self._on_lost(error)
             current = self._next_connection()
 
-    def _read_until_lost(self, connection: _Connection) -> EngineError:
+    def _end(self, current: Connection) -> None:
+        """Fail what waits on a connection that has ended."""
+        current.alive = False
+        with current.core_lock:
+            waiting = current.core.lose()
+        current.socket.close()
+        for handle, is_command in waiting:
+            settle(handle, lost_error(is_command, self._path))
+
+    def _read_until_lost(self, connection: Connection) -> EngineError:
         """Deliver what arrives; returns why the connection ended."""
         while True:
             try:
@@ -358,8 +341,10 @@ class EngineClient(QueryHelpers):
                 subscription.callback(received.transactions)
             if received.dropped is not None:
                 return SubscriptionDropped(received.dropped.reason, received.dropped.seq)
+            if received.failed is not None:
+                return refusal(received.failed.code, received.failed.text)
 
-    def _next_connection(self) -> _Connection | None:
+    def _next_connection(self) -> Connection | None:
         """After a loss: the connection to go on with, or None when the thread may end."""
         while not self._closed.is_set():
             with self._connect_lock:
@@ -380,9 +365,11 @@ class EngineClient(QueryHelpers):
             self._closed.wait(max(pause, 0.0))
         return None
 
-    def _resubscribe(self, connection: _Connection, subscription: _Subscription) -> None:
+    def _resubscribe(self, connection: Connection, subscription: _Subscription) -> None:
         """Ask for what follows the last transaction seen; a refusal ends the subscription."""
-        handle: _Handle = Future()
+        if not self._claim(connection):
+            return
+        handle: Handle = Future()
         handle.add_done_callback(self._resubscribed)
         with connection.core_lock:
             _, data = connection.core.subscribe(
@@ -393,7 +380,7 @@ class EngineClient(QueryHelpers):
         except OSError:
             connection.close()  # The reader sees the end of the stream and tries again.
 
-    def _resubscribed(self, handle: _Handle) -> None:
+    def _resubscribed(self, handle: Handle) -> None:
         error = handle.exception()
         if isinstance(error, EngineRefused):
             self._subscription = None

@@ -95,6 +95,8 @@ class Received(Generic[H]):
     completed: list[tuple[H, Any]] = field(default_factory=list)
     transactions: list[Transaction] = field(default_factory=list)
     dropped: wire.Dropped | None = None
+    failed: wire.Failed | None = None
+    """The engine refused the connection as a whole, and closes it."""
 
 
 def refusal(code: str, text: str) -> EngineRefused:
@@ -206,6 +208,8 @@ class ClientCore(Generic[H]):
         elif isinstance(frame, wire.Answer):
             self._complete(frame.id, frame, received)
         elif isinstance(frame, wire.Failed):
+            if frame.id == 0:
+                received.failed = frame
             self._complete(frame.id, refusal(frame.code, frame.text), received)
         elif isinstance(frame, wire.Welcome):
             received.welcome = frame

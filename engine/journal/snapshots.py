@@ -15,11 +15,12 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final, NamedTuple, NoReturn, Protocol
+from typing import Final, NamedTuple, NoReturn, Protocol
 
 import msgspec
 
 from engine.core.exchange import Exchange
+from engine.core.state import hash_of
 from engine.core.types import ENGINE_VERSION
 from engine.journal.segment import sync_folder
 
@@ -60,7 +61,7 @@ class Chain(Protocol):
 
 class _Content(NamedTuple):
     header: SnapshotHeader
-    state: dict[str, Any]
+    state: msgspec.Raw
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -81,10 +82,11 @@ def write_snapshot(
     folder: Path, exchange: Exchange, time_us: int, journal_crc: int, kept: int = KEPT
 ) -> Path:
     """Write the state durably, then remove all but the newest ``kept``. Raises OSError."""
+    exported = exchange.export_state()
     header = SnapshotHeader(
-        ENGINE_VERSION, exchange.seq, time_us, journal_crc, exchange.state_hash()
+        ENGINE_VERSION, exchange.seq, time_us, journal_crc, hash_of(exported)
     )
-    body = _encode(_Content(header, exchange.export_state()))
+    body = _encode(_Content(header, msgspec.Raw(_encode(exported))))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = snapshot_path(folder, exchange.seq)
     temporary = path.with_suffix(".writing")
@@ -121,14 +123,16 @@ def read_snapshot(path: Path) -> tuple[SnapshotHeader, Exchange]:
     if snapshot_path(path.parent, header.seq) != path:
         raise SnapshotInvalid(f"snapshot {path.name} is of seq {header.seq}")
     try:
-        exchange = Exchange.restore(state)
+        exchange = Exchange.restore(msgspec.msgpack.decode(state))
     except (KeyError, ValueError, TypeError, AttributeError, AssertionError) as error:
         raise SnapshotInvalid(
             f"the state in snapshot {path.name} cannot be restored: "
             f"{type(error).__name__}: {error}"
         ) from error
-    if exchange.seq != header.seq or exchange.state_hash() != header.state_hash:
-        raise SnapshotInvalid(f"the state restored from snapshot {path.name} has another hash")
+    if exchange.seq != header.seq or _encode(exchange.export_state()) != bytes(state):
+        raise SnapshotInvalid(
+            f"the state restored from snapshot {path.name} is not the one that was written"
+        )
     return header, exchange
 
 

@@ -54,9 +54,13 @@ class EngineThread:
         self.notes: list[str] = []
         self.local = LocalJournal(folder / "journal", **journal_options)
         self.snapshots = SnapshotWriter(folder / "journal" / "snapshots")
-        self.exchange, self.recovered_from = recover(
-            self.local, folder / "journal" / "snapshots", self.notes.append, lambda *a: None
-        )
+        try:
+            self.exchange, self.recovered_from = recover(
+                self.local, folder / "journal" / "snapshots", self.notes.append, lambda *a: None
+            )
+        except BaseException:
+            self.local.close()
+            raise
         self.snapshots.last_seq = self.recovered_from
         self.server = Server(self.path, limits or Limits())
         self.sequencer = Sequencer(

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from engine import wire
+from engine.client import GapTooOld
 from engine.core.commands import Tick
 from engine.core.types import Origin
+from engine.journal import recovery, wal
 from engine.journal import segment as files
-from engine.journal import wal
 from engine.journal.base import (
     JournalCorrupt,
     JournalError,
@@ -24,6 +25,7 @@ from engine.journal.index import IndexFeed
 from engine.journal.local import LocalJournal
 from engine.journal.snapshots import SnapshotWriter, snapshot_paths
 from engine.journal.verify import VerifyReport, verify
+from engine.sequencer import Bounds
 from tests.unit.engine_shell.harness import EngineThread, Start, cancel, new_order
 
 
@@ -157,7 +159,7 @@ def test_the_index_is_brought_into_line_with_the_records(start: Start, how: str)
 
 
 def test_a_sound_journal_verifies_with_its_snapshots(start: Start) -> None:
-    engine = traded(start, segment_records_max=200)
+    engine = traded(start, segment_records_max=200, bounds=Bounds(batch_max=64))
     engine.stop()
     engine = traded(start, count=20)
     engine.stop()
@@ -285,6 +287,54 @@ def test_a_flipped_bit_in_a_snapshot_is_found_and_an_older_one_is_used(start: St
     assert again.recovered_from == older
     assert again.exchange.state_hash() == engine.exchange.state_hash()
     assert any(newest.name in note and "checksum" in note for note in again.notes)
+
+
+def test_an_archived_segment_needs_a_snapshot_in_its_place(start: Start) -> None:
+    engine = traded(start, segment_records_max=100, bounds=Bounds(batch_max=50))
+    engine.stop()
+    journal = engine.folder / "journal"
+    first, second = files.segment_paths(journal)[:2]
+    first.unlink()
+    begins = int(second.name[:20])
+    again = start()
+    assert again.local.first_seq == begins
+    assert again.exchange.state_hash() == engine.exchange.state_hash()
+    client = again.client()
+    with pytest.raises(GapTooOld):
+        client.subscribe(begins - 1, lambda transactions: None)
+    with pytest.raises(GapTooOld):
+        client.locate("alice", 1)
+    client.close()
+    again.kill()
+    report = audit(engine.folder)
+    assert report.ok
+    assert report.replayed_from == engine.exchange.seq
+    for path in snapshot_paths(journal / "snapshots"):
+        path.unlink()
+    with pytest.raises(JournalError, match="no usable snapshot leads up to it"):
+        start()
+    assert "nothing was replayed" in audit(engine.folder).notes[0]
+
+
+def test_what_another_engine_version_wrote_is_not_replayed(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = traded(start, count=20)
+    engine.kill()
+    monkeypatch.setattr(recovery, "ENGINE_VERSION", "2")
+    with pytest.raises(JournalError, match="cleanly stop that version"):
+        start(engine_version="2")
+    monkeypatch.undo()
+    start().stop()
+    monkeypatch.setattr(recovery, "ENGINE_VERSION", "2")
+    newer = traded(start, count=5, engine_version="2")
+    assert newer.recovered_from == engine.exchange.seq
+    newer.stop()
+    monkeypatch.setattr("engine.journal.verify.ENGINE_VERSION", "2")
+    report = audit(engine.folder)
+    assert report.ok
+    assert report.replayed_from == engine.exchange.seq
+    assert "engine version 1" in report.notes[0]
 
 
 def test_a_torn_snapshot_is_skipped(start: Start) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.client import EngineRefused, EngineUnavailable
-from engine.core.commands import Batch, OpenSession, SetDeadMansSwitch
+from engine.core.commands import Batch, Deposit, OpenSession, SetDeadMansSwitch
 from engine.core.events import OrderAccepted, OrderCanceled, OrderRejected
 from engine.core.types import (
     BatchMode,
@@ -18,11 +18,13 @@ from engine.core.types import (
     Origin,
     RejectReason,
     RetiredId,
+    Side,
 )
 from engine.journal.base import AccountMark, JournalFailed, Record
 from engine.journal.local import LocalJournal
 from engine.sequencer import Bounds, EngineStopped
 from tests.unit.engine_shell.harness import WAIT_S, Collector, Start, cancel, new_order
+from tests.venue import SYMBOL
 
 
 class FailingJournal:
@@ -300,4 +302,56 @@ def test_locate_finds_every_account_seq(start: Start) -> None:
     assert snapshot is not None
     assert snapshot.as_of_seq == last
     assert snapshot.account_seq == max(n for a, n in first if a == "alice")
+    client.close()
+
+
+def test_no_query_changes_the_state(start: Start) -> None:
+    engine = start()
+    client = engine.client()
+    client.submit(new_order(1))
+    client.submit(Deposit(Origin("operator:x"), "d1", "carol", "BTC", 5, "n", "", "", 0, 3))
+    before = client.state_hash()
+    client.assets(), client.networks(), client.instruments(), client.instrument_states()
+    client.accounts("alice"), client.sessions(), client.session("fix:X"), client.status()
+    for account in ("alice", "carol", "nobody"):
+        client.balances(account), client.holds(account), client.deposits(account)
+        client.withdrawals(account), client.open_orders(account, firm_wide=True)
+        client.order(account, "o1"), client.account_snapshot(account)
+    client.book(SYMBOL, 5), client.withdrawal("alice", 1), client.check()
+    assert client.state_hash() == before
+    assert client.account_snapshot("nobody") is None
+    client.close()
+
+
+def test_queries_tell_what_is_so(start: Start) -> None:
+    engine = start()
+    client = engine.client()
+    order = client.submit(new_order(1, qty=3, price=7, strategy="s")).transaction
+    pending = Deposit(Origin("operator:x"), "d1", "alice", "BTC", 5, "n", "", "", 0, 3)
+    client.submit(pending)
+    usd = {row.asset: row for row in client.balances("alice").value}["USD"]
+    assert (usd.held, usd.posted - usd.available) == (21, 21)
+    btc = {row.asset: row for row in client.balances("alice").value}["BTC"]
+    assert btc.pending == 5
+    number = order.events[0].order.order_id  # type: ignore[union-attr]
+    assert [(h.hold_id, h.asset, h.amount) for h in client.holds("alice")] == [
+        (f"O{number}", "USD", 21)
+    ]
+    (row,) = client.open_orders("alice2", firm_wide=True, side=Side.BUY, strategy="s")
+    assert (row.order.order_id, row.leaves, row.hold_asset) == (number, 3, "USD")
+    assert client.open_orders("alice", side=Side.SELL) == []
+    assert client.order("bob", order_id=number) is None
+    found = client.order("alice", order_id=number)
+    assert found == row
+    book = client.book(SYMBOL, 10)
+    assert book is not None
+    assert [tuple(level) for level in book.bids] == [(7, 3, 1)]
+    assert client.book("NO-SUCH", 1) is None
+    assert [d.deposit_id for d in client.deposits("alice")][-1] == "d1"
+    assert client.transaction(order.seq) == order
+    for query, arguments in (("nonsense", {}), ("book", {"depth": "x"}), ("order", {"bad": 1})):
+        with pytest.raises(EngineRefused):
+            client.ask(query, **arguments)
+    with pytest.raises(EngineRefused):
+        client.book(SYMBOL, 0)
     client.close()
