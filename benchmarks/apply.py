@@ -1,0 +1,154 @@
+"""Commands per second of ``Exchange.apply``; ``python -m benchmarks.apply``.
+
+Everything is on: validation, identity of FIX messages, risk, ledger, holds, fees, events.
+CPU time of one thread is what counts; wall time is shown beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.common import Section, done, progress, rate
+from benchmarks.flow import START_US, STEP_US, Recording, Shape, record, replayed
+
+COMMAND = "python -m benchmarks.apply"
+
+
+def measure(recording: Recording) -> tuple[float, float]:
+    """One round on a fresh exchange: commands per second of CPU time, and of wall time."""
+    exchange = replayed(recording.before)
+    apply, seq = exchange.apply, exchange.seq
+    time_us = START_US + seq * STEP_US
+    gc.collect()
+    wall, cpu = time.perf_counter(), time.process_time()
+    for command in recording.measured:
+        seq += 1
+        time_us += STEP_US
+        apply(seq, time_us, command)
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    return len(recording.measured) / cpu, len(recording.measured) / wall
+
+
+def throughput(count: int, rounds: int) -> Section:
+    """The mix at 2,000 resting orders."""
+    recording = record(Shape(), count)
+    cpu, wall = [], []
+    for number in range(rounds):
+        progress(f"apply: round {number + 1} of {rounds}")
+        one = measure(recording)
+        cpu.append(one[0])
+        wall.append(one[1])
+    done()
+    return Section(
+        "The core: `Exchange.apply`",
+        COMMAND,
+        f"{count:,} commands (48 % new, 37 % cancel, 10 % replace, 5 % IOC) from 10 accounts on "
+        f"one instrument with about {recording.resting:,} resting orders, "
+        f"{recording.events_per_command:.2f} events a command; median and spread of {rounds} "
+        "rounds.",
+        ("measure", "commands/s"),
+        [("CPU time of the thread", rate(cpu)), ("wall time", rate(wall))],
+        ("Validation, FIX identity, holds, fees, ledger postings and events are all on.",),
+    )
+
+
+def flatness(count: int, rounds: int, large: int) -> Section:
+    """Cost per command for small and large books, many accounts, many instruments."""
+    shapes = {
+        "1,000 resting orders": Shape(resting=1_000),
+        f"{large:,} resting orders": Shape(resting=large, levels=5_000),
+        "1 account": Shape(accounts=1),
+        "1,000 accounts": Shape(accounts=1_000),
+        "500 instruments": Shape(instruments=500),
+    }
+    costs: dict[str, list[float]] = {}
+    for name, shape in shapes.items():
+        recording = record(shape, count)
+        for number in range(rounds):
+            progress(f"apply with {name}: round {number + 1} of {rounds}")
+            costs.setdefault(name, []).append(1e6 / measure(recording)[0])
+    done()
+    base = costs["1,000 resting orders"]
+    low = sorted(base)[len(base) // 2]
+    rows = []
+    for name, values in costs.items():
+        ratio = sorted(values)[len(values) // 2] / low
+        rows.append((name, rate(values, 2), f"{ratio:.2f}"))
+    return Section(
+        "Cost per command as the venue grows",
+        COMMAND,
+        f"CPU time per command in µs over {count:,} commands of the same mix, median and spread "
+        f"of {rounds} rounds, and its ratio to the first row.",
+        ("venue", "µs per command", "ratio"),
+        rows,
+    )
+
+
+def memory(orders: int) -> Section:
+    """Bytes per resting order: growth of the resident memory of a process of its own."""
+    progress(f"memory of {orders:,} resting orders")
+    printed = subprocess.run(
+        [sys.executable, "-m", "benchmarks.apply", "--memory-child", str(orders)],
+        check=True, capture_output=True, text=True, cwd=Path(__file__).parent.parent,
+    ).stdout  # fmt: skip
+    done()
+    return Section(
+        "Memory",
+        COMMAND,
+        f"Growth of the resident memory of a fresh process while {orders:,} limit orders come to "
+        "rest (client order ids, terms, holds, book and duplicate memory included).",
+        ("orders", "bytes per resting order"),
+        [(f"{orders:,}", f"{int(printed):,}")],
+    )
+
+
+def resident() -> int:
+    """Bytes of this process in memory."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * 4096
+
+
+def memory_child(orders: int) -> int:
+    """Measure in this process: the commands are made one by one and not kept."""
+    from benchmarks.flow import Flow, definitions
+
+    shape = Shape(resting=orders, levels=5_000)
+    flow = Flow(shape, seed=1)
+    flow.watch = lambda event: None  # type: ignore[method-assign]
+    for command in definitions(shape):
+        flow.do(command)
+    gc.collect()
+    before = resident()
+    for _ in range(orders):
+        flow.do(flow.new())
+        flow.commands.clear()
+    gc.collect()
+    return (resident() - before) // orders
+
+
+def sections(quick: bool = False) -> list[Section]:
+    """All figures of the core."""
+    if quick:
+        return [throughput(50_000, 3), flatness(10_000, 1, 100_000), memory(100_000)]
+    return [throughput(200_000, 9), flatness(50_000, 5, 1_000_000), memory(1_000_000)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer commands and rounds")
+    parser.add_argument("--memory-child", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.memory_child:
+        print(memory_child(options.memory_child))
+        return
+    for section in sections(options.quick):
+        print(section.text())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,205 @@
+"""The order flow of the benchmarks, from a seed: 48 % new, 37 % cancel, 10 % replace, 5 % IOC.
+
+About as many orders rest at the end as at the beginning. A flow is made by running it once
+on an exchange of its own, so that cancels and replaces name orders that are open; replayed
+on a fresh exchange it gives the same events again.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from benchmarks.common import progress
+from engine.core.commands import (
+    CancelOrder,
+    Command,
+    DefineAccount,
+    DefineAsset,
+    DefineInstrument,
+    DefineVenue,
+    Deposit,
+    NewOrder,
+    ReplaceOrder,
+    StartEpoch,
+)
+from engine.core.events import Event, OrderAccepted, OrderCanceled, OrderFilled, OrderReplaced
+from engine.core.exchange import Exchange
+from engine.core.types import OrdType, Origin, SelfTrade, Side, TimeInForce
+
+START_US: Final = 1_700_000_000_000_000
+STEP_US: Final = 25
+MIDDLE: Final = 5_000_000
+ENGINE: Final = Origin("engine")
+FUNDS: Final = 10**17
+
+
+class Shape(NamedTuple):
+    """How large the venue is: orders that rest, accounts, instruments, levels a side."""
+
+    resting: int = 2_000
+    accounts: int = 10
+    instruments: int = 1
+    levels: int = 500
+
+
+def definitions(shape: Shape) -> Iterator[Command]:
+    """Commands that make the venue: fees 0.05 % and 0.10 %, every account with money."""
+    yield DefineVenue(ENGINE, 0, 1000, 10_000, 30 * 86_400_000_000)
+    yield DefineAsset(ENGINE, "USD", 8)
+    for number in range(shape.instruments):
+        yield DefineAsset(ENGINE, f"C{number}", 8)
+        symbol, tick, lot = f"C{number}-USD", "0.01", "0.00001"
+        yield DefineInstrument(
+            ENGINE, symbol, f"C{number}", "USD", tick, lot, 1, 10**9, 10**8
+        )
+    for number in range(shape.accounts):
+        account = f"firm{number}"
+        yield DefineAccount(ENGINE, account, account, 500, 1000, SelfTrade.NONE, 10**7)
+        yield StartEpoch(Origin(f"fix:F{number}", 1), account, (0, 0, 0), "benchmark")
+        yield Deposit(ENGINE, f"usd:{account}", account, "USD", FUNDS)
+        for coin in range(shape.instruments):
+            yield Deposit(ENGINE, f"C{coin}:{account}", account, f"C{coin}", FUNDS // 100)
+
+
+class Flow:
+    """Makes commands and watches what becomes of them, on an exchange of its own."""
+
+    def __init__(self, shape: Shape, seed: int) -> None:
+        self.shape = shape
+        self.random = random.Random(seed)
+        self.exchange = Exchange()
+        self.commands: list[Command] = []
+        self.open: list[tuple[str, str]] = []
+        self.place: dict[tuple[str, str], int] = {}
+        self.prices: dict[tuple[str, str], tuple[str, Side]] = {}
+        self.numbers = [0] * shape.accounts
+        self.ids = 0
+
+    def do(self, command: Command) -> list[Event]:
+        seq = self.exchange.seq + 1
+        events = self.exchange.apply(seq, START_US + seq * STEP_US, command)
+        self.commands.append(command)
+        for event in events:
+            self.watch(event)
+        return events
+
+    def watch(self, event: Event) -> None:
+        if isinstance(event, OrderAccepted | OrderFilled | OrderReplaced):
+            terms = event.order
+            key = (terms.account, terms.client_order_id)
+            if isinstance(event, OrderReplaced):
+                self.forget((terms.account, event.orig_client_order_id))
+            if event.leaves == 0:
+                self.forget(key)
+            elif key not in self.place:
+                self.place[key] = len(self.open)
+                self.open.append(key)
+                self.prices[key] = (terms.symbol, terms.side)
+        elif isinstance(event, OrderCanceled):
+            self.forget((event.account, event.order.client_order_id))
+
+    def forget(self, key: tuple[str, str]) -> None:
+        place = self.place.pop(key, None)
+        if place is None:
+            return
+        del self.prices[key]
+        last = self.open.pop()
+        if last != key:
+            self.open[place] = last
+            self.place[last] = place
+
+    # Commands.
+
+    def identity(self, account: str) -> tuple[Origin, str]:
+        """A FIX origin with the next number, and a new client order id."""
+        number = int(account[4:])
+        self.numbers[number] += 1
+        self.ids += 1
+        return Origin(f"fix:F{number}", 1, self.numbers[number]), f"{account}-{self.ids}"
+
+    def passive(self, side: Side) -> int:
+        """A price on the own side of the middle, nearer ones more often."""
+        distance = 1 + min(int(self.random.expovariate(4 / self.shape.levels)), self.shape.levels)
+        return MIDDLE - distance if side is Side.BUY else MIDDLE + distance
+
+    def new(self, ioc: bool = False) -> NewOrder:
+        pick = self.random
+        account = f"firm{pick.randrange(self.shape.accounts)}"
+        origin, client_id = self.identity(account)
+        side = Side.BUY if pick.random() < 0.5 else Side.SELL
+        symbol = f"C{pick.randrange(self.shape.instruments)}-USD"
+        price, tif, qty = self.passive(side), TimeInForce.GTC, pick.randrange(100, 1_000)
+        if ioc:
+            # Takes about as much as comes to rest beyond what is canceled: 11 in 5.
+            excess = len(self.open) - self.shape.resting
+            orders = max(0.5, min(2.2 + excess / 50, 20.0))
+            price = MIDDLE + 10_000 if side is Side.BUY else MIDDLE - 10_000
+            tif, qty = TimeInForce.IOC, int(orders * 550)
+        return NewOrder(origin, account, client_id, symbol, side, OrdType.LIMIT, tif, qty, price)
+
+    def cancel(self) -> CancelOrder:
+        account, target = self.random.choice(self.open)
+        origin, client_id = self.identity(account)
+        return CancelOrder(origin, account, client_id, target)
+
+    def replace(self) -> ReplaceOrder:
+        """Half of them a smaller or larger quantity, half a new price."""
+        pick = self.random
+        key = pick.choice(self.open)
+        symbol, side = self.prices[key]
+        origin, client_id = self.identity(key[0])
+        change = {"qty": pick.randrange(1_000, 1_500)}
+        if pick.random() < 0.5:
+            change = {"price": self.passive(side)}
+        return ReplaceOrder(origin, key[0], client_id, key[1], 0, symbol, side, **change)
+
+    def next(self) -> Command:
+        share = self.random.random()
+        if share < 0.48 or not self.open:
+            return self.new()
+        if share < 0.85:
+            return self.cancel()
+        if share < 0.95:
+            return self.replace()
+        return self.new(ioc=True)
+
+
+class Recording(NamedTuple):
+    """A flow that can be replayed: commands before the measured ones, and these."""
+
+    before: list[Command]
+    measured: list[Command]
+    resting: int
+    events_per_command: float
+
+
+def record(shape: Shape, count: int, seed: int = 1) -> Recording:
+    """Make ``count`` commands at a steady number of resting orders."""
+    flow = Flow(shape, seed)
+    for command in definitions(shape):
+        flow.do(command)
+    while len(flow.open) < shape.resting:
+        flow.do(flow.new())
+        if len(flow.open) % 50_000 == 0:
+            progress(f"preparing {len(flow.open):,} of {shape.resting:,} resting orders")
+    for _ in range(min(count // 10, 20_000)):
+        flow.do(flow.next())
+    ready = len(flow.commands)
+    events = 0
+    for number in range(count):
+        events += len(flow.do(flow.next()))
+        if number % 50_000 == 0:
+            progress(f"preparing command {number:,} of {count:,}")
+    return Recording(
+        flow.commands[:ready], flow.commands[ready:], len(flow.open), events / count
+    )
+
+
+def replayed(commands: list[Command]) -> Exchange:
+    """A fresh exchange to which commands were applied."""
+    exchange = Exchange()
+    for seq, command in enumerate(commands, 1):
+        exchange.apply(seq, START_US + seq * STEP_US, command)
+    return exchange
