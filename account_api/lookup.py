@@ -19,7 +19,6 @@ from engine.core.events import OrderAccepted
 from engine.core.types import CancelReason, OrderRow, OrderTerms, Origin, TimeInForce
 from engine.history import queries as history
 
-
 _log: Final = structlog.get_logger("account_api")
 
 

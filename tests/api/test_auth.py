@@ -285,3 +285,15 @@ def test_no_secret_is_shown_by_a_repr(app: Flask) -> None:
     assert "-secret" not in shown
     for key in settings.keys:
         assert not key.token_sha256 or key.token_sha256 not in shown
+
+
+def test_what_was_done_and_is_no_longer_kept_is_said_so(
+    caller: CallerOf, clock: Clock, engine: InProcessEngine
+) -> None:
+    headers = signed(clock, "demo-alice-trade", "DELETE", "/v1/orders")
+    nobody = caller("")
+    nobody.send("DELETE", "/v1/orders", headers=headers).ok()
+    for token, (_, until) in list(engine.exchange.tokens.items()):
+        engine.exchange.tokens[token] = (0, until)
+    problem = nobody.send("DELETE", "/v1/orders", headers=headers).problem(409, "already_done")
+    assert problem["outcome"] == "applied"

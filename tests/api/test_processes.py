@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import socket
 import subprocess
 import time
@@ -131,27 +133,26 @@ def test_gunicorn_replaces_a_worker_that_dies(venue: Venue) -> None:
     assert HttpCaller(venue, "alice-read").get("/v1/balances").ok()["account"] == "alice"
 
 
-def test_the_openssl_line_of_the_documents_signs(venue: Venue) -> None:
-    script = """
-    ts=$(date +%s%3N); body='{"client_order_id":"sh1","symbol":"BTC-USD","side":"buy","quantity":"1","price":"100"}'
-    sig=$(printf '%s\\n%s\\n%s\\n%s' "$ts" POST /v1/orders "$(printf %s "$body" | openssl dgst -sha256 -r | cut -d' ' -f1)" | openssl dgst -sha256 -hmac demo-alice-trade-secret -r | cut -d' ' -f1)
-    echo "$ts $sig"
-    """  # noqa: E501
+def test_the_shell_examples_of_the_guide_work(venue: Venue, root: Path) -> None:
+    """Every line of every sh block of spec/REST.md, in order, in one shell."""
+    guide = (root / "spec" / "REST.md").read_text(encoding="utf-8")
+    script = "\n".join(re.findall(r"```sh\n(.*?)```", guide, re.DOTALL))
+    script = script.replace("api=http://127.0.0.1:8080", f"api={venue.url}")
+    lines = [
+        f"{line}; echo" if line.startswith(("call ", "curl ")) else line
+        for line in script.splitlines()
+    ]
     done = subprocess.run(
-        ["bash", "-c", script], capture_output=True, text=True, check=True, timeout=20
-    )
-    stamp, signature = done.stdout.split()
-    headers = {
-        "X-Tandem-Key": "demo-alice-trade", "X-Tandem-Timestamp": stamp,
-        "X-Tandem-Signature": signature, "Content-Type": "application/json",
-    }  # fmt: skip
-    body = (
-        '{"client_order_id":"sh1","symbol":"BTC-USD","side":"buy","quantity":"1","price":"100"}'
-    )
-    import requests
-
-    answer = requests.post(venue.url + "/v1/orders", data=body, headers=headers, timeout=20)
-    assert answer.status_code == 201, answer.text
+        ["bash", "-eu", "-c", "\n".join(lines)], capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines() if line.strip()]
+    assert len(answers) == sum(line.startswith(("call ", "curl ")) for line in lines)
+    for answer in answers:
+        assert "code" not in answer, answer
+    batch = next(answer for answer in answers if "batch_id" in answer)
+    assert batch["accepted"] == 2
 
 
 RAW = [
@@ -163,7 +164,7 @@ RAW = [
     b"GET /v1/orders/client:%E4%80 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer demo-alice-read\r\n\r\n",  # noqa: E501
     b"POST /v1/orders HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n",
     b"POST /v1/orders HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
-    b"POST /v1/orders HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    b"POST /v1/orders HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",  # noqa: E501
     b"POST /v1/orders HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",  # noqa: E501
     b"GET /v1/time HTTP/9.9\r\nHost: x\r\n\r\n",
     b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",

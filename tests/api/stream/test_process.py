@@ -1,0 +1,84 @@
+"""The process itself, and that its description says what it is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from websockets.asyncio.client import connect
+
+from account_api.routes import ROUTES
+from account_api.stream.operations import OPERATIONS
+from account_api.stream.private import PRIVATE_CHANNELS
+from account_api.stream.requests import PUBLIC_CHANNELS
+from tests.api.stream.harness import ROOT, await_ready, running_engine, signed
+
+
+def environment_with_free_port(base: dict[str, str], folder: Path) -> dict[str, str]:
+    """The demo configuration with the stream on any free port."""
+    demo = (ROOT / "config" / "demo.toml").read_text()
+    config = folder / "test.toml"
+    config.write_text(re.sub(r"(?m)^port = 8081", "port = 0", demo))
+    return base | {"TANDEM_CONFIG": str(config)}
+
+
+def test_process_says_where_it_listens_serves_and_ends_on_sigterm(tmp_path: Path) -> None:
+    with running_engine() as engine:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "account_api.stream"], cwd=ROOT,
+            env=environment_with_free_port(engine.environment, tmp_path),
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        try:
+            url = await_ready(process)["url"]
+
+            async def story() -> tuple[int, str]:
+                async with connect(url) as connection:
+                    login = {"op": "login", "req_id": 1, "params": signed("demo-bob-trade")}
+                    await connection.send(json.dumps(login))
+                    assert json.loads(await connection.recv())["ok"]
+                    process.terminate()
+                    await connection.wait_closed()
+                    assert connection.close_code is not None
+                    return connection.close_code, connection.close_reason or ""
+
+            assert asyncio.run(story()) == (1001, "the service ends; connect again")
+            assert process.wait(timeout=5) == 0
+            assert process.stderr is not None
+            assert "secret" not in process.stderr.read()
+        finally:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def description() -> str:
+    return (ROOT / "spec" / "asyncapi.yaml").read_text(encoding="utf-8")
+
+
+def test_description_lists_the_operations_there_are(description: str) -> None:
+    listed = re.search(r"enum:\n((?: +- \w+\n)+)", description)
+    assert listed is not None
+    own = {"login", "logout", "cancel_on_disconnect", "subscribe", "unsubscribe", "snapshot",
+           "ping"}  # fmt: skip
+    assert set(re.findall(r"- (\w+)", listed.group(1))) == own | set(OPERATIONS)
+
+
+def test_description_has_a_message_for_every_channel(description: str) -> None:
+    for channel in (*PUBLIC_CHANNELS, *PRIVATE_CHANNELS, "heartbeat"):
+        assert f"channel: {{const: {channel}}}" in description
+
+
+def test_every_trading_route_of_rest_can_be_asked_for_here() -> None:
+    offered = set(OPERATIONS.values())
+    missing = [
+        (route.method, route.path)
+        for route in ROUTES
+        if route.scope == "trade" and (route.method, route.path) not in offered
+    ]
+    assert missing == []
