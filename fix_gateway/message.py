@@ -24,11 +24,11 @@ class FixMessage:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        try:
-            self.fields: dict[str, str] = dict(
-                [field.split("=", 1) for field in text.split(SOH)[:-1]]
-            )
-        except ValueError:
+        # With one "=" in every field, tags and values alternate; this is the hot path.
+        if text.count("=") == text.count(SOH):
+            parts = iter(text.replace("=", SOH).split(SOH))
+            self.fields: dict[str, str] = dict(zip(parts, parts, strict=False))
+        else:
             self.fields = dict(_pairs(text))
 
     @property
