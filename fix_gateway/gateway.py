@@ -222,6 +222,7 @@ class Gateway(Events):
         session.grace_us = settings.grace_us if grace_s is None else grace_s * 1_000_000
         session.heartbeat_s = logon.heartbeat_s
         session.logout_received = False
+        session.snapshot_wanted = logon.fields.get("20006") == "Y"
         session.flow.reset(time.monotonic())
         quickfix_session = session.qf
         assert quickfix_session is not None
@@ -258,6 +259,8 @@ class Gateway(Events):
         self._outbox.notify(session.open_command())
         self._housekeeping.release(session, "entering")
         self._housekeeping.release(session, "away")
+        if session.snapshot_wanted:
+            self._questions.ask_snapshot(session)
         log.info("logged_on", session=session.comp_id, epoch=session.epoch)
 
     def logged_out(self, session: Session) -> None:

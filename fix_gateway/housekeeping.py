@@ -113,7 +113,9 @@ class Housekeeping:
             low = flow.outstanding <= settings.outstanding_bytes_max // 2
             if low or self._sender.has_read(session):
                 self._delivery.release(session, "unread")
-            elif now - flow.probe_at > settings.outstanding_timeout_s:
+            elif now - flow.probe_at > min(
+                settings.outstanding_timeout_s, 2.4 * session.heartbeat_s
+            ):
                 log.warning("cut", session=session.comp_id, reason="reads nothing")
                 session.cut()
         link = session.link

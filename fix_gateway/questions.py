@@ -70,7 +70,7 @@ class Questions:
         past: Looks,
         clock: Clock,
     ) -> None:
-        self._waiting: queue.Queue[tuple[Session, Query, int]] = queue.Queue(limit)
+        self._waiting: queue.Queue[tuple[Session, Query | None, int]] = queue.Queue(limit)
         self._client = client
         self._instruments = instruments
         self._scales = scales
@@ -92,12 +92,22 @@ class Questions:
             return False
         return True
 
+    def ask_snapshot(self, session: Session) -> None:
+        """Queue the snapshot of open orders that the Logon asked for."""
+        try:
+            self._waiting.put_nowait((session, None, session.epoch))
+        except queue.Full:
+            log.warning("snapshot_not_sent", session=session.comp_id)
+
     def _run(self) -> None:
         while True:
             session, query, epoch = self._waiting.get()
             if session.phase is not Phase.LIVE or session.epoch != epoch:
                 continue
             try:
+                if query is None:
+                    self._snapshot(session)
+                    continue
                 self._answer(session, query)
             except EngineError as error:
                 log.warning("question_not_answered", session=session.comp_id, error=str(error))
@@ -105,7 +115,8 @@ class Questions:
             except Exception:
                 log.exception("question_failed", session=session.comp_id)
                 self._reject(session, query)
-            self._mark(session, epoch, query.num)
+            if query is not None:
+                self._mark(session, epoch, query.num)
 
     def _answer(self, session: Session, query: Query) -> None:
         if isinstance(query, ReplayQuery):
@@ -172,7 +183,7 @@ class Questions:
             return [account]
         return [context.account, *sorted(context.accounts - {context.account})]
 
-    def snapshot(self, session: Session) -> None:
+    def _snapshot(self, session: Session) -> None:
         """Send the open orders and an end mark, as asked for in the Logon."""
         found = self._client.fetch(queries.open_orders(session.context.account, True))
         for answer in answers.open_order_snapshot(
@@ -186,7 +197,9 @@ class Questions:
         if not self._sender.send(session, message, len(text)):
             log.error("answer_not_stored", session=session.comp_id)
 
-    def _reject(self, session: Session, query: Query) -> None:
+    def _reject(self, session: Session, query: Query | None) -> None:
+        if query is None:
+            return
         why = "The question could not be answered; ask again in a moment"
         self._send(session, answers.reject_query(query, NOT_AVAILABLE, why))
 

@@ -105,6 +105,7 @@ class Session:
         self.grace_us = 0
         self.heartbeat_s = 30
         self.logout_received = False
+        self.snapshot_wanted = False
         self.rewind_to = 0
         """The first message that was not taken up, 0 if none; asked for at the next Logon."""
 

@@ -1,0 +1,143 @@
+"""What a client may leave unread, what may wait for the engine, and who pays for it."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fix.processes import Venue
+from tests.fix.rawfix import RawFix, encode, now_text
+
+ORDERS = 5000
+
+
+@pytest.fixture
+def tight_venue(tmp_path: Path) -> Iterator[Venue]:
+    """A venue that lets a client leave only 64 KiB unread."""
+    running = Venue(tmp_path, {r"\[fix\]": "[fix]\noutstanding_bytes_max = 65536"})
+    try:
+        yield running.start()
+    finally:
+        running.stop()
+
+
+def test_a_client_that_reads_nothing_is_held_then_cut_and_misses_nothing(
+    tight_venue: Venue,
+) -> None:
+    venue = tight_venue
+    assert venue.gateway is not None
+    deaf = RawFix(venue.address, "ALICE")
+    deaf.logon(heartbeat=1)
+    deaf.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    orders = b"".join(
+        encode(deaf.header("D") + deaf.order_fields(f"deaf-{number}", price="10"))
+        for number in range(ORDERS)
+    )
+    deaf.send_raw(orders)
+    other = RawFix(venue.address, "BOB")
+    other.logon()
+    deadline = time.monotonic() + 30
+    while not [e for e in venue.gateway.events("cut") if e["reason"] == "reads nothing"]:
+        assert time.monotonic() < deadline, "the deaf client is not cut"
+        deaf.send("0")  # It heartbeats, but never reads.
+        begin = time.monotonic()
+        other.send("1", "112=others go on|")
+        other.expect("0")
+        assert time.monotonic() - begin < 2.0
+        time.sleep(0.3)
+    deaf.close()
+    back = RawFix(venue.address, "ALICE", num=deaf.num)
+    first = back.logon()
+    assert int(first["34"]) > 2
+    back.send("2", "7=2|16=0|")
+    heard: dict[str, str] = {}
+    while len(heard) < ORDERS:
+        message = back.receive(30)
+        if message["35"] == "8" and message["150"] == "0":
+            # What came live before our request was read comes again under its number.
+            before = heard.setdefault(message["11"], message["34"])
+            assert before == message["34"], "a report came twice"
+    assert set(heard) == {f"deaf-{number}" for number in range(ORDERS)}
+
+
+def test_a_fast_client_that_reads_is_never_held(tight_venue: Venue) -> None:
+    venue = tight_venue
+    client = RawFix(venue.address, "BOB")
+    client.logon()
+    client.answer_tests = False
+    for start in range(0, 2000, 100):
+        client.send_raw(
+            b"".join(
+                encode(client.header("D") + client.order_fields(f"f-{n}", price="10"))
+                for n in range(start, start + 100)
+            )
+        )
+        assert len(client.collect(100)) == 100
+    assert venue.gateway is not None
+    assert not venue.gateway.events("cut")
+    client.close()
+
+
+def test_much_that_is_no_message_is_cut(own_venue: Venue) -> None:
+    venue = own_venue.start()
+    client = RawFix(venue.address, "ALICE")
+    client.logon()
+    client.send_raw(b"8=FIX.4.4\x019=99999999\x0135=D\x01")
+    client.socket.settimeout(20)
+    with pytest.raises(OSError):
+        for _ in range(400):
+            client.send_raw(b"58=" + b"x" * 65_000 + b"\x01")
+            time.sleep(0.01)
+    assert venue.gateway is not None
+    venue.gateway.wait_for("cut", reason="sends much that is no message")
+    other = RawFix(venue.address, "ALICE", num=client.num)
+    assert other.logon()["35"] == "A"
+    other.close()
+
+
+def test_a_busy_client_does_not_silence_the_heartbeats_of_another(own_venue: Venue) -> None:
+    venue = own_venue.start()
+    quiet = RawFix(venue.address, "ALICE")
+    quiet.logon(heartbeat=1)
+    busy = RawFix(venue.address, "BOB")
+    busy.logon()
+    heard = 0
+    deadline = time.monotonic() + 6
+    quiet.socket.settimeout(0.001)
+    last_sent = time.monotonic()
+    while time.monotonic() < deadline:
+        busy.send("1", f"112={now_text()}|")
+        busy.expect("0")
+        time.sleep(0.02)
+        try:
+            quiet.receive(0.001)
+            heard += 1
+        except TimeoutError:
+            pass
+        if time.monotonic() - last_sent > 0.8:
+            last_sent = time.monotonic()
+            quiet.send("0")
+    assert heard >= 3, "QuickFIX alone sends none while another session is busy"
+    quiet.close()
+    busy.close()
+
+
+def test_open_orders_are_shown_at_logon_on_request(own_venue: Venue) -> None:
+    venue = own_venue.start()
+    client = RawFix(venue.address, "ALICE")
+    client.logon()
+    for number in range(3):
+        client.order(f"open-{number}", price="10")
+    client.collect(3)
+    client.logout()
+    back = RawFix(venue.address, "ALICE", num=client.num)
+    back.logon(extra="20006=Y|")
+    rows = back.collect(3)
+    assert {row["11"] for row in rows} == {"open-0", "open-1", "open-2"}
+    assert {row["150"] for row in rows} == {"I"}
+    assert back.expect("B")["20018"] == "3"
+    back.close()

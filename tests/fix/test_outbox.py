@@ -1,0 +1,152 @@
+"""Commands on their way to the engine: in order, kept, repeated, bounded."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from engine.client import EngineUnavailable
+from engine.core.commands import CancelOrder, Command, NewOrder
+from engine.core.types import OrdType, Origin, Side, TimeInForce
+from fix_gateway.outbox import DIRECT_MAX, Outbox
+from fix_gateway.sessions import Session
+from fix_gateway.settings import GatewaySettings, SessionSettings
+
+
+class Engine:
+    """Takes commands, or is away."""
+
+    def __init__(self) -> None:
+        self.connected = True
+        self.fails = False
+        self.got: list[Command] = []
+        self.news = threading.Condition()
+
+    def post(self, commands: Iterable[Command]) -> None:
+        if self.fails:
+            self.connected = False
+            raise EngineUnavailable("away", "unknown")
+        with self.news:
+            self.got += list(commands)
+            self.news.notify_all()
+
+    def wait_for(self, count: int) -> list[Command]:
+        with self.news:
+            assert self.news.wait_for(lambda: len(self.got) >= count, 5), f"only {len(self.got)}"
+            return list(self.got)
+
+
+def nums(commands: Iterable[Command]) -> list[int]:
+    return [command.origin.num for command in commands]
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Session:
+    gateway = GatewaySettings("127.0.0.1", 0, "TANDEM", tmp_path, tmp_path)
+    settings = SessionSettings("ALICE", "alice", "alice", frozenset({"alice"}), "alice", "")
+    found = Session(settings, gateway)
+    found.epoch = 3
+    return found
+
+
+@pytest.fixture
+def engine() -> Engine:
+    return Engine()
+
+
+@pytest.fixture
+def outbox(engine: Engine, session: Session) -> Outbox:
+    made = Outbox(1000, 5_000_000, lambda: [session.open_command()])
+    made.start(engine)
+    made.connected()
+    assert type(engine.wait_for(1)[0]).__name__ == "OpenSession"
+    engine.got.clear()
+    return made
+
+
+def cancel(num: int) -> CancelOrder:
+    return CancelOrder(Origin("fix:ALICE", 3, num), "alice", f"c{num}", f"o{num}")
+
+
+def order(num: int) -> NewOrder:
+    return NewOrder(
+        Origin("fix:ALICE", 3, num), "alice", f"o{num}", "BTC-USD", Side.BUY, OrdType.LIMIT,
+        TimeInForce.GTC, 1, price=1,
+    )  # fmt: skip
+
+
+def test_commands_go_out_in_order_however_many(
+    outbox: Outbox, engine: Engine, session: Session
+) -> None:
+    count = 3 * DIRECT_MAX
+    for num in range(1, count + 1):
+        assert outbox.submit(session, cancel(num), 0)
+    assert nums(engine.wait_for(count)) == list(range(1, count + 1))
+
+
+def test_what_is_not_done_is_repeated_in_order_before_anything_new(
+    outbox: Outbox, engine: Engine, session: Session
+) -> None:
+    for num in range(1, 6):
+        outbox.submit(session, cancel(num), 0)
+    engine.wait_for(5)
+    outbox.done(cancel(1).origin)
+    outbox.done(cancel(2).origin)
+    engine.connected = False
+    outbox.lost(EngineUnavailable("gone", "unknown"))
+    outbox.submit(session, cancel(6), 0)
+    with engine.news:
+        engine.got.clear()
+    engine.connected = True
+    outbox.connected()
+    outbox.submit(session, cancel(7), 0)
+    got = engine.wait_for(6)
+    assert type(got[0]).__name__ == "OpenSession"
+    assert nums(got[1:]) == [3, 4, 5, 6, 7]
+
+
+def test_an_order_that_was_kept_is_valid_for_a_short_time_only(
+    outbox: Outbox, engine: Engine, session: Session
+) -> None:
+    engine.fails = True
+    outbox.submit(session, order(1), 1_000_000)
+    outbox.submit(session, cancel(2), 1_000_000)
+    engine.fails = False
+    engine.connected = True
+    outbox.connected()
+    _, first, second = engine.wait_for(3)
+    assert first.origin.valid_until == 6_000_000
+    assert second.origin.valid_until == 0, "a cancel is always done"
+
+
+def test_beyond_the_bound_nothing_is_taken(
+    outbox: Outbox, engine: Engine, session: Session
+) -> None:
+    for num in range(1, 1001):
+        assert outbox.submit(session, cancel(num), 0)
+    assert not outbox.submit(session, cancel(1001), 0)
+    outbox.done(cancel(1).origin)
+    assert outbox.submit(session, cancel(1001), 0)
+    assert len(outbox) == 1000
+
+
+def test_what_the_engine_has_done_already_is_not_sent_again(
+    outbox: Outbox, engine: Engine, session: Session
+) -> None:
+    session.mark = 5
+    assert outbox.submit(session, cancel(5), 0)
+    assert len(outbox) == 0
+    assert outbox.submit(session, cancel(6), 0)
+    assert nums(engine.wait_for(1)) == [6]
+
+
+def test_notices_are_not_kept(outbox: Outbox, engine: Engine, session: Session) -> None:
+    engine.connected = False
+    outbox.notify(session.close_command())
+    engine.connected = True
+    outbox.connected()
+    outbox.submit(session, cancel(1), 0)
+    assert [type(each).__name__ for each in engine.wait_for(2)] == ["OpenSession", "CancelOrder"]

@@ -1,0 +1,173 @@
+"""The reader of QuickFIX's file store, against a store that QuickFIX has written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import quickfix
+
+from fix_gateway.store import (
+    GatewayState,
+    Numbers,
+    SessionStore,
+    read_state,
+    write_state,
+)
+
+SOH = "\x01"
+
+
+class Silent(quickfix.Application):  # type: ignore[misc]
+    """Callbacks that do nothing."""
+
+    def onCreate(self, session_id: quickfix.SessionID) -> None: ...
+    def onLogon(self, session_id: quickfix.SessionID) -> None: ...
+    def onLogout(self, session_id: quickfix.SessionID) -> None: ...
+    def toAdmin(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None: ...
+    def toApp(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None: ...
+    def fromAdmin(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None: ...
+    def fromApp(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None: ...
+
+
+class Acceptor:
+    """QuickFIX with one session that is never logged on: it stores what is sent."""
+
+    def __init__(self, folder: Path, root: Path) -> None:
+        settings = quickfix.SessionSettings()
+        values = {
+            "ConnectionType": "acceptor", "SocketAcceptPort": "1", "NonStopSession": "Y",
+            "FileStorePath": str(folder), "DataDictionary": str(root / "spec" / "FIX44.xml"),
+        }  # fmt: skip
+        dictionary = quickfix.Dictionary()
+        for key, value in values.items():
+            dictionary.setString(key, value)
+        self.id = quickfix.SessionID("FIX.4.4", "TANDEM", "ALICE")
+        settings.set(self.id, dictionary)
+        application, factory = Silent(), quickfix.FileStoreFactory(settings)
+        self.kept = (settings, application, factory)
+        self.acceptor = quickfix.SocketAcceptor(application, factory, settings)
+        self.session = quickfix.Session.lookupSession(self.id)
+
+    def report(self, seq: int, index: int = 0, part: int = 0) -> None:
+        self.send(f"8{SOH}17={seq}-{index}{SOH}20001={seq}{SOH}20002={index}{SOH}20007={part}")
+
+    def send(self, content: str) -> None:
+        text = f"8=FIX.4.4{SOH}9=0{SOH}35={content}{SOH}10=000{SOH}"
+        assert self.session.send(quickfix.Message(text, False))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> SessionStore:
+    return SessionStore(tmp_path, "TANDEM", "ALICE")
+
+
+@pytest.fixture
+def acceptor(tmp_path: Path, root: Path) -> Acceptor:
+    return Acceptor(tmp_path, root)
+
+
+def test_no_store_begins_at_1(store: SessionStore) -> None:
+    assert store.numbers() == Numbers(1, 1)
+    assert store.newest_cursor() is None
+
+
+def test_newest_cursor_is_that_of_the_last_report(acceptor: Acceptor, store: SessionStore) -> None:
+    for seq in range(1, 2001):
+        acceptor.report(seq, seq % 3, seq % 2)
+    assert store.numbers().sender == 2001
+    assert store.newest_cursor() == (2000, 2, 0)
+
+
+def test_admin_messages_and_answers_without_a_cursor_are_passed(
+    acceptor: Acceptor, store: SessionStore
+) -> None:
+    acceptor.report(7, 4, 1)
+    acceptor.send(f"8{SOH}17=0{SOH}20001=99")
+    acceptor.send("0")
+    acceptor.send(f"B{SOH}148=20001=5{SOH}58=20002=1")
+    assert store.newest_cursor() == (7, 4, 1)
+
+
+def test_a_message_in_the_body_that_does_not_count_yet_is_passed(
+    acceptor: Acceptor, store: SessionStore
+) -> None:
+    acceptor.report(1)
+    numbers = store.path(".seqnums").read_bytes()
+    acceptor.report(2)
+    store.path(".seqnums").write_bytes(numbers)
+    assert store.newest_cursor() == (1, 0, 0)
+
+
+def test_of_two_messages_with_one_number_the_later_counts(
+    acceptor: Acceptor, store: SessionStore, tmp_path: Path
+) -> None:
+    acceptor.report(1)
+    acceptor.report(2)
+    acceptor.session.setNextSenderMsgSeqNum(2)
+    acceptor.report(3)
+    assert store.newest_cursor() == (3, 0, 0)
+    acceptor.session.setNextSenderMsgSeqNum(2)
+    acceptor.send("0")
+    assert store.newest_cursor() == (1, 0, 0)
+
+
+def test_a_torn_header_is_read_as_far_as_it_is_whole(
+    acceptor: Acceptor, store: SessionStore
+) -> None:
+    for seq in range(1, 50):
+        acceptor.report(seq)
+    header = store.path(".header").read_bytes()
+    last = header.rstrip().rfind(b" ")
+    for cut in range(last + 2, len(header)):
+        store.path(".header").write_bytes(header[:cut])
+        assert store.newest_cursor() == (48, 0, 0), f"cut at {cut}"
+
+
+def test_a_torn_body_is_read_as_far_as_it_is_whole(
+    acceptor: Acceptor, store: SessionStore
+) -> None:
+    for seq in range(1, 50):
+        acceptor.report(seq)
+    body = store.path(".body").read_bytes()
+    store.path(".body").write_bytes(body[:-3])
+    assert store.newest_cursor() == (48, 0, 0)
+    store.path(".body").write_bytes(b"")
+    assert store.newest_cursor() is None
+
+
+def test_torn_numbers_begin_at_1(acceptor: Acceptor, store: SessionStore) -> None:
+    acceptor.report(1)
+    store.path(".seqnums").write_bytes(b"")
+    assert store.numbers() == Numbers(1, 1)
+
+
+def test_a_header_of_many_blocks_is_read_from_its_end(
+    acceptor: Acceptor, store: SessionStore
+) -> None:
+    acceptor.report(5, 1, 2)
+    for _ in range(6000):
+        acceptor.send("0")
+    assert store.path(".header").stat().st_size > 1 << 16
+    assert store.newest_cursor() == (5, 1, 2)
+
+
+def test_epoch_mark_is_kept_and_survives_the_reset(store: SessionStore) -> None:
+    assert store.epoch() == 0
+    store.set_epoch(7)
+    store.reset()
+    assert store.epoch() == 7
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_state_is_read_back(tmp_path: Path, durable: bool) -> None:
+    assert read_state(tmp_path) is None
+    state = GatewayState("boot", True, False, {"ALICE": 5})
+    write_state(tmp_path, state, durable=durable)
+    assert read_state(tmp_path) == state
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"boot_id": 1}', '{"delivered": 3}'])
+def test_state_that_cannot_be_read_is_no_state(tmp_path: Path, text: str) -> None:
+    (tmp_path / "gateway.state").write_text(text)
+    assert read_state(tmp_path) is None
