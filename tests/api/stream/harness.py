@@ -26,6 +26,9 @@ from account_api.stream.server import StreamServer
 from account_api.stream.settings import StreamSettings
 from config.settings import load
 from engine.client import EngineClient
+from engine.history.projector import Projector
+from engine.history.queries import open_reader
+from engine.history.store import open_writer
 
 ROOT = Path(__file__).parent.parent.parent.parent
 WAIT_S = 10.0
@@ -95,7 +98,14 @@ async def running_stream(engine: EngineProcess, **changes: Any) -> AsyncIterator
         api=api_settings(engine.settings), engine_path=engine.socket, host="127.0.0.1", port=0
     )
     settings = replace(settings, **changes)
-    server = StreamServer(settings, ROUTES, None, lambda: time.time_ns() // 1000)
+    # Nobody projects into it here: it knows the tables and no order.
+    url = engine.settings.history.url
+    writer = open_writer(url)
+    Projector(writer)
+    writer.dispose()
+    server = StreamServer(
+        settings, ROUTES, lambda: open_reader(url), lambda: time.time_ns() // 1000
+    )
     async with server.running() as listening:
         await asyncio.wait_for(server.hub.ready.wait(), WAIT_S)
         yield Stream(server, listening.sockets[0].getsockname()[1])
