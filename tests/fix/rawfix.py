@@ -1,7 +1,7 @@
 """A small FIX client on a raw socket: it says exactly what a test tells it to, no more.
 
-It keeps the outgoing sequence number, answers TestRequests unless told not to, and records
-everything that comes in.
+It keeps the outgoing sequence number, answers TestRequests and fills over what is asked for
+again unless told not to, and records everything that comes in.
 """
 
 from __future__ import annotations
@@ -72,6 +72,7 @@ class RawFix:
         self.buffer = b""
         self.received: list[Message] = []
         self.answer_tests = True
+        self.fill_gaps = True
 
     def header(self, msg_type: str, *, num: int | None = None, extra: str = "") -> str:
         """Header fields; takes the next number unless one is given."""
@@ -116,6 +117,9 @@ class RawFix:
                 self.received.append(message)
                 if message["35"] == "1" and self.answer_tests:
                     self.send("0", f"112={message['112']}|")
+                if message["35"] == "2" and self.fill_gaps:
+                    fill = f"123=Y|36={self.num}|"
+                    self.send("4", fill, num=int(message["7"]), extra="43=Y|")
                 return message
             left = deadline - time.monotonic()
             if left <= 0:
