@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from itertools import count
 
 import pytest
 
@@ -19,14 +20,18 @@ def alice(connect: Connect) -> Iterator[RawFix]:
     """ALICE, logged on with numbers from 1 and without open orders."""
     client = connect("ALICE")
     client.logon(reset=True)
-    client.send("q", f"11=clean{now_text()[-6:]}|530=7|20008=1|60={now_text()}|")
+    client.send("q", f"11={unique('clean')}|530=7|20008=1|60={now_text()}|")
     while client.receive()["35"] != "r":
         pass
     yield client
 
 
+_numbers = count(1)
+
+
 def unique(name: str) -> str:
-    return f"{name}-{now_text()}"
+    """An id that no test has used before."""
+    return f"{name}-{next(_numbers)}"
 
 
 def order(own_id: str, more: str = "38=0.01|40=2|44=100|59=1|") -> str:
