@@ -230,3 +230,20 @@ def test_refused_forms_and_values(alice: RawFix, venue: Venue) -> None:
     mass = alice.expect("r")
     assert (mass["531"], mass["532"], mass["530"]) == ("0", "0", "2")
     assert venue.client().check() == []
+
+
+def test_a_snapshot_of_the_open_orders_follows_the_logon(alice: RawFix, connect: Connect) -> None:
+    ids = [unique("a"), unique("b")]
+    for own_id in ids:
+        alice.send("D", order(own_id))
+        alice.expect("8")
+    alice.logout()
+    back = connect("ALICE", num=alice.num)
+    back.logon(extra="20006=Y|")
+    reports = back.collect(2)
+    assert [(r["11"], r["150"], r["17"], r["911"], r["912"]) for r in reports] == [
+        (ids[0], "I", "0", "2", "N"), (ids[1], "I", "0", "2", "Y"),
+    ]  # fmt: skip
+    end = back.expect("B")
+    assert (end["148"], end["20018"]) == ("Open order snapshot complete", "2")
+    assert int(end["20001"]) >= 1
