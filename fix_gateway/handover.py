@@ -7,7 +7,7 @@ socket (``dup2``). Strangers on the network or on this machine find nothing to c
 To hand a client over we connect to that Unix socket, find the descriptor under which
 QuickFIX has accepted it, and put the client's socket in its place, again by ``dup2``. Not a
 byte was read from the client, so QuickFIX sees the Logon as if it had come to it directly.
-``spec/decisions/0002-front-door.md`` says why this and not a relay.
+``spec/decisions/0004-front-door.md`` says why this and not a relay.
 """
 
 from __future__ import annotations
