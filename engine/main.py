@@ -37,6 +37,10 @@ DESCRIPTORS_OWN: Final = 64
 log = structlog.get_logger("engine")
 
 
+class NotServing(Exception):
+    """The socket cannot be made; the message says why."""
+
+
 def configure_logging() -> None:
     """JSON lines on standard error."""
     structlog.configure(
@@ -68,10 +72,11 @@ def build(settings: Settings) -> tuple[Sequencer, LocalJournal, Server]:
     )
     snapshots.last_seq = snapshot_seq
     log.info("recovered", seq=exchange.seq, from_snapshot=snapshot_seq)
-    server = Server(
-        limits.socket,
-        Limits(limits.clients_max, limits.client_queue_bytes_max, limits.frame_bytes_max),
-    )
+    bounds = Limits(limits.clients_max, limits.client_queue_bytes_max, limits.frame_bytes_max)
+    try:
+        server = Server(limits.socket, bounds)
+    except (OSError, ValueError) as error:
+        raise NotServing(f"the socket {limits.socket} cannot be used: {error}") from error
     sequencer = Sequencer(
         exchange,
         journal,
@@ -114,7 +119,10 @@ def serve(settings: Settings) -> int:
     log.info("ready", socket=str(settings.engine.socket), seq=journal.last_seq)
     sequencer.run()
     server.close()
-    sequencer.close()
+    try:
+        sequencer.close()
+    except OSError as error:
+        log.error("last_snapshot_failed", reason=str(error))  # The journal has it all.
     journal.close()
     log.info("stopped", seq=journal.last_seq)
     return 0
@@ -127,7 +135,7 @@ def main() -> int:
         settings = load()
         ensure_data(settings)
         return serve(settings)
-    except (SettingsError, JournalLocked, ValueError, PermissionError) as error:
+    except (SettingsError, JournalLocked, NotServing) as error:
         log.critical("engine_not_started", reason=str(error))
         return EXIT_CONFIGURATION
     except JournalError as error:
@@ -136,6 +144,9 @@ def main() -> int:
     except EngineStopped as error:
         log.critical("engine_stopped", kind=error.kind, reason=str(error))
         return EXIT_WRITE_FAILED if error.kind == "journal" else EXIT_FAULT
+    except Exception as error:
+        log.critical("engine_stopped", kind="fault", reason=str(error), exc_info=error)
+        return EXIT_FAULT
 
 
 if __name__ == "__main__":

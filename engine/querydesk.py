@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+import structlog
+
 from engine import wire
 from engine.ipc import Connection, Server
 from engine.journal.base import Journal
@@ -14,6 +16,8 @@ from engine.queries import Queries, QueryError
 from engine.wire import Ask
 
 WAITERS_MAX: Final = 1_024
+
+log = structlog.get_logger("engine.queries")
 
 
 class _Waiter(NamedTuple):
@@ -81,4 +85,9 @@ class QueryDesk:
             frame = wire.encode_frame(wire.Failed(ask.id, error.code, str(error)))
         except wire.WireError as error:
             frame = wire.encode_frame(wire.Failed(ask.id, "too_large", str(error)))
+        except Exception as error:
+            # A query only reads: a fault in it must not stop trading, but must be seen.
+            log.error("query_failed", query=ask.query, exc_info=error)
+            text = f"the engine could not answer the query {ask.query}; its log says why"
+            frame = wire.encode_frame(wire.Failed(ask.id, "internal", text))
         self._server.reply(connection, frame)

@@ -28,6 +28,7 @@ MAGIC: Final = b"TANDEMS1"
 DIGEST_BYTES: Final = 32
 KEPT: Final = 3
 SUFFIX: Final = ".snapshot"
+WRITING: Final = ".writing"
 DESCRIPTORS_MAX: Final = 65_536
 
 
@@ -89,7 +90,7 @@ def write_snapshot(
     body = _encode(_Content(header, msgspec.Raw(_encode(exported))))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = snapshot_path(folder, exchange.seq)
-    temporary = path.with_suffix(".writing")
+    temporary = path.with_suffix(f".{os.getpid()}{WRITING}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with open(descriptor, "wb") as file:
         file.write(MAGIC)
@@ -180,6 +181,8 @@ class SnapshotWriter:
     def __init__(self, folder: Path, kept: int = KEPT) -> None:
         self._folder = Path(folder)
         self._kept = kept
+        for left in self._folder.glob(f"*{WRITING}"):
+            left.unlink(missing_ok=True)  # A crash cut it short.
         self._child = 0
         self._child_seq = 0
         self.last_seq = 0

@@ -5,13 +5,21 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import time
 
 import pytest
 
 from engine import wire
 from engine.client import AsyncEngineClient, EngineRefused, GapTooOld, SubscriptionDropped
 from engine.ipc import Limits
-from tests.unit.engine_shell.harness import WAIT_S, Collector, Start, cancel, new_order
+from tests.unit.engine_shell.harness import (
+    WAIT_S,
+    Collector,
+    EngineThread,
+    Start,
+    cancel,
+    new_order,
+)
 
 
 def test_replay_then_live_has_neither_gap_nor_duplicate_under_concurrent_writes(
@@ -230,3 +238,65 @@ def test_the_asyncio_subscription_survives_the_engine(start: Start) -> None:
 
     seqs = asyncio.run(asyncio.wait_for(run(), WAIT_S))
     assert seqs == list(range(1, len(seqs) + 1))
+
+
+def _mute(engine: EngineThread, frames: bytes) -> socket.socket:
+    """A client that sends and never reads."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.settimeout(WAIT_S)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.connect(str(engine.path))
+    sock.sendall(wire.encode_frame(wire.Hello(1, "mute")) + frames)
+    return sock
+
+
+def test_a_client_that_never_reads_its_answers_is_dropped_and_others_go_on(
+    start: Start,
+) -> None:
+    engine = start(limits=Limits(queue_bytes_max=1 << 20))
+    ask = wire.encode_frame(wire.Ask(1, "instruments", {}))
+    mute = _mute(engine, b"")
+    try:
+        for _ in range(2_000):
+            mute.sendall(ask * 50)
+    except OSError:
+        pass  # The engine has closed the connection, which is what is tested.
+    client = engine.client()
+    assert client.submit(new_order(1)).transaction.seq == engine.exchange.seq
+    assert client.status().clients <= 2
+    assert all(c.bytes <= 1 << 21 for c in list(engine.server.connections.values()))
+    mute.close()
+    client.close()
+
+
+def test_a_subscriber_that_is_behind_and_stalls_is_ended(start: Start) -> None:
+    engine = start(limits=Limits(stall_s=0.2))
+    writer = engine.client("writer")
+    for batch in range(30):
+        writer.post(new_order(f"{batch}-{n}", strategy="s" * 32) for n in range(400))
+        writer.status()
+    mute = _mute(engine, wire.encode_frame(wire.Subscribe(1, 1)))
+    deadline = time.monotonic() + WAIT_S
+    while engine.server._last_number < 2 or writer.status().clients > 1:
+        assert time.monotonic() < deadline, "the stalled client is still there"
+        time.sleep(0.05)
+    mute.close()
+    writer.close()
+
+
+def test_a_fault_in_a_query_does_not_stop_trading(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = start()
+    client = engine.client()
+    client.connect()
+
+    def broken() -> str:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(engine.exchange, "state_hash", broken)
+    with pytest.raises(EngineRefused) as refused:
+        client.state_hash()
+    assert refused.value.code == "internal"
+    assert client.submit(new_order(1)).transaction.seq == engine.exchange.seq
+    client.close()
