@@ -7,20 +7,19 @@ that whatever dies, and whenever, the next start goes on where the rows end.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection, Engine, Table, func, insert, inspect, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Engine, func, insert, inspect, select, tuple_, update
 
 from engine.history import schema
-from engine.history.fold import Fold, HistoryFault, Rows, SqlRow, orders_needed
+from engine.history.fold import Fold, HistoryFault, SqlRow, orders_needed
 from engine.history.postings import Pair
 from engine.history.store import StoreError
+from engine.history.writing import write_rows
 from engine.wire import Transaction
 
 TRANSACTIONS_PER_COMMIT_MAX: Final = 2_000
 _KEYS_PER_QUERY_MAX: Final = 500
-_FIRST_SEEN: Final = frozenset(("first_seq", "first_index"))
 
 
 class SchemaChanged(StoreError):
@@ -118,23 +117,6 @@ def load_fold(connection: Connection) -> Fold:
     return fold
 
 
-def write_rows(connection: Connection, rows: Rows) -> None:
-    """Write collected rows, one statement per table."""
-    _insert(connection, schema.ledger, rows.ledger)
-    _insert(connection, schema.fills, rows.fills)
-    _insert(connection, schema.trades, rows.trades)
-    _insert(connection, schema.transfers, rows.transfers)
-    _upsert(connection, schema.assets, list(rows.assets.values()))
-    _upsert(connection, schema.instruments, list(rows.instruments.values()))
-    _upsert(connection, schema.accounts, list(rows.accounts.values()))
-    _upsert(connection, schema.balances, list(rows.balances.values()))
-    _upsert(connection, schema.orders, list(rows.orders.values()))
-    _upsert(connection, schema.client_ids, list(rows.client_ids.values()))
-    _upsert(connection, schema.candles, list(rows.candles.values()))
-    _upsert(connection, schema.deposits, list(rows.deposits.values()))
-    _upsert(connection, schema.withdrawals, list(rows.withdrawals.values()))
-
-
 def _create(connection: Connection) -> None:
     schema.metadata.create_all(connection)
     connection.execute(
@@ -159,23 +141,3 @@ def _load_orders(connection: Connection, order_ids: set[int]) -> dict[int, SqlRo
         for row in connection.execute(query):
             found[row.order_id] = dict(row._mapping)
     return found
-
-
-def _insert(connection: Connection, table: Table, rows: list[SqlRow]) -> None:
-    if rows:
-        connection.execute(insert(table), rows)
-
-
-def _upsert(connection: Connection, table: Table, rows: list[SqlRow]) -> None:
-    """Insert rows, or update them by primary key; what is about the first sight stays."""
-    if not rows:
-        return
-    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table)
-    keys = [column.name for column in table.primary_key]
-    changes = {
-        column.name: statement.excluded[column.name]
-        for column in table.columns
-        if column.name not in keys and column.name not in _FIRST_SEEN
-    }
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changes), rows)

@@ -1,0 +1,82 @@
+"""Writing collected rows, one statement per table.
+
+Statements are made by SQLAlchemy once for each table and database; the rows then go straight
+to the driver, which is about twice as fast as letting SQLAlchemy look at every value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from functools import cache
+from typing import Any, Final
+
+from sqlalchemy import Connection, Table, insert
+from sqlalchemy.dialects import postgresql, sqlite
+
+from engine.history import schema
+from engine.history.fold import Rows, SqlRow
+
+_FIRST_SEEN: Final = frozenset(("first_seq", "first_index"))
+_DIALECTS: Final[dict[str, Any]] = {"sqlite": sqlite, "postgresql": postgresql}
+
+
+def write_rows(connection: Connection, rows: Rows) -> None:
+    """Write collected rows, one statement per table."""
+    _write(connection, _insert, schema.ledger, rows.ledger)
+    _write(connection, _insert, schema.fills, rows.fills)
+    _write(connection, _insert, schema.trades, rows.trades)
+    _write(connection, _insert, schema.transfers, rows.transfers)
+    _write(connection, _upsert, schema.assets, rows.assets.values())
+    _write(connection, _upsert, schema.instruments, rows.instruments.values())
+    _write(connection, _upsert, schema.accounts, rows.accounts.values())
+    _write(connection, _upsert, schema.balances, rows.balances.values())
+    _write(connection, _upsert, schema.orders, rows.orders.values())
+    _write(connection, _upsert, schema.client_ids, rows.client_ids.values())
+    _write(connection, _upsert, schema.candles, rows.candles.values())
+    _write(connection, _upsert, schema.deposits, rows.deposits.values())
+    _write(connection, _upsert, schema.withdrawals, rows.withdrawals.values())
+
+
+def _write(
+    connection: Connection,
+    make: Callable[[Table, str], Any],
+    table: Table,
+    rows: Collection[SqlRow],
+) -> None:
+    if not rows:
+        return
+    text, order = _compiled(make, table, connection.dialect.name)
+    parameters: list[Any] = list(rows)
+    if order:
+        parameters = [tuple([row[name] for name in order]) for row in rows]
+    connection.exec_driver_sql(text, parameters)
+
+
+@cache
+def _compiled(
+    make: Callable[[Table, str], Any], table: Table, backend: str
+) -> tuple[str, tuple[str, ...]]:
+    """A statement as the driver takes it, and the order of its values (by name if empty)."""
+    dialect = _DIALECTS[backend].dialect()
+    if backend == "postgresql":
+        dialect.paramstyle, dialect.positional = "pyformat", False
+    compiled = make(table, backend).compile(
+        dialect=dialect, column_keys=[column.name for column in table.columns]
+    )
+    return str(compiled), tuple(compiled.positiontup or ())
+
+
+def _insert(table: Table, backend: str) -> Any:
+    return insert(table)
+
+
+def _upsert(table: Table, backend: str) -> Any:
+    """Insert rows, or update them by primary key; what is about the first sight stays."""
+    statement = _DIALECTS[backend].insert(table)
+    keys = [column.name for column in table.primary_key]
+    changes = {
+        column.name: statement.excluded[column.name]
+        for column in table.columns
+        if column.name not in keys and column.name not in _FIRST_SEEN
+    }
+    return statement.on_conflict_do_update(index_elements=keys, set_=changes)
