@@ -253,7 +253,7 @@ def _mute(engine: EngineThread, frames: bytes) -> socket.socket:
 def test_a_client_that_never_reads_its_answers_is_dropped_and_others_go_on(
     start: Start,
 ) -> None:
-    engine = start(limits=Limits(queue_bytes_max=1 << 20))
+    engine = start(limits=Limits(queue_bytes_max=1 << 20, stall_s=0.3))
     ask = wire.encode_frame(wire.Ask(1, "instruments", {}))
     mute = _mute(engine, b"")
     try:
