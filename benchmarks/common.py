@@ -22,7 +22,7 @@ class Section(NamedTuple):
     command: str
     intro: str
     header: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
     notes: tuple[str, ...] = ()
 
     def text(self) -> str:

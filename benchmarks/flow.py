@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from benchmarks.common import progress
 from engine.core.commands import (
@@ -150,7 +150,7 @@ class Flow:
         key = pick.choice(self.open)
         symbol, side = self.prices[key]
         origin, client_id = self.identity(key[0])
-        change = {"qty": pick.randrange(1_000, 1_500)}
+        change: dict[str, Any] = {"qty": pick.randrange(1_000, 1_500)}
         if pick.random() < 0.5:
             change = {"price": self.passive(side)}
         return ReplaceOrder(origin, key[0], client_id, key[1], 0, symbol, side, **change)

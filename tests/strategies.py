@@ -264,9 +264,9 @@ class Flow:
             return account, {"orig_client_order_id": f"c{pick.randint(1, self.ids + 2)}"}
         terms = pick.choice(pool)
         account = terms.account if self.chance(0.9) else account
-        by_id = {"order_id": terms.order_id}
-        by_client_id = {"orig_client_order_id": terms.client_order_id}
-        first = {"orig_client_order_id": terms.first_client_order_id}
+        by_id: dict[str, Any] = {"order_id": terms.order_id}
+        by_client_id: dict[str, Any] = {"orig_client_order_id": terms.client_order_id}
+        first: dict[str, Any] = {"orig_client_order_id": terms.first_client_order_id}
         named = pick.choice((by_id, by_client_id, first, by_id | by_client_id))
         if self.chance(0.02):
             named = by_client_id | {"order_id": pick.randint(0, self.order_ids + 1)}

@@ -33,6 +33,7 @@ from engine.wire import encode_transaction
 from tests.oracle import Oracle
 
 E = TypeVar("E")
+C = TypeVar("C")
 START_US = 1_700_000_000_000_000
 DAY_US = 86_400_000_000
 SYMBOL = "BTC-USD"
@@ -91,13 +92,13 @@ class Venue:
         self.seq = 0
         self.now = START_US
         self.commands: list[tuple[int, Command]] = []
-        self.events: list[Event] = []
+        self.events: list[Any] = []
         self.transactions: list[bytes] = []
         self.ids = 0
         for command in definitions(**settings):
             self.do(command)
 
-    def do(self, command: Command) -> list[Event]:
+    def do(self, command: Command) -> list[Any]:
         """Apply one command, check every invariant, return its events."""
         self.seq += 1
         events = self.exchange.apply(self.seq, self.now, command)
@@ -108,6 +109,14 @@ class Venue:
             assert violations(self.exchange) == []
         return events
 
+    def definition(self, kind: type[C], **fields: Any) -> Any:
+        """The first command of a kind whose fields have these values, to be changed."""
+        for _, command in self.commands:
+            if isinstance(command, kind):
+                if all(getattr(command, name) == value for name, value in fields.items()):
+                    return command
+        raise AssertionError(f"no {kind.__name__} with {fields}")
+
     def origin(self, account: str, **identity: Any) -> Origin:
         return Origin(f"api:{account}", **identity)
 
@@ -117,7 +126,7 @@ class Venue:
 
     # Orders; each returns all events of its command.
 
-    def new(self, account: str, side: Side, qty: int, price: int = 0, **fields: Any) -> list[Event]:
+    def new(self, account: str, side: Side, qty: int, price: int = 0, **fields: Any) -> list[Any]:
         return self.do(self.new_command(account, side, qty, price, **fields))
 
     def new_command(
@@ -135,13 +144,13 @@ class Venue:
         fields.setdefault("ord_type", kinds[price != 0, stop != 0])
         return NewOrder(account=account, side=side, qty=qty, price=price, **fields)
 
-    def buy(self, account: str, qty: int, price: int = 0, **fields: Any) -> list[Event]:
+    def buy(self, account: str, qty: int, price: int = 0, **fields: Any) -> list[Any]:
         return self.new(account, Side.BUY, qty, price, **fields)
 
-    def sell(self, account: str, qty: int, price: int = 0, **fields: Any) -> list[Event]:
+    def sell(self, account: str, qty: int, price: int = 0, **fields: Any) -> list[Any]:
         return self.new(account, Side.SELL, qty, price, **fields)
 
-    def cancel(self, account: str, orig: str = "", order_id: int = 0, **fields: Any) -> list[Event]:
+    def cancel(self, account: str, orig: str = "", order_id: int = 0, **fields: Any) -> list[Any]:
         return self.do(self.cancel_command(account, orig, order_id, **fields))
 
     def cancel_command(
@@ -153,7 +162,7 @@ class Venue:
             account=account, orig_client_order_id=orig, order_id=order_id, **fields
         )
 
-    def replace(self, account: str, orig: str = "", **fields: Any) -> list[Event]:
+    def replace(self, account: str, orig: str = "", **fields: Any) -> list[Any]:
         return self.do(self.replace_command(account, orig, **fields))
 
     def replace_command(self, account: str, orig: str = "", **fields: Any) -> ReplaceOrder:
@@ -161,20 +170,20 @@ class Venue:
         fields.setdefault("origin", self.origin(account))
         return ReplaceOrder(account=account, orig_client_order_id=orig, **fields)
 
-    def mass_cancel(self, account: str, **fields: Any) -> list[Event]:
+    def mass_cancel(self, account: str, **fields: Any) -> list[Any]:
         fields.setdefault("client_order_id", self.next_id())
         fields.setdefault("origin", self.origin(account))
         return self.do(MassCancel(account=account, **fields))
 
     def batch(
         self, account: str, *entries: BatchEntry, mode: BatchMode = BatchMode.INDEPENDENT
-    ) -> list[Event]:
+    ) -> list[Any]:
         return self.do(Batch(self.origin(account), account, self.next_id(), mode, entries))
 
-    def status(self, status: int, symbol: str = SYMBOL) -> list[Event]:
+    def status(self, status: int, symbol: str = SYMBOL) -> list[Any]:
         return self.do(SetInstrumentStatus(ENGINE, symbol, status))
 
-    def tick(self, advance_us: int = 0) -> list[Event]:
+    def tick(self, advance_us: int = 0) -> list[Any]:
         self.now += advance_us
         return self.do(Tick(ENGINE))
 

@@ -71,7 +71,8 @@ def test_a_restored_exchange_goes_on_identically(seed: int) -> None:
 
 def test_every_part_of_the_state_is_in_its_hash() -> None:
     """Any command that changes the exported state changes the hash, and no other does."""
-    exchange, seen = new_exchange(), {}
+    exchange = new_exchange()
+    seen: dict[str, bytes] = {}
     for _ in commands(WideFlow(FIRST_SEED), 300, exchange, lambda events: None):
         state = msgspec.msgpack.encode(exchange.export_state())
         assert seen.setdefault(exchange.state_hash(), state) == state

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from engine.core.commands import DefineAccount, DefineInstrument
 from engine.core.events import OrderAccepted, OrderFilled, OrderRejected, StatusReported
 from engine.core.types import (
     OrdStatus,
@@ -70,8 +71,7 @@ def test_N3_a_fill_pays_what_the_sum_grew_by(make_venue: MakeVenue) -> None:
 def test_N4_an_order_keeps_the_rates_of_its_acceptance(make_venue: MakeVenue) -> None:
     venue = make_venue(maker=10_000)
     venue.sell("alice", 10, 100)
-    define = next(c for _, c in venue.commands if getattr(c, "firm", "") == "alice")
-    venue.do(define._replace(maker_fee_ppm=0))  # type: ignore[union-attr]
+    venue.do(venue.definition(DefineAccount, account="alice")._replace(maker_fee_ppm=0))
     fills = all_of(venue.buy("bob", 10, 100), OrderFilled)
     assert fills[1].fee == 10
     venue.sell("alice", 10, 100)
@@ -204,8 +204,7 @@ def test_R6_bounds(venue: Venue, fields: dict[str, Any], reason: RejectReason) -
 
 
 def test_R6_below_the_smallest_quantity(venue: Venue) -> None:
-    define = next(c for _, c in venue.commands if getattr(c, "lot", ""))
-    venue.do(define._replace(min_qty=3))  # type: ignore[union-attr]
+    venue.do(venue.definition(DefineInstrument)._replace(min_qty=3))
     assert reason_of(venue, Side.BUY, 2, 10) is REASON.QUANTITY_TOO_SMALL
     assert kinds(venue.buy("alice", 3, 10)) == ["OrderAccepted"]
 

@@ -71,7 +71,7 @@ def test_C1_unknown_orders(venue: Venue) -> None:
         ("bob", {"order_id": 1}),
         ("bob", {"orig": "one"}),
     ):
-        rejected = only(venue.cancel(account, **fields), CancelRejected)  # type: ignore[arg-type]
+        rejected = only(venue.cancel(account, **fields), CancelRejected)
         assert rejected.reason is REASON.UNKNOWN_ORDER
         assert (rejected.order_id, rejected.status) == (0, OrdStatus.REJECTED)
         assert (rejected.account, rejected.request) == (account, RequestKind.CANCEL)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from engine.core.events import (
@@ -19,7 +21,7 @@ IOC, FOK, GTC = TimeInForce.IOC, TimeInForce.FOK, TimeInForce.GTC
 NONE, NEWEST, OLDEST, BOTH, DECREMENT = SelfTrade
 
 
-def makers(venue: Venue, events: list[object]) -> list[tuple[str, int, int]]:
+def makers(venue: Venue, events: list[Any]) -> list[tuple[str, int, int]]:
     """(client order id, lots, price) of the resting side of each trade."""
     return [
         (e.order.client_order_id, e.last_qty, e.last_price)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from engine.core.events import (
@@ -16,13 +18,13 @@ from tests.unit.core.conftest import MakeVenue
 from tests.venue import Venue, all_of, kinds, only
 
 
-def trade(venue: Venue, price: int) -> list[object]:
+def trade(venue: Venue, price: int) -> list[Any]:
     """One lot between bob and carol; the events of the second order."""
     venue.sell("bob", 1, price)
-    return venue.buy("carol", 1, price)  # type: ignore[return-value]
+    return venue.buy("carol", 1, price)
 
 
-def triggered(events: list[object]) -> list[str]:
+def triggered(events: list[Any]) -> list[str]:
     return [e.order.client_order_id for e in all_of(events, OrderTriggered)]
 
 

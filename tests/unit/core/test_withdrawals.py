@@ -10,6 +10,7 @@ from engine.core.commands import (
     AdvanceWithdrawal,
     ApproveWithdrawal,
     CancelWithdrawal,
+    DefineAccount,
     DefineNetwork,
     Deposit,
     RejectWithdrawal,
@@ -52,10 +53,9 @@ def bank(make_core_venue: MakeVenue) -> Venue:
     venue.do(DefineNetwork(ENGINE, "BTC", "bitcoin", 5, 100, 10, 3))
     venue.do(DefineNetwork(ENGINE, "BTC", "ripple", 0, 1, 1, 1, memo_required=True))
     venue.do(DefineNetwork(ENGINE, "BTC", "closed", 0, 1, 1, 1, suspended=True))
-    define = next(c for _, c in venue.commands if getattr(c, "firm", "") == "alice")
-    venue.do(
-        define._replace(approval_above=(("BTC", 500),), daily_limits=(("BTC", 2_000),))  # type: ignore[union-attr]
-    )
+    define = venue.definition(DefineAccount, account="alice")
+    limits = {"approval_above": (("BTC", 500),), "daily_limits": (("BTC", 2_000),)}
+    venue.do(define._replace(**limits))
     return venue
 
 
@@ -246,7 +246,7 @@ def test_W7_a_report_of_what_is_known_changes_nothing(bank: Venue) -> None:
 
 
 def deposit(venue: Venue, number: str, confirmations: int, **fields: Any) -> list[Event]:
-    fields = {"account": "bob", "asset": "BTC", "amount": 70} | fields
+    fields = dict[str, Any](account="bob", asset="BTC", amount=70) | fields
     return venue.do(
         Deposit(ENGINE, number, confirmations=confirmations, confirmations_required=3, **fields)
     )
@@ -272,10 +272,11 @@ def test_W8_a_report_that_contradicts_an_earlier_one_is_refused(
 
 
 def transfer(venue: Venue, **fields: Any) -> list[Event]:
-    fields = {
+    defaults: dict[str, Any] = {
         "account": "alice", "to_account": "alice2", "asset": "USD", "amount": 30,
         "client_transfer_id": "t1",
-    } | fields  # fmt: skip
+    }  # fmt: skip
+    fields = defaults | fields
     return venue.do(Transfer(venue.origin("alice"), **fields))
 
 

@@ -1,0 +1,90 @@
+"""Engine and gateway as processes on a configuration of their own, for the benchmarks."""
+
+from __future__ import annotations
+
+import os
+import re
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+ROOT: Final = Path(__file__).parent.parent
+START_TIMEOUT_S: Final = 60.0
+STOP_TIMEOUT_S: Final = 15.0
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody uses at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Child:
+    """A module run as a process; what it logs goes to a file in its folder."""
+
+    def __init__(self, folder: Path, *command: str, ready: str, environment: dict[str, str]):
+        self.log = folder / f"{command[0]}.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *command], cwd=ROOT, env=os.environ | environment,
+                stdout=log, stderr=log,
+            )  # fmt: skip
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while ready not in self.log.read_text(encoding="utf-8", errors="replace"):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise RuntimeError(f"{command[0]} did not start:\n{self.log.read_text()}")
+            wait_a_little()
+
+    def stop(self) -> None:
+        """End the process, in order if it lets us."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+def wait_a_little() -> None:
+    """There is no event to wait for in another process's log file."""
+    with selectors.DefaultSelector() as nothing:
+        nothing.select(0.02)
+
+
+class Venue:
+    """Engine and FIX gateway on the demo configuration without a bound on open orders."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        text = (ROOT / "config" / "demo.toml").read_text(encoding="utf-8")
+        text = re.sub(r"port = 9878", f"port = {self.port}", text)
+        text = re.sub(r"open_orders_max = \d+", "open_orders_max = 10000000", text)
+        config = folder / "venue.toml"
+        config.write_text(text, encoding="utf-8")
+        self.environment = {
+            "TANDEM_CONFIG": str(config), "TANDEM_DATA": str(folder / "data"),
+        }  # fmt: skip
+        self.children: list[Child] = []
+
+    def __enter__(self) -> Venue:
+        for module in ("engine.main", "fix_gateway.main"):
+            child = Child(self.folder, module, ready='"ready"', environment=self.environment)
+            self.children.append(child)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:  # fmt: skip
+        for child in reversed(self.children):
+            child.stop()
