@@ -6,6 +6,7 @@ the two may also end by kill -9.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -146,7 +147,9 @@ class Gateway(Events):
                 session.qf.setNextSenderMsgSeqNum(sender)
             if target:
                 session.qf.setNextTargetMsgSeqNum(target)
-        self._acceptor.start()
+        # On a thread of Python's own: for a foreign one the interpreter would make and drop a
+        # thread state at every callback, which costs as much as the callback.
+        threading.Thread(target=self._acceptor.block, name="quickfix", daemon=True).start()
         self._inner = InnerListener(port)
 
     def _subscribe(self) -> None:

@@ -51,10 +51,21 @@ class InnerListener:
         listener.bind(self._path)
         listener.listen(64)
         listener.setblocking(False)
-        number = _listening(port)
+        number = self._quickfix_listener(port)
         os.dup2(listener.fileno(), number, inheritable=False)
         listener.close()
         self._wake(port)
+
+    @staticmethod
+    def _quickfix_listener(port: int) -> int:
+        """The descriptor on which QuickFIX listens, as soon as its thread has come so far."""
+        deadline = time.monotonic() + ACCEPT_TIMEOUT_S
+        while time.monotonic() < deadline:
+            number = _listening(port)
+            if number is not None:
+                return number
+            time.sleep(ACCEPT_POLL_S)
+        raise HandOverError(f"QuickFIX does not listen on port {port}")
 
     def _wake(self, port: int) -> None:
         """Make QuickFIX's poll, which may still wait on the old socket, see the new one.
@@ -130,8 +141,8 @@ def _sockets(family: int) -> Iterator[tuple[int, socket.socket]]:
             borrowed.detach()
 
 
-def _listening(port: int) -> int:
-    """The descriptor that listens on a TCP port."""
+def _listening(port: int) -> int | None:
+    """The descriptor that listens on a TCP port, None if there is none."""
     for number, sock in _sockets(socket.AF_INET):
         try:
             if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
@@ -141,4 +152,4 @@ def _listening(port: int) -> int:
             continue  # Closed since it was listed.
         if isinstance(address, tuple) and len(address) == 2 and address[1] == port:
             return number
-    raise HandOverError(f"QuickFIX does not listen on port {port}")
+    return None

@@ -25,8 +25,9 @@ log = structlog.get_logger()
 
 POST_MAX: Final = 512
 """Commands in one call of the client."""
-DIRECT_MAX: Final = 200
-"""So many commands fit into the socket's buffer with room to spare: sending does not wait."""
+DIRECT_MAX: Final = 16
+"""While so few are under way a command is sent by the thread that brings it: the socket's
+buffer has room for many more, so this does not wait."""
 
 Key: TypeAlias = tuple[str, int, int]
 _AGEING: Final = (NewOrder, ReplaceOrder, Batch)
