@@ -1,19 +1,23 @@
 """Run every benchmark and write docs/benchmarks.md; ``python -m benchmarks.report``.
 
-Takes about ten minutes; ``--quick`` takes one or two and writes nothing unless told where.
+Each runs as a process of its own, so that none inherits the memory of another, and prints
+its progress. All of them take about ten minutes; ``--quick`` takes two and writes nothing
+unless ``--output`` says where.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
+import subprocess
+import sys
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from benchmarks import apply, fix, journal
-from benchmarks.common import Section, machine
+from benchmarks.common import machine
 
-OUTPUT: Final = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+ROOT: Final = Path(__file__).parent.parent
+OUTPUT: Final = ROOT / "docs" / "benchmarks.md"
 INTRO: Final = """# Benchmarks
 
 Every figure comes from a command in `benchmarks/`; `python -m benchmarks.report` runs them all
@@ -23,29 +27,58 @@ one after the other.
 """
 
 
-def page(found: list[Section]) -> str:
+class Part(NamedTuple):
+    """A benchmark module and what makes it quick."""
+
+    module: str
+    quick: tuple[str, ...]
+
+
+PARTS: Final = (
+    Part("apply", ("--quick",)),
+    Part("fix", ("--quick",)),
+    Part("journal", ("--quick",)),
+    Part("history", ("--count", "5000", "--rounds", "2")),
+    Part("stream", ("--subscribers", "100", "--private", "10", "--seconds", "5")),
+)
+
+
+def page(found: list[str]) -> str:
     """The whole page."""
     today = datetime.datetime.now(datetime.UTC).date()
     facts = "\n".join(f"- {line}" for line in [f"Taken on {today}", *machine()])
-    return "\n".join([INTRO, "## Machine", "", facts, "", *(s.text() for s in found)])
+    return "\n".join([INTRO, "## Machine", "", facts, "", *found])
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer commands and rounds")
-    parser.add_argument("--output", type=Path, help=f"where to write, {OUTPUT} by default")
+    parser.add_argument("--output", type=Path, help="where to write, docs/benchmarks.md if absent")
+    parser.add_argument("--only", nargs="*", help="names of parts, all if absent")
     options = parser.parse_args()
-    found: list[Section] = []
-    for part in (apply, fix, journal):
-        for section in part.sections(options.quick):
-            found.append(section)
-            print(section.text(), flush=True)
-    output = options.output or (None if options.quick else OUTPUT)
+    found = []
+    for part in PARTS:
+        if options.only and part.module not in options.only:
+            continue
+        command = [sys.executable, "-m", f"benchmarks.{part.module}"]
+        ended = subprocess.run(
+            command + list(part.quick if options.quick else ()),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        if ended.returncode:
+            print(f"benchmarks.{part.module} failed; nothing is written", file=sys.stderr)
+            return 1
+        found.append(ended.stdout)
+        print(ended.stdout, flush=True)
+    output = options.output or (None if options.quick or options.only else OUTPUT)
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(page(found), encoding="utf-8")
         print(f"written to {output}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

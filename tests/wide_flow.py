@@ -11,8 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.core.commands import (
+    AddAddress,
     AdvanceWithdrawal,
     ApproveWithdrawal,
+    AssignDepositAddress,
     CancelWithdrawal,
     CloseSession,
     Command,
@@ -21,7 +23,9 @@ from engine.core.commands import (
     DefineVenue,
     Deposit,
     OpenSession,
+    QuoteWithdrawal,
     RejectWithdrawal,
+    RemoveAddress,
     RequestWithdrawal,
     SetDeadMansSwitch,
     StartEpoch,
@@ -43,7 +47,8 @@ class WideFlow(Flow):
             self.deposit, self.withdraw, self.withdraw, self.approve, self.reject,
             self.cancel_withdrawal, self.advance, self.advance, self.advance, self.advance,
             self.transfer, self.switch, self.open_session, self.close_session, self.epoch,
-            self.redefine, self.jump,
+            self.redefine, self.jump, self.add_address, self.remove_address, self.quote,
+            self.deposit_address,
         )  # fmt: skip
 
     def definitions(self) -> list[Command]:
@@ -97,8 +102,26 @@ class WideFlow(Flow):
     def withdraw(self, account: str) -> RequestWithdrawal:
         network = self.random.choice(("main", "main", "main", "memo", "none"))
         client_id = f"w{self.random.randint(1, 400)}"
+        quote = f"Q{self.random.randint(1, 20)}" if self.chance(0.2) else ""
         return RequestWithdrawal(self.origin(account), account, client_id, self.asset(), network,
-                                 "address", self.amount())  # fmt: skip
+                                 self.address(), self.amount(), quote_id=quote)  # fmt: skip
+
+    def address(self) -> str:
+        return self.random.choice(("one", "two"))
+
+    def add_address(self, account: str) -> AddAddress:
+        return AddAddress(self.origin(account), account, self.asset(), "main", self.address())
+
+    def remove_address(self, account: str) -> RemoveAddress:
+        return RemoveAddress(self.origin(account), account, self.random.randint(1, 10))
+
+    def quote(self, account: str) -> QuoteWithdrawal:
+        return QuoteWithdrawal(self.origin(account), account, self.asset(), "main", self.amount())
+
+    def deposit_address(self, account: str) -> AssignDepositAddress:
+        return AssignDepositAddress(
+            self.origin(account), account, self.asset(), "main", self.address()
+        )
 
     def approve(self, account: str) -> ApproveWithdrawal:
         return ApproveWithdrawal(self.origin(account), account, self.withdrawal_id())
@@ -155,7 +178,8 @@ class WideFlow(Flow):
             above = self.random.choice(((), (("USD", 100), ("BTC", 10))))
             return found._replace(
                 maker_fee_ppm=self.random.choice((0, 700, 50_000)), daily_limits=limits,
-                approval_above=above,
+                approval_above=above, require_known_address=self.chance(0.3),
+                address_cooloff_us=self.random.choice((0, 500_000)),
             )  # fmt: skip
         return found if not isinstance(found, Deposit) else Tick(ENGINE)
 

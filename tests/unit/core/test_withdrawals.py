@@ -7,17 +7,30 @@ from typing import Any
 import pytest
 
 from engine.core.commands import (
+    AddAddress,
     AdvanceWithdrawal,
     ApproveWithdrawal,
+    AssignDepositAddress,
     CancelWithdrawal,
     DefineAccount,
     DefineNetwork,
     Deposit,
+    QuoteWithdrawal,
     RejectWithdrawal,
+    RemoveAddress,
     RequestWithdrawal,
     Transfer,
 )
-from engine.core.events import DepositUpdated, Event, Refused, Transferred, WithdrawalUpdated
+from engine.core.events import (
+    AddressChanged,
+    DepositAddressAssigned,
+    DepositUpdated,
+    Event,
+    Refused,
+    Transferred,
+    WithdrawalQuoted,
+    WithdrawalUpdated,
+)
 from engine.core.types import Origin, RejectReason, WithdrawalState
 from tests.unit.core.conftest import MakeVenue
 from tests.venue import DAY_US, ENGINE, Venue, all_of, only
@@ -65,7 +78,7 @@ def request(venue: Venue, amount: int = 200, **fields: Any) -> list[Event]:
     command = RequestWithdrawal(
         venue.origin("alice", user=user), fields.pop("account", "alice"),
         fields.pop("client_withdrawal_id"), fields.pop("asset", "BTC"),
-        fields.pop("network", "bitcoin"), "address", amount, **fields,
+        fields.pop("network", "bitcoin"), fields.pop("address", "address"), amount, **fields,
     )  # fmt: skip
     return venue.do(command)
 
@@ -310,3 +323,123 @@ def test_W9_transfers_that_are_refused(bank: Venue, fields: dict[str, Any]) -> N
 def test_W9_held_money_cannot_be_transferred(bank: Venue) -> None:
     bank.buy("alice", FUNDS - 10, 1)
     assert only(transfer(bank), Refused).reason is REASON.INSUFFICIENT_FUNDS
+
+
+def add_address(venue: Venue, address: str = "address", **fields: Any) -> list[Event]:
+    return venue.do(
+        AddAddress(venue.origin("alice"), "alice", "BTC", "bitcoin", address, **fields)
+    )
+
+
+COOLOFF = 3_600_000_000
+
+
+@pytest.fixture
+def strict(bank: Venue) -> Venue:
+    """Money of alice leaves only to addresses of her book, an hour after they were added."""
+    define = bank.definition(DefineAccount, account="alice")
+    bank.do(define._replace(require_known_address=True, address_cooloff_us=COOLOFF))
+    return bank
+
+
+def test_W10_money_leaves_only_to_known_addresses(strict: Venue) -> None:
+    assert only(request(strict), Refused).reason is REASON.ADDRESS_NOT_ALLOWED
+    added = only(add_address(strict), AddressChanged)
+    assert added.address.available_at == strict.now + COOLOFF
+    cooling = only(request(strict), Refused)
+    assert (cooling.reason, cooling.detail) == (REASON.ADDRESS_COOLING, strict.now + COOLOFF)
+    strict.now += COOLOFF - 1
+    assert only(request(strict), Refused).reason is REASON.ADDRESS_COOLING
+    strict.now += 1
+    assert last_of(request(strict)).withdrawal.state is S.QUEUED
+    assert only(request(strict, address="other"), Refused).reason is REASON.ADDRESS_NOT_ALLOWED
+    assert only(request(strict, memo="memo"), Refused).reason is REASON.ADDRESS_NOT_ALLOWED
+
+
+def test_W10_adding_an_address_again_finds_it_and_does_not_cool_off_anew(strict: Venue) -> None:
+    first = only(add_address(strict), AddressChanged).address
+    strict.now += COOLOFF
+    assert only(add_address(strict), AddressChanged).address == first
+    assert last_of(request(strict)).withdrawal.state is S.QUEUED
+
+
+def test_W10_a_removed_address_cools_off_anew(strict: Venue) -> None:
+    first = only(add_address(strict), AddressChanged).address
+    strict.now += COOLOFF
+    removed = strict.do(RemoveAddress(strict.origin("alice"), "alice", first.address_id))
+    assert only(removed, AddressChanged).removed
+    assert only(request(strict), Refused).reason is REASON.ADDRESS_NOT_ALLOWED
+    again = only(add_address(strict), AddressChanged).address
+    assert again.address_id != first.address_id
+    assert only(request(strict), Refused).reason is REASON.ADDRESS_COOLING
+
+
+def test_W10_an_address_of_another_account_cannot_be_removed(strict: Venue) -> None:
+    first = only(add_address(strict), AddressChanged).address
+    refused = strict.do(RemoveAddress(strict.origin("bob"), "bob", first.address_id))
+    assert only(refused, Refused).reason is REASON.UNKNOWN_ADDRESS
+
+
+def quote(venue: Venue, amount: int = 200) -> str:
+    events = venue.do(QuoteWithdrawal(venue.origin("alice"), "alice", "BTC", "bitcoin", amount))
+    return only(events, WithdrawalQuoted).quote.quote_id
+
+
+def dearer(venue: Venue) -> None:
+    """The network's fee goes from 5 to 50."""
+    network = venue.definition(DefineNetwork, network="bitcoin")
+    venue.do(network._replace(withdrawal_fee=50))
+
+
+def test_W11_a_quote_pins_the_fee_of_one_withdrawal(bank: Venue) -> None:
+    quote_id = quote(bank)
+    dearer(bank)
+    assert last_of(request(bank, quote_id=quote_id)).withdrawal.fee == 5
+    assert only(request(bank, quote_id=quote_id), Refused).reason is REASON.UNKNOWN_QUOTE
+    assert last_of(request(bank)).withdrawal.fee == 50
+
+
+def test_W11_a_quote_is_for_its_own_amount_account_and_time(bank: Venue) -> None:
+    quote_id = quote(bank)
+    assert only(request(bank, 210, quote_id=quote_id), Refused).reason is REASON.MISMATCH
+    other = request(bank, 200, account="bob", quote_id=quote_id)
+    assert only(other, Refused).reason is REASON.UNKNOWN_QUOTE
+    bank.now += 60_000_001
+    assert only(request(bank, quote_id=quote_id), Refused).reason is REASON.QUOTE_EXPIRED
+
+
+def test_W11_a_refused_withdrawal_does_not_use_its_quote_up(bank: Venue) -> None:
+    quote_id = quote(bank)
+    bank.sell("alice", FUNDS, 1, client_order_id="all")
+    refused = request(bank, quote_id=quote_id)
+    assert only(refused, Refused).reason is REASON.INSUFFICIENT_FUNDS
+    bank.cancel("alice", "all")
+    assert last_of(request(bank, quote_id=quote_id)).withdrawal.fee == 5
+
+
+def test_W12_one_deposit_address_per_asset_and_network(bank: Venue) -> None:
+    found = []
+    for address in ("first", "second"):
+        command = AssignDepositAddress(ENGINE, "alice", "BTC", "bitcoin", address)
+        found.append(only(bank.do(command), DepositAddressAssigned).deposit_address.address)
+    assert found == ["first", "first"]
+    other = AssignDepositAddress(ENGINE, "alice", "BTC", "ripple", "third", "memo")
+    made = only(bank.do(other), DepositAddressAssigned).deposit_address
+    assert (made.address, made.memo) == ("third", "memo")
+
+
+def test_S5_a_withdrawal_that_nobody_approves_expires_after_a_day(bank: Venue) -> None:
+    request(bank, 600)
+    assert bank.exchange.next_timer() == bank.now + DAY_US  # type: ignore[attr-defined]
+    assert all_of(bank.tick(DAY_US - 1), WithdrawalUpdated) == []
+    update = last_of(bank.tick(1))
+    assert (update.withdrawal.state, update.hold_change) == (S.EXPIRED, -605)
+    late = bank.do(ApproveWithdrawal(bank.origin("alice", user="ben"), "alice", 1))
+    assert only(late, Refused).reason is REASON.WITHDRAWAL_STATE
+
+
+def test_S5_an_approved_withdrawal_does_not_expire(bank: Venue) -> None:
+    request(bank, 600)
+    bank.do(ApproveWithdrawal(bank.origin("alice", user="ben"), "alice", 1))
+    assert bank.tick(3 * DAY_US) == []
+    assert last_state(bank) is S.QUEUED
