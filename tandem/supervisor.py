@@ -31,6 +31,7 @@ START_ATTEMPTS_MAX: Final = 3
 READY_TIMEOUT_S: Final = 60.0
 """How long a process may be silent before it is ready; recovery tells how far it is."""
 STOP_TIMEOUT_S: Final = 6.0
+LAST_LINES_S: Final = 2.0
 
 
 class StartError(RuntimeError):
@@ -158,9 +159,14 @@ class Supervisor:
         )
         slot.child = child
         slot.heard_at = self._clock()
-        for work in (self._read, self._wait):
-            name = f"{slot.process.name}-{work.__name__}"
-            threading.Thread(target=work, args=(slot, child), name=name, daemon=True).start()
+        name = slot.process.name
+        reader = threading.Thread(
+            target=self._read, args=(slot, child), name=f"{name}-read", daemon=True
+        )
+        reader.start()
+        threading.Thread(
+            target=self._wait, args=(slot, child, reader), name=f"{name}-wait", daemon=True
+        ).start()
 
     def _read(self, slot: _Slot, child: subprocess.Popen[bytes]) -> None:
         assert child.stdout is not None
@@ -170,11 +176,15 @@ class Supervisor:
                 if fields:
                     self._events.put(_Line(slot.process.name, child.pid, fields))
 
-    def _wait(self, slot: _Slot, child: subprocess.Popen[bytes]) -> None:
+    def _wait(
+        self, slot: _Slot, child: subprocess.Popen[bytes], reader: threading.Thread
+    ) -> None:
         code = child.wait()
         # What it forked (gunicorn's workers) must not go on without it, holding the port.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
+        # Its last lines say why it died. Bounded, should a stranger hold its output open.
+        reader.join(LAST_LINES_S)
         self._events.put(_Exit(slot.process.name, child.pid, code))
 
     def _next_restart(self) -> float:
@@ -215,7 +225,8 @@ class Supervisor:
             if slot.failures:
                 self._say(slot.process.name, "is back")
         elif fields.get("level") in ("error", "critical"):
-            self._say(slot.process.name, str(fields.get("event")))
+            why = fields.get("reason") or fields.get("error") or fields.get("exception") or ""
+            self._say(slot.process.name, f"{fields.get('event')} {why}".rstrip())
 
     def _on_exit(self, slot: _Slot, code: int) -> None:
         slot.child = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 from typing import IO, Final
@@ -41,6 +42,7 @@ def run(settings: Settings) -> int:
     except OSError as error:
         raise CommandError(f"the data folder cannot be made: {error}") from None
     lock = _lock(settings.data)
+    check_ports(settings)
     env = environment(settings.file, settings.data)
     # Without it a child's output would wait in its buffer while somebody waits for it.
     env["PYTHONUNBUFFERED"] = "1"
@@ -59,7 +61,7 @@ def run(settings: Settings) -> int:
             show(settings, Console(highlight=False))
             supervisor.watch()
     except StartError as error:
-        console.print(escape(str(error)), style="red")
+        console.print(escape(str(error)), style="red", soft_wrap=True)
         code = 1
     console.print("Ending the venue …")
     supervisor.stop()
@@ -77,6 +79,26 @@ def _lock(data: Path) -> IO[bytes]:
         file.close()
         raise CommandError(f"another `tandem up` runs with the data folder {data}") from None
     return file
+
+
+def check_ports(settings: Settings) -> None:
+    """Raise CommandError where another program has a port that the venue needs."""
+    for key, host, port in (
+        ("fix.port", settings.fix.host, settings.fix.port),
+        ("http.port", settings.http.host, settings.http.port),
+        ("stream.port", settings.stream.host, settings.stream.port),
+    ):
+        try:
+            family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family, kind) as probe:
+                # As the servers do: connections that only linger are no obstacle.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+        except OSError as error:
+            raise CommandError(
+                f"{key}: cannot listen on {host} port {port}: {error.strerror}; end what uses "
+                f"it, or choose another in {settings.file}"
+            ) from None
 
 
 def show(settings: Settings, console: Console) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
+import socket
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
+
+from tandem.demo.venue import write_configuration
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -49,9 +54,23 @@ def test_password_prints_a_hash_that_fits() -> None:
     assert tandem("password", given="\n").returncode == 1
 
 
-def test_a_second_venue_in_the_same_folder_is_refused(tmp_path: Path) -> None:
-    import fcntl
+@pytest.mark.parametrize("section", ["fix", "http", "stream"])
+def test_a_port_that_is_taken_is_told_before_anything_starts(tmp_path: Path, section: str) -> None:
+    path = write_configuration(tmp_path)
+    port = tomllib.loads(path.read_text())[section]["port"]
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        done = tandem("up", "-c", str(path), "--data", str(tmp_path / "data"))
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"tandem: {section}.port: cannot listen on 127.0.0.1 port {port}: Address already in "
+        f"use; end what uses it, or choose another in {path}\n"
+    )
+    assert [file.name for file in (tmp_path / "data").iterdir()] == ["tandem.lock"]
 
+
+def test_a_second_venue_in_the_same_folder_is_refused(tmp_path: Path) -> None:
     with (tmp_path / "tandem.lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = tandem("up", "--data", str(tmp_path))
