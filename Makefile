@@ -38,10 +38,8 @@ check: $(READY)  ## lint, types, layer rules: seconds
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q tests/style
 
-bench: $(READY)  ## run every benchmark and print its figures
-	@for file in benchmarks/bench_*.py; do \
-		echo "== $$file"; $(BIN)/python "$$file"; \
-	done
+bench: $(READY)  ## run every benchmark and write docs/benchmarks.md: ten minutes
+	@exec $(BIN)/python -m benchmarks.report
 
 clean:  ## remove the virtual environment and caches; ./data is left alone
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
