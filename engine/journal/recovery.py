@@ -72,8 +72,7 @@ def recover(
     """
     start: Exchange | None = None
     try:
-        for header, exchange in usable_snapshots(snapshots, journal, on_note):
-            on_note(f"starting from the snapshot of seq {header.seq}")
+        for _, exchange in usable_snapshots(snapshots, journal, on_note):
             start = exchange
             break
     except SnapshotAhead as error:
