@@ -15,6 +15,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from account_api import auth, decode
+from account_api.addresses import DepositAddressSource
 from account_api.errors import CATALOGUE, PROBLEM_TYPE, Problem
 from account_api.openapi import document, page
 from account_api.ports import ClockUs, EngineFactory
@@ -42,15 +43,18 @@ def create_app(
     engine_factory: EngineFactory,
     history: HistoryOpener | None = None,
     clock_us: ClockUs = lambda: time.time_ns() // 1000,
+    deposit_address: DepositAddressSource | None = None,
 ) -> Flask:
     """Make the WSGI application.
 
     ``engine_factory`` and ``history`` are called once in each worker process, at the first
     request that needs them; ``clock_us`` is the clock of windows and rate limits.
+    ``deposit_address`` gives out addresses for deposits; None: there are none.
     """
     app = Flask("account_api", static_folder=None)
+    app.url_map.merge_slashes = False
     app.config["MAX_CONTENT_LENGTH"] = settings.body_bytes_max
-    services = Services(settings, engine_factory, history, clock_us)
+    services = Services(settings, engine_factory, history, clock_us, deposit_address)
     authenticator = auth.Authenticator(settings.keys, settings.window_ms, settings.ahead_ms)
     limiter = RateLimiter(
         settings.rate_limits, (key.key for key in settings.keys), lambda: clock_us() / 1e6

@@ -112,6 +112,9 @@ _EDGE: Final = (
               "`limit_bytes` is the largest body that is read."),
     ErrorKind("unsupported_media_type", 415, "The body must be application/json",
               "The Content-Type header names another media type."),
+    ErrorKind("invalid_address", 422, "The address cannot be right",
+              "Its checksum fails, or it is not an address of the network; GET /v1/networks "
+              "shows `address_format`."),
     ErrorKind("malformed_http", 400, "The request is not valid HTTP",
               "A header, the target or the framing of the request cannot be used."),
     ErrorKind("rate_limited", 429, "Too many requests for this key",

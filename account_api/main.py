@@ -17,6 +17,7 @@ from typing import Any, Final
 import structlog
 
 from account_api import ApiKey, ApiSettings, RateLimit, create_app
+from account_api.addresses import simulated_deposit_address
 from config.settings import Key, Settings, SettingsError, load
 from engine.client import EngineClient
 from engine.history.queries import open_reader
@@ -37,6 +38,11 @@ def api_settings(settings: Settings) -> ApiSettings:
         body_bytes_max=http.body_bytes_max,
         window_ms=http.window_ms,
         wait_ms_max=min(2_000, settings.engine.min_seq_wait_ms_max),
+        address_formats=tuple(
+            (one.asset, one.network, one.address_format)
+            for one in settings.networks
+            if one.address_format
+        ),
         rate_limits=limits,
     )
 
@@ -80,6 +86,13 @@ def application() -> Any:
         api_settings(settings),
         lambda: EngineClient(path, f"account_api:{os.getpid()}", timeout_s=wait_s + 1),
         lambda: open_reader(history_url),
+        deposit_address=simulated_deposit_address(
+            {
+                (one.asset, one.network): one.address_format
+                for one in settings.networks
+                if one.address_format
+            }
+        ),
     )
 
 

@@ -123,6 +123,7 @@ def _path_parameters(route: Route) -> list[dict[str, Any]]:
         "order": "An order id, or `client:` and any client order id of the order.",
         "withdrawal": "A withdrawal id, or `client:` and the client withdrawal id.",
         "symbol": "A symbol such as BTC-USD.",
+        "address_id": "An id in the address book.",
     }
     return [
         {

@@ -53,6 +53,13 @@ CANCELLABLE: Final = frozenset(
         WithdrawalState.QUEUED,
     )
 )
+_PATTERNS: Final = {
+    "": "^[!-~]{1,128}$",
+    "bitcoin": "^([13][1-9A-HJ-NP-Za-km-z]{25,34}|bc1[02-9ac-hj-np-z]{11,87}|"
+    "BC1[02-9AC-HJ-NP-Z]{11,87})$",
+    "ethereum": "^0x[0-9a-fA-F]{40}$",
+}
+"""The form of an address; its checksum is verified besides."""
 TERMINAL: Final = frozenset(
     (
         WithdrawalState.COMPLETED,
@@ -116,7 +123,7 @@ def ledger_view(row: LedgerEntry, scale: int) -> LedgerEntryView:
     )
 
 
-def network_view(row: NetworkRow, scale: int) -> NetworkView:
+def network_view(row: NetworkRow, scale: int, address_format: str) -> NetworkView:
     """A network of an asset."""
     return NetworkView(
         asset=row.asset,
@@ -127,7 +134,8 @@ def network_view(row: NetworkRow, scale: int) -> NetworkView:
         confirmations_required=row.confirmations_required,
         memo_required=row.memo_required,
         suspended=row.suspended,
-        address_pattern="^[!-~]{1,128}$",
+        address_format=address_format or "text",
+        address_pattern=_PATTERNS[address_format],
     )
 
 

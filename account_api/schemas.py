@@ -168,6 +168,40 @@ class WithdrawalRequest(Request, frozen=True, kw_only=True):
     expires_at: Instant | None = None
 
 
+class QuoteRequest(Request, frozen=True, kw_only=True):
+    """Ask for a withdrawal's fee, pinned for a while; the quote is good for one withdrawal."""
+
+    asset: Symbol
+    amount: Amount
+    network: Symbol | None = None
+
+
+class AddressRequest(Request, frozen=True, kw_only=True):
+    """An address for the account's book; usable once its cool-off has passed."""
+
+    asset: Symbol
+    address: Address
+    network: Symbol | None = None
+    memo: Address | None = None
+    label: Note = ""
+
+
+class DepositAddressRequest(Request, frozen=True, kw_only=True):
+    """Ask for the account's address for deposits; asking again finds the same one."""
+
+    asset: Symbol
+    network: Symbol | None = None
+
+
+class TransferRequest(Request, frozen=True, kw_only=True):
+    """Move available money to another account of the firm; the id is known for ever."""
+
+    client_transfer_id: Name
+    to_account: Name
+    asset: Symbol
+    amount: Amount
+
+
 class RejectWithdrawalRequest(Request, frozen=True, kw_only=True):
     """Why a withdrawal is refused."""
 

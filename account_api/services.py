@@ -17,6 +17,7 @@ import sqlalchemy
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from account_api.addresses import AddressFormat, DepositAddressSource
 from account_api.errors import Problem
 from account_api.ports import ClockUs, EngineFactory, EnginePort
 from account_api.settings import ApiSettings
@@ -76,6 +77,25 @@ class Catalogue:
         return value
 
 
+    def network(self, asset: str, named: str | None) -> str:
+        """The network asked for, or the only one that the asset has. Raises Problem."""
+        if asset not in self.scales:
+            raise Problem("unknown_asset", f"There is no asset {asset}.", field="asset")
+        names = [network for one, network in self.networks if one == asset]
+        if named is None and len(names) == 1:
+            return names[0]
+        if named is None or named not in names:
+            known = ", ".join(names) or "none"
+            raise Problem(
+                "unknown_network",
+                f"{asset} does not travel on {named}; its networks are: {known}."
+                if named is not None
+                else f"{asset} needs a network to be named; its networks are: {known}.",
+                field="network",
+            )
+        return named
+
+
 def _sentence(error: Exception | str) -> str:
     text = str(error)
     return f"{text[:1].upper()}{text[1:]}."
@@ -111,8 +131,13 @@ class Services:
         engine_factory: EngineFactory,
         history: HistoryOpener | None,
         clock_us: ClockUs,
+        deposit_address: DepositAddressSource | None = None,
     ) -> None:
         self.settings = settings
+        self.deposit_address = deposit_address
+        self.address_formats: dict[tuple[str, str], AddressFormat] = {
+            (asset, network): form for asset, network, form in settings.address_formats
+        }
         self.clock_us = clock_us
         self._engine_factory = engine_factory
         self.history_opener = history

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final, Literal
 
+from account_api.addresses import AddressFormat
+
 Scope = Literal["read", "trade", "withdraw", "address", "approve", "operator"]
 SCOPES: Final[tuple[Scope, ...]] = (
     "read",
@@ -69,5 +71,7 @@ class ApiSettings:
     ahead_ms: int = 1_000
     wait_ms_max: int = 2_000
     engine_timeout_s: float = 5.0
+    address_formats: tuple[tuple[str, str, AddressFormat], ...] = ()
+    """(asset, network, format) of networks whose addresses are checked."""
     rate_limits: tuple[tuple[str, RateLimit], ...] = ()
     """(group, limit); the groups are ``read``, ``trade`` and ``money``."""

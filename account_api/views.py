@@ -41,6 +41,7 @@ class NetworkView(View, frozen=True, kw_only=True):
     confirmations_required: int
     memo_required: bool
     suspended: bool
+    address_format: str
     address_pattern: str
 
 
@@ -220,6 +221,8 @@ class WithdrawalLimitView(View, frozen=True, kw_only=True):
 
     asset: str
     daily_limit: str | None
+    daily_used: str
+    daily_remaining: str | None
     approval_above: str | None
 
 
@@ -281,6 +284,104 @@ class WithdrawalsView(View, frozen=True, kw_only=True):
 
     account: str
     withdrawals: list[WithdrawalView]
+    next_cursor: str | None
+    as_of_seq: int
+
+
+class QuoteView(View, frozen=True, kw_only=True):
+    """A pinned fee: `amount` (also `net`) arrives, `total` is held; good until `expires_at`."""
+
+    quote_id: str
+    asset: str
+    network: str
+    amount: str
+    net: str
+    fee: str
+    total: str
+    expires_at: str
+    as_of_seq: int
+
+
+class AddressView(View, frozen=True, kw_only=True):
+    """An entry of the address book; withdrawals may use it from `available_at` on."""
+
+    address_id: str
+    account: str
+    asset: str
+    network: str
+    address: str
+    memo: str | None
+    label: str
+    created_at: str
+    available_at: str
+    available: bool
+
+
+class AddressAnswer(AddressView, frozen=True, kw_only=True):
+    """An entry of the address book as of a sequence; `removed` where it is gone."""
+
+    removed: bool = False
+    as_of_seq: int
+
+
+class AddressesView(View, frozen=True, kw_only=True):
+    """The address book of an account, and whether withdrawals are bound to it."""
+
+    account: str
+    required: bool
+    cool_off_s: int
+    addresses: list[AddressView]
+    as_of_seq: int
+
+
+class DepositAddressView(View, frozen=True, kw_only=True):
+    """Where to send deposits of an asset on a network, and when they are credited."""
+
+    asset: str
+    network: str
+    address: str
+    memo: str | None
+    confirmations_required: int
+    created_at: str
+
+
+class DepositAddressAnswer(DepositAddressView, frozen=True, kw_only=True):
+    """An address for deposits as of a sequence."""
+
+    as_of_seq: int
+
+
+class DepositAddressesView(View, frozen=True, kw_only=True):
+    """Every address for deposits that the account has."""
+
+    account: str
+    deposit_addresses: list[DepositAddressView]
+    as_of_seq: int
+
+
+class TransferView(View, frozen=True, kw_only=True):
+    """One side of a transfer: `change` of the account's available money."""
+
+    transfer_id: str
+    client_transfer_id: str
+    account: str
+    other_account: str
+    asset: str
+    change: str
+    time: str
+
+
+class TransferAnswer(TransferView, frozen=True, kw_only=True):
+    """The sender's side of a transfer as of a sequence."""
+
+    as_of_seq: int
+
+
+class TransfersView(View, frozen=True, kw_only=True):
+    """Transfers, ascending."""
+
+    account: str
+    transfers: list[TransferView]
     next_cursor: str | None
     as_of_seq: int
 

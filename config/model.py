@@ -24,6 +24,7 @@ Ppm: TypeAlias = Annotated[int, Meta(ge=0, le=1_000_000)]
 Environment: TypeAlias = Literal["demo", "test", "production"]
 SessionKind: TypeAlias = Literal["order", "drop_copy"]
 Reports: TypeAlias = Literal["own", "firm"]
+AddressFormat: TypeAlias = Literal["", "bitcoin", "ethereum"]
 KeyKind: TypeAlias = Literal["hmac", "ed25519", "bearer", "operator"]
 Scope: TypeAlias = Literal["read", "trade", "withdraw", "address", "approve", "operator"]
 SettlementMode: TypeAlias = Literal["simulated"]
@@ -128,7 +129,10 @@ class Asset(Struct, frozen=True, kw_only=True):
 
 
 class Network(Struct, frozen=True, kw_only=True):
-    """How an asset travels; fee, minimum and step in atoms of ``asset``."""
+    """How an asset travels; fee, minimum and step in atoms of ``asset``.
+
+    ``address_format`` says how the API checks addresses; "" takes any text.
+    """
 
     asset: str
     network: str
@@ -138,6 +142,7 @@ class Network(Struct, frozen=True, kw_only=True):
     confirmations_required: int
     memo_required: bool
     suspended: bool
+    address_format: AddressFormat
 
 
 class Account(Struct, frozen=True, kw_only=True):

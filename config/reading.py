@@ -57,6 +57,7 @@ class NetworkToml(_Toml, frozen=True, kw_only=True):
     confirmations_required: Annotated[int, Meta(ge=0, le=10_000)]
     memo_required: bool = False
     suspended: bool = False
+    address_format: model.AddressFormat = ""
 
 
 class InstrumentToml(_Toml, frozen=True, kw_only=True):

@@ -190,6 +190,7 @@ def _markets(
             confirmations_required=table.confirmations_required,
             memo_required=table.memo_required,
             suspended=table.suspended,
+            address_format=table.address_format,
         )
 
     networks = reading.collect(network, reader.tables("networks", reading.NetworkToml))

@@ -15,10 +15,12 @@ from engine.core.instruments import Instrument
 from engine.core.types import (
     AccountRow,
     AccountSnapshot,
+    Address,
     AssetRow,
     Balance,
     BookRow,
     Deposit,
+    DepositAddress,
     EngineStatus,
     Hold,
     InstrumentRow,
@@ -55,6 +57,9 @@ _BOOK: Final[Decoder[BookRow | None]] = Decoder(BookRow | None)
 _WITHDRAWAL: Final[Decoder[Withdrawal | None]] = Decoder(Withdrawal | None)
 _WITHDRAWALS: Final = Decoder(list[Withdrawal])
 _DEPOSITS: Final = Decoder(list[Deposit])
+_ADDRESSES: Final = Decoder(list[Address])
+_DEPOSIT_ADDRESSES: Final = Decoder(list[DepositAddress])
+_WITHDRAWN: Final = Decoder(list[tuple[str, int, int]])
 _SESSION: Final[Decoder[SessionRow | None]] = Decoder(SessionRow | None)
 _SESSIONS: Final = Decoder(list[SessionRow])
 _BYTES: Final = Decoder(bytes)
@@ -159,6 +164,21 @@ def withdrawals(account: str = "", open_only: bool = False) -> Query[list[Withdr
 def deposits(account: str) -> Query[list[Deposit]]:
     """Deposits of an account."""
     return Query("deposits", {"account": account}, _DEPOSITS)
+
+
+def addresses(account: str) -> Query[list[Address]]:
+    """The account's address book."""
+    return Query("addresses", {"account": account}, _ADDRESSES)
+
+
+def deposit_addresses(account: str) -> Query[list[DepositAddress]]:
+    """Where the account's deposits are to be sent."""
+    return Query("deposit_addresses", {"account": account}, _DEPOSIT_ADDRESSES)
+
+
+def withdrawn(account: str) -> Query[list[tuple[str, int, int]]]:
+    """(asset, UTC day since 1970, atoms) of what last counted towards the daily limits."""
+    return Query("withdrawn", {"account": account}, _WITHDRAWN)
 
 
 def session(session: str) -> Query[SessionRow | None]:

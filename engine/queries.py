@@ -20,10 +20,12 @@ from engine.core.types import (
     ENGINE_VERSION,
     AccountRow,
     AccountSnapshot,
+    Address,
     AssetRow,
     Balance,
     BookRow,
     Deposit,
+    DepositAddress,
     EngineStatus,
     Hold,
     InstrumentRow,
@@ -173,6 +175,9 @@ class Queries:
             "withdrawal": self._withdrawal,
             "withdrawals": lambda a: self._money.withdrawals(a.account, a.open_only),
             "deposits": lambda a: self._money.deposits(a.account),
+            "addresses": self._addresses,
+            "deposit_addresses": self._deposit_addresses,
+            "withdrawn": self._withdrawn,
             "session": self._session,
             "sessions": self._sessions,
             "transaction": self._transaction,
@@ -255,6 +260,19 @@ class Queries:
             for account in self._exchange.accounts.values()
             if not a.firm or account.firm == a.firm
         ]
+
+    def _addresses(self, a: Arguments) -> list[Address]:
+        account = self._exchange.accounts.get(a.account)
+        return [] if account is None else list(account.addresses.values())
+
+    def _deposit_addresses(self, a: Arguments) -> list[DepositAddress]:
+        account = self._exchange.accounts.get(a.account)
+        return [] if account is None else list(account.deposit_addresses.values())
+
+    def _withdrawn(self, a: Arguments) -> list[tuple[str, int, int]]:
+        account = self._exchange.accounts.get(a.account)
+        withdrawn = {} if account is None else account.withdrawn
+        return [(asset, day, amount) for asset, (day, amount) in withdrawn.items()]
 
     def _open_orders(self, a: Arguments) -> list[OrderRow]:
         account = self._exchange.accounts.get(a.account)

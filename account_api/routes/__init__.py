@@ -6,6 +6,7 @@ from typing import Final
 
 from account_api.registry import Route
 from account_api.routes import (
+    addresses,
     balances,
     batches,
     deposits,
@@ -14,6 +15,7 @@ from account_api.routes import (
     market,
     operator,
     orders,
+    transfers,
     withdrawals,
 )
 
@@ -24,7 +26,9 @@ ROUTES: Final[tuple[Route, ...]] = (
     *batches.ROUTES,
     *fills.ROUTES,
     *deposits.ROUTES,
+    *addresses.ROUTES,
     *withdrawals.ROUTES,
+    *transfers.ROUTES,
     *operator.ROUTES,
     *health.ROUTES,
 )

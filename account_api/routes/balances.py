@@ -23,6 +23,7 @@ from engine.core.types import BATCH_ENTRIES_MAX, AccountRow, Balance
 from engine.history import queries as history
 
 _FEE_DECIMALS: Final = 6
+_DAY_US: Final = 86_400_000_000
 
 
 def get_balances(call: Call) -> Reply:
@@ -78,15 +79,15 @@ def get_ledger(call: Call) -> Reply:
 def get_fees(call: Call) -> Reply:
     """Trading fees as a fraction of the notional, and the networks' withdrawal fees."""
     row, seq = _account_row(call)
-    catalogue = call.services.catalogue()
+    catalogue, formats = call.services.catalogue(), call.services.address_formats
     return Reply(
         FeesView(
             account=row.account,
             maker=format_scaled(row.maker_fee_ppm, _FEE_DECIMALS),
             taker=format_scaled(row.taker_fee_ppm, _FEE_DECIMALS),
             withdrawal=[
-                network_view(network, catalogue.scales[network.asset])
-                for network in catalogue.networks.values()
+                network_view(network, catalogue.scales[network.asset], formats.get(key, ""))
+                for key, network in catalogue.networks.items()
             ],
             as_of_seq=seq,
         )
@@ -94,10 +95,12 @@ def get_fees(call: Call) -> Reply:
 
 
 def get_limits(call: Call) -> Reply:
-    """What bounds the account, and how much of it is used."""
+    """What bounds the account, how much of it is used, and how much is left."""
     row, seq = _account_row(call)
     scales = call.services.catalogue().scales
-    daily, approval = dict(row.daily_limits), dict(row.approval_above)
+    withdrawn = call.services.fetch(queries.withdrawn(row.account)).value
+    today = call.now_us // _DAY_US
+    used = {asset: amount for asset, day, amount in withdrawn if day == today}
     return Reply(
         LimitsView(
             account=row.account,
@@ -106,19 +109,24 @@ def get_limits(call: Call) -> Reply:
             open_orders_remaining=max(0, row.open_orders_max - row.open_orders),
             batch_operations_max=BATCH_ENTRIES_MAX,
             withdrawals=[
-                WithdrawalLimitView(
-                    asset=asset,
-                    daily_limit=(
-                        format_scaled(daily[asset], scale) if asset in daily else None
-                    ),
-                    approval_above=(
-                        format_scaled(approval[asset], scale) if asset in approval else None
-                    ),
-                )
+                _withdrawal_limit(row, asset, scale, used.get(asset, 0))
                 for asset, scale in scales.items()
             ],
             as_of_seq=seq,
         )
+    )
+
+
+def _withdrawal_limit(
+    row: AccountRow, asset: str, scale: int, used: int
+) -> WithdrawalLimitView:
+    daily, approval = dict(row.daily_limits).get(asset), dict(row.approval_above).get(asset)
+    return WithdrawalLimitView(
+        asset=asset,
+        daily_limit=None if daily is None else format_scaled(daily, scale),
+        daily_used=format_scaled(used, scale),
+        daily_remaining=None if daily is None else format_scaled(max(0, daily - used), scale),
+        approval_above=None if approval is None else format_scaled(approval, scale),
     )
 
 

@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+from account_api.addresses import address_fault
 from account_api.errors import Problem
 from account_api.registry import Call
 from account_api.schemas import Instant
 from account_api.translate import instant_us
+from engine.client import queries
 
 
 def account_of(call: Call, named: str | None) -> str:
-    """Whose data a request means: the key's own, or for an operator the one it names.
+    """Whose data a request means: the key's own account unless it names another.
 
-    Another account than the key's is answered as if it did not exist.
+    An operator must name one and may name any. A key of the account that bears the firm's
+    name may read the firm's other accounts; anything else is answered as if it did not exist.
     """
-    own = call.principal.account
-    if call.principal.key.is_operator and not own:
-        if named is None:
-            raise Problem(
-                "invalid_request", "An operator must say which account is meant.", field="account"
-            )
+    key = call.principal.key
+    if named is None:
+        if key.account:
+            return key.account
+        raise Problem(
+            "invalid_request", "An operator must say which account is meant.", field="account"
+        )
+    if named == key.account or key.is_operator:
         return named
-    if named is not None and named != own:
-        raise Problem("not_found", f"There is no account {named}.", field="account")
-    return own
+    if key.account and key.account == key.firm:
+        for row in call.services.fetch(queries.accounts(key.firm)).value:
+            if row.account == named:
+                return named
+    raise Problem("not_found", f"There is no account {named}.", field="account")
+
+
+def checked_address(call: Call, asset: str, network: str, address: str) -> str:
+    """The address, if it can be one of the network. Raises Problem."""
+    fault = address_fault(call.services.address_formats.get((asset, network), ""), address)
+    if fault:
+        raise Problem("invalid_address", f"The address {address} {fault}.", field="address")
+    return address
 
 
 def own_account(call: Call) -> str:

@@ -7,6 +7,7 @@ from typing import Final
 from account_api.registry import Call, Reply, Route
 from account_api.views import HealthView
 from engine.client import queries
+from engine.history import queries as history
 
 
 def get_health(call: Call) -> Reply:
@@ -19,8 +20,8 @@ def get_ready(call: Call) -> Reply:
     seq = call.services.fetch(queries.status()).as_of_seq
     detail = f"engine at seq {seq}"
     if call.services.history_opener is not None:
-        with call.services.history():
-            detail += ", history readable"
+        with call.services.history() as connection:
+            detail += f", history at seq {history.last_seq(connection)}"
     return Reply(HealthView(status="ready", detail=detail))
 
 

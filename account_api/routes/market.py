@@ -46,7 +46,11 @@ def get_assets(call: Call) -> Reply:
 def get_networks(call: Call) -> Reply:
     """Every network of every asset, with fee, minimum, step and confirmations."""
     catalogue = call.services.catalogue()
-    rows = [network_view(row, catalogue.scales[row.asset]) for row in catalogue.networks.values()]
+    formats = call.services.address_formats
+    rows = [
+        network_view(row, catalogue.scales[row.asset], formats.get(key, ""))
+        for key, row in catalogue.networks.items()
+    ]
     return Reply(NetworksView(networks=rows, as_of_seq=catalogue.as_of_seq))
 
 

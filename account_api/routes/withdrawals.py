@@ -8,24 +8,31 @@ from account_api import results
 from account_api.errors import Problem, refusal
 from account_api.present import TERMINAL, instant_text, withdrawal_fields
 from account_api.registry import REPLAYED, Call, Reply, Route, part_id
-from account_api.routes.common import account_of, not_after, own_account
+from account_api.routes.common import (
+    account_of,
+    checked_address,
+    not_after,
+    own_account,
+)
 from account_api.schemas import (
     AccountQuery,
+    QuoteRequest,
     RejectWithdrawalRequest,
     WithdrawalRequest,
     WithdrawalsQuery,
 )
 from account_api.services import Catalogue
-from account_api.views import WithdrawalAnswer, WithdrawalsView, WithdrawalView
+from account_api.views import QuoteView, WithdrawalAnswer, WithdrawalsView, WithdrawalView
 from engine.client import Outcome, queries
 from engine.core.commands import (
     ApproveWithdrawal,
     CancelWithdrawal,
     Command,
+    QuoteWithdrawal,
     RejectWithdrawal,
     RequestWithdrawal,
 )
-from engine.core.events import Refused, WithdrawalUpdated
+from engine.core.events import Refused, WithdrawalQuoted, WithdrawalUpdated
 from engine.core.instruments import format_scaled
 from engine.core.types import RejectReason, Withdrawal, WithdrawalState
 from engine.history import queries as history
@@ -43,13 +50,14 @@ def request_withdrawal(call: Call) -> Reply:
     account = own_account(call)
     origin = call.principal.origin(not_after(call, request.expires_at))
     catalogue = call.services.catalogue(asset=request.asset)
+    network = catalogue.network(request.asset, request.network)
     command = RequestWithdrawal(
         origin=origin,
         account=account,
         client_withdrawal_id=request.client_withdrawal_id,
         asset=request.asset,
-        network=_network(catalogue, request),
-        address=request.address,
+        network=network,
+        address=checked_address(call, request.asset, network, request.address),
         amount=catalogue.amount(request.asset, request.amount, "amount"),
         memo=request.memo or "",
         quote_id=request.quote_id or "",
@@ -64,21 +72,6 @@ def request_withdrawal(call: Call) -> Reply:
         raise _problem(refused, catalogue, request.asset)
     answer = _repeated(call, command, refused, catalogue)
     return Reply(answer, 200, (REPLAYED,))
-
-
-def _network(catalogue: Catalogue, request: WithdrawalRequest) -> str:
-    """The network asked for, or the only one that the asset has."""
-    if request.network is not None:
-        return request.network
-    names = [name for asset, name in catalogue.networks if asset == request.asset]
-    if request.asset in catalogue.scales and len(names) != 1:
-        known = ", ".join(names) or "none"
-        raise Problem(
-            "unknown_network",
-            f"{request.asset} needs a network to be named; it has {known}.",
-            field="network",
-        )
-    return names[0] if names else ""
 
 
 def _repeated(
@@ -147,6 +140,41 @@ def _find(call: Call, account: str, min_seq: int = 0) -> tuple[Withdrawal, int]:
     if found.value is None or found.value.account != account:
         raise _unknown(name)
     return found.value, found.as_of_seq
+
+
+def quote_withdrawal(call: Call) -> Reply:
+    """Pin the present fee for one withdrawal of this amount; name the quote when asking."""
+    request = call.body(QuoteRequest)
+    account = own_account(call)
+    catalogue = call.services.catalogue(asset=request.asset)
+    outcome = call.services.submit(
+        QuoteWithdrawal(
+            origin=call.principal.origin(),
+            account=account,
+            asset=request.asset,
+            network=catalogue.network(request.asset, request.network),
+            amount=catalogue.amount(request.asset, request.amount, "amount"),
+        )
+    )
+    scale = catalogue.scales[request.asset]
+    for event in outcome.transaction.events:
+        if isinstance(event, WithdrawalQuoted):
+            quote = event.quote
+            answer = QuoteView(
+                quote_id=quote.quote_id,
+                asset=quote.asset,
+                network=quote.network,
+                amount=format_scaled(quote.amount, scale),
+                net=format_scaled(quote.amount, scale),
+                fee=format_scaled(quote.fee, scale),
+                total=format_scaled(quote.amount + quote.fee, scale),
+                expires_at=instant_text(quote.expires_at),
+                as_of_seq=outcome.transaction.seq,
+            )
+            if outcome.duplicate:
+                return Reply(answer, 200, (REPLAYED,))
+            return Reply(answer, 201)
+    raise _problem(_refused(outcome), catalogue, request.asset)
 
 
 def get_withdrawal(call: Call) -> Reply:
@@ -244,8 +272,15 @@ ROUTES: Final = (
         tag="money",
         errors=("unknown_asset", "unknown_network", "amount_too_small", "invalid_quantity",
                 "invalid_field", "memo_required", "network_suspended", "withdrawal_limit",
-                "insufficient_funds", "duplicate_client_withdrawal_id", "address_not_allowed",
-                "address_cooling", "request_expired", "not_permitted"),
+                "insufficient_funds", "duplicate_client_withdrawal_id", "invalid_address",
+                "address_not_allowed", "address_cooling", "unknown_quote", "quote_expired",
+                "mismatch", "request_expired", "not_permitted"),
+    ),
+    Route(
+        "POST", "/v1/withdrawals/quotes", quote_withdrawal, "Pin a withdrawal's fee", QuoteView,
+        scope="withdraw", body=QuoteRequest, status=201, replays=True, tag="money",
+        errors=("unknown_asset", "unknown_network", "invalid_field", "network_suspended",
+                "request_expired", "not_permitted"),
     ),
     Route(
         "GET", "/v1/withdrawals", get_withdrawals, "Withdrawals", WithdrawalsView,

@@ -124,6 +124,7 @@ def transfers(
     accounts: Sequence[str],
     *,
     asset: str = "",
+    client_transfer_id: str = "",
     cursor: str = "",
     limit: int = 100,
 ) -> Page[TransferRow]:
@@ -135,6 +136,8 @@ def transfers(
     )
     if asset:
         query = query.where(table.c.asset == asset)
+    if client_transfer_id:
+        query = query.where(table.c.client_transfer_id == client_transfer_id)
     key = (table.c.transfer_id, table.c.account)
     rows, next_cursor = keyset_page(connection, query, "transfers", key, cursor, limit)
     return Page([TransferRow(*row) for row in rows], next_cursor, last_seq(connection))

@@ -83,13 +83,15 @@ class Caller:
         if data:
             headers = {"Content-Type": "application/json", **headers}
         path, _, query = target.partition("?")
+        # As gunicorn hands it over: the path unquoted to bytes, the target as it came.
+        raw = {
+            "PATH_INFO": urllib.parse.unquote(path, "latin-1"),
+            "QUERY_STRING": query,
+            "RAW_URI": target,
+            "REQUEST_URI": target,
+        }
         response = self.http.open(
-            urllib.parse.unquote(path, "latin-1"),
-            method=method,
-            query_string=query,
-            data=data,
-            headers=headers,
-            environ_overrides={"RAW_URI": target, "REQUEST_URI": target},
+            "/", method=method, data=data, headers=headers, environ_overrides=raw
         )
         return Answer(response.status_code, response.headers, response.data)
 

@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 
 from account_api import create_app
+from account_api.addresses import simulated_deposit_address
 from account_api.main import api_settings
 from config.settings import DEMO_FILE, load
 from engine.history.queries import open_reader
@@ -29,8 +30,13 @@ def engine(tmp_path: Path, clock: Clock) -> InProcessEngine:
 @pytest.fixture
 def app(engine: InProcessEngine, clock: Clock, tmp_path: Path) -> Flask:
     settings = api_settings(load(DEMO_FILE, {"TANDEM_DATA": str(tmp_path)}))
+    formats = {(asset, network): form for asset, network, form in settings.address_formats}
     return create_app(
-        settings, lambda: engine, lambda: open_reader(engine.history_url), clock
+        settings,
+        lambda: engine,
+        lambda: open_reader(engine.history_url),
+        clock,
+        simulated_deposit_address(formats),
     )
 
 

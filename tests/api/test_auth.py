@@ -53,7 +53,8 @@ def test_a_bearer_token_reads_and_does_nothing_else(caller: CallerOf) -> None:
     assert reader.get("/v1/balances").ok()["account"] == "alice"
     problem = reader.post("/v1/orders", ORDER).problem(403, "insufficient_scope")
     assert problem["required_scope"] == "trade"
-    body = {"client_withdrawal_id": "w", "asset": "BTC", "address": "x", "amount": "1"}
+    body = {"client_withdrawal_id": "w", "asset": "BTC", "address": "x",
+            "amount": "1"}  # fmt: skip
     reader.post("/v1/withdrawals", body).problem(403, "insufficient_scope")
 
 
@@ -297,3 +298,15 @@ def test_what_was_done_and_is_no_longer_kept_is_said_so(
         engine.exchange.tokens[token] = (0, until)
     problem = nobody.send("DELETE", "/v1/orders", headers=headers).problem(409, "already_done")
     assert problem["outcome"] == "applied"
+
+
+def test_a_key_of_no_account_acts_for_none(
+    engine: InProcessEngine, clock: Clock, tmp_path: Path
+) -> None:
+    key = ApiKey(
+        "ops", "hmac", "", "", "ops", frozenset(("operator", "trade")), secret=b"ops-secret"
+    )
+    http = app_with((key,), engine, clock, tmp_path).test_client()
+    caller = Caller(http, clock, key="ops")
+    caller.post("/v1/orders", ORDER).problem(403, "not_permitted")
+    caller.delete("/v1/orders").problem(403, "not_permitted")

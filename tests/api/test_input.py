@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import string
 from collections.abc import Callable
 from pathlib import Path
@@ -197,7 +198,7 @@ def test_unknown_and_repeated_query_parameters_are_refused(caller: CallerOf) -> 
 
 def test_paths_and_methods_that_do_not_exist(caller: CallerOf) -> None:
     nobody = caller("")
-    for path in ("/", "/v1", "/v1/", "/v2/time", "/v1/time/", "//v1/time", "/v1/orders/"):
+    for path in ("/", "/v1", "/v1/", "/v2/time", "/v1/time/", "/v1//time", "/v1/orders/"):
         nobody.get(path).problem(404, "not_found")
     answer = nobody.post("/v1/time", {})
     answer.problem(405, "method_not_allowed")
@@ -303,9 +304,9 @@ def test_fuzzed_paths_and_queries_never_break_anything(
 
     app, clock, _ = venue
     route = data.draw(st.sampled_from(ROUTES))
-    path = route.path
-    for name in ("{order}", "{withdrawal}", "{symbol}"):
-        path = path.replace(name, urllib.parse.quote(data.draw(segments), safe="%:"))
+    path = re.sub(
+        r"\{\w+\}", lambda _: urllib.parse.quote(data.draw(segments), safe="%:"), route.path
+    )
     pairs = data.draw(
         st.lists(st.tuples(st.sampled_from(FIELDS) | segments, segments), max_size=4)
     )

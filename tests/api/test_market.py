@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from engine.client import EngineRefused
 from tests.api.client import Caller
 from tests.api.inprocess import START_US, Clock, InProcessEngine
 
@@ -102,3 +104,26 @@ def test_health_and_readiness(caller: CallerOf, engine: InProcessEngine) -> None
     assert caller("").get("/healthz").ok()["status"] == "ok"
     ready = caller("").get("/readyz").ok()
     assert ready["status"] == "ready" and str(engine.exchange.seq) in ready["detail"]
+
+
+def test_a_history_that_cannot_be_read_is_said_so(
+    caller: CallerOf, engine: InProcessEngine, tmp_path: Path
+) -> None:
+    caller("").get("/v1/trades", symbol="BTC-USD").ok()
+    for file in tmp_path.glob("history.db*"):
+        file.unlink()
+    # The worker has the old file open; a new one finds nothing.
+    fresh = caller("alice-read")
+    fresh.http.application.extensions["tandem"].close()
+    problem = fresh.get("/v1/fills").problem(503, "history_unavailable")
+    assert (problem["outcome"], problem["retryable"]) == ("not_applied", True)
+    caller("").get("/v1/trades", symbol="BTC-USD").problem(503, "history_unavailable")
+    caller("").get("/readyz").problem(503, "history_unavailable")
+    fresh.get("/v1/balances").ok()
+    fresh.get("/v1/orders").ok()
+
+
+def test_an_engine_that_refuses_is_said_so(caller: CallerOf, engine: InProcessEngine) -> None:
+    caller("alice-read").get("/v1/balances").ok()
+    engine.failure = EngineRefused("too_many_waiting", "1024 queries wait already")
+    caller("alice-read").get("/v1/balances").problem(503, "engine_refused")

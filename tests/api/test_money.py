@@ -14,12 +14,14 @@ from tests.api.inprocess import Clock, InProcessEngine
 from tests.venue import violations
 
 CallerOf = Callable[[str], Caller]
+BTC_ADDRESS = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
+OTHER_ADDRESS = "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2"
 
 
 def payout(name: str = "w1", amount: str = "1", **more: Any) -> dict[str, Any]:
     return {
         "client_withdrawal_id": name, "asset": "BTC", "network": "bitcoin",
-        "address": "bc1qexample", "amount": amount, **more,
+        "address": BTC_ADDRESS, "amount": amount, **more,
     }  # fmt: skip
 
 
@@ -166,7 +168,7 @@ def test_W1_the_client_withdrawal_id_is_known_for_ever(
     treasurer.delete(f"/v1/withdrawals/{first['withdrawal_id']}").ok()
     again = treasurer.post("/v1/withdrawals", payout())
     assert again.replayed and again.ok(200)["state"] == "canceled"
-    for change in ({"amount": "2"}, {"address": "bc1qother"}, {"memo": "m"}):
+    for change in ({"amount": "2"}, {"address": OTHER_ADDRESS}, {"memo": "m"}):
         problem = treasurer.post("/v1/withdrawals", payout(**change)).problem(
             409, "duplicate_client_withdrawal_id"
         )
@@ -290,6 +292,9 @@ def test_accounts_cannot_see_or_touch_each_others_withdrawals(caller: CallerOf) 
         ({"asset": "USD", "network": "wire", "amount": "100.001"}, 422, "invalid_quantity"),
         ({"expires_at": 1}, 408, "request_expired"),
         ({"address": "has space"}, 400, "invalid_request"),
+        ({"address": BTC_ADDRESS[:-1] + "5"}, 422, "invalid_address"),
+        ({"address": "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"}, 422, "invalid_address"),
+        ({"quote_id": "Q999"}, 422, "unknown_quote"),
         ({"address": ""}, 400, "invalid_request"),
         ({"client_withdrawal_id": "a/b"}, 400, "invalid_request"),
     ],

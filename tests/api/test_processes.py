@@ -15,6 +15,7 @@ import pytest
 
 from tests.api.processes import HttpCaller, Venue, children
 
+BTC_ADDRESS = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
 pytestmark = [pytest.mark.serial, pytest.mark.timeout(120)]
 
 
@@ -61,7 +62,7 @@ def test_trade_and_withdraw_end_to_end(venue: Venue) -> None:
 
     venue.start("settlement")
     treasurer, approver = HttpCaller(venue, "alice-withdraw"), HttpCaller(venue, "alice-approve")
-    body = {"client_withdrawal_id": "w1", "asset": "BTC", "address": "bc1qx", "amount": "20"}
+    body = {"client_withdrawal_id": "w1", "asset": "BTC", "address": BTC_ADDRESS, "amount": "20"}
     number = treasurer.post("/v1/withdrawals", body).ok(201)["withdrawal_id"]
     assert reader.get(f"/v1/withdrawals/{number}").ok()["state"] == "pending_approval"
     approver.post(f"/v1/withdrawals/{number}/approve").ok()

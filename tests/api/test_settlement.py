@@ -17,11 +17,14 @@ from tests.api.inprocess import Clock, InProcessEngine
 from tests.venue import violations
 
 SECOND_US = 1_000_000
+GOOD = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
+FAILS = "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2"
+REORGANISED = "3J98t1WpEZ73CNmQviecrnyiWrnqRhWNLy"
 BEHAVIOUR = Behaviour(
     broadcast_delay_us=SECOND_US,
     confirmation_delay_us=SECOND_US,
-    fail_prefix="bad",
-    reorganise_prefix="reorg",
+    fail_prefix="1",
+    reorganise_prefix="3",
 )
 
 
@@ -30,7 +33,7 @@ def network(tmp_path: Path, clock: Clock) -> SimulatedNetwork:
     return SimulatedNetwork(tmp_path / "network.db", BEHAVIOUR, clock)
 
 
-def ask(caller: Callable[[str], Caller], address: str = "bc1qx", name: str = "w1") -> str:
+def ask(caller: Callable[[str], Caller], address: str = GOOD, name: str = "w1") -> str:
     body = {"client_withdrawal_id": name, "asset": "BTC", "address": address, "amount": "1"}
     answer = caller("alice-withdraw").post("/v1/withdrawals", body).ok(201)
     assert answer["state"] == "queued"
@@ -70,7 +73,7 @@ def test_W3_a_withdrawal_goes_through_every_state_to_completed(
     assert row["confirmations"] == row["confirmations_required"] == 2
     assert len(row["txid"]) == 64 and not row["cancellable"]
     assert available(caller) == ("998.9998", "0")
-    assert network.payments() == [(f"W{number}", "bc1qx", 100_000_000)]
+    assert network.payments() == [(f"W{number}", GOOD, 100_000_000)]
     assert violations(engine.exchange) == []
 
 
@@ -78,7 +81,7 @@ def test_W6_a_failed_withdrawal_gives_everything_back(
     caller: Callable[[str], Caller], engine: InProcessEngine, network: SimulatedNetwork,
     clock: Clock,
 ) -> None:  # fmt: skip
-    number = ask(caller, "bad-address")
+    number = ask(caller, FAILS)
     settle(SettlementWorker(engine, network, clock), clock)
     row = state(caller, number)
     assert row["state"] == "failed" and row["history"][-1]["note"]
@@ -90,7 +93,7 @@ def test_W3_a_reorganised_payment_is_broadcast_again_and_completes_once(
     caller: Callable[[str], Caller], engine: InProcessEngine, network: SimulatedNetwork,
     clock: Clock,
 ) -> None:  # fmt: skip
-    number = ask(caller, "reorg-address")
+    number = ask(caller, REORGANISED)
     settle(SettlementWorker(engine, network, clock), clock)
     assert states(state(caller, number)) == [
         "requested", "approved", "queued", "broadcasting", "confirming", "broadcasting",
@@ -141,7 +144,7 @@ class Mortal:
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("address", ["bc1qx", "bad-address", "reorg-address"])
+@pytest.mark.parametrize("address", [GOOD, FAILS, REORGANISED])
 def test_the_worker_may_die_between_any_two_steps(
     caller: Callable[[str], Caller], engine: InProcessEngine, network: SimulatedNetwork,
     clock: Clock, after: bool, address: str,
@@ -160,13 +163,13 @@ def test_the_worker_may_die_between_any_two_steps(
         except Died:
             settle(SettlementWorker(engine, network, clock), clock)
         row = state(caller, number)
-        assert row["state"] == ("failed" if address == "bad-address" else "completed"), die_at
+        assert row["state"] == ("failed" if address == FAILS else "completed"), die_at
         keys = [key for key, _, _ in network.payments()]
         assert keys.count(f"W{number}") == 1, die_at
         if finished:
             break
     assert violations(engine.exchange) == []
-    sent = [] if address == "bad-address" else network.payments()
+    sent = [] if address == FAILS else network.payments()
     gone = sum(amount + 20_000 for _, _, amount in sent)
     rows = caller("alice-read").get("/v1/balances", asset="BTC").ok()["balances"]
     left = 1000 * 10**8 - gone
@@ -211,16 +214,40 @@ def test_a_key_stands_for_one_payment(network: SimulatedNetwork) -> None:
 
 
 def test_an_engine_that_is_away_is_waited_for(
-    engine: InProcessEngine, network: SimulatedNetwork, clock: Clock
+    caller: Callable[[str], Caller], engine: InProcessEngine, clock: Clock, tmp_path: Path
 ) -> None:
     import threading
 
-    stopping = threading.Event()
+    class Pending:
+        """A network that takes every payment and sends none yet."""
+
+        def request(self, payment: SendRequest) -> None:
+            """Nothing is remembered: the test looks at the engine only."""
+
+        def status(self, key: str) -> NetworkStatus:
+            return NetworkStatus("pending")
+
+    network: Network = Pending()
+
+    stopping, asked = threading.Event(), threading.Semaphore(0)
     worker = SettlementWorker(engine, network, clock)
+    real = worker.turn
+
+    def turn() -> int:
+        try:
+            return real()
+        finally:
+            asked.release()
+
+    worker.turn = turn  # type: ignore[method-assign]
+    number = ask(caller)
     engine.failure = EngineUnavailable("away", "not_applied")
     thread = threading.Thread(target=worker.run, args=(stopping, 0.001))
     thread.start()
+    assert all(asked.acquire(timeout=5) for _ in range(3))
     engine.failure = None
+    assert all(asked.acquire(timeout=5) for _ in range(3))
     stopping.set()
     thread.join(5)
     assert not thread.is_alive()
+    assert state(caller, number)["state"] == "broadcasting"

@@ -1,0 +1,194 @@
+"""The account's address book with its cool-off, and its addresses for deposits."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from account_api import results
+from account_api.errors import Problem, refusal
+from account_api.present import instant_text
+from account_api.registry import REPLAYED, Call, Reply, Route, part_id
+from account_api.routes.common import account_of, checked_address, own_account
+from account_api.schemas import AccountQuery, AddressRequest, DepositAddressRequest
+from account_api.views import (
+    AddressAnswer,
+    AddressesView,
+    AddressView,
+    DepositAddressAnswer,
+    DepositAddressesView,
+    DepositAddressView,
+)
+from engine.client import Outcome, queries
+from engine.core.commands import AddAddress, AssignDepositAddress, RemoveAddress
+from engine.core.events import AddressChanged, DepositAddressAssigned, Refused
+from engine.core.types import Address, DepositAddress
+
+
+def _address_fields(row: Address, now_us: int) -> dict[str, Any]:
+    return {
+        "address_id": str(row.address_id),
+        "account": row.account,
+        "asset": row.asset,
+        "network": row.network,
+        "address": row.address,
+        "memo": row.memo or None,
+        "label": row.label,
+        "created_at": instant_text(row.created_at),
+        "available_at": instant_text(row.available_at),
+        "available": row.available_at <= now_us,
+    }
+
+
+def _deposit_fields(call: Call, row: DepositAddress) -> dict[str, Any]:
+    network = call.services.catalogue(asset=row.asset).networks[row.asset, row.network]
+    return {
+        "asset": row.asset,
+        "network": row.network,
+        "address": row.address,
+        "memo": row.memo or None,
+        "confirmations_required": network.confirmations_required,
+        "created_at": instant_text(row.created_at),
+    }
+
+
+def _refused(outcome: Outcome) -> Problem:
+    for event in outcome.transaction.events:
+        if isinstance(event, Refused):
+            return refusal(event.reason, results.sentence(event.text))
+    raise RuntimeError("the engine answered about an address without saying what became of it")
+
+
+def get_addresses(call: Call) -> Reply:
+    """The account's address book, each entry with when withdrawals may use it."""
+    query = call.query(AccountQuery)
+    account = account_of(call, query.account)
+    answer = call.services.fetch(queries.addresses(account), query.min_seq)
+    rows = call.services.fetch(queries.accounts(call.principal.key.firm)).value
+    own = next((row for row in rows if row.account == account), None)
+    return Reply(
+        AddressesView(
+            account=account,
+            required=own is not None and own.require_known_address,
+            cool_off_s=0 if own is None else own.address_cooloff_us // 1_000_000,
+            addresses=[AddressView(**_address_fields(row, call.now_us)) for row in answer.value],
+            as_of_seq=answer.as_of_seq,
+        )
+    )
+
+
+def add_address(call: Call) -> Reply:
+    """Put an address into the book; one that is there already is answered as it is."""
+    request = call.body(AddressRequest)
+    account = own_account(call)
+    catalogue = call.services.catalogue(asset=request.asset)
+    network = catalogue.network(request.asset, request.network)
+    outcome = call.services.submit(
+        AddAddress(
+            origin=call.principal.origin(),
+            account=account,
+            asset=request.asset,
+            network=network,
+            address=checked_address(call, request.asset, network, request.address),
+            memo=request.memo or "",
+            label=request.label,
+        )
+    )
+    for event in outcome.transaction.events:
+        if isinstance(event, AddressChanged):
+            answer = _address_answer(call, event, outcome.transaction.seq)
+            if outcome.duplicate or event.address.created_at != outcome.transaction.time_us:
+                return Reply(answer, 200, (REPLAYED,))
+            return Reply(answer, 201)
+    raise _refused(outcome)
+
+
+def remove_address(call: Call) -> Reply:
+    """Take an address out of the book; added again it cools off again."""
+    account = own_account(call)
+    number = part_id(call, "address_id", "unknown_address", "address")
+    outcome = call.services.submit(RemoveAddress(call.principal.origin(), account, number))
+    for event in outcome.transaction.events:
+        if isinstance(event, AddressChanged):
+            answer = _address_answer(call, event, outcome.transaction.seq)
+            return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
+    raise _refused(outcome)
+
+
+def _address_answer(call: Call, event: AddressChanged, seq: int) -> AddressAnswer:
+    fields = _address_fields(event.address, call.now_us)
+    return AddressAnswer(**fields, removed=event.removed, as_of_seq=seq)
+
+
+def get_deposit_addresses(call: Call) -> Reply:
+    """Every address for deposits that the account has."""
+    query = call.query(AccountQuery)
+    account = account_of(call, query.account)
+    answer = call.services.fetch(queries.deposit_addresses(account), query.min_seq)
+    return Reply(
+        DepositAddressesView(
+            account=account,
+            deposit_addresses=[
+                DepositAddressView(**_deposit_fields(call, row)) for row in answer.value
+            ],
+            as_of_seq=answer.as_of_seq,
+        )
+    )
+
+
+def assign_deposit_address(call: Call) -> Reply:
+    """The account's address for deposits of an asset on a network; always the same one."""
+    request = call.body(DepositAddressRequest)
+    account = own_account(call)
+    catalogue = call.services.catalogue(asset=request.asset)
+    network = catalogue.network(request.asset, request.network)
+    source = call.services.deposit_address
+    if source is None:
+        raise Problem("not_permitted", "This venue gives out no addresses for deposits.")
+    address, memo = source(account, request.asset, network)
+    outcome = call.services.submit(
+        AssignDepositAddress(
+            call.principal.origin(), account, request.asset, network, address, memo
+        )
+    )
+    for event in outcome.transaction.events:
+        if isinstance(event, DepositAddressAssigned):
+            row = event.deposit_address
+            answer = DepositAddressAnswer(
+                **_deposit_fields(call, row), as_of_seq=outcome.transaction.seq
+            )
+            if outcome.duplicate or row.created_at != outcome.transaction.time_us:
+                return Reply(answer, 200, (REPLAYED,))
+            return Reply(answer, 201)
+    raise _refused(outcome)
+
+
+_TARGET: Final = (
+    "unknown_asset", "unknown_network", "network_suspended", "request_expired", "not_permitted",
+)  # fmt: skip
+
+ROUTES: Final = (
+    Route(
+        "GET", "/v1/addresses", get_addresses, "Address book", AddressesView,
+        scope="address", query=AccountQuery, tag="money", errors=("not_caught_up",),
+    ),
+    Route(
+        "POST", "/v1/addresses", add_address, "Add an address", AddressAnswer,
+        scope="address", body=AddressRequest, status=201, replays=True, tag="money",
+        errors=(*_TARGET, "invalid_address", "memo_required", "too_many_addresses"),
+    ),
+    Route(
+        "DELETE", "/v1/addresses/{address_id}", remove_address, "Remove an address",
+        AddressAnswer, scope="address", replays=True, tag="money",
+        errors=("unknown_address", "request_expired", "not_permitted"),
+    ),
+    Route(
+        "GET", "/v1/deposit-addresses", get_deposit_addresses, "Addresses for deposits",
+        DepositAddressesView, scope="read", query=AccountQuery, tag="money",
+        errors=("not_caught_up",),
+    ),
+    Route(
+        "POST", "/v1/deposit-addresses", assign_deposit_address, "An address for deposits",
+        DepositAddressAnswer, scope="address", body=DepositAddressRequest, status=201,
+        replays=True, tag="money", errors=_TARGET,
+    ),
+)  # fmt: skip

@@ -1,0 +1,126 @@
+"""Transfers of available money between the accounts of one firm."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from account_api import results
+from account_api.errors import Problem, refusal
+from account_api.present import instant_text
+from account_api.registry import REPLAYED, Call, Reply, Route
+from account_api.routes.common import account_of, own_account
+from account_api.schemas import LedgerQuery, TransferRequest
+from account_api.views import TransferAnswer, TransfersView, TransferView
+from engine.core.commands import Transfer
+from engine.core.events import Refused, Transferred
+from engine.core.instruments import format_scaled
+from engine.core.types import RejectReason
+from engine.history import queries as history
+from engine.history.queries import TransferRow
+
+
+def _fields(row: TransferRow, scale: int) -> dict[str, Any]:
+    return {
+        "transfer_id": str(row.transfer_id),
+        "client_transfer_id": row.client_transfer_id,
+        "account": row.account,
+        "other_account": row.other_account,
+        "asset": row.asset,
+        "change": format_scaled(row.change, scale),
+        "time": instant_text(row.time_us),
+    }
+
+
+def transfer(call: Call) -> Reply:
+    """Move available money at once; the identical request again answers the original."""
+    request = call.body(TransferRequest)
+    account = own_account(call)
+    catalogue = call.services.catalogue(asset=request.asset)
+    command = Transfer(
+        origin=call.principal.origin(),
+        account=account,
+        to_account=request.to_account,
+        asset=request.asset,
+        amount=catalogue.amount(request.asset, request.amount, "amount"),
+        client_transfer_id=request.client_transfer_id,
+    )
+    outcome = call.services.submit(command)
+    done = outcome.transaction
+    scale = catalogue.scales[request.asset]
+    for event in done.events:
+        if isinstance(event, Transferred) and event.account == account:
+            row = TransferRow(
+                event.transfer_id, account, event.client_transfer_id, event.other_account,
+                event.asset, event.change, done.time_us, done.seq, event.account_seq,
+            )  # fmt: skip
+            answer = TransferAnswer(**_fields(row, scale), as_of_seq=done.seq)
+            if outcome.duplicate:
+                return Reply(answer, 200, (REPLAYED,))
+            return Reply(answer, 201)
+        if isinstance(event, Refused):
+            if event.reason is not RejectReason.DUPLICATE_CLIENT_TRANSFER_ID:
+                raise refusal(event.reason, results.sentence(event.text))
+            return Reply(_repeated(call, command, event, scale), 200, (REPLAYED,))
+    raise RuntimeError("the engine answered a transfer without saying what became of it")
+
+
+def _repeated(call: Call, command: Transfer, refused: Refused, scale: int) -> TransferAnswer:
+    """The original, if it is the same in every word. Else Problem."""
+    with call.services.fresh_history(0) as connection:
+        page = history.transfers(
+            connection, [command.account], client_transfer_id=command.client_transfer_id
+        )
+    for row in page.rows:
+        # The other side of a transfer within the same id space is not the sender's.
+        if row.change < 0 and (row.other_account, row.asset, -row.change) == (
+            command.to_account, command.asset, command.amount,
+        ):  # fmt: skip
+            return TransferAnswer(**_fields(row, scale), as_of_seq=page.as_of_seq)
+    if not page.rows:
+        raise Problem(
+            "history_unavailable",
+            "The transfer was done before, and its terms cannot be read yet.",
+            outcome="applied",
+        )
+    raise refusal(
+        refused.reason,
+        f"The client transfer id {command.client_transfer_id} belongs to a transfer with other "
+        "terms.",
+        transfer_id=str(refused.detail),
+    )
+
+
+def get_transfers(call: Call) -> Reply:
+    """Transfers of the account, ascending."""
+    query = call.query(LedgerQuery)
+    account = account_of(call, query.account)
+    with call.services.fresh_history(query.min_seq) as connection:
+        page = history.transfers(
+            connection, [account], asset=query.asset or "", cursor=query.cursor or "",
+            limit=query.limit,
+        )  # fmt: skip
+    scales = call.services.catalogue().scales
+    return Reply(
+        TransfersView(
+            account=account,
+            transfers=[TransferView(**_fields(row, scales[row.asset])) for row in page.rows],
+            next_cursor=page.cursor,
+            as_of_seq=page.as_of_seq,
+        )
+    )
+
+
+ROUTES: Final = (
+    Route(
+        "GET", "/v1/transfers", get_transfers, "Transfers", TransfersView,
+        scope="read", query=LedgerQuery, tag="money",
+        errors=("not_caught_up", "history_unavailable"),
+    ),
+    Route(
+        "POST", "/v1/transfers", transfer, "Move money within the firm", TransferAnswer,
+        scope="withdraw", body=TransferRequest, status=201, replays=True, tag="money",
+        errors=("unknown_account", "unknown_asset", "invalid_field", "insufficient_funds",
+                "duplicate_client_transfer_id", "history_unavailable", "request_expired",
+                "not_permitted"),
+    ),
+)  # fmt: skip
