@@ -8,6 +8,7 @@ level are listed in queue order, so that restoring them in that order restores p
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.core.book import Book, BookSide, Order
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from engine.core.exchange import Exchange
 
 STATE_VERSION: Final = 1
+_text: Final = json.JSONEncoder(separators=(",", ":")).encode
 _COUNTERS: Final = (
     "seq", "time_us", "next_order_id", "next_trade_id", "next_withdrawal_id", "next_transfer_id",
     "next_address_id", "next_quote_id", "day_roll_us", "cascade_max", "closed_orders_kept",
@@ -143,22 +145,16 @@ def state_hash(exchange: Exchange) -> str:
 
 
 def hash_of(exported: dict[str, Any]) -> str:
-    """SHA-256 of an exported state; part by part, so that no giant text is built."""
+    """SHA-256 of an exported state as JSON text, in which lists and tuples are alike.
+
+    Row by row, so that no giant text is built. O(state).
+    """
     digest = hashlib.sha256()
     for name, part in exported.items():
         digest.update(name.encode())
         for row in part if isinstance(part, list) else (part,):
-            digest.update(repr(_plain(row)).encode())
+            digest.update(_text(row).encode())
     return digest.hexdigest()
-
-
-def _plain(value: Any) -> Any:
-    """Lists and tuples alike, and 0/1 for booleans, so that a round trip changes nothing."""
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return [[key, _plain(item)] for key, item in value.items()]
-    return int(value) if isinstance(value, int) else value
 
 
 def restore(exchange: Exchange, exported: dict[str, Any]) -> Exchange:
