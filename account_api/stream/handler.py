@@ -182,7 +182,7 @@ class Handler:
 
     async def _subscribe(self, peer: Peer, message: Message) -> None:
         params = message.read(requests.SubscribeParams)
-        private, public = self._wanted(peer, list(params.channels), params.symbols)
+        private, public = await self._wanted(peer, list(params.channels), params.symbols)
         known = sum(map(len, peer.symbols.values())) + self._hub.private_channels(peer)
         if known + len(private) + len(public) > self._settings.subscriptions_max:
             raise Problem(
@@ -234,7 +234,7 @@ class Handler:
 
     async def _unsubscribe(self, peer: Peer, message: Message) -> None:
         params = message.read(requests.ChannelsParams)
-        private, public = self._wanted(peer, list(params.channels), params.symbols)
+        private, public = await self._wanted(peer, list(params.channels), params.symbols)
         for channel, symbol in public:
             self._hub.remove_public(channel, symbol, peer)
         if private:
@@ -243,7 +243,7 @@ class Handler:
 
     async def _snapshot(self, peer: Peer, message: Message) -> None:
         params = message.read(requests.ChannelsParams)
-        private, public = self._wanted(peer, list(params.channels), params.symbols)
+        private, public = await self._wanted(peer, list(params.channels), params.symbols)
         texts: list[str] = []
         if private:
             texts = await self._loader.snapshot(self._principal(peer).account, private)
@@ -258,7 +258,7 @@ class Handler:
         data: dict[str, Any] = {"time_ms": self._clock_us() // 1000}
         await peer.send(reply(message.op, message.req_id, data))
 
-    def _wanted(
+    async def _wanted(
         self, peer: Peer, channels: list[str], symbols: list[str]
     ) -> tuple[frozenset[str], list[tuple[str, str]]]:
         """The private channels, and the public ones with their symbols. Raises Problem."""
@@ -270,11 +270,7 @@ class Handler:
                 "The channels book and trades need symbols, and the others take none.",
                 field="symbols",
             )
-        if not self._hub.ready.is_set():
-            raise Problem(
-                "engine_unavailable", "The service has no state yet; ask again.",
-                outcome="not_applied",
-            )  # fmt: skip
+        await self._state()
         for symbol in symbols:
             if symbol not in self._hub.catalogue.instruments:
                 raise Problem(
@@ -286,6 +282,16 @@ class Handler:
             if not principal.account:
                 raise Problem("not_permitted", "An operator's key has no account of its own.")
         return private, [(name, symbol) for name in public for symbol in dict.fromkeys(symbols)]
+
+    async def _state(self) -> None:
+        """Wait, bounded, until the hub knows the venue's state. Raises Problem."""
+        try:
+            await asyncio.wait_for(self._hub.ready.wait(), self._settings.state_wait_s)
+        except TimeoutError:
+            raise Problem(
+                "engine_unavailable", "The service has no state yet; ask again.",
+                outcome="not_applied",
+            ) from None  # fmt: skip
 
     def _principal(self, peer: Peer) -> StreamPrincipal:
         if peer.principal is None:

@@ -36,9 +36,22 @@ async def run(settings: Settings) -> None:
     )
     async with server.running() as listening:
         port = listening.sockets[0].getsockname()[1]
-        log.info("ready", url=f"ws://{settings.stream.host}:{port}/v1/stream")
+        log.info("listening", port=port)
+        await first_of(server.hub.ready, ended)
+        if not ended.is_set():
+            log.info("ready", url=f"ws://{settings.stream.host}:{port}/v1/stream")
         await ended.wait()
     log.info("ended")
+
+
+async def first_of(*events: asyncio.Event) -> None:
+    """Wait until one of the events is set."""
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
 
 
 def main() -> int:

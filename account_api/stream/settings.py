@@ -29,5 +29,6 @@ class StreamSettings:
     heartbeat_s: float = 5.0
     ping_s: float = 10.0
     close_s: float = 2.0
+    state_wait_s: float = 5.0
     workers: int = 8
     grace_s_max: int = 300
