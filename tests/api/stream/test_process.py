@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from account_api.routes import ROUTES
 from account_api.stream.operations import OPERATIONS
 from account_api.stream.private import PRIVATE_CHANNELS
 from account_api.stream.requests import PUBLIC_CHANNELS
+from engine.core.types import OrdStatus
 from tests.api.stream.harness import ROOT, await_ready, running_engine, signed
 
 
@@ -52,6 +54,48 @@ def test_process_says_where_it_listens_serves_and_ends_on_sigterm(tmp_path: Path
             assert process.stderr is not None
             assert "secret" not in process.stderr.read()
         finally:
+            process.kill()
+            process.wait()
+
+
+def test_orders_are_canceled_when_the_process_is_killed(tmp_path: Path) -> None:
+    with running_engine() as engine:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "account_api.stream"], cwd=ROOT,
+            env=environment_with_free_port(engine.environment, tmp_path),
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        client = engine.client()
+        try:
+            url = await_ready(process)["url"]
+            order = {"client_order_id": "x", "symbol": "BTC-USD", "side": "buy",
+                     "quantity": "1", "price": "5"}  # fmt: skip
+            requests = (
+                ("login", signed("demo-bob-trade")),
+                ("cancel_on_disconnect", {"scope": "connection"}),
+                ("create_order", order),
+            )
+
+            async def story() -> None:
+                async with connect(url) as connection:
+                    for op, params in requests:
+                        await connection.send(json.dumps({"op": op, "params": params}))
+                        while "op" not in (answer := json.loads(await connection.recv())):
+                            pass
+                        assert answer["ok"], answer
+                    assert len(await asyncio.to_thread(client.open_orders, "bob")) == 1
+                    process.kill()
+                    await connection.wait_closed()
+
+            asyncio.run(story())
+            deadline = time.monotonic() + 10
+            while client.open_orders("bob"):
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            row = client.order("bob", "x")
+            assert row is not None and row.status is OrdStatus.CANCELED
+        finally:
+            client.close()
             process.kill()
             process.wait()
 
