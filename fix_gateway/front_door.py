@@ -34,6 +34,7 @@ log = structlog.get_logger()
 ACCEPTS_PER_TURN: Final = 64
 HAND_OVER_THREADS: Final = 4
 VERIFICATIONS_WAITING_MAX: Final = 64
+"""Addresses whose passwords may wait for the verifying thread at once."""
 DRAIN_BYTES: Final = 1 << 16
 PEEK_BYTES_EXTRA: Final = proxy.V2_BYTES_MAX
 
@@ -77,6 +78,7 @@ class FrontDoor:
         self._verifier = ThreadPoolExecutor(1, "fix-verify")
         self._hands = ThreadPoolExecutor(HAND_OVER_THREADS, "fix-hand-over")
         self._verifications = 0
+        self._waiting: dict[str, deque[Callable[[], None]]] = {}
         self._visitors: dict[int, _Visitor] = {}
         self._links: dict[int, tuple[Session, Link]] = {}
         self._open: Counter[str] = Counter()
@@ -285,14 +287,35 @@ class FrontDoor:
                 self._admitted(visitor, session, logon)
                 return
         # A wrong password and an unknown name must cost the same, so both are verified.
+        waiting = self._waiting.get(visitor.address)
+        if waiting is None:
+            self._waiting[visitor.address] = deque()
+            self._verify_in_time(visitor, session, logon, reason)
+        else:
+            # One at a time for each address, so that none keeps the others waiting.
+            waiting.append(lambda: self._verify_in_time(visitor, session, logon, reason))
+
+    def _verify_in_time(
+        self, visitor: _Visitor, session: Session | None, logon: Logon, reason: str
+    ) -> None:
         when = self._failures.not_before(visitor.address, time.monotonic())
         self._at(when, lambda: self._verify(visitor, session, logon, reason))
+
+    def _verified(self, address: str) -> None:
+        """Go on with the next Logon that waits from this address."""
+        waiting = self._waiting[address]
+        if waiting:
+            waiting.popleft()()
+        else:
+            del self._waiting[address]
 
     def _verify(
         self, visitor: _Visitor, session: Session | None, logon: Logon, reason: str
     ) -> None:
+        address = visitor.address
         if self._verifications >= VERIFICATIONS_WAITING_MAX:
             self._refuse(visitor, logon.comp_id, "too many passwords wait to be verified")
+            self._verified(address)
             return
         self._verifications += 1
         settings = session.settings if session is not None else None
@@ -314,6 +337,7 @@ class FrontDoor:
                 self._refuse(visitor, logon.comp_id, why)
             else:
                 self._admitted(visitor, session, logon)
+            self._verified(address)
 
         self._verifier.submit(verify)
 

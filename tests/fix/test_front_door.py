@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import argon2
 import pytest
 
 from tests.fix.processes import Venue
@@ -282,3 +283,66 @@ def test_a_logon_with_a_tag_that_quickfix_refuses_does_not_block_the_identity(
     again = connect("BOB", num=1)
     assert again.logon(reset=True)["35"] == "A"
     again.logout()
+
+
+def test_behind_a_tls_terminator_the_client_is_the_one_that_it_names(tmp_path: Path) -> None:
+    venue = Venue(
+        tmp_path,
+        {
+            r"\[fix\]": "[fix]\nproxy_protocol = true",
+            'comp_id = "ALICE"\n': 'comp_id = "ALICE"\nallow = ["192.0.2.0/24"]\n',
+        },
+    )
+    try:
+        venue.start()
+        outside = RawFix(venue.address, "ALICE")
+        outside.send_raw(b"PROXY TCP4 198.51.100.9 127.0.0.1 1 2\r\n")
+        outside.send("A", outside.logon_fields())
+        assert outside.closed() == b""
+        without = RawFix(venue.address, "ALICE")
+        without.send("A", without.logon_fields())
+        assert without.closed() == b""
+        inside = RawFix(venue.address, "ALICE")
+        inside.send_raw(b"PROXY TCP4 192.0.2.9 ")
+        time.sleep(0.05)
+        inside.send_raw(b"127.0.0.1 1 2\r\n" + logon_bytes(inside))
+        assert inside.expect("A")["35"] == "A"
+        inside.close()
+    finally:
+        venue.stop()
+
+
+def test_a_storm_of_logons_is_served_in_a_moment(tmp_path: Path) -> None:
+    cheap = argon2.PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1)
+    stored = cheap.hash("alice-demo")
+    extra = "".join(
+        f'\n[[sessions]]\ncomp_id = "S{n}"\naccount = "alice"\nusername = "s{n}"\n'
+        f'password_hash = "{stored}"\n'
+        for n in range(100)
+    )
+    venue = Venue(tmp_path, extra=extra)
+    try:
+        venue.start()
+        clients = [RawFix(venue.address, f"S{n}") for n in range(100)]
+
+        def storm() -> float:
+            begin = time.monotonic()
+            for n, client in enumerate(clients):
+                client.send("A", f"98=0|108=30|553=s{n}|554=alice-demo|")
+            for client in clients:
+                client.expect("A", timeout=60)
+            return time.monotonic() - begin
+
+        storm()
+        for n, client in enumerate(clients):
+            client.order(f"s{n}", price="10")
+        for n, client in enumerate(clients):
+            assert client.expect("8", timeout=20)["11"] == f"s{n}"
+            client.logout()
+        clients = [RawFix(venue.address, c.comp_id, num=c.num) for c in clients]
+        again = storm()
+        assert again < 5.0, f"passwords that are known took {again:.1f} s"
+        for client in clients:
+            client.close()
+    finally:
+        venue.stop()
