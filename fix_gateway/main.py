@@ -15,12 +15,12 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
 import structlog
 
 from config.model import Settings
+from config.process import on_signals
 from config.settings import SettingsError, ensure_data, load
 from engine.client import EngineError, EngineUnavailable
 from engine.core.types import CancelScope
@@ -108,12 +108,11 @@ def serve(settings: Settings) -> int:
     reloading = threading.Event()
     waking = threading.Event()
 
-    def on_signal(number: int, frame: FrameType | None) -> None:
+    def on_signal(number: int) -> None:
         (reloading if number == signal.SIGHUP else stopping).set()
         waking.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, on_signal)
+    on_signals((signal.SIGTERM, signal.SIGINT, signal.SIGHUP), on_signal)
     gateway = Gateway(
         gateway_settings(settings),
         session_settings(settings),

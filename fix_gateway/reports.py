@@ -303,8 +303,9 @@ def cancel_rejected(e: CancelRejected, i: int, f: Frame) -> str:
     if e.reason is RejectReason.MISMATCH and not e.order_id:
         reason = CXL_REJ_UNKNOWN  # OrderID(37) and OrigClOrdID(41) name no order together.
     answered = "2" if e.request is RequestKind.REPLACE else "1"
+    strategy = f"526={e.strategy}\x01" if e.strategy else ""
     return (
-        f"37={order_id}\x0111={clean(e.client_order_id) or 'NONE'}\x0141={orig}\x01"
+        f"37={order_id}\x0111={clean(e.client_order_id) or 'NONE'}\x0141={orig}\x01{strategy}"
         f"39={ORD_STATUS[e.status]}\x011={clean(e.account)}\x01434={answered}\x01"
         f"102={reason}\x0160={f.time}\x01"
         f"58={sentence(e.text)}\x01"

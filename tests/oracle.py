@@ -323,7 +323,10 @@ class Oracle(OracleBook):
     ) -> None:
         kind = RequestKind.CANCEL if isinstance(c, CancelOrder) else RequestKind.REPLACE
         self.emit(CancelRejected, c.account, kind, c.client_order_id, c.orig_client_order_id,
-                  *self.known(order), reason, "")  # fmt: skip
+                  *self.known(order), reason, "", self.strategy_of(order))  # fmt: skip
+
+    def strategy_of(self, order: Order | None) -> str:
+        return order.terms.strategy if order else ""
 
     def known(self, order: Order | None) -> tuple[str, int, OrdStatus]:
         if order is None:
@@ -539,4 +542,5 @@ class Oracle(OracleBook):
         else:
             order, _ = self.lookup(c.account, c.orig_client_order_id, c.order_id)
             self.emit(CancelRejected, c.account, c.request, c.client_order_id,
-                      c.orig_client_order_id, *self.known(order), c.reason, c.text)  # fmt: skip
+                      c.orig_client_order_id, *self.known(order), c.reason, c.text,
+                      self.strategy_of(order))  # fmt: skip

@@ -12,6 +12,7 @@ import structlog
 from account_api.main import configure_logging
 from account_api.settlement.simulated import Behaviour, SimulatedNetwork
 from account_api.settlement.worker import SettlementWorker
+from config.process import on_signals
 from config.settings import SettingsError, ensure_data, load
 from engine.client import EngineClient
 
@@ -28,8 +29,7 @@ def main() -> int:
     ensure_data(settings)
     told = settings.settlement
     stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    on_signals((signal.SIGTERM, signal.SIGINT), lambda _: stopping.set())
 
     def clock_us() -> int:
         return time.time_ns() // 1000

@@ -177,6 +177,7 @@ class CancelRejected(NamedTuple):
 
     ``order_id`` 0 and status REJECTED when no such order is known to the account; else the
     current status and, in ``current_client_order_id``, the last accepted id.
+    ``strategy`` is the order's.
     """
 
     account: str
@@ -189,6 +190,7 @@ class CancelRejected(NamedTuple):
     status: OrdStatus
     reason: RejectReason
     text: str
+    strategy: str = ""
 
 
 class StatusReported(NamedTuple):

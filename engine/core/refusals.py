@@ -65,15 +65,15 @@ def refuse_change(
 ) -> None:
     """Report a refused cancel or replace with the current state of the order it named."""
     account = exchange.accounts.get(c.account)
-    status, order_id, current = OrdStatus.REJECTED, 0, ""
+    status, order_id, current, strategy = OrdStatus.REJECTED, 0, "", ""
     if account is not None:
         found = find(exchange, account, c.orig_client_order_id, c.order_id)
         if isinstance(found, Order):
             status, order_id = found.status, found.order_id
-            current = found.terms.client_order_id
+            current, strategy = found.terms.client_order_id, found.terms.strategy
     fields = (
         request, c.client_order_id, c.orig_client_order_id, current, order_id, status,
-        refusal.reason, refusal.text,
+        refusal.reason, refusal.text, strategy,
     )  # fmt: skip
     _emit_for(exchange, account, c.account, CancelRejected, fields)
 

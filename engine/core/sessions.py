@@ -94,17 +94,22 @@ def close_session(exchange: Exchange, c: CloseSession) -> None:
         return
     session.connected = False
     _report(exchange, session, "closed", "logout" if c.clean else "connection lost")
-    if session.cancel_scope is CancelScope.NONE:
-        return
-    if session.grace_us == 0:
-        _cancel_on_disconnect(exchange, session)
+    if session.cancel_scope is CancelScope.NONE or session.grace_us == 0:
+        _end(exchange, session)
         return
     session.closes_at = exchange.time_us + session.grace_us
     exchange.timers.add(session.closes_at, Timer(TimerKind.SESSION, session.name, "", 0))
 
 
-def _cancel_on_disconnect(exchange: Exchange, session: Session) -> None:
-    """Cancel the orders in the session's scope (rule S-2)."""
+def _end(exchange: Exchange, session: Session) -> None:
+    """The grace period is over: cancel the orders in scope (rule S-2).
+
+    A session without an epoch is no FIX session: it never comes back, and is forgotten.
+    """
+    if session.epoch == 0:
+        del exchange.sessions[session.name]
+    if session.cancel_scope is CancelScope.NONE:
+        return
     account = exchange.accounts[session.account]
     for order in open_orders(exchange, account, firm_wide=True):
         in_scope = session.cancel_scope is CancelScope.FIRM
@@ -165,7 +170,7 @@ def tick(exchange: Exchange, c: Tick) -> None:
         elif timer.kind is TimerKind.SESSION:
             session = exchange.sessions[timer.name]
             session.closes_at = 0
-            _cancel_on_disconnect(exchange, session)
+            _end(exchange, session)
         elif timer.kind is TimerKind.SWITCH:
             _fire_switch(exchange, timer)
         else:
