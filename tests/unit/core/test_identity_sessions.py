@@ -6,8 +6,15 @@ from typing import Any
 
 import pytest
 
-from engine.core.commands import CloseSession, OpenSession, SetDeadMansSwitch, StartEpoch
+from engine.core.commands import (
+    CloseSession,
+    DefineAccount,
+    OpenSession,
+    SetDeadMansSwitch,
+    StartEpoch,
+)
 from engine.core.events import (
+    CancelRejected,
     ClientIdsRetired,
     DeadMansSwitchSet,
     Event,
@@ -94,9 +101,11 @@ def test_I2_a_signed_request_is_done_once(core_venue: Venue) -> None:
     core_venue.buy("alice", 1, 10, origin=signed)
     seq = core_venue.seq
     assert known(core_venue, signed) == seq
-    core_venue.now = until + 59 * SECOND
+    core_venue.now = until + 60 * SECOND
     core_venue.tick()
     assert known(core_venue, signed) == seq
+    core_venue.tick(1)
+    assert known(core_venue, signed) is None
 
 
 def test_I2_tokens_are_forgotten_when_they_cannot_be_used_any_more(core_venue: Venue) -> None:
@@ -272,3 +281,41 @@ def test_events_of_an_account_are_numbered_without_gaps(core_venue: Venue) -> No
         numbers = [e.account_seq for e in core_venue.events if e.account == account]
         assert numbers == list(range(1, len(numbers) + 1))
     assert ENGINE.source == "engine"
+
+
+def test_S4_a_tick_is_bounded_and_the_rest_follows(make_core_venue: MakeVenue) -> None:
+    venue = make_core_venue()
+    gtd = TimeInForce.GTD
+    entries = [
+        venue.new_command("alice", Side.BUY, 1, 10, tif=gtd, expire_at=START_US + 1)
+        for _ in range(1_010)
+    ]
+    define = venue.definition(DefineAccount, account="alice")
+    venue.do(define._replace(open_orders_max=2_000))
+    for start in range(0, len(entries), 50):
+        venue.batch("alice", *entries[start : start + 50])
+    first = gone(venue.tick(5), CancelReason.EXPIRED)
+    assert len(first) == 1_000
+    assert venue.exchange.next_timer() == START_US + 1  # type: ignore[attr-defined]
+    second = gone(venue.tick(), CancelReason.EXPIRED)
+    assert first + second == [entry.client_order_id for entry in entries]
+    assert venue.exchange.next_timer() == 0  # type: ignore[attr-defined]
+
+
+def test_C1_a_very_long_replace_chain_forgets_ids_from_its_middle(core_venue: Venue) -> None:
+    core_venue.buy("alice", 2_000, 10, client_order_id="first")
+    current = "first"
+    for index in range(1_300):
+        new_id = f"r{index}"
+        core_venue.replace("alice", current, client_order_id=new_id, qty=1_999 - index)
+        current = new_id
+    retired = [row.client_order_id for e in all_of(core_venue.events, ClientIdsRetired)
+               for row in e.ids]  # fmt: skip
+    assert retired == [f"r{index}" for index in range(len(retired))] and 300 <= len(retired) <= 900
+    # The first, the last and every id that was not retired still find the order.
+    for client_id in ("first", current, f"r{len(retired)}"):
+        found = core_venue.cancel("alice", client_id, side=Side.SELL)
+        assert only(found, CancelRejected).reason is REASON.MISMATCH
+    known = RetiredId("alice", "r0", 1, OrdStatus.NEW, 1_999, 0, 0)
+    again = core_venue.buy("alice", 1, 10, client_order_id="r0", prior=known)
+    assert only(again, OrderRejected).reason is REASON.DUPLICATE_CLIENT_ORDER_ID

@@ -443,3 +443,27 @@ def test_S5_an_approved_withdrawal_does_not_expire(bank: Venue) -> None:
     bank.do(ApproveWithdrawal(bank.origin("alice", user="ben"), "alice", 1))
     assert bank.tick(3 * DAY_US) == []
     assert last_state(bank) is S.QUEUED
+
+
+@pytest.mark.parametrize("change", [{"amount": 0}, {"amount": -5}, {"deposit_id": ""}])
+def test_W8_a_deposit_has_an_id_and_a_positive_amount(bank: Venue, change: dict[str, Any]) -> None:
+    command = Deposit(ENGINE, "d1", "bob", "BTC", 70)._replace(**change)
+    assert isinstance(only(bank.do(command), Refused), Refused)
+    assert bank.posted("bob", "BTC") == FUNDS
+
+
+@pytest.mark.parametrize("change", [{"confirmations": -1}, {"confirmations_required": -1}])
+def test_W8_confirmations_are_not_negative(bank: Venue, change: dict[str, Any]) -> None:
+    command = Deposit(ENGINE, "d1", "bob", "BTC", 70)._replace(**change)
+    assert isinstance(only(bank.do(command), Refused), Refused)
+
+
+def test_W9_everything_available_can_be_transferred(bank: Venue) -> None:
+    assert len(all_of(transfer(bank, amount=FUNDS), Transferred)) == 2
+    assert bank.available("alice", "USD") == 0
+
+
+def test_W11_a_quote_holds_until_its_time_has_passed(bank: Venue) -> None:
+    quote_id = quote(bank)
+    bank.now += 60_000_000
+    assert last_of(request(bank, quote_id=quote_id)).withdrawal.fee == 5
