@@ -13,6 +13,7 @@ import msgspec
 import structlog
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.routing import BaseConverter
 
 from account_api import auth, decode
 from account_api.addresses import DepositAddressSource
@@ -53,6 +54,7 @@ def create_app(
     """
     app = Flask("account_api", static_folder=None)
     app.url_map.merge_slashes = False
+    app.url_map.converters |= {"order": _OrderName, "withdrawal": _WithdrawalName}
     app.config["MAX_CONTENT_LENGTH"] = settings.body_bytes_max
     services = Services(settings, engine_factory, history, clock_us, deposit_address)
     authenticator = auth.Authenticator(settings.keys, settings.window_ms, settings.ahead_ms)
@@ -61,7 +63,8 @@ def create_app(
     )
     server = _Server(services, authenticator, limiter)
     for route in ROUTES:
-        rule = re.sub(r"\{(\w+)\}", r"<\1>", route.path.replace("{order}", "<path:order>"))
+        rule = re.sub(r"\{(order|withdrawal)\}", r"<\1:\1>", route.path)
+        rule = re.sub(r"\{(\w+)\}", r"<\1>", rule)
         app.add_url_rule(
             rule, f"{route.method} {route.path}", server.view(route), methods=[route.method]
         )
@@ -70,6 +73,20 @@ def create_app(
     app.register_error_handler(Exception, _unexpected)
     app.extensions["tandem"] = services
     return app
+
+
+class _OrderName(BaseConverter):
+    """An order in a path; a client order id may hold slashes. ``batch`` is a path of its own."""
+
+    regex = "(?!batch\\Z).+"
+    part_isolating = False
+
+
+class _WithdrawalName(BaseConverter):
+    """A withdrawal in a path; ``quotes`` is a path of its own."""
+
+    regex = "(?!quotes\\Z)[^/]+"
+    part_isolating = False
 
 
 class _Server:

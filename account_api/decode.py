@@ -29,6 +29,7 @@ _WORDS: Final = {
     "object": "an object",
 }
 _PATH: Final = re.compile(r" - at `(?:key in )?\$?\.?(.*)`\Z", re.DOTALL)
+_WHOLE: Final = re.compile(r"-?[0-9]{1,18}\.0{1,18}\Z")
 _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _UNKNOWN_FIELD: Final = re.compile(r"Object contains unknown field `(.*)`\Z", re.DOTALL)
 _MISSING_FIELD: Final = re.compile(r"Object missing required field `(.*)`\Z", re.DOTALL)
@@ -53,6 +54,11 @@ def _constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
+def _number(text: str) -> int | float:
+    """A number with a point; 5.0 is the whole number 5 in JSON."""
+    return int(text.partition(".")[0]) if _WHOLE.match(text) is not None else float(text)
+
+
 def _shown(text: str, limit: int = 60) -> str:
     """Client text, short and printable, for use in a sentence."""
     cut = text if len(text) <= limit else text[:limit] + "…"
@@ -63,7 +69,9 @@ def parse_json(body: bytes) -> Any:
     """One JSON value, or Problem ``invalid_json``."""
     try:
         text = body.decode("utf-8")
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+        value = json.loads(
+            text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_number
+        )
         if _SURROGATE_ESCAPE.search(text) is not None:
             # A lone surrogate passes the parser but can be written nowhere.
             json.dumps(value, ensure_ascii=False).encode("utf-8")
@@ -112,9 +120,18 @@ def query_of(pairs: list[tuple[str, str]], shape: type[T]) -> T:
             )
         values[name] = value
     try:
-        return msgspec.convert(values, shape, strict=False)
+        result = msgspec.convert(values, shape, strict=False)
     except msgspec.ValidationError as error:
         raise _invalid(str(error), "query") from None
+    for name in values:
+        # "null" is read as nothing, and a filter that says nothing would widen a cancel-all.
+        if getattr(result, name) is None:
+            raise Problem(
+                "invalid_request",
+                f"The query parameter {_shown(name)} must have a value or be left out.",
+                field=name,
+            )
+    return result
 
 
 def _invalid(message: str, where: str) -> Problem:

@@ -123,7 +123,7 @@ _EDGE: Final = (
     ErrorKind("request_expired", 408, "The request came too late",
               "`expires_at` of the request, or the window of its signature, had passed before "
               "the engine could do it.", retryable=True),
-    ErrorKind("not_caught_up", 503, "The read has not reached min_seq yet",
+    ErrorKind("not_caught_up", 409, "The read has not reached min_seq yet",
               "The bounded wait for `min_seq` ended; `as_of_seq` says how far it had come.",
               retryable=True),
     ErrorKind("already_done", 409, "The request was done before",

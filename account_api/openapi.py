@@ -66,6 +66,16 @@ _SIGNED: Final = (
     "rate_limited",
 )  # fmt: skip
 _WITH_BODY: Final = ("invalid_json", "body_too_large", "unsupported_media_type")
+_LINKS: Final = {
+    "create_order": ("order_id", "order", ("get_order", "replace_order", "cancel_order")),
+    "request_withdrawal": (
+        "withdrawal_id",
+        "withdrawal",
+        ("get_withdrawal", "approve_withdrawal", "reject_withdrawal", "cancel_withdrawal"),
+    ),
+    "add_address": ("address_id", "address_id", ("remove_address",)),
+}
+"""Operation → (member of its answer, path parameter, operations that take it there)."""
 _LOCAL: Final = ("/v1/time", "/healthz")
 
 
@@ -169,6 +179,14 @@ def _responses(route: Route) -> dict[str, Any]:
             "description": "Done before by an earlier copy of the request, or an update.",
             "content": answer,
         }
+    if route.name in _LINKS:
+        member, parameter, followers = _LINKS[route.name]
+        links = {
+            name: {"operationId": name, "parameters": {parameter: f"$response.body#/{member}"}}
+            for name in followers
+        }
+        for done in {"200", str(route.status)}:
+            responses[done]["links"] = links
     if route.replays:
         for done in {"200", str(route.status)}:
             responses[done]["headers"] = {
@@ -180,7 +198,7 @@ def _responses(route: Route) -> dict[str, Any]:
     by_status: dict[int, set[str]] = {}
     for code in codes_of(route):
         status = CATALOGUE[code].status
-        if code == "unknown_symbol" and "{symbol}" in route.path:
+        if code == "unknown_symbol" and (route.scope is None or "{symbol}" in route.path):
             status = 404
         by_status.setdefault(status, set()).add(code)
     for status, codes in sorted(by_status.items()):
@@ -199,7 +217,7 @@ def codes_of(route: Route) -> set[str]:
     codes.update(_WITH_BODY if route.body is not None else ("body_not_allowed", "body_too_large"))
     if route.path not in _LOCAL:
         codes.update(("engine_unavailable", "engine_refused"))
-    if "{" in route.path:
+    if "{" in route.path or "account" in route.query.__struct_fields__:
         codes.add("not_found")
     return codes
 

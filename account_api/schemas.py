@@ -21,7 +21,10 @@ _SYMBOL: Final = r"^[A-Za-z0-9._/-]{1,32}\Z"
 _STRATEGY: Final = r"^[!-~]{1,32}\Z"
 _ADDRESS: Final = r"^[!-~]{1,128}\Z"
 _NOTE: Final = r"^[ -~]{0,200}\Z"
-_INSTANT: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z\Z"
+_INSTANT: Final = (
+    r"^([0-9]{1,14}|[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z)\Z"
+)
 _CURSOR: Final = r"^[A-Za-z0-9_=-]{1,128}\Z"
 
 FORMS: Final = {
@@ -33,7 +36,7 @@ FORMS: Final = {
     _STRATEGY: f"must be 1 to {STRATEGY_LENGTH_MAX} visible ASCII characters without spaces",
     _ADDRESS: "must be 1 to 128 visible ASCII characters without spaces",
     _NOTE: "must be at most 200 printable ASCII characters",
-    _INSTANT: "must be an instant in UTC such as 2030-01-31T12:00:00Z",
+    _INSTANT: "must be an instant in UTC such as 2030-01-31T12:00:00Z, or milliseconds",
     _CURSOR: "must be a cursor as an earlier answer gave it",
 }
 """What each form asks for, in words."""
@@ -47,10 +50,24 @@ ClientId = Annotated[
 ]
 Name = Annotated[str, Meta(pattern=_NAME, examples=["payout-2030-01"])]
 Symbol = Annotated[str, Meta(pattern=_SYMBOL, examples=["BTC-USD"])]
+AssetName = Annotated[str, Meta(pattern=_SYMBOL, examples=["BTC"])]
+NetworkName = Annotated[str, Meta(pattern=_SYMBOL, examples=["bitcoin"])]
+AccountName = Annotated[str, Meta(pattern=_NAME, examples=["alice"])]
+OrderName = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=80,
+        description="An order id, or `client:` and a client order id.",
+        examples=["client:order-1"],
+    ),
+]
 Strategy = Annotated[
     str, Meta(pattern=_STRATEGY, description="Tag of the model.", examples=["mm1"])
 ]
-Address = Annotated[str, Meta(pattern=_ADDRESS, examples=["bc1qexample0000"])]
+Address = Annotated[
+    str, Meta(pattern=_ADDRESS, examples=["bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"])
+]
 Note = Annotated[str, Meta(pattern=_NOTE)]
 InstantText = Annotated[str, Meta(pattern=_INSTANT, examples=["2030-01-31T12:00:00Z"])]
 Milliseconds = Annotated[int, Meta(ge=0, le=10**14)]
@@ -120,14 +137,14 @@ class BatchCreate(NewOrderRequest, tag_field="op", tag="create", frozen=True, kw
 class BatchReplace(ReplaceOrderRequest, tag_field="op", tag="replace", frozen=True, kw_only=True):
     """A replace inside a batch; the order is named by `order`: its id or `client:<id>`."""
 
-    order: Annotated[str, Meta(min_length=1, max_length=80)]
+    order: OrderName
     expires_at: None = None
 
 
 class BatchCancel(Request, tag_field="op", tag="cancel", frozen=True, kw_only=True):
     """A cancel inside a batch; the order is named by `order`: its id or `client:<id>`."""
 
-    order: Annotated[str, Meta(min_length=1, max_length=80)]
+    order: OrderName
 
 
 BatchOperation = BatchCreate | BatchReplace | BatchCancel
@@ -147,7 +164,15 @@ class BatchRequest(Request, frozen=True, kw_only=True):
 class DeadMansSwitchRequest(Request, frozen=True, kw_only=True):
     """Cancel all orders (of one strategy, if given) unless this comes again in time."""
 
-    timeout_s: Annotated[int, Meta(ge=0, le=300, description="0 switches it off, else 3–300.")]
+    timeout_s: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=300,
+            description="0 switches it off, else 3–300.",
+            extra_json_schema={"not": {"enum": [1, 2]}},
+        ),
+    ]
     strategy: Strategy | None = None
 
 
@@ -159,10 +184,10 @@ class WithdrawalRequest(Request, frozen=True, kw_only=True):
     """
 
     client_withdrawal_id: Name
-    asset: Symbol
+    asset: AssetName
     address: Address
     amount: Amount
-    network: Symbol | None = None
+    network: NetworkName | None = None
     memo: Address | None = None
     quote_id: Name | None = None
     expires_at: Instant | None = None
@@ -171,17 +196,17 @@ class WithdrawalRequest(Request, frozen=True, kw_only=True):
 class QuoteRequest(Request, frozen=True, kw_only=True):
     """Ask for a withdrawal's fee, pinned for a while; the quote is good for one withdrawal."""
 
-    asset: Symbol
+    asset: AssetName
     amount: Amount
-    network: Symbol | None = None
+    network: NetworkName | None = None
 
 
 class AddressRequest(Request, frozen=True, kw_only=True):
     """An address for the account's book; usable once its cool-off has passed."""
 
-    asset: Symbol
+    asset: AssetName
     address: Address
-    network: Symbol | None = None
+    network: NetworkName | None = None
     memo: Address | None = None
     label: Note = ""
 
@@ -189,16 +214,16 @@ class AddressRequest(Request, frozen=True, kw_only=True):
 class DepositAddressRequest(Request, frozen=True, kw_only=True):
     """Ask for the account's address for deposits; asking again finds the same one."""
 
-    asset: Symbol
-    network: Symbol | None = None
+    asset: AssetName
+    network: NetworkName | None = None
 
 
 class TransferRequest(Request, frozen=True, kw_only=True):
     """Move available money to another account of the firm; the id is known for ever."""
 
     client_transfer_id: Name
-    to_account: Name
-    asset: Symbol
+    to_account: AccountName
+    asset: AssetName
     amount: Amount
 
 
@@ -212,10 +237,10 @@ class DepositRequest(Request, frozen=True, kw_only=True):
     """A deposit that an operator reports; credited once, when it has its confirmations."""
 
     deposit_id: Name
-    account: Name
-    asset: Symbol
+    account: AccountName
+    asset: AssetName
     amount: Amount
-    network: Symbol | None = None
+    network: NetworkName | None = None
     address: Address | None = None
     txid: Name | None = None
     confirmations: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
@@ -236,14 +261,14 @@ class NoQuery(Request, frozen=True, kw_only=True):
 class AccountQuery(Request, frozen=True, kw_only=True):
     """Whose data: only an operator names an account, others have their own."""
 
-    account: Name | None = None
+    account: AccountName | None = None
     min_seq: Seq = 0
 
 
 class BalancesQuery(AccountQuery, frozen=True, kw_only=True):
     """Filter of GET /v1/balances."""
 
-    asset: Symbol | None = None
+    asset: AssetName | None = None
 
 
 class DepthQuery(Request, frozen=True, kw_only=True):
@@ -312,7 +337,7 @@ class PageQuery(AccountQuery, frozen=True, kw_only=True):
 class LedgerQuery(PageQuery, frozen=True, kw_only=True):
     """Filter of GET /v1/ledger."""
 
-    asset: Symbol | None = None
+    asset: AssetName | None = None
 
 
 class WithdrawalsQuery(PageQuery, frozen=True, kw_only=True):

@@ -23,8 +23,8 @@ def instant_us(value: Instant | None, field: str) -> int:
     """An instant as microseconds; 0 for none."""
     if value is None:
         return 0
-    if isinstance(value, int):
-        return value * 1000
+    if isinstance(value, int) or value.isdigit():
+        return int(value) * 1000
     try:
         moment = datetime.fromisoformat(value[:-1]).replace(tzinfo=UTC)
     except ValueError:

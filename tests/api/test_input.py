@@ -189,6 +189,10 @@ def test_unknown_and_repeated_query_parameters_are_refused(caller: CallerOf) -> 
     assert reader.get("/v1/fills", sybmol="x").problem(400, "invalid_request")["field"] == "sybmol"
     answer = reader.send("GET", "/v1/fills?limit=1&limit=2")
     assert answer.problem(400, "invalid_request")["field"] == "limit"
+    for name, value in (("side", "null"), ("strategy", "null"), ("side", "NULL"), ("side", "")):
+        answer = caller("alice-trade").delete("/v1/orders", **{name: value})
+        if name == "side" or answer.status != 200:
+            assert answer.problem(400, "invalid_request")["field"] == name
     for value in ("0", "1001", "-1", "x", "", "99999999999999999999"):
         problem = reader.get("/v1/fills", limit=value).problem(400, "invalid_request")
         assert problem["field"] == "limit"

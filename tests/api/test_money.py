@@ -39,7 +39,7 @@ def test_balances_show_every_asset_and_wait_for_a_sequence(
     assert btc(caller) == ("1000", "0", "1000", "0")
     seq = answer["as_of_seq"]
     assert reader.get("/v1/balances", min_seq=seq).ok()["as_of_seq"] == seq
-    problem = reader.get("/v1/balances", min_seq=seq + 1).problem(503, "not_caught_up")
+    problem = reader.get("/v1/balances", min_seq=seq + 1).problem(409, "not_caught_up")
     assert problem["outcome"] == "not_applied"
     reader.get("/v1/balances", asset="XXX").problem(422, "unknown_asset")
 
@@ -52,7 +52,7 @@ def test_reads_of_the_history_wait_for_it_or_say_how_old_they_are(
             "price": "100"}  # fmt: skip
     seq = caller("alice-trade").post("/v1/orders", body).ok(201)["as_of_seq"]
     reader = caller("alice-read")
-    late = reader.get("/v1/ledger", min_seq=seq).problem(503, "not_caught_up")
+    late = reader.get("/v1/ledger", min_seq=seq).problem(409, "not_caught_up")
     assert late["as_of_seq"] == seq - 1
     assert reader.get("/v1/ledger").ok()["as_of_seq"] == seq - 1
     engine.catch_up()

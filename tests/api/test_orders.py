@@ -495,3 +495,23 @@ def test_halted_instruments_refuse_orders_and_accept_cancels(
     operator.put("/v1/instruments/NO-SUCH/status", {"status": "open"}).problem(
         404, "unknown_symbol"
     )
+
+
+def test_paths_of_their_own_are_not_taken_for_ids(alice: Caller, caller: CallerOf) -> None:
+    answer = alice.get("/v1/orders/batch")
+    answer.problem(405, "method_not_allowed")
+    assert set(answer.headers["Allow"].split(", ")) == {"POST", "OPTIONS"}
+    answer = caller("alice-read").get("/v1/withdrawals/quotes")
+    answer.problem(405, "method_not_allowed")
+
+
+@pytest.mark.parametrize(
+    "name", ["a/b", "a?b=c", "a%2Fb", "batch", "a+b", "~!@#$^&*()", "client:x"]
+)
+def test_any_client_order_id_can_be_a_path(alice: Caller, name: str) -> None:
+    import urllib.parse
+
+    alice.post("/v1/orders", limit(name, "buy", "1", "100")).ok(201)
+    target = "/v1/orders/client:" + urllib.parse.quote(name, safe="")
+    assert alice.get(target).ok()["client_order_id"] == name
+    assert alice.delete(target).ok()["status"] == "canceled"

@@ -58,7 +58,7 @@ def test_trade_and_withdraw_end_to_end(venue: Venue) -> None:
         "available"
     ] == "1000.4"
     assert alice.delete("/v1/orders").ok()["canceled"][0]["client_order_id"] == "a1"
-    reader.get("/v1/balances", min_seq=row["as_of_seq"] + 10**6).problem(503, "not_caught_up")
+    reader.get("/v1/balances", min_seq=row["as_of_seq"] + 10**6).problem(409, "not_caught_up")
 
     venue.start("settlement")
     treasurer, approver = HttpCaller(venue, "alice-withdraw"), HttpCaller(venue, "alice-approve")
