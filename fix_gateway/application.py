@@ -167,7 +167,7 @@ class Application(quickfix.Application):  # type: ignore[misc]
         """
         if session.qf is not None and session.qf.receivedLogon():
             log.warning("cut", session=session.comp_id, reason="Logon within a session")
-            self._events.overloaded(session, 0)
+            session.store_wiped = True
             raise quickfix.RejectLogon("Logon within a session")
 
     def fromApp(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:

@@ -82,19 +82,25 @@ class Delivery:
 
     def on_transactions(self, batch: list[Transaction]) -> None:
         """Deliver what the engine has committed; the subscription's callback."""
-        sources = self._sessions.by_source
         for transaction in batch:
-            origin = transaction.command.origin
             self.position = transaction.seq
-            if origin.num:
-                session = sources.get(origin.source)
-                if session is not None and origin.epoch == session.epoch:
-                    session.mark = max(session.mark, origin.num)
-            self._learn(transaction)
-            for source, found in self._routed(transaction).items():
-                self._deliver(sources[source], transaction, found)
-            if origin.num:
-                self._outbox.done(origin)
+            try:
+                self._take(transaction)
+            except Exception:
+                # An exception would end the reader thread, and with it every session.
+                log.exception("delivery_failed", seq=transaction.seq)
+
+    def _take(self, transaction: Transaction) -> None:
+        sources = self._sessions.by_source
+        origin = transaction.command.origin
+        if origin.num:
+            session = sources.get(origin.source)
+            if session is not None and origin.epoch == session.epoch:
+                session.mark = max(session.mark, origin.num)
+            self._outbox.done(origin)
+        self._learn(transaction)
+        for source, found in self._routed(transaction).items():
+            self._deliver(sources[source], transaction, found)
 
     def _routed(self, transaction: Transaction) -> dict[str, list[OutMessage]]:
         """The messages of a transaction by session."""
@@ -178,7 +184,11 @@ class Delivery:
         except Exception:
             log.exception("report_not_made", session=session.comp_id, seq=seq)
             return True
-        return self._sender.send(session, ready, len(text))
+        try:
+            return self._sender.send(session, ready, len(text))
+        except Exception:
+            log.exception("report_not_stored", session=session.comp_id, seq=seq)
+            return False
 
     # Holding and releasing.
 

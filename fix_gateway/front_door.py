@@ -32,6 +32,7 @@ from fix_gateway.settings import GatewaySettings
 log = structlog.get_logger()
 
 ACCEPTS_PER_TURN: Final = 64
+ACCEPT_PAUSE_S: Final = 0.5
 HAND_OVER_THREADS: Final = 4
 VERIFICATIONS_WAITING_MAX: Final = 64
 """Addresses whose passwords may wait for the verifying thread at once."""
@@ -176,9 +177,15 @@ class FrontDoor:
             except BlockingIOError:
                 return
             except OSError as error:
+                # No descriptor is left, say. The connection keeps waiting, and so do we.
                 log.error("accept_failed", error=str(error))
+                self._epoll.modify(self._listener, 0)
+                self._at(time.monotonic() + ACCEPT_PAUSE_S, self._accept_again)
                 return
             self._admit(client, str(peer[0]))
+
+    def _accept_again(self) -> None:
+        self._epoll.modify(self._listener, select.EPOLLIN)
 
     def _admit(self, client: socket.socket, address: str) -> None:
         """Take a connection in, or close it at once when there are too many."""
@@ -204,6 +211,11 @@ class FrontDoor:
 
     def _crowded(self, address: str) -> bool:
         return self._open[address] >= self._settings.address_connections_max
+
+    def _count_out(self, address: str) -> None:
+        self._open[address] -= 1
+        if self._open[address] <= 0:
+            del self._open[address]
 
     def _expire(self, visitor: _Visitor) -> None:
         if visitor.deadline and self._visitors.get(visitor.socket.fileno()) is visitor:
@@ -259,7 +271,7 @@ class FrontDoor:
             return False
         visitor.socket.recv(header.length)
         if header.address:
-            self._open[visitor.address] -= 1
+            self._count_out(visitor.address)
             visitor.address = header.address
             crowded = self._crowded(header.address)
             self._open[visitor.address] += 1
@@ -383,7 +395,7 @@ class FrontDoor:
         """A connection that QuickFIX had is closed on both sides."""
         session, link = self._links.pop(number)
         self._epoll.unregister(number)
-        self._open[link.address] -= 1
+        self._count_out(link.address)
         link.socket.close()
         link.ended.set()
         if session.phase is Phase.ENTERING and session.link is link:
@@ -406,9 +418,7 @@ class FrontDoor:
         number = visitor.socket.fileno()
         if self._visitors.pop(number, None) is None:
             return
-        self._open[visitor.address] -= 1
-        if self._open[visitor.address] <= 0:
-            del self._open[visitor.address]
+        self._count_out(visitor.address)
         try:
             visitor.socket.recv(DRAIN_BYTES)
         except OSError:

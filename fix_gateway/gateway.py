@@ -43,7 +43,10 @@ POLL_S: Final = 0.002
 
 
 class Gateway(Events):
-    """One gateway process. ``clock`` gives microseconds since 1970."""
+    """One gateway process. ``clock`` gives microseconds since 1970.
+
+    ``on_failed`` is called when only a new process can go on.
+    """
 
     def __init__(
         self,
@@ -52,11 +55,13 @@ class Gateway(Events):
         engine_socket: str,
         history_url: str,
         clock: Clock,
+        on_failed: Callable[[], None],
     ) -> None:
         self.settings = settings
         self.sessions = Sessions(settings, sessions)
         self._engine_socket = engine_socket
         self._clock = clock
+        self._on_failed = on_failed
         self._stopping = False
         self._instruments: dict[str, Instrument] = {}
         self._scales: dict[str, int] = {}
@@ -229,8 +234,8 @@ class Gateway(Events):
         session.flow.reset(time.monotonic())
         quickfix_session = session.qf
         assert quickfix_session is not None
-        if logon.reset or settings.reset_on_logon:
-            reason = self._reset(session, "141=Y" if logon.reset else "reset on logon")
+        if logon.reset or settings.reset_on_logon or session.store_wiped:
+            reason = self._reset(session, "141=Y" if logon.reset else "reset of the store")
             if reason:
                 return reason
         elif session.rewind_to:
@@ -252,6 +257,7 @@ class Gateway(Events):
                 session.qf.reset()
             session.store.set_epoch(session.epoch)
             session.delivery.repeat_until = 0
+            session.store_wiped = False
         return ""
 
     # What QuickFIX's thread tells.
@@ -303,6 +309,7 @@ class Gateway(Events):
         if isinstance(error, EngineRefused):
             # The subscription cannot go on; a new process starts from the cursors.
             log.critical("subscription_lost", error=str(error))
+            self._on_failed()
 
     def _connect(self, name: str, lost: Callable[[EngineError], None]) -> EngineClient:
         """A further client, for a subscription of its own."""

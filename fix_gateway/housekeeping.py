@@ -26,6 +26,7 @@ TURN_S: Final = 0.25
 STATE_EVERY_S: Final = 1.0
 SYNC_EVERY_S: Final = 60.0
 LATE_S: Final = 0.4
+STORE_RETRY_S: Final = 1.0
 
 
 class Housekeeping:
@@ -85,7 +86,8 @@ class Housekeeping:
 
     def _watch(self, session: Session, now: float) -> None:
         reasons = session.delivery.reasons
-        if "store" in reasons:
+        if "store" in reasons and now > session.delivery.retry_at:
+            session.delivery.retry_at = now + STORE_RETRY_S
             self._delivery.release(session, "store")
         if session.phase is Phase.FREE:
             if reasons & {"entering", "unread"}:

@@ -2,13 +2,15 @@
 
 SIGTERM and SIGINT end it in order; SIGHUP reads the configuration again and takes changed
 credentials, limits and permissions of sessions that are known. Exit codes: 0 a clean stop,
-2 a wrong configuration, 3 the public port or the store cannot be used.
+2 a wrong configuration, 3 the public port or the store cannot be used, 4 the engine's record
+cannot be followed any further by this process.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import resource
 import signal
 import sys
 import threading
@@ -29,6 +31,8 @@ from fix_gateway.settings import GatewaySettings, SessionSettings, networks
 
 EXIT_CONFIGURATION: Final = 2
 EXIT_RESOURCE: Final = 3
+EXIT_ENGINE: Final = 4
+FILES_SPARE: Final = 512
 ENGINE_RETRY_S: Final = 0.1
 SWITCH_INTERVAL_S: Final = 0.0005
 """How long a Python thread may keep QuickFIX's thread waiting: a tenth of the default."""
@@ -106,10 +110,16 @@ def serve(settings: Settings) -> int:
     """Run until a signal; returns the exit code."""
     stopping = threading.Event()
     reloading = threading.Event()
+    failed = threading.Event()
     waking = threading.Event()
+    allow_files(3 * settings.fix.connections_max + FILES_SPARE)
 
     def on_signal(number: int) -> None:
         (reloading if number == signal.SIGHUP else stopping).set()
+        waking.set()
+
+    def on_failed() -> None:
+        failed.set()
         waking.set()
 
     on_signals((signal.SIGTERM, signal.SIGINT, signal.SIGHUP), on_signal)
@@ -119,12 +129,13 @@ def serve(settings: Settings) -> int:
         str(settings.engine.socket),
         history_url(settings),
         wall_clock_us,
+        on_failed,
     )
     if not start(gateway, stopping):
         return 0
     host, port = gateway.address
     log.info("ready", fix=f"{host}:{port}", comp_id=settings.fix.comp_id)
-    while not stopping.is_set():
+    while not stopping.is_set() and not failed.is_set():
         waking.wait()
         waking.clear()
         if reloading.is_set():
@@ -135,7 +146,15 @@ def serve(settings: Settings) -> int:
                 log.error("not_reloaded", reason=str(error))
     gateway.stop()
     log.info("stopped")
-    return 0
+    return EXIT_ENGINE if failed.is_set() else 0
+
+
+def allow_files(count: int) -> None:
+    """Let the process open this many files, or as many as it is allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def start(gateway: Gateway, stopping: threading.Event) -> bool:

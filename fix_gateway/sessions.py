@@ -106,6 +106,8 @@ class Session:
         self.heartbeat_s = 30
         self.logout_received = False
         self.snapshot_wanted = False
+        self.store_wiped = False
+        """QuickFIX has begun the numbers again by itself: a new epoch has to be recorded."""
         self.rewind_to = 0
         """The first message that was not taken up, 0 if none; asked for at the next Logon."""
 
@@ -177,6 +179,7 @@ class Place:
         self.backlog: deque[Transaction] = deque()
         self.lagging = False
         self.repeat_until = 0
+        self.retry_at = 0.0
         self.message = quickfix.Message()
 
     def done_to(self, seq: int) -> None:
