@@ -11,8 +11,11 @@ import random
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from benchmarks.common import progress
 from engine.core.commands import (
+    COMMAND_KINDS,
     CancelOrder,
     Command,
     DefineAccount,
@@ -27,6 +30,7 @@ from engine.core.commands import (
 from engine.core.events import Event, OrderAccepted, OrderCanceled, OrderFilled, OrderReplaced
 from engine.core.exchange import Exchange
 from engine.core.types import OrdType, Origin, SelfTrade, Side, TimeInForce
+from engine.wire import decode_command, encode_command
 
 START_US: Final = 1_700_000_000_000_000
 STEP_US: Final = 25
@@ -167,12 +171,17 @@ class Flow:
 
 
 class Recording(NamedTuple):
-    """A flow that can be replayed: commands before the measured ones, and these."""
+    """A flow that can be replayed: commands before the measured ones, and these, encoded."""
 
     before: list[Command]
-    measured: list[Command]
+    encoded: list[tuple[int, msgspec.Raw]]
     resting: int
     events_per_command: float
+
+    @property
+    def measured(self) -> list[Command]:
+        """The measured commands, decoded anew."""
+        return [decode_command(*raw) for raw in self.encoded]
 
 
 def record(shape: Shape, count: int, seed: int = 1) -> Recording:
@@ -187,14 +196,14 @@ def record(shape: Shape, count: int, seed: int = 1) -> Recording:
     for _ in range(min(count // 10, 20_000)):
         flow.do(flow.next())
     ready = len(flow.commands)
-    events = 0
+    events, encoded = 0, []
     for number in range(count):
-        events += len(flow.do(flow.next()))
+        command = flow.next()
+        events += len(flow.do(command))
+        encoded.append((COMMAND_KINDS[type(command)], encode_command(command)))
         if number % 50_000 == 0:
             progress(f"preparing command {number:,} of {count:,}")
-    return Recording(
-        flow.commands[:ready], flow.commands[ready:], len(flow.open), events / count
-    )
+    return Recording(flow.commands[:ready], encoded, len(flow.open), events / count)
 
 
 def replayed(commands: list[Command]) -> Exchange:
