@@ -107,7 +107,9 @@ class _Server:
             try:
                 reply = self._serve(route, parts, headers)
             except Problem as problem:
+                _log_change(route, problem.status, problem.kind.code)
                 return _problem(problem, headers)
+            _log_change(route, reply.status, "")
             response = Response(
                 _encoder.encode(reply.body), reply.status, content_type=_JSON_TYPE
             )
@@ -155,6 +157,20 @@ class _Server:
                 f"there is room again in {verdict.retry_after_s} s.",
                 headers=(("Retry-After", str(verdict.retry_after_s)),),
             )
+
+
+def _log_change(route: Route, status: int, code: str) -> None:
+    """One line for every request that could change something, whatever became of it."""
+    if route.method != "GET":
+        _log.info(
+            "request",
+            operation=route.name,
+            status=status,
+            code=code,
+            # A header that authenticated nobody might hold anything, a secret for instance.
+            key="" if code == "unauthorized" else request.headers.get(auth.KEY_HEADER, "")[:64],
+            request_id=_request_id(),
+        )
 
 
 def _request_id() -> str:

@@ -268,7 +268,7 @@ def catalogue_markdown() -> str:
         "members `type` (`/errors/<code>`), `title`, `status`, `detail` (one sentence about "
         "this case), `code`, `request_id`, `retryable` and `outcome`:",
         "",
-        "- `not_applied`: nothing changed, and the request will not be done later.",
+        "- `not_applied`: this copy of the request changed nothing and will not be done later.",
         "- `applied`: the request had been done before; the answer describes that.",
         "- `unknown`: it may or may not have been done. Send the identical request again (the "
         "same client id, or the same signature within its window): it is done at most once. "

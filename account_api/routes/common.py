@@ -51,8 +51,18 @@ def own_account(call: Call) -> str:
 def not_after(call: Call, guard: Instant | None) -> int:
     """The request's own ``expires_at`` in µs (0: none); refused here when it has passed."""
     limit = instant_us(guard, "expires_at")
-    if guard is not None and call.now_us > limit:
-        raise Problem(
-            "request_expired", "The request came after its expires_at.", field="expires_at"
-        )
+    if has_expired(call, guard):
+        raise expired()
     return limit
+
+
+def has_expired(call: Call, guard: Instant | None) -> bool:
+    """Whether the request came after its own ``expires_at``."""
+    return guard is not None and call.now_us > instant_us(guard, "expires_at")
+
+
+def expired() -> Problem:
+    """The problem for a request that came after its ``expires_at``."""
+    return Problem(
+        "request_expired", "The request came after its expires_at.", field="expires_at"
+    )

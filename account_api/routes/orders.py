@@ -16,7 +16,13 @@ from account_api.order_views import (
 )
 from account_api.present import SIDES, instant_text
 from account_api.registry import REPLAYED, Call, Reply, Route
-from account_api.routes.common import account_of, not_after, own_account
+from account_api.routes.common import (
+    account_of,
+    expired,
+    has_expired,
+    not_after,
+    own_account,
+)
 from account_api.schemas import (
     AccountQuery,
     CancelAllQuery,
@@ -26,6 +32,7 @@ from account_api.schemas import (
     ReplaceOrderRequest,
 )
 from account_api.services import Catalogue
+from account_api.translate import instant_us
 from engine.client import Outcome, Transaction
 from engine.core.commands import MassCancel, NewOrder, ReplaceOrder, SetDeadMansSwitch
 from engine.core.events import (
@@ -47,9 +54,11 @@ def create_order(call: Call) -> Reply:
     """Create an order; identical again: 200 and the original, with `Idempotent-Replayed`."""
     request = call.body(NewOrderRequest)
     account = own_account(call)
-    origin = call.principal.origin(not_after(call, request.expires_at))
+    origin = call.principal.origin(instant_us(request.expires_at, "expires_at"))
     catalogue = call.services.catalogue(symbol=request.symbol)
     command = translate.new_order(request, catalogue, account, origin)
+    if has_expired(call, request.expires_at):
+        return _expired_create(call, command, catalogue)
     outcome = call.services.submit(command)
     for event in outcome.transaction.events:
         if isinstance(event, OrderAccepted):
@@ -61,8 +70,21 @@ def create_order(call: Call) -> Reply:
             if event.reason is RejectReason.DUPLICATE_CLIENT_ORDER_ID:
                 answer = repeated_create(call, command, event, catalogue)
                 return Reply(answer, 200, (REPLAYED,))
+            if event.reason is RejectReason.REQUEST_EXPIRED:
+                return _expired_create(call, command, catalogue)
             raise results.rejected(event)
     raise RuntimeError("the engine answered a create without saying what became of it")
+
+
+def _expired_create(call: Call, command: NewOrder, catalogue: Catalogue) -> Reply:
+    """A create that came too late: an earlier copy of it may have come in time."""
+    found = find_order(call.services, command.account, 0, command.client_order_id)
+    if found is None or not translate.same_create(
+        command, original_create(call.services, found)
+    ):
+        raise expired()
+    answer = results.order_answer(found.row, found.reason, catalogue, found.as_of_seq)
+    return Reply(answer, 200, (REPLAYED,))
 
 
 def _created(

@@ -11,7 +11,8 @@ from account_api.registry import REPLAYED, Call, Reply, Route, part_id
 from account_api.routes.common import (
     account_of,
     checked_address,
-    not_after,
+    expired,
+    has_expired,
     own_account,
 )
 from account_api.schemas import (
@@ -22,6 +23,7 @@ from account_api.schemas import (
     WithdrawalsQuery,
 )
 from account_api.services import Catalogue
+from account_api.translate import instant_us
 from account_api.views import QuoteView, WithdrawalAnswer, WithdrawalsView, WithdrawalView
 from engine.client import Outcome, queries
 from engine.core.commands import (
@@ -48,7 +50,7 @@ def request_withdrawal(call: Call) -> Reply:
     """
     request = call.body(WithdrawalRequest)
     account = own_account(call)
-    origin = call.principal.origin(not_after(call, request.expires_at))
+    origin = call.principal.origin(instant_us(request.expires_at, "expires_at"))
     catalogue = call.services.catalogue(asset=request.asset)
     network = catalogue.network(request.asset, request.network)
     command = RequestWithdrawal(
@@ -62,37 +64,51 @@ def request_withdrawal(call: Call) -> Reply:
         memo=request.memo or "",
         quote_id=request.quote_id or "",
     )
+    if has_expired(call, request.expires_at):
+        return _expired(call, command, catalogue)
     outcome = call.services.submit(command)
     updated = _last_update(outcome)
     if updated is not None:
         status, headers = (200, (REPLAYED,)) if outcome.duplicate else (201, ())
         return Reply(_answer(updated, catalogue, outcome.transaction.seq), status, headers)
     refused = _refused(outcome)
+    if refused.reason is RejectReason.REQUEST_EXPIRED:
+        return _expired(call, command, catalogue)
     if refused.reason is not RejectReason.DUPLICATE_CLIENT_WITHDRAWAL_ID:
         raise _problem(refused, catalogue, request.asset)
-    answer = _repeated(call, command, refused, catalogue)
-    return Reply(answer, 200, (REPLAYED,))
-
-
-def _repeated(
-    call: Call, command: RequestWithdrawal, refused: Refused, catalogue: Catalogue
-) -> WithdrawalAnswer:
-    """The original, if the request is the same in every word. Else Problem."""
-    found = call.services.fetch(
-        queries.withdrawal(command.account, client_withdrawal_id=command.client_withdrawal_id)
-    )
-    row = found.value
-    if row is not None and (row.asset, row.network, row.address, row.amount, row.memo) == (
-        command.asset, command.network, command.address, command.amount, command.memo,
-    ):  # fmt: skip
-        return _answer(row, catalogue, found.as_of_seq)
+    found, seq = _original(call, command)
+    if found is not None and _same(command, found):
+        return Reply(_answer(found, catalogue, seq), 200, (REPLAYED,))
     raise refusal(
         refused.reason,
         f"The client withdrawal id {command.client_withdrawal_id} belongs to a withdrawal "
         "with other terms.",
-        withdrawal_id=str(row.withdrawal_id if row is not None else refused.detail),
+        withdrawal_id=str(found.withdrawal_id if found is not None else refused.detail),
         client_withdrawal_id=command.client_withdrawal_id,
     )
+
+
+def _original(call: Call, command: RequestWithdrawal) -> tuple[Withdrawal | None, int]:
+    """The withdrawal that owns the client withdrawal id."""
+    found = call.services.fetch(
+        queries.withdrawal(command.account, client_withdrawal_id=command.client_withdrawal_id)
+    )
+    return found.value, found.as_of_seq
+
+
+def _same(command: RequestWithdrawal, row: Withdrawal) -> bool:
+    """Whether the request is that of the withdrawal, in every word."""
+    return (row.asset, row.network, row.address, row.amount, row.memo) == (
+        command.asset, command.network, command.address, command.amount, command.memo,
+    )  # fmt: skip
+
+
+def _expired(call: Call, command: RequestWithdrawal, catalogue: Catalogue) -> Reply:
+    """A request that came too late: an earlier copy of it may have come in time."""
+    found, seq = _original(call, command)
+    if found is None or not _same(command, found):
+        raise expired()
+    return Reply(_answer(found, catalogue, seq), 200, (REPLAYED,))
 
 
 def _last_update(outcome: Outcome) -> Withdrawal | None:

@@ -36,6 +36,7 @@ class Venue:
         self.processes: dict[str, subprocess.Popen[str]] = {}
         self.url = ""
         text = DEMO_FILE.read_text(encoding="utf-8").replace("port = 8080", "port = 0")
+        text += "\n[engine]\nmin_seq_wait_ms_max = 500\n"
         for old, new in changes:
             assert old in text, old
             text = text.replace(old, new)

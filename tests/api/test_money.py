@@ -322,3 +322,15 @@ def test_a_daily_limit_tells_what_remains(caller: CallerOf, engine: InProcessEng
     assert (problem["remaining"], problem["asset"]) == ("2", "BTC")
     limits = caller("alice-read").get("/v1/limits").ok()["withdrawals"]
     assert {row["asset"]: row["daily_limit"] for row in limits}["BTC"] == "5"
+
+
+def test_a_late_copy_of_a_withdrawal_that_came_in_time_is_answered(
+    caller: CallerOf, clock: Clock
+) -> None:
+    treasurer = caller("alice-withdraw")
+    body = payout(expires_at=clock() // 1000 + 1000)
+    number = treasurer.post("/v1/withdrawals", body).ok(201)["withdrawal_id"]
+    clock.advance(60)
+    late = treasurer.post("/v1/withdrawals", body)
+    assert late.replayed and late.ok(200)["withdrawal_id"] == number
+    treasurer.post("/v1/withdrawals", body | {"amount": "2"}).problem(408, "request_expired")

@@ -515,3 +515,14 @@ def test_any_client_order_id_can_be_a_path(alice: Caller, name: str) -> None:
     target = "/v1/orders/client:" + urllib.parse.quote(name, safe="")
     assert alice.get(target).ok()["client_order_id"] == name
     assert alice.delete(target).ok()["status"] == "canceled"
+
+
+def test_a_late_copy_of_a_create_that_came_in_time_is_answered(
+    alice: Caller, clock: Clock
+) -> None:
+    body = limit("a1", "buy", "1", "100", expires_at=clock() // 1000 + 1000)
+    number = alice.post("/v1/orders", body).ok(201)["order_id"]
+    clock.advance(60)
+    late = alice.post("/v1/orders", body)
+    assert late.replayed and late.ok(200)["order_id"] == number
+    alice.post("/v1/orders", body | {"quantity": "2"}).problem(408, "request_expired")
