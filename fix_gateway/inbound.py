@@ -162,7 +162,15 @@ def _check_age(fields: Fields, now_us: int, stale_after_us: int) -> None:
     if fields["43"] != "Y":
         return
     try:
-        age_us = now_us - parse_time(fields.get("122", ""))
+        first_sent_us = parse_time(fields.get("122", ""))
+        age_us = now_us - first_sent_us
+        sent_us = parse_time(fields["52"]) if "52" in fields else now_us
+        if first_sent_us > sent_us:
+            raise Refusal(
+                RejectReason.STALE_RESEND,
+                "PossDupFlag(43)=Y and OrigSendingTime(122) is later than SendingTime(52), "
+                "so nothing was entered or changed",
+            )
     except ValueError:
         age_us = stale_after_us + 1
     if age_us > stale_after_us:
