@@ -8,7 +8,7 @@ removing and reaching the best order are O(1), a new or vanished level O(log lev
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sortedcontainers import SortedList
 
@@ -18,6 +18,10 @@ from engine.core.types import InstrumentStatus, OrderTerms, OrdStatus, PriceLeve
 if TYPE_CHECKING:
     from engine.core.ledger import Account, Money
     from engine.core.triggers import StopBook
+
+
+_NEW: Final = OrdStatus.NEW
+_PARTIAL: Final = OrdStatus.PARTIALLY_FILLED
 
 
 class Order:
@@ -69,7 +73,7 @@ class Order:
     @property
     def open(self) -> bool:
         """Whether the order can still trade."""
-        return self.status is OrdStatus.NEW or self.status is OrdStatus.PARTIALLY_FILLED
+        return self.status is _NEW or self.status is _PARTIAL
 
     def client_ids(self) -> list[str]:
         """Every client order id of the chain that is in memory, the first one first."""
@@ -200,7 +204,7 @@ class Book:
     """Both sides of an instrument, its stop orders and its last price (0 before any trade)."""
 
     __slots__ = ("asks", "bids", "fees", "instrument", "last_price", "lot_atoms", "max_price",
-                 "max_qty", "min_qty", "status", "stops", "unit")  # fmt: skip
+                 "max_qty", "min_qty", "status", "stops", "symbol", "unit")  # fmt: skip
 
     def __init__(self, instrument: Instrument, stops: StopBook, fees: Money) -> None:
         self.bids = BookSide(1)
@@ -214,6 +218,7 @@ class Book:
     def adopt(self, instrument: Instrument) -> None:
         """Take an instrument's grid and bounds."""
         self.instrument = instrument
+        self.symbol: str = instrument.symbol
         self.unit: int = instrument.unit
         self.lot_atoms: int = instrument.lot_atoms
         self.min_qty: int = instrument.min_qty

@@ -130,9 +130,15 @@ class Exchange:
         events: list[Event] = []
         self.events = events
         origin = command.origin
+        source, epoch, num, token, valid_until, _ = origin
         refusal = None
-        if origin.num or origin.token or origin.valid_until:
-            refusal = self._identify(origin)
+        if num or token or valid_until:
+            session = self.sessions.get(source)
+            ours = session is not None and session.epoch == epoch and num > session.mark
+            if session is not None and ours and not (token or valid_until):
+                session.mark = num  # The usual FIX message; the rest is for _identify.
+            else:
+                refusal = self._identify(origin)
         if refusal is None:
             _HANDLERS[type(command)](self, command)
         else:

@@ -118,14 +118,14 @@ def new_order(exchange: Exchange, c: NewOrder) -> bool:
             if reach.traded == 0:
                 text = "nothing can be traded for this amount of money at present"
                 return refuse_new(exchange, c, Refusal(RejectReason.NO_LIQUIDITY, text))
-    terms = _event(
-        OrderTerms,
-        (
-            exchange.next_order_id, name, client_id, client_id, symbol, side, kind, tif, qty,
-            price, stop_price, cash_qty, min_qty, display_qty, expire_at, post_only, stp,
-            strategy, manual, origin.source, exchange.time_us,
-        ),
+    # Orders live long, so they share the strings of the state and not those of the command.
+    known = exchange.sessions.get(origin.source)
+    fields = (
+        exchange.next_order_id, account.name, client_id, client_id, book.symbol, side, kind,
+        tif, qty, price, stop_price, cash_qty, min_qty, display_qty, expire_at, post_only, stp,
+        strategy, manual, known.name if known else origin.source, exchange.time_us,
     )  # fmt: skip
+    terms = _event(OrderTerms, fields)
     order = Order(terms, account, book)
     if not buy:
         money = order.base

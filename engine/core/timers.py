@@ -32,13 +32,20 @@ Key: TypeAlias = int | Timer
 
 
 class Timers:
-    """Timers by time; adding and removing are O(1) when the time is known already."""
+    """Timers by time; adding and removing are O(1) when the time is known already.
 
-    __slots__ = ("by_time", "times")
+    What is due is sorted once, however many Ticks it takes to fire: ``_due`` holds what may
+    be left of the time ``_due_time``, the next one last. It is made anew when something is
+    added to that time, and is no part of the state.
+    """
+
+    __slots__ = ("_due", "_due_time", "by_time", "times")
 
     def __init__(self) -> None:
         self.by_time: dict[int, dict[Key, None]] = {}
         self.times: SortedList = SortedList()
+        self._due: list[Key] = []
+        self._due_time = 0
 
     def add(self, time_us: int, timer: Key) -> None:
         """Set a timer."""
@@ -47,6 +54,8 @@ class Timers:
             bucket = self.by_time[time_us] = {}
             self.times.add(time_us)
         bucket[timer] = None
+        if time_us == self._due_time:
+            self._due_time = 0
 
     def discard(self, time_us: int, timer: Key) -> None:
         """Remove a timer if it is set."""
@@ -69,7 +78,12 @@ class Timers:
         """
         while self.times and self.times[0] <= now_us:
             time_us = self.times[0]
-            for key in in_order(self.by_time[time_us]):
+            if time_us != self._due_time:
+                self._due = in_order(self.by_time[time_us])
+                self._due.reverse()
+                self._due_time = time_us
+            while self._due and time_us == self._due_time:
+                key = self._due.pop()
                 if key in self.by_time.get(time_us, ()):
                     self.discard(time_us, key)
                     yield key
