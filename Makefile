@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check bench clean
+.PHONY: compiled plain help setup run demo test check bench clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -40,6 +40,12 @@ check: $(READY)  ## lint, types, layer rules: seconds
 
 bench: $(READY)  ## run every benchmark and write docs/benchmarks.md: ten minutes
 	@exec $(BIN)/python -m benchmarks.report
+
+compiled: $(READY)  ## compile engine/core with mypyc, about a minute; `make plain` undoes it
+	@$(BIN)/pip install -q "mypy[mypyc]" && $(BIN)/python -m tools.compiled build
+
+plain: $(READY)  ## go back to the plain build of engine/core
+	@$(BIN)/python -m tools.compiled remove
 
 clean:  ## remove the virtual environment and caches; ./data is left alone
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -48,13 +48,13 @@ _COUNTERS: Final = (
     "client_id_window_us",
 )  # fmt: skip
 _ACCOUNT_FIELDS: Final = (
-    "seq", "maker_ppm", "taker_ppm", "open_orders_max", "require_known_address",
-    "address_cooloff_us",
+    "seq", "maker_ppm", "taker_ppm", "open_orders_max", "address_cooloff_us",
 )  # fmt: skip
 _ORDER_FIELDS: Final = (
     "price", "leaves", "cum", "notional", "fee_weight", "fees", "maker_ppm", "taker_ppm", "held",
-    "display", "armed", "reached", "triggered", "updated_at",
+    "display", "updated_at",
 )  # fmt: skip
+_ORDER_FLAGS: Final = ("armed", "reached", "triggered")
 
 
 def export_state(exchange: Exchange) -> dict[str, Any]:
@@ -95,6 +95,7 @@ def _account(account: Account) -> dict[str, Any]:
         "name": account.name,
         "firm": account.firm,
         "fields": [getattr(account, name) for name in _ACCOUNT_FIELDS],
+        "require_known_address": int(account.require_known_address),
         "stp": int(account.stp),
         "approval_above": list(account.approval_above.items()),
         "daily_limits": list(account.daily_limits.items()),
@@ -134,7 +135,8 @@ def _order(order: Order) -> list[Any]:
     return [
         [int(value) if isinstance(value, int) else value for value in order.terms],
         int(order.status),
-        [int(getattr(order, name)) for name in _ORDER_FIELDS],
+        [getattr(order, name) for name in _ORDER_FIELDS],
+        [int(getattr(order, name)) for name in _ORDER_FLAGS],
         order.later_ids or [],
     ]
 
@@ -201,7 +203,7 @@ def _restore_account(exchange: Exchange, row: dict[str, Any]) -> None:
     account = Account(row["name"], row["firm"])
     for name, value in zip(_ACCOUNT_FIELDS, row["fields"], strict=True):
         setattr(account, name, value)
-    account.require_known_address = bool(account.require_known_address)
+    account.require_known_address = bool(row["require_known_address"])
     account.stp = SelfTrade(row["stp"])
     account.approval_above = dict(row["approval_above"])
     account.daily_limits = dict(row["daily_limits"])
@@ -220,7 +222,7 @@ def _restore_account(exchange: Exchange, row: dict[str, Any]) -> None:
 
 
 def _restore_order(exchange: Exchange, row: list[Any]) -> None:
-    values, status, fields, later_ids = row
+    values, status, fields, flags, later_ids = row
     t = OrderTerms(*values)
     terms = t._replace(
         side=Side(t.side),
@@ -234,9 +236,8 @@ def _restore_order(exchange: Exchange, row: list[Any]) -> None:
     order = Order(terms, account, exchange.books[terms.symbol])
     for name, value in zip(_ORDER_FIELDS, fields, strict=True):
         setattr(order, name, value)
-    order.armed = bool(order.armed)
-    order.reached = bool(order.reached)
-    order.triggered = bool(order.triggered)
+    for name, flag in zip(_ORDER_FLAGS, flags, strict=True):
+        setattr(order, name, bool(flag))
     order.status = OrdStatus(status)
     order.later_ids = list(later_ids) or None
     exchange.orders[terms.order_id] = order

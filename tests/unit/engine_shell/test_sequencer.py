@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from engine.client import EngineRefused, EngineUnavailable
+from engine.core import exchange
 from engine.core.commands import Batch, Deposit, OpenSession, SetDeadMansSwitch
 from engine.core.events import OrderAccepted, OrderCanceled, OrderRejected
 from engine.core.types import (
@@ -25,6 +26,8 @@ from engine.journal.local import LocalJournal
 from engine.sequencer import Bounds, EngineStopped
 from tests.unit.engine_shell.harness import WAIT_S, Collector, Start, cancel, new_order
 from tests.venue import SYMBOL
+
+COMPILED = not str(exchange.__file__).endswith(".py")
 
 
 class FailingJournal:
@@ -78,6 +81,7 @@ def test_a_failed_commit_publishes_nothing_and_stops_the_engine(start: Start) ->
     watcher.close()
 
 
+@pytest.mark.skipif(COMPILED, reason="a method of a compiled class cannot be broken on purpose")
 def test_an_exception_from_apply_stops_the_engine_and_publishes_nothing(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,7 +153,7 @@ def test_a_session_whose_connection_dies_is_closed_by_the_engine(start: Start) -
     engine = start()
     gateway, watcher, collector = engine.client("gateway"), engine.client("w"), Collector()
     watcher.subscribe(engine.exchange.seq + 1, collector)
-    origin = Origin("fix:ALICE")
+    origin = Origin("fix:ALICE", 1)
     gateway.submit(OpenSession(origin, "alice", CancelScope.SESSION, 0))
     order = gateway.submit(new_order(1, origin=origin)).transaction
     gateway.close()

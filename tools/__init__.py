@@ -1,0 +1,1 @@
+"""Programs for those who build the venue; nothing that it needs to run."""

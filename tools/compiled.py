@@ -1,0 +1,95 @@
+"""The optional compiled build of the exchange: ``python -m tools.compiled build|remove|status``.
+
+mypyc turns the very sources of ``engine/core`` into extension modules, which then lie beside
+them and are imported in their stead; ``remove`` takes them away again. Nothing else changes,
+and the same tests run on both.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+CORE: Final = ROOT / "engine" / "core"
+SUFFIX: Final = str(sysconfig.get_config_var("EXT_SUFFIX"))
+PLAIN: Final = (
+    "__init__.py", "commands.py", "events.py", "faults.py", "instruments.py", "types.py",
+)  # fmt: skip
+"""Left as they are: exceptions derive from built-in ones, which mypyc does not compile, and
+rows that travel are decoded by their annotations, which a compiled class does not keep."""
+
+
+def site_packages() -> Path:
+    """Where the part that all compiled modules share must lie to be found from anywhere."""
+    return Path(sysconfig.get_path("platlib"))
+
+
+def compiled_files() -> list[Path]:
+    """What a build has left behind."""
+    shared = [path for path in site_packages().glob(f"*__mypyc{SUFFIX}") if path.is_file()]
+    return [*CORE.glob(f"*{SUFFIX}"), *shared]
+
+
+def build() -> int:
+    """Compile in a temporary folder and put the result beside the sources."""
+    sources = [path.name for path in sorted(CORE.glob("*.py")) if path.name not in PLAIN]
+    print(f"Compiling {len(sources)} modules of engine/core; this takes about a minute …")
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        shutil.copytree(
+            ROOT / "engine", work / "engine", ignore=shutil.ignore_patterns("*.so", "__pycache__")
+        )
+        (work / "mypy.ini").write_text(
+            "[mypy]\npython_version = 3.11\n"
+            "[mypy-sortedcontainers.*]\nignore_missing_imports = True\n"
+        )
+        command = [str(Path(sys.executable).parent / "mypyc")]
+        command += [f"engine/core/{name}" for name in sources]
+        done = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
+        if done.returncode:
+            print(done.stdout[-4000:] + done.stderr[-4000:], file=sys.stderr)
+            print("The compiled build failed; the plain one is untouched.", file=sys.stderr)
+            return 1
+        remove()
+        for path in (work / "engine" / "core").glob(f"*{SUFFIX}"):
+            shutil.copy2(path, CORE / path.name)
+        for path in work.glob(f"*__mypyc{SUFFIX}"):
+            shutil.copy2(path, site_packages() / path.name)
+    print(f"Compiled in {time.monotonic() - started:.0f} s.")
+    return 0
+
+
+def remove() -> int:
+    """Go back to the plain build."""
+    for path in compiled_files():
+        path.unlink()
+    return 0
+
+
+def status() -> int:
+    """Say which build is imported."""
+    from engine.core import exchange
+
+    print("compiled" if str(exchange.__file__).endswith(SUFFIX) else "plain")
+    return 0
+
+
+def main(arguments: list[str]) -> int:
+    """Run one of the three commands."""
+    commands = {"build": build, "remove": remove, "status": status}
+    if len(arguments) != 1 or arguments[0] not in commands:
+        print("usage: python -m tools.compiled build|remove|status", file=sys.stderr)
+        return 2
+    return commands[arguments[0]]()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
