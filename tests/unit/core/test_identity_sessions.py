@@ -12,6 +12,7 @@ from engine.core.commands import (
     OpenSession,
     SetDeadMansSwitch,
     StartEpoch,
+    Tick,
 )
 from engine.core.events import (
     CancelRejected,
@@ -297,7 +298,11 @@ def test_S4_a_tick_is_bounded_and_the_rest_follows(make_core_venue: MakeVenue) -
     first = gone(venue.tick(5), CancelReason.EXPIRED)
     assert len(first) == 1_000
     assert venue.exchange.next_timer() == START_US + 1  # type: ignore[attr-defined]
+    exchange: Any = venue.exchange
+    restored = type(exchange).restore(exchange.export_state())
+    again = restored.apply(venue.seq + 1, venue.now, Tick(ENGINE))
     second = gone(venue.tick(), CancelReason.EXPIRED)
+    assert gone(again, CancelReason.EXPIRED) == second
     assert first + second == [entry.client_order_id for entry in entries]
     assert venue.exchange.next_timer() == 0  # type: ignore[attr-defined]
 

@@ -182,6 +182,14 @@ def test_T4_a_stop_buy_that_is_not_covered_is_canceled(make_venue: MakeVenue) ->
     assert venue.posted("alice", "USD") == 200 and venue.held("alice", "USD") == 0
 
 
+def test_T4_a_stop_buy_may_spend_the_last_atom(make_venue: MakeVenue) -> None:
+    venue = make_venue(funds=260)
+    venue.buy("alice", 5, stop_price=50)
+    venue.sell("bob", 5, 52)
+    assert only(trade(venue, 50), OrderTriggered).hold_change == 260
+    assert venue.posted("alice", "USD") == 0
+
+
 def test_T4_a_stop_sell_and_a_stop_limit_hold_from_the_start(venue: Venue) -> None:
     assert only(venue.sell("alice", 5, stop_price=5), OrderAccepted).hold_change == 5
     assert only(venue.buy("alice", 5, 60, stop_price=55), OrderAccepted).hold_change == 300
