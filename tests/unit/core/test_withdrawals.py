@@ -142,9 +142,15 @@ def test_W1_the_daily_limit_counts_what_was_asked_for_today(bank: Venue) -> None
     for _ in range(4):
         request(bank, 500)
     refused = only(request(bank, 100), Refused)
-    assert refused.reason is REASON.WITHDRAWAL_LIMIT
+    assert (refused.reason, refused.detail) == (REASON.WITHDRAWAL_LIMIT, 0)
     bank.now += DAY_US
     assert last_of(request(bank, 100)).withdrawal.amount == 100
+
+
+def test_W1_a_refusal_says_what_the_daily_limit_leaves(bank: Venue) -> None:
+    request(bank, 500)
+    refused = only(request(bank, 1_600), Refused)
+    assert (refused.reason, refused.detail) == (REASON.WITHDRAWAL_LIMIT, 1_500)
 
 
 def test_W2_amount_and_fee_are_held_from_the_request_on(bank: Venue) -> None:
@@ -190,6 +196,17 @@ def test_W4_above_the_limit_a_second_person_approves(bank: Venue) -> None:
     events = bank.do(ApproveWithdrawal(bank.origin("alice", user="ben"), "alice", 2))
     row = last_of(events).withdrawal
     assert (row.state, row.approved_by) == (S.QUEUED, "ben")
+
+
+def test_W4_who_approves_and_rejects_is_in_the_history(bank: Venue) -> None:
+    for number in (1, 2):
+        request(bank, 600)
+        decide = ApproveWithdrawal if number == 1 else RejectWithdrawal
+        bank.do(decide(bank.origin("alice", user="ben"), "alice", number))
+    for number, state in ((1, S.APPROVED), (2, S.REJECTED)):
+        rows = [e.withdrawal for e in all_of(bank.events, WithdrawalUpdated)]
+        row = [row for row in rows if row.withdrawal_id == number][-1]
+        assert [step.actor for step in row.history if step.state is state] == ["ben"]
 
 
 def test_W4_an_approval_from_another_account_is_refused(bank: Venue) -> None:
