@@ -104,9 +104,9 @@ def close_session(exchange: Exchange, c: CloseSession) -> None:
 def _end(exchange: Exchange, session: Session) -> None:
     """The grace period is over: cancel the orders in scope (rule S-2).
 
-    A session without an epoch is no FIX session: it never comes back, and is forgotten.
+    A session without epoch and numbers is no FIX session: it never comes back, and is forgotten.
     """
-    if session.epoch == 0:
+    if session.epoch == 0 and session.mark == 0:
         del exchange.sessions[session.name]
     if session.cancel_scope is CancelScope.NONE:
         return
