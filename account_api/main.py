@@ -18,6 +18,9 @@ import structlog
 
 from account_api import ApiKey, ApiSettings, RateLimit, create_app
 from account_api.addresses import simulated_deposit_address
+from account_api.figures import watch
+from account_api.proxies import behind_proxies
+from config.control import ControlServer, socket_path
 from config.settings import Key, Settings, SettingsError, load
 from engine.client import EngineClient
 from engine.history.queries import open_reader
@@ -44,6 +47,7 @@ def api_settings(settings: Settings) -> ApiSettings:
             if one.address_format
         ),
         rate_limits=limits,
+        proxies=frozenset(http.proxies),
     )
 
 
@@ -82,7 +86,7 @@ def application() -> Any:
     settings = load()
     path, history_url = str(settings.engine.socket), settings.history.url
     wait_s = settings.engine.min_seq_wait_ms_max / 1000
-    return create_app(
+    app = create_app(
         api_settings(settings),
         lambda: EngineClient(path, f"account_api:{os.getpid()}", timeout_s=wait_s + 1),
         lambda: open_reader(history_url),
@@ -94,6 +98,18 @@ def application() -> Any:
             }
         ),
     )
+    behind: Any = behind_proxies(app.wsgi_app, settings.http.proxies)
+    app.wsgi_app = behind  # type: ignore[method-assign]
+    registry = watch(app)
+
+    def serve_figures() -> ControlServer:
+        """Open the control socket of a worker; gunicorn's configuration calls this."""
+        control = ControlServer(socket_path(settings.data, f"api-{os.getpid()}"), registry, {})
+        control.start()
+        return control
+
+    app.extensions["tandem.serve_figures"] = serve_figures
+    return app
 
 
 def main() -> int:

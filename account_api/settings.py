@@ -73,5 +73,7 @@ class ApiSettings:
     engine_timeout_s: float = 5.0
     address_formats: tuple[tuple[str, str, AddressFormat], ...] = ()
     """(asset, network, format) of networks whose addresses are checked."""
+    proxies: frozenset[str] = frozenset()
+    """Addresses of reverse proxies whose X-Forwarded-For is believed."""
     rate_limits: tuple[tuple[str, RateLimit], ...] = ()
     """(group, limit); the groups are ``read``, ``trade`` and ``money``."""

@@ -12,12 +12,14 @@ from typing import Final
 from config import demo_secrets
 from config.model import Key, Settings
 from config.reading import Problems
+from engine.core.instruments import NumberError
 from engine.core.types import INT64_MAX
 
 _ASSET: Final = re.compile(r"[A-Z0-9]{1,12}\Z")
 _SYMBOL: Final = re.compile(r"[A-Z0-9]{1,12}-[A-Z0-9]{1,12}\Z")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._:-]{0,31}\Z")
 _COMP_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}\Z")
+_DECIMAL: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?\Z")
 _HEX256: Final = re.compile(r"[0-9a-f]{64}\Z")
 _SECRET_LENGTH_MIN: Final = 16
 _USER_LENGTH_MAX: Final = 64
@@ -30,6 +32,8 @@ def check(settings: Settings, problems: Problems) -> None:
     _sessions(settings, problems)
     _keys(settings, problems)
     _four_eyes(settings.keys, problems)
+    _test_net(settings, problems)
+    _proxies(settings, problems)
     _ports(settings, problems)
     _secrets(settings, problems)
     _file_mode(settings, problems)
@@ -139,6 +143,50 @@ def _keys(settings: Settings, problems: Problems) -> None:
         _networks(f"{where}.allow", key.allow, problems)
 
 
+def _test_net(settings: Settings, problems: Problems) -> None:
+    """Bots and faucet make money of nothing or trade with it: never in production."""
+    bots = settings.bots
+    if settings.environment == "production":
+        if bots.enabled:
+            problems.add("bots.enabled", "expected false: bots are for test-nets")
+        if settings.faucet.portions:
+            problems.add("faucet.portions", "expected none: test coins are for test-nets")
+    for asset, atoms in settings.faucet.portions:
+        if atoms < 1:
+            problems.add(f"faucet.portions.{asset}", "expected more than zero")
+    _bot_names(settings, problems)
+    if not bots.enabled and not bots.prices:
+        return
+    for field, wanted in (("maker_key", bots.maker_key), ("taker_key", bots.taker_key)):
+        if not any(key.key == wanted and "trade" in key.scopes and key.secret
+                   for key in settings.keys):  # fmt: skip
+            problems.add(f"bots.{field}", f"expected an hmac key that may trade, got {wanted!r}")
+    if bots.taker_comp_id not in {session.comp_id for session in settings.sessions}:
+        problems.add("bots.taker_comp_id", f"expected a FIX session, got {bots.taker_comp_id!r}")
+    if not bots.prices:
+        problems.add("bots.prices", "expected the price of at least one instrument")
+
+
+def _bot_names(settings: Settings, problems: Problems) -> None:
+    bots = settings.bots
+    instruments = {instrument.symbol: instrument for instrument in settings.instruments}
+    for symbol, text in bots.prices.items():
+        instrument = instruments.get(symbol)
+        if instrument is None:
+            problems.add(f"bots.prices.{symbol}", "expected one of the instruments as key")
+            continue
+        try:
+            instrument.price(text, "the price")
+        except NumberError as error:
+            problems.add(f"bots.prices.{symbol}", str(error))
+    bases = {instrument.base for instrument in settings.instruments}
+    for asset, text in bots.quantities.items():
+        if asset not in bases:
+            problems.add(f"bots.quantities.{asset}", "expected a base asset as key")
+        elif not _DECIMAL.match(text):
+            problems.add(f"bots.quantities.{asset}", f"expected decimal text, got {text!r}")
+
+
 def _credential(where: str, key: Key, problems: Problems) -> None:
     """A wrong secret is never shown."""
     if key.kind in ("hmac", "operator"):
@@ -178,12 +226,21 @@ def _networks(where: str, allow: tuple[str, ...], problems: Problems) -> None:
             problems.add(f"{where}[{index}]", f"expected a network like 10.0.0.0/8, got {text!r}")
 
 
+def _proxies(settings: Settings, problems: Problems) -> None:
+    for index, text in enumerate(settings.http.proxies):
+        try:
+            ipaddress.ip_address(text)
+        except ValueError:
+            problems.add(f"http.proxies[{index}]", f"expected an address, got {text!r}")
+
+
 def _ports(settings: Settings, problems: Problems) -> None:
     seen: dict[int, str] = {}
     for key, port in (("fix.port", settings.fix.port),
                       ("fix.inner_port", settings.fix.inner_port),
                       ("http.port", settings.http.port),
-                      ("stream.port", settings.stream.port)):  # fmt: skip
+                      ("stream.port", settings.stream.port),
+                      ("metrics.port", settings.metrics.port)):  # fmt: skip
         if port and port in seen:
             problems.add(key, f"expected another port than {seen[port]}, got {port} for both")
         seen[port] = key
@@ -192,7 +249,8 @@ def _ports(settings: Settings, problems: Problems) -> None:
 def _secrets(settings: Settings, problems: Problems) -> None:
     """Demo secrets are public: with them every listener is on loopback, never production."""
     listeners = (("fix.host", settings.fix.host), ("http.host", settings.http.host),
-                 ("stream.host", settings.stream.host))  # fmt: skip
+                 ("stream.host", settings.stream.host),
+                 ("metrics.host", settings.metrics.host))  # fmt: skip
     exposed = [(key, host) for key, host in listeners if not is_loopback(host)]
     production = settings.environment == "production"
     if not exposed and not production:

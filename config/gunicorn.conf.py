@@ -33,3 +33,15 @@ def when_ready(server: Any) -> None:
     """Tell where the service listens, once it does."""
     addresses = ["{}:{}".format(*listener.sock.getsockname()[:2]) for listener in server.LISTENERS]
     structlog.get_logger("account_api").info("ready", addresses=addresses)
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Let the worker's figures be asked for; each has a socket of its own."""
+    worker.control = server.app.wsgi().extensions["tandem.serve_figures"]()
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """Take the worker's socket away. One that was killed leaves it to whoever finds it."""
+    control = getattr(worker, "control", None)
+    if control is not None:
+        control.close()

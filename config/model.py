@@ -77,11 +77,14 @@ class Fix(_Section, frozen=True, kw_only=True):
 class Http(_Section, frozen=True, kw_only=True):
     """The account API under gunicorn. ``window_ms`` is how old a signature may be.
 
+    ``proxies`` lists the addresses of reverse proxies whose X-Forwarded-For is believed, for
+    the allow-lists of keys; the WebSocket process believes the same ones.
     Each key may send ``<group>_quota`` requests in ``rate_window_s``; a quota of 0 is no limit.
     """
 
     host: str = "127.0.0.1"
     port: Port = 8080
+    proxies: tuple[str, ...] = ()
     workers: Annotated[int, Meta(ge=1, le=64)] = 1
     threads: Annotated[int, Meta(ge=1, le=256)] = 8
     body_bytes_max: Annotated[int, Meta(ge=1024, le=1 << 20)] = 65_536
@@ -93,10 +96,22 @@ class Http(_Section, frozen=True, kw_only=True):
 
 
 class Stream(_Section, frozen=True, kw_only=True):
-    """The WebSocket process."""
+    """The WebSocket process.
+
+    ``public_url`` is where browsers find it when a proxy stands before it, such as
+    wss://venue.example/v1/stream; "" means the host of the page and ``port``.
+    """
 
     host: str = "127.0.0.1"
     port: Port = 8081
+    public_url: Annotated[str, Meta(max_length=200)] = ""
+
+
+class Metrics(_Section, frozen=True, kw_only=True):
+    """Where Prometheus finds the figures of all processes, at /metrics, in plain HTTP."""
+
+    host: str = "127.0.0.1"
+    port: Port = 9464
 
 
 class History(_Section, frozen=True, kw_only=True):
@@ -119,6 +134,38 @@ class Settlement(_Section, frozen=True, kw_only=True):
     confirmation_delay_ms: Milliseconds = 200
     fail_prefix: Annotated[str, Meta(max_length=32)] = ""
     reorganise_prefix: Annotated[str, Meta(max_length=32)] = ""
+
+
+class Bots(_Section, frozen=True, kw_only=True):
+    """The market of a test-net: a market maker and takers, clients like any other.
+
+    ``prices`` (symbol to decimal text) are where the maker's prices wander around; an
+    instrument between two assets that both have a price in a third one follows from them.
+    ``quantities`` (base asset to decimal text) is about what one quote shows. The maker and
+    one taker sign with their keys, the other taker is the FIX session.
+    """
+
+    enabled: bool = False
+    seed: Annotated[int, Meta(ge=0, le=2**31)] = 1
+    step_ms: Annotated[int, Meta(ge=100, le=60_000)] = 1_000
+    levels: Annotated[int, Meta(ge=1, le=8)] = 6
+    orders_per_minute: Annotated[int, Meta(ge=1, le=600)] = 40
+    prices: dict[str, str] = {}
+    quantities: dict[str, str] = {}
+    maker_key: str = ""
+    taker_key: str = ""
+    taker_comp_id: str = ""
+    taker_password: str = ""
+
+    def __repr__(self) -> str:
+        return f"Bots(enabled={self.enabled}, seed={self.seed}, …)"
+
+
+class Faucet(Struct, frozen=True, kw_only=True):
+    """Test coins for whoever asks: each portion is (asset, atoms); no portions, no faucet."""
+
+    portions_per_day: int
+    portions: tuple[tuple[str, int], ...]
 
 
 class Asset(Struct, frozen=True, kw_only=True):
@@ -215,8 +262,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     fix: Fix
     http: Http
     stream: Stream
+    metrics: Metrics
     history: History
     settlement: Settlement
+    bots: Bots
+    faucet: Faucet
     assets: tuple[Asset, ...]
     networks: tuple[Network, ...]
     instruments: tuple[Instrument, ...]

@@ -43,6 +43,11 @@ class VenueToml(_Toml, frozen=True, kw_only=True):
     client_id_window_days: Annotated[int, Meta(ge=1, le=3660)] = 30
 
 
+class FaucetToml(_Toml, frozen=True, kw_only=True):
+    portions_per_day: Annotated[int, Meta(ge=1, le=1_000)] = 10
+    portions: dict[str, str] = {}
+
+
 class AssetToml(_Toml, frozen=True, kw_only=True):
     asset: str
     scale: Annotated[int, Meta(ge=0, le=SCALE_MAX)]

@@ -23,12 +23,15 @@ from config import checks, reading
 from config.model import (
     Account,
     Asset,
+    Bots,
     Engine,
     Environment,
+    Faucet,
     Fix,
     History,
     Http,
     Key,
+    Metrics,
     Network,
     Session,
     Settings,
@@ -43,11 +46,14 @@ __all__ = [
     "DEMO_FILE",
     "Account",
     "Asset",
+    "Bots",
     "Engine",
+    "Faucet",
     "Fix",
     "History",
     "Http",
     "Key",
+    "Metrics",
     "Network",
     "Session",
     "Settings",
@@ -61,8 +67,9 @@ __all__ = [
 
 DEMO_FILE: Final = Path(__file__).parent / "demo.toml"
 _TOP_LEVEL: Final = frozenset(
-    ["environment", "data", "venue", "engine", "fix", "http", "stream", "history", "settlement",
-     "assets", "networks", "instruments", "accounts", "sessions", "keys"]
+    ["environment", "data", "venue", "engine", "fix", "http", "stream", "metrics", "history",
+     "settlement", "bots", "faucet", "assets", "networks", "instruments", "accounts",
+     "sessions", "keys"]
 )  # fmt: skip
 
 
@@ -109,17 +116,22 @@ def _read(
     fix = reader.table("fix", Fix)
     http = reader.table("http", Http)
     stream = reader.table("stream", Stream)
+    metrics = reader.table("metrics", Metrics)
     history = reader.table("history", History)
     settlement = reader.table("settlement", Settlement)
+    bots = reader.table("bots", Bots)
     assets = _assets(reader)
-    accounts = _accounts(reader, {asset.asset: asset.scale for asset in assets}, problems)
+    scales = {asset.asset: asset.scale for asset in assets}
+    accounts = _accounts(reader, scales, problems)
+    faucet = _faucet(reader, scales, problems)
     networks, instruments = _markets(reader, assets, problems)
     firms = {account.account: account.firm for account in accounts}
     sessions = _sessions(reader, firms, problems)
     keys = _keys(reader, firms, problems)
     if (
         venue is None or engine is None or fix is None or http is None
-        or stream is None or history is None or settlement is None
+        or stream is None or metrics is None or history is None or settlement is None
+        or bots is None or faucet is None
     ):  # fmt: skip
         return None
     return Settings(
@@ -133,8 +145,11 @@ def _read(
         fix=msgspec.structs.replace(fix, store=data / fix.store),
         http=http,
         stream=stream,
+        metrics=metrics,
         history=history if history.url else History(url=f"sqlite:///{data / 'history.db'}"),
         settlement=settlement,
+        bots=bots,
+        faucet=faucet,
         assets=assets,
         networks=networks,
         instruments=instruments,
@@ -201,17 +216,34 @@ def _markets(
     return networks, instruments
 
 
+def _amounts(
+    reader: Reader, scales: dict[str, int], problems: Problems, key: str, texts: dict[str, str]
+) -> tuple[tuple[str, int], ...]:
+    """A table of asset to decimal text as (asset, atoms)."""
+    pairs = []
+    for asset, text in texts.items():
+        if asset not in scales:
+            problems.add(f"{key}.{asset}", "expected one of the assets as key")
+            continue
+        pairs.append((asset, reader.amount(f"{key}.{asset}", text, scales[asset])))
+    return tuple(sorted(pairs))
+
+
+def _faucet(reader: Reader, scales: dict[str, int], problems: Problems) -> Faucet | None:
+    table = reader.table("faucet", reading.FaucetToml)
+    if table is None:
+        return None
+    return Faucet(
+        portions_per_day=table.portions_per_day,
+        portions=_amounts(reader, scales, problems, "faucet.portions", table.portions),
+    )
+
+
 def _accounts(
     reader: Reader, scales: dict[str, int], problems: Problems
 ) -> tuple[Account, ...]:
     def amounts(key: str, texts: dict[str, str]) -> tuple[tuple[str, int], ...]:
-        pairs = []
-        for asset, text in texts.items():
-            if asset not in scales:
-                problems.add(f"{key}.{asset}", "expected one of the assets as key")
-                continue
-            pairs.append((asset, reader.amount(f"{key}.{asset}", text, scales[asset])))
-        return tuple(sorted(pairs))
+        return _amounts(reader, scales, problems, key, texts)
 
     def account(where: str, table: reading.AccountToml) -> Account:
         return Account(

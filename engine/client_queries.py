@@ -21,6 +21,7 @@ from engine.core.types import (
     BookRow,
     Deposit,
     DepositAddress,
+    EngineFigures,
     EngineStatus,
     Hold,
     InstrumentRow,
@@ -44,6 +45,7 @@ class Query(Generic[T]):
 
 
 _STATUS: Final = Decoder(EngineStatus)
+_FIGURES: Final = Decoder(EngineFigures)
 _ASSETS: Final = Decoder(list[AssetRow])
 _NETWORKS: Final = Decoder(list[NetworkRow])
 _INSTRUMENTS: Final = Decoder(list[Instrument])
@@ -72,6 +74,16 @@ _SNAPSHOT: Final[Decoder[AccountSnapshot | None]] = Decoder(AccountSnapshot | No
 def status() -> Query[EngineStatus]:
     """Where the engine stands."""
     return Query("status", {}, _STATUS)
+
+
+def figures() -> Query[EngineFigures]:
+    """What the engine has counted since its start."""
+    return Query("figures", {}, _FIGURES)
+
+
+def forget(seq: int) -> Query[int]:
+    """Have the engine serve nothing before ``seq`` any more; the oldest that it still does."""
+    return Query("forget", {"seq": seq}, _INT)
 
 
 def assets() -> Query[list[AssetRow]]:

@@ -99,6 +99,8 @@ class Server:
         self._dirty: dict[int, Connection] = {}
         self._gone: list[Connection] = []
         self._last_number = 0
+        self.dropped = 0
+        """Clients that were ended because they did not read."""
         self._selector = selectors.DefaultSelector()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._listener = listen(self.path)
@@ -162,6 +164,7 @@ class Server:
         if connection.closing or not connection.open:
             return
         seq = connection.chunk_seq if len(connection.chunk) else connection.sent_seq
+        self.dropped += 1
         connection.parts.clear()
         connection.bytes = len(connection.chunk)
         self.send(connection, wire.Dropped(reason, max(seq, connection.sent_seq)))

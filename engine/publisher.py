@@ -55,6 +55,11 @@ class Publisher:
             return
         self._server.send(connection, wire.Failed(number, code, text))
 
+    @property
+    def catching_up(self) -> int:
+        """Subscribers that are fed from the journal."""
+        return len(self._behind)
+
     def forget(self, connection: Connection) -> None:
         """The connection has ended."""
         self._live.pop(connection.number, None)

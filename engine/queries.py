@@ -26,6 +26,7 @@ from engine.core.types import (
     BookRow,
     Deposit,
     DepositAddress,
+    EngineFigures,
     EngineStatus,
     Hold,
     InstrumentRow,
@@ -154,14 +155,21 @@ class Queries:
     """Answers queries over an exchange and its journal. ``about`` adds to the status."""
 
     def __init__(
-        self, exchange: Exchange, journal: Journal, about: Callable[[], tuple[str, int, int]]
+        self,
+        exchange: Exchange,
+        journal: Journal,
+        about: Callable[[], tuple[str, int, int]],
+        figures: Callable[[], EngineFigures] | None = None,
     ) -> None:
         self._exchange = exchange
         self._journal = journal
         self._about = about
+        self._read_figures = figures
         self._money = _MoneyIndex(exchange)
         self._handlers: dict[str, Callable[[Arguments], Any]] = {
             "status": self._status,
+            "figures": self._figures,
+            "forget": self._forget,
             "assets": self._assets,
             "networks": self._networks,
             "instruments": self._instruments,
@@ -238,6 +246,23 @@ class Queries:
             boot_id, ENGINE_VERSION, exchange.seq, exchange.time_us, self._journal.first_seq,
             snapshot_seq, clients, open_orders, len(exchange.accounts),
         )  # fmt: skip
+
+    def _figures(self, a: Arguments) -> EngineFigures:
+        if self._read_figures is None:
+            raise QueryError("unknown_query", "this engine counts nothing")
+        return self._read_figures()
+
+    def _forget(self, a: Arguments) -> int:
+        """Serve nothing before ``seq`` any more; returns the oldest that is still served.
+
+        The state does not change: the files of whole segments may now be moved away.
+        """
+        if a.seq > self._about()[1] + 1:
+            raise QueryError(
+                "bad_arguments", f"there is no snapshot of seq {a.seq - 1} or later to start from"
+            )
+        self._journal.forget_before(a.seq)
+        return self._journal.first_seq
 
     def _assets(self, a: Arguments) -> list[AssetRow]:
         return [AssetRow(asset, scale) for asset, scale in self._exchange.assets.items()]

@@ -29,6 +29,7 @@ from engine.core.commands import (
 )
 from engine.core.exchange import Exchange
 from engine.core.types import Origin
+from engine.figures import Figures
 from engine.ipc import Connection, Gone, Item, Malformed, Server
 from engine.journal.base import Journal, JournalFailed, Record
 from engine.journal.index import IndexFeed
@@ -93,7 +94,11 @@ class Sequencer:
         self._clock = clock
         self._monotonic = monotonic
         self._publisher = Publisher(server, journal)
-        queries = Queries(exchange, journal, self._about)
+        self._figures = Figures()
+        queries = Queries(
+            exchange, journal, self._about,
+            lambda: self._figures.read(exchange, server, self._publisher.catching_up),
+        )  # fmt: skip
         wait_ms_max = self._bounds.min_seq_wait_ms_max
         self._desk = QueryDesk(queries, journal, server, wait_ms_max)
         self._index = IndexFeed(journal.last_marks(), journal.accounts_with_retired())
@@ -198,6 +203,7 @@ class Sequencer:
         elif kind is CloseSession:
             self._owners.pop(command.origin.source, None)
         if original is not None:
+            self._figures.duplicates += 1
             if frame.id:
                 self._results.append((connection, frame.id, original, True))
             return
@@ -229,10 +235,12 @@ class Sequencer:
 
     def _commit(self) -> None:
         """Make the batch durable, or stop."""
+        started = self._monotonic()
         try:
             self._journal.append(self._records, self._index.marks, self._index.retired)
         except JournalFailed as error:
             raise EngineStopped("journal", str(error)) from error
+        self._figures.committed(len(self._records), self._monotonic() - started)
         self._index.stored()
         self._records = []
         self._transactions = []
@@ -367,6 +375,7 @@ class Sequencer:
             outcome = self._snapshots.poll()
             if outcome:
                 log.info("snapshot", outcome=outcome)
+                self._figures.snapshots_failed += "failed" in outcome
             return
         exchange = self._exchange
         if exchange.seq < self._snapshot_at:
@@ -377,9 +386,11 @@ class Sequencer:
             crc = self._journal.crc_at(exchange.seq)
             self._snapshots.start(exchange, exchange.time_us, crc)
         except OSError as error:
+            self._figures.snapshots_failed += 1
             log.error("snapshot_not_started", error=str(error))
             return
         pause_ms = (self._monotonic() - started) * 1_000
+        self._figures.snapshot_pause_us = int(pause_ms * 1_000)
         log.info("snapshot_started", seq=exchange.seq, pause_ms=round(pause_ms, 1))
 
     def _about(self) -> tuple[str, int, int]:

@@ -87,6 +87,9 @@ class FrontDoor:
         self._order = itertools.count()
         self._calls: deque[Callable[[], None]] = deque()
         self._stopping = False
+        self.admitted = 0
+        self.refused = 0
+        """Logons let in and connections turned away since the start."""
         self._listener = socket.create_server(
             (settings.host, settings.port), backlog=256, reuse_port=False
         )
@@ -192,6 +195,7 @@ class FrontDoor:
         settings = self._settings
         count = len(self._visitors) + len(self._links)
         if count >= settings.connections_max:
+            self.refused += 1
             log.warning("refused", address=address, reason="too many connections")
             client.close()
             return
@@ -219,6 +223,7 @@ class FrontDoor:
 
     def _expire(self, visitor: _Visitor) -> None:
         if visitor.deadline and self._visitors.get(visitor.socket.fileno()) is visitor:
+            self.refused += 1
             log.info("refused", address=visitor.address, reason="no Logon in time")
             self._close(visitor)
 
@@ -374,6 +379,7 @@ class FrontDoor:
                 self._refuse(visitor, logon.comp_id, reason, failed=False)
                 return
             self._failures.clear(visitor.address)
+            self.admitted += 1
             number = visitor.socket.fileno()
             del self._visitors[number]
             self._links[number] = (session, link)
@@ -405,6 +411,7 @@ class FrontDoor:
         self, visitor: _Visitor, comp_id: str, reason: str, *, failed: bool = True
     ) -> None:
         """Close without a word, after the same delay for every cause."""
+        self.refused += 1
         log.warning("refused", address=visitor.address, comp_id=comp_id[:32], reason=reason)
         now = time.monotonic()
         if failed:

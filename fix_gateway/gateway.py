@@ -17,6 +17,7 @@ import structlog
 from engine.client import EngineClient, EngineError, EngineRefused, GapTooOld
 from engine.core.commands import Command
 from engine.core.instruments import Instrument
+from fix_gateway import control
 from fix_gateway.application import AWAY_TEXT, Application, Events
 from fix_gateway.delivery import Delivery
 from fix_gateway.epochs import EpochError, Start, restore, start_epoch
@@ -105,6 +106,41 @@ class Gateway(Events):
         if self._door is None:
             raise RuntimeError("the gateway is not started")
         return self._door.address
+
+    @property
+    def position(self) -> int:
+        """The last engine sequence that was taken up."""
+        return self._delivery.position
+
+    @property
+    def waiting(self) -> int:
+        """Commands that the engine has not confirmed."""
+        return len(self._outbox)
+
+    @property
+    def engine_connected(self) -> bool:
+        """Whether commands can be sent."""
+        return self._outbox.online
+
+    @property
+    def admitted(self) -> int:
+        """Logons that the door let in."""
+        return self._door.admitted if self._door is not None else 0
+
+    @property
+    def refused(self) -> int:
+        """Connections that the door turned away."""
+        return self._door.refused if self._door is not None else 0
+
+    # What an operator asks for; on the control socket's thread.
+
+    def kick(self, comp_id: str) -> str:
+        """End a session's connection; says what happened. Raises ControlRefused."""
+        return control.kick(self.sessions, comp_id)
+
+    def reset(self, comp_id: str) -> str:
+        """Begin a session's numbers again; says what happened. Raises ControlRefused."""
+        return control.reset(self.sessions, comp_id, self._reset)
 
     # Start and stop.
 

@@ -15,17 +15,21 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 import structlog
+from prometheus_client import CollectorRegistry, ProcessCollector
 
+from config.control import ControlServer, Refusal, Verb, socket_path
 from config.model import Settings
 from config.process import on_signals
 from config.settings import SettingsError, ensure_data, load
 from engine.client import EngineError, EngineUnavailable
 from engine.core.types import CancelScope
+from fix_gateway.control import ControlRefused
+from fix_gateway.figures import GatewayFigures
 from fix_gateway.gateway import Gateway
 from fix_gateway.settings import GatewaySettings, SessionSettings, networks
 
@@ -133,6 +137,8 @@ def serve(settings: Settings) -> int:
     )
     if not start(gateway, stopping):
         return 0
+    control = ControlServer(socket_path(settings.data, "fix"), registry(gateway), verbs(gateway))
+    control.start()
     host, port = gateway.address
     log.info("ready", fix=f"{host}:{port}", comp_id=settings.fix.comp_id)
     while not stopping.is_set() and not failed.is_set():
@@ -144,9 +150,35 @@ def serve(settings: Settings) -> int:
                 gateway.reload(session_settings(load()))
             except SettingsError as error:
                 log.error("not_reloaded", reason=str(error))
+    control.close()
     gateway.stop()
     log.info("stopped")
     return EXIT_ENGINE if failed.is_set() else 0
+
+
+def registry(gateway: Gateway) -> CollectorRegistry:
+    """The gateway's figures and those of its process."""
+    found = CollectorRegistry()
+    found.register(GatewayFigures(gateway))
+    ProcessCollector(registry=found)
+    return found
+
+
+def verbs(gateway: Gateway) -> dict[str, Verb]:
+    """What an operator may ask for on the control socket."""
+
+    def of_one_session(act: Callable[[str], str]) -> Verb:
+        def verb(words: list[str]) -> str:
+            if len(words) != 1:
+                raise Refusal("name one session, by its CompID")
+            try:
+                return act(words[0])
+            except ControlRefused as error:
+                raise Refusal(str(error)) from None
+
+        return verb
+
+    return {"kick": of_one_session(gateway.kick), "reset": of_one_session(gateway.reset)}
 
 
 def allow_files(count: int) -> None:

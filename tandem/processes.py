@@ -25,8 +25,12 @@ _ALL: Final = (
     Process("api", "account_api.main", 1),
     Process("stream", "account_api.stream", 1),
     Process("settlement", "account_api.settlement", 1),
+    Process("metrics", "tandem.metrics", 1),
 )
 
-def venue_processes() -> tuple[Process, ...]:
-    """The processes of a venue, in order of their stages."""
-    return _ALL
+_MARKET: Final = Process("bots", "bots.main", 2)
+
+
+def venue_processes(market: bool = False) -> tuple[Process, ...]:
+    """The processes of a venue, in order of their stages; ``market``: with its bots."""
+    return (*_ALL, _MARKET) if market else _ALL

@@ -34,8 +34,17 @@ def environment(config: Path | None, data: Path | None) -> dict[str, str]:
     return env
 
 
-def run(settings: Settings) -> int:
-    """Start the venue, watch it, end it; returns the exit code."""
+def run(settings: Settings, market: bool | None = None) -> int:
+    """Start the venue, watch it, end it; returns the exit code.
+
+    ``market`` says whether its bots trade; None leaves that to the settings.
+    """
+    if market is None:
+        market = settings.bots.enabled
+    if market and settings.environment == "production":
+        raise CommandError("bots are for test-nets, and environment is production")
+    if market and not settings.bots.prices:
+        raise CommandError(f"{settings.file} has no [bots] prices, so bots have nothing to quote")
     console = Console(stderr=True, highlight=False)
     try:
         ensure_data(settings)
@@ -47,7 +56,7 @@ def run(settings: Settings) -> int:
     # Without it a child's output would wait in its buffer while somebody waits for it.
     env["PYTHONUNBUFFERED"] = "1"
     supervisor = Supervisor(
-        venue_processes(), env, settings.data / "log",
+        venue_processes(market), env, settings.data / "log",
         lambda name, text: console.print(f"[bold]{name:>10}[/bold] {escape(text)}"),
     )  # fmt: skip
     for number in _SIGNALS:
@@ -58,7 +67,7 @@ def run(settings: Settings) -> int:
     try:
         if supervisor.start():
             console.print(f"Ready after {time.monotonic() - began:.1f} s.")
-            show(settings, Console(highlight=False))
+            show(settings, Console(highlight=False), market)
             supervisor.watch()
     except StartError as error:
         console.print(escape(str(error)), style="red", soft_wrap=True)
@@ -87,6 +96,7 @@ def check_ports(settings: Settings) -> None:
         ("fix.port", settings.fix.host, settings.fix.port),
         ("http.port", settings.http.host, settings.http.port),
         ("stream.port", settings.stream.host, settings.stream.port),
+        ("metrics.port", settings.metrics.host, settings.metrics.port),
     ):
         try:
             family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -101,15 +111,17 @@ def check_ports(settings: Settings) -> None:
             ) from None
 
 
-def show(settings: Settings, console: Console) -> None:
+def show(settings: Settings, console: Console, market: bool = False) -> None:
     """Print where the venue listens and how to reach it."""
     url = base_url(settings)
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold")
     grid.add_column()
+    grid.add_row("web page", f"{url}/")
     grid.add_row("FIX 4.4", f"{_host(settings.fix.host)}:{settings.fix.port}")
     grid.add_row("HTTP", url)
     grid.add_row("WebSocket", f"ws://{_host(settings.stream.host)}:{settings.stream.port}/v1/stream")
+    grid.add_row("market", "bots quote and trade" if market else "empty; `--market` adds bots")
     grid.add_row("data, logs", f"{settings.data}, {settings.data / 'log'}")
     console.print(Panel(grid, title="Tandem", expand=False))
     if settings.file.read_bytes() == DEMO_FILE.read_bytes():

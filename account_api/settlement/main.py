@@ -8,10 +8,12 @@ import threading
 import time
 
 import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
 
 from account_api.main import configure_logging
 from account_api.settlement.simulated import Behaviour, SimulatedNetwork
 from account_api.settlement.worker import SettlementWorker
+from config.control import ControlServer, socket_path
 from config.process import on_signals
 from config.settings import SettingsError, ensure_data, load
 from engine.client import EngineClient
@@ -43,10 +45,25 @@ def main() -> int:
     network = SimulatedNetwork(settings.data / "network.db", behaviour, clock_us)
     engine = EngineClient(str(settings.engine.socket), "settlement")
     worker = SettlementWorker(engine, network, clock_us, told.queue_delay_ms * 1000)
+    registry = CollectorRegistry()
+    steps = Counter("tandem_settlement_steps", "Steps of withdrawals", registry=registry)
+    turned = Gauge(
+        "tandem_settlement_last_turn_timestamp_seconds", "When the worker last looked at all",
+        registry=registry,
+    )  # fmt: skip
+
+    def on_turn(done: int) -> None:
+        steps.inc(done)
+        turned.set(clock_us() / 1e6)
+
+    ProcessCollector(registry=registry)
+    control = ControlServer(socket_path(settings.data, "settlement"), registry, {})
+    control.start()
     log.info("ready", mode=told.mode, engine=str(settings.engine.socket))
     try:
-        worker.run(stopping, told.poll_ms / 1000)
+        worker.run(stopping, told.poll_ms / 1000, on_turn)
     finally:
+        control.close()
         engine.close()
         network.close()
     log.info("ended")

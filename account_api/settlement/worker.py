@@ -45,12 +45,20 @@ class SettlementWorker:
         self._clock_us = clock_us
         self._queue_delay_us = queue_delay_us
 
-    def run(self, stopping: threading.Event, poll_s: float) -> None:
-        """Turn until told to stop; an engine or network that is away is waited for."""
+    def run(
+        self,
+        stopping: threading.Event,
+        poll_s: float,
+        on_turn: Callable[[int], None] = lambda steps: None,
+    ) -> None:
+        """Turn until told to stop; an engine or network that is away is waited for.
+
+        ``on_turn`` is told the number of steps after every turn that came to its end.
+        """
         away = False
         while not stopping.is_set():
             try:
-                self.turn()
+                on_turn(self.turn())
                 if away:
                     _log.info("engine_back")
                 away = False

@@ -24,6 +24,7 @@ from account_api.auth import (
 )
 from account_api.errors import Problem
 from account_api.ports import ClockUs
+from account_api.proxies import forwarded_for
 from account_api.stream import requests
 from account_api.stream.hub import Hub
 from account_api.stream.loading import Loader, send_loaded
@@ -128,9 +129,16 @@ class Handler:
             if value is not None
         }
         now_us = self._clock_us()
-        address = peer.connection.remote_address
+        remote = peer.connection.remote_address
+        address = forwarded_for(
+            str(remote[0]) if remote else "",
+            peer.connection.request.headers.get_all("X-Forwarded-For")
+            if peer.connection.request is not None
+            else (),
+            self._settings.api.proxies,
+        )
         caller = self._authenticator.authenticate(
-            headers, "GET", STREAM_PATH, b"", address[0] if address else "", now_us
+            headers, "GET", STREAM_PATH, b"", address, now_us
         )
         self._once(caller.token, caller.valid_until, now_us)
         peer.principal = StreamPrincipal(key=caller.key, connection=peer.name)

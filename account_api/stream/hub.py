@@ -17,7 +17,7 @@ from account_api.stream.accounts import Accounts
 from account_api.stream.catalogue import LiveCatalogue
 from account_api.stream.market import Market
 from account_api.stream.messages import envelope, text_of
-from account_api.stream.peer import CLOSE_RESTART, Peer, write_to_all
+from account_api.stream.peer import CLOSE_RESTART, CLOSE_SLOW, Peer, write_to_all
 from account_api.stream.subscription import PrivateSubscription, Rendered
 from engine.client import (
     AsyncEngineClient,
@@ -42,6 +42,8 @@ class Hub:
         self.ready = asyncio.Event()
         self._client: AsyncEngineClient | None = None
         self.epoch = ""
+        self.peers_ever = 0
+        self.closed_slow = 0
         self.as_of_seq = 0
         self.time_us = 0
         self.catalogue = LiveCatalogue((), ())
@@ -127,10 +129,12 @@ class Hub:
 
     def add_peer(self, peer: Peer) -> None:
         """A connection was made."""
+        self.peers_ever += 1
         self.peers.add(peer)
 
     def remove_peer(self, peer: Peer) -> None:
         """A connection has ended."""
+        self.closed_slow += peer.close_code == CLOSE_SLOW
         self.peers.discard(peer)
         for channel, symbols in peer.symbols.items():
             for symbol in list(symbols):

@@ -7,11 +7,14 @@ import signal
 import time
 
 import structlog
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from account_api.main import api_settings, configure_logging
 from account_api.routes import ROUTES
+from account_api.stream.figures import StreamFigures
 from account_api.stream.server import StreamServer
 from account_api.stream.settings import StreamSettings
+from config.control import ControlServer, socket_path
 from config.settings import Settings, SettingsError, load
 from engine.history.queries import open_reader
 
@@ -34,6 +37,11 @@ async def run(settings: Settings) -> None:
         lambda: open_reader(settings.history.url),
         lambda: time.time_ns() // 1000,
     )
+    registry = CollectorRegistry()
+    registry.register(StreamFigures(server.hub))
+    ProcessCollector(registry=registry)
+    control = ControlServer(socket_path(settings.data, "stream"), registry, {})
+    control.start()
     async with server.running() as listening:
         port = listening.sockets[0].getsockname()[1]
         log.info("listening", port=port)
@@ -41,6 +49,7 @@ async def run(settings: Settings) -> None:
         if not ended.is_set():
             log.info("ready", url=f"ws://{settings.stream.host}:{port}/v1/stream")
         await ended.wait()
+    control.close()
     log.info("ended")
 
 

@@ -34,6 +34,7 @@ class Peer:
         self.loading = 0
         self.closing = False
         self.close_reason = ""
+        self.close_code = 0
         self.clean = False
         self._limit = buffer_bytes_max
         self._tasks: set[asyncio.Task[None]] = set()
@@ -72,7 +73,7 @@ class Peer:
         if self.closing:
             return
         self.closing = True
-        self.close_reason = reason
+        self.close_reason, self.close_code = reason, code
         self.spawn(self.connection.close(code, reason[:120]))
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:

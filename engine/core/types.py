@@ -516,6 +516,40 @@ class EngineStatus(NamedTuple):
     accounts: int
 
 
+class ClientFigures(NamedTuple):
+    """A connection to the engine: its name, and the bytes that wait to be sent to it."""
+
+    name: str
+    queued_bytes: int
+
+
+class EngineFigures(NamedTuple):
+    """What the engine has counted since it started, but for orders, trades and withdrawals,
+    which are counts over the whole life of the journal.
+
+    ``commit_buckets`` lists (upper bound in µs, commits that took longer than the bound
+    before and at most this). ``catching_up`` is the number of subscribers that are fed from
+    the journal; ``dropped`` counts clients ended because they did not read.
+    """
+
+    batches: int
+    transactions: int
+    duplicates: int
+    commit_us: int
+    commit_us_max: int
+    commit_buckets: tuple[tuple[int, int], ...]
+    orders: int
+    trades: int
+    withdrawals: int
+    snapshots_failed: int
+    snapshot_pause_us: int
+    dropped: int
+    catching_up: int
+    clients: tuple[ClientFigures, ...]
+    cpu_us: int
+    resident_bytes: int
+
+
 T = TypeVar("T")
 
 

@@ -8,10 +8,13 @@ import signal
 import sys
 
 import structlog
+from prometheus_client import CollectorRegistry, ProcessCollector
 from sqlalchemy.engine import make_url
 
+from config.control import ControlServer, socket_path
 from config.settings import SettingsError, load
 from engine.client import EngineUnavailable
+from engine.history.figures import HistoryFigures
 from engine.history.fold import HistoryFault
 from engine.history.follow import CannotFollow, Follower
 from engine.history.projector import Projector
@@ -53,7 +56,13 @@ def main() -> int:
             log.info("rebuilding")
         url = make_url(settings.history.url).render_as_string(hide_password=True)
         log.info("ready", url=url, last_seq=projector.last_seq)
+        registry = CollectorRegistry()
+        registry.register(HistoryFigures(projector))
+        ProcessCollector(registry=registry)
+        control = ControlServer(socket_path(settings.data, "history"), registry, {})
+        control.start()
         follower.run()
+        control.close()
     except (CannotFollow, EngineUnavailable, HistoryFault) as error:
         log.error("stopped", reason=str(error), last_seq=projector.last_seq)
         return 1

@@ -40,6 +40,8 @@ class Projector:
         self._fold = Fold()
         self._fold_is_current = False
         self.last_seq = self.last_time_us = 0
+        self.transactions = self.commits = 0
+        """Counted since the start."""
         self._prepare(any_version)
 
     def apply(self, transactions: Sequence[Transaction]) -> int:
@@ -95,6 +97,8 @@ class Projector:
                     update(schema.meta).values(last_seq=last.seq, last_time_us=last.time_us)
                 )
                 stored, time_us = last.seq, last.time_us
+                self.transactions += len(fresh)
+                self.commits += 1
         self.last_seq, self.last_time_us = stored, time_us
         self._fold_is_current = True
 

@@ -87,5 +87,8 @@ class Journal(Protocol):
     def accounts_with_retired(self) -> set[str]:
         """Accounts for which ``find_retired`` can find anything."""
 
+    def forget_before(self, seq: int) -> None:
+        """Serve no more what whole segments hold that end before ``seq``; deletes nothing."""
+
     def close(self) -> None:
         """Release everything; called once."""

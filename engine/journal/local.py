@@ -189,6 +189,14 @@ class LocalJournal:
         rows = self._connection.execute("SELECT DISTINCT account FROM idx.retired").fetchall()
         return {account for (account,) in rows}
 
+    def forget_before(self, seq: int) -> None:
+        """See the protocol; the files stay, and are found again at the next start."""
+        while len(self._firsts) > 1 and self._firsts[1] <= seq:
+            path = files.segment_path(self._folder, self._firsts.pop(0))
+            known = self._readers.pop(path, None)
+            if known is not None:
+                known[0].close()
+
     def close(self) -> None:
         """See the protocol. The log is folded into the segment files."""
         self._close_readers()

@@ -28,11 +28,11 @@ def free_ports(count: int) -> list[int]:
 
 def write_configuration(folder: Path) -> Path:
     """The demo configuration with free ports, as a file in ``folder``."""
-    ports = iter(free_ports(3))
+    ports = iter(free_ports(4))
     text = DEMO_FILE.read_text(encoding="utf-8")
     text, count = re.subn(r"^port = [0-9]+$", lambda _: f"port = {next(ports)}", text, flags=re.M)
-    if count != 3:
-        raise ValueError(f"the demo configuration has {count} ports instead of 3")
+    if count != 4:
+        raise ValueError(f"the demo configuration has {count} ports instead of 4")
     path = folder / "venue.toml"
     path.write_text(text, encoding="utf-8")
     return path

@@ -28,7 +28,7 @@ def tandem(*arguments: str, given: str = "", **env: str) -> subprocess.Completed
 def test_config_check_says_what_it_read() -> None:
     done = tandem("config", "check")
     assert done.returncode == 0
-    assert "demo.toml: good for demo; 5 accounts, 3 instruments" in done.stdout
+    assert "demo.toml: good for demo; 7 accounts, 3 instruments" in done.stdout
 
 
 @pytest.mark.parametrize("command", [["config", "check"], ["up"], ["status"], ["check"]])
@@ -54,7 +54,7 @@ def test_password_prints_a_hash_that_fits() -> None:
     assert tandem("password", given="\n").returncode == 1
 
 
-@pytest.mark.parametrize("section", ["fix", "http", "stream"])
+@pytest.mark.parametrize("section", ["fix", "http", "stream", "metrics"])
 def test_a_port_that_is_taken_is_told_before_anything_starts(tmp_path: Path, section: str) -> None:
     path = write_configuration(tmp_path)
     port = tomllib.loads(path.read_text())[section]["port"]

@@ -113,13 +113,14 @@ def test_it_starts_tells_where_it_listens_and_ends_without_a_trace(
     assert one.said(one.http) >= 1
     assert one.seq() > 0
     pids = list(one.children().values())
-    assert len(pids) == 6
+    assert len(pids) == 7
     began = time.monotonic()
     assert one.end(number) == 0
     assert time.monotonic() - began < 15
     assert all(gone(pid) for pid in pids)
     assert {path.name for path in (one.data / "log").iterdir()} >= {
         "engine.log", "history.log", "fix.log", "api.log", "stream.log", "settlement.log",
+        "metrics.log",
     }  # fmt: skip
 
 
@@ -134,6 +135,7 @@ def test_each_process_comes_back_after_kill_9(up: Callable[[], Up]) -> None:
         ("account_api.main", "api"),
         ("account_api.stream", "stream"),
         ("account_api.settlement", "settlement"),
+        ("tandem.metrics", "metrics"),
     ):
         children = one.children()
         os.kill(children[name], signal.SIGKILL)

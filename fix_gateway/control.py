@@ -1,0 +1,75 @@
+"""What an operator may do to a session: end its connection, begin its numbers again.
+
+Called from outside QuickFIX's threads. Both go the way that a client's own Logout or
+ResetSeqNumFlag would go, so everything that must be journalled is.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from engine.client import EngineError
+from fix_gateway.epochs import EpochError
+from fix_gateway.sessions import Link, Session, Sessions
+
+LOGOUT_WAIT_S: Final = 2.0
+CUT_WAIT_S: Final = 5.0
+TEXT: Final = "The operator has ended this connection"
+
+log = structlog.get_logger()
+
+
+class ControlRefused(Exception):
+    """It cannot be done; the message says why."""
+
+
+def kick(sessions: Sessions, comp_id: str) -> str:
+    """Log a session out, and cut its connection if the client does not go. Says what happened.
+
+    The client may log on again at once; ``enabled = false`` and a reload keep it out.
+    """
+    session = _named(sessions, comp_id)
+    if session.free.is_set():
+        return f"{comp_id} was not logged on."
+    log.warning("kicked", session=comp_id)
+    if session.qf is not None:
+        session.qf.logout(TEXT)
+    if not session.free.wait(LOGOUT_WAIT_S):
+        session.cut()
+        if not session.free.wait(CUT_WAIT_S):
+            raise ControlRefused(f"{comp_id} was cut but has not ended; see the log")
+    return f"{comp_id} was logged out."
+
+
+def reset(sessions: Sessions, comp_id: str, begin: Callable[[Session, str], str]) -> str:
+    """Begin the numbers of a session again at 1, in a new epoch that the engine records.
+
+    ``begin`` is the gateway's own step. The session must be logged out, and stays so
+    meanwhile; reports that it missed can be had by a ReplayRequest(UD) afterwards.
+    """
+    session = _named(sessions, comp_id)
+    with socket.socket() as nobody:
+        link = Link(nobody, "operator")
+        if not session.enter(link):
+            raise ControlRefused(f"{comp_id} is logged on; kick it first")
+        try:
+            reason = begin(session, "operator")
+        except (EngineError, EpochError) as error:
+            reason = str(error) or type(error).__name__
+        finally:
+            session.leave(link)
+    if reason:
+        raise ControlRefused(f"the numbers of {comp_id} stay as they are: {reason}")
+    return f"{comp_id} begins at 1, in epoch {session.epoch}. Tell the client to do the same."
+
+
+def _named(sessions: Sessions, comp_id: str) -> Session:
+    session = sessions.by_comp_id.get(comp_id)
+    if session is None:
+        known = ", ".join(sorted(sessions.by_comp_id))
+        raise ControlRefused(f"there is no session {comp_id}; there are {known}")
+    return session

@@ -1,0 +1,252 @@
+"""The process that Prometheus scrapes: ``python -m tandem.metrics``.
+
+At every scrape it asks the engine for its figures and each other process on its control
+socket, and answers all of them together, each with the label ``process`` (and ``pid`` where
+several run). What does not answer is shown as ``tandem_up`` 0. It keeps no state, so it may
+die at any time, and no other process waits for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+import structlog
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+
+from config.control import ControlError, ask, control_folder
+from config.process import on_signals
+from config.settings import Settings, SettingsError, load
+from engine.client import EngineClient, EngineError, queries
+from engine.core.types import EngineFigures, EngineStatus, InstrumentStatus, WithdrawalState
+from tandem.processes import venue_processes
+
+ENGINE_TIMEOUT_S: Final = 5.0
+PROCESS_TIMEOUT_S: Final = 5.0
+log = structlog.get_logger("metrics")
+
+
+class VenueFigures(Collector):
+    """Asks everybody at each scrape. ``names`` are the processes that ought to answer."""
+
+    def __init__(self, data: Path, engine: EngineClient, names: Iterable[str]) -> None:
+        self._data = data
+        self._engine = engine
+        self._names = tuple(names)
+        self._lock = threading.Lock()
+
+    def collect(self) -> Iterator[Metric]:
+        """Everything that can be had now."""
+        with self._lock:  # Two scrapes at once would ask twice and tell the same.
+            up = GaugeMetricFamily(
+                "tandem_up", "1 while the process answers", labels=["process"]
+            )
+            families: list[Metric] = []
+            try:
+                families += engine_families(self._engine)
+                up.add_metric(["engine"], 1)
+            except EngineError as error:
+                log.warning("engine_silent", reason=str(error))
+                up.add_metric(["engine"], 0)
+            answered, found = self._others()
+            for name in self._names:
+                up.add_metric([name], int(name in answered))
+            yield up
+            yield from families
+            yield from found
+
+    def _others(self) -> tuple[set[str], list[Metric]]:
+        """Names of the processes that answered, and their families, each name once."""
+        answered: set[str] = set()
+        merged: dict[str, Metric] = {}
+        for path in sorted(control_folder(self._data).glob("*.sock")):
+            name, _, pid = path.name.removesuffix(".sock").partition("-")
+            try:
+                text = ask(path, "metrics", timeout_s=PROCESS_TIMEOUT_S)
+            except ControlError as error:
+                self._silent(path, str(error))
+                continue
+            answered.add(name)
+            labels = {"process": name} | ({"pid": pid} if pid else {})
+            for family in text_string_to_metric_families(text):
+                into = merged.setdefault(
+                    family.name, Metric(family.name, family.documentation, family.type)
+                )
+                for sample in family.samples:
+                    into.add_sample(sample.name, sample.labels | labels, sample.value)
+        return answered, list(merged.values())
+
+    def _silent(self, path: Path, reason: str) -> None:
+        """A worker that was killed leaves its socket behind; the process is seen as gone."""
+        if "-" in path.name and not Path(f"/proc/{path.stem.partition('-')[2]}").exists():
+            path.unlink(missing_ok=True)
+        else:
+            log.warning("process_silent", process=path.stem, reason=reason)
+
+
+def engine_families(engine: EngineClient) -> list[Metric]:
+    """The engine's figures, from three queries. Raises EngineError."""
+    status, figures = engine.status(), engine.fetch(queries.figures()).value
+    families: list[Metric] = [*_of_status(status), *_of_figures(figures)]
+    halted = GaugeMetricFamily(
+        "tandem_instrument_halted", "1 while the instrument is halted", labels=["symbol"]
+    )
+    for state in engine.instrument_states():
+        halted.add_metric([state.symbol], int(state.status is InstrumentStatus.HALTED))
+    return [*families, halted, *_of_withdrawals(engine)]
+
+
+def _of_status(status: EngineStatus) -> Iterator[Metric]:
+    for name, text, value in (
+        ("seq", "Sequence of the newest transaction", status.seq),
+        ("first_seq", "Oldest transaction that the journal still serves", status.first_seq),
+        ("snapshot_seq", "Sequence of the newest snapshot", status.snapshot_seq),
+        ("open_orders", "Open orders", status.open_orders),
+        ("accounts", "Accounts", status.accounts),
+        ("last_transaction_timestamp_seconds", "Time of the newest transaction",
+         status.time_us / 1e6),
+    ):  # fmt: skip
+        yield GaugeMetricFamily(f"tandem_engine_{name}", text, value=value)
+
+
+def _of_figures(figures: EngineFigures) -> Iterator[Metric]:
+    for name, text, value in (
+        ("batches", "Commits to the journal since the start", figures.batches),
+        ("transactions", "Transactions since the start", figures.transactions),
+        ("duplicates", "Repeated commands that were recognised", figures.duplicates),
+        ("orders", "Orders ever taken", figures.orders),
+        ("trades", "Trades ever made", figures.trades),
+        ("withdrawals", "Withdrawals ever asked for", figures.withdrawals),
+        ("clients_dropped", "Clients ended because they did not read", figures.dropped),
+        ("snapshots_failed", "Snapshots that failed since the start", figures.snapshots_failed),
+        ("cpu_seconds", "Processor time of the engine", figures.cpu_us / 1e6),
+    ):
+        yield CounterMetricFamily(f"tandem_engine_{name}", text, value=value)
+    for name, text, value in (
+        ("resident_bytes", "Memory of the engine", figures.resident_bytes),
+        ("catching_up", "Subscribers fed from the journal", figures.catching_up),
+        ("snapshot_pause_seconds", "How long the newest snapshot held up trading",
+         figures.snapshot_pause_us / 1e6),
+        ("commit_seconds_max", "Longest commit since the start", figures.commit_us_max / 1e6),
+    ):  # fmt: skip
+        yield GaugeMetricFamily(f"tandem_engine_{name}", text, value=value)
+    buckets, total = [], 0
+    for bound_us, count in figures.commit_buckets:
+        total += count
+        buckets.append((str(bound_us / 1e6), float(total)))
+    buckets.append(("+Inf", float(figures.batches)))
+    yield HistogramMetricFamily(
+        "tandem_engine_commit_seconds", "Time of a commit to the journal, flush included",
+        buckets=buckets, sum_value=figures.commit_us / 1e6,
+    )  # fmt: skip
+    queued = GaugeMetricFamily(
+        "tandem_engine_client_queued_bytes", "Bytes that wait for a client", labels=["client"]
+    )
+    sums: dict[str, int] = {}
+    for client in figures.clients:
+        name = client.name.partition(":")[0] or "unnamed"
+        sums[name] = sums.get(name, 0) + client.queued_bytes
+    for name, size in sorted(sums.items()):
+        queued.add_metric([name], size)
+    yield queued
+
+
+def _of_withdrawals(engine: EngineClient) -> Iterator[Metric]:
+    number = GaugeMetricFamily(
+        "tandem_withdrawals_open", "Withdrawals that are not final", labels=["state"]
+    )
+    oldest = GaugeMetricFamily(
+        "tandem_withdrawals_oldest_timestamp_seconds",
+        "Since when the oldest has been in its state", labels=["state"],
+    )  # fmt: skip
+    states: dict[WithdrawalState, list[int]] = {}
+    for row in engine.withdrawals(open_only=True):
+        states.setdefault(row.state, []).append(row.updated_at)
+    for state in WithdrawalState:
+        if state < WithdrawalState.COMPLETED:
+            times = states.get(state, [])
+            number.add_metric([state.name.lower()], len(times))
+            if times:
+                oldest.add_metric([state.name.lower()], min(times) / 1e6)
+    yield from (number, oldest)
+
+
+def serve(settings: Settings) -> int:
+    """Answer scrapes until SIGTERM or SIGINT."""
+    stopping = threading.Event()
+    on_signals((signal.SIGTERM, signal.SIGINT), lambda _: stopping.set())
+    engine = EngineClient(
+        str(settings.engine.socket), "metrics", timeout_s=ENGINE_TIMEOUT_S
+    )
+    names = [p.name for p in venue_processes() if p.name not in ("engine", "metrics")]
+    registry = CollectorRegistry()
+    # Not asked at registration: the venue may not be there yet.
+    figures = VenueFigures(settings.data, engine, names)
+    registry.register(_Unasked(figures))
+    try:
+        server, thread = start_http_server(
+            settings.metrics.port, settings.metrics.host, registry=registry
+        )
+    except OSError as error:
+        log.error("not_started", reason=f"cannot listen at {settings.metrics.host}: {error}")
+        return 2
+    host, port = server.server_address[:2]
+    log.info("ready", url=f"http://{host!s}:{port}/metrics")
+    stopping.wait()
+    server.shutdown()
+    thread.join(timeout=2.0)
+    engine.close()
+    log.info("ended")
+    return 0
+
+
+class _Unasked(Collector):
+    """Gives no families in advance; the registry would scrape once to learn their names."""
+
+    def __init__(self, inner: Collector) -> None:
+        self._inner = inner
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """What the inner one has."""
+        return self._inner.collect()
+
+
+def main() -> int:
+    """Entry point; 2 when it cannot start."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    try:
+        settings = load()
+    except SettingsError as error:
+        log.error("not_started", reason=str(error))
+        return 2
+    return serve(settings)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
