@@ -31,9 +31,16 @@ Data = Annotated[Path | None, typer.Option("--data", help="The data folder (or T
 
 
 @app.command("up")
-def up_command(config: Config = None, data: Data = None) -> None:
+def up_command(
+    config: Config = None,
+    data: Data = None,
+    market: Annotated[
+        bool | None,
+        typer.Option(help="Let bots make a market, or not; else [bots] in the file decides."),
+    ] = None,
+) -> None:
     """Start every process of the venue, keep them running, end them on Ctrl-C."""
-    raise typer.Exit(up.run(_settings(config, data)))
+    raise typer.Exit(up.run(_settings(config, data), market))
 
 
 @app.command("demo")

@@ -1,0 +1,41 @@
+"""The best prices of the public book, and what a taker may pay against them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bots.grid import Grid
+
+SLIP_PPM: Final = 1_500
+"""How far beyond the best price an order may reach."""
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best bid and ask in ticks; 0: there is none."""
+
+    bid: int
+    ask: int
+
+    def limit(self, side: str) -> int:
+        """The price of an order that takes what is there, in ticks; 0: nothing is there.
+
+        Where one side of the book is far from the other, somebody's slip of a key is likely;
+        such a price is not taken.
+        """
+        if not self.bid or not self.ask or (self.ask - self.bid) * 10 > self.bid:
+            return 0
+        if side == "buy":
+            return self.ask + self.ask * SLIP_PPM // 1_000_000
+        return max(1, self.bid - self.bid * SLIP_PPM // 1_000_000)
+
+
+def best_of(row: Mapping[str, Any], grid: Grid) -> Best:
+    """From GET /v1/books/{symbol}."""
+    bids, asks = row["bids"], row["asks"]
+    return Best(
+        grid.ticks(bids[0]["price"]) if bids else 0,
+        grid.ticks(asks[0]["price"]) if asks else 0,
+    )

@@ -1,0 +1,51 @@
+"""Instruments as a client of the public API knows them: whole ticks and whole lots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """An instrument's assets and steps; everything else here counts in ticks and lots."""
+
+    symbol: str
+    base: str
+    quote: str
+    tick: Decimal
+    lot: Decimal
+    max_price: int
+    max_lots: int
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Grid:
+        """From a row of GET /v1/instruments."""
+        tick, lot = Decimal(row["tick"]), Decimal(row["lot"])
+        return cls(
+            row["symbol"], row["base"], row["quote"], tick, lot,
+            int(Decimal(row["max_price"]) / tick), int(Decimal(row["max_quantity"]) / lot),
+        )  # fmt: skip
+
+    def ticks(self, price: str) -> int:
+        """A price in ticks, rounded down."""
+        return int(Decimal(price) / self.tick)
+
+    def lots(self, quantity: str) -> int:
+        """A quantity in lots, rounded down."""
+        return int(Decimal(quantity) / self.lot)
+
+    def price_text(self, ticks: int) -> str:
+        """Ticks as the API takes them."""
+        return _plain(ticks * self.tick)
+
+    def quantity_text(self, lots: int) -> str:
+        """Lots as the API takes them."""
+        return _plain(lots * self.lot)
+
+
+def _plain(value: Decimal) -> str:
+    """Decimal text without an exponent."""
+    return format(value, "f")

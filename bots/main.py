@@ -1,0 +1,112 @@
+"""The process: ``python -m bots.main`` runs the maker and the takers. Wiring only.
+
+It is ready at once: a venue must not wait for its customers.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from bots.appetite import Appetite
+from bots.fix_taker import FixAccess, FixTaker
+from bots.maker import Maker, Plan
+from bots.rest import Rest
+from bots.stream_taker import StreamTaker
+from config.process import on_signals
+from config.settings import Settings, SettingsError, load
+
+END_S: Final = 4.0
+_log: Final = structlog.get_logger("bots")
+
+
+def _secret(settings: Settings, name: str) -> str:
+    return next((key.secret for key in settings.keys if key.key == name), "")
+
+
+def _host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def bots(settings: Settings, stop: threading.Event) -> tuple[Maker, FixTaker, StreamTaker]:
+    """The bots of these settings; the takers share the rate of orders."""
+    wanted = settings.bots
+    base = f"http://{_host(settings.http.host)}:{settings.http.port}"
+    stream = f"ws://{_host(settings.stream.host)}:{settings.stream.port}/v1/stream"
+    rate = max(1, wanted.orders_per_minute // 2)
+    plan = Plan(
+        wanted.seed, wanted.step_ms / 1000, wanted.levels, wanted.prices, wanted.quantities
+    )
+    session = next(one for one in settings.sessions if one.comp_id == wanted.taker_comp_id)
+    access = FixAccess(
+        settings.fix.host, settings.fix.port, session.comp_id, settings.fix.comp_id,
+        session.username, wanted.taker_password,
+    )  # fmt: skip
+    return (
+        Maker(Rest(base, wanted.maker_key, _secret(settings, wanted.maker_key)), plan, stop),
+        FixTaker(
+            access, Rest(base), Appetite(f"{wanted.seed}:fix", rate), wanted.quantities, stop
+        ),
+        StreamTaker(
+            stream, Rest(base, wanted.taker_key, _secret(settings, wanted.taker_key)),
+            Appetite(f"{wanted.seed}:stream", rate), wanted.quantities, stop,
+        ),
+    )  # fmt: skip
+
+
+def main() -> int:
+    """0 after a clean end, 2 when it could not start."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    try:
+        settings = load()
+    except SettingsError as error:
+        _log.error("not_started", reason=str(error))
+        return 2
+    if settings.environment == "production":
+        _log.error("not_started", reason="bots are for test-nets, and this is production")
+        return 2
+    stop = threading.Event()
+    on_signals((signal.SIGTERM, signal.SIGINT), lambda _: stop.set())
+    failed: list[str] = []
+
+    def live(run: Callable[[], None]) -> None:
+        """A bot that fails in a way it does not foresee ends all, to be started again."""
+        name = threading.current_thread().name
+        try:
+            run()
+        except Exception as error:
+            failed.append(name)
+            _log.error("failed", bot=name, exc_info=error)
+            stop.set()
+
+    threads = [
+        threading.Thread(target=live, args=(bot.run,), name=type(bot).__name__, daemon=True)
+        for bot in bots(settings, stop)
+    ]
+    for thread in threads:
+        thread.start()
+    _log.info("ready", bots=[thread.name for thread in threads])
+    stop.wait()
+    deadline = time.monotonic() + END_S
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    _log.info("ended")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,181 @@
+"""The market maker: both sides of every instrument, moved by one batch per step over HTTP.
+
+It trusts nothing it remembers for long: every few steps it asks which of its orders are
+open, and whenever an answer is lost it cancels everything and begins anew. A dead man's
+switch takes its quotes out of the market when it is gone itself.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import structlog
+
+from bots.grid import Grid
+from bots.quotes import OPERATIONS_MAX, Quote, Resting, Slot, ladder, operations
+from bots.rest import Refused, Rest, Unavailable
+from bots.walk import Prices
+
+SWITCH_S: Final = 20
+SWITCH_EVERY_S: Final = 6.0
+CHECK_EVERY_STEPS: Final = 10
+GONE: Final = frozenset(("too_late", "unknown_order"))
+"""The order of a refused replace is not open any more."""
+RETRY_FIRST_S: Final = 0.5
+RETRY_MAX_S: Final = 10.0
+_log: Final = structlog.get_logger("bots.maker")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the market is to look like; prices and quantities as decimal text."""
+
+    seed: int
+    step_s: float
+    levels: int
+    prices: Mapping[str, str]
+    quantities: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class _Market:
+    """The venue's instruments and the maker's quotes in them."""
+
+    grids: dict[str, Grid]
+    prices: Prices
+    open: set[str]
+    resting: dict[Slot, Resting] = field(default_factory=dict)
+
+
+class Maker:
+    """Runs on a thread of its own until ``stop`` is set; ``quoting`` tells that it quotes."""
+
+    def __init__(self, rest: Rest, plan: Plan, stop: threading.Event) -> None:
+        self._rest = rest
+        self._plan = plan
+        self._stop = stop
+        self._draw = random.Random(f"{plan.seed}:maker")
+        self.quoting = threading.Event()
+
+    def run(self) -> None:
+        """Quote until told to stop, through every failure of the venue; then take all out."""
+        pause_s = RETRY_FIRST_S
+        while not self._stop.is_set():
+            try:
+                self._quote()
+            except (Unavailable, Refused) as error:
+                if self.quoting.is_set():
+                    pause_s = RETRY_FIRST_S
+                self.quoting.clear()
+                _log.warning("waiting", reason=str(error), seconds=pause_s)
+                self._stop.wait(pause_s)
+                pause_s = min(2 * pause_s, RETRY_MAX_S)
+        try:
+            self._rest.call("DELETE", "/v1/orders")
+        except (Unavailable, Refused) as error:
+            # The dead man's switch does it instead.
+            _log.warning("not_canceled", reason=str(error))
+
+    def _quote(self) -> None:
+        market = self._begin()
+        ids = self._ids()
+        switch_at = 0.0
+        for step in itertools.count(1):
+            if time.monotonic() >= switch_at:
+                self._rest.call("PUT", "/v1/dead-man-switch", {"timeout_s": SWITCH_S})
+                switch_at = time.monotonic() + SWITCH_EVERY_S
+            if step % CHECK_EVERY_STEPS == 0:
+                self._check(market)
+            market.prices.step()
+            self._send(market, ids)
+            if not self.quoting.is_set() and market.resting:
+                self.quoting.set()
+                _log.info("quoting", symbols=sorted({slot[0] for slot in market.resting}))
+            if self._stop.wait(self._plan.step_s):
+                return
+
+    def _begin(self) -> _Market:
+        """Learn the instruments, and take out whatever an earlier life left in the book."""
+        rows = self._rest.call("GET", "/v1/instruments")["instruments"]
+        grids = {row["symbol"]: Grid.of(row) for row in rows}
+        anchors = {
+            symbol: grids[symbol].ticks(text)
+            for symbol, text in self._plan.prices.items()
+            if symbol in grids
+        }
+        prices = Prices(self._plan.seed, grids, anchors)
+        for row in rows:
+            if row["last_price"] is not None:
+                prices.resume(row["symbol"], grids[row["symbol"]].ticks(row["last_price"]))
+        self._rest.call("DELETE", "/v1/orders")
+        return _Market(grids, prices, _open(rows))
+
+    def _ids(self) -> Iterator[str]:
+        """Client order ids; the time of the beginning tells them from those of other lives."""
+        began = format(time.time_ns() // 1_000_000, "x")
+        return (f"mm-{began}-{number}" for number in itertools.count(1))
+
+    def _send(self, market: _Market, ids: Iterator[str]) -> None:
+        wanted: dict[Slot, Quote] = {}
+        for symbol in market.prices.symbols:
+            if symbol in market.open:
+                grid = market.grids[symbol]
+                quantity = grid.lots(self._plan.quantities.get(grid.base, "1"))
+                wanted |= ladder(
+                    grid, market.prices.middle(symbol), quantity, self._levels(market), self._draw
+                )
+        batch = operations(wanted, market.resting, market.grids, ids)
+        if not batch:
+            return
+        body = {"operations": [operation for _, operation in batch]}
+        results = self._rest.call("POST", "/v1/orders/batch", body)["results"]
+        for (slot, operation), result in zip(batch, results, strict=True):
+            self._learn(market, slot, operation, result)
+
+    def _levels(self, market: _Market) -> int:
+        """As many levels as one batch can create at once."""
+        return max(1, min(self._plan.levels, OPERATIONS_MAX // (2 * len(market.open or "1"))))
+
+    def _learn(
+        self, market: _Market, slot: Slot, operation: dict[str, Any], result: dict[str, Any]
+    ) -> None:
+        if result["accepted"]:
+            market.resting.pop(slot, None)
+            self._keep(market, slot, result["order"])
+        elif operation["op"] == "replace" and result["error"]["code"] in GONE:
+            market.resting.pop(slot, None)
+
+    def _keep(self, market: _Market, slot: Slot, order: dict[str, Any]) -> None:
+        grid = market.grids[slot[0]]
+        if order["status"] in ("new", "partially_filled"):
+            market.resting[slot] = Resting(
+                order["client_order_id"],
+                grid.ticks(order["price"]),
+                grid.lots(order["leaves_quantity"]),
+                grid.lots(order["filled_quantity"]),
+            )
+
+    def _check(self, market: _Market) -> None:
+        """Which orders are open, and which instruments trade: the venue knows."""
+        market.open = _open(self._rest.call("GET", "/v1/instruments")["instruments"])
+        rows = self._rest.call("GET", "/v1/orders?limit=1000")["orders"]
+        by_id = {row["client_order_id"]: row for row in rows}
+        slots = {slot: known.client_order_id for slot, known in market.resting.items()}
+        market.resting.clear()
+        for slot, client_order_id in slots.items():
+            row = by_id.pop(client_order_id, None)
+            if row is not None:
+                self._keep(market, slot, row)
+        for client_order_id in by_id:
+            # Nobody else trades for this account, so it is ours from before a lost answer.
+            self._rest.call("DELETE", f"/v1/orders/client:{client_order_id}")
+
+
+def _open(rows: list[dict[str, Any]]) -> set[str]:
+    return {row["symbol"] for row in rows if row["status"] == "open"}

@@ -1,0 +1,126 @@
+"""What the maker wants to show, and the operations that bring it about. Pure.
+
+A slot is one quote: instrument, side, level. The ladder says what each slot should show; the
+difference to what it shows becomes creates and replaces for one batch.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bots.grid import Grid
+
+OPERATIONS_MAX: Final = 50
+"""As many as one batch takes."""
+SIDES: Final = ("buy", "sell")
+HALF_SPREAD_PPM: Final = 150
+STEP_PPM: Final = 250
+Slot = tuple[str, str, int]
+"""Symbol, side and level."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A price in ticks and a quantity in lots."""
+
+    price: int
+    lots: int
+
+
+@dataclass(slots=True)
+class Resting:
+    """A quote of ours in the book, as last heard of."""
+
+    client_order_id: str
+    price: int
+    leaves: int
+    filled: int
+
+
+def ladder(
+    grid: Grid, middle: int, quantity: int, levels: int, draw: random.Random
+) -> dict[Slot, Quote]:
+    """Both sides around a middle, every level at a price of its own and away from the middle.
+
+    ``quantity`` (lots) is about what the first level shows; deeper ones show more.
+    """
+    found: dict[Slot, Quote] = {}
+    for side in SIDES:
+        previous = middle
+        for level in range(levels):
+            away = middle * (HALF_SPREAD_PPM + STEP_PPM * level) // 1_000_000
+            price = (
+                min(middle - away, previous - 1) if side == "buy"
+                else max(middle + away, previous + 1)
+            )  # fmt: skip
+            previous = price
+            if not 0 < price <= grid.max_price:
+                break
+            size = quantity * (2 + level) * draw.randint(60, 140) // 200
+            found[grid.symbol, side, level] = Quote(price, min(max(size, 1), grid.max_lots))
+    return found
+
+
+def operations(
+    wanted: Mapping[Slot, Quote],
+    resting: Mapping[Slot, Resting],
+    grids: Mapping[str, Grid],
+    new_id: Iterable[str],
+) -> list[tuple[Slot, dict[str, Any]]]:
+    """What changes the resting quotes into the wanted ones, in an order that does not cross.
+
+    Where the market moves up the asks make room before the bids follow, and the other way
+    round. A quote that is in place and not half eaten is left alone.
+    """
+    ids = iter(new_id)
+    changed = []
+    for slot, quote in wanted.items():
+        known = resting.get(slot)
+        if known is None:
+            changed.append((_turn(slot, quote.price), slot, _create(slot, quote, grids, next(ids))))
+        elif known.price != quote.price or 2 * known.leaves < quote.lots:
+            move = quote.price - known.price
+            changed.append((_turn(slot, move), slot, _replace(slot, quote, known, grids)))
+    changed.sort(key=lambda one: one[0])
+    return [(slot, operation) for _, slot, operation in changed][:OPERATIONS_MAX]
+
+
+def _turn(slot: Slot, move: int) -> tuple[int, int]:
+    """Moves away from the middle first, outermost level first; then those towards it."""
+    _, side, level = slot
+    away = move < 0 if side == "buy" else move > 0
+    return (0, -level) if away else (1, level)
+
+
+def _create(
+    slot: Slot, quote: Quote, grids: Mapping[str, Grid], client_order_id: str
+) -> dict[str, Any]:
+    symbol, side, _ = slot
+    grid = grids[symbol]
+    return {
+        "op": "create",
+        "client_order_id": client_order_id,
+        "symbol": symbol,
+        "side": side,
+        "quantity": grid.quantity_text(quote.lots),
+        "price": grid.price_text(quote.price),
+        "post_only": True,
+        "strategy": "maker",
+    }
+
+
+def _replace(
+    slot: Slot, quote: Quote, known: Resting, grids: Mapping[str, Grid]
+) -> dict[str, Any]:
+    """The quantity of a replace counts what is executed."""
+    grid = grids[slot[0]]
+    lots = min(known.filled + quote.lots, grid.max_lots)
+    return {
+        "op": "replace",
+        "order": f"client:{known.client_order_id}",
+        "quantity": grid.quantity_text(lots),
+        "price": grid.price_text(quote.price),
+    }

@@ -1,0 +1,174 @@
+"""A taker on the WebSocket stream: follows the books there and sends its orders there.
+
+Whatever goes wrong on the connection ends the connection; after a pause it makes a new one
+and knows nothing of the old.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+import structlog
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import ClientConnection, connect
+
+from bots.appetite import Appetite
+from bots.book import Best
+from bots.grid import Grid
+from bots.rest import Rest
+
+ANSWER_S: Final = 5.0
+LISTEN_S: Final = 0.5
+"""How long it listens at most before it looks whether it is to stop."""
+RETRY_FIRST_S: Final = 0.5
+RETRY_MAX_S: Final = 10.0
+_log: Final = structlog.get_logger("bots.stream_taker")
+
+
+class StreamTaker:
+    """Runs on a thread of its own until ``stop`` is set. ``rest`` makes its credentials."""
+
+    def __init__(
+        self, url: str, rest: Rest, appetite: Appetite,
+        quantities: Mapping[str, str], stop: threading.Event,
+    ) -> None:  # fmt: skip
+        self._url = url
+        self._rest = rest
+        self._appetite = appetite
+        self._quantities = quantities
+        self._stop = stop
+        self._numbers = itertools.count(1)
+        self._began = format(time.time_ns() // 1_000_000, "x")
+        self.online = threading.Event()
+
+    def run(self) -> None:
+        """Take until told to stop, through every failure of the venue."""
+        pause_s = RETRY_FIRST_S
+        while not self._stop.is_set():
+            try:
+                with connect(self._url, open_timeout=ANSWER_S, proxy=None) as connection:
+                    Visit(self, connection).stay()
+                pause_s = RETRY_FIRST_S
+            except (OSError, TimeoutError, WebSocketException, VisitError) as error:
+                if self.online.is_set():
+                    pause_s = RETRY_FIRST_S
+                _log.warning("waiting", reason=str(error) or repr(error), seconds=pause_s)
+                self.online.clear()
+                self._stop.wait(pause_s)
+                pause_s = min(2 * pause_s, RETRY_MAX_S)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it is to stop."""
+        return self._stop.is_set()
+
+    def credentials(self) -> dict[str, str]:
+        """What a login carries."""
+        return self._rest.credentials("GET", "/v1/stream")
+
+    def due(self) -> float:
+        """When the next order is due, on the monotonic clock."""
+        return time.monotonic() + self._appetite.pause_s()
+
+    def order(self, grids: Mapping[str, Grid], best: Mapping[str, Best]) -> dict[str, Any] | None:
+        """The next order; None when the book it fell upon has nothing to take."""
+        grid = grids[self._appetite.symbol(sorted(grids))]
+        typical = grid.lots(self._quantities.get(grid.base, "1"))
+        side = self._appetite.side(grid, typical)
+        price = best.get(grid.symbol, Best(0, 0)).limit(side)
+        if not price:
+            return None
+        return {
+            "client_order_id": f"ws-{self._began}-{next(self._numbers)}",
+            "symbol": grid.symbol,
+            "side": side,
+            "quantity": grid.quantity_text(self._appetite.lots(grid, typical)),
+            "price": grid.price_text(price),
+            "time_in_force": "ioc",
+            "strategy": "taker",
+        }
+
+    def filled(self, grid: Grid, side: str, quantity: str) -> None:
+        """What an order got."""
+        self._appetite.filled(grid.symbol, side, grid.lots(quantity))
+
+
+class VisitError(RuntimeError):
+    """The stream said something that ends this visit."""
+
+
+class Visit:
+    """One connection: the books as the stream tells them, and the orders sent on it."""
+
+    def __init__(self, taker: StreamTaker, connection: ClientConnection) -> None:
+        self._taker = taker
+        self._connection = connection
+        self._requests = itertools.count(1)
+        self._grids: dict[str, Grid] = {}
+        self._sides: dict[str, tuple[dict[int, int], dict[int, int]]] = {}
+
+    def stay(self) -> None:
+        """Log in, follow the books, take now and then. Raises VisitError."""
+        self._ask("login", self._taker.credentials())
+        self._ask("cancel_on_disconnect", {"scope": "connection"})
+        rows = self._ask("get_instruments", {})["data"]["instruments"]
+        self._grids = {row["symbol"]: Grid.of(row) for row in rows}
+        self._ask("subscribe", {"channels": ["book"], "symbols": sorted(self._grids)})
+        self._taker.online.set()
+        due = self._taker.due()
+        while not self._taker.stopping:
+            if time.monotonic() >= due:
+                self._take()
+                due = self._taker.due()
+            try:
+                self._hear(self._connection.recv(min(LISTEN_S, max(0.0, due - time.monotonic()))))
+            except TimeoutError:
+                continue
+
+    def _take(self) -> None:
+        order = self._taker.order(self._grids, {s: self._best(s) for s in self._sides})
+        if order is None:
+            return
+        answer = self._ask("create_order", order, must=False)
+        if answer["ok"]:
+            grid = self._grids[order["symbol"]]
+            self._taker.filled(grid, order["side"], answer["data"]["filled_quantity"])
+
+    def _ask(self, op: str, params: dict[str, Any], must: bool = True) -> dict[str, Any]:
+        """Send a request and wait for its answer, hearing what comes between."""
+        number = next(self._requests)
+        self._connection.send(json.dumps({"op": op, "req_id": number, "params": params}))
+        deadline = time.monotonic() + ANSWER_S
+        while True:
+            answer = self._hear(self._connection.recv(max(0.0, deadline - time.monotonic())))
+            if answer is not None and answer.get("req_id") == number:
+                break
+        if must and not answer["ok"]:
+            raise VisitError(f"{op}: {answer['error'].get('detail')}")
+        return answer
+
+    def _hear(self, text: str | bytes) -> dict[str, Any] | None:
+        """Take in a message; returns it if it answers a request."""
+        message: dict[str, Any] = json.loads(text)
+        if "op" in message:
+            return message
+        if message["channel"] == "book":
+            data = message["data"]
+            grid = self._grids[data["symbol"]]
+            if message["type"] == "snapshot":
+                self._sides[grid.symbol] = ({}, {})
+            for levels, name in zip(self._sides[grid.symbol], ("bids", "asks"), strict=True):
+                for price, quantity, _ in data[name]:
+                    levels[grid.ticks(price)] = grid.lots(quantity)
+                    if not levels[grid.ticks(price)]:
+                        del levels[grid.ticks(price)]
+        return None
+
+    def _best(self, symbol: str) -> Best:
+        bids, asks = self._sides[symbol]
+        return Best(max(bids, default=0), min(asks, default=0))

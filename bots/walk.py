@@ -1,0 +1,106 @@
+"""Prices that wander: a seeded walk in integers that cannot leave its bounds.
+
+A price is its anchor plus an offset in parts per billion. Each step adds noise and takes a
+little of the offset back, so that the price comes home in some minutes, and the offset is
+clamped besides. The same seed gives the same prices.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final
+
+from bots.grid import Grid
+
+BILLION: Final = 1_000_000_000
+OFFSET_MAX: Final = BILLION // 5
+"""No price is further than a fifth from its anchor."""
+NOISE: Final = 90_000
+"""Four draws up to this size, in parts per billion, are one step: about 0.01 %."""
+PULL: Final = 400
+"""One part in so many of the offset is taken back with each step."""
+
+
+class Walk:
+    """The offset of one price."""
+
+    def __init__(self, random_source: random.Random, offset: int = 0) -> None:
+        self._random = random_source
+        self.offset = _clamped(offset)
+
+    def step(self) -> None:
+        """Go on by one step."""
+        noise = sum(self._random.randint(-NOISE, NOISE) for _ in range(4))
+        self.offset = _clamped(self.offset + noise - self.offset // PULL)
+
+
+class Prices:
+    """The middle of every instrument that can be priced, in ticks.
+
+    ``anchors`` are in ticks. An instrument without one is priced by two others that quote
+    its assets in one currency, so that no round trip through the three earns anything.
+    """
+
+    def __init__(self, seed: int, grids: Mapping[str, Grid], anchors: Mapping[str, int]) -> None:
+        self._grids = dict(grids)
+        self._anchors = {symbol: anchors[symbol] for symbol in grids if symbol in anchors}
+        self._walks = {
+            symbol: Walk(random.Random(f"{seed}:{symbol}")) for symbol in self._anchors
+        }
+        self._crosses = {
+            symbol: legs
+            for symbol, grid in grids.items()
+            if symbol not in self._anchors and (legs := self._legs(grid)) is not None
+        }
+
+    @property
+    def symbols(self) -> list[str]:
+        """The instruments that have a price."""
+        return [*self._anchors, *self._crosses]
+
+    def resume(self, symbol: str, last: int) -> None:
+        """Go on from the last price, as far as the bounds allow."""
+        if symbol in self._anchors:
+            anchor = self._anchors[symbol]
+            offset = _clamped((last - anchor) * BILLION // anchor)
+            self._walks[symbol].offset = offset
+
+    def step(self) -> None:
+        """Let time pass."""
+        for walk in self._walks.values():
+            walk.step()
+
+    def middle(self, symbol: str) -> int:
+        """The price in ticks, at least 1."""
+        if symbol in self._anchors:
+            anchor = self._anchors[symbol]
+            ticks = anchor + anchor * self._walks[symbol].offset // BILLION
+        else:
+            base, quote = self._crosses[symbol]
+            ratio = self._value(base) / self._value(quote)
+            ticks = int(ratio / self._grids[symbol].tick)
+        return min(max(ticks, 1), self._grids[symbol].max_price)
+
+    def is_sane(self, symbol: str, ticks: int) -> bool:
+        """Whether a price is near enough to the middle to trade at."""
+        middle = self.middle(symbol)
+        return abs(ticks - middle) * 4 <= middle
+
+    def _value(self, symbol: str) -> Decimal:
+        return self.middle(symbol) * self._grids[symbol].tick
+
+    def _legs(self, grid: Grid) -> tuple[str, str] | None:
+        """Two anchored instruments: of the base and of the quote, in the same currency."""
+        for base in self._anchors:
+            for quote in self._anchors:
+                one, other = self._grids[base], self._grids[quote]
+                assets = (one.base, other.base)
+                if assets == (grid.base, grid.quote) and one.quote == other.quote:
+                    return base, quote
+        return None
+
+
+def _clamped(offset: int) -> int:
+    return max(-OFFSET_MAX, min(OFFSET_MAX, offset))
