@@ -43,14 +43,17 @@ def shell(venue: TemporaryVenue, block: str) -> str:
 )
 def test_the_first_trade_by_curl(venue: TemporaryVenue) -> None:
     part = README.partition("**By curl.**")[2].partition("**By any FIX engine.**")[0]
-    look, payout, plain = re.findall(r"```sh\n(.*?)```", part, re.DOTALL)
+    look, trade, plain = re.findall(r"```sh\n(.*?)```", part, re.DOTALL)
     book, balances = (shell(venue, line) for line in look.splitlines())
     assert json.loads(book)["symbol"] == "BTC-USD"
     posted = {row["asset"]: row["posted"] for row in json.loads(balances)["balances"]}
     assert posted == {"BTC": "1000", "ETH": "10000", "USD": "100000000"}
-    for block, name in ((payout, "payout-1"), (plain, "payout-2")):
-        answer = json.loads(shell(venue, block))
-        assert (answer["client_withdrawal_id"], answer["amount"]) == (name, "0.5")
+    fills = json.loads(shell(venue, trade).rpartition("\n{")[2].join(("{", "")))["fills"]
+    assert [(row["client_order_id"], row["quantity"], row["price"]) for row in fills] == [
+        ("my-first-bid", "0.2", "60000")
+    ]
+    answer = json.loads(shell(venue, plain))
+    assert (answer["client_withdrawal_id"], answer["amount"]) == ("payout-2", "0.5")
 
 
 def test_the_files_and_targets_that_it_names_exist() -> None:
