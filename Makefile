@@ -24,8 +24,8 @@ help:  ## show this list
 
 setup: $(READY)  ## make the virtual environment and install everything
 
-run: $(READY)  ## start engine, FIX gateway and account API on the demo configuration
-	@exec $(BIN)/tandem up
+run: $(READY)  ## start the venue on the demo configuration; MARKET=1 with bots that trade
+	@exec $(BIN)/tandem up $(if $(filter-out 0,$(MARKET)),--market)
 
 demo: $(READY)  ## play a checked trading day on a temporary venue
 	@exec $(BIN)/tandem demo

@@ -11,7 +11,7 @@ import typer
 from argon2 import PasswordHasher
 
 from config.settings import Settings, SettingsError, load
-from tandem import engine_state, http_client, up
+from tandem import engine_state, http_client, reset, up
 from tandem.demo import play
 from tandem.output import CommandError
 
@@ -41,6 +41,18 @@ def up_command(
 ) -> None:
     """Start every process of the venue, keep them running, end them on Ctrl-C."""
     raise typer.Exit(up.run(_settings(config, data), market))
+
+
+@app.command("reset")
+def reset_command(
+    config: Config = None,
+    data: Data = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove all state of a test-net, so that it begins anew; never in production."""
+    reset.reset(
+        _settings(config, data), lambda question: yes or typer.confirm(question), print
+    )
 
 
 @app.command("demo")

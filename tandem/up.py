@@ -50,7 +50,7 @@ def run(settings: Settings, market: bool | None = None) -> int:
         ensure_data(settings)
     except OSError as error:
         raise CommandError(f"the data folder cannot be made: {error}") from None
-    lock = _lock(settings.data)
+    lock = hold(settings.data)
     check_ports(settings)
     env = environment(settings.file, settings.data)
     # Without it a child's output would wait in its buffer while somebody waits for it.
@@ -79,8 +79,8 @@ def run(settings: Settings, market: bool | None = None) -> int:
     return code
 
 
-def _lock(data: Path) -> IO[bytes]:
-    """Hold the data folder for as long as the returned file is open."""
+def hold(data: Path) -> IO[bytes]:
+    """Hold the data folder for as long as the returned file is open. Raises CommandError."""
     file = (data / "tandem.lock").open("ab")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-OURS = ("engine", "fix_gateway", "account_api", "config", "tandem")
+OURS = ("engine", "fix_gateway", "account_api", "config", "tandem", "bots")
 CORE_STDLIB = {
     "__future__", "bisect", "collections", "dataclasses", "enum", "functools", "hashlib",
     "heapq", "itertools", "json", "math", "operator", "re", "struct", "types", "typing",
@@ -98,7 +98,9 @@ def test_the_engine_imports_no_other_part(path: str) -> None:
         top = name.split(".")[0]
         if top == "config":
             assert Path(path).name == "main.py", f"{path} imports {name}"
-        assert top not in {"fix_gateway", "account_api", "tandem"}, f"{path} imports {name}"
+        assert top not in {"fix_gateway", "account_api", "tandem", "bots"}, (
+            f"{path} imports {name}"
+        )
 
 
 @pytest.mark.parametrize("path", relative(sources("fix_gateway") + sources("account_api")))
@@ -113,6 +115,14 @@ def test_gateways_import_the_client_and_the_vocabulary_only(path: str) -> None:
             assert Path(path).name == "main.py", f"{path} imports {name}"
             continue
         assert name in GATEWAY_MAY or name in {"engine", "engine.core"}, f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", relative(sources("bots")))
+def test_bots_are_clients_like_any_other(path: str) -> None:
+    """What they know of the venue comes over its public interfaces."""
+    for name in ours(imports(ROOT / path)):
+        top = name.split(".")[0]
+        assert top == "bots" or (top == "config" and Path(path).name == "main.py"), name
 
 
 @pytest.mark.parametrize("path", relative(sources("config")))
