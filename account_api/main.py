@@ -20,6 +20,7 @@ from account_api import ApiKey, ApiSettings, RateLimit, create_app
 from account_api.addresses import simulated_deposit_address
 from account_api.figures import watch
 from account_api.proxies import behind_proxies
+from account_api.settings import Faucet, Page
 from config.control import ControlServer, socket_path
 from config.settings import Key, Settings, SettingsError, load
 from engine.client import EngineClient
@@ -47,7 +48,31 @@ def api_settings(settings: Settings) -> ApiSettings:
             if one.address_format
         ),
         rate_limits=limits,
+        faucet=_faucet(settings),
+        page=_page(settings),
         proxies=frozenset(http.proxies),
+    )
+
+
+def _faucet(settings: Settings) -> Faucet | None:
+    faucet = settings.faucet
+    if settings.environment == "production" or not faucet.portions:
+        return None
+    return Faucet(faucet.portions_per_day, faucet.portions)
+
+
+def _page(settings: Settings) -> Page:
+    robots = (settings.bots.maker_key, settings.bots.taker_key)
+    return Page(
+        environment=settings.environment,
+        stream_url=settings.stream.public_url,
+        stream_port=settings.stream.port,
+        demo_keys=tuple(
+            key.key
+            for key in settings.keys
+            if settings.environment == "demo" and key.enabled and key.key not in robots
+            and key.secret == f"{key.key}-secret" and {"trade", "operator"} & set(key.scopes)
+        ),
     )
 
 

@@ -58,6 +58,29 @@ class RateLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class Faucet:
+    """What the faucet of a test-net gives: portions as (asset, atoms), so many a day."""
+
+    portions_per_day: int
+    portions: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What the page at / is told.
+
+    ``stream_url`` is where browsers find the stream; "" means the host that they have the
+    page from, and ``stream_port``. ``demo_keys`` are keys whose secret is public,
+    ``<key>-secret``; the page offers them by name.
+    """
+
+    environment: str = ""
+    stream_url: str = ""
+    stream_port: int = 0
+    demo_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ApiSettings:
     """Settings of the HTTP service.
 
@@ -77,3 +100,6 @@ class ApiSettings:
     """Addresses of reverse proxies whose X-Forwarded-For is believed."""
     rate_limits: tuple[tuple[str, RateLimit], ...] = ()
     """(group, limit); the groups are ``read``, ``trade`` and ``money``."""
+    faucet: Faucet | None = None
+    """None: there is none."""
+    page: Page = Page()

@@ -1,0 +1,81 @@
+"""Test coins for whoever asks; a venue without a faucet answers that there is none."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from account_api import results
+from account_api.errors import Problem, refusal
+from account_api.present import deposit_fields
+from account_api.registry import REPLAYED, Call, Reply, Route
+from account_api.routes.common import own_account
+from account_api.schemas import AssetName, Request
+from account_api.views import DepositAnswer
+from engine.client import queries
+from engine.core.commands import Deposit
+from engine.core.events import DepositUpdated, Refused
+
+_DAY_US: Final = 86_400_000_000
+
+
+class FaucetRequest(Request, frozen=True, kw_only=True):
+    """Ask for one portion of an asset; each account gets so many a day (UTC)."""
+
+    asset: AssetName
+
+
+def ask_faucet(call: Call) -> Reply:
+    """Give the caller's account one portion of test coins; not on a venue with real money.
+
+    The portions of a day are numbered, and their numbers are deposit ids, which the engine
+    knows for ever: so nobody gets a portion twice, whoever asks how often at once.
+    """
+    request = call.body(FaucetRequest)
+    account = own_account(call)
+    faucet = call.services.settings.faucet
+    if faucet is None:
+        raise Problem("not_permitted", "This venue has no faucet: its money is real.")
+    catalogue = call.services.catalogue(asset=request.asset)
+    amount = dict(faucet.portions).get(request.asset)
+    if amount is None:
+        offered = ", ".join(asset for asset, _ in faucet.portions)
+        raise Problem("unknown_asset", f"The faucet gives {offered}.", field="asset")
+    day = call.now_us // _DAY_US
+    prefix = f"faucet:{account}:{request.asset}:{day}:"
+    known = call.services.fetch(queries.deposits(account)).value
+    given = sum(row.deposit_id.startswith(prefix) for row in known)
+    # Past the last portion its number is asked for again: the engine then credits nothing,
+    # unless this very request was done before, which it recognises by the signature.
+    number = min(given + 1, faucet.portions_per_day)
+    outcome = call.services.submit(
+        Deposit(call.principal.origin(), f"{prefix}{number}", account, request.asset, amount)
+    )
+    for event in outcome.transaction.events:
+        if isinstance(event, Refused):
+            raise refusal(event.reason, results.sentence(event.text))
+        if isinstance(event, DepositUpdated):
+            if not event.credited_now:
+                raise _nothing_given(call.now_us, given >= faucet.portions_per_day)
+            scale = catalogue.scales[event.deposit.asset]
+            answer = DepositAnswer(
+                **deposit_fields(event.deposit, scale), as_of_seq=outcome.transaction.seq
+            )
+            return Reply(answer, 200, (REPLAYED,)) if outcome.duplicate else Reply(answer, 201)
+    raise RuntimeError("the engine answered a deposit without saying what became of it")
+
+
+def _nothing_given(now_us: int, is_empty: bool) -> Problem:
+    wait_s, why = 1, "Another request of this moment got the portion; ask again."
+    if is_empty:
+        wait_s = (_DAY_US - now_us % _DAY_US) // 1_000_000 + 1
+        why = f"The faucet gives no more of this asset today; it does again in {wait_s} s."
+    return Problem("rate_limited", why, headers=(("Retry-After", str(wait_s)),))
+
+
+ROUTES: Final = (
+    Route(
+        "POST", "/v1/faucet", ask_faucet, "Ask for test coins (not in production)", DepositAnswer,
+        scope="trade", body=FaucetRequest, status=201, replays=True, tag="money",
+        errors=("not_permitted", "unknown_account", "unknown_asset", "request_expired"),
+    ),
+)  # fmt: skip

@@ -1,0 +1,79 @@
+"""Sessions as the engine knows them: who is connected, and what happens when they leave."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from account_api.present import instant_text
+from account_api.registry import Call, Reply, Route
+from account_api.routes.common import account_of
+from account_api.schemas import AccountQuery
+from account_api.views import View
+from engine.client import queries
+from engine.core.types import CancelScope, SessionRow
+
+_SCOPES: Final = {
+    CancelScope.NONE: "none",
+    CancelScope.SESSION: "connection",
+    CancelScope.FIRM: "firm",
+}
+
+
+class SessionView(View, frozen=True, kw_only=True):
+    """One session: `fix:<CompID>`, or `ws:<key>:<connection>` with cancel on disconnect.
+
+    `epoch` counts how often its sequence numbers began anew, `received` is the highest
+    MsgSeqNum that the engine has from it. `closes_at`: its orders go then unless it returns.
+    """
+
+    session: str
+    account: str
+    connected: bool
+    epoch: int
+    received: int
+    cancel_on_disconnect: str
+    grace_s: int
+    closes_at: str | None
+
+
+class SessionsView(View, frozen=True, kw_only=True):
+    """Sessions, by name."""
+
+    sessions: list[SessionView]
+    as_of_seq: int
+
+
+def get_sessions(call: Call) -> Reply:
+    """Sessions of the account; an operator who names none sees those of all accounts."""
+    query = call.query(AccountQuery)
+    everybody = call.principal.key.is_operator and query.account is None
+    account = "" if everybody else account_of(call, query.account)
+    answer = call.services.fetch(queries.sessions(), query.min_seq)
+    rows = sorted(
+        (row for row in answer.value if everybody or row.account == account),
+        key=lambda row: row.session,
+    )
+    return Reply(
+        SessionsView(sessions=[_view(row) for row in rows], as_of_seq=answer.as_of_seq)
+    )
+
+
+def _view(row: SessionRow) -> SessionView:
+    return SessionView(
+        session=row.session,
+        account=row.account,
+        connected=row.connected,
+        epoch=row.epoch,
+        received=row.mark,
+        cancel_on_disconnect=_SCOPES[row.cancel_scope],
+        grace_s=row.grace_us // 1_000_000,
+        closes_at=instant_text(row.closes_at) if row.closes_at else None,
+    )
+
+
+ROUTES: Final = (
+    Route(
+        "GET", "/v1/sessions", get_sessions, "Sessions", SessionsView,
+        scope="read", query=AccountQuery, tag="orders", errors=("not_caught_up",),
+    ),
+)  # fmt: skip
