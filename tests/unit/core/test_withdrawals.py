@@ -183,6 +183,20 @@ def test_W3_the_whole_way(bank: Venue) -> None:
         S.REQUESTED, S.APPROVED, S.QUEUED, S.BROADCASTING, S.CONFIRMING, S.COMPLETED,
     ]  # fmt: skip
     assert row.txid == "tx" and row.requested_by == "ann"
+    actors = [step.actor for step in row.history]
+    assert actors == ["ann", "venue", "venue"] + ["worker:settlement"] * 3
+
+
+def test_W3_confirmations_begin_again_when_the_network_lost_it(bank: Venue) -> None:
+    bring_to(bank, S.BROADCASTING)
+    advance(bank, S.CONFIRMING, txid="tx", confirmations=2)
+    assert last_of(bank.events).withdrawal.confirmations == 2
+    advance(bank, S.BROADCASTING)
+    assert last_of(bank.events).withdrawal.confirmations == 0
+    advance(bank, S.CONFIRMING, txid="tx2", confirmations=1)
+    advance(bank, S.COMPLETED)
+    row = last_of(bank.events).withdrawal
+    assert (row.confirmations, row.txid) == (1, "tx2")
 
 
 def test_W4_above_the_limit_a_second_person_approves(bank: Venue) -> None:
@@ -484,3 +498,17 @@ def test_W11_a_quote_holds_until_its_time_has_passed(bank: Venue) -> None:
     quote_id = quote(bank)
     bank.now += 60_000_000
     assert last_of(request(bank, quote_id=quote_id)).withdrawal.fee == 5
+
+
+def test_W11_quotes_have_ids_of_their_own(bank: Venue) -> None:
+    found = [quote(bank, 200 + 10 * number) for number in range(5)]
+    assert len(set(found)) == 5
+    for number, quote_id in enumerate(found[:2]):
+        assert last_of(request(bank, 200 + 10 * number, quote_id=quote_id)).withdrawal.fee == 5
+
+
+@pytest.mark.parametrize("address", ["", "x" * 201])
+def test_W10_W12_an_address_has_a_sensible_length(strict: Venue, address: str) -> None:
+    assert only(add_address(strict, address), Refused).reason is REASON.INVALID_FIELD
+    command = AssignDepositAddress(ENGINE, "alice", "BTC", "bitcoin", address)
+    assert only(strict.do(command), Refused).reason is REASON.INVALID_FIELD
