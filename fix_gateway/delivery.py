@@ -20,7 +20,7 @@ from typing import Final, Protocol
 import quickfix
 import structlog
 
-from engine.client import EngineClient, EngineError, EngineRefused, Transaction
+from engine.client import EngineClient, EngineError, EngineRefused, GapTooOld, Transaction
 from engine.core.commands import DefineAsset, DefineInstrument
 from engine.core.events import AssetDefined, InstrumentDefined
 from engine.core.instruments import Instrument, make_instrument
@@ -272,6 +272,13 @@ class Delivery:
         try:
             client.subscribe(max(1, place.cursor[0]), take)
             finished.wait()
+        except GapTooOld:
+            # Archived meanwhile: what is left is still worth having, ReplayRequest tells
+            # nothing more, and the client must compare with the account API.
+            oldest = client.connect().first_seq
+            log.error("reports_lost", session=session.comp_id, oldest=oldest)
+            with session.gate:
+                place.done_to(oldest - 1)
         except EngineRefused as error:
             log.error("catch_up_refused", session=session.comp_id, error=str(error))
         except EngineError as error:

@@ -11,8 +11,9 @@ import typer
 from argon2 import PasswordHasher
 
 from config.settings import Settings, SettingsError, load
-from tandem import engine_state, http_client, reset, up
+from tandem import certification_commands, engine_state, http_client, reset, up
 from tandem.demo import play
+from tandem.operator_commands import register
 from tandem.output import CommandError
 
 app: Final = typer.Typer(
@@ -158,6 +159,10 @@ def _settings(config: Path | None, data: Path | None) -> Settings:
     if config is None and data is None:
         return load()
     return load(config, up.environment(config, data))
+
+
+register(app, _settings)
+certification_commands.register(app)
 
 
 def main() -> None:

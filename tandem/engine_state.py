@@ -17,7 +17,8 @@ from tandem.output import CommandError
 
 
 @contextmanager
-def _client(settings: Settings) -> Iterator[EngineClient]:
+def connected(settings: Settings) -> Iterator[EngineClient]:
+    """A client of the running engine; an engine that is not there is a CommandError."""
     client = EngineClient(str(settings.engine.socket), "tandem", timeout_s=30.0)
     try:
         yield client
@@ -30,7 +31,7 @@ def _client(settings: Settings) -> Iterator[EngineClient]:
 def status(settings: Settings) -> None:
     """Print the engine's own figures and its FIX sessions."""
     console = Console(highlight=False)
-    with _client(settings) as client:
+    with connected(settings) as client:
         engine = client.status()
         sessions = client.sessions()
     table = Table(title=f"Engine {engine.engine_version} at {settings.engine.socket}")
@@ -61,7 +62,7 @@ def status(settings: Settings) -> None:
 
 def check(settings: Settings) -> None:
     """Print that the invariants hold, or fail with those that do not."""
-    with _client(settings) as client:
+    with connected(settings) as client:
         engine = client.status()
         broken = client.check()
     if broken:

@@ -26,23 +26,25 @@ def free_ports(count: int) -> list[int]:
             one.close()
 
 
-def write_configuration(folder: Path) -> Path:
-    """The demo configuration with free ports, as a file in ``folder``."""
+def write_configuration(folder: Path, more: str = "") -> Path:
+    """The demo configuration with free ports and ``more`` tables, as a file in ``folder``."""
     ports = iter(free_ports(4))
     text = DEMO_FILE.read_text(encoding="utf-8")
     text, count = re.subn(r"^port = [0-9]+$", lambda _: f"port = {next(ports)}", text, flags=re.M)
     if count != 4:
         raise ValueError(f"the demo configuration has {count} ports instead of 4")
     path = folder / "venue.toml"
-    path.write_text(text, encoding="utf-8")
+    path.write_text(text + more, encoding="utf-8")
     return path
 
 
 class TemporaryVenue:
     """A running venue under ``folder``; a context manager that ends it."""
 
-    def __init__(self, folder: Path, say: Callable[[str, str], None]) -> None:
-        config = write_configuration(folder)
+    def __init__(
+        self, folder: Path, say: Callable[[str, str], None], more: str = ""
+    ) -> None:
+        config = write_configuration(folder, more)
         self.settings: Settings = load(config, environment(config, folder / "data"))
         ensure_data(self.settings)
         env = environment(config, self.settings.data)

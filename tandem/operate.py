@@ -1,0 +1,135 @@
+"""What an operator sees and does on a running venue, by way of the engine and the gateway."""
+
+from __future__ import annotations
+
+from config.control import ControlError, ask, socket_path
+from config.settings import Settings
+from engine.client import EngineClient
+from engine.core.commands import SetInstrumentStatus
+from engine.core.events import Refused
+from engine.core.instruments import format_scaled
+from engine.core.types import InstrumentStatus, Origin, WithdrawalState
+from tandem.engine_state import connected
+from tandem.output import CommandError
+from tandem.tables import moment, show
+
+ORIGIN = Origin("operator:tandem", user="operator")
+
+
+def accounts(settings: Settings, name: str, as_json: bool) -> None:
+    """Every account, or the money of one."""
+    with connected(settings) as client:
+        known = client.accounts()
+        if not name:
+            rows = [
+                (row.account, row.firm, str(row.open_orders), str(row.account_seq),
+                 f"{row.maker_fee_ppm}/{row.taker_fee_ppm}", row.stp.name.lower())
+                for row in known
+            ]  # fmt: skip
+            columns = ("account", "firm", "open_orders", "account_seq", "fees_ppm", "stp")
+            show("Accounts", columns, rows, as_json)
+            return
+        if name not in {row.account for row in known}:
+            raise CommandError(f"there is no account {name}; `tandem accounts` lists them")
+        scales = _scales(client)
+        answer = client.balances(name)
+    money = [
+        [row.asset, *(
+            format_scaled(atoms, scales[row.asset])
+            for atoms in (row.posted, row.held, row.available, row.pending)
+        )]
+        for row in answer.value
+    ]  # fmt: skip
+    show(f"Money of {name} as of sequence {answer.as_of_seq}",
+         ("asset", "posted", "held", "available", "pending"), money, as_json)  # fmt: skip
+
+
+def keys(settings: Settings, as_json: bool) -> None:
+    """The API keys of the configuration, without what is secret about them."""
+    rows = [
+        (key.key, key.kind, key.account or "(venue)", key.user, " ".join(key.scopes),
+         " ".join(key.allow) or "any", "yes" if key.enabled else "no")
+        for key in settings.keys
+    ]  # fmt: skip
+    columns = ("key", "kind", "account", "user", "scopes", "allow", "enabled")
+    show(f"API keys in {settings.file}", columns, rows, as_json)
+
+
+def sessions(settings: Settings, as_json: bool) -> None:
+    """The FIX sessions of the configuration, and where the engine says that they stand."""
+    with connected(settings) as client:
+        known = {row.session: row for row in client.sessions()}
+    rows = []
+    for session in settings.sessions:
+        row = known.get(f"fix:{session.comp_id}")
+        rows.append(
+            (session.comp_id, session.account, session.kind, "yes" if session.enabled else "no",
+             "yes" if row is not None and row.connected else "no",
+             str(row.epoch if row is not None else 0), str(row.mark if row is not None else 0),
+             row.cancel_scope.name.lower() if row is not None and row.connected else "")
+        )  # fmt: skip
+    columns = ("session", "account", "kind", "enabled", "connected", "epoch", "mark",
+               "cancel_on_disconnect")  # fmt: skip
+    show("FIX sessions", columns, rows, as_json)
+
+
+def tell_gateway(settings: Settings, verb: str, comp_id: str) -> None:
+    """Have the gateway do something to a session, and print what it says."""
+    try:
+        print(ask(socket_path(settings.data, "fix"), verb, comp_id))
+    except ControlError as error:
+        raise CommandError(str(error)) from None
+
+
+def instruments(settings: Settings, as_json: bool) -> None:
+    """Every instrument, its grid and its state."""
+    with connected(settings) as client:
+        states = {row.symbol: row for row in client.instrument_states()}
+        rows = []
+        for one in client.instruments():
+            state = states[one.symbol]
+            last = one.price_text(state.last_price) if state.last_price else ""
+            rows.append(
+                (one.symbol, state.status.name.lower(), last, one.price_text(1),
+                 one.quantity_text(1), one.quantity_text(one.min_qty),
+                 one.quantity_text(one.max_qty), one.price_text(one.max_price))
+            )  # fmt: skip
+    columns = ("symbol", "status", "last", "tick", "lot", "min_quantity", "max_quantity",
+               "max_price")  # fmt: skip
+    show("Instruments", columns, rows, as_json)
+
+
+def set_status(settings: Settings, symbol: str, status: InstrumentStatus, note: str) -> None:
+    """Halt or resume an instrument."""
+    with connected(settings) as client:
+        done = client.submit(SetInstrumentStatus(ORIGIN, symbol, status, note)).transaction
+    for event in done.events:
+        if isinstance(event, Refused):
+            raise CommandError(event.text)
+    state = status.name.lower()
+    if done.events:
+        print(f"{symbol} is {state} as of sequence {done.seq}.")
+    else:
+        print(f"{symbol} was {state} already.")
+
+
+def withdrawals(settings: Settings, waiting: bool, as_json: bool) -> None:
+    """Withdrawals that are not final; ``waiting``: only those that wait for a person."""
+    with connected(settings) as client:
+        scales = _scales(client)
+        open_ones = client.withdrawals(open_only=True)
+    rows = [
+        (str(row.withdrawal_id), row.account, row.client_withdrawal_id,
+         f"{format_scaled(row.amount, scales[row.asset])} {row.asset}", row.network, row.address,
+         row.state.name.lower(), row.requested_by, moment(row.updated_at))
+        for row in open_ones
+        if not waiting or row.state is WithdrawalState.PENDING_APPROVAL
+    ]  # fmt: skip
+    columns = ("id", "account", "client_id", "amount", "network", "address", "state",
+               "requested_by", "since")  # fmt: skip
+    title = "Withdrawals that wait for approval" if waiting else "Open withdrawals"
+    show(title, columns, rows, as_json)
+
+
+def _scales(client: EngineClient) -> dict[str, int]:
+    return {row.asset: row.scale for row in client.assets()}

@@ -1,0 +1,155 @@
+"""The commands of an operator, as they are typed; each hands on to its module."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from config.settings import Settings
+from engine.core.types import InstrumentStatus
+from tandem import backup, engine_state, journal_files, operate
+
+Load = Callable[[Path | None, Path | None], Settings]
+Config = Annotated[
+    Path | None, typer.Option("--config", "-c", help="The TOML file (or TANDEM_CONFIG).")
+]
+Data = Annotated[Path | None, typer.Option("--data", help="The data folder (or TANDEM_DATA).")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+CompId = Annotated[str, typer.Argument(help="The session's CompID, like ALICE.")]
+Symbol = Annotated[str, typer.Argument(help="The instrument, like BTC-USD.")]
+Note = Annotated[str, typer.Option(help="Why; clients see it.")]
+
+
+def register(app: typer.Typer, load: Load) -> None:
+    """Add the commands to ``tandem``; ``load`` reads the configuration."""
+    _lists(app, load)
+    app.add_typer(_sessions(load), name="sessions")
+    app.add_typer(_instruments(load), name="instruments")
+    app.add_typer(_journal(load), name="journal")
+    _copies(app, load)
+
+
+def _lists(app: typer.Typer, load: Load) -> None:
+    @app.command("accounts")
+    def accounts(
+        account: Annotated[str, typer.Argument(help="Show the money of this one.")] = "",
+        as_json: Json = False, config: Config = None, data: Data = None,
+    ) -> None:  # fmt: skip
+        """List the accounts, or show the money of one."""
+        operate.accounts(load(config, data), account, as_json)
+
+    @app.command("keys")
+    def keys(as_json: Json = False, config: Config = None) -> None:
+        """List the API keys of the configuration, without their secrets."""
+        operate.keys(load(config, None), as_json)
+
+    @app.command("withdrawals")
+    def withdrawals(
+        waiting: Annotated[
+            bool, typer.Option("--waiting", help="Only those that wait for approval.")
+        ] = False,
+        as_json: Json = False, config: Config = None, data: Data = None,
+    ) -> None:  # fmt: skip
+        """List the withdrawals that are not final."""
+        operate.withdrawals(load(config, data), waiting, as_json)
+
+
+def _sessions(load: Load) -> typer.Typer:
+    app = typer.Typer(help="FIX sessions: list, kick, reset.")
+
+    @app.callback(invoke_without_command=True)
+    def listed(
+        context: typer.Context, as_json: Json = False, config: Config = None, data: Data = None
+    ) -> None:
+        """List the FIX sessions; with a subcommand, act on one."""
+        if context.invoked_subcommand is None:
+            operate.sessions(load(config, data), as_json)
+
+    @app.command("kick")
+    def kick(comp_id: CompId, config: Config = None, data: Data = None) -> None:
+        """Log a session out. Its client may come back; `enabled = false` keeps it out."""
+        operate.tell_gateway(load(config, data), "kick", comp_id)
+
+    @app.command("reset")
+    def reset(comp_id: CompId, config: Config = None, data: Data = None) -> None:
+        """Begin the sequence numbers of a session that is logged out again at 1."""
+        operate.tell_gateway(load(config, data), "reset", comp_id)
+
+    return app
+
+
+def _instruments(load: Load) -> typer.Typer:
+    app = typer.Typer(help="Instruments: list, halt, resume.")
+
+    @app.callback(invoke_without_command=True)
+    def listed(
+        context: typer.Context, as_json: Json = False, config: Config = None, data: Data = None
+    ) -> None:
+        """List the instruments; with a subcommand, act on one."""
+        if context.invoked_subcommand is None:
+            operate.instruments(load(config, data), as_json)
+
+    @app.command("halt")
+    def halt(symbol: Symbol, note: Note = "", config: Config = None, data: Data = None) -> None:
+        """Take no orders for an instrument any more; cancels are still done."""
+        operate.set_status(load(config, data), symbol, InstrumentStatus.HALTED, note)
+
+    @app.command("resume")
+    def resume(symbol: Symbol, note: Note = "", config: Config = None, data: Data = None) -> None:
+        """Let an instrument trade again."""
+        operate.set_status(load(config, data), symbol, InstrumentStatus.OPEN, note)
+
+    return app
+
+
+def _journal(load: Load) -> typer.Typer:
+    app = typer.Typer(help="The journal: verify, export, archive.", no_args_is_help=True)
+
+    @app.command("verify")
+    def verify(config: Config = None, data: Data = None) -> None:
+        """Audit every byte, and that applying it again gives the same states."""
+        engine_state.verify(load(config, data))
+
+    @app.command("export")
+    def export(
+        from_seq: Annotated[int, typer.Option("--from", help="First sequence.")] = 1,
+        to_seq: Annotated[int, typer.Option("--to", help="Last sequence; 0 is the end.")] = 0,
+        config: Config = None, data: Data = None,
+    ) -> None:  # fmt: skip
+        """Print transactions as JSON, one a line, every command and event by its fields."""
+        journal_files.export(load(config, data), from_seq, to_seq, sys.stdout)
+
+    @app.command("archive")
+    def archive(
+        folder: Annotated[Path, typer.Argument(help="Where the old segments go.")],
+        config: Config = None, data: Data = None,
+    ) -> None:  # fmt: skip
+        """Move segments that nobody needs any more to another folder."""
+        copies = journal_files.archive(load(config, data), folder)
+        for copy in copies:
+            print(copy)
+        print(f"{len(copies)} segments archived." if copies else "Every segment is needed still.")
+
+    return app
+
+
+def _copies(app: typer.Typer, load: Load) -> None:
+    @app.command("backup")
+    def backup_(
+        folder: Annotated[Path, typer.Argument(help="A new folder for the backup.")],
+        config: Config = None, data: Data = None,
+    ) -> None:  # fmt: skip
+        """Copy the venue, also while it runs, and audit the copy."""
+        backup.backup(load(config, data), folder, print)
+
+    @app.command("restore")
+    def restore_(
+        folder: Annotated[Path, typer.Argument(help="The folder of the backup.")],
+        config: Config = None, data: Data = None,
+    ) -> None:  # fmt: skip
+        """Make the data folder, which must be empty, from a backup."""
+        backup.restore(folder, load(config, data).data, print)

@@ -1,0 +1,287 @@
+"""The operator's commands on a running venue, as they are typed."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest import mock
+
+import pytest
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from config.settings import load
+from engine.client import EngineClient, EngineRefused, queries
+from engine.core.commands import NewOrder, RequestWithdrawal
+from engine.core.types import OrdType, Origin, Side, TimeInForce
+from engine.journal.local import LocalJournal
+from engine.journal.recovery import recover
+from tandem.__main__ import main
+from tandem.backup import backup
+from tandem.demo.venue import TemporaryVenue
+from tandem.output import CommandError
+from tandem.up import environment
+from tests.fix.rawfix import Closed, RawFix
+
+pytestmark = pytest.mark.serial
+ROOT = Path(__file__).parent.parent.parent
+SMALL = "\n[engine]\nsnapshot_every = 60\nsegment_records_max = 50\n"
+
+
+@pytest.fixture(scope="module")
+def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TemporaryVenue]:
+    with TemporaryVenue(tmp_path_factory.mktemp("operate"), print, SMALL) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def engine(venue: TemporaryVenue) -> Iterator[EngineClient]:
+    client = EngineClient(str(venue.settings.engine.socket), "test")
+    yield client
+    client.close()
+
+
+class Done(NamedTuple):
+    """What a command printed and how it ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def tandem(venue: TemporaryVenue, *words: str) -> Done:
+    """Run a command in this process, which saves the second that Python takes to start."""
+    out, err = io.StringIO(), io.StringIO()
+    env = {"TANDEM_CONFIG": str(venue.settings.file), "TANDEM_DATA": str(venue.settings.data)}
+    with (
+        mock.patch.dict(os.environ, {**env, "COLUMNS": "200"}),
+        mock.patch.object(sys, "argv", ["tandem", *words]),
+        contextlib.redirect_stdout(out), contextlib.redirect_stderr(err),
+    ):  # fmt: skip
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return Done(code, out.getvalue(), err.getvalue())
+
+
+def told(venue: TemporaryVenue, *words: str) -> str:
+    done = tandem(venue, *words)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def rows(venue: TemporaryVenue, *words: str) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = json.loads(told(venue, *words, "--json"))
+    return found
+
+
+def scrape(venue: TemporaryVenue) -> dict[tuple[str, ...], float]:
+    """(name, label values…) → value."""
+    metrics = venue.settings.metrics
+    answer = requests.get(f"http://{metrics.host}:{metrics.port}/metrics", timeout=10)
+    return {
+        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+def wait_for(holds: Callable[[], Any], what: str) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+def order(number: int) -> NewOrder:
+    return NewOrder(
+        Origin("api:test"), "carol", f"op-{number}", "BTC-USD", Side.BUY, OrdType.LIMIT,
+        TimeInForce.GTC, 10, 100,
+    )  # fmt: skip
+
+
+def test_accounts_and_the_money_of_one(venue: TemporaryVenue) -> None:
+    assert "alice" in {row["account"] for row in rows(venue, "accounts")}
+    money = {row["asset"]: row["posted"] for row in rows(venue, "accounts", "bob")}
+    assert money == {"BTC": "1000", "ETH": "10000", "USD": "100000000"}
+    assert "1000" in told(venue, "accounts", "bob")
+    unknown = tandem(venue, "accounts", "nobody")
+    assert unknown.returncode == 1
+    assert unknown.stderr == (
+        "tandem: there is no account nobody; `tandem accounts` lists them\n"
+    )
+
+
+def test_keys_are_listed_without_their_secrets(venue: TemporaryVenue) -> None:
+    text = told(venue, "keys", "--json")
+    assert {"demo-alice-trade", "demo-operator"} <= {row["key"] for row in json.loads(text)}
+    for key in venue.settings.keys:
+        for secret in (key.secret, key.token_sha256, key.public_key):
+            assert not secret or secret not in text
+
+
+def test_a_session_is_kicked_reset_and_comes_back_at_1(venue: TemporaryVenue) -> None:
+    address = (venue.settings.fix.host, venue.settings.fix.port)
+    alice = RawFix(address, "ALICE")
+    alice.logon()
+
+    def connected() -> str:
+        return {row["session"]: row["connected"] for row in rows(venue, "sessions")}["ALICE"]
+
+    wait_for(lambda: connected() == "yes", "the session is not shown")
+    refused = tandem(venue, "sessions", "reset", "ALICE")
+    assert refused.stderr == "tandem: fix refuses: ALICE is logged on; kick it first\n"
+    assert told(venue, "sessions", "kick", "ALICE") == "ALICE was logged out.\n"
+    assert alice.expect("5")["58"] == "The operator has ended this connection"
+    with pytest.raises(Closed):
+        alice.receive()
+    before = {row["session"]: int(row["epoch"]) for row in rows(venue, "sessions")}["ALICE"]
+    said = told(venue, "sessions", "reset", "ALICE")
+    assert said == f"ALICE begins at 1, in epoch {before + 1}. Tell the client to do the same.\n"
+    again = RawFix(address, "ALICE")
+    assert again.logon()["34"] == "1"
+    again.socket.close()
+    assert "was not logged on" in told(venue, "sessions", "kick", "BOB")
+    assert "there is no session NOBODY" in tandem(venue, "sessions", "kick", "NOBODY").stderr
+
+
+def test_an_instrument_is_halted_and_resumed(venue: TemporaryVenue) -> None:
+    said = told(venue, "instruments", "halt", "ETH-BTC", "--note", "maintenance")
+    assert said.startswith("ETH-BTC is halted as of sequence ")
+    assert told(venue, "instruments", "halt", "ETH-BTC") == "ETH-BTC was halted already.\n"
+    status = {row["symbol"]: row["status"] for row in rows(venue, "instruments")}
+    assert status == {"BTC-USD": "open", "ETH-USD": "open", "ETH-BTC": "halted"}
+    assert scrape(venue)["tandem_instrument_halted", "ETH-BTC"] == 1
+    assert "is open as of" in told(venue, "instruments", "resume", "ETH-BTC")
+    assert tandem(venue, "instruments", "halt", "XXX-USD").returncode == 1
+
+
+def test_withdrawals_that_wait_for_a_person(venue: TemporaryVenue, engine: EngineClient) -> None:
+    engine.submit(
+        RequestWithdrawal(
+            Origin("api:test", user="alice-treasurer"), "alice", "op-w", "BTC", "bitcoin",
+            "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", 20 * 10**8,
+        )
+    )  # fmt: skip
+    (waiting,) = rows(venue, "withdrawals", "--waiting")
+    assert (waiting["client_id"], waiting["amount"]) == ("op-w", "20 BTC")
+    assert (waiting["state"], waiting["requested_by"]) == ("pending_approval", "alice-treasurer")
+    assert scrape(venue)["tandem_withdrawals_open", "pending_approval"] == 1
+
+
+def test_every_process_is_measured(venue: TemporaryVenue) -> None:
+    for name in ("engine", "history", "fix", "api", "stream", "settlement"):
+        wait_for(lambda name=name: scrape(venue)["tandem_up", name] == 1, name)
+    figures = scrape(venue)
+    seq = figures["tandem_engine_seq",]
+    assert seq > 0
+    assert figures["tandem_engine_commit_seconds_bucket", "+Inf"] == figures[
+        "tandem_engine_commit_seconds_count",
+    ]
+    wait_for(lambda: scrape(venue)["tandem_history_seq", "history"] >= seq, "history is behind")
+    wait_for(lambda: scrape(venue)["tandem_stream_seq", "stream"] >= seq, "stream is behind")
+    assert figures["tandem_fix_session_connected", "fix", "BOB"] == 0
+
+
+def test_the_dashboard_and_the_alerts_use_figures_that_exist(venue: TemporaryVenue) -> None:
+    http = venue.settings.http
+    requests.get(f"http://{http.host}:{http.port}/healthz", timeout=10)
+    known = {name for name, *_ in scrape(venue)}
+    words = (ROOT / "config/prometheus/rules.yml").read_text()
+    words += (ROOT / "config/grafana/tandem.json").read_text()
+    used = set(re.findall(r"\b(?:tandem|process)_[a-z_]+\b", words))
+    assert len(used) > 20
+    assert used - known == set()
+
+
+def test_a_backup_of_the_running_venue_can_be_restored_and_started(
+    venue: TemporaryVenue, engine: EngineClient, tmp_path: Path
+) -> None:
+    for number in range(40):
+        engine.submit(order(number))
+    seq = engine.status().seq
+    said = told(venue, "backup", str(tmp_path / "copy"))
+    assert "audited: every byte is as written" in said
+    manifest = json.loads((tmp_path / "copy" / "manifest.json").read_text())
+    assert manifest["last_seq"] >= seq
+    settings = load(venue.settings.file, environment(venue.settings.file, tmp_path / "new"))
+    with pytest.raises(CommandError, match="is not empty"):
+        backup(settings, tmp_path / "copy", print)
+    told(venue, "restore", str(tmp_path / "copy"), "--data", str(tmp_path / "new"))
+    journal = LocalJournal(tmp_path / "new" / "journal", segment_records_max=50)
+    try:
+        exchange, _ = recover(
+            journal, tmp_path / "new" / "journal" / "snapshots", print, lambda *a: None
+        )
+        assert exchange.state_hash() == manifest["state_hash"]
+    finally:
+        journal.close()
+    state = json.loads((tmp_path / "new" / "fix" / "store" / "gateway.state").read_text())
+    assert (state["boot_id"], state["clean"]) == ("restored", False)
+    over = tandem(venue, "restore", str(tmp_path / "copy"), "--data", str(tmp_path / "new"))
+    assert "is not empty" in over.stderr
+
+
+def test_a_damaged_backup_is_not_restored(venue: TemporaryVenue, tmp_path: Path) -> None:
+    told(venue, "backup", str(tmp_path / "copy"))
+    history = tmp_path / "copy" / "history.db"
+    data = bytearray(history.read_bytes())
+    data[len(data) // 2] ^= 1
+    history.write_bytes(data)
+    done = tandem(venue, "restore", str(tmp_path / "copy"), "--data", str(tmp_path / "new"))
+    assert done.stderr == "tandem: the backup is not what was written: history.db\n"
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_journal_is_exported_as_json(venue: TemporaryVenue, engine: EngineClient) -> None:
+    lines = told(venue, "journal", "export", "--from", "2", "--to", "4").splitlines()
+    found = [json.loads(line) for line in lines]
+    assert [each["seq"] for each in found] == [2, 3, 4]
+    assert found[0]["command"]["kind"] == "DefineAsset"
+    everything = told(venue, "journal", "export").splitlines()
+    assert len(everything) >= engine.status().seq - 5
+    assert any('"kind": "NewOrder"' in line and '"side": "buy"' in line for line in everything)
+
+
+def test_old_segments_are_archived_while_the_venue_runs(
+    venue: TemporaryVenue, engine: EngineClient, tmp_path: Path
+) -> None:
+    folder = venue.settings.engine.journal
+    for number in range(100, 400):
+        engine.submit(order(number))
+    wait_for(lambda: len(list((folder / "snapshots").glob("*.snapshot"))) == 3, "no snapshots")
+    before = sorted(path.name for path in folder.glob("*.segment"))
+    seq = engine.status().seq
+    wait_for(lambda: scrape(venue)["tandem_history_seq", "history"] >= seq, "history is behind")
+
+    def archived() -> bool:
+        # The gateway writes down how far its sessions are once a second.
+        return "segments archived" in told(venue, "journal", "archive", str(tmp_path / "old"))
+
+    wait_for(archived, "nothing was archived")
+    after = sorted(path.name for path in folder.glob("*.segment"))
+    moved = sorted(path.name for path in (tmp_path / "old").glob("*.segment"))
+    assert moved and [*moved, *after] == before
+    assert engine.status().first_seq == int(after[0].removesuffix(".segment"))
+    refused = tandem(venue, "journal", "export", "--from", "1")
+    assert "seq 1 was archived" in refused.stderr
+    assert engine.submit(order(999)).transaction.seq > seq
+    assert "Every byte is as it was written" in told(venue, "journal", "verify")
+    assert "All invariants hold" in told(venue, "check")
+
+
+def test_the_engine_lets_go_of_nothing_that_no_snapshot_covers(engine: EngineClient) -> None:
+    first = engine.status().first_seq
+    with pytest.raises(EngineRefused, match="there is no snapshot"):
+        engine.fetch(queries.forget(engine.status().seq + 100))
+    assert engine.status().first_seq == first
