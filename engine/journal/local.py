@@ -70,7 +70,7 @@ class LocalJournal:
         self._segment_records_max = segment_records_max
         self._engine_version = engine_version
         self._note: Callable[[str], None] = on_note or (lambda text: None)
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.make_folder(self._folder)
         self._lock = self._take_lock()
         self._failed = False
         self._readers: dict[Path, tuple[sqlite3.Connection, SegmentMeta]] = {}

@@ -109,6 +109,17 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, for this user only, whose name survives a loss of power as well."""
+    missing = [folder]
+    while not missing[-1].parent.exists():
+        missing.append(missing[-1].parent)
+    for path in reversed(missing):
+        if not path.exists():
+            path.mkdir(mode=0o700, exist_ok=True)
+            sync_folder(path.parent)
+
+
 def has_meta(connection: sqlite3.Connection) -> bool:
     """False for a segment whose creation was cut short."""
     try:

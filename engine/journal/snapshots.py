@@ -22,7 +22,7 @@ import msgspec
 from engine.core.exchange import Exchange
 from engine.core.state import hash_of
 from engine.core.types import ENGINE_VERSION
-from engine.journal.segment import sync_folder
+from engine.journal.segment import make_folder, sync_folder
 
 MAGIC: Final = b"TANDEMS1"
 DIGEST_BYTES: Final = 32
@@ -88,7 +88,7 @@ def write_snapshot(
         ENGINE_VERSION, exchange.seq, time_us, journal_crc, hash_of(exported)
     )
     body = _encode(_Content(header, msgspec.Raw(_encode(exported))))
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(folder)
     path = snapshot_path(folder, exchange.seq)
     temporary = path.with_suffix(f".{os.getpid()}{WRITING}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
