@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-OURS = ("engine", "fix_gateway", "account_api", "config", "tandem", "bots")
+OURS = ("engine", "fix_gateway", "account_api", "config", "certification", "tandem", "bots")
 FILE_LINES_MAX = 450
 FUNCTION_LINES_MAX = 80
 """The aim is 70; a hot path may take a few more rather than pay for a call."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-OURS = ("engine", "fix_gateway", "account_api", "config", "tandem", "bots")
+OURS = ("engine", "fix_gateway", "account_api", "config", "certification", "tandem", "bots")
 CORE_STDLIB = {
     "__future__", "bisect", "collections", "dataclasses", "enum", "functools", "hashlib",
     "heapq", "itertools", "json", "math", "operator", "re", "struct", "types", "typing",
@@ -123,6 +123,13 @@ def test_bots_are_clients_like_any_other(path: str) -> None:
     for name in ours(imports(ROOT / path)):
         top = name.split(".")[0]
         assert top == "bots" or (top == "config" and Path(path).name == "main.py"), name
+
+
+@pytest.mark.parametrize("path", relative(sources("certification")))
+def test_certification_stands_beside_the_venue(path: str) -> None:
+    """It talks to venues over their public interfaces, and is wired in tandem/."""
+    for name in ours(imports(ROOT / path)):
+        assert name.split(".")[0] == "certification" or name in CONFIG_MAY, f"{path}: {name}"
 
 
 @pytest.mark.parametrize("path", relative(sources("config")))

@@ -1,0 +1,1 @@
+"""Certification: scenarios as data, played against a venue or against a client."""

@@ -1,0 +1,79 @@
+"""Whether a message is what a step wants, and if not, why, in words for the client."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from certification.results import CaseFailure
+from certification.scenario import Step
+from certification.values import Memory, Named
+from certification.wire import Message, tag_name, type_name
+
+_OPTIONAL_TEXT = {"8", "9", "r", "N", "UC", "j", "3", "5"}
+
+
+def check(step: Step, message: Message, memory: Memory) -> None:
+    """Remember the message under the step's name if it is right; else raise CaseFailure."""
+    wanted_types = (step.client or step.venue).split("|")
+    if message.type not in wanted_types:
+        raise CaseFailure(unexpected(step, message))
+    for key, pattern in step.fields.items():
+        tag = int(key)
+        value = message.value(tag)
+        wanted = memory.wanted(pattern, value)
+        if wanted:
+            raise CaseFailure(_wrong(step, message, tag, value, wanted))
+    if step.entries:
+        _check_entries(step, message, memory)
+    if step.name:
+        memory.named[step.name] = Named(message)
+
+
+def _check_entries(step: Step, message: Message, memory: Memory) -> None:
+    first = int(next(iter(step.entries[0])))
+    found = message.entries(int(step.group), first)
+    for number, wanted_fields in enumerate(step.entries):
+        entry: Mapping[int, str] = found[number] if number < len(found) else {}
+        for key, pattern in wanted_fields.items():
+            wanted = memory.wanted(pattern, entry.get(int(key)))
+            if wanted:
+                raise CaseFailure(
+                    f"{type_name(message.type)}, entry {number + 1}: {tag_name(int(key))} is "
+                    f"{_shown(entry.get(int(key)))}, expected {wanted}."
+                )
+
+
+def _wrong(step: Step, message: Message, tag: int, value: str | None, wanted: str) -> str:
+    text = f"{type_name(message.type)}: {tag_name(tag)} is {_shown(value)}, expected {wanted}."
+    return _sentences(text, step.explain.get(str(tag), "") or step.why, _says(message))
+
+
+def unexpected(step: Step, message: Message) -> str:
+    """Another message came than the step waits for."""
+    names = " or ".join(type_name(name) for name in (step.client or step.venue).split("|"))
+    return _sentences(
+        f"{type_name(message.type)} came where {names} was expected.", step.why, _says(message)
+    )
+
+
+def missing(step: Step, seconds: float, closed: bool = False) -> str:
+    """Nothing came."""
+    what = step.client or step.venue
+    names = what if step.http else " or ".join(type_name(name) for name in what.split("|"))
+    how = "the connection was closed" if closed else f"{seconds:.0f} s passed"
+    return _sentences(f"{names} was expected and did not come: {how}.", step.why)
+
+
+def _says(message: Message) -> str:
+    """What the message itself gives as reason."""
+    if message.type in _OPTIONAL_TEXT and message.get(58):
+        return f"Its Text(58): {message.get(58)}."
+    return ""
+
+
+def _shown(value: str | None) -> str:
+    return "absent" if value is None else repr(value) if value in ("", " ") else value
+
+
+def _sentences(*texts: str) -> str:
+    return " ".join(text for text in texts if text)

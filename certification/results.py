@@ -1,0 +1,137 @@
+"""What a run has found: verdicts with their reasons, and the raw messages of each case."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, Literal
+
+import msgspec
+
+from certification.scenario import Direction, Scenario
+from certification.wire import Message, now
+
+Verdict = Literal["passed", "failed", "not run"]
+ENTRIES_MAX: Final = 2_000
+"""Messages kept of one case; a client that floods does not fill the disk."""
+FORMAT: Final = "tandem-certification-report"
+VERSION: Final = 1
+
+
+class CaseFailure(Exception):
+    """The side under test did not do what the case asks for; the message tells it so."""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A message, or what happened instead. ``way`` is ``>`` to the venue, ``<`` from it,
+    ``p>`` and ``p<`` between counterparty and venue, ``!`` for what the certifier did."""
+
+    at: str
+    way: str
+    text: str
+    note: str = ""
+
+
+class Transcript:
+    """Takes down what happens, in order, without secrets."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.lost = 0
+
+    def message(self, way: str, message: Message, note: str = "") -> None:
+        """Take a FIX message down."""
+        self._add(Entry(stamp(), way, message.shown(), note))
+
+    def text(self, way: str, text: str, note: str = "") -> None:
+        """Take down something that is no FIX message; the caller has taken secrets out."""
+        self._add(Entry(stamp(), way, text, note))
+
+    def note(self, text: str) -> None:
+        """Take down what the certifier did."""
+        self._add(Entry(stamp(), "!", text))
+
+    def _add(self, entry: Entry) -> None:
+        if len(self.entries) < ENTRIES_MAX:
+            self.entries.append(entry)
+        else:
+            self.lost += 1
+
+
+class CaseResult(msgspec.Struct, frozen=True):
+    """The last attempt at a case. ``reason`` says why it failed or was not run."""
+
+    id: str
+    title: str
+    part: str
+    rules: tuple[str, ...]
+    must: bool
+    verdict: Verdict = "not run"
+    reason: str = ""
+    told: str = ""
+    attempts: int = 0
+    began: str = ""
+    seconds: float = 0.0
+    transcript: tuple[Entry, ...] = ()
+
+
+class Report(msgspec.Struct, frozen=True):
+    """A whole run. ``complete`` says whether every case that must pass has passed."""
+
+    format: str
+    version: int
+    direction: Direction
+    subject: str
+    venue: str
+    began: str
+    written: str
+    passed: int
+    failed: int
+    not_run: int
+    complete: bool
+    cases: tuple[CaseResult, ...]
+    parameters: dict[str, str] = {}
+    files: dict[str, str] = {}
+
+
+def stamp() -> str:
+    """This moment, as reports write it."""
+    return now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def blank(scenario: Scenario, reason: str = "") -> CaseResult:
+    """A case that was not run."""
+    return CaseResult(
+        id=scenario.id, title=scenario.title, part=scenario.part, rules=scenario.rules,
+        must=scenario.must, reason=reason,
+    )  # fmt: skip
+
+
+def report(
+    direction: Direction,
+    subject: str,
+    venue: str,
+    began: str,
+    cases: Iterable[CaseResult],
+    parameters: dict[str, str] | None = None,
+) -> Report:
+    """Sum a run up."""
+    rows = tuple(cases)
+    verdicts = [case.verdict for case in rows]
+    needed = [case for case in rows if case.must]
+    return Report(
+        format=FORMAT,
+        version=VERSION,
+        direction=direction,
+        subject=subject,
+        venue=venue,
+        began=began,
+        written=stamp(),
+        passed=verdicts.count("passed"),
+        failed=verdicts.count("failed"),
+        not_run=verdicts.count("not run"),
+        complete=bool(needed)
+        and all(case.verdict == "passed" for case in needed)
+        and "failed" not in verdicts,
+        cases=rows,
+        parameters=parameters or {},
+    )
