@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 import traceback
-import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -110,10 +110,11 @@ class _Server:
                 _log_change(route, problem.status, problem.kind.code)
                 return _problem(problem, headers)
             _log_change(route, reply.status, "")
-            response = Response(
-                _encoder.encode(reply.body), reply.status, content_type=_JSON_TYPE
+            return Response(
+                _encoder.encode(reply.body),
+                reply.status,
+                [("Content-Type", _JSON_TYPE), *headers, *reply.headers, *_common_headers()],
             )
-            return _finish(response, [*headers, *reply.headers])
 
         return serve
 
@@ -175,11 +176,12 @@ def _log_change(route: Route, status: int, code: str) -> None:
 
 def _request_id() -> str:
     """The id of this request: the caller's, if it has the right form, else a new one."""
-    known: str | None = request.environ.get("tandem.request_id")
+    environ = request.environ
+    known: str | None = environ.get("tandem.request_id")
     if known is None:
-        given = request.headers.get("X-Request-Id", "")
-        known = given if _REQUEST_ID.match(given) else uuid.uuid4().hex
-        request.environ["tandem.request_id"] = known
+        given = environ.get("HTTP_X_REQUEST_ID", "")
+        known = given if _REQUEST_ID.match(given) else os.urandom(16).hex()
+        environ["tandem.request_id"] = known
     return known
 
 
@@ -194,6 +196,9 @@ def _query_pairs() -> list[tuple[str, str]]:
 
 
 def _read_body(limit: int) -> bytes:
+    environ = request.environ
+    if not environ.get("CONTENT_LENGTH") and "HTTP_TRANSFER_ENCODING" not in environ:
+        return b""  # No body is announced; reading none would still cost a stream.
     try:
         return request.get_data(cache=False, parse_form_data=False)
     except RequestEntityTooLarge:
@@ -224,11 +229,14 @@ def _parse_body(route: Route, body: bytes) -> Any:
 
 
 def _finish(response: Response, headers: list[tuple[str, str]]) -> Response:
-    for name, value in headers:
+    for name, value in (*headers, *_common_headers()):
         response.headers[name] = value
-    response.headers["X-Request-Id"] = _request_id()
-    response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _common_headers() -> tuple[tuple[str, str], ...]:
+    """What every answer carries."""
+    return ("X-Request-Id", _request_id()), ("Cache-Control", "no-store")
 
 
 def _problem(problem: Problem, headers: list[tuple[str, str]]) -> Response:

@@ -27,17 +27,26 @@ def watch(app: Flask) -> CollectorRegistry:
         ["group"], buckets=_BUCKETS_S, registry=registry,
     )  # fmt: skip
 
+    reads, writes = seconds.labels("read"), seconds.labels("write")
+    counters: dict[tuple[str, str, int], Counter] = {}
+
     def begin() -> None:
         g.began = time.perf_counter()
 
     def end(response: Response) -> Response:
-        rule = str(request.url_rule) if request.url_rule is not None else "none"
-        method = request.method if request.url_rule is not None else "any"
-        requests.labels(method, rule, str(response.status_code)).inc()
+        incoming = request._get_current_object()  # type: ignore[attr-defined]
+        matched = incoming.url_rule
+        rule = matched.rule if matched is not None else "none"
+        method = incoming.method if matched is not None else "any"
+        name = method, rule, response.status_code
+        counter = counters.get(name)
+        if counter is None:
+            # Looking a counter up by its labels takes longer than counting.
+            counter = counters[name] = requests.labels(method, rule, str(response.status_code))
+        counter.inc()
         began: Any = g.get("began")
         if began is not None:
-            group = "read" if method == "GET" else "write"
-            seconds.labels(group).observe(time.perf_counter() - began)
+            (reads if method == "GET" else writes).observe(time.perf_counter() - began)
         return response
 
     app.before_request(begin)

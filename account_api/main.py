@@ -23,7 +23,7 @@ from account_api.proxies import behind_proxies
 from account_api.settings import Faucet, Page
 from config.control import ControlServer, socket_path
 from config.settings import Key, Settings, SettingsError, load
-from engine.client import EngineClient
+from engine.client import DirectEngineClient
 from engine.history.queries import open_reader
 
 _GUNICORN_FILE: Final = Path(__file__).parent.parent / "config" / "gunicorn.conf.py"
@@ -113,7 +113,7 @@ def application() -> Any:
     wait_s = settings.engine.min_seq_wait_ms_max / 1000
     app = create_app(
         api_settings(settings),
-        lambda: EngineClient(path, f"account_api:{os.getpid()}", timeout_s=wait_s + 1),
+        lambda: DirectEngineClient(path, f"account_api:{os.getpid()}", timeout_s=wait_s + 1),
         lambda: open_reader(history_url),
         deposit_address=simulated_deposit_address(
             {

@@ -1,7 +1,7 @@
 """The one client of the engine, for threads here and for asyncio in ``client_async``.
 
 ``EngineClient`` may be used by many threads at once. It keeps one socket and one reader
-thread. A lost connection fails what was waiting (``EngineUnavailable``) and is made again by
+thread; ``client_direct`` has a client without either, for who only asks and submits. A lost connection fails what was waiting (``EngineUnavailable``) and is made again by
 the next call, or at once when there is a subscription, which then goes on where it was.
 
 Helpers such as ``open_orders`` return the bare value; ``fetch(queries.open_orders(...),
@@ -36,6 +36,7 @@ from engine.client_core import (
     refusal,
     settle,
 )
+from engine.client_direct import DirectEngineClient
 from engine.client_helpers import QueryHelpers
 from engine.client_socket import RECEIVE_BYTES, Connection, Handle
 from engine.core.commands import COMMAND_KINDS, Command
@@ -45,6 +46,7 @@ from engine.wire import Transaction, Welcome
 __all__ = [
     "Answered",
     "AsyncEngineClient",
+    "DirectEngineClient",
     "EngineClient",
     "EngineError",
     "EngineRefused",

@@ -1,0 +1,34 @@
+"""A bare Flask route under the gunicorn of the account API, for benchmarks.rest to compare.
+
+It answers as many bytes as GET /v1/balances, made beforehand: no credential, no engine, no
+encoding. What is left is gunicorn and Flask.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from flask import Flask, Response
+
+from account_api.main import configure_logging
+
+
+class _NoFigures:
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+def application() -> Any:
+    """The WSGI application: ``benchmarks.rest_bare:application()``."""
+    configure_logging()
+    body = b"x" * int(os.environ["TANDEM_BENCHMARK_BYTES"])
+    app = Flask("bare", static_folder=None)
+    # The configuration of gunicorn asks every application for its figures.
+    app.extensions["tandem.serve_figures"] = _NoFigures
+
+    def bare() -> Response:
+        return Response(body, content_type="application/json")
+
+    app.add_url_rule("/bare", "bare", bare)
+    return app
