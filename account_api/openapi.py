@@ -217,7 +217,8 @@ def codes_of(route: Route) -> set[str]:
     codes.update(_WITH_BODY if route.body is not None else ("body_not_allowed", "body_too_large"))
     if route.path not in _LOCAL:
         codes.update(("engine_unavailable", "engine_refused"))
-    if "{" in route.path or "account" in route.query.__struct_fields__:
+    fields = route.query.__struct_fields__ + (route.body.__struct_fields__ if route.body else ())
+    if "{" in route.path or "account" in fields:
         codes.add("not_found")
     return codes
 

@@ -86,7 +86,13 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Base of everything that a client sends."""
 
 
-class NewOrderRequest(Request, frozen=True, kw_only=True):
+class ForAccount(Request, frozen=True, kw_only=True):
+    """Base of requests that act: a key of a firm's main account may name another of the firm."""
+
+    account: AccountName | None = None
+
+
+class NewOrderRequest(ForAccount, frozen=True, kw_only=True):
     """An order to create.
 
     `time_in_force` defaults to gtc for orders with a price and to ioc for market orders.
@@ -112,7 +118,7 @@ class NewOrderRequest(Request, frozen=True, kw_only=True):
     expires_at: Instant | None = None
 
 
-class ReplaceOrderRequest(Request, frozen=True, kw_only=True):
+class ReplaceOrderRequest(ForAccount, frozen=True, kw_only=True):
     """Changes to an open order; what is absent stays. `quantity` counts what is executed.
 
     `client_order_id` gives the order a new client id; the old ones still find it.
@@ -129,8 +135,9 @@ class ReplaceOrderRequest(Request, frozen=True, kw_only=True):
 
 
 class BatchCreate(NewOrderRequest, tag_field="op", tag="create", frozen=True, kw_only=True):
-    """A create inside a batch."""
+    """A create inside a batch; the account is that of the batch."""
 
+    account: None = None
     expires_at: None = None
 
 
@@ -138,6 +145,7 @@ class BatchReplace(ReplaceOrderRequest, tag_field="op", tag="replace", frozen=Tr
     """A replace inside a batch; the order is named by `order`: its id or `client:<id>`."""
 
     order: OrderName
+    account: None = None
     expires_at: None = None
 
 
@@ -150,7 +158,7 @@ class BatchCancel(Request, tag_field="op", tag="cancel", frozen=True, kw_only=Tr
 BatchOperation = BatchCreate | BatchReplace | BatchCancel
 
 
-class BatchRequest(Request, frozen=True, kw_only=True):
+class BatchRequest(ForAccount, frozen=True, kw_only=True):
     """Up to 50 operations over any symbols, done in order in one turn of the engine."""
 
     operations: Annotated[
@@ -161,7 +169,7 @@ class BatchRequest(Request, frozen=True, kw_only=True):
     expires_at: Instant | None = None
 
 
-class DeadMansSwitchRequest(Request, frozen=True, kw_only=True):
+class DeadMansSwitchRequest(ForAccount, frozen=True, kw_only=True):
     """Cancel all orders (of one strategy, if given) unless this comes again in time."""
 
     timeout_s: Annotated[
@@ -176,7 +184,7 @@ class DeadMansSwitchRequest(Request, frozen=True, kw_only=True):
     strategy: Strategy | None = None
 
 
-class WithdrawalRequest(Request, frozen=True, kw_only=True):
+class WithdrawalRequest(ForAccount, frozen=True, kw_only=True):
     """A withdrawal; `amount` is what arrives, the network's fee is held besides.
 
     `network` may be left out where the asset has only one. `client_withdrawal_id` is known
@@ -193,7 +201,7 @@ class WithdrawalRequest(Request, frozen=True, kw_only=True):
     expires_at: Instant | None = None
 
 
-class QuoteRequest(Request, frozen=True, kw_only=True):
+class QuoteRequest(ForAccount, frozen=True, kw_only=True):
     """Ask for a withdrawal's fee, pinned for a while; the quote is good for one withdrawal."""
 
     asset: AssetName
@@ -201,7 +209,7 @@ class QuoteRequest(Request, frozen=True, kw_only=True):
     network: NetworkName | None = None
 
 
-class AddressRequest(Request, frozen=True, kw_only=True):
+class AddressRequest(ForAccount, frozen=True, kw_only=True):
     """An address for the account's book; usable once its cool-off has passed."""
 
     asset: AssetName
@@ -211,14 +219,14 @@ class AddressRequest(Request, frozen=True, kw_only=True):
     label: Note = ""
 
 
-class DepositAddressRequest(Request, frozen=True, kw_only=True):
+class DepositAddressRequest(ForAccount, frozen=True, kw_only=True):
     """Ask for the account's address for deposits; asking again finds the same one."""
 
     asset: AssetName
     network: NetworkName | None = None
 
 
-class TransferRequest(Request, frozen=True, kw_only=True):
+class TransferRequest(ForAccount, frozen=True, kw_only=True):
     """Move available money to another account of the firm; the id is known for ever."""
 
     client_transfer_id: Name
@@ -227,7 +235,7 @@ class TransferRequest(Request, frozen=True, kw_only=True):
     amount: Amount
 
 
-class RejectWithdrawalRequest(Request, frozen=True, kw_only=True):
+class RejectWithdrawalRequest(ForAccount, frozen=True, kw_only=True):
     """Why a withdrawal is refused."""
 
     note: Note = ""
@@ -259,7 +267,7 @@ class NoQuery(Request, frozen=True, kw_only=True):
 
 
 class AccountQuery(Request, frozen=True, kw_only=True):
-    """Whose data: only an operator names an account, others have their own."""
+    """Whose data: the key's own account, unless it may name another."""
 
     account: AccountName | None = None
     min_seq: Seq = 0
@@ -307,7 +315,11 @@ class OrdersQuery(AccountQuery, frozen=True, kw_only=True):
     limit: Limit = 100
 
 
-class CancelAllQuery(Request, frozen=True, kw_only=True):
+class ActingQuery(ForAccount, frozen=True, kw_only=True):
+    """For whom, where a request has no body."""
+
+
+class CancelAllQuery(ActingQuery, frozen=True, kw_only=True):
     """Which open orders to cancel; without a filter all of the account."""
 
     symbol: Symbol | None = None

@@ -9,7 +9,7 @@ from account_api.errors import Problem, refusal
 from account_api.present import instant_text
 from account_api.registry import REPLAYED, Call, Reply, Route, part_id
 from account_api.routes.common import account_of, checked_address, own_account
-from account_api.schemas import AccountQuery, AddressRequest, DepositAddressRequest
+from account_api.schemas import AccountQuery, ActingQuery, AddressRequest, DepositAddressRequest
 from account_api.views import (
     AddressAnswer,
     AddressesView,
@@ -79,7 +79,7 @@ def get_addresses(call: Call) -> Reply:
 def add_address(call: Call) -> Reply:
     """Put an address into the book; one that is there already is answered as it is."""
     request = call.body(AddressRequest)
-    account = own_account(call)
+    account = own_account(call, request.account)
     catalogue = call.services.catalogue(asset=request.asset)
     network = catalogue.network(request.asset, request.network)
     outcome = call.services.submit(
@@ -104,7 +104,7 @@ def add_address(call: Call) -> Reply:
 
 def remove_address(call: Call) -> Reply:
     """Take an address out of the book; added again it cools off again."""
-    account = own_account(call)
+    account = own_account(call, call.query(ActingQuery).account)
     number = part_id(call, "address_id", "unknown_address", "address")
     outcome = call.services.submit(RemoveAddress(call.principal.origin(), account, number))
     for event in outcome.transaction.events:
@@ -138,7 +138,7 @@ def get_deposit_addresses(call: Call) -> Reply:
 def assign_deposit_address(call: Call) -> Reply:
     """The account's address for deposits of an asset on a network; always the same one."""
     request = call.body(DepositAddressRequest)
-    account = own_account(call)
+    account = own_account(call, request.account)
     catalogue = call.services.catalogue(asset=request.asset)
     network = catalogue.network(request.asset, request.network)
     source = call.services.deposit_address
@@ -178,7 +178,7 @@ ROUTES: Final = (
     ),
     Route(
         "DELETE", "/v1/addresses/{address_id}", remove_address, "Remove an address",
-        AddressAnswer, scope="address", replays=True, tag="money",
+        AddressAnswer, scope="address", query=ActingQuery, replays=True, tag="money",
         errors=("unknown_address", "request_expired", "not_permitted"),
     ),
     Route(

@@ -52,7 +52,7 @@ def submit_batch(call: Call) -> Reply:
     An operation that is refused does not stop the others, unless `mode` is `validate_all`.
     """
     request = call.body(BatchRequest)
-    account = own_account(call)
+    account = own_account(call, request.account)
     origin = call.principal.origin(not_after(call, request.expires_at))
     # The entries carry the source alone: the batch is what is recognised when repeated.
     plain = Origin(source=origin.source, user=origin.user)

@@ -14,7 +14,7 @@ def account_of(call: Call, named: str | None) -> str:
     """Whose data a request means: the key's own account unless it names another.
 
     An operator must name one and may name any. A key of the account that bears the firm's
-    name may read the firm's other accounts; anything else is answered as if it did not exist.
+    name may name the firm's other accounts; anything else is answered as if it did not exist.
     """
     key = call.principal.key
     if named is None:
@@ -40,12 +40,15 @@ def checked_address(call: Call, asset: str, network: str, address: str) -> str:
     return address
 
 
-def own_account(call: Call) -> str:
-    """The account of a key that acts for one."""
-    account = call.principal.account
-    if not account:
+def own_account(call: Call, named: str | None = None) -> str:
+    """The account that a request acts for: the key's own unless it names another.
+
+    A key of the account that bears the firm's name may act for the firm's other accounts, as
+    far as its scopes go; anything else is answered as if it did not exist.
+    """
+    if not call.principal.account:
         raise Problem("not_permitted", "An operator's key cannot act for an account.")
-    return account
+    return account_of(call, named)
 
 
 def not_after(call: Call, guard: Instant | None) -> int:

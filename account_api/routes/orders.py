@@ -25,6 +25,7 @@ from account_api.routes.common import (
 )
 from account_api.schemas import (
     AccountQuery,
+    ActingQuery,
     CancelAllQuery,
     DeadMansSwitchRequest,
     NewOrderRequest,
@@ -53,7 +54,7 @@ _CLOSED_BY_CANCEL: Final = (OrdStatus.CANCELED, OrdStatus.EXPIRED)
 def create_order(call: Call) -> Reply:
     """Create an order; identical again: 200 and the original, with `Idempotent-Replayed`."""
     request = call.body(NewOrderRequest)
-    account = own_account(call)
+    account = own_account(call, request.account)
     origin = call.principal.origin(instant_us(request.expires_at, "expires_at"))
     catalogue = call.services.catalogue(symbol=request.symbol)
     command = translate.new_order(request, catalogue, account, origin)
@@ -124,7 +125,7 @@ def repeated_create(
 def replace_order(call: Call) -> Reply:
     """Change an order; answers whether it kept its place in the queue."""
     request = call.body(ReplaceOrderRequest)
-    account = own_account(call)
+    account = own_account(call, request.account)
     reference = translate.order_reference(call.parts["order"])
     origin = call.principal.origin(not_after(call, request.expires_at))
     found = _existing(call, account, reference)
@@ -196,7 +197,7 @@ def _has_terms(row: OrderRow, command: ReplaceOrder) -> bool:
 
 def cancel_order(call: Call) -> Reply:
     """Cancel an order; one that was canceled before is answered with its final state."""
-    account = own_account(call)
+    account = own_account(call, call.query(ActingQuery).account)
     reference = translate.order_reference(call.parts["order"])
     command = translate.cancel_order(account, reference, call.principal.origin())
     outcome = call.services.submit(command)
@@ -261,7 +262,7 @@ def _existing(
 def cancel_all(call: Call) -> Reply:
     """Cancel every open order that all filters match; it never fails because none does."""
     query = call.query(CancelAllQuery)
-    account = own_account(call)
+    account = own_account(call, query.account)
     if query.symbol is not None:
         call.services.instrument(query.symbol)
     command = MassCancel(
@@ -289,7 +290,7 @@ def cancel_all(call: Call) -> Reply:
 def set_dead_mans_switch(call: Call) -> Reply:
     """Cancel all orders (of one strategy, if given) unless this is repeated in time."""
     request = call.body(DeadMansSwitchRequest)
-    account = own_account(call)
+    account = own_account(call, request.account)
     if request.timeout_s in (1, 2):
         raise Problem(
             "invalid_request",
@@ -373,7 +374,7 @@ ROUTES: Final = (
     ),
     Route(
         "DELETE", "/v1/orders/{order}", cancel_order, "Cancel an order", OrderAnswer,
-        scope="trade", replays=True, tag="orders",
+        scope="trade", query=ActingQuery, replays=True, tag="orders",
         errors=("unknown_order", "too_late", "request_expired", "not_permitted"),
     ),
     Route(

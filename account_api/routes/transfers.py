@@ -34,7 +34,7 @@ def _fields(row: TransferRow, scale: int) -> dict[str, Any]:
 def transfer(call: Call) -> Reply:
     """Move available money at once; the identical request again answers the original."""
     request = call.body(TransferRequest)
-    account = own_account(call)
+    account = own_account(call, request.account)
     catalogue = call.services.catalogue(asset=request.asset)
     command = Transfer(
         origin=call.principal.origin(),

@@ -17,6 +17,7 @@ from account_api.routes.common import (
 )
 from account_api.schemas import (
     AccountQuery,
+    ActingQuery,
     QuoteRequest,
     RejectWithdrawalRequest,
     WithdrawalRequest,
@@ -49,7 +50,7 @@ def request_withdrawal(call: Call) -> Reply:
     comes, is answered with the original and moves no more money.
     """
     request = call.body(WithdrawalRequest)
-    account = own_account(call)
+    account = own_account(call, request.account)
     origin = call.principal.origin(instant_us(request.expires_at, "expires_at"))
     catalogue = call.services.catalogue(asset=request.asset)
     network = catalogue.network(request.asset, request.network)
@@ -161,7 +162,7 @@ def _find(call: Call, account: str, min_seq: int = 0) -> tuple[Withdrawal, int]:
 def quote_withdrawal(call: Call) -> Reply:
     """Pin the present fee for one withdrawal of this amount; name the quote when asking."""
     request = call.body(QuoteRequest)
-    account = own_account(call)
+    account = own_account(call, request.account)
     catalogue = call.services.catalogue(asset=request.asset)
     outcome = call.services.submit(
         QuoteWithdrawal(
@@ -224,7 +225,7 @@ def get_withdrawals(call: Call) -> Reply:
 
 def approve_withdrawal(call: Call) -> Reply:
     """Approve a withdrawal that waits; never by the user who asked for it."""
-    account = own_account(call)
+    account = own_account(call, call.query(ActingQuery).account)
     row, _ = _find(call, account)
     command = ApproveWithdrawal(call.principal.origin(), account, row.withdrawal_id)
     return _decide(call, command, row, (WithdrawalState.APPROVED, WithdrawalState.QUEUED))
@@ -233,7 +234,7 @@ def approve_withdrawal(call: Call) -> Reply:
 def reject_withdrawal(call: Call) -> Reply:
     """Refuse a withdrawal that waits; what it held is available again."""
     request = call.body(RejectWithdrawalRequest)
-    account = own_account(call)
+    account = own_account(call, request.account)
     row, _ = _find(call, account)
     origin = call.principal.origin()
     command = RejectWithdrawal(origin, account, row.withdrawal_id, request.note)
@@ -242,7 +243,7 @@ def reject_withdrawal(call: Call) -> Reply:
 
 def cancel_withdrawal(call: Call) -> Reply:
     """Cancel a withdrawal that was not handed to the network; answers `canceled`, for good."""
-    account = own_account(call)
+    account = own_account(call, call.query(ActingQuery).account)
     row, _ = _find(call, account)
     command = CancelWithdrawal(call.principal.origin(), account, row.withdrawal_id)
     return _decide(call, command, row, (WithdrawalState.CANCELED,))
@@ -309,8 +310,8 @@ ROUTES: Final = (
     ),
     Route(
         "POST", "/v1/withdrawals/{withdrawal}/approve", approve_withdrawal,
-        "Approve a withdrawal", WithdrawalAnswer, scope="approve", replays=True, tag="money",
-        errors=(*_DECISION, "self_approval"),
+        "Approve a withdrawal", WithdrawalAnswer, scope="approve", query=ActingQuery, replays=True,
+        tag="money", errors=(*_DECISION, "self_approval"),
     ),
     Route(
         "POST", "/v1/withdrawals/{withdrawal}/reject", reject_withdrawal,
@@ -320,6 +321,7 @@ ROUTES: Final = (
     ),
     Route(
         "DELETE", "/v1/withdrawals/{withdrawal}", cancel_withdrawal, "Cancel a withdrawal",
-        WithdrawalAnswer, scope="withdraw", replays=True, tag="money", errors=_DECISION,
+        WithdrawalAnswer, scope="withdraw", query=ActingQuery, replays=True, tag="money",
+        errors=_DECISION,
     ),
 )  # fmt: skip
