@@ -149,6 +149,10 @@ class Application(quickfix.Application):  # type: ignore[misc]
             self._logon_within(session)
         elif msg_type == "2":
             self._resend(session)
+        elif msg_type == "4" and session.qf is not None and not session.qf.receivedLogon():
+            # It came in one piece behind a Logout. QuickFIX would try to reject a NewSeqNo
+            # that is too low, and end its thread because there is nobody to reject it to.
+            raise quickfix.IncorrectTagValue(36)
 
     def _resend(self, session: Session) -> None:
         """QuickFIX will send again what the client asks for, as soon as we return."""

@@ -30,7 +30,7 @@ from fix_gateway.outbox import Outbox
 from fix_gateway.past import Past
 from fix_gateway.queries import Query
 from fix_gateway.questions import Questions
-from fix_gateway.sessions import Clock, Link, Session, Sessions
+from fix_gateway.sessions import Clock, Link, Phase, Session, Sessions
 from fix_gateway.settings import GatewaySettings, SessionSettings, quickfix_settings
 from fix_gateway.store import read_state
 
@@ -190,8 +190,16 @@ class Gateway(Events):
                 session.qf.setNextTargetMsgSeqNum(target)
         # On a thread of Python's own: for a foreign one the interpreter would make and drop a
         # thread state at every callback, which costs as much as the callback.
-        threading.Thread(target=self._acceptor.block, name="quickfix", daemon=True).start()
+        threading.Thread(target=self._run_quickfix, name="quickfix", daemon=True).start()
         self._inner = InnerListener(port)
+
+    def _run_quickfix(self) -> None:
+        """QuickFIX's thread. It cannot be entered again once an exception has left it."""
+        try:
+            self._acceptor.block()
+        except Exception:
+            log.critical("quickfix_ended", exc_info=True)
+            self._on_failed()
 
     def _subscribe(self) -> None:
         """Go on from the smallest cursor, or from the oldest transaction that there is."""
@@ -210,7 +218,7 @@ class Gateway(Events):
         self._stopping = True
         if self._door is not None:
             self._door.stop()
-        live = self.sessions.live()
+        live = [session for session in self.sessions if session.phase is not Phase.FREE]
         for session in live:
             if session.qf is not None:
                 session.qf.logout("The gateway is stopping; log on again in a moment")
