@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from config.settings import DEMO_FILE, Settings, ensure_data, load
@@ -26,15 +26,22 @@ def free_ports(count: int) -> list[int]:
             one.close()
 
 
-def write_configuration(folder: Path, more: str = "") -> Path:
-    """The demo configuration with free ports and ``more`` tables, as a file in ``folder``."""
+def write_configuration(folder: Path, changes: Mapping[str, str] | None = None) -> Path:
+    """The demo configuration with free ports, as a file in ``folder``.
+
+    ``changes`` are texts that stand there once, and what takes their place.
+    """
     ports = iter(free_ports(4))
     text = DEMO_FILE.read_text(encoding="utf-8")
     text, count = re.subn(r"^port = [0-9]+$", lambda _: f"port = {next(ports)}", text, flags=re.M)
     if count != 4:
         raise ValueError(f"the demo configuration has {count} ports instead of 4")
+    for old, new in (changes or {}).items():
+        if text.count(old) != 1:
+            raise ValueError(f"{old!r} stands {text.count(old)} times in the demo configuration")
+        text = text.replace(old, new)
     path = folder / "venue.toml"
-    path.write_text(text + more, encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
     return path
 
 
@@ -42,9 +49,12 @@ class TemporaryVenue:
     """A running venue under ``folder``; a context manager that ends it."""
 
     def __init__(
-        self, folder: Path, say: Callable[[str, str], None], more: str = ""
+        self,
+        folder: Path,
+        say: Callable[[str, str], None],
+        changes: Mapping[str, str] | None = None,
     ) -> None:
-        config = write_configuration(folder, more)
+        config = write_configuration(folder, changes)
         self.settings: Settings = load(config, environment(config, folder / "data"))
         ensure_data(self.settings)
         env = environment(config, self.settings.data)

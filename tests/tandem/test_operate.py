@@ -33,7 +33,7 @@ from tests.fix.rawfix import Closed, RawFix
 
 pytestmark = pytest.mark.serial
 ROOT = Path(__file__).parent.parent.parent
-SMALL = "\n[engine]\nsnapshot_every = 60\nsegment_records_max = 50\n"
+SMALL = {"[fix]\n": "[engine]\nsnapshot_every = 60\nsegment_records_max = 50\n\n[fix]\n"}
 
 
 @pytest.fixture(scope="module")

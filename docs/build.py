@@ -1,0 +1,123 @@
+"""Builds the documentation: ``python docs/build.py FOLDER``, without any network.
+
+The pages live in docs/ and spec/ as they read on GitHub. The site has them in one tree, so
+they are staged first: docs/ at the top, spec/ below it, and every relative link is turned
+accordingly. A link to a file that is no page (code, configuration) becomes its name.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+_LINK: Final = re.compile(r"(?<!!)\[([^\]\n]+)\]\((?!https?://|mailto:|#|/)([^)\s#]+)(#[^)\s]*)?\)")
+_FENCE: Final = re.compile(r"^(```[a-z]*) output$", re.MULTILINE)
+SECTIONS: Final = (
+    ("Start", ("first-trade", "clients", "certification")),
+    ("Guides", ("trading-firm", "treasury", "operator", "deployment", "runbooks")),
+    ("How it works", ("money", "spec/ARCHITECTURE", "spec/MATCHING", "security", "proofs",
+                      "benchmarks", "comparison")),
+    ("Reference", ("spec/FIX", "reference/rest", "spec/REST", "reference/websocket",
+                   "spec/ERRORS", "spec/IPC", "spec/JOURNAL")),
+)  # fmt: skip
+"""The order of the pages in the menu. One that is not there yet is left out, and one that is
+not named here comes last."""
+
+
+def pages() -> dict[str, Path]:
+    """Every page by its name in the site, which is its path there without the suffix."""
+    found = {}
+    for path in sorted((ROOT / "docs").rglob("*.md")):
+        found[path.relative_to(ROOT / "docs").with_suffix("").as_posix()] = path
+    for path in sorted((ROOT / "spec").rglob("*.md")):
+        found[path.relative_to(ROOT).with_suffix("").as_posix()] = path
+    return found
+
+
+def staged_text(name: str, path: Path, names: dict[Path, str]) -> str:
+    """A page as it stands in the site; ``names`` are those of all pages by their files."""
+
+    def turned(match: re.Match[str]) -> str:
+        text, target, anchor = match[1], match[2], match[3] or ""
+        file = (path.parent / target).resolve()
+        if not file.exists():
+            raise SystemExit(f"{path.relative_to(ROOT)}: the link {target} leads nowhere")
+        known = names.get(file)
+        if known is None:
+            return text if text.startswith("`") else f"`{text}`"
+        relative = os.path.relpath(known, Path(name).parent)
+        return f"[{text}]({relative}.md{anchor})"
+
+    text = _LINK.sub(turned, path.read_text(encoding="utf-8"))
+    return _FENCE.sub(r"\1", text)
+
+
+def menu(names: set[str]) -> str:
+    """The table of contents, for the end of the first page."""
+    parts, seen = [], {"index"}
+    listed = [*SECTIONS]
+    for title, entries in listed:
+        there = [entry for entry in entries if entry in names]
+        seen.update(there)
+        parts.append(_tree(title, there))
+    rest = sorted(names - seen)
+    if rest:
+        parts.append(_tree("More", rest))
+    return "\n".join(parts)
+
+
+def _tree(title: str, entries: list[str]) -> str:
+    listed = "\n".join(entries)
+    return f"\n```{{toctree}}\n:hidden:\n:caption: {title}\n:maxdepth: 1\n\n{listed}\n```\n"
+
+
+def stage(folder: Path) -> None:
+    """Write every page to a folder as the site has it."""
+    found = pages()
+    names = {path.resolve(): name for name, path in found.items()}
+    for name, path in found.items():
+        text = staged_text(name, path, names)
+        if name == "index":
+            text += menu(set(found))
+        target = folder / f"{name}.md"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+    shutil.copy(ROOT / "docs" / "conf.py", folder / "conf.py")
+    for pattern in ("*.png", "*.svg"):
+        for path in (ROOT / "docs").rglob(pattern):
+            target = folder / path.relative_to(ROOT / "docs")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
+
+
+def build(target: Path) -> int:
+    """Build the site; any warning is a failure. Returns Sphinx's exit code."""
+    from sphinx.cmd.build import build_main
+
+    with tempfile.TemporaryDirectory() as temporary:
+        source, doctrees = Path(temporary) / "source", Path(temporary) / "doctrees"
+        source.mkdir()
+        stage(source)
+        site = Path(temporary) / "site"
+        code = build_main(
+            ["-b", "html", "-q", "-W", "--keep-going", "-d", str(doctrees), str(source), str(site)]
+        )
+        if code:
+            return int(code)
+        (site / ".buildinfo").unlink(missing_ok=True)
+        (site / "objects.inv").unlink(missing_ok=True)
+        if target.exists():
+            shutil.rmtree(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(site, target)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(build(Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build" / "docs")))

@@ -1,0 +1,301 @@
+"""Writes what is made from the OpenAPI and AsyncAPI documents: ``python docs/generate.py``.
+
+docs/reference/rest.md, docs/reference/websocket.md and the collection of requests in
+clients/postman/. A test holds them to their sources.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+HEAD: Final = "Made by `python docs/generate.py` from `{source}`; a test holds the two together."
+_METHODS: Final = ("get", "post", "put", "patch", "delete")
+
+
+def documents() -> dict[str, str]:
+    """The text of each file by its path in the repository."""
+    openapi = yaml.safe_load((ROOT / "spec/openapi.yaml").read_text(encoding="utf-8"))
+    asyncapi = yaml.safe_load((ROOT / "spec/asyncapi.yaml").read_text(encoding="utf-8"))
+    collection = json.dumps(postman(openapi), indent=2, ensure_ascii=False)
+    return {
+        "docs/reference/rest.md": rest(openapi),
+        "docs/reference/websocket.md": websocket(asyncapi),
+        "clients/postman/tandem.postman_collection.json": f"{collection}\n",
+    }
+
+
+# REST.
+
+
+def rest(spec: dict[str, Any]) -> str:
+    """Every operation, its parameters, its body, its answers, and every type."""
+    lines = [
+        "# REST reference", "", HEAD.format(source="spec/openapi.yaml"),
+        "How the API works, by hand: [REST.md](../../spec/REST.md). Errors: "
+        "[ERRORS.md](../../spec/ERRORS.md).", "", spec["info"]["description"], "",
+    ]  # fmt: skip
+    tags: dict[str, list[tuple[str, str, dict[str, Any]]]] = {}
+    for path, operations in spec["paths"].items():
+        for method in _METHODS:
+            if method in operations:
+                tag = operations[method]["tags"][0]
+                tags.setdefault(tag, []).append((method, path, operations[method]))
+    for tag, rows in tags.items():
+        lines += [f"## {tag.capitalize()}", ""]
+        for method, path, operation in rows:
+            lines += _operation(method, path, operation)
+    lines += ["## Types", ""]
+    for name, schema in sorted(spec["components"]["schemas"].items()):
+        lines += _type(name, schema)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _operation(method: str, path: str, operation: dict[str, Any]) -> Iterator[str]:
+    scope = operation.get("x-scope")
+    needed = f"Scope `{scope}`." if scope else "Public."
+    yield from (f"### {method.upper()} {path}", "", f"{operation['description']} {needed}", "")
+    parameters = operation.get("parameters") or []
+    if parameters:
+        yield from ("| parameter | in | | form |", "|---|---|---|---|")
+        for one in parameters:
+            required = "required" if one.get("required") else ""
+            form = _form(one["schema"])
+            yield f"| `{one['name']}` | {one['in']} | {required} | {form} |"
+        yield ""
+    body = operation.get("requestBody")
+    if body:
+        (content,) = body["content"].values()
+        optional = "" if body.get("required") else ", which may be left out"
+        yield from (f"Body: {_form(content['schema'])}{optional}.", "")
+    yield from ("| status | answer | codes |", "|---|---|---|")
+    for status, answer in sorted(operation["responses"].items()):
+        content = next(iter(answer.get("content", {}).values()), {"schema": {}})
+        about = answer["description"] if int(status) >= 400 else ""
+        yield f"| {status} | {_form(content['schema'])} | {about} |"
+    yield ""
+
+
+def _type(name: str, schema: dict[str, Any]) -> Iterator[str]:
+    yield from (f"### {name}", "")
+    if schema.get("description"):
+        yield from (" ".join(schema["description"].split()), "")
+    required = set(schema.get("required", ()))
+    properties = schema.get("properties", {})
+    if not properties:
+        yield from (_form(schema), "")
+        return
+    yield from ("| member | | form |", "|---|---|---|")
+    for field, form in properties.items():
+        always = "always" if field in required else ""
+        about = " ".join(str(form.get("description", "")).split())
+        yield f"| `{field}` | {always} | {_form(form)}{' · ' + about if about else ''} |"
+    yield ""
+
+
+def _form(schema: dict[str, Any]) -> str:
+    """A schema in a cell of a table."""
+    if "$ref" in schema:
+        name = schema["$ref"].rsplit("/", 1)[1]
+        return f"[{name}](#{name.lower()})"
+    for key in ("anyOf", "oneOf"):
+        if key in schema:
+            return " or ".join(_form(choice) for choice in schema[key])
+    if schema.get("type") == "array":
+        return f"list of {_form(schema.get('items', {}))}"
+    if "enum" in schema:
+        return " ".join(f"`{value}`" for value in schema["enum"])
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if schema.get("properties") and schema.get("type") == "object":
+        members = ", ".join(f"`{name}`" for name in schema["properties"])
+        return f"object with {members}"
+    kind = schema.get("type", "anything")
+    facts = [" or ".join(kind) if isinstance(kind, list) else str(kind)]
+    if "format" in schema:
+        facts.append(str(schema["format"]))
+    if "pattern" in schema:
+        facts.append("`" + schema["pattern"].replace("|", "\\|") + "`")
+    for key, word in (("minimum", "≥"), ("maximum", "≤"), ("minLength", "length ≥"),
+                      ("maxLength", "length ≤"), ("minItems", "items ≥"),
+                      ("maxItems", "items ≤"), ("default", "default")):  # fmt: skip
+        if key in schema:
+            facts.append(f"{word} `{json.dumps(schema[key])}`")
+    return ", ".join(facts)
+
+
+# WebSocket.
+
+
+def websocket(spec: dict[str, Any]) -> str:
+    """What AsyncAPI says of the stream: its rules, its messages, its operations."""
+    lines = [
+        "# WebSocket reference", "", HEAD.format(source="spec/asyncapi.yaml"), "",
+        spec["info"]["description"].strip(), "", "## Where", "",
+    ]  # fmt: skip
+    for name, server in spec["servers"].items():
+        (channel,) = spec["channels"].values()
+        lines.append(f"- {name}: `{server['protocol']}://{server['host']}{channel['address']}`")
+    lines += ["", "## Messages", ""]
+    for name, message in spec["components"]["messages"].items():
+        lines += [f"### {name}", "", " ".join(message.get("summary", "").split()), ""]
+        lines += _message(message.get("payload", {}), spec)
+        for example in message.get("examples", ()):
+            lines += ["```json", json.dumps(example["payload"], ensure_ascii=False), "```", ""]
+    schemas = spec["components"].get("schemas", {})
+    if schemas:
+        lines += ["## Types", ""]
+        for name, schema in schemas.items():
+            lines += [f"### {name}", ""]
+            about = " ".join(str(schema.get("description", "")).split())
+            lines += [about, ""] if about else []
+            lines += _message(schema, spec)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _message(payload: dict[str, Any], spec: dict[str, Any]) -> Iterator[str]:
+    parts = [payload, *payload.get("allOf", ())]
+    rows = []
+    for part in parts:
+        if "$ref" in part and part is not payload:
+            name = part["$ref"].rsplit("/", 1)[1]
+            rows.append(f"| (all of) | | [{name}](#{name.lower()}) |")
+        required = set(part.get("required", ()))
+        for field, form in part.get("properties", {}).items():
+            if not isinstance(form, dict):
+                continue  # ``true``: it may be there, and the prose says what it is.
+            always = "always" if field in required else ""
+            about = " ".join(str(form.get("description", "")).split())
+            shown = _form(form) if set(form) - {"description"} else ""
+            cell = " · ".join(text for text in (shown, about) if text).replace("|", "\\|")
+            rows.append(f"| `{field}` | {always} | {cell} |")
+    if rows:
+        yield from ("| member | | form |", "|---|---|---|", *rows, "")
+
+
+# Postman, which Bruno and Insomnia import too.
+
+SIGNING: Final = """\
+// Signs every request that is not public, as spec/REST.md says: four lines, HMAC-SHA256, hex.
+const key = pm.variables.get("key");
+const secret = pm.variables.get("secret");
+if (key && secret) {
+    const timestamp = Date.now().toString();
+    const target = pm.request.url.getPathWithQuery();
+    const raw = pm.request.body && pm.request.body.raw;
+    const body = raw ? pm.variables.replaceIn(raw) : "";
+    const hash = CryptoJS.SHA256(body).toString(CryptoJS.enc.Hex);
+    const text = [timestamp, pm.request.method, pm.variables.replaceIn(target), hash].join("\\n");
+    const signature = CryptoJS.HmacSHA256(text, secret).toString(CryptoJS.enc.Hex);
+    pm.request.headers.upsert({ key: "X-Tandem-Key", value: key });
+    pm.request.headers.upsert({ key: "X-Tandem-Timestamp", value: timestamp });
+    pm.request.headers.upsert({ key: "X-Tandem-Signature", value: signature });
+}
+"""
+_BODIES: Final[dict[str, Any]] = {"string": "", "integer": 0, "boolean": False}
+_EXAMPLES: Final[dict[str, Any]] = {
+    "symbol": "BTC-USD", "side": "buy", "quantity": "0.5", "price": "100", "asset": "BTC",
+    "network": "bitcoin", "amount": "0.5", "account": "alice", "client_order_id": "example-1",
+    "address": "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "status": "halted",
+    "client_withdrawal_id": "example-1", "client_transfer_id": "example-1",
+    "to_account": "alice:desk", "deposit_id": "example-1", "timeout_s": 30,
+    "order": "client:example-1", "withdrawal": "client:example-1", "address_id": "1",
+    "op": "create",
+}  # fmt: skip
+_KEYS: Final = {
+    "read": "demo-alice-trade", "trade": "demo-alice-trade", "withdraw": "demo-alice-withdraw",
+    "address": "demo-alice-address", "approve": "demo-alice-approve", "operator": "demo-operator",
+}  # fmt: skip
+
+
+def postman(spec: dict[str, Any]) -> dict[str, Any]:
+    """A collection in the format v2.1, one folder for each tag."""
+    folders: dict[str, list[dict[str, Any]]] = {}
+    for path, operations in spec["paths"].items():
+        for method in _METHODS:
+            if method in operations:
+                operation = operations[method]
+                item = _request(method, path, operation, spec)
+                folders.setdefault(operation["tags"][0], []).append(item)
+    return {
+        "info": {
+            "name": spec["info"]["title"],
+            "description": "Made by `python docs/generate.py` from spec/openapi.yaml.",
+            "schema": "https://schema.getpostman.com/json/collection/v2.1.0/collection.json",
+        },
+        "variable": [{"key": "base", "value": "http://127.0.0.1:8080"}],
+        "item": [{"name": tag, "item": items} for tag, items in folders.items()],
+    }
+
+
+def _request(
+    method: str, path: str, operation: dict[str, Any], spec: dict[str, Any]
+) -> dict[str, Any]:
+    scope = operation.get("x-scope")
+    parts = [
+        str(_EXAMPLES.get(part[1:-1], part[1:-1])) if part.startswith("{") else part
+        for part in path.strip("/").split("/")
+    ]
+    query = [
+        {"key": one["name"], "value": str(_EXAMPLES.get(one["name"], "")),
+         "disabled": not one.get("required")}
+        for one in operation.get("parameters") or () if one["in"] == "query"
+    ]  # fmt: skip
+    needed = "&".join(f"{one['key']}={one['value']}" for one in query if not one["disabled"])
+    raw = "{{base}}/" + "/".join(parts) + (f"?{needed}" if needed else "")
+    request: dict[str, Any] = {
+        "method": method.upper(),
+        "description": operation["description"],
+        "header": [],
+        "url": {"raw": raw, "host": ["{{base}}"], "path": parts, "query": query},
+    }
+    if operation.get("requestBody"):
+        (content,) = operation["requestBody"]["content"].values()
+        body = _example(content["schema"], spec)
+        request["header"].append({"key": "Content-Type", "value": "application/json"})
+        request["body"] = {"mode": "raw", "raw": json.dumps(body, indent=2)}
+    item: dict[str, Any] = {"name": operation["summary"], "request": request}
+    if scope:
+        key = _KEYS[scope]
+        lines = [f'pm.variables.set("key", "{key}");',
+                 f'pm.variables.set("secret", "{key}-secret");', *SIGNING.splitlines()]  # fmt: skip
+        item["event"] = [
+            {"listen": "prerequest", "script": {"type": "text/javascript", "exec": lines}}
+        ]
+    return item
+
+
+def _example(schema: dict[str, Any], spec: dict[str, Any]) -> Any:
+    """A body with the members that are required."""
+    if "$ref" in schema:
+        return _example(spec["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]], spec)
+    for key in ("anyOf", "oneOf"):
+        if key in schema:
+            return _example(schema[key][0], spec)
+    if "enum" in schema:
+        return schema["enum"][0]
+    if schema.get("type") == "array":
+        return [_example(schema.get("items", {}), spec)]
+    if "properties" in schema:
+        required = schema.get("required", ())
+        # An order without a price is a market order; the example should rest.
+        wanted = [*required, *(["price"] if "quantity" in required else [])]
+        return {
+            name: _EXAMPLES.get(name, None) or _example(schema["properties"][name], spec)
+            for name in schema["properties"] if name in wanted
+        }  # fmt: skip
+    return _BODIES.get(str(schema.get("type")), "")
+
+
+if __name__ == "__main__":
+    for name, text in documents().items():
+        path = ROOT / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")

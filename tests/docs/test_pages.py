@@ -1,0 +1,96 @@
+"""Every command and every program in the documentation does what the page says."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.client import EngineClient
+from engine.core.commands import MassCancel
+from engine.core.types import Origin
+from tandem.demo.venue import TemporaryVenue, write_configuration
+from tests.docs.blocks import ROOT, RUN, SHOWN, blocks, environment, run
+
+pytestmark = pytest.mark.serial
+DOCS = ROOT / "docs"
+OTHERS = {"benchmarks", "security", "proofs", "certification"}
+"""Pages whose blocks are run by the tests of their own subject."""
+PAGES = sorted(
+    path.relative_to(DOCS).with_suffix("").as_posix()
+    for path in DOCS.rglob("*.md")
+    if path.stem not in OTHERS
+)
+ALONE = {"runbooks"}
+"""Pages that start their own venue."""
+SKIPS = {
+    "starts the venue that the rest of this page speaks to",
+    "needs root",
+    "needs a registry of images",
+    "runs for minutes",
+    "needs Postman's runner",
+    "needs the compiler of its language",
+}
+
+
+@pytest.fixture(scope="module")
+def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TemporaryVenue]:
+    with TemporaryVenue(tmp_path_factory.mktemp("docs"), print) as one:
+        yield one
+
+
+def replacements(ports: dict[str, int]) -> dict[str, str]:
+    """What stands on a page for a reader's own venue, as it is here."""
+    return {
+        r"\.venv/bin/tandem": f"{sys.executable} -m tandem",
+        r"\.venv/bin/python": sys.executable,
+        r"(?<![\w/])clients/": f"{ROOT}/clients/",
+        r"(?<![\w/])config/": f"{ROOT}/config/",
+        r"(?<![\w/])spec/": f"{ROOT}/spec/",
+    } | {rf"\b{name}\b": str(port) for name, port in ports.items()}
+
+
+def test_every_block_is_run_or_says_why_not() -> None:
+    counted = 0
+    for page in PAGES:
+        text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
+        for block in blocks(text):
+            where = f"{page}.md:{block.line}"
+            assert block.language in RUN | SHOWN, f"{where}: {block.language!r} is not run"
+            assert not block.skip or block.skip in SKIPS, f"{where}: {block.skip}"
+            counted += block.language in RUN and not block.skip
+        assert "<!-- test: skip" not in re.sub(r"(?s)<!-- test: skip[^>]*-->\n+```", "", text), page
+    assert counted > 40
+
+
+def runnable(page: str) -> bool:
+    text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
+    return any(block.language in RUN and not block.skip for block in blocks(text))
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if runnable(p) and p not in ALONE])
+def test_the_blocks_of_the_page(page: str, venue: TemporaryVenue, tmp_path: Path) -> None:
+    settings = venue.settings
+    engine = EngineClient(str(settings.engine.socket), "test")
+    for firm in ("alice", "bob", "carol"):
+        engine.submit(MassCancel(Origin(f"api:{firm}"), firm, f"clean-{page}", firm_wide=True))
+    engine.close()
+    ports = {"8080": settings.http.port, "8081": settings.stream.port,
+             "9878": settings.fix.port, "9464": settings.metrics.port}  # fmt: skip
+    text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
+    run(text, tmp_path, environment(settings.file, settings.data), replacements(ports))
+
+
+@pytest.mark.parametrize("page", sorted(ALONE & set(PAGES)))
+def test_the_blocks_of_a_page_with_a_venue_of_its_own(page: str, tmp_path: Path) -> None:
+    config = write_configuration(tmp_path)
+    shutil.move(config, tmp_path / "venue.toml")
+    found = re.findall(r"^port = (\d+)$", (tmp_path / "venue.toml").read_text(), re.M)
+    ports = dict(zip(("9878", "8080", "8081", "9464"), map(int, found), strict=True))
+    text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
+    env = environment(tmp_path / "venue.toml", tmp_path / "data")
+    run(text, tmp_path, env, replacements(ports))

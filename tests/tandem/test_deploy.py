@@ -1,0 +1,300 @@
+"""The files for running a venue in earnest: units, containers, and TLS in front, end to end."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from websockets.sync.client import connect
+
+from config.settings import load
+from tandem import signing
+from tandem.demo.venue import TemporaryVenue, free_ports
+from tandem.processes import venue_processes
+from tests.fix.rawfix import Closed, RawFix
+
+pytestmark = pytest.mark.serial
+ROOT = Path(__file__).parent.parent.parent
+CONFIG = ROOT / "config"
+LISTENED, OTHER = "127.0.0.2", "127.0.0.3"
+"""Addresses of clients: one that the allow-lists hold, and one that they do not."""
+CHANGES = {
+    'comp_id = "TANDEM"\n': 'comp_id = "TANDEM"\nproxy_protocol = true\n',
+    '[stream]\n': 'proxies = ["127.0.0.1"]\n\n[stream]\n',
+    'comp_id = "ALICE"\n': f'comp_id = "ALICE"\nallow = ["{LISTENED}/32"]\n',
+    'secret = "demo-bob-trade-secret"\n':
+        f'secret = "demo-bob-trade-secret"\nallow = ["{LISTENED}/32"]\n',
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TemporaryVenue]:
+    with TemporaryVenue(tmp_path_factory.mktemp("deploy"), print, CHANGES) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("tls")
+    crt, key = folder / "venue.crt", folder / "venue.key"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+         "-nodes", "-days", "1", "-subj", "/CN=venue.test", "-addext",
+         "subjectAltName=DNS:venue.test", "-keyout", str(key), "-out", str(crt)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return crt, key
+
+
+def until_listening(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 15
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+def trusting(certificate: tuple[Path, Path]) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(certificate[0]))
+
+
+# TLS for FIX.
+
+
+@pytest.fixture(scope="module")
+def stunnel(
+    venue: TemporaryVenue, certificate: tuple[Path, Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[int]:  # fmt: skip
+    program = shutil.which("stunnel4") or shutil.which("stunnel")
+    if program is None:
+        pytest.skip("stunnel is not installed (Debian: apt-get install stunnel4)")
+    (port,) = free_ports(1)
+    text = (CONFIG / "stunnel" / "tandem.conf").read_text()
+    for old, new in (
+        ("0.0.0.0:9879", f"127.0.0.1:{port}"),
+        ("127.0.0.1:9878", f"127.0.0.1:{venue.settings.fix.port}"),
+        ("/etc/tandem/tls/fix.crt", str(certificate[0])),
+        ("/etc/tandem/tls/fix.key", str(certificate[1])),
+    ):
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    path = tmp_path_factory.mktemp("stunnel") / "stunnel.conf"
+    path.write_text(text)
+    process = subprocess.Popen(
+        [program, str(path)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    try:
+        until_listening(port, process)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def over_tls(port: int, comp_id: str, source: str, context: ssl.SSLContext) -> RawFix:
+    client = RawFix(("127.0.0.1", port), comp_id, source=source)
+    client.socket = context.wrap_socket(client.socket, server_hostname="venue.test")
+    return client
+
+
+def test_fix_over_tls_with_the_clients_own_address(
+    stunnel: int, certificate: tuple[Path, Path]
+) -> None:
+    context = trusting(certificate)
+    alice = over_tls(stunnel, "ALICE", LISTENED, context)
+    assert alice.logon()["35"] == "A"
+    alice.send("D", "11=tls-1|55=BTC-USD|54=1|38=0.1|40=2|44=100|59=1|60=20300101-00:00:00|")
+    assert (alice.expect("8")["150"], alice.received[-1]["11"]) == ("0", "tls-1")
+    alice.send("5")
+    assert alice.expect("5")
+    stranger = over_tls(stunnel, "ALICE", OTHER, context)
+    stranger.send("A", stranger.logon_fields())
+    with pytest.raises((Closed, OSError)):
+        stranger.receive()
+
+
+def test_fix_without_tls_is_not_let_in(stunnel: int) -> None:
+    bob = RawFix(("127.0.0.1", stunnel), "BOB")
+    bob.send("A", bob.logon_fields())
+    with pytest.raises((Closed, OSError)):
+        while True:
+            bob.receive()
+
+
+# TLS for the account API and the stream.
+
+
+@pytest.fixture(scope="module")
+def nginx(
+    venue: TemporaryVenue, certificate: tuple[Path, Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[int]:  # fmt: skip
+    program = shutil.which("nginx", path="/usr/sbin:/usr/bin:/sbin:/bin")
+    if program is None:
+        pytest.skip("nginx is not installed (Debian: apt-get install nginx-light)")
+    (port,) = free_ports(1)
+    folder = tmp_path_factory.mktemp("nginx")
+    text = (CONFIG / "nginx" / "tandem.conf").read_text()
+    for old, new in (
+        ("0.0.0.0:8443", f"127.0.0.1:{port}"),
+        ("http://127.0.0.1:8080", f"http://127.0.0.1:{venue.settings.http.port}"),
+        ("http://127.0.0.1:8081", f"http://127.0.0.1:{venue.settings.stream.port}"),
+        ("/etc/tandem/tls/api.crt", str(certificate[0])),
+        ("/etc/tandem/tls/api.key", str(certificate[1])),
+    ):
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    (folder / "tandem.conf").write_text(text)
+    temporary = "".join(
+        f"{kind}_temp_path {folder}/{kind};\n"
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    (folder / "nginx.conf").write_text(
+        f"daemon off;\npid {folder}/pid;\nerror_log stderr warn;\nworker_processes 1;\n"
+        "events {}\nhttp {\naccess_log off;\n" + temporary + "include tandem.conf;\n}\n"
+    )
+    process = subprocess.Popen(
+        [program, "-p", str(folder), "-c", str(folder / "nginx.conf")],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        until_listening(port, process)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def asked(
+    port: int, certificate: tuple[Path, Path], source: str, method: str, target: str,
+    body: bytes = b"", headers: dict[str, str] | None = None,
+) -> tuple[int, dict[str, object]]:  # fmt: skip
+    """Sign as bob and send over TLS from an address."""
+    signed = signing.headers(
+        "demo-bob-trade", signing.hmac_signer("demo-bob-trade-secret"),
+        time.time_ns() // 1_000_000, method, target, body,
+    )  # fmt: skip
+    connection = http.client.HTTPConnection("127.0.0.1", port, 10, (source, 0))
+    connection.connect()
+    connection.sock = trusting(certificate).wrap_socket(
+        connection.sock, server_hostname="venue.test"
+    )
+    kind = {"Content-Type": "application/json"} if body else {}
+    connection.request(method, target, body or None, signed | kind | (headers or {}))
+    answer = connection.getresponse()
+    text = answer.read()
+    connection.close()
+    return answer.status, json.loads(text)
+
+
+def test_the_api_behind_nginx_knows_its_callers(
+    nginx: int, certificate: tuple[Path, Path]
+) -> None:
+    body = (b'{"client_order_id":"tls-1","symbol":"BTC-USD","side":"buy","quantity":"0.1",'
+            b'"price":"100"}')  # fmt: skip
+    status, answer = asked(nginx, certificate, LISTENED, "POST", "/v1/orders", body)
+    assert (status, answer.get("code")) == (201, None), answer
+    target = "/v1/orders?symbol=BTC-USD&limit=1"
+    assert asked(nginx, certificate, LISTENED, "GET", target)[0] == 200
+    for claim in ({}, {"X-Forwarded-For": LISTENED}):
+        status, answer = asked(nginx, certificate, OTHER, "GET", target, headers=claim)
+        assert (status, answer["code"]) == (403, "source_not_allowed")
+
+
+def test_the_stream_behind_nginx_knows_its_callers(
+    nginx: int, certificate: tuple[Path, Path]
+) -> None:
+    for source, code in ((LISTENED, None), (OTHER, "source_not_allowed")):
+        headers = signing.headers(
+            "demo-bob-trade", signing.hmac_signer("demo-bob-trade-secret"),
+            time.time_ns() // 1_000_000, "GET", "/v1/stream", b"",
+        )  # fmt: skip
+        params = {
+            "key": headers["X-Tandem-Key"], "timestamp": headers["X-Tandem-Timestamp"],
+            "signature": headers["X-Tandem-Signature"],
+        }  # fmt: skip
+        raw = socket.create_connection(("127.0.0.1", nginx), 10, source_address=(source, 0))
+        with connect(
+            "wss://venue.test/v1/stream", sock=raw, ssl=trusting(certificate),
+            server_hostname="venue.test", compression=None,
+        ) as stream:  # fmt: skip
+            stream.send(json.dumps({"op": "login", "req_id": 1, "params": params}))
+            answer = json.loads(stream.recv(10))
+            assert answer["ok"] is (code is None)
+            assert (answer.get("error") or {}).get("code") == code
+
+
+def test_a_proxy_that_is_not_named_is_not_believed(venue: TemporaryVenue) -> None:
+    """From another loopback address straight to the API: X-Forwarded-For counts nothing."""
+    connection = http.client.HTTPConnection(
+        "127.0.0.1", venue.settings.http.port, 10, (OTHER, 0)
+    )
+    target = "/v1/balances"
+    signed = signing.headers(
+        "demo-bob-trade", signing.hmac_signer("demo-bob-trade-secret"),
+        time.time_ns() // 1_000_000, "GET", target, b"",
+    )  # fmt: skip
+    connection.request("GET", target, headers=signed | {"X-Forwarded-For": LISTENED})
+    assert connection.getresponse().status == 403
+    connection.close()
+
+
+# Units and containers.
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+def test_the_units_are_what_systemd_understands(tmp_path: Path) -> None:
+    shutil.copytree(CONFIG / "systemd", tmp_path / "units")
+    for path in (tmp_path / "units").rglob("*.service"):
+        text = path.read_text().replace("/opt/tandem/.venv/bin/python", sys.executable)
+        path.write_text(text)
+    names = re.findall(r"^Wants=(.*)$", (CONFIG / "systemd/tandem.target").read_text(), re.M)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *names, "tandem.target"],
+        capture_output=True, text=True, cwd=tmp_path / "units",
+        env={"SYSTEMD_UNIT_PATH": f"{tmp_path}/units:", "PATH": "/usr/bin:/bin"},
+    )  # fmt: skip
+    about_us = [line for line in done.stderr.splitlines() if "tandem" in line]
+    assert done.returncode == 0 and not about_us, done.stderr
+
+
+def test_units_and_containers_start_every_process() -> None:
+    modules = {process.module for process in venue_processes()}
+    target = (CONFIG / "systemd" / "tandem.target").read_text()
+    assert set(re.findall(r"^Wants=tandem@(.*)\.service$", target, re.M)) == modules
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    started = {
+        service["entrypoint"][2] for name, service in compose["services"].items()
+        if name != "demo"
+    }  # fmt: skip
+    assert started == modules
+    assert all(service["network_mode"] == "host" for service in compose["services"].values())
+
+
+def test_the_container_file_copies_what_is_there() -> None:
+    text = (ROOT / "Containerfile").read_text()
+    for line in re.findall(r"^COPY (?!--from)(.*)$", text, re.M):
+        for name in line.split()[:-1]:
+            assert (ROOT / name).exists(), name
+    assert (ROOT / ".containerignore").read_text().split()[0] == ".git"
+
+
+def test_the_production_example_is_refused_until_it_is_filled_in() -> None:
+    with pytest.raises(ValueError, match="password_hash"):
+        load(CONFIG / "production.example.toml")
