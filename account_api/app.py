@@ -19,6 +19,7 @@ from account_api import auth, decode
 from account_api.addresses import DepositAddressSource
 from account_api.errors import CATALOGUE, PROBLEM_TYPE, Problem
 from account_api.openapi import document, page
+from account_api.page import add_page
 from account_api.ports import ClockUs, EngineFactory
 from account_api.ratelimit import RateLimiter
 from account_api.registry import Call, Reply, Route
@@ -69,6 +70,7 @@ def create_app(
             rule, f"{route.method} {route.path}", server.view(route), methods=[route.method]
         )
     _add_documents(app)
+    add_page(app, settings.page, settings.faucet)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
     app.extensions["tandem"] = services

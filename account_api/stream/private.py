@@ -171,6 +171,7 @@ def _order(
         "display_quantity": quantity(order.display_qty) if order.display_qty else None,
         "expire_at": instant_text(order.expire_at) if order.expire_at else None,
         "post_only": order.post_only,
+        "manual": order.manual,
         "entered_by": order.session,
         "status": status.name.lower(),
         "leaves_quantity": quantity(leaves),

@@ -1,0 +1,320 @@
+/* Whoever is signed in: money, orders, fills, transfers, sessions, all live.
+
+   Every private message has its place in the account's own sequence. The page remembers the
+   last one; after a lost connection it asks to go on from there, and where that is not
+   possible the venue sends snapshots, which replace what is known. */
+
+import { Emitter } from "../lib/events.js";
+import { Signer, Token } from "../lib/sign.js";
+import { Problem, lost } from "./stream.js";
+
+const CHANNELS = ["orders", "executions", "balances", "transfers"];
+const OPEN = new Set(["new", "partially_filled"]);
+const CLOSED_KEPT = 40;
+const FILLS_KEPT = 300;
+const PAGE = 1000;
+const PAGES_MAX = 10;
+const SESSIONS_MS = 5_000;
+const AGAIN_MS = 1_000;
+const WAIT_BACK_MS = 15_000;
+
+/** Emits `signed` (in or out), `orders`, `fills`, `balances`, `transfers`, `sessions`. */
+export class Account extends Emitter {
+  #stream;
+  #timer = null;
+
+  constructor(stream) {
+    super();
+    this.#stream = stream;
+    this.#forget();
+    stream.on("message", (message) => this.#take(message));
+    stream.on("open", () => this.#resume());
+    stream.on("refused", (problem) => {
+      this.#forget();
+      this.emit("signed", problem);
+    });
+  }
+
+  get signedIn() {
+    return this.signer !== null;
+  }
+
+  get mayTrade() {
+    return this.scopes.includes("trade");
+  }
+
+  /** Sign in with a key and its secret, or without a key with a token. Rejects with a reason. */
+  async signIn(key, secret) {
+    const proof = key
+      ? await Signer.of(key, secret, () => this.#stream.now())
+      : new Token(secret);
+    if (this.signedIn) await this.signOut();
+    this.#stream.credentials = () => proof.credentials("GET", "/v1/stream");
+    let who;
+    try {
+      who = await this.#stream.login();
+    } catch (problem) {
+      this.#stream.credentials = null;
+      throw problem;
+    }
+    this.signer = proof;
+    await this.#welcome(who);
+  }
+
+  /** Forget the key and everything that it showed. Orders stay as they are. */
+  async signOut() {
+    this.#stream.credentials = null;
+    this.#forget();
+    this.emit("signed");
+    const back = this.#connected();
+    // The venue closes a connection that logs out; the next one is nobody's.
+    await this.#stream.request("logout").catch(() => this.#stream.again());
+    await back;
+  }
+
+  /** Send an order; an answer that was lost is asked for again, which does it at most once. */
+  async create(order) {
+    try {
+      return await this.#stream.request("create_order", order);
+    } catch (problem) {
+      if (problem.outcome !== "unknown") throw problem;
+      await this.#connected();
+      return this.#stream.request("create_order", order);
+    }
+  }
+
+  cancel(orderId) {
+    return this.#stream.request("cancel_order", { order: orderId });
+  }
+
+  /** Cancel every open order of the account, or those of one instrument. */
+  cancelAll(symbol) {
+    return this.#stream.request("cancel_all", symbol ? { symbol } : {});
+  }
+
+  /** A request over HTTP, signed. Rejects with Problem. */
+  async rest(method, target, body) {
+    const text = body === undefined ? "" : JSON.stringify(body);
+    const headers = await this.signer.headers(method, target, text);
+    if (text) headers["Content-Type"] = "application/json";
+    let answer;
+    try {
+      answer = await fetch(target, { method, headers, body: text || undefined });
+    } catch {
+      throw lost();
+    }
+    const content = await answer.json();
+    if (!answer.ok) throw new Problem(content);
+    return content;
+  }
+
+  /** Ask which sessions there are. */
+  async loadSessions() {
+    const signer = this.signer;
+    if (!signer) return;
+    try {
+      const { sessions } = await this.rest("GET", "/v1/sessions");
+      if (signer !== this.signer) return;
+      this.sessions = sessions;
+      this.emit("sessions");
+    } catch {
+      // Asked again in a moment.
+    }
+  }
+
+  #connected() {
+    return this.#stream.next("open", WAIT_BACK_MS).catch(() => Promise.reject(lost()));
+  }
+
+  #forget() {
+    clearInterval(this.#timer);
+    this.signer = null;
+    this.name = null;
+    this.scopes = [];
+    this.fees = null;
+    this.epoch = null;
+    this.seq = 0;
+    this.seen = {};
+    this.loaded = false;
+    this.balances = new Map();
+    this.orders = new Map();
+    this.fills = [];
+    this.transfers = new Map();
+    this.sessions = [];
+  }
+
+  async #resume() {
+    const who = this.#stream.who;
+    if (!who || !this.signedIn) return;
+    await this.#subscribe().catch(() => {});
+  }
+
+  async #welcome(who) {
+    this.name = who.account;
+    this.scopes = who.scopes;
+    clearInterval(this.#timer);
+    this.#timer = setInterval(() => {
+      if (!document.hidden) this.loadSessions();
+    }, SESSIONS_MS);
+    this.emit("signed");
+    this.loadSessions();
+    if (this.name) await this.#subscribe();
+  }
+
+  async #subscribe() {
+    if (!this.name) return;
+    const from = this.seq ? { from_seq: this.seq + 1 } : {};
+    try {
+      const { private: about } = await this.#stream.request("subscribe", {
+        channels: CHANNELS, ...from,
+      });
+      if (about.resumed) this.#seenAll(this.seq);
+    } catch (problem) {
+      if (problem.code === "engine_unavailable") setTimeout(() => this.#resume(), AGAIN_MS);
+      return;
+    }
+    await this.#loadPast();
+  }
+
+  #seenAll(seq) {
+    this.seen = Object.fromEntries(CHANNELS.map((channel) => [channel, seq]));
+  }
+
+  /** What snapshots do not hold: past fills, transfers that are done, the fees. */
+  async #loadPast() {
+    const signer = this.signer;
+    const [fills, withdrawals, deposits, fees] = await Promise.all([
+      this.#pastFills(), this.#list("withdrawals"), this.#list("deposits"),
+      this.#stream.request("get_fees").catch(() => null),
+    ]);
+    if (signer !== this.signer || !signer) return;
+    for (const fill of fills) this.#fill(fill);
+    for (const row of withdrawals) this.#transfer({ event: "withdrawal", ...row });
+    for (const row of deposits) this.#transfer({ event: "deposit", ...row });
+    this.fees = fees;
+    this.loaded = true;
+    for (const type of ["fills", "transfers", "fees"]) this.emit(type);
+  }
+
+  async #pastFills() {
+    let after = 0;
+    let found = [];
+    try {
+      for (let page = 0; page < PAGES_MAX; page += 1) {
+        const { fills, next_cursor: cursor } = await this.#stream.request("get_fills", {
+          after_trade_id: after, limit: PAGE,
+        });
+        found = [...found, ...fills].slice(-FILLS_KEPT);
+        if (!cursor) break;
+        after = fills.at(-1).trade_id;
+      }
+    } catch {
+      // The history is away; fills from now on are shown.
+    }
+    return found;
+  }
+
+  async #list(what) {
+    try {
+      return (await this.rest("GET", `/v1/${what}?limit=${PAGE}`))[what];
+    } catch {
+      return [];
+    }
+  }
+
+  #take(message) {
+    const { channel, type, data, seq } = message;
+    if (!CHANNELS.includes(channel) || message.account !== this.name) return;
+    if (this.epoch !== null && message.epoch !== this.epoch) this.seq = 0;
+    this.epoch = message.epoch;
+    if (type === "snapshot") {
+      this.seen[channel] = seq;
+      this.seq = Math.max(this.seq, seq);
+      this.#snapshot(channel, data, message.ts);
+    } else {
+      // Something was lost on the way: begin anew with snapshots.
+      if (this.seen[channel] !== message.prev_seq) {
+        this.seq = 0;
+        this.#stream.again();
+        return;
+      }
+      this.seen[channel] = seq;
+      this.seq = Math.max(this.seq, seq);
+      this.#update(channel, data, message.ts);
+    }
+  }
+
+  #snapshot(channel, data, time) {
+    if (channel === "orders") {
+      for (const order of this.openOrders()) this.orders.delete(order.order_id);
+      for (const order of data) this.#order(order, time);
+      this.emit("orders");
+    } else if (channel === "balances") {
+      this.balances = new Map(data.map((row) => [row.asset, row]));
+      this.emit("balances");
+    } else if (channel === "transfers") {
+      for (const row of data) this.#transfer(row);
+      this.emit("transfers");
+    }
+  }
+
+  #update(channel, data, time) {
+    if (channel === "orders") {
+      if (data.event.startsWith("session")) this.loadSessions();
+      if (data.order_id && data.status && data.symbol && !data.event.endsWith("rejected")) {
+        this.#order(data, time);
+        this.emit("orders");
+      }
+    } else if (channel === "executions") {
+      this.#fill(data);
+      this.emit("fills", data);
+    } else if (channel === "balances") {
+      for (const row of data) {
+        this.balances.set(row.asset, { ...this.balances.get(row.asset), ...row });
+      }
+      this.emit("balances");
+    } else if (channel === "transfers") {
+      this.#transfer({ time, ...data });
+      this.emit("transfers");
+    }
+  }
+
+  #order(order, time) {
+    const before = this.orders.get(order.order_id);
+    const merged = { created_at: time, ...before, ...order, updated_at: time };
+    this.orders.set(order.order_id, merged);
+    const closed = [...this.orders.values()].filter((one) => !OPEN.has(one.status));
+    closed.sort((one, other) => (one.updated_at < other.updated_at ? 1 : -1));
+    for (const one of closed.slice(CLOSED_KEPT)) this.orders.delete(one.order_id);
+  }
+
+  #fill(fill) {
+    const same = (one) => one.trade_id === fill.trade_id && one.order_id === fill.order_id;
+    if (this.fills.some(same)) return;
+    this.fills.push(fill);
+    this.fills.sort((one, other) => other.trade_id - one.trade_id);
+    this.fills.length = Math.min(this.fills.length, FILLS_KEPT);
+  }
+
+  #transfer(row) {
+    const id = row[`${row.event}_id`];
+    this.transfers.set(`${row.event}:${id}`, row);
+  }
+
+  /** Open orders first, then those that closed lately; newest first. */
+  orderList() {
+    const list = [...this.orders.values()];
+    const rank = (order) => (OPEN.has(order.status) ? 0 : 1);
+    return list.sort(
+      (one, other) =>
+        rank(one) - rank(other) || (one.created_at < other.created_at ? 1 : -1) ||
+        Number(BigInt(other.order_id) - BigInt(one.order_id)),
+    );
+  }
+
+  openOrders() {
+    return [...this.orders.values()].filter((order) => OPEN.has(order.status));
+  }
+}
+
+export const isOpen = (order) => OPEN.has(order.status);

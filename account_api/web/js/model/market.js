@@ -1,0 +1,159 @@
+/* Public data of the instrument that is looked at: book, trades, candles, the last day. */
+
+import { places } from "../lib/decimal.js";
+import { Emitter } from "../lib/events.js";
+import { Book } from "./book.js";
+import { Candles } from "./candles.js";
+
+const TRADES_KEPT = 60;
+const CANDLES_ASKED = 180;
+const DAY_MS = 86_400_000;
+const RESYNC_MS = 1_000;
+
+/** Emits `instruments`, `selected`, `book`, `trades`, `candles`, `day`. */
+export class Market extends Emitter {
+  #stream;
+  #resyncAt = 0;
+
+  constructor(stream) {
+    super();
+    this.#stream = stream;
+    this.instruments = new Map();
+    this.symbol = null;
+    this.interval = "1m";
+    this.resynced = 0;
+    this.#clear();
+    stream.on("message", (message) => this.#take(message));
+    stream.on("open", () => this.#resume());
+  }
+
+  get instrument() {
+    return this.instruments.get(this.symbol);
+  }
+
+  get last() {
+    return this.trades[0]?.price ?? this.instrument?.last_price ?? null;
+  }
+
+  /** Look at another instrument. */
+  async select(symbol) {
+    if (symbol === this.symbol || !this.instruments.has(symbol)) return;
+    const before = this.symbol;
+    this.symbol = symbol;
+    this.#clear();
+    this.emit("selected");
+    if (before) await this.#quietly("unsubscribe", { symbols: [before] });
+    await this.#follow();
+  }
+
+  /** Show candles of another interval. */
+  async setInterval(interval) {
+    this.interval = interval;
+    await this.#loadCandles();
+  }
+
+  #clear() {
+    const scale = this.instrument ? places(this.instrument.tick) : 0;
+    this.book = new Book(this.symbol, scale);
+    this.trades = [];
+    this.candles = new Candles(this.interval);
+    this.day = null;
+  }
+
+  async #resume() {
+    try {
+      const { instruments } = await this.#stream.request("get_instruments");
+      this.instruments = new Map(instruments.map((row) => [row.symbol, row]));
+      this.emit("instruments");
+      if (!this.symbol) await this.select(instruments[0]?.symbol);
+      else await this.#follow();
+    } catch (problem) {
+      if (problem.code !== "lost" && problem.code !== "offline") this.#later(() => this.#resume());
+    }
+  }
+
+  /** The engine may be away for a moment; what was asked is asked again. */
+  #later(act) {
+    setTimeout(act, RESYNC_MS);
+  }
+
+  async #follow() {
+    await this.#quietly("subscribe", { symbols: [this.symbol] });
+    await Promise.all([this.#loadTrades(), this.#loadCandles(), this.#loadDay()]);
+  }
+
+  async #quietly(op, params) {
+    try {
+      await this.#stream.request(op, { channels: ["book", "trades"], ...params });
+    } catch (problem) {
+      // A connection that ended resumes by itself, and begins with this again.
+      if (problem.code === "engine_unavailable") this.#stream.again();
+    }
+  }
+
+  #take(message) {
+    const { channel, data } = message;
+    if (channel === "book" && data.symbol === this.symbol) {
+      if (!this.book.apply(message)) this.#resync();
+      this.emit("book");
+    } else if (channel === "trades") {
+      const fresh = data.filter((trade) => trade.symbol === this.symbol);
+      this.#trades(fresh);
+    }
+  }
+
+  #trades(fresh) {
+    const known = new Set(this.trades.map((trade) => trade.trade_id));
+    const added = fresh.filter((trade) => !known.has(trade.trade_id));
+    if (!added.length) return;
+    this.trades = [...added, ...this.trades]
+      .sort((one, other) => other.trade_id - one.trade_id)
+      .slice(0, TRADES_KEPT);
+    for (const trade of added) this.candles.trade(trade);
+    this.emit("trades");
+    this.emit("candles");
+  }
+
+  #resync() {
+    const now = performance.now();
+    if (now < this.#resyncAt) return;
+    this.#resyncAt = now + RESYNC_MS;
+    this.resynced += 1;
+    this.#stream
+      .request("snapshot", { channels: ["book"], symbols: [this.symbol] })
+      .catch(() => {});
+  }
+
+  async #load(op, params) {
+    const symbol = this.symbol;
+    try {
+      const found = await this.#stream.request(op, { symbol, ...params });
+      return symbol === this.symbol ? found : null;
+    } catch {
+      return null; // The history may be away; what the stream tells is shown all the same.
+    }
+  }
+
+  async #loadTrades() {
+    const found = await this.#load("get_trades", { limit: TRADES_KEPT });
+    if (found) this.#trades(found.trades);
+  }
+
+  async #loadCandles() {
+    const interval = this.interval;
+    const found = await this.#load("get_candles", { interval, limit: CANDLES_ASKED });
+    if (!found || interval !== this.interval) return;
+    const candles = new Candles(interval);
+    candles.load(found.candles, found.as_of_seq);
+    for (const trade of [...this.trades].reverse()) candles.trade(trade);
+    this.candles = candles;
+    this.emit("candles");
+  }
+
+  async #loadDay() {
+    const start = Math.floor(this.#stream.now() - DAY_MS);
+    const found = await this.#load("get_candles", { interval: "1h", limit: 25, start });
+    this.day = found?.candles.length ? found.candles : null;
+    this.emit("day");
+  }
+}

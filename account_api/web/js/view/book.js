@@ -1,0 +1,79 @@
+/* The order book: the best levels of both sides, their sums, and where own orders are. */
+
+import { $, make, rows, say } from "../lib/dom.js";
+import { add, compare, multiply, pixels, places, show, subtract } from "../lib/decimal.js";
+import { oncePerFrame } from "../lib/events.js";
+
+const LEVELS = 12;
+
+/** `take` is called with the price and side of a level that was clicked. */
+export function mountBook(market, account, take) {
+  const draw = oncePerFrame(() => drawBook(market, account));
+  for (const type of ["book", "selected", "trades"]) market.on(type, draw);
+  for (const type of ["orders", "signed"]) account.on(type, draw);
+  for (const body of [$("#asks"), $("#bids")]) {
+    body.addEventListener("click", (event) => {
+      const row = event.target.closest("tr");
+      if (row) take(row.dataset.price, body.dataset.side);
+    });
+  }
+}
+
+function drawBook(market, account) {
+  const { book, instrument } = market;
+  if (!instrument) return;
+  say($("#book-quote"), instrument.quote);
+  say($("#book-base"), instrument.base);
+  const own = new Set(
+    account.openOrders()
+      .filter((order) => order.symbol === market.symbol && order.price)
+      .map((order) => `${order.side}:${order.price}`),
+  );
+  const asks = summed(book.asks.levels);
+  const bids = summed(book.bids.levels);
+  const most = [asks.at(-1)?.sum, bids.at(-1)?.sum]
+    .filter(Boolean)
+    .reduce((one, other) => (compare(one, other) > 0 ? one : other), "0");
+  const style = { digits: places(instrument.tick), most: pixels(most), own };
+  // The worst ask is on top, so that the best prices meet in the middle.
+  drawSide($("#asks"), asks.reverse(), "sell", style);
+  drawSide($("#bids"), bids, "buy", style);
+  say($("#spread"), middle(market, style.digits));
+  say($("#book-note"), book.status === "halted" ? "halted: cancels only" : "");
+}
+
+function summed(levels) {
+  let sum = "0";
+  return levels.slice(0, LEVELS).map((level) => {
+    sum = add(sum, level.quantity);
+    return { ...level, sum };
+  });
+}
+
+function drawSide(body, levels, side, { digits, most, own }) {
+  rows(body, levels, (level) => level.price, build, (row, level) => {
+    const [price, quantity, sum] = row.children;
+    row.dataset.price = level.price;
+    say(price.firstChild, show(level.price, digits));
+    say(quantity, show(level.quantity));
+    say(sum, show(level.sum));
+    row.style.setProperty("--share", `${most ? (pixels(level.sum) / most) * 100 : 0}%`);
+    row.classList.toggle("own", own.has(`${side}:${level.price}`));
+    row.title = own.has(`${side}:${level.price}`) ? "You have an order here" : "";
+  });
+}
+
+function build() {
+  const price = make("button", { type: "button", tabIndex: -1 });
+  return make("tr", {}, make("td", {}, price), make("td"), make("td"));
+}
+
+function middle(market, digits) {
+  const bid = market.book.best("buy");
+  const ask = market.book.best("sell");
+  if (!bid && !ask) return "Nobody has an order here yet. Yours can be the first.";
+  if (!bid || !ask) return market.last ? `Last ${show(market.last, digits)}` : "One side is empty";
+  const spread = subtract(ask.price, bid.price);
+  const half = multiply(add(ask.price, bid.price), "0.5");
+  return `${show(half, digits)} · spread ${show(spread, digits)}`;
+}

@@ -1,0 +1,127 @@
+/* Depth chart: how much waits up to each price, on both sides of the middle. */
+
+import { $, say } from "../lib/dom.js";
+import { add, pixels, places, show } from "../lib/decimal.js";
+import { axisText, sharpCanvas, ticks } from "./canvas.js";
+
+const BOTTOM = 18;
+const REACH_MAX = 0.2;
+
+export function mountDepth(market) {
+  const canvas = $("#depth");
+  const view = { pointer: null };
+  const again = sharpCanvas(canvas, (...on) => paint(market, view, canvas, ...on));
+  for (const type of ["book", "selected"]) market.on(type, again);
+  canvas.addEventListener("pointermove", (event) => {
+    view.pointer = event.offsetX;
+    again();
+  });
+  canvas.addEventListener("pointerleave", () => {
+    view.pointer = null;
+    again();
+  });
+}
+
+/** Cumulated levels within reach of the middle: price for the screen, sum as text. */
+function cumulated(levels, middle, reach) {
+  let sum = "0";
+  const found = [];
+  for (const level of levels) {
+    const price = pixels(level.price);
+    if (Math.abs(price - middle) > reach) break;
+    sum = add(sum, level.quantity);
+    found.push({ price, text: level.price, sum, size: pixels(sum) });
+  }
+  return found;
+}
+
+function paint(market, view, canvas, context, width, height, colours) {
+  const { book, instrument } = market;
+  context.font = colours.font;
+  const bid = book.best("buy");
+  const ask = book.best("sell");
+  if (!instrument || (!bid && !ask)) {
+    context.fillStyle = colours.muted;
+    context.textAlign = "center";
+    context.fillText("The book is empty.", width / 2, height / 2);
+    canvas.setAttribute("aria-label", "Depth chart: the book is empty");
+    say($("#depth-read"), "");
+    return;
+  }
+  const middle = bid && ask ? (pixels(bid.price) + pixels(ask.price)) / 2 : pixels((bid ?? ask).price);
+  const reach = Math.min(span(book, middle), middle * REACH_MAX) || middle * 0.01;
+  const bids = cumulated(book.bids.levels, middle, reach);
+  const asks = cumulated(book.asks.levels, middle, reach);
+  const most = Math.max(bids.at(-1)?.size ?? 0, asks.at(-1)?.size ?? 0) * 1.12;
+  const plot = height - BOTTOM;
+  const x = (price) => ((price - middle + reach * 1.04) / (reach * 2.08)) * width;
+  const y = (size) => plot - (size / most) * (plot - 4);
+  axis(context, { middle, reach, x, width, plot, digits: places(instrument.tick) }, colours);
+  side(context, bids, 0, { x, y, plot }, colours.buy, colours["buy-soft"]);
+  side(context, asks, width, { x, y, plot }, colours.sell, colours["sell-soft"]);
+  readout(view, { bids, asks, x, plot, instrument, middle }, context, colours);
+  canvas.setAttribute(
+    "aria-label",
+    `Depth chart of ${market.symbol}: ${bids.at(-1)?.sum ?? 0} wanted and ` +
+      `${asks.at(-1)?.sum ?? 0} offered near the middle`,
+  );
+}
+
+/** How far the book reaches, on the side that reaches less far, if there are two. */
+function span(book, middle) {
+  const far = [book.bids.levels.at(-1), book.asks.levels.at(-1)]
+    .filter(Boolean)
+    .map((level) => Math.abs(pixels(level.price) - middle));
+  return Math.max(Math.min(...far), Math.max(...far) / 8);
+}
+
+function axis(context, { middle, reach, x, width, plot, digits }, colours) {
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  for (const value of ticks(middle - reach, middle + reach, Math.max(2, width / 110))) {
+    context.fillStyle = colours.line;
+    context.fillRect(Math.round(x(value)), 0, 1, plot);
+    context.fillStyle = colours.muted;
+    const half = context.measureText(axisText(value, digits)).width / 2 + 2;
+    if (x(value) > half && x(value) < width - half) {
+      context.fillText(axisText(value, digits), x(value), plot + BOTTOM / 2);
+    }
+  }
+}
+
+function side(context, points, edge, { x, y, plot }, stroke, fill) {
+  if (!points.length) return;
+  context.beginPath();
+  context.moveTo(x(points[0].price), plot);
+  let before = plot;
+  for (const point of points) {
+    context.lineTo(x(point.price), before);
+    before = y(point.size);
+    context.lineTo(x(point.price), before);
+  }
+  context.lineTo(edge, before);
+  context.strokeStyle = stroke;
+  context.lineWidth = 1.5;
+  context.stroke();
+  context.lineTo(edge, plot);
+  context.closePath();
+  context.fillStyle = fill;
+  context.fill();
+}
+
+function readout(view, { bids, asks, x, plot, instrument, middle }, context, colours) {
+  if (view.pointer === null) {
+    say($("#depth-read"), "");
+    return;
+  }
+  const onBids = view.pointer < x(middle);
+  const points = (onBids ? bids : asks).filter((point) =>
+    onBids ? x(point.price) >= view.pointer : x(point.price) <= view.pointer);
+  const point = points.at(-1);
+  context.fillStyle = colours.muted;
+  context.fillRect(view.pointer, 0, 1, plot);
+  say($("#depth-read"), point
+    ? `${show(point.sum)} ${instrument.base} ${onBids ? "wanted down to" : "offered up to"} ` +
+      show(point.text, places(instrument.tick))
+    : "");
+}

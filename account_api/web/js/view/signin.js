@@ -1,0 +1,74 @@
+/* Signing in: the public keys of a demo by one click, or a key of one's own. */
+
+import { $, make, say } from "../lib/dom.js";
+import { toast } from "./toasts.js";
+
+export class SignIn {
+  #account;
+
+  constructor(account) {
+    this.#account = account;
+    this.dialog = $("#signin");
+    const keys = document.documentElement.dataset.demoKeys.split(" ").filter(Boolean);
+    $("#demo-part").hidden = keys.length === 0;
+    $("#own-part").open = keys.length === 0;
+    $("#people").append(...keys.map((key) => this.#person(key)));
+    $("#signin-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      const { key, secret } = event.target.elements;
+      this.#enter(key.value.trim(), secret.value);
+    });
+    $("#signin-close").addEventListener("click", () => this.dialog.close());
+    this.dialog.addEventListener("close", () => {
+      $("#signin-form").elements.secret.value = "";
+      say($("#signin-error"), "");
+    });
+    $("#sign").addEventListener("click", () => this.toggle());
+    account.on("signed", (problem) => this.#show(problem));
+  }
+
+  /** Ask who it is; where somebody is signed in, sign out. */
+  toggle() {
+    if (this.#account.signedIn) this.#account.signOut().catch(() => {});
+    else this.ask();
+  }
+
+  ask() {
+    this.dialog.showModal();
+  }
+
+  #person(key) {
+    const [, name, purpose = ""] = key.split("-");
+    const what = purpose === "trade" ? "a trading firm" : "runs the venue, sees all sessions";
+    const button = make("button", { type: "button", class: "person", "data-key": key },
+      make("b", { textContent: name }), make("span", { textContent: what }));
+    // The secrets of a demo are its keys' names and a word, for everyone to know.
+    button.addEventListener("click", () => this.#enter(key, `${key}-secret`));
+    return button;
+  }
+
+  async #enter(key, secret) {
+    say($("#signin-error"), "");
+    if (!secret) {
+      say($("#signin-error"), "Enter the secret of the key, or a token.");
+      return;
+    }
+    try {
+      await this.#account.signIn(key, secret);
+      this.dialog.close();
+    } catch (problem) {
+      say($("#signin-error"), problem.message);
+    }
+  }
+
+  #show(problem) {
+    const { signedIn, name } = this.#account;
+    say($("#sign"), signedIn ? "Sign out" : "Sign in");
+    $("#sign").classList.toggle("main", !signedIn);
+    $("#sign").classList.toggle("quiet", signedIn);
+    $("#who").hidden = !signedIn;
+    say($("#who"), signedIn ? name ?? "operator" : "");
+    document.body.dataset.signed = signedIn ? "yes" : "no";
+    if (problem) toast(`You are signed out: ${problem.message}`, "bad");
+  }
+}

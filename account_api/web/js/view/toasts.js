@@ -1,0 +1,23 @@
+/* What happened, in a corner, for some seconds; read out by screen readers. */
+
+import { $, make } from "../lib/dom.js";
+
+const SHOWN_MS = 7_000;
+const KEPT = 4;
+
+/** Say something; `kind` is good, bad or plain; `action` is {label, act}. */
+export function toast(text, kind = "plain", action = null) {
+  const box = $("#toasts");
+  const element = make("div", { class: `toast ${kind}` }, make("p", { textContent: text }));
+  if (action) {
+    const button = make("button", { type: "button", class: "quiet", textContent: action.label });
+    button.addEventListener("click", () => {
+      element.remove();
+      action.act();
+    });
+    element.append(button);
+  }
+  box.append(element);
+  while (box.children.length > KEPT) box.firstElementChild.remove();
+  setTimeout(() => element.remove(), SHOWN_MS);
+}

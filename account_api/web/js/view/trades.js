@@ -1,0 +1,27 @@
+/* The newest public trades. */
+
+import { $, clock, make, rows, say } from "../lib/dom.js";
+import { places, show } from "../lib/decimal.js";
+import { oncePerFrame } from "../lib/events.js";
+
+export function mountTrades(market) {
+  const draw = oncePerFrame(() => {
+    const { instrument } = market;
+    if (!instrument) return;
+    const digits = places(instrument.tick);
+    $("#trades-empty").hidden = market.trades.length > 0;
+    rows($("#trades"), market.trades, (trade) => trade.trade_id, build, (row, trade) => {
+      const [price, quantity, time] = row.children;
+      row.className = trade.side;
+      row.title = trade.side === "buy" ? "A buyer took it" : "A seller took it";
+      say(price, `${trade.side === "buy" ? "▲" : "▼"} ${show(trade.price, digits)}`);
+      say(quantity, show(trade.quantity));
+      say(time, clock(trade.time));
+    });
+  });
+  for (const type of ["trades", "selected"]) market.on(type, draw);
+}
+
+function build() {
+  return make("tr", {}, make("td"), make("td"), make("td"));
+}
