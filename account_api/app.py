@@ -18,6 +18,7 @@ from werkzeug.routing import BaseConverter
 from account_api import auth, decode
 from account_api.addresses import DepositAddressSource
 from account_api.errors import CATALOGUE, PROBLEM_TYPE, Problem
+from account_api.idempotency import KEY_FORM, fingerprint
 from account_api.openapi import document, page
 from account_api.page import add_page
 from account_api.ports import ClockUs, EngineFactory
@@ -146,7 +147,14 @@ class _Server:
             now_us=now_us,
             request_id=_request_id(),
         )
-        return route.handler(call)
+        if caller is None or route.method == "GET":
+            return route.handler(call)
+        key = _idempotency_key(route)
+        if not key:
+            return route.handler(call)
+        owner = caller.account or f"operator {caller.key.key}"
+        same = fingerprint(route.method, _target(), body)
+        return self._services.idempotency.once(owner, key, same, lambda: route.handler(call))
 
     def _limit(self, key: str, group: str, headers: list[tuple[str, str]]) -> None:
         verdict = self._limiter.take(key, group)
@@ -191,6 +199,25 @@ def _target() -> str:
     """The request target as it stood in the request line."""
     target = request.environ.get("RAW_URI") or request.environ.get("REQUEST_URI")
     return str(target) if target is not None else request.full_path
+
+
+def _idempotency_key(route: Route) -> str:
+    """The key that came with a request that changes something, "" for none. Raises Problem."""
+    key = request.headers.get(auth.IDEMPOTENCY_HEADER, "")
+    if key and KEY_FORM.match(key) is None:
+        raise Problem(
+            "invalid_request",
+            "The header Idempotency-Key must be 1 to 64 visible ASCII characters without spaces.",
+            field=auth.IDEMPOTENCY_HEADER,
+        )
+    if not key and route.needs_key:
+        raise Problem(
+            "idempotency_key_missing",
+            f"{route.method} {route.path} needs the header Idempotency-Key, any text of your own "
+            "that no other request has.",
+            field=auth.IDEMPOTENCY_HEADER,
+        )
+    return key
 
 
 def _query_pairs() -> list[tuple[str, str]]:

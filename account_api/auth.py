@@ -8,6 +8,9 @@ A signed request carries ``X-Tandem-Key``, ``X-Tandem-Timestamp`` (milliseconds)
     target, with its query, as it stands in the request line
     hex SHA-256 of the body (of nothing, where there is none)
 
+and a fifth, the ``Idempotency-Key``, where that header is sent: a copy of the request with
+another key, or with none, does not fit the signature.
+
 The newlines matter: without them bytes could move from the query to the body and the
 signature would still fit. The signature is good for ``window_ms``, is checked here and again
 by the engine, and on a request that changes something it acts once: the engine remembers it.
@@ -34,6 +37,7 @@ from engine.core.types import Origin
 KEY_HEADER: Final = "X-Tandem-Key"
 TIMESTAMP_HEADER: Final = "X-Tandem-Timestamp"
 SIGNATURE_HEADER: Final = "X-Tandem-Signature"
+IDEMPOTENCY_HEADER: Final = "Idempotency-Key"
 CHALLENGE: Final = (("WWW-Authenticate", 'Bearer realm="tandem", Tandem-Signature'),)
 
 _TIMESTAMP: Final = re.compile(r"[0-9]{1,15}\Z")
@@ -77,15 +81,26 @@ class Principal:
         )
 
 
-def signing_text(timestamp: str, method: str, target: str, body: bytes) -> bytes:
+def signing_text(
+    timestamp: str, method: str, target: str, body: bytes, idempotency_key: str = ""
+) -> bytes:
     """The bytes that are signed."""
-    digest = hashlib.sha256(body).hexdigest()
-    return f"{timestamp}\n{method}\n{target}\n{digest}".encode("utf-8", "surrogateescape")
+    lines = [timestamp, method, target, hashlib.sha256(body).hexdigest()]
+    if idempotency_key:
+        lines.append(idempotency_key)
+    return "\n".join(lines).encode("utf-8", "surrogateescape")
 
 
-def sign_hmac(secret: bytes, timestamp: str, method: str, target: str, body: bytes) -> str:
+def sign_hmac(
+    secret: bytes,
+    timestamp: str,
+    method: str,
+    target: str,
+    body: bytes,
+    idempotency_key: str = "",
+) -> str:
     """The signature of a request with a shared secret, as hex."""
-    text = signing_text(timestamp, method, target, body)
+    text = signing_text(timestamp, method, target, body, idempotency_key)
     return hmac.new(secret, text, hashlib.sha256).hexdigest()
 
 
@@ -155,7 +170,8 @@ class Authenticator:
         if _TIMESTAMP.match(timestamp) is None:
             raise _unauthorized()
         key = self._signing.get(name)
-        text = signing_text(timestamp, method, target, body)
+        idempotency_key = headers.get(IDEMPOTENCY_HEADER, "")
+        text = signing_text(timestamp, method, target, body, idempotency_key)
         if key is not None and key.kind == "ed25519":
             genuine = self._verify_ed25519(key, signature, text)
         else:

@@ -123,6 +123,16 @@ _EDGE: Final = (
     ErrorKind("request_expired", 408, "The request came too late",
               "`expires_at` of the request, or the window of its signature, had passed before "
               "the engine could do it.", retryable=True),
+    ErrorKind("idempotency_key_missing", 400, "The request needs an Idempotency-Key",
+              "It has no id of its own by which a repeat could be known."),
+    ErrorKind("idempotency_key_reused", 422, "The key belongs to another request",
+              "The Idempotency-Key, or the `request_id`, came before with other contents."),
+    ErrorKind("idempotency_key_in_flight", 409, "The request is being done",
+              "An earlier copy with the same Idempotency-Key, or `request_id`, has no answer "
+              "yet.", retryable=True, outcome="unknown"),
+    ErrorKind("idempotency_unavailable", 503, "Earlier answers cannot be read",
+              "The memory of Idempotency-Keys does not answer; nothing was done.",
+              retryable=True),
     ErrorKind("not_caught_up", 409, "The read has not reached min_seq yet",
               "The bounded wait for `min_seq` ended; `as_of_seq` says how far it had come.",
               retryable=True),

@@ -48,6 +48,7 @@ def api_settings(settings: Settings) -> ApiSettings:
             if one.address_format
         ),
         rate_limits=limits,
+        answers=str(settings.data / "answers.db"),
         faucet=_faucet(settings),
         page=_page(settings),
         proxies=frozenset(http.proxies),

@@ -65,6 +65,9 @@ _SIGNED: Final = (
     "unauthorized", "outside_window", "insufficient_scope", "source_not_allowed",
     "rate_limited",
 )  # fmt: skip
+_KEYED: Final = (
+    "idempotency_key_reused", "idempotency_key_in_flight", "idempotency_unavailable",
+)  # fmt: skip
 _WITH_BODY: Final = ("invalid_json", "body_too_large", "unsupported_media_type")
 _LINKS: Final = {
     "create_order": ("order_id", "order", ("get_order", "replace_order", "cancel_order")),
@@ -110,7 +113,9 @@ def _operation(route: Route) -> dict[str, Any]:
         "summary": route.summary,
         "description": " ".join((route.handler.__doc__ or "").split()),
         "tags": [route.tag],
-        "parameters": [*_path_parameters(route), *_query_parameters(route)],
+        "parameters": [
+            *_path_parameters(route), *_query_parameters(route), *_key_parameter(route),
+        ],
         "responses": _responses(route),
         "security": [],
     }
@@ -159,6 +164,25 @@ def _query_parameters(route: Route) -> list[dict[str, Any]]:
         }
         for name, property_schema in schema.get("properties", {}).items()
     ]
+
+
+def _key_parameter(route: Route) -> list[dict[str, Any]]:
+    """The header under which a request acts once, for as long as anybody may ask."""
+    if not _changes(route):
+        return []
+    return [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": route.needs_key,
+            "description": "Any text of the client; part of what is signed when it is sent.",
+            "schema": {"type": "string", "pattern": "^[!-~]{1,64}$"},
+        }
+    ]
+
+
+def _changes(route: Route) -> bool:
+    return route.scope is not None and route.method != "GET"
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
@@ -214,6 +238,10 @@ def codes_of(route: Route) -> set[str]:
     codes = {*_ALWAYS, *route.errors}
     if route.scope is not None:
         codes.update(_SIGNED)
+    if _changes(route):
+        codes.update(_KEYED)
+    if route.needs_key:
+        codes.add("idempotency_key_missing")
     codes.update(_WITH_BODY if route.body is not None else ("body_not_allowed", "body_too_large"))
     if route.path not in _LOCAL:
         codes.update(("engine_unavailable", "engine_refused"))

@@ -8,30 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
 from account_api.auth import Principal
 from account_api.errors import Problem
+from account_api.reply import REPLAYED, Reply
 from account_api.schemas import NoQuery, Request
 from account_api.services import Services
 from account_api.settings import Scope
 
+__all__ = ["REPLAYED", "Call", "Handler", "Method", "Reply", "Route", "part_id"]
+
 R = TypeVar("R", bound=Request)
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
-
-REPLAYED: Final = ("Idempotent-Replayed", "true")
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a handler answers; ``body`` is encoded as JSON."""
-
-    body: msgspec.Struct
-    status: int = 200
-    headers: tuple[tuple[str, str], ...] = ()
-
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -75,6 +66,8 @@ Handler = Callable[[Call], Reply]
 class Route:
     """One row of the table. ``scope`` None: anybody may call it.
 
+    ``needs_key``: the request has no natural id, so an Idempotency-Key has to come with it.
+
     ``errors`` are the codes that are particular to the route; those that every route of its
     kind can answer are added by the OpenAPI document.
     """
@@ -90,6 +83,7 @@ class Route:
     body_required: bool = True
     status: int = 200
     replays: bool = False
+    needs_key: bool = False
     errors: tuple[str, ...] = ()
     tag: str = "market"
 

@@ -121,9 +121,11 @@ class NewOrderRequest(ForAccount, frozen=True, kw_only=True):
 class ReplaceOrderRequest(ForAccount, frozen=True, kw_only=True):
     """Changes to an open order; what is absent stays. `quantity` counts what is executed.
 
-    `client_order_id` gives the order a new client id; the old ones still find it.
+    `client_order_id` gives the order a new client id; the old ones still find it. With a
+    `request_id` the identical request again answers the original.
     """
 
+    request_id: Name | None = None
     client_order_id: ClientId | None = None
     quantity: Amount | None = None
     price: Amount | None = None
@@ -146,6 +148,7 @@ class BatchReplace(ReplaceOrderRequest, tag_field="op", tag="replace", frozen=Tr
 
     order: OrderName
     account: None = None
+    request_id: None = None
     expires_at: None = None
 
 

@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from account_api.addresses import AddressFormat, DepositAddressSource
 from account_api.errors import Problem
+from account_api.idempotency import Idempotency
 from account_api.ports import ClockUs, EngineFactory, EnginePort
 from account_api.settings import ApiSettings
 from engine.client import (
@@ -139,6 +140,7 @@ class Services:
             (asset, network): form for asset, network, form in settings.address_formats
         }
         self.clock_us = clock_us
+        self.idempotency = Idempotency(settings.answers, clock_us)
         self._engine_factory = engine_factory
         self.history_opener = history
         self._lock = threading.Lock()
@@ -180,6 +182,7 @@ class Services:
         with self._lock:
             engine, self._engine = self._engine, None
             history, self._history = self._history, None
+        self.idempotency.close()
         if engine is not None:
             engine.close()
         if history is not None:

@@ -96,6 +96,8 @@ class ApiSettings:
     engine_timeout_s: float = 5.0
     address_formats: tuple[tuple[str, str, AddressFormat], ...] = ()
     """(asset, network, format) of networks whose addresses are checked."""
+    answers: str = ":memory:"
+    """The file that remembers what was answered under an Idempotency-Key."""
     proxies: frozenset[str] = frozenset()
     """Addresses of reverse proxies whose X-Forwarded-For is believed."""
     rate_limits: tuple[tuple[str, RateLimit], ...] = ()

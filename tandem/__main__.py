@@ -84,6 +84,9 @@ Method = Annotated[str, typer.Argument(help="GET, POST, PATCH, PUT or DELETE.")]
 Target = Annotated[str, typer.Argument(help="The path with its query, like /v1/balances.")]
 KeyOption = Annotated[str, typer.Option("--key", "-k", help="Name of the API key.")]
 Body = Annotated[str, typer.Option("--data-raw", "-d", help="The body; @FILE reads a file.")]
+IdempotencyKey = Annotated[
+    str, typer.Option("--idempotency-key", "-i", help="An Idempotency-Key; it is signed too.")
+]
 SecretFile = Annotated[
     Path | None,
     typer.Option(help="File with the secret, or a PEM file with an Ed25519 private key. "
@@ -97,13 +100,15 @@ def sign_command(
     target: Target,
     key: KeyOption,
     body: Body = "",
+    idempotency_key: IdempotencyKey = "",
     secret_file: SecretFile = None,
     config: Config = None,
 ) -> None:
     """Print the headers of a signed request, one a line, as `curl -H @-` takes them."""
     signer = http_client.signer(key, secret_file, config)
     raw = http_client.body_bytes(body)
-    for name, value in http_client.signed_headers(key, signer, method, target, raw).items():
+    headers = http_client.signed_headers(key, signer, method, target, raw, idempotency_key)
+    for name, value in headers.items():
         print(f"{name}: {value}")
 
 
@@ -113,6 +118,7 @@ def curl_command(
     target: Target,
     key: KeyOption,
     body: Body = "",
+    idempotency_key: IdempotencyKey = "",
     secret_file: SecretFile = None,
     url: Annotated[str, typer.Option(envvar="TANDEM_URL", help="The API's address.")] = "",
     config: Config = None,
@@ -121,7 +127,7 @@ def curl_command(
     signer = http_client.signer(key, secret_file, config)
     base = url or http_client.base_url(_settings(config, None))
     status, text = http_client.send(
-        base, key, signer, method, target, http_client.body_bytes(body)
+        base, key, signer, method, target, http_client.body_bytes(body), idempotency_key
     )
     print(f"HTTP {status}", file=sys.stderr)
     print(text)

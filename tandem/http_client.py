@@ -55,14 +55,26 @@ def body_bytes(text: str) -> bytes:
 
 
 def signed_headers(
-    key: str, sign: signing.Signer, method: str, target: str, body: bytes
+    key: str,
+    sign: signing.Signer,
+    method: str,
+    target: str,
+    body: bytes,
+    idempotency_key: str = "",
 ) -> dict[str, str]:
     """The headers that make a request genuine now."""
-    return signing.headers(key, sign, time.time_ns() // 1_000_000, method.upper(), target, body)
+    now_ms = time.time_ns() // 1_000_000
+    return signing.headers(key, sign, now_ms, method.upper(), target, body, idempotency_key)
 
 
 def send(
-    base: str, key: str, sign: signing.Signer, method: str, target: str, body: bytes
+    base: str,
+    key: str,
+    sign: signing.Signer,
+    method: str,
+    target: str,
+    body: bytes,
+    idempotency_key: str = "",
 ) -> tuple[int, str]:
     """Sign and send one request; the status and the body, indented where it is JSON.
 
@@ -72,7 +84,7 @@ def send(
     parts = urlsplit(base)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "127.0.0.1", parts.port, timeout=TIMEOUT_S)
-    headers = signed_headers(key, sign, method, target, body)
+    headers = signed_headers(key, sign, method, target, body, idempotency_key)
     if body:
         headers["Content-Type"] = "application/json"
     try:

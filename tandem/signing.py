@@ -1,7 +1,8 @@
 """Signs requests to the account API, as a client does it (spec: account API, signing).
 
 What is signed are four lines joined by newlines: the time in milliseconds, the method, the
-target with its query, and the hex SHA-256 of the body.
+target with its query, and the hex SHA-256 of the body; a fifth, the Idempotency-Key, where that
+header is sent.
 """
 
 from __future__ import annotations
@@ -19,10 +20,14 @@ Signer: TypeAlias = Callable[[bytes], str]
 """Turns the text to sign into the hex signature."""
 
 
-def signing_text(timestamp_ms: int, method: str, target: str, body: bytes) -> bytes:
-    """The four lines."""
-    digest = hashlib.sha256(body).hexdigest()
-    return f"{timestamp_ms}\n{method}\n{target}\n{digest}".encode()
+def signing_text(
+    timestamp_ms: int, method: str, target: str, body: bytes, idempotency_key: str = ""
+) -> bytes:
+    """The four lines, and the fifth where there is an Idempotency-Key."""
+    lines = [str(timestamp_ms), method, target, hashlib.sha256(body).hexdigest()]
+    if idempotency_key:
+        lines.append(idempotency_key)
+    return "\n".join(lines).encode()
 
 
 def hmac_signer(secret: str) -> Signer:
@@ -43,11 +48,19 @@ def ed25519_signer(pem_file: Path) -> Signer:
 
 
 def headers(
-    key: str, sign: Signer, timestamp_ms: int, method: str, target: str, body: bytes
+    key: str,
+    sign: Signer,
+    timestamp_ms: int,
+    method: str,
+    target: str,
+    body: bytes,
+    idempotency_key: str = "",
 ) -> dict[str, str]:
-    """The three headers of a signed request."""
-    return {
+    """The headers of a signed request."""
+    text = signing_text(timestamp_ms, method, target, body, idempotency_key)
+    named = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+    return named | {
         "X-Tandem-Key": key,
         "X-Tandem-Timestamp": str(timestamp_ms),
-        "X-Tandem-Signature": sign(signing_text(timestamp_ms, method, target, body)),
+        "X-Tandem-Signature": sign(text),
     }

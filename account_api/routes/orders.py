@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from account_api import results, translate
 from account_api.errors import Problem, refusal
+from account_api.idempotency import fingerprint
 from account_api.lookup import FoundOrder, find_order, list_orders, original_create
 from account_api.order_views import (
     CancelAllView,
@@ -126,6 +129,17 @@ def replace_order(call: Call) -> Reply:
     """Change an order; answers whether it kept its place in the queue."""
     request = call.body(ReplaceOrderRequest)
     account = own_account(call, request.account)
+    if request.request_id is None:
+        return _replace(call, request, account)
+    same = fingerprint(call.parts["order"], msgspec.json.encode(request))
+    # The space keeps it apart from Idempotency-Keys, which have none.
+    key = f"request_id {request.request_id}"
+    return call.services.idempotency.once(
+        account, key, same, lambda: _replace(call, request, account)
+    )
+
+
+def _replace(call: Call, request: ReplaceOrderRequest, account: str) -> Reply:
     reference = translate.order_reference(call.parts["order"])
     origin = call.principal.origin(not_after(call, request.expires_at))
     found = _existing(call, account, reference)

@@ -295,7 +295,7 @@ ROUTES: Final = (
     ),
     Route(
         "POST", "/v1/withdrawals/quotes", quote_withdrawal, "Pin a withdrawal's fee", QuoteView,
-        scope="withdraw", body=QuoteRequest, status=201, replays=True, tag="money",
+        scope="withdraw", body=QuoteRequest, status=201, replays=True, needs_key=True, tag="money",
         errors=("unknown_asset", "unknown_network", "invalid_field", "network_suspended",
                 "request_expired", "not_permitted"),
     ),

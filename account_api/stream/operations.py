@@ -59,7 +59,7 @@ class Done:
 
     status: int
     replayed: bool
-    data: msgspec.Struct
+    data: msgspec.Struct | msgspec.Raw
 
 
 class Operations:

@@ -55,7 +55,9 @@ class Caller:
         self.key = key
         self.token = token
 
-    def headers(self, method: str, target: str, body: bytes) -> dict[str, str]:
+    def headers(
+        self, method: str, target: str, body: bytes, idempotency_key: str = ""
+    ) -> dict[str, str]:
         if self.token:
             return {"Authorization": f"Bearer {self.token}"}
         if not self.key:
@@ -67,8 +69,10 @@ class Caller:
         return {
             "X-Tandem-Key": self.key,
             "X-Tandem-Timestamp": timestamp,
-            "X-Tandem-Signature": sign_hmac(secret, timestamp, method, target, body),
-        }
+            "X-Tandem-Signature": sign_hmac(
+                secret, timestamp, method, target, body, idempotency_key
+            ),
+        } | ({"Idempotency-Key": idempotency_key} if idempotency_key else {})
 
     def send(
         self,
@@ -76,10 +80,11 @@ class Caller:
         target: str,
         body: Any = None,
         headers: dict[str, str] | None = None,
+        idempotency_key: str = "",
     ) -> Answer:
         data = b"" if body is None else body if isinstance(body, bytes) else _encode(body)
         if headers is None:
-            headers = self.headers(method, target, data)
+            headers = self.headers(method, target, data, idempotency_key)
         if data:
             headers = {"Content-Type": "application/json", **headers}
         path, _, query = target.partition("?")
@@ -98,8 +103,8 @@ class Caller:
     def get(self, target: str, **query: Any) -> Answer:
         return self.send("GET", with_query(target, query))
 
-    def post(self, target: str, body: Any = None) -> Answer:
-        return self.send("POST", target, body)
+    def post(self, target: str, body: Any = None, idempotency_key: str = "") -> Answer:
+        return self.send("POST", target, body, idempotency_key=idempotency_key)
 
     def put(self, target: str, body: Any) -> Answer:
         return self.send("PUT", target, body)

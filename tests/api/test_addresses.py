@@ -196,7 +196,7 @@ def test_W11_a_quote_pins_the_fee_of_one_withdrawal(
     caller: CallerOf, engine: InProcessEngine, clock: Clock
 ) -> None:
     treasurer = caller("alice-withdraw")
-    quote = treasurer.post("/v1/withdrawals/quotes", {"asset": "BTC", "amount": "1"}).ok(201)
+    quote = treasurer.post("/v1/withdrawals/quotes", {"asset": "BTC", "amount": "1"}, "q1").ok(201)
     assert (quote["fee"], quote["net"], quote["total"]) == ("0.0002", "1", "1.0002")
     engine.apply(DefineNetwork(ENGINE, "BTC", "bitcoin", 90_000, 1, 1, 2))
     body = payout("w1", quote_id=quote["quote_id"])
@@ -205,7 +205,7 @@ def test_W11_a_quote_pins_the_fee_of_one_withdrawal(
     used = payout("w2", quote_id=quote["quote_id"])
     treasurer.post("/v1/withdrawals", used).problem(422, "unknown_quote")
     assert treasurer.post("/v1/withdrawals", payout("w3")).ok(201)["fee"] == "0.0009"
-    quote = treasurer.post("/v1/withdrawals/quotes", {"asset": "BTC", "amount": "2"}).ok(201)
+    quote = treasurer.post("/v1/withdrawals/quotes", {"asset": "BTC", "amount": "2"}, "q2").ok(201)
     other = payout("w4", quote_id=quote["quote_id"])
     treasurer.post("/v1/withdrawals", other).problem(409, "mismatch")
     clock.advance(61)

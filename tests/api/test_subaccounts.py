@@ -113,7 +113,8 @@ ACTIONS = [
 def test_another_firm_finds_no_such_account(
     funded: CallerOf, scope: str, method: str, target: str, body: Any
 ) -> None:
-    problem = funded(f"bob-{scope}").send(method, target, body).problem(404, "not_found")
+    answer = funded(f"bob-{scope}").send(method, target, body, idempotency_key="k1")
+    problem = answer.problem(404, "not_found")
     assert problem["field"] == "account" and problem["outcome"] == "not_applied"
 
 

@@ -1,0 +1,19 @@
+"""What a handler answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+REPLAYED: Final = ("Idempotent-Replayed", "true")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a handler answers; ``body`` is encoded as JSON, unless it is so already."""
+
+    body: msgspec.Struct | msgspec.Raw
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()

@@ -1,0 +1,242 @@
+"""Idempotency-Key and request_id: the same request once, whatever else comes under the key."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from flask import Flask
+
+from account_api.errors import Problem
+from account_api.idempotency import BUSY_US, Idempotency, fingerprint
+from account_api.reply import REPLAYED, Reply
+from engine.client import EngineTimeout, EngineUnavailable
+from tests.api.client import Caller
+from tests.api.inprocess import Clock, InProcessEngine
+
+CallerOf = Callable[[str], Caller]
+QUOTE = {"asset": "BTC", "amount": "1"}
+QUOTES = "/v1/withdrawals/quotes"
+
+
+def order(name: str = "a1", **changes: Any) -> dict[str, Any]:
+    return {
+        "client_order_id": name, "symbol": "BTC-USD", "side": "buy", "quantity": "1",
+        "price": "10",
+    } | changes  # fmt: skip
+
+
+def test_a_request_without_an_id_of_its_own_needs_a_key(caller: CallerOf) -> None:
+    problem = caller("alice-withdraw").post(QUOTES, QUOTE).problem(400, "idempotency_key_missing")
+    assert problem["field"] == "Idempotency-Key" and problem["outcome"] == "not_applied"
+
+
+def test_the_same_key_answers_the_original_long_after(caller: CallerOf, clock: Clock) -> None:
+    alice = caller("alice-withdraw")
+    first = alice.post(QUOTES, QUOTE, "k1").ok(201)
+    clock.advance(3 * 86_400)
+    again = alice.post(QUOTES, QUOTE, "k1")
+    assert again.replayed and again.ok() == first
+    assert alice.post(QUOTES, QUOTE, "k2").ok(201)["quote_id"] != first["quote_id"]
+
+
+def test_a_key_with_other_contents_is_refused(caller: CallerOf) -> None:
+    alice = caller("alice-withdraw")
+    alice.post(QUOTES, QUOTE, "k1").ok(201)
+    problem = alice.post(QUOTES, QUOTE | {"amount": "2"}, "k1").problem(
+        422, "idempotency_key_reused"
+    )
+    assert problem["outcome"] == "not_applied"
+    transfer = {"client_transfer_id": "t1", "to_account": "alice:desk", "asset": "USD",
+                "amount": "1"}  # fmt: skip
+    alice.post("/v1/transfers", transfer, "k1").problem(422, "idempotency_key_reused")
+
+
+def test_keys_belong_to_their_account(caller: CallerOf) -> None:
+    first = caller("alice-withdraw").post(QUOTES, QUOTE, "k1").ok(201)
+    other = caller("bob-withdraw").post(QUOTES, QUOTE, "k1").ok(201)
+    assert other["quote_id"] != first["quote_id"]
+
+
+def test_a_refused_request_leaves_its_key_free(caller: CallerOf) -> None:
+    alice = caller("alice-withdraw")
+    alice.post(QUOTES, QUOTE | {"asset": "XYZ"}, "k1").problem(422, "unknown_asset")
+    alice.post(QUOTES, QUOTE, "k1").ok(201)
+
+
+def test_the_key_is_part_of_what_is_signed(caller: CallerOf) -> None:
+    """A copy of a request with another key, or without, must not act again."""
+    alice = caller("alice-trade")
+    data = msgspec.json.encode(order())
+    for sent, other in (("k1", "k2"), ("k1", ""), ("", "k1")):
+        headers = alice.headers("POST", "/v1/orders", data, sent)
+        headers.pop("Idempotency-Key", None)
+        if other:
+            headers["Idempotency-Key"] = other
+        alice.send("POST", "/v1/orders", data, headers).problem(401, "unauthorized")
+    alice.post("/v1/orders", order(), "k1").ok(201)
+
+
+@pytest.mark.parametrize("key", ["a b", "x" * 65, "é"])
+def test_a_key_has_a_form(caller: CallerOf, key: str) -> None:
+    answer = caller("alice-trade").post("/v1/orders", order(), key)
+    if key.isascii():
+        assert answer.problem(400, "invalid_request")["field"] == "Idempotency-Key"
+    else:
+        assert answer.status in (400, 401)
+
+
+def test_natural_ids_rule_over_keys(caller: CallerOf) -> None:
+    alice = caller("alice-trade")
+    first = alice.post("/v1/orders", order(), "k1").ok(201)
+    again = alice.post("/v1/orders", order(), "k2")
+    assert again.replayed and again.ok()["order_id"] == first["order_id"]
+
+
+def test_an_unknown_outcome_is_found_out_by_the_same_key(
+    caller: CallerOf, engine: InProcessEngine
+) -> None:
+    alice = caller("alice-trade")
+    engine.lost = EngineTimeout("no answer")
+    problem = alice.post("/v1/orders", order(), "k1").problem(503, "engine_unavailable")
+    assert problem["outcome"] == "unknown"
+    engine.lost = None
+    alice.post("/v1/orders", order(price="11"), "k1").problem(422, "idempotency_key_reused")
+    again = alice.post("/v1/orders", order(), "k1")
+    assert again.replayed and again.ok()["client_order_id"] == "a1"
+    assert len(alice.get("/v1/orders").ok()["orders"]) == 1
+
+
+def test_nothing_was_done_while_the_engine_was_away(
+    caller: CallerOf, engine: InProcessEngine
+) -> None:
+    alice = caller("alice-trade")
+    engine.failure = EngineUnavailable("away", "not_applied")
+    alice.post("/v1/orders", order(), "k1").problem(503, "engine_unavailable")
+    engine.failure = None
+    alice.post("/v1/orders", order(price="11"), "k1").ok(201)
+
+
+def test_a_memory_that_cannot_be_read_lets_nothing_through(
+    app: Flask, caller: CallerOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(app.extensions["tandem"].idempotency, "_claim", broken)
+    alice = caller("alice-trade")
+    problem = alice.post("/v1/orders", order(), "k1").problem(503, "idempotency_unavailable")
+    assert problem["outcome"] == "not_applied" and problem["retryable"]
+    assert alice.get("/v1/orders").ok()["orders"] == []
+
+
+# PATCH with a request_id.
+
+
+def test_a_replace_with_a_request_id_answers_the_original(caller: CallerOf) -> None:
+    alice = caller("alice-trade")
+    alice.post("/v1/orders", order()).ok(201)
+    change = {"quantity": "0.5", "request_id": "r1"}
+    first = alice.patch("/v1/orders/client:a1", change)
+    assert first.ok()["priority_kept"] is True and not first.replayed
+    alice.patch("/v1/orders/client:a1", {"price": "9"}).ok()
+    again = alice.patch("/v1/orders/client:a1", change)
+    assert again.replayed and again.ok() == first.json
+    assert alice.get("/v1/orders/client:a1").ok()["price"] == "9", "nothing was changed back"
+    alice.patch("/v1/orders/client:a1", change | {"quantity": "0.6"}).problem(
+        422, "idempotency_key_reused"
+    )
+    alice.delete("/v1/orders/client:a1").ok()
+    assert alice.patch("/v1/orders/client:a1", change).ok() == first.json
+    alice.patch("/v1/orders/client:a1", change | {"request_id": "r2"}).problem(409, "too_late")
+
+
+def test_a_cancel_is_idempotent_by_nature(caller: CallerOf) -> None:
+    alice = caller("alice-trade")
+    alice.post("/v1/orders", order()).ok(201)
+    first = alice.delete("/v1/orders/client:a1").ok()
+    again = alice.delete("/v1/orders/client:a1").ok()
+    assert (first["status"], again["status"]) == ("canceled", "canceled")
+    assert again["order_id"] == first["order_id"]
+
+
+# The memory itself.
+
+
+class Body(msgspec.Struct):
+    number: int
+
+
+@pytest.fixture
+def memory(tmp_path: Path, clock: Clock) -> Idempotency:
+    return Idempotency(str(tmp_path / "data" / "answers.db"), clock)
+
+
+SAME = fingerprint("POST", "/x", b"body")
+
+
+def test_a_request_in_flight_is_not_done_twice(memory: Idempotency, clock: Clock) -> None:
+    begun, go_on, replies = threading.Event(), threading.Event(), []
+
+    def work() -> Reply:
+        begun.set()
+        assert go_on.wait(10)
+        return Reply(Body(1), 201)
+
+    thread = threading.Thread(
+        target=lambda: replies.append(memory.once("alice", "k", SAME, work))
+    )
+    thread.start()
+    assert begun.wait(10)
+    with pytest.raises(Problem) as busy:
+        memory.once("alice", "k", SAME, work)
+    assert (busy.value.kind.code, busy.value.status) == ("idempotency_key_in_flight", 409)
+    assert busy.value.outcome == "unknown" and busy.value.retryable
+    go_on.set()
+    thread.join()
+    assert replies[0].status == 201
+    again = memory.once("alice", "k", SAME, work)
+    assert (again.status, again.headers) == (200, (REPLAYED,))
+    assert msgspec.json.encode(again.body) == b'{"number":1}'
+
+
+def test_what_a_dead_worker_began_is_done_again(
+    memory: Idempotency, tmp_path: Path, clock: Clock
+) -> None:
+    other = Idempotency(str(tmp_path / "data" / "answers.db"), clock)
+    assert other._claim("alice", "k", SAME) is None
+    with pytest.raises(Problem):
+        memory.once("alice", "k", SAME, lambda: Reply(Body(1)))
+    clock.now_us += BUSY_US
+    assert memory.once("alice", "k", SAME, lambda: Reply(Body(2))).status == 200
+
+
+def test_the_memory_survives_a_restart_and_is_private(
+    memory: Idempotency, tmp_path: Path, clock: Clock
+) -> None:
+    memory.once("alice", "k", SAME, lambda: Reply(Body(1)))
+    memory.close()
+    path = tmp_path / "data" / "answers.db"
+    assert path.stat().st_mode & 0o077 == 0
+    other = Idempotency(str(path), clock)
+    assert other.once("alice", "k", SAME, lambda: Reply(Body(2))).headers == (REPLAYED,)
+
+
+def test_a_fault_leaves_the_outcome_open(memory: Idempotency) -> None:
+    def fail() -> Reply:
+        raise RuntimeError("a fault")
+
+    with pytest.raises(RuntimeError):
+        memory.once("alice", "k", SAME, fail)
+    with pytest.raises(Problem):
+        memory.once("alice", "k", fingerprint("other"), fail)
+    assert memory.once("alice", "k", SAME, lambda: Reply(Body(2))).status == 200
+
+
+def test_parts_do_not_run_together() -> None:
+    assert fingerprint("ab", "c") != fingerprint("a", "bc")
