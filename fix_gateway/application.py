@@ -146,7 +146,7 @@ class Application(quickfix.Application):  # type: ignore[misc]
         elif msg_type == "5":
             session.logout_received = True
         elif msg_type == "A":
-            self._logon_within(session)
+            self._admit_logon(session, message)
         elif msg_type == "2":
             self._resend(session)
         elif msg_type == "4" and session.qf is not None and not session.qf.receivedLogon():
@@ -163,16 +163,20 @@ class Application(quickfix.Application):  # type: ignore[misc]
             log.warning("cut", session=session.comp_id, reason="asks again and reads nothing")
             session.cut()
 
-    def _logon_within(self, session: Session) -> None:
-        """End a session that sends a Logon while it is logged on.
+    def _admit_logon(self, session: Session, message: quickfix.Message) -> None:
+        """Let in only the Logon that the door has checked, the first of a connection.
 
-        The door has seen every Logon that begins a connection; one that resets the numbers
-        in the middle of a session would do so without a new epoch.
+        Another one within a session, or in one piece behind a Logout, would begin a session
+        that the door knows nothing of, and reset the numbers without a new epoch.
         """
-        if session.qf is not None and session.qf.receivedLogon():
-            log.warning("cut", session=session.comp_id, reason="Logon within a session")
-            session.store_wiped = True
-            raise quickfix.RejectLogon("Logon within a session")
+        if session.logon_due:
+            session.logon_due = False
+            return
+        log.warning("cut", session=session.comp_id, reason="Logon within a session")
+        resets = message.isSetField(141) and message.getField(141) == "Y"
+        if resets or session.settings.reset_on_logon:
+            session.store_wiped = True  # QuickFIX resets before it asks.
+        raise quickfix.RejectLogon("Logon within a session")
 
     def fromApp(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
         """An application message came."""

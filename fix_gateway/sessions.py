@@ -106,6 +106,8 @@ class Session:
         self.heartbeat_s = 30
         self.logout_received = False
         self.snapshot_wanted = False
+        self.logon_due = False
+        """QuickFIX has been handed a connection whose Logon it has not read yet."""
         self.store_wiped = False
         """QuickFIX has begun the numbers again by itself: a new epoch has to be recorded."""
         self.rewind_to = 0
