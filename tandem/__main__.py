@@ -11,8 +11,7 @@ import typer
 from argon2 import PasswordHasher
 
 from config.settings import Settings, SettingsError, load
-from tandem import certification_commands, engine_state, http_client, reset, up
-from tandem.demo import play
+from tandem import certification_commands, engine_state, http_client, up
 from tandem.operator_commands import register
 from tandem.output import CommandError
 
@@ -51,6 +50,8 @@ def reset_command(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Remove all state of a test-net, so that it begins anew; never in production."""
+    from tandem import reset  # As SQLAlchemy does.
+
     reset.reset(
         _settings(config, data), lambda question: yes or typer.confirm(question), print
     )
@@ -59,6 +60,8 @@ def reset_command(
 @app.command("demo")
 def demo_command(keep: Annotated[bool, typer.Option(help="Keep the data folder.")] = False) -> None:
     """Play a trading day on a temporary venue and check every figure of it."""
+    from tandem.demo import play  # QuickFIX takes a quarter of a second to load.
+
     raise typer.Exit(play.run(keep))
 
 

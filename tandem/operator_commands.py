@@ -1,4 +1,8 @@
-"""The commands of an operator, as they are typed; each hands on to its module."""
+"""The commands of an operator, as they are typed; each hands on to its module.
+
+Modules that load much (SQLAlchemy, QuickFIX) are imported when they are needed, so that the
+other commands start at once.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ import typer
 
 from config.settings import Settings
 from engine.core.types import InstrumentStatus
-from tandem import backup, engine_state, journal_files, operate
+from tandem import engine_state, operate
 
 Load = Callable[[Path | None, Path | None], Settings]
 Config = Annotated[
@@ -121,6 +125,8 @@ def _journal(load: Load) -> typer.Typer:
         config: Config = None, data: Data = None,
     ) -> None:  # fmt: skip
         """Print transactions as JSON, one a line, every command and event by its fields."""
+        from tandem import journal_files
+
         journal_files.export(load(config, data), from_seq, to_seq, sys.stdout)
 
     @app.command("archive")
@@ -129,6 +135,8 @@ def _journal(load: Load) -> typer.Typer:
         config: Config = None, data: Data = None,
     ) -> None:  # fmt: skip
         """Move segments that nobody needs any more to another folder."""
+        from tandem import journal_files
+
         copies = journal_files.archive(load(config, data), folder)
         for copy in copies:
             print(copy)
@@ -144,6 +152,8 @@ def _copies(app: typer.Typer, load: Load) -> None:
         config: Config = None, data: Data = None,
     ) -> None:  # fmt: skip
         """Copy the venue, also while it runs, and audit the copy."""
+        from tandem import backup
+
         backup.backup(load(config, data), folder, print)
 
     @app.command("restore")
@@ -152,4 +162,6 @@ def _copies(app: typer.Typer, load: Load) -> None:
         config: Config = None, data: Data = None,
     ) -> None:  # fmt: skip
         """Make the data folder, which must be empty, from a backup."""
+        from tandem import backup
+
         backup.restore(folder, load(config, data).data, print)

@@ -15,6 +15,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.docs.quick import CLIENT
+
 ROOT = Path(__file__).parent.parent.parent
 RUN = {"sh", "python"}
 SHOWN = {"text", "json", "ini", "toml", "xml", "yaml", "promql", "nginx", "http", ""}
@@ -52,9 +54,15 @@ def blocks(page: str) -> list[Block]:
     return found
 
 
-def run(page: str, folder: Path, env: dict[str, str], replace: dict[str, str]) -> None:
-    """Run every block of a page; AssertionError names the line of the one that fails."""
-    script = ["set -euo pipefail", 'exec 2>&1', f"cd {folder}"]
+def run(
+    page: str, folder: Path, env: dict[str, str], replace: dict[str, str], quick: str
+) -> None:
+    """Run every block of a page; AssertionError names the line of the one that fails.
+
+    ``quick`` is the socket of the process that runs `tandem` (see quick.py).
+    """
+    _lay_out(folder, quick)
+    script = ["set -eu", "exec 2>&1", f"cd {folder}"]
     every = blocks(page)
     for block in every:
         if block.language not in RUN or block.skip:
@@ -66,7 +74,7 @@ def run(page: str, folder: Path, env: dict[str, str], replace: dict[str, str]) -
         if block.language == "python":
             path = folder / f"block_{block.line}.py"
             path.write_text(text, encoding="utf-8")
-            script.append(f"{sys.executable} {path}")
+            script.append(f".venv/bin/python {path.name}")
         else:
             script.append(text)
     script.append(f"echo; echo '{MARK}0'")
@@ -87,6 +95,20 @@ def run(page: str, folder: Path, env: dict[str, str], replace: dict[str, str]) -
             assert _matches(wanted, said), (
                 f"the block at line {block.line} printed\n{said}\nand the page says\n{wanted}"
             )
+
+
+def _lay_out(folder: Path, quick: str) -> None:
+    """Make the folder look like the repository to somebody who types what a page says."""
+    for name in ("clients", "config", "spec", "docs", "Makefile"):
+        (folder / name).symlink_to(ROOT / name)
+    programs = folder / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    python = f'#!/bin/sh\nexec {sys.executable} "$@"\n'
+    tandem = CLIENT.format(python=Path(sys.executable).resolve(), path=quick)
+    for name, text in (("python", python), ("tandem", tandem)):
+        path = programs / name
+        path.write_text(text, encoding="utf-8")
+        path.chmod(0o755)
 
 
 def _by_block(text: str) -> dict[int, str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,15 +45,23 @@ def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TemporaryVenue]:
         yield one
 
 
+@pytest.fixture(scope="module")
+def quick() -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/quick.sock"
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.docs.quick", path], cwd=ROOT, stdout=subprocess.PIPE
+        )
+        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        yield path
+        process.terminate()
+        process.wait(10)
+        process.stdout.close()
+
+
 def replacements(ports: dict[str, int]) -> dict[str, str]:
     """What stands on a page for a reader's own venue, as it is here."""
-    return {
-        r"\.venv/bin/tandem": f"{sys.executable} -m tandem",
-        r"\.venv/bin/python": sys.executable,
-        r"(?<![\w/])clients/": f"{ROOT}/clients/",
-        r"(?<![\w/])config/": f"{ROOT}/config/",
-        r"(?<![\w/])spec/": f"{ROOT}/spec/",
-    } | {rf"\b{name}\b": str(port) for name, port in ports.items()}
+    return {rf"\b{name}\b": str(port) for name, port in ports.items()}
 
 
 def test_every_block_is_run_or_says_why_not() -> None:
@@ -73,7 +83,9 @@ def runnable(page: str) -> bool:
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if runnable(p) and p not in ALONE])
-def test_the_blocks_of_the_page(page: str, venue: TemporaryVenue, tmp_path: Path) -> None:
+def test_the_blocks_of_the_page(
+    page: str, venue: TemporaryVenue, tmp_path: Path, quick: str
+) -> None:
     settings = venue.settings
     engine = EngineClient(str(settings.engine.socket), "test")
     for firm in ("alice", "bob", "carol"):
@@ -82,15 +94,17 @@ def test_the_blocks_of_the_page(page: str, venue: TemporaryVenue, tmp_path: Path
     ports = {"8080": settings.http.port, "8081": settings.stream.port,
              "9878": settings.fix.port, "9464": settings.metrics.port}  # fmt: skip
     text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
-    run(text, tmp_path, environment(settings.file, settings.data), replacements(ports))
+    run(text, tmp_path, environment(settings.file, settings.data), replacements(ports), quick)
 
 
 @pytest.mark.parametrize("page", sorted(ALONE & set(PAGES)))
-def test_the_blocks_of_a_page_with_a_venue_of_its_own(page: str, tmp_path: Path) -> None:
+def test_the_blocks_of_a_page_with_a_venue_of_its_own(
+    page: str, tmp_path: Path, quick: str
+) -> None:
     config = write_configuration(tmp_path)
     shutil.move(config, tmp_path / "venue.toml")
     found = re.findall(r"^port = (\d+)$", (tmp_path / "venue.toml").read_text(), re.M)
     ports = dict(zip(("9878", "8080", "8081", "9464"), map(int, found), strict=True))
     text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
     env = environment(tmp_path / "venue.toml", tmp_path / "data")
-    run(text, tmp_path, env, replacements(ports))
+    run(text, tmp_path, env, replacements(ports), quick)
