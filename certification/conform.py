@@ -253,7 +253,7 @@ class _Case:
             if message is None:
                 raise CaseFailure(missing(step, seconds, closed=True))
             if message.type in wanted:
-                if message.type == "8" and self._passed_over(step, message):
+                if self._passed_over(step, message):
                     continue
                 check(step, message, self._memory)
                 return
@@ -261,8 +261,11 @@ class _Case:
                 raise CaseFailure(unexpected(step, message))
 
     def _passed_over(self, step: Step, message: Message) -> bool:
-        """Reports of what is pending, which some venues send and no step asks for."""
-        return message.get(150) in _PENDING and step.fields.get("150") not in _PENDING
+        """What a step does not mean: a mere heartbeat, and reports of what is pending."""
+        if message.type == "0":
+            return "112" in step.fields and 112 not in message
+        pending = message.type == "8" and message.get(150) in _PENDING
+        return pending and step.fields.get("150") not in _PENDING
 
     async def _peer(self, step: Step) -> None:
         side, price = step.peer, self._price(step)

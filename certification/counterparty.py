@@ -36,6 +36,18 @@ class Counterparty:
         self._open: dict[str, _Open] = {}
         self._lock = asyncio.Lock()
 
+    @property
+    def open(self) -> bool:
+        """Whether its session is there."""
+        return self._client.open
+
+    async def leave(self) -> None:
+        """Log out."""
+        try:
+            await self._client.logout(self._seconds)
+        except TimeoutError:
+            await self._client.close()
+
     async def trade(self, side: str, qty: str, price: str, *, rest: bool) -> None:
         """Enter a limit order: one that rests, or one that must be filled at once."""
         async with self._lock:

@@ -132,6 +132,10 @@ class Framer:
             self._buffer = self._buffer[len(frame.raw) :]
             yield frame
 
+    def put_back(self, data: bytes) -> None:
+        """Bytes that somebody else has read already; ``feed`` gives them first."""
+        self._buffer += data
+
     def rest(self) -> bytes:
         """What is not yet whole."""
         return self._buffer

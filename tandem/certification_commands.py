@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
+from tandem import certify as certifying
 from tandem import conform as conforming
 from tandem.output import CommandError
 
@@ -23,6 +24,7 @@ Cases = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the commands to ``tandem``."""
     _conform(app)
+    _certify(app)
 
 
 def data_folder() -> Path:
@@ -65,3 +67,43 @@ def _conform(app: typer.Typer) -> None:
             where, case or (), out, key or data_folder() / KEY_NAME, console
         )
         raise typer.Exit(code)
+
+
+def _certify(app: typer.Typer) -> None:
+    @app.command("certify")
+    def certify(
+        client: Annotated[
+            list[str] | None,
+            typer.Option(help="CompID of a client, like ACME. Repeatable: they run side by side."),
+        ] = None,
+        host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
+        port: Annotated[int, typer.Option(help="Port for FIX; 0 takes any.")] = 9880,
+        page_port: Annotated[int, typer.Option(help="Port of the progress page.")] = 9881,
+        folder: Annotated[Path | None, typer.Option(help="Where runs are kept.")] = None,
+        key: Annotated[
+            Path | None, typer.Option(help="Ed25519 key that signs; with --check, that signed.")
+        ] = None,
+        case: Cases = None,
+        patience: Annotated[
+            float, typer.Option(help="Seconds that a client may take for one message.")
+        ] = 60.0,
+        news: Annotated[bool, typer.Option(help="Tell verdicts with News(B), too.")] = True,
+        anew: Annotated[bool, typer.Option(help="Forget the verdicts of earlier runs.")] = False,
+        until_passed: Annotated[
+            bool, typer.Option(help="End by itself when every case has passed.")
+        ] = False,
+        check: Annotated[
+            Path | None, typer.Option(help="Check the signature of this report, and end.")
+        ] = None,
+    ) -> None:
+        """Certify FIX clients: each case is played, judged at once, and reported."""
+        console = Console(highlight=False)
+        own_key = data_folder() / KEY_NAME
+        if check is not None:
+            raise typer.Exit(certifying.check(check, key, own_key, console))
+        names = list(dict.fromkeys(name.upper() for name in client or ["ACME"]))
+        options = certifying.Options(
+            names, host, port, page_port, folder or data_folder(), key or own_key, case or (),
+            patience, news, anew, until_passed,
+        )  # fmt: skip
+        raise typer.Exit(certifying.certify(options, console))

@@ -1,0 +1,373 @@
+"""One FIX session of a client under test: between it and its venue, recording and disturbing.
+
+A connection of the client is a *passage*: the client's socket on one side, one of ours to the
+venue's gateway on the other. What passes is told to the referee, which may hold a message
+back for a moment, lose it, or add its own. Sequence numbers to the client are mapped by
+``numbering``; towards the venue they stay as they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from certification.client import READ_BYTES
+from certification.numbering import Asked, Fill, Numbering, asked, finished, resent
+from certification.values import same
+from certification.wire import Framer, Message, changed, encode, in_order, now, time_text
+
+REFUSAL_S: Final = 0.25
+CONNECT_S: Final = 10.0
+UPSTREAM_GONE_S: Final = 60.0
+KEPT_MESSAGES_MAX: Final = 10_000
+
+
+class Watcher(Protocol):
+    """Who is told of everything that passes."""
+
+    async def from_client(self, link: Link, message: Message) -> bool:
+        """A message of the client has come; False to lose it. May take its time."""
+
+    def from_venue(self, link: Link, message: Message, ours: str) -> None:
+        """A message went on to the client; ``ours`` says what it is if it is the certifier's."""
+
+    def noted(self, link: Link, way: str, message: Message | None, text: str) -> None:
+        """Take something down: a message (with a remark), or a remark alone."""
+
+    def left(self, link: Link) -> None:
+        """The client's connection has ended."""
+
+
+@dataclass(slots=True)
+class _Passage:
+    """A connection of the client and the one to the venue that belongs to it."""
+
+    client: asyncio.StreamWriter
+    venue: asyncio.StreamWriter | None = None
+    cut: bool = False
+    keep_venue: bool = False
+
+
+class Link:
+    """The session ``comp_id`` of a client; ``venue`` is where its gateway listens.
+
+    ``save`` is called before a number of ours is used, so that a restart knows of it.
+    """
+
+    def __init__(
+        self, comp_id: str, venue: tuple[str, int], watcher: Watcher, numbering: Numbering,
+        save: Callable[[], None], kind: str = "main",
+    ) -> None:  # fmt: skip
+        self.comp_id = comp_id
+        self.kind = kind
+        self.numbering = numbering
+        self.refusals = 0
+        self.refused_at = 0.0
+        self.logon_pause_s = 60.0
+        self.highest = 0
+        self.heartbeat_s = 30
+        self.sent: deque[Message] = deque(maxlen=KEPT_MESSAGES_MAX)
+        self.drops: list[Mapping[int, str]] = []
+        self.speaking = asyncio.Event()
+        self.speaking.set()
+        self.gone = asyncio.Event()
+        self.gone.set()
+        self._watcher = watcher
+        self._venue = venue
+        self._save = save
+        self._passage: _Passage | None = None
+        self._kept: _Passage | None = None
+        self._venue_gone = asyncio.Event()
+        self._venue_gone.set()
+        self._asked: Asked | None = None
+        self._logged_on = False
+
+    @property
+    def live(self) -> bool:
+        """Whether the client is logged on."""
+        return self._passage is not None and self._logged_on and not self._passage.cut
+
+    # A connection of the client.
+
+    async def serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, framer: Framer,
+        first: Message,
+    ) -> None:  # fmt: skip
+        """Carry one connection to its end; ``first`` is its Logon."""
+        self.logon_pause_s = time.monotonic() - self.refused_at
+        if self._passage is not None and not self._passage.cut:
+            self._watcher.noted(self, ">", first, "a second connection, closed without a message")
+            await asyncio.sleep(REFUSAL_S)
+            return
+        if self.refusals:
+            self.refusals -= 1
+            await self._watcher.from_client(self, first)
+            self._watcher.noted(self, "!", None, "closed without a message")
+            await asyncio.sleep(REFUSAL_S)
+            self.refused_at = time.monotonic()
+            return
+        passage = _Passage(writer)
+        self._passage, self._logged_on = passage, False
+        self.gone.clear()
+        try:
+            await self._carry(passage, reader, framer, first)
+        except (OSError, TimeoutError) as error:
+            self._watcher.noted(self, "!", None, f"the venue cannot be reached: {error}")
+        finally:
+            if self._passage is passage:
+                self._passage, self._logged_on = None, False
+                self.gone.set()
+            self._watcher.left(self)
+
+    async def _carry(
+        self, passage: _Passage, reader: asyncio.StreamReader, framer: Framer, first: Message
+    ) -> None:
+        async with asyncio.timeout(UPSTREAM_GONE_S):
+            await self._venue_gone.wait()
+        async with asyncio.timeout(CONNECT_S):
+            venue_reader, passage.venue = await asyncio.open_connection(*self._venue)
+        self._venue_gone.clear()
+        back = asyncio.create_task(self._from_venue(passage, venue_reader))
+        try:
+            await self._take(passage, first)
+            for frame in framer.feed(b""):
+                await self._frame(passage, frame.raw, frame.good)
+            while data := await reader.read(READ_BYTES):
+                for frame in framer.feed(data):
+                    await self._frame(passage, frame.raw, frame.good)
+        except ConnectionError:
+            pass  # Cut by either side; the end is handled below.
+        finally:
+            # A new connection of the client must not be taken for a second one.
+            passage.cut = True
+            self.speaking.set()
+            if not passage.keep_venue:
+                passage.venue.close()
+                await asyncio.gather(back, return_exceptions=True)
+
+    async def _frame(self, passage: _Passage, raw: bytes, good: bool) -> None:
+        if good:
+            await self._take(passage, Message(raw))
+            return
+        text = raw.decode("latin-1").replace("\x01", "|")
+        self._watcher.noted(self, ">", None, f"garbled: {text[:500]}")
+        if passage.venue is not None:
+            passage.venue.write(raw)
+
+    async def _take(self, passage: _Passage, message: Message) -> None:
+        """A message of the client."""
+        if message.type == "A":
+            interval = message.get(108)
+            self.heartbeat_s = int(interval) if interval.isdigit() else 30
+            if message.get(141) == "Y":
+                self.highest = 0
+        passes = await self._watcher.from_client(self, message)
+        self.highest = max(self.highest, message.num)
+        if not passes:
+            self._watcher.noted(self, "!", None, "that message was lost on purpose")
+            return
+        if passage.venue is not None and not passage.venue.is_closing():
+            passage.venue.write(self._towards_venue(passage, message))
+
+    def _towards_venue(self, passage: _Passage, message: Message) -> bytes:
+        """What goes on: the venue's own numbers where the client has ours."""
+        if message.type == "2":
+            return self._ask(passage, message)
+        if message.type == "3" and message.get(45).isdigit():
+            venue = self.numbering.at_or_after(int(message[45]))
+            return changed(message, {45: str(venue)}) if venue != int(message[45]) else message.raw
+        return message.raw
+
+    def _ask(self, passage: _Passage, message: Message) -> bytes:
+        begin, end = message.get(7), message.get(16) or "0"
+        if not (begin.isdigit() and end.isdigit()):
+            return message.raw
+        walk = asked(self.numbering, int(begin), int(end))
+        if walk.venue_begin > walk.venue_end and self.numbering.shifts:
+            # Only numbers of ours: the venue knows nothing of them, so we fill them over. It
+            # must not miss the client's number, so a Heartbeat takes the question's place.
+            for fill in finished(walk):
+                self._fill(fill)
+            kept = {8, 9, 10, 34, 49, 50, 52, 56, 57}
+            gone: dict[int, str | None] = {t: None for t, _ in message.pairs if t not in kept}
+            return changed(message, gone | {35: "0"})
+        self._asked = walk
+        if walk.venue_begin == int(begin) and (end == "0" or walk.venue_end == int(end)):
+            return message.raw
+        venue_end = "0" if end == "0" else str(walk.venue_end)
+        return changed(message, {7: str(walk.venue_begin), 16: venue_end})
+
+    # The other direction.
+
+    async def _from_venue(self, passage: _Passage, reader: asyncio.StreamReader) -> None:
+        framer = Framer()
+        try:
+            while data := await reader.read(READ_BYTES):
+                for frame in framer.feed(data):
+                    await self._pass_on(passage, Message(frame.raw))
+        except ConnectionError:
+            pass  # The venue has cut; the client's side is closed below.
+        finally:
+            # A message of the client may still be held, but a new connection may come.
+            passage.cut = True
+            self._venue_gone.set()
+            if passage.venue is not None:
+                passage.venue.close()
+            passage.client.close()
+
+    async def _pass_on(self, passage: _Passage, message: Message) -> None:
+        if message.type == "A" and message.get(141) == "Y":
+            self.numbering.reset()
+            self._asked = None
+            self._save()
+        if message.num and not message.possdup:
+            self.numbering.seen(message.num)
+        if message.possdup and self._asked is not None and not self._asked.done:
+            self._again(self._asked, message)
+            return
+        await self.speaking.wait()
+        seen = self._as_seen(message)
+        if passage.cut:
+            self._watcher.noted(self, "<", seen, "lost with the connection")
+            return
+        if self._dropped(seen):
+            self._watcher.noted(self, "<", seen, "lost on purpose")
+            return
+        if seen.type == "A":
+            self._logged_on = True
+        self._to_client(seen)
+
+    def _as_seen(self, message: Message) -> Message:
+        """With the numbers that the client knows."""
+        visible = self.numbering.visible(message.num)
+        values: dict[int, str | None] = {}
+        if visible != message.num:
+            values[34] = str(visible)
+        if message.type == "4" and message.get(36).isdigit():
+            after = self.numbering.visible(int(message[36]))
+            if after != int(message[36]):
+                values[36] = str(after)
+        return Message(changed(message, values)) if values else message
+
+    def _again(self, walk: Asked, message: Message) -> None:
+        """A message that the venue sends again, with our fills where numbers are ours."""
+        seen = self._as_seen(message)
+        after = seen.num + 1
+        last = message.num
+        if seen.type == "4" and seen.get(36).isdigit():
+            after, last = int(seen[36]), int(message[36]) - 1
+        for fill in resent(walk, seen.num, after):
+            self._fill(fill)
+        self._to_client(seen)
+        if last >= walk.venue_end:
+            for fill in finished(walk):
+                self._fill(fill)
+
+    def _dropped(self, message: Message) -> bool:
+        for wanted in self.drops:
+            if all(same(message.get(tag), value) for tag, value in wanted.items()):
+                self.drops.remove(wanted)
+                self.sent.append(message)
+                return True
+        return False
+
+    def _to_client(self, message: Message, ours: str = "") -> None:
+        passage = self._passage
+        if passage is None or passage.cut or passage.client.is_closing():
+            self._watcher.noted(self, "<", message, "lost with the connection")
+            return
+        passage.client.write(message.raw)
+        if not message.possdup:
+            self.sent.append(message)
+        self._watcher.from_venue(self, message, ours)
+
+    def _fill(self, fill: Fill) -> None:
+        fields = {35: "4", 34: str(fill.begin), 43: "Y", 123: "Y", 36: str(fill.after)}
+        self._to_client(self.composed(fields))
+
+    # What the referee does.
+
+    def composed(self, fields: Mapping[int, str]) -> Message:
+        """A message as the venue would write it; without 34 it has none of ours."""
+        moment = time_text(now())
+        header = {49: "TANDEM", 56: self.comp_id, 52: moment}
+        if fields.get(43) == "Y" or fields.get(97) == "Y":
+            header[122] = moment
+        head = in_order({35: fields[35], **header, **_header_of(fields)})
+        body = [(tag, value) for tag, value in fields.items() if tag not in _HEADER]
+        return Message(encode(head + body))
+
+    def add(self, fields: Mapping[int, str]) -> Message:
+        """Send the client a message of ours under the next number."""
+        number = self.add_number()
+        message = self.composed({**fields, 34: str(number)})
+        self._to_client(message, "added by the certifier")
+        return message
+
+    def add_with_group(
+        self, fields: Mapping[int, str], rows: list[tuple[int, str]]
+    ) -> Message:
+        """The same with fields behind that come several times."""
+        number = self.add_number()
+        plain = self.composed({**fields, 34: str(number)})
+        pairs = [(tag, value) for tag, value in plain.pairs if tag not in (8, 9, 10)]
+        message = Message(encode(pairs + rows))
+        self._to_client(message, "added by the certifier")
+        return message
+
+    def hole(self) -> Message:
+        """Use a number up without sending anything."""
+        message = self.composed({35: "0", 34: str(self.add_number())})
+        self._watcher.noted(self, "<", message, "never sent: its number is a hole")
+        return message
+
+    def put(self, message: Message) -> None:
+        """Send the client a message as it is, whatever its number."""
+        self._to_client(message, "sent by the certifier")
+
+    def put_garbled(self, message: Message) -> None:
+        """Send the client bytes whose checksum is wrong."""
+        passage = self._passage
+        if passage is None:
+            return
+        wrong = (int(message.raw[-4:-1]) + 1) % 256
+        passage.client.write(message.raw[:-4] + f"{wrong:03d}\x01".encode("ascii"))
+        self._watcher.noted(self, "<", message, "sent with a wrong CheckSum(10)")
+
+    def add_number(self) -> int:
+        """Take the next visible number for a message of ours."""
+        number = self.numbering.inject()
+        self._save()
+        return number
+
+    def cut(self, *, keep_venue: bool) -> None:
+        """End the client's connection without a word; the venue may go on believing in it."""
+        passage = self._passage
+        if passage is None:
+            return
+        passage.cut = True
+        passage.keep_venue = keep_venue
+        passage.client.transport.abort()
+        if not keep_venue and passage.venue is not None:
+            passage.venue.transport.abort()
+        self._watcher.noted(self, "!", None, "the connection was cut on purpose")
+        self._kept = passage
+
+    async def cut_venue(self) -> None:
+        """End what the venue still believes in."""
+        kept = self._kept
+        if kept is not None and kept.venue is not None:
+            kept.venue.close()
+        async with asyncio.timeout(CONNECT_S):
+            await self._venue_gone.wait()
+
+
+_HEADER: Final = frozenset({35, 34, 49, 52, 56, 43, 97, 122})
+
+
+def _header_of(fields: Mapping[int, str]) -> dict[int, str]:
+    return {tag: value for tag, value in fields.items() if tag in _HEADER and tag != 35}

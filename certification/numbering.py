@@ -1,0 +1,125 @@
+"""Sequence numbers as the client sees them, where the certifier adds messages of its own.
+
+The venue counts its messages 1, 2, 3, …; to the client goes the same sequence with some
+numbers in between that the certifier used (for a TestRequest, for News, for a hole). What the
+client sees is *visible*. The mapping only ever grows by a shift that holds from some venue
+number on, so a list of (venue number, shift) says everything, also for what is asked for
+again. ``spec/decisions`` tells why the numbers are mapped and not kept by a session of ours.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Numbering:
+    """The mapping of one session. ``next_venue`` is the number that the venue uses next."""
+
+    shifts: list[tuple[int, int]] = field(default_factory=list)
+    next_venue: int = 1
+
+    def reset(self) -> None:
+        """Both sides begin at 1 again."""
+        self.shifts.clear()
+        self.next_venue = 1
+
+    def seen(self, venue: int) -> None:
+        """The venue has used a number."""
+        self.next_venue = max(self.next_venue, venue + 1)
+
+    def visible(self, venue: int) -> int:
+        """The client's number of a message of the venue."""
+        place = bisect_right(self.shifts, (venue, 1 << 62))
+        return venue + (self.shifts[place - 1][1] if place else 0)
+
+    @property
+    def next_visible(self) -> int:
+        """The number that the client expects next, if it has everything so far."""
+        return self.visible(self.next_venue)
+
+    def inject(self) -> int:
+        """Take the next visible number for a message of ours."""
+        number = self.next_visible
+        shift = number + 1 - self.next_venue
+        if self.shifts and self.shifts[-1][0] == self.next_venue:
+            self.shifts.pop()
+        self.shifts.append((self.next_venue, shift))
+        return number
+
+    def at_or_after(self, visible: int) -> int:
+        """The first number of the venue that is not before a visible one."""
+        low, high = max(1, visible - self._most()), visible
+        while low < high:
+            middle = (low + high) // 2
+            if self.visible(middle) >= visible:
+                high = middle
+            else:
+                low = middle + 1
+        return low
+
+    def at_or_before(self, visible: int) -> int:
+        """The last number of the venue that is not after a visible one; 0 if there is none."""
+        number = self.at_or_after(visible)
+        return number if self.visible(number) == visible else number - 1
+
+    def _most(self) -> int:
+        return self.shifts[-1][1] if self.shifts else 0
+
+
+@dataclass(slots=True)
+class Asked:
+    """A range that the client has asked for again, in both countings; ends are included.
+
+    ``venue_begin`` above ``venue_end`` says that only messages of ours are in the range.
+    ``next`` is the visible number that the client waits for.
+    """
+
+    venue_begin: int
+    venue_end: int
+    visible_end: int
+    next: int
+    done: bool = False
+
+
+def asked(numbering: Numbering, begin: int, end: int) -> Asked:
+    """What a ResendRequest of the client means; ``end`` 0 is everything up to now."""
+    last = numbering.next_visible - 1
+    visible_end = min(end, last) if end else last
+    venue_begin = numbering.at_or_after(max(begin, 1))
+    venue_end = min(numbering.at_or_before(visible_end), numbering.next_venue - 1)
+    return Asked(venue_begin, venue_end, visible_end, max(begin, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """A gap fill of ours: visible number ``begin``, and the one that comes after it."""
+
+    begin: int
+    after: int
+
+
+def resent(asked_for: Asked, visible: int, after: int) -> Iterator[Fill]:
+    """A message that the venue sends again; yields the gap fills that go out before it.
+
+    ``visible`` is its visible number and ``after`` the visible number that follows it (more
+    than one further for a gap fill of the venue).
+    """
+    if visible > asked_for.next:
+        yield Fill(asked_for.next, visible)
+    asked_for.next = max(asked_for.next, after)
+
+
+def finished(asked_for: Asked) -> Iterator[Fill]:
+    """The venue has sent the last of the range; yields the gap fill for what is ours behind."""
+    asked_for.done = True
+    if asked_for.next <= asked_for.visible_end:
+        yield Fill(asked_for.next, asked_for.visible_end + 1)
+        asked_for.next = asked_for.visible_end + 1
+
+
+def from_state(shifts: Sequence[Sequence[int]], next_venue: int) -> Numbering:
+    """A mapping as it was written down."""
+    return Numbering([(int(first), int(shift)) for first, shift in shifts], int(next_venue))

@@ -1,0 +1,266 @@
+"""The certifier: clients connect here and find, each, a venue of its own behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from certification import report as reports
+from certification.client import READ_BYTES, FixClient, Identity
+from certification.counterparty import Counterparty, CounterpartyFault
+from certification.link import REFUSAL_S, Link
+from certification.numbering import from_state
+from certification.referee import Referee
+from certification.results import CaseResult, Report, Transcript, blank, report, stamp
+from certification.scenario import Scenario
+from certification.signature import fingerprint, public_text
+from certification.venue import BAD_PRICE, PEER, PRICE, SYMBOL, Credentials, Ports
+from certification.wire import Framer, Message
+
+log = structlog.get_logger()
+
+FIRST_MESSAGE_S: Final = 10.0
+CONNECTIONS_MAX: Final = 256
+TRADER_S: Final = 10.0
+VENUE_HOST: Final = "127.0.0.1"
+TARGET: Final = "TANDEM"
+STATE: Final = "state.json"
+NUMBERS: Final = "numbers.json"
+REPORT: Final = "report"
+
+
+class State(msgspec.Struct):
+    """What outlives the certifier: verdicts with their messages."""
+
+    began: str
+    run: str
+    results: dict[str, CaseResult] = {}
+
+
+class Numbers(msgspec.Struct):
+    """The mapping of a session's numbers."""
+
+    shifts: list[tuple[int, int]] = []
+    next_venue: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A client's venue: who logs on there, where it listens, where its files are."""
+
+    credentials: Credentials
+    ports: Ports
+    folder: Path
+
+
+class ClientRun:
+    """The run of one client: its links, its referee, its report."""
+
+    def __init__(
+        self, place: Place, scenarios: Iterable[Scenario], key: Ed25519PrivateKey,
+        say: Callable[[str, CaseResult], None], *, patience_s: float, news: bool = True,
+    ) -> None:  # fmt: skip
+        self.place = place
+        self.scenarios = tuple(s for s in scenarios if s.script("certify"))
+        self._key = key
+        self._say = say
+        self._state = self._load()
+        self._numbers = self._load_numbers()
+        own = place.credentials
+        self.referee = Referee(
+            self.scenarios, {"run": self._state.run, "symbol": SYMBOL, "price": PRICE,
+                             "bad_price": BAD_PRICE},
+            self._trader, self._changed, patience_s=patience_s, news=news,
+        )  # fmt: skip
+        self.referee.results.update(self._state.results)
+        for kind, comp_id in (("main", own.comp_id), ("drop_copy", own.drop_copy)):
+            numbers = self._numbers.get(kind, Numbers())
+            self.referee.links[kind] = Link(
+                comp_id, (VENUE_HOST, place.ports.fix), self.referee,
+                from_state(numbers.shifts, numbers.next_venue), self._save_numbers, kind,
+            )  # fmt: skip
+
+    @property
+    def name(self) -> str:
+        """The client's CompID."""
+        return self.place.credentials.comp_id
+
+    @property
+    def links(self) -> list[Link]:
+        """The sessions of the client."""
+        return list(self.referee.links.values())
+
+    @property
+    def online(self) -> bool:
+        """Whether the client is logged on."""
+        return self.referee.links["main"].live
+
+    @property
+    def playing(self) -> str:
+        """Id of the case that is under way, or ""."""
+        current = self.referee.current
+        return current.scenario.id if current is not None else ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the key that signs the report."""
+        return fingerprint(public_text(self._key.public_key()))
+
+    def files(self) -> Mapping[str, bytes]:
+        """The report's files as they were written last."""
+        folder = self.place.folder / REPORT
+        return {path.name: path.read_bytes() for path in folder.glob("report.*")
+                if path.suffix != ".part"}  # fmt: skip
+
+    # What outlives us.
+
+    def _load(self) -> State:
+        path = self.place.folder / STATE
+        if path.exists():
+            return msgspec.json.decode(path.read_bytes(), type=State)
+        return State(began=stamp(), run=secrets.token_hex(3))
+
+    def _load_numbers(self) -> dict[str, Numbers]:
+        path = self.place.folder / NUMBERS
+        if path.exists():
+            return msgspec.json.decode(path.read_bytes(), type=dict[str, Numbers])
+        return {}
+
+    def _save_numbers(self) -> None:
+        """Called before a number of ours is used: a restart must not use it for another."""
+        links = self.referee.links
+        _replace(self.place.folder / NUMBERS, msgspec.json.encode({
+            kind: Numbers(list(link.numbering.shifts), link.numbering.next_venue)
+            for kind, link in links.items()
+        }))  # fmt: skip
+
+    def _changed(self, result: CaseResult) -> None:
+        self._state.results[result.id] = result
+        _replace(self.place.folder / STATE, msgspec.json.encode(self._state))
+        self.write()
+        self._say(self.name, result)
+
+    def begin_anew(self) -> None:
+        """Forget every verdict; sequence numbers stay."""
+        self._state = State(began=stamp(), run=secrets.token_hex(3))
+        self.referee.results.clear()
+        _replace(self.place.folder / STATE, msgspec.json.encode(self._state))
+
+    # The report.
+
+    def cases(self) -> list[CaseResult]:
+        """The last result of every case."""
+        found = self.referee.results
+        return [found.get(s.id) or blank(s, "Not begun.") for s in self.scenarios]
+
+    def report(self) -> Report:
+        """The run so far."""
+        return report(
+            "certify", self.name, f"{TARGET}, certification venue of {self.name}",
+            self._state.began, self.cases(), {"symbol": SYMBOL, "run": self._state.run},
+        )  # fmt: skip
+
+    def write(self) -> Path:
+        """Write the report's files, signed."""
+        return reports.write(self.report(), self.place.folder / REPORT, self._key)
+
+    # Our own sessions on the client's venue.
+
+    async def _trader(self, name: str, transcript: Transcript) -> Counterparty:
+        own = self.place.credentials
+        sender, user, password = PEER, "counterparty", own.peer_password
+        if name == "desk":
+            sender, user, password = own.desk, own.firm, own.desk_password
+        identity = Identity(sender, TARGET, user, password)
+        client = FixClient(VENUE_HOST, self.place.ports.fix, identity, transcript, f"{name}:")
+        try:
+            answer = await client.logon(reset=True, seconds=TRADER_S)
+        except (OSError, TimeoutError) as error:
+            raise CounterpartyFault(f"its venue is not there: {error}") from None
+        if answer is None:
+            raise CounterpartyFault(f"{sender} was not let in")
+        return Counterparty(client, SYMBOL, f"{name}-{secrets.token_hex(4)}", TRADER_S)
+
+    async def close(self) -> None:
+        """Log our own sessions out and write the report."""
+        await self.referee.close()
+        self.write()
+
+
+class FixGate:
+    """Takes connections and brings each to the link whose CompID its Logon names."""
+
+    def __init__(self, runs: Iterable[ClientRun]) -> None:
+        self._links = {link.comp_id: link for run in runs for link in run.links}
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def port(self) -> int:
+        """Where the gate listens."""
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def start(self, host: str, port: int) -> None:
+        """Begin to take connections. Raises OSError."""
+        self._server = await asyncio.start_server(self._serve, host, port)
+
+    async def stop(self) -> None:
+        """Take no more, and end those that are there."""
+        if self._server is not None:
+            self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        if len(self._tasks) >= CONNECTIONS_MAX:
+            writer.close()
+            return
+        self._tasks.add(task)
+        try:
+            await self._admit(reader, writer)
+        except (ConnectionError, TimeoutError):
+            pass  # It left, or said nothing in time.
+        except Exception:
+            log.exception("connection_failed")
+        finally:
+            self._tasks.discard(task)
+            writer.close()
+
+    async def _admit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        framer = Framer()
+        first: Message | None = None
+        pending: list[bytes] = []
+        async with asyncio.timeout(FIRST_MESSAGE_S):
+            while first is None and (data := await reader.read(READ_BYTES)):
+                for frame in framer.feed(data):
+                    if first is None:
+                        first = Message(frame.raw) if frame.good else Message(b"")
+                    else:
+                        pending.append(frame.raw)
+        link = self._links.get(first.get(49)) if first is not None else None
+        if first is None or link is None or first.type != "A":
+            await asyncio.sleep(REFUSAL_S)
+            return
+        behind = Framer()
+        behind.put_back(b"".join(pending) + framer.rest())
+        await link.serve(reader, writer, behind, first)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file in one step."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(content)
+    part.chmod(0o600)
+    part.replace(path)

@@ -1,0 +1,171 @@
+"""What the certifier does to a session under test: the verbs of ``do`` in scenarios."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from certification.results import CaseFailure
+from certification.scenario import Step
+from certification.values import Named, ValueFault
+from certification.wire import Message, changed, now, time_text
+
+if TYPE_CHECKING:
+    from certification.attempt import Attempt
+
+QUIET_S: Final = 0.3
+CLOSE_S: Final = 10.0
+_CLOSING: Final = frozenset({"F", "q"})
+
+
+def _message(attempt: Attempt, name: str) -> Message:
+    thing = attempt.memory.named.get(name)
+    if not isinstance(thing, Named):
+        raise ValueFault(f"nothing is called {name}")
+    return thing.message
+
+
+def _fields(attempt: Attempt, step: Step) -> dict[int, str]:
+    return {int(tag): attempt.memory.value(text) for tag, text in step.fields.items()}
+
+
+async def _refuse(attempt: Attempt, step: Step) -> None:
+    """The next connections are closed without a message."""
+    attempt.link(step).refusals = step.times
+
+
+async def _cut(attempt: Attempt, step: Step) -> None:
+    """The client's connection ends without a word."""
+    attempt.link(step).cut(keep_venue=step.keep)
+
+
+async def _cut_venue(attempt: Attempt, step: Step) -> None:
+    """The venue learns of it, too."""
+    await attempt.link(step).cut_venue()
+
+
+async def _hole(attempt: Attempt, step: Step) -> None:
+    """A number is used up, and nothing sent."""
+    message = attempt.link(step).hole()
+    if step.name:
+        attempt.memory.named[step.name] = Named(message)
+
+
+async def _drop(attempt: Attempt, step: Step) -> None:
+    """The next message of the venue with these fields gets lost."""
+    attempt.link(step).drops.append(_fields(attempt, step))
+
+
+async def _send(attempt: Attempt, step: Step) -> None:
+    """The venue says something; with a number of its own (34) that is not counted."""
+    link = attempt.link(step)
+    fields = _fields(attempt, step)
+    if 34 in fields:
+        message = link.composed(fields)
+        link.put(message)
+    else:
+        message = link.add(fields)
+    if step.name:
+        attempt.memory.named[step.name] = Named(message)
+
+
+async def _again(attempt: Attempt, step: Step) -> None:
+    """A message comes again under its number, marked as such."""
+    old = _message(attempt, step.again)
+    moment = time_text(now())
+    attempt.link(step).put(Message(changed(old, {43: "Y", 122: old[52], 52: moment})))
+
+
+async def _resend(attempt: Attempt, step: Step) -> None:
+    """A message comes again under a new number, as after a crash."""
+    old = _message(attempt, step.again)
+    link = attempt.link(step)
+    number = str(link.add_number())
+    moment = time_text(now())
+    values: Mapping[int, str | None] = {34: number, 97: "Y", 122: old[52], 52: moment}
+    link.put(Message(changed(old, values)))
+
+
+async def _garble(attempt: Attempt, step: Step) -> None:
+    """Something arrives whose checksum is wrong, under the number that comes next."""
+    link = attempt.link(step)
+    values: dict[int, str | None] = {34: str(link.numbering.next_visible)}
+    values |= _fields(attempt, step)
+    link.put_garbled(Message(changed(_message(attempt, step.again), values)))
+
+
+async def _silence(attempt: Attempt, step: Step) -> None:
+    """Nothing of the venue reaches the client until ``speak``."""
+    attempt.link(step).speaking.clear()
+    attempt.transcript.note("the venue is silent from here on")
+
+
+async def _speak(attempt: Attempt, step: Step) -> None:
+    attempt.link(step).speaking.set()
+    attempt.transcript.note("the venue speaks again")
+
+
+async def _closed(attempt: Attempt, step: Step) -> None:
+    """The client's connection ends."""
+    try:
+        async with asyncio.timeout(CLOSE_S):
+            await attempt.link(step).gone.wait()
+    except TimeoutError:
+        raise CaseFailure(f"The connection was not closed. {step.why}") from None
+
+
+async def _clock(attempt: Attempt, step: Step) -> None:
+    """SendingTime of the client's last message was right within ``times`` seconds."""
+    held = attempt.last
+    if held is None:
+        raise ValueFault("no message of the client came before")
+    if held.skew_s is None:
+        raise CaseFailure(f"SendingTime(52) {held.message.get(52)!r} is no UTCTimestamp.")
+    if abs(held.skew_s) > step.times:
+        way = "ahead of" if held.skew_s > 0 else "behind"
+        raise CaseFailure(
+            f"{step.why} {held.message.get(52)} is {abs(held.skew_s):.1f} s {way} our clock."
+        )
+
+
+async def _pause(attempt: Attempt, step: Step) -> None:
+    """The client waited at least ``times`` ms after its last refusal."""
+    waited_ms = attempt.link(step).logon_pause_s * 1000
+    if waited_ms < step.times:
+        raise CaseFailure(f"The client came back {waited_ms:.0f} ms after a refusal. {step.why}")
+
+
+async def _online(attempt: Attempt, step: Step) -> None:
+    """A session of the client is logged on."""
+    link = attempt.link(step)
+    if not link.live:
+        raise CaseFailure(f"{link.comp_id} is not logged on. {step.why}")
+
+
+async def _flat(attempt: Attempt, step: Step) -> None:
+    """The client closes what it has open, however it likes."""
+    queue = attempt.inboxes[step.session].client
+
+    def closed() -> bool | None:
+        while queue:
+            held = queue.popleft()
+            held.release()
+            if not attempt.ignored(held.message) and held.message.type not in _CLOSING:
+                raise CaseFailure(f"{held.message!r} came. {step.why}")
+        return True if not attempt.open_orders else None
+
+    await attempt.wait_for(closed, step, attempt.stage.patience_s)
+
+
+async def _quiet(attempt: Attempt, step: Step) -> None:
+    """For a moment the client sends nothing that was not asked for."""
+    await asyncio.sleep(QUIET_S)
+
+
+VERBS: Final[Mapping[str, Callable[[Attempt, Step], Awaitable[None]]]] = {
+    "refuse": _refuse, "cut": _cut, "cut_venue": _cut_venue, "hole": _hole, "drop": _drop,
+    "send": _send, "again": _again, "resend": _resend, "garble": _garble, "silence": _silence,
+    "speak": _speak, "closed": _closed, "clock": _clock, "pause": _pause, "online": _online,
+    "flat": _flat, "quiet": _quiet,
+}  # fmt: skip

@@ -1,0 +1,206 @@
+"""``tandem certify``: clients are certified, each against a venue of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from rich.console import Console
+from rich.markup import escape
+
+from certification import report as reports
+from certification import scenario as scenarios
+from certification.page import Page
+from certification.results import CaseResult, Report
+from certification.scenario import Scenario, ScenarioFault
+from certification.server import TARGET, ClientRun, FixGate, Place
+from certification.signature import (
+    SignatureFault,
+    load_or_make_key,
+    load_public,
+)
+from certification.venue import CredentialsFault, write_private
+from config.settings import SettingsError
+from tandem.conform import show
+from tandem.lane import FIX_PROCESSES, Lane
+from tandem.output import CommandError
+from tandem.supervisor import StartError
+
+LOG: Final = "certify.log"
+SHEET: Final = "settings-for-the-client.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was typed. ``until_passed`` ends the command when every case has passed."""
+
+    clients: Sequence[str]
+    host: str
+    port: int
+    page_port: int
+    folder: Path
+    key: Path
+    cases: Sequence[str]
+    patience_s: float
+    news: bool
+    anew: bool
+    until_passed: bool
+
+
+def certify(options: Options, console: Console) -> int:
+    """Serve until told to stop; returns 0 when every client is certified."""
+    try:
+        chosen = scenarios.chosen(scenarios.load(), options.cases)
+        key = load_or_make_key(options.key)
+    except (ScenarioFault, SignatureFault) as error:
+        raise CommandError(str(error)) from None
+    options.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (options.folder / LOG).open("a", encoding="utf-8") as log:
+        structlog.configure(
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                structlog.processors.format_exc_info,
+                structlog.processors.JSONRenderer(),
+            ],
+            wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+            logger_factory=structlog.PrintLoggerFactory(log),
+        )
+        try:
+            return asyncio.run(_serve(options, chosen, key, console))
+        except (CredentialsFault, SettingsError, StartError, OSError) as error:
+            raise CommandError(str(error)) from None
+
+
+async def _serve(
+    options: Options, chosen: tuple[Scenario, ...], key: Ed25519PrivateKey, console: Console
+) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stop.set)
+    runs: list[ClientRun] = []
+
+    def say(name: str, result: CaseResult) -> None:
+        console.print(f"[bold]{name:>10}[/bold] ", end="")
+        show(console, result)
+        passed = all(case.verdict == "passed" for run in runs for case in run.cases())
+        if options.until_passed and passed:
+            stop.set()
+
+    async with AsyncExitStack() as stack:
+        lanes = await _lanes(options, console, stack)
+        for lane in lanes:
+            place = Place(lane.credentials, lane.ports, lane.folder)
+            run = ClientRun(
+                place, chosen, key, say, patience_s=options.patience_s, news=options.news
+            )
+            if options.anew:
+                run.begin_anew()
+            runs.append(run)
+            stack.push_async_callback(run.close)
+        gate, page = FixGate(runs), Page(runs)
+        await gate.start(options.host, options.port)
+        stack.push_async_callback(gate.stop)
+        await page.start(options.host, options.page_port)
+        stack.push_async_callback(page.stop)
+        for lane in lanes:
+            _hand_out(lane, options, gate.port)
+        _welcome(lanes, options, gate, page, console)
+        await stop.wait()
+        console.print("Ending …")
+    return _farewell(runs, console)
+
+
+async def _lanes(options: Options, console: Console, stack: AsyncExitStack) -> list[Lane]:
+    """Start the venues of all clients, side by side."""
+    console.print(f"Starting {len(options.clients)} venue(s) …")
+
+    def say(name: str, text: str) -> None:
+        console.print(f"[bold]{escape(name)}[/bold] {escape(text)}")
+
+    lanes = [Lane(options.folder / name, name, FIX_PROCESSES, say) for name in options.clients]
+    for lane in lanes:
+        stack.push_async_callback(asyncio.to_thread, lane.stop)
+    await asyncio.gather(*(asyncio.to_thread(lane.start) for lane in lanes))
+    return lanes
+
+
+def _hand_out(lane: Lane, options: Options, port: int) -> None:
+    """Write down what the client's engineer needs, and nothing that is ours."""
+    own = lane.credentials
+    lines = (
+        "BeginString=FIX.4.4", f"SenderCompID={own.comp_id}", f"TargetCompID={TARGET}",
+        f"SocketConnectHost={options.host}", f"SocketConnectPort={port}",
+        f"Username(553)={own.firm}", f"Password(554)={own.password}", "Symbol(55)=CERT-USD",
+        "", "Drop copy, for case A25:",
+        f"SenderCompID={own.drop_copy}", f"Username(553)={own.firm}",
+        f"Password(554)={own.drop_copy_password}", "",
+    )  # fmt: skip
+    write_private(lane.folder / SHEET, "\n".join(lines).encode("utf-8"))
+
+
+def _welcome(
+    lanes: Iterable[Lane], options: Options, gate: FixGate, page: Page, console: Console
+) -> None:
+    console.print(f"FIX 4.4      {options.host}:{gate.port}")
+    console.print(f"Progress     http://{options.host}:{page.port}/", soft_wrap=True)
+    for lane in lanes:
+        console.print(
+            f"[bold]{lane.credentials.comp_id:>10}[/bold] settings in "
+            f"{escape(str(lane.folder / SHEET))}, report in {escape(str(lane.folder / 'report'))}",
+            soft_wrap=True,
+        )  # fmt: skip
+    console.print("Ready. Ctrl-C ends it; what has passed is kept.")
+
+
+def _farewell(runs: Iterable[ClientRun], console: Console) -> int:
+    complete = True
+    for run in runs:
+        summary = run.report()
+        complete = complete and summary.complete
+        console.print(
+            f"[bold]{run.name:>10}[/bold] {summary.passed} passed, {summary.failed} failed, "
+            f"{summary.not_run} not run; {'complete' if summary.complete else 'not complete'}."
+        )
+    return 0 if complete else 1
+
+
+def check(path: Path, key: Path | None, own_key: Path, console: Console) -> int:
+    """Check the signature of a report; 0 when it is genuine, 1 otherwise.
+
+    Without ``key`` it must be signed with the key of this venue, if that has one.
+    """
+    trusted = key or (own_key if own_key.exists() else None)
+    try:
+        public = load_public(trusted) if trusted is not None else None
+        found, mark, files = reports.read(path, public)
+    except SignatureFault as error:
+        console.print(f"NOT GENUINE: {escape(str(error))}.", style="red", soft_wrap=True)
+        return 1
+    _show_genuine(found, mark, files, trusted, console)
+    return 0
+
+
+def _show_genuine(
+    found: Report, mark: str, files: list[str], trusted: Path | None, console: Console
+) -> None:
+    by = "the key" if trusted is not None else "a key that you have to know: it has"
+    console.print(f"Genuine: {found.direction} {escape(found.subject)}, written {found.written}.")
+    console.print(f"Signed by {by} fingerprint {mark}.", soft_wrap=True)
+    if files:
+        console.print(f"The files beside it are those that were signed: {', '.join(files)}.")
+    state = "complete" if found.complete else "not complete"
+    console.print(
+        f"{found.passed} passed, {found.failed} failed, {found.not_run} not run: {state}."
+    )
+    sys.stdout.flush()
