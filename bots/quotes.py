@@ -17,7 +17,7 @@ OPERATIONS_MAX: Final = 50
 """As many as one batch takes."""
 SIDES: Final = ("buy", "sell")
 HALF_SPREAD_PPM: Final = 150
-STEP_PPM: Final = 250
+STEP_PPM: Final = 140
 Slot = tuple[str, str, int]
 """Symbol, side and level."""
 
@@ -51,7 +51,8 @@ def ladder(
     for side in SIDES:
         previous = middle
         for level in range(levels):
-            away = middle * (HALF_SPREAD_PPM + STEP_PPM * level) // 1_000_000
+            jitter = draw.randint(0, STEP_PPM // 2)
+            away = middle * (HALF_SPREAD_PPM + STEP_PPM * level + jitter) // 1_000_000
             price = (
                 min(middle - away, previous - 1) if side == "buy"
                 else max(middle + away, previous + 1)

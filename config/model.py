@@ -148,7 +148,7 @@ class Bots(_Section, frozen=True, kw_only=True):
     enabled: bool = False
     seed: Annotated[int, Meta(ge=0, le=2**31)] = 1
     step_ms: Annotated[int, Meta(ge=100, le=60_000)] = 1_000
-    levels: Annotated[int, Meta(ge=1, le=8)] = 6
+    levels: Annotated[int, Meta(ge=1, le=8)] = 8
     orders_per_minute: Annotated[int, Meta(ge=1, le=600)] = 40
     prices: dict[str, str] = {}
     quantities: dict[str, str] = {}

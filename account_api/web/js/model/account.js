@@ -115,10 +115,24 @@ export class Account extends Emitter {
     try {
       const { sessions } = await this.rest("GET", "/v1/sessions");
       if (signer !== this.signer) return;
+      this.#rates(sessions);
       this.sessions = sessions;
       this.emit("sessions");
     } catch {
       // Asked again in a moment.
+    }
+  }
+
+  /** Messages per second of each session, from what was received since the last look. */
+  #rates(sessions) {
+    const now = performance.now();
+    const before = new Map(this.sessions.map((one) => [one.session, one]));
+    for (const one of sessions) {
+      one.at = now;
+      const last = before.get(one.session);
+      if (last && last.epoch === one.epoch && now > last.at) {
+        one.rate = Math.max(0, one.received - last.received) / ((now - last.at) / 1000);
+      }
     }
   }
 

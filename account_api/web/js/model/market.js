@@ -109,7 +109,10 @@ export class Market extends Emitter {
     this.trades = [...added, ...this.trades]
       .sort((one, other) => other.trade_id - one.trade_id)
       .slice(0, TRADES_KEPT);
-    for (const trade of added) this.candles.trade(trade);
+    for (const trade of added) {
+      this.candles.trade(trade);
+      this.day?.trade(trade);
+    }
     this.emit("trades");
     this.emit("candles");
   }
@@ -153,7 +156,10 @@ export class Market extends Emitter {
   async #loadDay() {
     const start = Math.floor(this.#stream.now() - DAY_MS);
     const found = await this.#load("get_candles", { interval: "1h", limit: 25, start });
-    this.day = found?.candles.length ? found.candles : null;
+    if (!found) return;
+    this.day = new Candles("1h");
+    this.day.load(found.candles, found.as_of_seq);
+    for (const trade of [...this.trades].reverse()) this.day.trade(trade);
     this.emit("day");
   }
 }

@@ -4,11 +4,14 @@ import { $, make, rows, say } from "../lib/dom.js";
 import { add, compare, multiply, pixels, places, show, subtract } from "../lib/decimal.js";
 import { oncePerFrame } from "../lib/events.js";
 
-const LEVELS = 12;
+const ROW = 22;
+const LEVELS_MIN = 5;
+const LEVELS_MAX = 40;
 
 /** `take` is called with the price and side of a level that was clicked. */
 export function mountBook(market, account, take) {
   const draw = oncePerFrame(() => drawBook(market, account));
+  new ResizeObserver(draw).observe($("#asks"));
   for (const type of ["book", "selected", "trades"]) market.on(type, draw);
   for (const type of ["orders", "signed"]) account.on(type, draw);
   for (const body of [$("#asks"), $("#bids")]) {
@@ -29,8 +32,10 @@ function drawBook(market, account) {
       .filter((order) => order.symbol === market.symbol && order.price)
       .map((order) => `${order.side}:${order.price}`),
   );
-  const asks = summed(book.asks.levels);
-  const bids = summed(book.bids.levels);
+  const room = Math.floor($("#asks").clientHeight / ROW);
+  const count = Math.min(Math.max(room, LEVELS_MIN), LEVELS_MAX);
+  const asks = summed(book.asks.levels.slice(0, count));
+  const bids = summed(book.bids.levels.slice(0, count));
   const most = [asks.at(-1)?.sum, bids.at(-1)?.sum]
     .filter(Boolean)
     .reduce((one, other) => (compare(one, other) > 0 ? one : other), "0");
@@ -44,7 +49,7 @@ function drawBook(market, account) {
 
 function summed(levels) {
   let sum = "0";
-  return levels.slice(0, LEVELS).map((level) => {
+  return levels.map((level) => {
     sum = add(sum, level.quantity);
     return { ...level, sum };
   });

@@ -25,7 +25,7 @@ export function mountChart(market) {
   };
   canvas.addEventListener("pointermove", (event) => {
     const shown = visible(market, canvas.clientWidth);
-    const index = Math.floor(event.offsetX / SLOT);
+    const index = Math.floor((event.offsetX - start(shown, canvas.clientWidth)) / SLOT);
     choose(index >= 0 && index < shown.length ? index : null);
   });
   canvas.addEventListener("pointerleave", () => choose(null));
@@ -56,6 +56,11 @@ function mountIntervals(market, view) {
 function visible(market, width) {
   const count = Math.max(1, Math.floor((width - RIGHT) / SLOT));
   return market.candles.list.slice(-count);
+}
+
+/** Where the oldest candle begins: the newest one is always at the right. */
+function start(shown, width) {
+  return width - RIGHT - shown.length * SLOT;
 }
 
 function describe(market, canvas) {
@@ -91,39 +96,43 @@ function paint(market, view, context, width, height, colours) {
   const plot = height - BOTTOM;
   const area = plot * (1 - VOLUME_SHARE);
   const y = (price) => 6 + ((high + room - price) / (high - low + 2 * room)) * (area - 6);
-  grid(context, { low, high, y, width, digits, plot, shown }, colours);
-  candles(context, shown, y, plot, colours);
+  const left = start(shown, width);
+  grid(context, { low, high, y, width, digits, plot, shown, left }, colours);
+  candles(context, shown, left, y, plot, colours);
   lastLine(context, shown.at(-1), y, width, digits, colours);
   if (view.chosen !== null && shown[view.chosen]) {
     context.fillStyle = colours.muted;
-    context.fillRect(view.chosen * SLOT + SLOT / 2 - 0.5, 0, 1, plot);
+    context.fillRect(left + view.chosen * SLOT + SLOT / 2 - 0.5, 0, 1, plot);
   }
 }
 
-function grid(context, { low, high, y, width, digits, plot, shown }, colours) {
+function grid(context, { low, high, y, width, digits, plot, shown, left }, colours) {
+  const last = y(pixels(shown.at(-1).close));
   context.textAlign = "left";
   context.textBaseline = "middle";
   for (const value of ticks(low, high, Math.max(2, plot / 60))) {
     context.fillStyle = colours.line;
     context.fillRect(0, Math.round(y(value)), width - RIGHT, 1);
+    if (Math.abs(y(value) - last) < 15) continue; // The label of the last price is there.
     context.fillStyle = colours.muted;
     context.fillText(axisText(value, digits), width - RIGHT + 6, y(value));
   }
+  context.fillStyle = colours.muted;
   context.textAlign = "center";
   const every = Math.ceil(90 / SLOT);
-  for (let index = Math.floor(every / 2); index < shown.length; index += every) {
+  for (let index = shown.length - 1 - Math.floor(every / 2); index >= 0; index -= every) {
     const when = new Date(shown[index].time);
     const time = when.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
-    context.fillText(time, index * SLOT + SLOT / 2, plot + BOTTOM / 2);
+    context.fillText(time, left + index * SLOT + SLOT / 2, plot + BOTTOM / 2);
   }
 }
 
-function candles(context, shown, y, plot, colours) {
+function candles(context, shown, start, y, plot, colours) {
   const most = Math.max(...shown.map((candle) => pixels(candle.volume)));
   shown.forEach((candle, index) => {
     const [open, close] = [pixels(candle.open), pixels(candle.close)];
     const rises = close >= open;
-    const left = index * SLOT;
+    const left = start + index * SLOT;
     context.fillStyle = rises ? colours["buy-soft"] : colours["sell-soft"];
     const size = (pixels(candle.volume) / most) * plot * VOLUME_SHARE * 0.9;
     context.fillRect(left + 1, plot - size, SLOT - 2, size);

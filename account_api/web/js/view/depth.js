@@ -6,6 +6,7 @@ import { axisText, sharpCanvas, ticks } from "./canvas.js";
 
 const BOTTOM = 18;
 const REACH_MAX = 0.2;
+const MOST = 0.97;
 
 export function mountDepth(market) {
   const canvas = $("#depth");
@@ -67,12 +68,15 @@ function paint(market, view, canvas, context, width, height, colours) {
   );
 }
 
-/** How far the book reaches, on the side that reaches less far, if there are two. */
+/** How far from the middle nearly everything is: a lone order far away tells little. */
 function span(book, middle) {
-  const far = [book.bids.levels.at(-1), book.asks.levels.at(-1)]
-    .filter(Boolean)
-    .map((level) => Math.abs(pixels(level.price) - middle));
-  return Math.max(Math.min(...far), Math.max(...far) / 8);
+  const far = [book.bids.levels, book.asks.levels].map((levels) => {
+    const total = levels.reduce((sum, level) => sum + pixels(level.quantity), 0);
+    let seen = 0;
+    const edge = levels.find((level) => (seen += pixels(level.quantity)) >= total * MOST);
+    return edge ? Math.abs(pixels(edge.price) - middle) : 0;
+  });
+  return Math.max(...far);
 }
 
 function axis(context, { middle, reach, x, width, plot, digits }, colours) {

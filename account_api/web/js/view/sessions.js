@@ -4,7 +4,8 @@ import { $, make, moment, rows, say } from "../lib/dom.js";
 import { oncePerFrame } from "../lib/events.js";
 import { toast } from "./toasts.js";
 
-const COLUMNS = ["Session", "Account", "State", "Received", "Epoch", "On disconnect"];
+const COLUMNS = ["Session", "Account", "State", "Received", "Per second", "Epoch", "On disconnect"];
+const NUMBERS = new Set(["Received", "Per second", "Epoch"]);
 const LEAVING = { none: "orders stay", connection: "its orders go", firm: "all orders of the firm go" };
 
 export function mountSessions(market, account) {
@@ -14,7 +15,7 @@ export function mountSessions(market, account) {
   const list = make("table", { class: "list" },
     make("caption", { class: "unseen", textContent: "Sessions" }),
     make("thead", {}, make("tr", {}, ...COLUMNS.map((title) =>
-      make("th", { scope: "col", textContent: title, class: title === "Received" || title === "Epoch" ? "n lo" : "" })))),
+      make("th", { scope: "col", textContent: title, class: NUMBERS.has(title) ? "n lo" : "" })))),
     body);
   const halt = make("button", { type: "button", class: "quiet danger" });
   const desk = make("p", { class: "operator", hidden: true }, make("span"), halt);
@@ -51,17 +52,19 @@ export function mountSessions(market, account) {
 
 function build() {
   return make("tr", {}, ...COLUMNS.map((title) =>
-    make("td", { class: title === "Received" || title === "Epoch" ? "n lo" : "" })));
+    make("td", { class: NUMBERS.has(title) ? "n lo" : "", "data-title": title })));
 }
 
 function fill(row, one) {
-  const [session, account, state, received, epoch, leaving] = row.children;
+  const [session, account, state, received, rate, epoch, leaving] = row.children;
   say(session, one.session);
   say(account, one.account);
-  const waits = one.closes_at ? `gone, orders go at ${moment(one.closes_at)}` : "gone";
+  const waits = one.closes_at ? `gone, orders go at ${moment(one.closes_at)}` : "not connected";
   say(state, one.connected ? "connected" : waits);
   state.dataset.on = one.connected ? "yes" : "no";
   say(received, String(one.received));
+  received.title = "Highest MsgSeqNum that the engine has";
+  say(rate, one.rate === undefined ? "–" : one.rate.toFixed(1));
   say(epoch, String(one.epoch));
   say(leaving, LEAVING[one.cancel_on_disconnect] + (one.grace_s ? ` after ${one.grace_s} s` : ""));
 }

@@ -37,11 +37,11 @@ function drawTicker(market) {
   const moved = trades.length > 1 ? compare(trades[0].price, trades[1].price) : 0;
   if (moved) element.dataset.moved = moved > 0 ? "up" : "down";
   document.title = last ? `${show(last, digits)} ${market.symbol} · Tandem` : "Tandem";
-  const candles = day && last ? [...day, { high: last, low: last, volume: "0" }] : [];
+  const candles = day?.list ?? [];
   const most = (name, sign) =>
     candles.map((candle) => candle[name])
       .reduce((one, other) => (compare(one, other) * sign >= 0 ? one : other));
-  const percent = candles.length ? change(day[0].open, last) : "–";
+  const percent = candles.length && last ? change(candles[0].open, last) : "–";
   const cell = $("#day-change");
   say(cell, percent);
   cell.dataset.moved = percent.startsWith("+") ? "up" : percent.startsWith("−") ? "down" : "";

@@ -3,7 +3,7 @@
 import { $, make } from "../lib/dom.js";
 
 const SHOWN_MS = 7_000;
-const KEPT = 4;
+const KEPT = 3;
 
 /** Say something; `kind` is good, bad or plain; `action` is {label, act}. */
 export function toast(text, kind = "plain", action = null) {
