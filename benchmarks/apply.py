@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from benchmarks.common import Section, done, progress, rate
+from benchmarks.common import Section, done, progress, rate, ratios
 from benchmarks.flow import (
     START_US,
     STEP_US,
@@ -107,34 +107,42 @@ def throughput(count: int, rounds: int) -> Section:
 
 
 def flatness(count: int, rounds: int, large: int) -> Section:
-    """Cost per command for small and large books, many accounts, many instruments."""
+    """Cost per command for small and large books, many accounts, many instruments.
+
+    Each shape is measured in turn with the smallest one, so that a ratio compares neighbours
+    in time.
+    """
+    base = record(Shape(resting=1_000), count)
     shapes = {
-        "1,000 resting orders": Shape(resting=1_000),
         f"{large:,} resting orders": Shape(resting=large, levels=5_000),
-        "1 account": Shape(accounts=1),
-        "1,000 accounts": Shape(accounts=1_000),
-        "500 instruments": Shape(instruments=500),
+        "1 account": Shape(resting=1_000, accounts=1),
+        "1,000 accounts": Shape(resting=1_000, accounts=1_000),
+        "500 instruments": Shape(resting=1_000, instruments=500),
     }
-    costs: dict[str, list[float]] = {}
+    small: list[float] = []
+    rows = []
     for name, shape in shapes.items():
         recording = record(shape, count)
+        beside, costs, floors = [], [], []
         for number in range(rounds):
             progress(f"apply with {name}: round {number + 1} of {rounds}")
-            costs.setdefault(name, []).append(1e6 / measure(recording).cpu)
+            pair = measure(base), measure(recording)
+            beside.append(1e6 / pair[0].cpu)
+            costs.append(1e6 / pair[1].cpu)
+            floors.append(pair)
+        small += beside
+        quietest = undisturbed([a for a, _ in floors]) / undisturbed([b for _, b in floors])
+        rows.append((name, rate(costs, 2), ratios(costs, beside), f"{quietest:.2f}"))
     done()
-    base = costs["1,000 resting orders"]
-    low = sorted(base)[len(base) // 2]
-    rows = []
-    for name, values in costs.items():
-        ratio = sorted(values)[len(values) // 2] / low
-        rows.append((name, rate(values, 2), f"{ratio:.2f}"))
     return Section(
         "Cost per command as the venue grows",
         COMMAND,
         f"CPU time per command in µs over {count:,} commands of the same mix, median and spread "
-        f"of {rounds} rounds, and its ratio to the first row.",
-        ("venue", "µs per command", "ratio"),
-        rows,
+        f"of {rounds} rounds. The venue of the first row has 1,000 resting orders, 10 accounts "
+        "and one instrument; each other row changes one of the three and was measured in turn "
+        "with the first.",
+        ("venue", "µs per command", "ratio", "ratio undisturbed"),
+        [("1,000 resting orders", rate(small, 2), "1.00", "1.00"), *rows],
     )
 
 
