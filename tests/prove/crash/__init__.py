@@ -1,0 +1,1 @@
+"""kill -9 of any process of a venue under load, at moments that the load chooses."""

@@ -1,0 +1,254 @@
+"""A FIX client that forgets nothing: it resumes with 141=N, asks for gaps, and is asked.
+
+It keeps every message that it sent, so that it can send it again, and every message that it
+received under its number. A number that comes twice must bring the same message; one that is
+left out is asked for. Nothing else makes it believe that it has heard all there was.
+"""
+
+from __future__ import annotations
+
+import random
+import socket
+import time
+from typing import Final
+
+from tests.fix.rawfix import SOH, Message, encode, now_text
+from tests.prove.crash.told import Client, Told
+
+HEARTBEAT_S: Final = 5
+PROBE_S: Final = 1.0
+TURN_S: Final = 0.25
+WINDOW: Final = 4
+_ENVELOPE: Final = frozenset(("8", "9", "35", "34", "49", "52", "56", "43", "122", "97", "10"))
+
+
+def fields_of(text: str) -> list[str]:
+    """What a message says, without its envelope; QuickFIX orders fields by their tags."""
+    fields = text.rstrip(SOH).split(SOH)
+    return sorted(field for field in fields if field.partition("=")[0] not in _ENVELOPE)
+
+
+class FixClient(Client):
+    """One session: sends orders, cancels and replaces, a few at a time."""
+
+    def __init__(
+        self, address: tuple[str, int], comp_id: str, told: Told, seed: int
+    ) -> None:
+        super().__init__(comp_id, told)
+        self.address = address
+        self.comp_id = comp_id
+        self.random = random.Random(f"{comp_id} {seed}")
+        self.next_out = 1
+        self.next_in = 1
+        self.sent: dict[int, tuple[str, str, str]] = {}
+        """By number: type, fields and SendingTime of every application message."""
+        self.received: dict[int, Message] = {}
+        """By number, every application message of the venue."""
+        self.waiting: dict[str, float] = {}
+        """Ids of requests that are not answered."""
+        self.open: dict[str, tuple[int, str]] = {}
+        """Side and symbol of orders that may be open, by ClOrdID."""
+        self.logons = 0
+        self.resent = 0
+        self.last_end = ""
+        self._ids = 0
+        self._socket: socket.socket | None = None
+        self._buffer = b""
+        self._asked_from = 0
+        self._heard = self._spoke = 0.0
+        self._probe = ""
+        self._probed = 0.0
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.waiting) or self._probe != "heard"
+
+    def state(self) -> str:
+        """Numbers and what waits."""
+        return (
+            f"{self.comp_id}: next out {self.next_out}, next in {self.next_in}, {self.logons} "
+            f"logons, {self.reconnects} reconnects, probe {self._probe!r}, waits for "
+            f"{list(self.waiting)}, ended last by {self.last_end}"
+        )
+
+    # One connection.
+
+    def life(self) -> None:
+        try:
+            with socket.create_connection(self.address, 5) as connection:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self._socket, self._buffer, self._asked_from = connection, b"", 0
+                self._probe = ""
+                self._logon()
+                while not self.over.is_set():
+                    self._turn()
+        except OSError as error:
+            self.last_end = repr(error)  # The next life goes on with the same numbers.
+
+    def _logon(self) -> None:
+        firm = self.comp_id.lower()
+        fields = f"98=0|108={HEARTBEAT_S}|141=N|553={firm}|554={firm}-demo|"
+        self._admin("A", fields)
+        deadline = time.monotonic() + 10
+        before = self.logons
+        while self.logons == before:
+            self._receive(deadline - time.monotonic())
+
+    def _turn(self) -> None:
+        """Receive for a moment; heartbeat; send what is to be sent."""
+        now = time.monotonic()
+        if now - self._heard > 3 * HEARTBEAT_S:
+            raise ConnectionError("the venue is silent")
+        if now - self._spoke > HEARTBEAT_S:
+            self._admin("0", "")
+        if not self.told.ending.is_set():
+            while len(self.waiting) < WINDOW:
+                self._request()
+        elif not self.waiting and self._probe != "heard" and now - self._probed > PROBE_S:
+            # Its answer in turn proves that no gap is left; one behind a gap does not count.
+            self._probed, self._probe = now, f"end-{self.next_out}"
+            self._admin("1", f"112={self._probe}|")
+        try:
+            self._receive(TURN_S)
+        except TimeoutError:
+            pass  # Nothing came in this turn.
+
+    # Out.
+
+    def _send(self, msg_type: str, fields: str, num: int, extra: str = "") -> None:
+        assert self._socket is not None
+        self._spoke = time.monotonic()
+        header = f"35={msg_type}|34={num}|49={self.comp_id}|52={now_text()}|56=TANDEM|{extra}"
+        self._socket.sendall(encode(header + fields))
+
+    def _admin(self, msg_type: str, fields: str) -> None:
+        self.next_out += 1
+        self._send(msg_type, fields, self.next_out - 1)
+
+    def _request(self) -> None:
+        """Begin something: mostly an order, else a change of one."""
+        pick = self.random
+        self._ids += 1
+        name = f"{self.comp_id}-{self._ids}"
+        stamp = f"60={now_text()}|"
+        self.waiting[name] = time.monotonic()
+        kind = pick.random()
+        if self.open and kind < 0.35:
+            known = pick.choice(list(self.open))
+            side, symbol = self.open[known]
+            find = f"11={name}|41={known}|55={symbol}|54={side}|{stamp}"
+            if kind < 0.2:
+                self._application("F", find)
+            else:
+                self._application("G", f"{find}40=2|38=0.{pick.randint(1, 9)}|")
+        elif kind < 0.38:
+            self._application("q", f"11={name}|530=7|{stamp}")
+        else:
+            symbol, price = pick.choice((("BTC-USD", 100), ("ETH-USD", 20)))
+            side, tif = pick.randint(1, 2), pick.choice("1113")
+            if tif == "1":
+                self.open[name] = side, symbol
+            terms = f"38=0.{pick.randint(1, 9)}|40=2|44={price + pick.randint(-3, 3)}|59={tif}|"
+            self._application("D", f"11={name}|55={symbol}|54={side}|{stamp}{terms}")
+        while len(self.open) > 40:
+            del self.open[next(iter(self.open))]
+
+    def _application(self, msg_type: str, fields: str) -> None:
+        num = self.next_out
+        self.next_out += 1
+        # As a careful client does: first remember it, then send it.
+        self.sent[num] = msg_type, fields, now_text()
+        self._send(msg_type, fields, num)
+
+    def _resend(self, begin: int, end: int) -> None:
+        """Send again what was asked for; administrative messages are filled over."""
+        end = end or self.next_out - 1
+        num = begin
+        while num <= end:
+            again = self.sent.get(num)
+            if again is not None:
+                msg_type, fields, stamp = again
+                self._send(msg_type, fields, num, f"43=Y|122={stamp}|")
+                self.resent += 1
+                num += 1
+                continue
+            after = num + 1
+            while after <= end and after not in self.sent:
+                after += 1
+            self._send("4", f"123=Y|36={after}|", num, "43=Y|")
+            num = after
+
+    # In.
+
+    def _receive(self, timeout_s: float) -> None:
+        """Take one message. Raises TimeoutError, or ConnectionError at the end."""
+        assert self._socket is not None
+        while (message := self._parse()) is None:
+            self._socket.settimeout(max(0.01, timeout_s))
+            data = self._socket.recv(65536)
+            if not data:
+                raise ConnectionError("end of stream")
+            self._buffer += data
+        self._heard = time.monotonic()
+        self._take(message)
+
+    def _parse(self) -> Message | None:
+        start = self._buffer.find(b"\x019=")
+        end = self._buffer.find(b"\x01", start + 3)
+        if start < 0 or end < 0:
+            return None
+        size = end + 1 + int(self._buffer[start + 3 : end]) + 7
+        if len(self._buffer) < size:
+            return None
+        raw, self._buffer = self._buffer[:size], self._buffer[size:]
+        return Message(raw)
+
+    def _take(self, message: Message) -> None:
+        kind, num = message["35"], int(message["34"])
+        if kind == "A":
+            self.logons += 1
+        if kind == "2":
+            self._resend(int(message["7"]), int(message["16"]))
+        if num > self.next_in:
+            self._ask(num)
+            return
+        if kind == "4" and message.get("123") == "Y":
+            if num == self.next_in:
+                self.next_in = int(message["36"])
+            return
+        if num < self.next_in:
+            self._again(num, message)
+            return
+        self.next_in += 1
+        if kind == "1":
+            self._admin("0", f"112={message['112']}|")
+        elif kind == "0" and message.get("112") == self._probe and self._probe:
+            self._probe = "heard"
+        elif kind == "3":
+            self.told.found(f"{self.comp_id}: Reject: {message!r}")
+        elif kind == "5":
+            raise ConnectionError("logged out")
+        elif kind not in "A012345":
+            self.received[num] = message
+            self._answered(message)
+
+    def _ask(self, num: int) -> None:
+        """A gap: ask for what is missing, once for each place where it begins."""
+        if self._asked_from != self.next_in:
+            self._asked_from = self.next_in
+            self._admin("2", f"7={self.next_in}|16=0|")
+
+    def _again(self, num: int, message: Message) -> None:
+        """A number that was there before must be marked, and say the same."""
+        before = self.received.get(num)
+        if message.get("43") != "Y":
+            self.told.found(f"{self.comp_id}: MsgSeqNum {num} came again: {message!r}")
+        elif before is not None and fields_of(before.text) != fields_of(message.text):
+            self.told.found(f"{self.comp_id}: {num} was {before!r} and is now {message!r}")
+
+    def _answered(self, message: Message) -> None:
+        self.told.progress("FIX")
+        self.waiting.pop(message.get("11", ""), None)
+        if message["35"] == "8" and message.get("39") in ("2", "4", "8", "C"):
+            self.open.pop(message.get("11", ""), None)
+            self.open.pop(message.get("41", ""), None)

@@ -1,0 +1,142 @@
+"""A venue under load and under fire, and the comparison at the end."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from tests.prove.crash import compare
+from tests.prove.crash.fixclient import FixClient
+from tests.prove.crash.killing import Killer
+from tests.prove.crash.restclient import OrderClient, Treasury
+from tests.prove.crash.told import Client, Told, await_rest
+from tests.prove.crash.wsclient import WsClient
+from tests.prove.venue import Venue
+
+REST_S_MAX: Final = 60.0
+LIMITS: Final = "[engine]\nsnapshot_every = 150\nsegment_records_max = 700\n\n[fix]"
+"""Small, so that snapshots and new segments come under fire as well."""
+
+
+@dataclass(slots=True)
+class Survived:
+    """What was done to the venue, what its clients were told, and what was found."""
+
+    kills: Counter[str] = field(default_factory=Counter)
+    transactions: int = 0
+    told: Counter[str] = field(default_factory=Counter)
+    inside: bool = True
+    findings: list[str] = field(default_factory=list)
+
+
+class Clients:
+    """Three FIX sessions, two REST clients, a treasury, a WebSocket client."""
+
+    def __init__(self, venue: Venue, told: Told, seed: int) -> None:
+        names = ("ALICE", "BOB", "CAROL")
+        self.fix = [FixClient(venue.fix, name, told, seed) for name in names]
+        keys = ("demo-alice-trade", "demo-bob-trade")
+        self.rest = [OrderClient(venue.url, key, told, seed) for key in keys]
+        self.treasury = Treasury(venue.url, "demo-bob-withdraw", told, seed)
+        self.ws = WsClient(venue.stream_url, "demo-carol-trade", told, seed)
+
+    @property
+    def all(self) -> list[Client]:
+        """Every one of them."""
+        return [*self.fix, *self.rest, self.treasury, self.ws]
+
+    def end(self, some: list[Client]) -> None:
+        """End some of them."""
+        for client in some:
+            client.over.set()
+        for client in some:
+            if client.is_alive():
+                client.join(15)
+
+
+def survive(
+    seed: int, kills: int, say: Callable[[int], None] = lambda kills: None
+) -> Survived:
+    """Run a venue of a seed through so many kills."""
+    with tempfile.TemporaryDirectory(prefix="tandem-crash-") as name:
+        changes = {"[fix]": LIMITS, "confirmation_delay_ms = 200": "confirmation_delay_ms = 50"}
+        venue, told = Venue(Path(name), changes), Told()
+        clients = Clients(venue, told, seed)
+        try:
+            return _survive(venue, told, clients, seed, kills, say)
+        finally:
+            clients.end(clients.all)
+            venue.kill_all()
+
+
+def _survive(
+    venue: Venue, told: Told, clients: Clients, seed: int, kills: int,
+    say: Callable[[int], None],
+) -> Survived:  # fmt: skip
+    venue.start_all()
+    for client in clients.all:
+        client.start()
+    killer = Killer(venue, told, seed, say)
+    killer.run(kills)
+    told.ending.set()
+    await_rest(clients.all, told, REST_S_MAX)
+    result = Survived(killer.kills, inside=killer.inside)
+    if not told.findings:
+        _compare(venue, told, clients, result)
+    result.findings = told.findings
+    return result
+
+
+def _compare(venue: Venue, told: Told, clients: Clients, result: Survived) -> None:
+    engine, count = venue.client(), result.told
+    found = told.found
+    clients.end(clients.all[:-1])
+    _await_stream(clients.ws, engine, told)
+    clients.end([clients.ws])
+    for text in engine.check():
+        found(text)
+    journal = compare.journal_of(engine)
+    result.transactions = len(journal)
+    instruments = {row.symbol: row for row in engine.instruments()}
+    compare.sequences(journal, found)
+    for session in clients.fix:
+        reports = compare.fix_session(session, venue, journal, instruments, found)
+        count["reports by FIX"] += reports
+        count["FIX logons"] += session.logons
+        count["FIX messages sent again"] += session.resent
+    replayed = compare.Replayed(journal)
+    for client in clients.rest:
+        count["REST answers"] += len(client.answers)
+        count["REST answers compared"] += compare.rest_client(client, replayed, found)
+        count["REST retries"] += client.retries
+    replayed.run(found)
+    exchange = replayed.exchange
+    if exchange.state_hash() != engine.state_hash():
+        found("replay of the journal gives another state than the engine has")
+    count["events by WebSocket"] += compare.ws_client(clients.ws, journal, found)
+    count["WebSocket resumptions"] += clients.ws.resumed
+    compare.ws_money(clients.ws, exchange, found)
+    compare.ws_books(clients.ws, engine, found)
+    network = venue.data / "network.db"
+    count["withdrawals"] += compare.withdrawals(clients.treasury, exchange, network, found)
+    compare.history(venue, journal, found)
+    engine.close()
+    for name, code in venue.stop_all().items():
+        if code != 0:
+            found(f"{name} ended with {code} on SIGTERM: {venue.log_of(name)}")
+    compare.audit(venue, found)
+
+
+def _await_stream(client: WsClient, engine: compare.EngineClient, told: Told) -> None:
+    """Wait until the WebSocket client has the last event of its account, with the logouts."""
+    for _ in range(200):
+        row = next(row for row in engine.accounts() if row.account == client.account)
+        logged_on = any(session.connected for session in engine.sessions())
+        if client.last_seq >= row.account_seq and not logged_on:
+            told.pause(0.3)  # The other channels of that event are on their way.
+            return
+        told.pause(0.05)

@@ -1,0 +1,145 @@
+"""Kills processes of a venue at moments that the load chooses, and brings them back."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from tests.prove.crash.told import Told
+from tests.prove.disk.shim import NoCompiler, environment
+from tests.prove.venue import STORES, Child, Venue
+
+PROGRESS_S_MAX: Final = 30.0
+WEIGHTS: Final = {"engine": 4, "fix": 4, "history": 2, "api": 2, "stream": 2, "settlement": 1}
+KINDS: Final = ("FIX", "REST", "WebSocket")
+INSIDE: Final = ("kill", "killmid", "killafter")
+
+
+class Killer:
+    """Keeps the venue under fire until so many processes have been killed.
+
+    Half of those with files are killed from within: they are started with a layer that ends
+    them amid the n-th write, flush, rename or truncation of their files. The others, and all
+    that have no files, are killed when clients have been told so many things more.
+    """
+
+    def __init__(
+        self, venue: Venue, told: Told, seed: int,
+        say: Callable[[int], None] = lambda kills: None,
+    ) -> None:  # fmt: skip
+        self.kills: Counter[str] = Counter()
+        self._venue = venue
+        self._told = told
+        self._random = random.Random(f"killer {seed}")
+        self._say = say
+        try:
+            environment("nothing")
+            self.inside = True
+        except NoCompiler:
+            self.inside = False
+
+    @property
+    def count(self) -> int:
+        """How many were killed so far."""
+        return sum(self.kills.values())
+
+    def run(self, kills: int) -> None:
+        """Kill and restart until the number is reached or something is found."""
+        self._venue.on_exit = self._told.wake
+        while self.count < kills and not self._told.findings:
+            for name in self._victims():
+                self._venue.children[name].kill()
+            self._await_progress()
+            self._say(self.count)
+        self.restore()
+
+    def _await_progress(self) -> None:
+        """Wait until clients were told enough; start again meanwhile what has ended.
+
+        Mostly each kind of client is to be told something, so that all have come back; at
+        times a few things told to anybody are enough, so that they are killed on the way.
+        """
+        told, before = self._told, self._told.counts.copy()
+        patient = self._random.random() < 0.6
+        more = self._random.choice((1, 3, 10, 30))
+        last, since = told.count, time.monotonic()
+
+        def enough() -> bool:
+            moved = all(told.counts[kind] > before[kind] for kind in KINDS)
+            return told.count >= before.total() + more and (moved or not patient)
+
+        while not enough() and not told.findings:
+            told.wait_for(lambda: enough() or bool(self._venue.ended), 1.0)
+            self.bury()
+            now = time.monotonic()
+            if told.count > last and not patient:
+                last, since = told.count, now
+            elif now - since > PROGRESS_S_MAX:
+                running = {n: c.code for n, c in self._venue.children.items()}
+                told.found(f"not told enough in {PROGRESS_S_MAX:.0f} s: {told.counts}, {running}")
+
+    def _victims(self) -> list[str]:
+        """One, or now and then two, of those that are ready."""
+        ready = [
+            name for name, child in self._venue.children.items()
+            if child.code is None and child.ready is not None
+        ]  # fmt: skip
+        pick, weights = self._random, [WEIGHTS.get(name, 1) for name in ready]
+        if not ready or pick.random() < 0.2:
+            return []
+        return list({pick.choices(ready, weights)[0] for _ in range(pick.choice((1, 1, 1, 2)))})
+
+    def bury(self) -> None:
+        """Take note of who has ended, and start each again."""
+        venue = self._venue
+        with venue.changed:
+            ended, venue.ended = venue.ended, []
+        for child in ended:
+            self._note(child)
+            if venue.children[child.name] is child:
+                self._start(child.name)
+        for child in venue.children.values():
+            if child.ready is None and child.code is None:
+                child.look_whether_ready()
+
+    def _note(self, child: Child) -> None:
+        """A death by our hand counts; any other is a finding."""
+        inside = child.code == -9 and not child.killed
+        if child.code == -9 and (child.killed or child.name in STORES):
+            self.kills[f"{child.name}, from {'within' if inside else 'outside'}"] += 1
+        else:
+            log = self._venue.log_of(child.name)
+            self._told.found(f"{child.name} ended by itself with {child.code}: {log}")
+
+    def _start(self, name: str, whole: bool = False) -> Child:
+        extra = {}
+        store = STORES.get(name)
+        if store and self.inside and not whole and self._random.random() < 0.5:
+            op = self._random.choice(("write", "write", "sync", "sync", "name", "truncate"))
+            number = int(1 + 120 * self._random.random() ** 3)
+            action = self._random.choice(INSIDE)
+            extra = environment(store, fault=f"{op}:{number}:{action}", group=True)
+        child = self._venue.start(name, extra)
+        child.doomed = bool(extra)
+        return child
+
+    def restore(self) -> None:
+        """Everything runs, and nothing kills it any more."""
+        deadline = time.monotonic() + 120
+        venue = self._venue
+        for name, child in list(venue.children.items()):
+            if child.code is None and not child.doomed and child.await_ready():
+                continue
+            child.kill()
+            child.popen.wait()
+            while time.monotonic() < deadline:
+                if self._start(name, whole=True).await_ready():
+                    break
+        with venue.changed:
+            ended, venue.ended = venue.ended, []
+        for child in ended:
+            if child.code != -9:
+                self._note(child)

@@ -1,0 +1,211 @@
+"""REST clients: each request is sent again, byte for byte, until there is an answer."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import requests
+
+from account_api.auth import sign_hmac
+from tests.prove.crash.told import Client, Told
+
+SIGNATURE_S: Final = 3.5
+"""An older signature is made anew; the client's own ids keep the request the same."""
+TIMEOUT_S: Final = 10.0
+AGAIN: Final = frozenset((429, 502, 503, 504))
+BTC_ADDRESS: Final = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
+
+
+@dataclass(slots=True)
+class Request:
+    """A request until it is answered. ``attempts`` counts how often it was sent."""
+
+    method: str
+    target: str
+    body: dict[str, Any] | None
+    kind: str
+    min_seq: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    signed_at: float = 0.0
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was told: to which request, with which status, and what."""
+
+    request: Request
+    status: int
+    replayed: bool
+    body: dict[str, Any]
+
+
+class RestClient(Client):
+    """One key of the demo configuration; ``next_request`` says what it asks for."""
+
+    def __init__(self, url: str, key: str, told: Told, seed: int) -> None:
+        super().__init__(key, told)
+        self.key = key
+        self.account = key.split("-")[1]
+        self.random = random.Random(f"{key} {seed}")
+        self.answers: list[Answer] = []
+        self.retries = 0
+        self.last_seq = 0
+        self._url = url
+        self._stamp = 0
+        self._pending: Request | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self._pending is not None
+
+    def next_request(self) -> Request | None:
+        """What to ask for next; None to wait a little."""
+        raise NotImplementedError
+
+    def take(self, answer: Answer) -> None:
+        """An answer came."""
+
+    def life(self) -> None:
+        with requests.Session() as session:
+            while not self.over.is_set():
+                if self._pending is None and not self.told.ending.is_set():
+                    self._pending = self.next_request()
+                if self._pending is None:
+                    self.over.wait(0.05)
+                elif not self._send(session, self._pending):
+                    return
+
+    def _send(self, session: requests.Session, request: Request) -> bool:
+        """Send it once; False when it has to be sent again."""
+        data = b"" if request.body is None else json.dumps(request.body).encode()
+        if time.monotonic() - request.signed_at > SIGNATURE_S:
+            self._sign(request, data)
+        request.attempts += 1
+        self.retries += request.attempts > 1
+        try:
+            response = session.request(
+                request.method, self._url + request.target, data=data or None,
+                headers=request.headers, timeout=TIMEOUT_S,
+            )  # fmt: skip
+            body = response.json()
+        except (requests.RequestException, ValueError):
+            return False
+        if response.status_code in AGAIN or body.get("code") == "outside_window":
+            return False
+        if response.status_code >= 500 or response.status_code == 401:
+            self.told.found(f"{self.key}: {request.target} got {response.status_code}: {body}")
+        replayed = response.headers.get("Idempotent-Replayed") == "true"
+        self._pending = None
+        self.last_seq = max(self.last_seq, body.get("as_of_seq", 0))
+        answer = Answer(request, response.status_code, replayed, body)
+        self.answers.append(answer)
+        self.take(answer)
+        self.told.progress("REST")
+        return True
+
+    def _sign(self, request: Request, data: bytes) -> None:
+        self._stamp = max(self._stamp + 1, time.time_ns() // 1_000_000)
+        stamp = str(self._stamp)
+        secret = f"{self.key}-secret".encode()
+        request.signed_at = time.monotonic()
+        request.headers = {
+            "X-Tandem-Key": self.key,
+            "X-Tandem-Timestamp": stamp,
+            "X-Tandem-Signature": sign_hmac(secret, stamp, request.method, request.target, data),
+            "Content-Type": "application/json",
+        }
+
+
+class OrderClient(RestClient):
+    """Trades and reads what it wrote."""
+
+    def __init__(self, url: str, key: str, told: Told, seed: int) -> None:
+        super().__init__(url, key, told, seed)
+        self._ids = 0
+        self._open: list[str] = []
+
+    def next_request(self) -> Request:
+        pick, kind = self.random, self.random.random()
+        if kind < 0.25:
+            seq = self.last_seq
+            return Request("GET", f"/v1/balances?min_seq={seq}", None, "balances", seq)
+        if self._open and kind < 0.45:
+            name = pick.choice(self._open)
+            if kind < 0.35:
+                return Request("DELETE", f"/v1/orders/client:{name}", None, "cancel")
+            body = {"quantity": f"0.{pick.randint(1, 9)}"}
+            return Request("PATCH", f"/v1/orders/client:{name}", body, "replace")
+        if self._open and kind < 0.5:
+            name = pick.choice(self._open)
+            target = f"/v1/orders/client:{name}?min_seq={self.last_seq}"
+            return Request("GET", target, None, "order", self.last_seq)
+        self._ids += 1
+        name = f"{self.key}-{self._ids}"
+        body = {
+            "client_order_id": name, "symbol": "BTC-USD", "side": pick.choice(("buy", "sell")),
+            "quantity": f"0.{pick.randint(1, 9)}", "price": str(100 + pick.randint(-3, 3)),
+        }  # fmt: skip
+        return Request("POST", "/v1/orders", body, "create")
+
+    def take(self, answer: Answer) -> None:
+        request, status = answer.request, answer.status
+        if request.kind == "create":
+            if status not in (200, 201) or answer.replayed != (status == 200):
+                self.told.found(f"{self.key}: create got {status}: {answer.body}")
+            elif answer.replayed and request.attempts == 1:
+                self.told.found(f"{self.key}: {answer.body} is told to be a replay, and is none")
+            self._open = [*self._open[-20:], str(answer.body.get("client_order_id"))]
+        elif status not in (200, 409, 404, 422):
+            self.told.found(f"{self.key}: {request.kind} got {status}: {answer.body}")
+        if request.min_seq and answer.body.get("as_of_seq", request.min_seq) < request.min_seq:
+            self.told.found(f"{self.key}: {request.target} was answered too early: {answer.body}")
+
+
+class Treasury(RestClient):
+    """Asks for small withdrawals, one after the other, and follows each to its end."""
+
+    def __init__(self, url: str, key: str, told: Told, seed: int) -> None:
+        super().__init__(url, key, told, seed)
+        self.completed: dict[str, dict[str, Any]] = {}
+        self._ids = 0
+        self._follows = ""
+
+    @property
+    def busy(self) -> bool:
+        return super().busy or bool(self._follows)
+
+    def life(self) -> None:
+        """As others, but what was begun is followed to its end though nothing new is begun."""
+        with requests.Session() as session:
+            while not self.over.is_set():
+                if self._pending is None and (self._follows or not self.told.ending.is_set()):
+                    self._pending = self.next_request()
+                if self._pending is None:
+                    self.over.wait(0.05)
+                elif not self._send(session, self._pending):
+                    return
+
+    def next_request(self) -> Request:
+        if self._follows:
+            self.over.wait(0.2)
+            return Request("GET", f"/v1/withdrawals/client:{self._follows}", None, "withdrawal")
+        self._ids += 1
+        body = {
+            "client_withdrawal_id": f"w-{self._ids}", "asset": "BTC", "address": BTC_ADDRESS,
+            "amount": f"0.0{self.random.randint(1, 9)}",
+        }  # fmt: skip
+        return Request("POST", "/v1/withdrawals", body, "withdraw")
+
+    def take(self, answer: Answer) -> None:
+        if answer.status not in (200, 201):
+            self.told.found(f"{self.key}: {answer.request.kind} got {answer.status} {answer.body}")
+        elif answer.request.kind == "withdraw":
+            self._follows = str(answer.body["client_withdrawal_id"])
+        elif answer.body["state"] in ("completed", "failed", "rejected", "canceled", "expired"):
+            self.completed[self._follows] = answer.body
+            self._follows = ""

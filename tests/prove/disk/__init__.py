@@ -1,0 +1,1 @@
+"""A faulty disk below real processes: calls that fail or tear, and what a power loss leaves."""
