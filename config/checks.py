@@ -109,11 +109,18 @@ def _amounts(settings: Settings, problems: Problems) -> None:
 def _sessions(settings: Settings, problems: Problems) -> None:
     for index, session in enumerate(settings.sessions):
         where = f"sessions[{index}]"
-        if not session.password_hash.startswith("$argon2id$"):
+        if session.public_key and not _is_public_key(session.public_key):
+            problems.add(
+                f"{where}.public_key", "expected an Ed25519 public key, 32 bytes in base64"
+            )
+        signed_only = bool(session.public_key) and not session.password_hash
+        if not signed_only and not session.password_hash.startswith("$argon2id$"):
             problems.add(
                 f"{where}.password_hash",
                 "expected an argon2id hash, as `tandem password` prints it",
             )
+        if session.throttle_burst and not session.throttle_rate:
+            problems.add(f"{where}.throttle_burst", "goes only with a throttle_rate above 0")
         if not 1 <= len(session.username) <= _USER_LENGTH_MAX:
             problems.add(f"{where}.username", "expected 1 to 64 characters")
         if session.comp_id == settings.fix.comp_id:

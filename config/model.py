@@ -209,7 +209,12 @@ class Account(Struct, frozen=True, kw_only=True):
 
 
 class Session(Struct, frozen=True, kw_only=True):
-    """A FIX session. ``password_hash`` is argon2; ``allow`` empty admits every address."""
+    """A FIX session. ``allow`` empty admits every address.
+
+    ``password_hash`` is argon2, ``public_key`` an Ed25519 key (base64, 32 bytes) that its
+    Logons must be signed with; "" is neither asked for. ``throttle_rate`` orders and replaces
+    a second are taken, ``throttle_burst`` at once; a rate of 0 is no limit.
+    """
 
     comp_id: str
     firm: str
@@ -223,6 +228,9 @@ class Session(Struct, frozen=True, kw_only=True):
     kind: SessionKind
     allow: tuple[str, ...]
     enabled: bool
+    public_key: str = ""
+    throttle_rate: int = 0
+    throttle_burst: int = 0
 
     def __repr__(self) -> str:
         return f"Session(comp_id={self.comp_id!r}, account={self.account!r}, …)"

@@ -94,7 +94,10 @@ class SessionToml(_Toml, frozen=True, kw_only=True):
     comp_id: str
     account: str
     username: str
-    password_hash: str
+    password_hash: str = ""
+    public_key: str = ""
+    throttle_rate: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    throttle_burst: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     reset_on_logon: bool = False
     cancel_on_disconnect: Literal[0, 1, 2] = 0
     grace_s: model.Seconds = 0

@@ -283,6 +283,9 @@ def _sessions(
             kind=table.kind,
             allow=table.allow,
             enabled=table.enabled,
+            public_key=table.public_key,
+            throttle_rate=table.throttle_rate,
+            throttle_burst=table.throttle_burst or table.throttle_rate,
         )
 
     return reading.collect(session, reader.tables("sessions", reading.SessionToml))

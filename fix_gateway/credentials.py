@@ -1,4 +1,4 @@
-"""Passwords at the front door: argon2 once, then a keyed digest; and who failed lately.
+"""Credentials at the front door: passwords, signatures, and who failed lately.
 
 Verifying an argon2 hash is slow by intention. A password that was verified is remembered as
 an HMAC under a key that lives only in this process, so that the next logon with it costs
@@ -15,6 +15,11 @@ from typing import Final
 import argon2
 import argon2.exceptions
 
+from fix_gateway import signatures
+from fix_gateway.logon import Logon
+from fix_gateway.settings import SessionSettings
+from fix_gateway.signatures import SignedLogons
+
 _DUMMY: Final = argon2.PasswordHasher(time_cost=3, memory_cost=65536, parallelism=4)
 FAILURE_MEMORY_S: Final = 300.0
 
@@ -22,7 +27,8 @@ FAILURE_MEMORY_S: Final = 300.0
 class Credentials:
     """Checks passwords; thread-safe, as each step is one operation on a dict."""
 
-    def __init__(self) -> None:
+    def __init__(self, signed: SignedLogons) -> None:
+        self._signed = signed
         self._key = secrets.token_bytes(32)
         self._verified: dict[str, tuple[str, bytes]] = {}
         self._hasher = argon2.PasswordHasher()
@@ -36,6 +42,28 @@ class Credentials:
             return False
         same_hash = remembered[0] == password_hash
         return hmac.compare_digest(remembered[1], digest) and same_hash
+
+    def fault(self, settings: SessionSettings | None, logon: Logon, use: bool) -> str:
+        """What is wrong with a Logon's credentials, "" if nothing; slow, whatever it is.
+
+        ``settings`` None is an unknown session. ``use`` says that a good signature is to be
+        used up: it admits nobody a second time.
+        """
+        password_hash = settings.password_hash if settings is not None else ""
+        username = settings.username if settings is not None else ""
+        key = settings.public_key if settings is not None else b""
+        good = self.verify(logon.comp_id, password_hash, logon.username, username, logon.password)
+        if not key or password_hash:
+            if not good:
+                return "wrong Username or Password"
+        elif not hmac.compare_digest(logon.username.encode(), username.encode()):
+            return "wrong Username"
+        if not key:
+            return ""
+        return signatures.fault(key, logon.fields) or (
+            self._signed.use(logon.comp_id, logon.sending_time_us, logon.fields["96"])
+            if use else ""
+        )
 
     def verify(
         self, comp_id: str, password_hash: str, username: str, expected: str, password: str

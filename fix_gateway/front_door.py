@@ -28,6 +28,7 @@ from fix_gateway.credentials import Credentials, Failures
 from fix_gateway.logon import Logon, LogonError
 from fix_gateway.sessions import Clock, Link, Phase, Session, Sessions
 from fix_gateway.settings import GatewaySettings
+from fix_gateway.signatures import SignedLogons
 
 log = structlog.get_logger()
 
@@ -70,7 +71,7 @@ class FrontDoor:
         self._sessions = sessions
         self._enter = enter
         self._clock = clock
-        self._credentials = Credentials()
+        self._credentials = Credentials(SignedLogons(settings.store))
         self._failures = Failures(
             settings.addresses_remembered_max,
             settings.refusal_delay_s,
@@ -298,7 +299,7 @@ class FrontDoor:
         )
         settings = session.settings if session is not None else None
         if not reason and session is not None and settings is not None:
-            if self._credentials.known(
+            if not settings.public_key and self._credentials.known(
                 logon.comp_id, settings.password_hash, logon.username, logon.password
             ):
                 self._admitted(visitor, session, logon)
@@ -338,18 +339,12 @@ class FrontDoor:
         settings = session.settings if session is not None else None
 
         def verify() -> None:
-            good = self._credentials.verify(
-                logon.comp_id,
-                settings.password_hash if settings is not None else "",
-                logon.username,
-                settings.username if settings is not None else "",
-                logon.password,
-            )
-            self._call(lambda: verified(good))
+            fault = self._credentials.fault(settings, logon, not reason)
+            self._call(lambda: verified(fault))
 
-        def verified(good: bool) -> None:
+        def verified(fault: str) -> None:
             self._verifications -= 1
-            why = reason or ("" if good else "wrong Username or Password")
+            why = reason or fault
             if why or session is None:
                 self._refuse(visitor, logon.comp_id, why)
             else:

@@ -20,7 +20,7 @@ _LENGTH_DIGITS_MAX: Final = 5
 _TRAILER: Final = re.compile(rb"10=([0-9]{3})\x01")
 _TRAILER_BYTES: Final = 7
 _SINGLE: Final = frozenset(
-    "8 9 10 34 35 49 52 56 95 96 98 108 141 553 554 20003 20004".split()
+    "8 9 10 34 35 49 52 56 95 96 98 108 141 553 554 20003 20004 20006".split()
 )
 
 
@@ -126,7 +126,10 @@ def objection(
         return "session is disabled"
     if not session.settings.admits(address):
         return "address is not allowed"
-    if abs(now_us - logon.sending_time_us) > settings.sending_time_window_us:
+    past_us = future_us = settings.sending_time_window_us
+    if session.settings.public_key:
+        past_us, future_us = settings.signed_past_us, settings.signed_future_us
+    if not -future_us <= now_us - logon.sending_time_us <= past_us:
         return "SendingTime is too far from our clock"
     if logon.fields.get("98") != "0":
         return "EncryptMethod is not 0"

@@ -8,6 +8,7 @@ cannot be followed any further by this process.
 
 from __future__ import annotations
 
+import base64
 import logging
 import os
 import resource
@@ -102,6 +103,9 @@ def session_settings(settings: Settings) -> Iterator[SessionSettings]:
             reports=session.reports,
             allow=networks(session.allow),
             enabled=session.enabled,
+            public_key=base64.b64decode(session.public_key),
+            throttle_rate=session.throttle_rate,
+            throttle_burst=session.throttle_burst,
         )
 
 

@@ -22,9 +22,12 @@ Network = IPv4Network | IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
-    """One FIX session. ``password_hash`` is argon2; ``allow`` empty admits every address.
+    """One FIX session. ``allow`` empty admits every address.
 
-    ``scope`` and ``grace_us`` are cancel on disconnect where the Logon does not say.
+    ``password_hash`` is argon2 ("": no password is asked for), ``public_key`` the raw Ed25519
+    key that Logons must be signed with (empty: none). ``scope`` and ``grace_us`` are cancel on
+    disconnect where the Logon does not say. ``throttle_rate`` is in orders and replaces a
+    second, 0 for no limit, ``throttle_burst`` how many may come at once.
     """
 
     comp_id: str
@@ -40,6 +43,9 @@ class SessionSettings:
     reports: Literal["own", "firm"] = "own"
     allow: tuple[Network, ...] = ()
     enabled: bool = True
+    public_key: bytes = b""
+    throttle_rate: int = 0
+    throttle_burst: int = 0
 
     def __repr__(self) -> str:
         return f"SessionSettings(comp_id={self.comp_id!r}, account={self.account!r}, …)"
@@ -79,6 +85,8 @@ class GatewaySettings:
     refusal_delay_max_s: float = 5.0
     addresses_remembered_max: int = 4096
     sending_time_window_us: int = 120_000_000
+    signed_past_us: int = 5_000_000
+    signed_future_us: int = 1_000_000
     stale_after_us: int = 5_000_000
     heartbeat_s_max: int = 300
     unanswered_max: int = 20_000
