@@ -70,8 +70,11 @@ class LocalJournal:
         self._segment_records_max = segment_records_max
         self._engine_version = engine_version
         self._note: Callable[[str], None] = on_note or (lambda text: None)
-        files.make_folder(self._folder)
-        self._lock = self._take_lock()
+        try:
+            files.make_folder(self._folder)
+            self._lock = self._take_lock()
+        except OSError as error:
+            raise self._not_opened(error) from error
         self._failed = False
         self._readers: dict[Path, tuple[sqlite3.Connection, SegmentMeta]] = {}
         try:
@@ -82,6 +85,9 @@ class LocalJournal:
                 f"the journal in {self._folder} cannot be opened: {error} (index.db holds "
                 "nothing but what the segments say; without it, it is made again)"
             ) from error
+        except OSError as error:
+            os.close(self._lock)
+            raise self._not_opened(error) from error
         except BaseException:
             os.close(self._lock)
             raise
@@ -204,6 +210,9 @@ class LocalJournal:
             self._connection.close()
         finally:
             os.close(self._lock)
+
+    def _not_opened(self, error: OSError) -> JournalError:
+        return JournalError(f"the journal in {self._folder} cannot be opened: {error}")
 
     def _take_lock(self) -> int:
         descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -410,3 +410,12 @@ def test_marks_are_sparse_and_bound_the_search() -> None:
     assert busy == list(range(1, 1001, 64))
     quiet = [mark.seq for mark in feed.marks if mark.account == "quiet"]
     assert quiet == [100, 700]
+
+
+def test_a_folder_that_cannot_be_used_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "journal").write_text("a file where the folder should be")
+    with pytest.raises(JournalError, match="cannot be opened"):
+        LocalJournal(tmp_path / "journal")
+    (tmp_path / "other" / "lock").mkdir(parents=True)
+    with pytest.raises(JournalError, match="cannot be opened"):
+        LocalJournal(tmp_path / "other")
