@@ -20,10 +20,11 @@ from engine.core.commands import Command, RecordRefusal
 from engine.core.instruments import Instrument
 from engine.core.types import Origin, RejectReason, RequestKind
 from fix_gateway.flow import Sender
-from fix_gateway.inbound import FixMessage, translate
+from fix_gateway.inbound import FixMessage, refuse, translate
 from fix_gateway.outbox import Outbox
 from fix_gateway.queries import Query
 from fix_gateway.sessions import Clock, Session, Sessions
+from fix_gateway.throttle import Throttle, weight
 
 log = structlog.get_logger()
 P = ParamSpec("P")
@@ -72,6 +73,9 @@ class Events:
     def asked(self, session: Session, query: Query) -> bool:
         """A question; False when too many wait already."""
         return False
+
+    def flooding(self, session: Session) -> None:
+        """The session goes on and on above its limit: log it out."""
 
     def overloaded(self, session: Session, num: int) -> None:
         """A message could not be taken up: the session has to come back for it."""
@@ -209,10 +213,26 @@ class Application(quickfix.Application):  # type: ignore[misc]
             raise quickfix.UnsupportedMessageType()
         if type(meant) in _COMMANDS:
             command: Command = meant  # type: ignore[assignment]
+            if session.throttle is not None:
+                command = self._throttled(session, session.throttle, command, text, now_us)
             if not self._outbox.submit(session, command, now_us):
                 self._events.overloaded(session, command.origin.num)
         elif not self._events.asked(session, meant):  # type: ignore[arg-type]
             self._business_reject(session, FixMessage(text), "Too many questions wait; ask again")
+
+    def _throttled(
+        self, session: Session, throttle: Throttle, command: Command, text: str, now_us: int
+    ) -> Command:
+        """The command, or its refusal where the session is above its limit."""
+        count = weight(command)
+        if not count or throttle.take(count, now_us):
+            return command
+        if throttle.flooded:
+            self._events.flooding(session)
+        why = f"Above the limit of this session: {throttle.limit}"
+        return refuse(
+            FixMessage(text), session.context, command.origin, RejectReason.THROTTLED, why
+        )
 
     def _refuse(self, session: Session, text: str) -> None:
         """Something in us failed: say so, and commit that this message is done with."""

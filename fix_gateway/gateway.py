@@ -41,6 +41,7 @@ REGISTERED_WAIT_S: Final = 2.0
 UNANSWERED_WAIT_S: Final = 2.0
 LOGOUT_WAIT_S: Final = 2.0
 POLL_S: Final = 0.002
+FLOOD_TEXT: Final = "Too many messages above the limit of this session; slow down and log on again"
 
 
 class Gateway(Events):
@@ -277,6 +278,8 @@ class Gateway(Events):
         session.logout_received = False
         session.snapshot_wanted = logon.fields.get("20006") == "Y"
         session.flow.reset(time.monotonic())
+        if session.throttle is not None:
+            session.throttle.forgive()
         quickfix_session = session.qf
         assert quickfix_session is not None
         if logon.reset or settings.reset_on_logon or session.store_wiped:
@@ -343,6 +346,12 @@ class Gateway(Events):
         log.warning("cut", session=session.comp_id, reason="the engine does not keep up")
         if session.qf is not None:
             session.qf.logout(AWAY_TEXT)
+
+    def flooding(self, session: Session) -> None:
+        """A client is far above its limit and does not stop: log it out."""
+        if session.qf is not None and session.qf.isEnabled():
+            log.warning("cut", session=session.comp_id, reason="floods")
+            session.qf.logout(FLOOD_TEXT)
 
     # The engine.
 

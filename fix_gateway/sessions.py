@@ -26,6 +26,7 @@ from engine.core.types import CancelScope, Origin, SessionRow
 from fix_gateway.context import SessionContext
 from fix_gateway.settings import GatewaySettings, SessionSettings, session_id
 from fix_gateway.store import LAST_INDEX, Cursor, SessionStore
+from fix_gateway.throttle import Throttle
 
 GRACE_S_MAX: Final = 86_400
 _TCP_INFO_BYTES: Final = 136
@@ -91,6 +92,7 @@ class Session:
         self.qf: quickfix.Session | None = None
         self.settings = settings
         self.context = _context(settings, gateway)
+        self.throttle = _throttle(settings)
         self.epoch = 0
         self.mark = 0
         self.gate = threading.RLock()
@@ -115,6 +117,11 @@ class Session:
 
     def update(self, settings: SessionSettings) -> None:
         """Take new credentials, limits or permission, live."""
+        before = self.throttle
+        if before is None or (before.rate, before.burst) != (
+            settings.throttle_rate, settings.throttle_burst,
+        ):  # fmt: skip
+            self.throttle = _throttle(settings)
         self.settings = settings
         self.context = _context(settings, self.gateway)
 
@@ -254,6 +261,12 @@ def disable(session: Session) -> None:
         } | {"enabled": False}
         session.settings = SessionSettings(**values)
     session.cut()
+
+
+def _throttle(settings: SessionSettings) -> Throttle | None:
+    if not settings.throttle_rate:
+        return None
+    return Throttle(settings.throttle_rate, settings.throttle_burst or settings.throttle_rate)
 
 
 def _context(settings: SessionSettings, gateway: GatewaySettings) -> SessionContext:
