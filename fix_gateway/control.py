@@ -1,7 +1,9 @@
-"""What an operator may do to a session: end its connection, begin its numbers again.
+"""What an operator may do to sessions: end a connection, begin numbers again, announce.
 
-Called from outside QuickFIX's threads. Both go the way that a client's own Logout or
-ResetSeqNumFlag would go, so everything that must be journalled is.
+Called from outside QuickFIX's threads. The first two go the way that a client's own Logout or
+ResetSeqNumFlag would go, so everything that must be journalled is. An announcement changes
+nothing that is journalled, and must get through while the engine is away; it is kept in the
+sessions' stores like every other message.
 """
 
 from __future__ import annotations
@@ -14,10 +16,11 @@ import structlog
 
 from engine.client import EngineError
 from fix_gateway.epochs import EpochError
-from fix_gateway.sessions import Link, Session, Sessions
+from fix_gateway.sessions import Link, Phase, Session, Sessions
 
 LOGOUT_WAIT_S: Final = 2.0
 CUT_WAIT_S: Final = 5.0
+ANNOUNCEMENT_CHARS_MAX: Final = 500
 TEXT: Final = "The operator has ended this connection"
 
 log = structlog.get_logger()
@@ -65,6 +68,24 @@ def reset(sessions: Sessions, comp_id: str, begin: Callable[[Session, str], str]
     if reason:
         raise ControlRefused(f"the numbers of {comp_id} stay as they are: {reason}")
     return f"{comp_id} begins at 1, in epoch {session.epoch}. Tell the client to do the same."
+
+
+def announce(sessions: Sessions, text: str, send: Callable[[Session, str], bool]) -> str:
+    """Tell every session something. Who is not logged on is told by resend when it returns."""
+    plain = text.isascii() and text.isprintable()
+    if not plain or not 1 <= len(text) <= ANNOUNCEMENT_CHARS_MAX:
+        raise ControlRefused(
+            f"an announcement is one line of 1 to {ANNOUNCEMENT_CHARS_MAX} ASCII characters"
+        )
+    told = live = 0
+    for session in sessions:
+        away = session.phase is Phase.FREE
+        if away and session.settings.reset_on_logon:
+            continue  # It has nowhere to keep what is sent while it is away.
+        if send(session, text):
+            told, live = told + 1, live + (not away)
+    log.info("announced", text=text, sessions=told)
+    return f"Announced to {told} sessions, {live} of them logged on."
 
 
 def _named(sessions: Sessions, comp_id: str) -> Session:

@@ -18,6 +18,7 @@ from engine.client import EngineClient, EngineError, EngineRefused, GapTooOld
 from engine.core.commands import Command
 from engine.core.instruments import Instrument
 from fix_gateway import control
+from fix_gateway.answers import news
 from fix_gateway.application import AWAY_TEXT, Application, Events
 from fix_gateway.delivery import Delivery
 from fix_gateway.epochs import EpochError, Start, restore, start_epoch
@@ -142,6 +143,17 @@ class Gateway(Events):
     def reset(self, comp_id: str) -> str:
         """Begin a session's numbers again; says what happened. Raises ControlRefused."""
         return control.reset(self.sessions, comp_id, self._reset)
+
+    def announce(self, text: str) -> str:
+        """Tell every session something by News(B); says to how many. Raises ControlRefused."""
+        return control.announce(self.sessions, text, self._news)
+
+    def _news(self, session: Session, text: str) -> bool:
+        answer = news(text, (), self._clock())
+        whole = f"8=FIX.4.4\x019=0\x0135={answer.msg_type}\x01{answer.body}10=000\x01"
+        message = quickfix.Message(whole, self._dictionary, False)
+        with session.gate:
+            return self._sender.send(session, message, len(whole))
 
     # Start and stop.
 

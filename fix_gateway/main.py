@@ -182,7 +182,17 @@ def verbs(gateway: Gateway) -> dict[str, Verb]:
 
         return verb
 
-    return {"kick": of_one_session(gateway.kick), "reset": of_one_session(gateway.reset)}
+    def announce(words: list[str]) -> str:
+        try:
+            return gateway.announce(" ".join(words))
+        except ControlRefused as error:
+            raise Refusal(str(error)) from None
+
+    return {
+        "announce": announce,
+        "kick": of_one_session(gateway.kick),
+        "reset": of_one_session(gateway.reset),
+    }
 
 
 def allow_files(count: int) -> None:

@@ -73,10 +73,10 @@ def sessions(settings: Settings, as_json: bool) -> None:
     show("FIX sessions", columns, rows, as_json)
 
 
-def tell_gateway(settings: Settings, verb: str, comp_id: str) -> None:
-    """Have the gateway do something to a session, and print what it says."""
+def tell_gateway(settings: Settings, verb: str, subject: str) -> None:
+    """Have the gateway do something to a session, or say it to all; print what it answers."""
     try:
-        print(ask(socket_path(settings.data, "fix"), verb, comp_id))
+        print(ask(socket_path(settings.data, "fix"), verb, *subject.split()))
     except ControlError as error:
         raise CommandError(str(error)) from None
 

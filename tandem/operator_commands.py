@@ -25,6 +25,7 @@ Data = Annotated[Path | None, typer.Option("--data", help="The data folder (or T
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 CompId = Annotated[str, typer.Argument(help="The session's CompID, like ALICE.")]
 Symbol = Annotated[str, typer.Argument(help="The instrument, like BTC-USD.")]
+Announcement = Annotated[str, typer.Argument(help="What to tell, in one line.")]
 Note = Annotated[str, typer.Option(help="Why; clients see it.")]
 
 
@@ -63,7 +64,7 @@ def _lists(app: typer.Typer, load: Load) -> None:
 
 
 def _sessions(load: Load) -> typer.Typer:
-    app = typer.Typer(help="FIX sessions: list, kick, reset.")
+    app = typer.Typer(help="FIX sessions: list, kick, reset, announce.")
 
     @app.callback(invoke_without_command=True)
     def listed(
@@ -82,6 +83,11 @@ def _sessions(load: Load) -> typer.Typer:
     def reset(comp_id: CompId, config: Config = None, data: Data = None) -> None:
         """Begin the sequence numbers of a session that is logged out again at 1."""
         operate.tell_gateway(load(config, data), "reset", comp_id)
+
+    @app.command("announce")
+    def announce(text: Announcement, config: Config = None, data: Data = None) -> None:
+        """Tell all sessions something by News(B), for instance when maintenance begins."""
+        operate.tell_gateway(load(config, data), "announce", text)
 
     return app
 
