@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from flask import Flask
 
 from account_api.errors import Problem
 from account_api.idempotency import BUSY_US, Idempotency, fingerprint
+from account_api.ratelimit import RateLimiter
 from account_api.reply import REPLAYED, Reply
 from engine.client import EngineTimeout, EngineUnavailable
 from tests.api.client import Caller
@@ -240,3 +242,27 @@ def test_a_fault_leaves_the_outcome_open(memory: Idempotency) -> None:
 
 def test_parts_do_not_run_together() -> None:
     assert fingerprint("ab", "c") != fingerprint("a", "bc")
+
+
+def test_a_replace_over_the_socket_is_remembered_too(
+    app: Flask, engine: InProcessEngine, caller: CallerOf
+) -> None:
+    """The stream calls the same handlers, so a ``request_id`` is known at both doors."""
+    from account_api.routes import ROUTES
+    from account_api.stream.operations import Operations
+    from account_api.stream.principal import StreamPrincipal
+
+    services = app.extensions["tandem"]
+    operations = Operations(ROUTES, services, RateLimiter((), (), lambda: 0.0), workers=1)
+    key = next(one for one in services.settings.keys if one.key == "demo-alice-trade")
+    principal = StreamPrincipal(key, connection="1")
+    caller("alice-trade").post("/v1/orders", order()).ok(201)
+    params = {"order": "client:a1", "quantity": "0.5", "request_id": "r1"}
+    run = [
+        asyncio.run(operations.run("replace_order", params, principal, "x")) for _ in range(2)
+    ]
+    operations.close()
+    assert [one.replayed for one in run] == [False, True]
+    assert msgspec.json.encode(run[0].data) == msgspec.json.encode(run[1].data)
+    body = {name: value for name, value in params.items() if name != "order"}
+    assert caller("alice-trade").patch("/v1/orders/client:a1", body).replayed

@@ -123,6 +123,7 @@ def test_every_trading_route_of_rest_can_be_asked_for_here() -> None:
     missing = [
         (route.method, route.path)
         for route in ROUTES
-        if route.scope == "trade" and (route.method, route.path) not in offered
+        if route.scope == "trade" and route.tag != "money"
+        if (route.method, route.path) not in offered
     ]
     assert missing == []
