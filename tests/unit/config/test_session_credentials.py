@@ -1,0 +1,54 @@
+"""Keys of a FIX session that came with signed Logons and the throttle."""
+
+from __future__ import annotations
+
+import base64
+import re
+from pathlib import Path
+
+import pytest
+
+from config.settings import DEMO_FILE, Session, SettingsError, load
+
+DEMO = DEMO_FILE.read_text(encoding="utf-8")
+KEY = base64.b64encode(bytes(range(32))).decode()
+ALICE = 'comp_id = "ALICE"\n'
+HASH = re.compile(r'password_hash = "[^"]*"\n')
+
+
+def alice(folder: Path, more: str, text: str = DEMO) -> Session:
+    path = folder / "venue.toml"
+    path.write_text(text.replace(ALICE, ALICE + more, 1), encoding="utf-8")
+    return load(path, env={}).sessions[0]
+
+
+def test_neither_is_on_unless_it_is_set(tmp_path: Path) -> None:
+    session = alice(tmp_path, "")
+    assert (session.public_key, session.throttle_rate, session.throttle_burst) == ("", 0, 0)
+
+
+def test_a_burst_that_is_not_given_is_the_rate(tmp_path: Path) -> None:
+    assert alice(tmp_path, "throttle_rate = 50\n").throttle_burst == 50
+    assert alice(tmp_path, "throttle_rate = 50\nthrottle_burst = 80\n").throttle_burst == 80
+
+
+def test_a_public_key_may_stand_for_the_password(tmp_path: Path) -> None:
+    line = f'public_key = "{KEY}"\n'
+    assert alice(tmp_path, line).password_hash
+    assert alice(tmp_path, line, HASH.sub("", DEMO, count=1)).password_hash == ""
+
+
+@pytest.mark.parametrize(
+    ("more", "text", "key"),
+    [
+        ("", HASH.sub("", DEMO, count=1), "sessions[0].password_hash"),
+        ('public_key = "c2hvcnQ="\n', DEMO, "sessions[0].public_key"),
+        ("throttle_burst = 5\n", DEMO, "sessions[0].throttle_burst"),
+        ("throttle_rate = -1\n", DEMO, "sessions[0].throttle_rate"),
+    ],
+)
+def test_what_is_wrong_is_refused_with_its_key(
+    tmp_path: Path, more: str, text: str, key: str
+) -> None:
+    with pytest.raises(SettingsError, match=re.escape(key)):
+        alice(tmp_path, more, text)
