@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: compiled plain help setup run demo test check bench clean
+.PHONY: compiled plain help setup run demo docs documents test check bench clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -18,14 +18,22 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 BASE := $(VENV)/.stamp-base
 QUICKFIX := $(VENV)/.stamp-quickfix
 READY := $(VENV)/.stamp-ready
+SITE := build/docs/.stamp
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 setup: $(READY)  ## make the virtual environment and install everything
 
-run: $(READY)  ## start the venue on the demo configuration; MARKET=1 with bots that trade
+run: $(READY) $(SITE)  ## start the venue on the demo configuration; MARKET=1 with bots that trade
 	@exec $(BIN)/tandem up $(if $(filter-out 0,$(MARKET)),--market)
+
+docs: $(READY)  ## build the documentation into build/docs, which a running venue serves at /docs
+	@$(BIN)/python docs/build.py build/docs && touch $(SITE)
+
+documents: $(READY)  ## write the documents that are made from the code
+	@$(BIN)/python -m account_api.documents spec
+	@$(BIN)/python docs/generate.py
 
 demo: $(READY)  ## play a checked trading day on a temporary venue
 	@exec $(BIN)/tandem demo
@@ -77,7 +85,14 @@ $(QUICKFIX): $(BASE)
 	fi
 	@touch $@
 
+# A venue runs without its documentation, so a page that cannot be built is no reason to stop.
+$(SITE): $(READY) $(shell find docs spec -name '*.md' -o -name '*.png' -o -name 'conf.py')
+	@echo "Building the documentation."
+	@$(BIN)/python docs/build.py build/docs || { mkdir -p build/docs; \
+		echo "It could not be built; /docs shows the API reference alone." >&2; }
+	@touch $@
+
 $(READY): $(QUICKFIX) setup.cfg pyproject.toml
 	@echo "Installing Tandem and its other dependencies."
-	@$(BIN)/python -m pip install -qq --editable '.[test,dev]'
+	@$(BIN)/python -m pip install -qq --editable '.[test,dev,docs]'
 	@touch $@

@@ -7,6 +7,7 @@ import re
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +18,7 @@ from werkzeug.routing import BaseConverter
 
 from account_api import auth, decode
 from account_api.addresses import DepositAddressSource
+from account_api.docs import add_docs
 from account_api.errors import CATALOGUE, PROBLEM_TYPE, Problem
 from account_api.idempotency import KEY_FORM, fingerprint
 from account_api.openapi import document, page
@@ -70,7 +72,7 @@ def create_app(
         app.add_url_rule(
             rule, f"{route.method} {route.path}", server.view(route), methods=[route.method]
         )
-    _add_documents(app)
+    _add_documents(app, settings.docs)
     add_page(app, settings.page, settings.faucet)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
@@ -324,19 +326,13 @@ def _unexpected(error: Exception) -> Response:
     )
 
 
-def _add_documents(app: Flask) -> None:
-    """/openapi.json, /docs and the page of each error, made once with the application."""
+def _add_documents(app: Flask, site: Path | None) -> None:
+    """/openapi.json, the documentation and the page of each error, made once."""
     content = document(ROUTES)
     encoded = msgspec.json.format(msgspec.json.encode(content), indent=2)
-    readable = page(content)
 
     def openapi_json() -> Response:
         return _finish(Response(encoded, content_type=_JSON_TYPE), [])
-
-    def docs() -> Response:
-        response = Response(readable, content_type="text/html; charset=utf-8")
-        policy = "default-src 'none'; style-src 'unsafe-inline'"
-        return _finish(response, [("Content-Security-Policy", policy)])
 
     def error_page(code: str) -> Response:
         kind = CATALOGUE.get(code)
@@ -346,4 +342,4 @@ def _add_documents(app: Flask) -> None:
 
     app.add_url_rule("/errors/<code>", "error_page", error_page, methods=["GET"])
     app.add_url_rule("/openapi.json", "openapi_json", openapi_json, methods=["GET"])
-    app.add_url_rule("/docs", "docs", docs, methods=["GET"])
+    add_docs(app, page(content), site, lambda response: _finish(response, []))

@@ -18,6 +18,7 @@ import structlog
 
 from account_api import ApiKey, ApiSettings, RateLimit, create_app
 from account_api.addresses import simulated_deposit_address
+from account_api.docs import built_site
 from account_api.figures import watch
 from account_api.proxies import behind_proxies
 from account_api.settings import Faucet, Page
@@ -52,6 +53,7 @@ def api_settings(settings: Settings) -> ApiSettings:
         faucet=_faucet(settings),
         page=_page(settings),
         proxies=frozenset(http.proxies),
+        docs=built_site(),
     )
 
 

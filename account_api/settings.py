@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
 from typing import Final, Literal
 
 from account_api.addresses import AddressFormat
@@ -98,6 +99,8 @@ class ApiSettings:
     """(asset, network, format) of networks whose addresses are checked."""
     answers: str = ":memory:"
     """The file that remembers what was answered under an Idempotency-Key."""
+    docs: Path | None = None
+    """The folder of the built documentation; None: only the API reference is served."""
     proxies: frozenset[str] = frozenset()
     """Addresses of reverse proxies whose X-Forwarded-For is believed."""
     rate_limits: tuple[tuple[str, RateLimit], ...] = ()

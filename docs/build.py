@@ -7,6 +7,7 @@ accordingly. A link to a file that is no page (code, configuration) becomes its 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -96,6 +97,20 @@ def stage(folder: Path) -> None:
             shutil.copy(path, target)
 
 
+def _no_inline_scripts(site: Path) -> None:
+    """Move scripts that stand in a page to files of their own: the server allows no others."""
+    for path in site.rglob("*.html"):
+
+        def moved(match: re.Match[str], folder: Path = path.parent) -> str:
+            name = f"inline-{hashlib.sha256(match[1].encode()).hexdigest()[:12]}.js"
+            script = site / "_static" / name
+            script.write_text(match[1], encoding="utf-8")
+            return f'<script src="{os.path.relpath(script, folder)}"></script>'
+
+        text = path.read_text(encoding="utf-8")
+        path.write_text(re.sub(r"(?s)<script>(.*?)</script>", moved, text), encoding="utf-8")
+
+
 def build(target: Path) -> int:
     """Build the site; any warning is a failure. Returns Sphinx's exit code."""
     from sphinx.cmd.build import build_main
@@ -110,6 +125,7 @@ def build(target: Path) -> int:
         )
         if code:
             return int(code)
+        _no_inline_scripts(site)
         (site / ".buildinfo").unlink(missing_ok=True)
         (site / "objects.inv").unlink(missing_ok=True)
         if target.exists():

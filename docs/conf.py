@@ -17,4 +17,5 @@ html_theme = "furo"
 html_title = "Tandem"
 html_show_sourcelink = False
 html_copy_source = False
+html_use_index = False
 html_theme_options = {"navigation_with_keys": True}

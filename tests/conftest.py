@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-WHOLE_FILES = ("fix", "api", "crash", "demo", "certification")
+WHOLE_FILES = ("fix", "api", "crash", "demo", "certification", "docs")
 """Folders whose files start processes: the tests of such a file stay on one worker."""
 
 

@@ -1,0 +1,62 @@
+"""The documentation at ``/docs``: the site that ``make docs`` built, or else the API reference.
+
+The reference is always at ``/docs/api``, made from what this very process validates. The site is
+plain files, which run no script but their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from flask import Flask, Response, redirect, send_from_directory
+
+SITE: Final = Path(__file__).parent.parent / "build" / "docs"
+"""Where ``make docs`` puts it."""
+_REFERENCE_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
+_SITE_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'"
+)
+_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+
+def built_site() -> Path | None:
+    """The folder of the site, None when it was not built."""
+    return SITE if (SITE / "index.html").is_file() else None
+
+
+def add_docs(
+    app: Flask, reference: str, site: Path | None, finish: Callable[[Response], Response]
+) -> None:
+    """Serve the documentation; ``finish`` adds what every response has."""
+
+    def docs_api() -> Response:
+        response = finish(Response(reference, content_type="text/html; charset=utf-8"))
+        response.headers["Content-Security-Policy"] = _REFERENCE_POLICY
+        return response
+
+    def docs_file(name: str) -> Response:
+        response = send_from_directory(site or SITE, name, conditional=True)
+        response.headers.update(_HEADERS | {"Content-Security-Policy": _SITE_POLICY})
+        return response
+
+    def docs_home() -> Response:
+        return docs_file("index.html")
+
+    def docs_moved() -> Response:
+        return finish(Response(redirect("/docs/").data, 302, {"Location": "/docs/"}))
+
+    app.add_url_rule("/docs/api", "docs_api", docs_api, methods=["GET"])
+    if site is None:
+        app.add_url_rule("/docs", "docs", docs_api, methods=["GET"])
+        return
+    app.add_url_rule("/docs", "docs", docs_moved, methods=["GET"])
+    app.add_url_rule("/docs/", "docs_home", docs_home, methods=["GET"])
+    app.add_url_rule("/docs/<path:name>", "docs_file", docs_file, methods=["GET"])

@@ -1,0 +1,162 @@
+"""What is offered to clients: settings files, the collection, and that both are current."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import quickfix
+
+from account_api.auth import sign_hmac
+from tests.docs.blocks import ROOT
+
+CLIENTS = ROOT / "clients"
+ENGINES = ("quickfix-cpp", "quickfixj", "quickfixn", "quickfixgo")
+COLLECTION = CLIENTS / "postman" / "tandem.postman_collection.json"
+
+
+def module(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+def settings(engine: str) -> dict[str, str]:
+    """All settings of a file, those of its one session last."""
+    found = {}
+    sections = []
+    for line in (CLIENTS / engine / "tandem.cfg").read_text(encoding="utf-8").splitlines():
+        if line.startswith("["):
+            sections.append(line.lower())
+        elif line and not line.startswith("#"):
+            name, _, value = line.partition("=")
+            assert name not in found, f"{engine}: {name} is there twice"
+            found[name] = value
+    assert sections == ["[default]", "[session]"]
+    return found
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_settings_fit_the_demo_venue(engine: str) -> None:
+    found = settings(engine)
+    demo = tomllib.loads((ROOT / "config" / "demo.toml").read_text(encoding="utf-8"))
+    assert found["BeginString"] == "FIX.4.4"
+    assert found["TargetCompID"] == demo["fix"]["comp_id"]
+    assert found["SenderCompID"] in {session["comp_id"] for session in demo["sessions"]}
+    assert found["SocketConnectHost"] == demo["fix"]["host"]
+    assert int(found["SocketConnectPort"]) == demo["fix"]["port"]
+    assert (ROOT / found["DataDictionary"]).is_file()
+    assert 1 <= int(found["HeartBtInt"]) <= 300
+    for name, value in found.items():
+        if name.startswith("ResetOn"):
+            assert value == "N", f"{engine}: {name} would forget what was missed"
+    if engine != "quickfixgo":
+        assert found["ConnectionType"] == "initiator"
+        assert found["NonStopSession"] == "Y"
+
+
+def test_quickfix_itself_takes_its_file() -> None:
+    found = quickfix.SessionSettings(str(CLIENTS / "quickfix-cpp" / "tandem.cfg"))
+    dictionary = found.get(quickfix.SessionID("FIX.4.4", "ALICE", "TANDEM"))
+    assert dictionary.getString("SocketConnectPort") == "9878"
+
+
+def test_what_is_made_from_the_specifications_is_current() -> None:
+    pytest.importorskip("yaml")
+    for name, text in module(ROOT / "docs" / "generate.py").documents().items():
+        found = (ROOT / name).read_text(encoding="utf-8")
+        assert found == text, f"{name} is out of date: run `make documents`"
+
+
+def requests_of(collection: dict[str, Any]) -> list[dict[str, Any]]:
+    return [item for folder in collection["item"] for item in folder["item"]]
+
+
+def test_the_collection_has_every_operation() -> None:
+    yaml = pytest.importorskip("yaml")
+    spec = yaml.safe_load((ROOT / "spec" / "openapi.yaml").read_text(encoding="utf-8"))
+    operations = [
+        (method.upper(), operation)
+        for operations in spec["paths"].values()
+        for method, operation in operations.items()
+    ]
+    every = requests_of(json.loads(COLLECTION.read_text(encoding="utf-8")))
+    assert len(every) == len(operations)
+    signed = [item for item in every if "event" in item]
+    assert len(signed) == sum("x-scope" in operation for _, operation in operations)
+
+
+SHIM = """
+const crypto = require("crypto");
+const given = JSON.parse(process.argv[2]);
+Date.now = () => given.now;
+const hex = { toString: () => "" };
+const CryptoJS = {
+  enc: { Hex: hex },
+  SHA256: (text) => ({ toString: () => crypto.createHash("sha256").update(text).digest("hex") }),
+  HmacSHA256: (text, key) =>
+    ({ toString: () => crypto.createHmac("sha256", key).update(text).digest("hex") }),
+};
+const kept = {}, headers = {};
+const pm = {
+  variables: { get: (name) => kept[name], set: (name, value) => { kept[name] = value; },
+               replaceIn: (text) => text },
+  request: { method: given.method, url: { getPathWithQuery: () => given.target },
+             body: given.body ? { raw: given.body } : undefined,
+             headers: { upsert: (one) => { headers[one.key] = one.value; } } },
+};
+eval(given.script);
+console.log(JSON.stringify(headers));
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+@pytest.mark.parametrize("name", ["Create an order", "List orders"])
+def test_the_collection_signs_as_the_api_wants_it(name: str, tmp_path: Path) -> None:
+    """Under node, with the few objects that Postman offers its scripts."""
+    every = requests_of(json.loads(COLLECTION.read_text(encoding="utf-8")))
+    item = next(item for item in every if item["name"] == name)
+    request = item["request"]
+    body = request.get("body", {}).get("raw", "")
+    target = "/" + re.sub(r"^\{\{base\}\}/", "", request["url"]["raw"])
+    given = {
+        "now": 1_900_000_000_000, "method": request["method"], "target": target, "body": body,
+        "script": "\n".join(item["event"][0]["script"]["exec"]),
+    }  # fmt: skip
+    (tmp_path / "shim.js").write_text(SHIM)
+    done = subprocess.run(
+        ["node", str(tmp_path / "shim.js"), json.dumps(given)],
+        capture_output=True, text=True, timeout=30, check=True,
+    )  # fmt: skip
+    headers = json.loads(done.stdout)
+    key = headers["X-Tandem-Key"]
+    assert headers["X-Tandem-Signature"] == sign_hmac(
+        f"{key}-secret".encode(), "1900000000000", request["method"], target, body.encode()
+    )
+
+
+def test_every_alert_has_a_runbook() -> None:
+    rules = (ROOT / "config" / "prometheus" / "rules.yml").read_text(encoding="utf-8")
+    alerts = set(re.findall(r"- alert: (\w+)", rules))
+    runbooks = (ROOT / "docs" / "runbooks.md").read_text(encoding="utf-8")
+    assert alerts == set(re.findall(r"^\| (Tandem\w+) \|", runbooks, re.M))
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="Prometheus is not installed")
+def test_prometheus_takes_the_rules_and_the_configuration() -> None:
+    for words in (["rules", "rules.yml"], ["config", "prometheus.yml"]):
+        done = subprocess.run(
+            ["promtool", "check", *words], cwd=ROOT / "config" / "prometheus",
+            capture_output=True, text=True, timeout=30,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,109 @@
+"""The documentation as a site: it builds without a warning, needs no network, and is served."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from flask import Flask, Response
+from flask.testing import FlaskClient
+
+from account_api.docs import add_docs
+from tests.docs.blocks import ROOT
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("sphinx") is None,
+    reason="Sphinx is not installed (pip install -e '.[docs]')",
+)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("site") / "docs"
+    done = subprocess.run(
+        [sys.executable, "docs/build.py", str(target)], cwd=ROOT, capture_output=True, text=True,
+        timeout=110, env={**os.environ, "http_proxy": "http://127.0.0.1:9"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return target
+
+
+@pytest.fixture(scope="module")
+def http(site: Path) -> FlaskClient:
+    app = Flask("test", static_folder=None)
+    add_docs(app, "<p>the reference", site, lambda response: response)
+    return app.test_client()
+
+
+def pages(site: Path) -> list[Path]:
+    return sorted(site.rglob("*.html"))
+
+
+def test_every_page_of_docs_and_spec_is_there(site: Path) -> None:
+    built = {path.relative_to(site).with_suffix("").as_posix() for path in pages(site)}
+    wanted = {
+        path.relative_to(ROOT / "docs").with_suffix("").as_posix()
+        for path in (ROOT / "docs").rglob("*.md")
+    } | {path.relative_to(ROOT).with_suffix("").as_posix() for path in (ROOT / "spec").glob("*.md")}
+    assert wanted <= built
+    menu = (site / "index.html").read_text(encoding="utf-8")
+    for name in wanted - {"index"}:
+        assert f'href="{name}.html"' in menu, name
+
+
+def test_nothing_is_loaded_from_elsewhere_and_no_script_stands_in_a_page(site: Path) -> None:
+    for path in pages(site):
+        text = path.read_text(encoding="utf-8")
+        loaded = re.findall(r'<(?:script|img|iframe)[^>]*\ssrc="([^"]+)"', text)
+        loaded += re.findall(r'<link[^>]*\shref="([^"]+)"', text)
+        for target in loaded:
+            assert not re.match(r"(?:https?:)?//", target), f"{path.name}: {target}"
+            if not target.startswith(("data:", "#")):
+                assert (path.parent / target.partition("?")[0]).exists(), f"{path.name}: {target}"
+        assert "<script>" not in text, path.name
+        assert not re.search(r"<[^>]+\son[a-z]+=", text), path.name
+    for path in site.rglob("*.css"):
+        assert not re.search(r"url\(['\"]?https?:", path.read_text(encoding="utf-8")), path.name
+
+
+def test_links_between_pages_lead_somewhere(site: Path) -> None:
+    for path in pages(site):
+        text = path.read_text(encoding="utf-8")
+        for target, anchor in re.findall(r'<a[^>]*\shref="([^":#]*)(#[^"]*)?"', text):
+            file = path if not target else path.parent / target
+            assert file.exists(), f"{path.name}: {target}"
+            if anchor and file.suffix == ".html" and len(anchor) > 1:
+                there = file.read_text(encoding="utf-8")
+                assert f'id="{anchor[1:]}"' in there, f"{path.name}: {target}{anchor}"
+
+
+def test_it_is_served_with_a_policy(http: FlaskClient) -> None:
+    moved = http.get("/docs")
+    assert (moved.status_code, moved.headers["Location"]) == (302, "/docs/")
+    for target in ("/docs/", "/docs/money.html", "/docs/spec/FIX.html", "/docs/searchindex.js"):
+        answer = http.get(target)
+        assert answer.status_code == 200, target
+        assert "script-src 'self';" in answer.headers["Content-Security-Policy"]
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    again = http.get("/docs/", headers={"If-None-Match": http.get("/docs/").headers["ETag"]})
+    assert again.status_code == 304
+    reference = http.get("/docs/api")
+    assert reference.text == "<p>the reference"
+    assert "script" not in reference.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("path", ["../build.py", "%2e%2e/conf.py", "..%2f..%2fetc/passwd", "x"])
+def test_nothing_else_is_served(http: FlaskClient, path: str) -> None:
+    assert http.get(f"/docs/{path}").status_code == 404
+
+
+def test_without_a_site_the_reference_is_all() -> None:
+    app = Flask("test", static_folder=None)
+    add_docs(app, "<p>the reference", None, lambda response: response)
+    answer: Response = app.test_client().get("/docs")  # type: ignore[assignment]
+    assert (answer.status_code, answer.get_data(as_text=True)) == (200, "<p>the reference")
