@@ -32,6 +32,11 @@ class Survived:
     inside: bool = True
     findings: list[str] = field(default_factory=list)
 
+    @property
+    def count(self) -> int:
+        """How many processes were killed."""
+        return sum(count for how, count in self.kills.items() if "gave up" not in how)
+
 
 class Clients:
     """Three FIX sessions, two REST clients, a treasury, a WebSocket client."""

@@ -44,7 +44,7 @@ class Killer:
     @property
     def count(self) -> int:
         """How many were killed so far."""
-        return sum(self.kills.values())
+        return sum(count for how, count in self.kills.items() if "gave up" not in how)
 
     def run(self, kills: int) -> None:
         """Kill and restart until the number is reached or something is found."""
@@ -110,9 +110,18 @@ class Killer:
         inside = child.code == -9 and not child.killed
         if child.code == -9 and (child.killed or child.name in STORES):
             self.kills[f"{child.name}, from {'within' if inside else 'outside'}"] += 1
+        elif child.name == "fix" and child.code == 3 and self._engine_was_away():
+            # It had begun to restore its sessions when the engine was killed. It says so and
+            # ends, and whoever supervises it starts it again.
+            self.kills["fix, gave up without the engine"] += 1
         else:
             log = self._venue.log_of(child.name)
             self._told.found(f"{child.name} ended by itself with {child.code}: {log}")
+
+    def _engine_was_away(self) -> bool:
+        lines = self._venue.log_of("fix", 5_000).splitlines()
+        reasons = [line for line in lines if '"gateway_not_started"' in line]
+        return bool(reasons) and "engine" in reasons[-1]
 
     def _start(self, name: str, whole: bool = False) -> Child:
         extra = {}

@@ -6,13 +6,18 @@ after it ``ack N`` to the file ``acks``, so that whoever watches knows what it w
 With ``careless`` it flushes less than it must, so that a test can see that this is found.
 Started again over the same folder it goes on with what it finds there. It ends with the
 engine's exit codes: 0, 3 when the journal cannot be opened, 4 when a write failed.
+
+``driver serve`` lives many such lives, each in a child; see ``serve``.
 """
 
 from __future__ import annotations
 
+import ctypes
+import json
 import os
 import sqlite3
 import sys
+import traceback
 from pathlib import Path
 
 from engine.core.exchange import Exchange
@@ -101,11 +106,8 @@ class Writer:
         self.journal.close()
 
 
-def main() -> int:
-    folder, seed, batches = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    shrink()
-    if sys.argv[4:] == ["careless"]:
-        be_careless()
+def life(folder: Path, seed: int, batches: int) -> int:
+    """One life of the journal; the exit code."""
     try:
         writer = Writer(folder, seed)
     except JournalError as error:
@@ -127,6 +129,45 @@ def main() -> int:
     except OSError as error:
         print(f"the last snapshot failed: {error}", file=sys.stderr)
     return 0
+
+
+def serve() -> int:
+    """Live each life that a line of standard input asks for in a child of its own.
+
+    A line is a JSON array: folder, seed, batches, fault; the answer is exit code and words.
+    """
+    arm = ctypes.CDLL(None).shim_arm
+    for line in sys.stdin:
+        folder, seed, batches, fault = json.loads(line)
+        said, says = os.pipe()
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                os.dup2(says, 2)
+                if fault:
+                    arm(f"{folder}/journal".encode(), fault.encode())
+                code = life(Path(folder), seed, batches)
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stderr.flush()
+                os._exit(code)
+        os.close(says)
+        with open(said, encoding="utf-8") as words:
+            text = words.read()
+        _, status = os.waitpid(child, 0)
+        print(json.dumps([os.waitstatus_to_exitcode(status), text]), flush=True)
+    return 0
+
+
+def main() -> int:
+    shrink()
+    if sys.argv[1] == "serve":
+        return serve()
+    if sys.argv[4:] == ["careless"]:
+        be_careless()
+    return life(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
 
 
 if __name__ == "__main__":

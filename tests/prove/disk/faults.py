@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.journal.verify import verify
-from tests.prove.disk.powerloss import MEMORY, ROOT
+from tests.prove.disk.powerloss import MEMORY, ROOT, traced
 from tests.prove.disk.shim import environment
 
 ACTIONS: Final[dict[str, tuple[str, ...]]] = {
@@ -26,7 +27,6 @@ ACTIONS: Final[dict[str, tuple[str, ...]]] = {
     "name": ("eio", "enospc", "kill", "killafter"),
 }
 WENT_ON, NOT_OPENED, WRITE_FAILED, KILLED = 0, 3, 4, -signal.SIGKILL
-RUN_S_MAX: Final = 60.0
 
 
 @dataclass(slots=True)
@@ -38,14 +38,30 @@ class Tried:
     findings: list[str] = field(default_factory=list)
 
 
-def run(folder: Path, seed: int, batches: int, extra: dict[str, str]) -> tuple[int, str]:
-    """One life of the driver: exit code and what it said."""
-    arguments = [str(folder), str(seed), str(batches)]
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.prove.disk.driver", *arguments], cwd=ROOT,
-        capture_output=True, text=True, env=os.environ | extra, timeout=RUN_S_MAX,
-    )  # fmt: skip
-    return done.returncode, done.stderr
+class Driver:
+    """A process that lives lives of a journal, each in a child, each with its own fault."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.prove.disk.driver", "serve"], cwd=ROOT, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ | environment(),
+        )  # fmt: skip
+
+    def run(self, folder: Path, seed: int, batches: int, fault: str) -> tuple[int, str]:
+        """One life: exit code and what it said."""
+        process = self._process
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(json.dumps([str(folder), seed, batches, fault]) + "\n")
+        process.stdin.flush()
+        code, said = json.loads(process.stdout.readline())
+        return code, said
+
+    def close(self) -> None:
+        """End it."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait()
 
 
 def promises(folder: Path) -> list[tuple[str, int]]:
@@ -55,19 +71,17 @@ def promises(folder: Path) -> list[tuple[str, int]]:
     return [(word, int(seq)) for word, seq in zip(words[::2], words[1::2], strict=True)]
 
 
-def calls(seed: int, batches: int) -> dict[str, int]:
+def calls(seed: int, batches: int) -> Counter[str]:
     """How many calls of each kind a run without a fault makes."""
-    found = {}
-    for op in ACTIONS:
-        with tempfile.TemporaryDirectory(dir=MEMORY) as name:
-            count = Path(name) / "count"
-            folder = Path(name) / "venue"
-            folder.mkdir()
-            extra = environment(str(folder / "journal"), fault=f"{op}:1:note", count=count)
-            code, said = run(folder, seed, batches, extra)
-            assert code == 0, said
-            found[op] = int.from_bytes(count.read_bytes()[:8], sys.byteorder)
-    return found
+    kinds = {"W": "write", "S": "sync", "T": "truncate", "C": "name", "R": "name", "U": "name"}
+    with tempfile.TemporaryDirectory(dir=MEMORY) as name:
+        folder = Path(name) / "venue"
+        folder.mkdir()
+        steps = traced(folder, seed, batches, 1)
+        journal = f"{folder}/journal"
+        return Counter(
+            kinds[step.kind] for step in steps if step.kind in kinds and journal in step.path
+        )
 
 
 def every_fault(seed: int, batches: int) -> list[tuple[str, int, str]]:
@@ -91,21 +105,25 @@ def try_faults(
     tell: Callable[[int], None] = lambda done: None,
 ) -> Tried:  # fmt: skip
     """Run into each fault over a new folder, then without a fault over what it left."""
-    result = Tried()
-    with tempfile.TemporaryDirectory(dir=MEMORY) as name:
-        for op, number, action in faults:
-            folder = Path(name) / "venue"
-            folder.mkdir()
-            _try(folder, seed, batches, f"{op}:{number}:{action}", result)
-            shutil.rmtree(folder)
-            tell(result.faults)
+    result, driver = Tried(), Driver()
+    try:
+        with tempfile.TemporaryDirectory(dir=MEMORY) as name:
+            for op, number, action in faults:
+                folder = Path(name) / "venue"
+                folder.mkdir()
+                _try(driver, folder, seed, batches, f"{op}:{number}:{action}", result)
+                shutil.rmtree(folder)
+                tell(result.faults)
+    finally:
+        driver.close()
     return result
 
 
-def _try(folder: Path, seed: int, batches: int, fault: str, result: Tried) -> None:
+def _try(
+    driver: Driver, folder: Path, seed: int, batches: int, fault: str, result: Tried
+) -> None:
     result.faults += 1
-    extra = environment(str(folder / "journal"), fault=fault)
-    code, said = run(folder, seed, batches, extra)
+    code, said = driver.run(folder, seed, batches, fault)
     kills = fault.split(":")[2].startswith("kill")
     end = {WENT_ON: "went on", NOT_OPENED: "did not start", WRITE_FAILED: "stopped",
            KILLED: "killed"}.get(code, "")  # fmt: skip
@@ -115,7 +133,7 @@ def _try(folder: Path, seed: int, batches: int, fault: str, result: Tried) -> No
         result.findings.append(f"{fault}: stopped without a reason: {said[-300:]}")
     result.ends[end or "otherwise"] += 1
     before = promises(folder)
-    code, said = run(folder, seed, 3, {})
+    code, said = driver.run(folder, seed, 3, "")
     if code != 0:
         result.findings.append(f"{fault}: not recovered, exit code {code}: {said[-300:]}")
         return

@@ -53,6 +53,23 @@ static int (*real_open)(const char *, int, ...);
 static size_t (*real_fwrite)(const void *, size_t, size_t, FILE *);
 static int (*real_fflush)(FILE *);
 
+static void arm(const char *fault)
+{
+    char op[16] = "";
+    fault_ops = 0;
+    if (fault && sscanf(fault, "%15[^:]:%ld:%15s", op, &fault_at, action) == 3)
+        fault_ops = !strcmp(op, "write") ? WRITE : !strcmp(op, "sync") ? SYNC
+            : !strcmp(op, "truncate") ? TRUNCATE : !strcmp(op, "name") ? NAME : 15;
+}
+
+/* For a process that forks one child for each fault; called by the child. */
+void shim_arm(const char *match, const char *fault)
+{
+    words = strdup(match);
+    *counted = 0;
+    arm(fault);
+}
+
 __attribute__((constructor)) static void begin(void)
 {
     real_write = dlsym(RTLD_NEXT, "write");
@@ -70,11 +87,7 @@ __attribute__((constructor)) static void begin(void)
     const char *name = getenv("SHIM_TRACE");
     if (name)
         trace = real_open(name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    const char *fault = getenv("SHIM_FAULT");
-    char op[16] = "";
-    if (fault && sscanf(fault, "%15[^:]:%ld:%15s", op, &fault_at, action) == 3)
-        fault_ops = !strcmp(op, "write") ? WRITE : !strcmp(op, "sync") ? SYNC
-            : !strcmp(op, "truncate") ? TRUNCATE : !strcmp(op, "name") ? NAME : 15;
+    arm(getenv("SHIM_FAULT"));
     fault_group = getenv("SHIM_GROUP") != NULL; /* else the process alone is killed */
     const char *count = getenv("SHIM_COUNT");
     int file = count ? real_open(count, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;

@@ -1,0 +1,158 @@
+"""The proofs by name: what each tries in its short and in its long form."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from tests.prove.crash.harness import survive
+from tests.prove.disk.bits import flip
+from tests.prove.disk.enginefaults import engine_faults, try_engine_faults
+from tests.prove.disk.faults import every_fault, some_faults, try_faults
+from tests.prove.disk.powerloss import explore
+from tests.prove.disk.shim import NoCompiler
+from tests.prove.report import Options, Result
+from tests.prove.simulation.run import simulate
+from tests.prove.venue import ROOT
+
+Proof = Callable[[Options], Result]
+
+
+def simulation(options: Options) -> Result:
+    """The engine's shell on a simulated clock, network and disk."""
+    seeds, steps = options.size(400, 6), options.size(40_000, 6_000)
+    result, sums = Result(), Counter[str]()
+    for number in range(seeds):
+        outcome = simulate(options.seed * 100_000 + number, steps)
+        result.findings += [f"simulation seed {outcome.seed}: {f}" for f in outcome.findings]
+        sums.update(
+            seeds=1, steps=outcome.steps, transactions=outcome.transactions,
+            crashes=outcome.crashes, connections=outcome.connections,
+            duplicates=outcome.duplicates, answers=outcome.answers,
+        )  # fmt: skip
+        options.say(f"{number + 1} of {seeds} seeds, {sums['crashes']} crashes")
+    result.tried = [f"{count:,} {what}" for what, count in sums.items()]
+    return result
+
+
+def crashes(options: Options) -> Result:
+    """kill -9 of every process of a venue under load."""
+    kills = options.size(220, 6)
+    survived = survive(options.seed, kills, lambda done: options.say(f"{done} of {kills} kills"))
+    result = Result(findings=survived.findings)
+    places = ", ".join(f"{what} {count}" for what, count in sorted(survived.kills.items()))
+    result.tried = [
+        f"{survived.count} kills: {places}", f"{survived.transactions:,} transactions",
+        *(f"{count:,} {what}" for what, count in survived.told.items()),
+    ]  # fmt: skip
+    if not survived.inside:
+        result.tried.append("no kills from within: there is no C compiler")
+    return result
+
+
+def faulty_disk(options: Options) -> Result:
+    """Each write, flush, truncation and name of the journal fails in turn."""
+    batches = 25
+    faults = (
+        some_faults(options.seed, batches, 20)
+        if options.quick else every_fault(options.seed, batches)
+    )  # fmt: skip
+    tried = try_faults(
+        options.seed, batches, faults, lambda done: options.say(f"{done} of {len(faults)} faults")
+    )
+    chosen = engine_faults(options.seed, options.size(24, 2))
+    whole = try_engine_faults(
+        chosen, lambda done: options.say(f"{done} of {len(chosen)} faults of a whole engine")
+    )
+    ends = ", ".join(f"{what} {count}" for what, count in tried.ends.items())
+    others = ", ".join(f"{what} {count}" for what, count in whole.ends.items())
+    return Result(
+        [f"{tried.faults:,} faults under the journal: {ends}",
+         f"{whole.faults} faults under a whole engine: {others}"],
+        tried.findings + whole.findings,
+    )  # fmt: skip
+
+
+def power(options: Options) -> Result:
+    """A loss of power at every step, with whatever may be left of what was not flushed."""
+    explored = explore(
+        options.seed, options.size(60, 30), 2, options.size(1, 12),
+        tell=lambda done, of: options.say(f"step {done} of {of}"),
+    )  # fmt: skip
+    return Result(
+        [f"{explored.steps:,} steps, {explored.images:,} disks left by a loss of power",
+         f"{explored.verified:,} of them audited, {explored.lost_unacknowledged:,} lacked "
+         "something that nobody was told"],
+        explored.findings,
+    )  # fmt: skip
+
+
+def bits(options: Options) -> Result:
+    """A flipped bit in every byte of a journal and its snapshot."""
+    flipped = flip(
+        options.seed, 12, options.size(1, 150),
+        lambda done, of: options.say(f"byte {done} of {of}"),
+    )  # fmt: skip
+    tried = [
+        f"{name}: {one.tried:,} bytes, {one.found:,} found, {one.harmless:,} harmless"
+        for name, one in flipped.items()
+    ]
+    return Result(tried, [text for one in flipped.values() for text in one.findings])
+
+
+def core(options: Options) -> Result:
+    """Matching against the naive oracle, money, replay, restore: the tests' own long forms."""
+    sizes = {
+        "TANDEM_DIFFERENTIAL_COMMANDS": options.size(2_000_000, 20_000),
+        "TANDEM_PROPERTY_COMMANDS": options.size(20_000, 500),
+        "TANDEM_STATEFUL_EXAMPLES": options.size(2_000, 50),
+    }
+    environment = {name: str(size) for name, size in sizes.items()}
+    environment["TANDEM_SEED"] = str(options.seed)
+    words = [f"{size:,} {name.split('_', 1)[1].lower()}" for name, size in sizes.items()]
+    return _pytest(options, words, environment, "tests/differential", "tests/property")
+
+
+def _pytest(
+    options: Options, words: list[str], environment: Mapping[str, str], *paths: str
+) -> Result:
+    """Run tests as they are, with more of everything; a failed test is a finding."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "--tb=short", "-p", "no:cacheprovider"]
+    running = subprocess.Popen(
+        [*command, *paths], cwd=ROOT, env=os.environ | dict(environment), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    assert running.stdout is not None
+    lines = []
+    for line in running.stdout:
+        lines.append(line.rstrip())
+        if percent := re.search(r"\[ *(\d+%)\]", line):
+            options.say(percent.group(1))
+    running.wait()
+    result = Result([lines[-1] if lines else "nothing", *words])
+    if running.returncode:
+        result.findings = ["\n".join(lines[-30:])]
+    return result
+
+
+PROOFS: Final[dict[str, Proof]] = {
+    "core": core,
+    "simulation": simulation,
+    "crashes": crashes,
+    "faulty disk": faulty_disk,
+    "loss of power": power,
+    "flipped bits": bits,
+}
+
+
+def prove(name: str, options: Options) -> Result:
+    """Make one proof."""
+    try:
+        return PROOFS[name](options)
+    except NoCompiler as error:
+        return Result(not_run=str(error))

@@ -1,0 +1,39 @@
+"""The journal over a disk that fails, tears, fills up, or loses what was not flushed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.prove.disk.faults import some_faults, try_faults
+from tests.prove.disk.powerloss import explore
+from tests.prove.disk.shim import NoCompiler, library
+
+SEED = int(os.environ.get("TANDEM_SEED", "1"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def layer() -> Path:
+    """The layer below the files; without a C compiler there is none."""
+    try:
+        return library()
+    except NoCompiler as error:
+        pytest.skip(str(error))
+
+
+def test_whatever_a_loss_of_power_leaves_holds_all_that_was_acknowledged() -> None:
+    explored = explore(SEED, 30, 2, 12)
+    assert explored.findings == []
+    assert explored.images > 100 and explored.lost_unacknowledged > 10
+
+
+def test_a_journal_that_flushes_too_little_is_found() -> None:
+    assert explore(SEED, 20, 1, 20, "careless").findings
+
+
+def test_each_failed_or_torn_call_stops_the_journal_or_is_survived() -> None:
+    tried = try_faults(SEED, 20, some_faults(SEED, 20, 20))
+    assert tried.findings == []
+    assert tried.faults == 20 and len(tried.ends) >= 3
