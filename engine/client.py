@@ -1,8 +1,9 @@
 """The one client of the engine, for threads here and for asyncio in ``client_async``.
 
 ``EngineClient`` may be used by many threads at once. It keeps one socket and one reader
-thread; ``client_direct`` has a client without either, for who only asks and submits. A lost connection fails what was waiting (``EngineUnavailable``) and is made again by
-the next call, or at once when there is a subscription, which then goes on where it was.
+thread; ``client_direct`` has a client without either, for who only asks and submits. A lost
+connection fails what was waiting (``EngineUnavailable``) and is made again by the next call,
+or at once when there is a subscription, which then goes on where it was.
 
 Helpers such as ``open_orders`` return the bare value; ``fetch(queries.open_orders(...),
 min_seq)`` answers the same with the sequence that it is true of.

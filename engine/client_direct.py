@@ -44,6 +44,8 @@ MIN_SEQ_GRACE_S: Final = 1.0
 """A query with min_seq waits this much longer, so that the engine says first what is amiss."""
 CHECK_AFTER_S: Final = 0.02
 """A connection that rested for less is not looked at again; no engine restarts in that time."""
+FIRST_BYTES: Final = 1 << 13
+"""Most answers are smaller; a large buffer would be mapped and unmapped for each of them."""
 _TIMEVAL: Final = struct.Struct("ll")
 _CALLER: Final[Handle] = Future()
 """The protocol core wants to know who waits. Here it is always the caller, so one will do."""
@@ -202,8 +204,10 @@ class _Line:
         self._wait(wait_s)
         try:
             end.sendall(data)
+            size = FIRST_BYTES
             while True:
-                received = end.recv(RECEIVE_BYTES)
+                received = end.recv(size)
+                size = RECEIVE_BYTES
                 if not received:
                     raise ConnectionError("the engine closed the connection")
                 found = self.connection.core.feed(received)
