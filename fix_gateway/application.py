@@ -168,16 +168,17 @@ class Application(quickfix.Application):  # type: ignore[misc]
             session.cut()
 
     def _admit_logon(self, session: Session, message: quickfix.Message) -> None:
-        """Let in only the Logon that the door has checked, the first of a connection.
+        """Let in only the Logon that the door has checked.
 
-        Another one within a session, or in one piece behind a Logout, would begin a session
-        that the door knows nothing of, and reset the numbers without a new epoch.
+        Another one behind it, within a session, or in one piece behind a Logout, would begin a
+        session that the door knows nothing of, and reset the numbers without a new epoch.
         """
-        if session.logon_due:
-            session.logon_due = False
+        header = message.getHeader()
+        resets = message.isSetField(141) and message.getField(141) == "Y"
+        due, session.logon_due = session.logon_due, None
+        if due == (header.getField(34), header.getField(52), resets):
             return
         log.warning("cut", session=session.comp_id, reason="Logon within a session")
-        resets = message.isSetField(141) and message.getField(141) == "Y"
         if resets or session.settings.reset_on_logon:
             session.store_wiped = True  # QuickFIX resets before it asks.
         raise quickfix.RejectLogon("Logon within a session")

@@ -264,7 +264,7 @@ class Gateway(Events):
             self._delivery.hold(session, "entering")
             reason = self._prepare(session, logon)
             if not reason:
-                session.logon_due = True
+                session.logon_due = logon.mark
                 self._inner.hand_over(link.socket)
         except (EngineError, EpochError, HandOverError) as error:
             reason = str(error) or type(error).__name__

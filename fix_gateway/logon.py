@@ -12,7 +12,7 @@ from typing import Final
 
 from engine.core.types import CancelScope
 from fix_gateway.message import parse_time
-from fix_gateway.sessions import GRACE_S_MAX, Session
+from fix_gateway.sessions import GRACE_S_MAX, LogonMark, Session
 from fix_gateway.settings import BEGIN_STRING, GatewaySettings
 
 _START: Final = f"8={BEGIN_STRING}\x019=".encode("ascii")
@@ -43,6 +43,11 @@ class Logon:
     scope: CancelScope | None
     grace_s: int | None
     fields: dict[str, str]
+
+    @property
+    def mark(self) -> LogonMark:
+        """What it is known by when QuickFIX has read it."""
+        return self.fields["34"], self.fields["52"], self.reset
 
     def __repr__(self) -> str:
         return f"Logon(comp_id={self.comp_id!r}, num={self.num}, …)"

@@ -16,7 +16,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
-from typing import Final
+from typing import Final, TypeAlias
 
 import quickfix
 
@@ -32,6 +32,10 @@ GRACE_S_MAX: Final = 86_400
 _TCP_INFO_BYTES: Final = 136
 _INT: Final = struct.Struct("@i")
 _TCP_BYTES_RECEIVED: Final = struct.Struct("@Q")
+
+
+LogonMark: TypeAlias = tuple[str, str, bool]
+"""MsgSeqNum, SendingTime and ResetSeqNumFlag of a Logon, by which it is known again."""
 
 
 class Phase(Enum):
@@ -108,8 +112,8 @@ class Session:
         self.heartbeat_s = 30
         self.logout_received = False
         self.snapshot_wanted = False
-        self.logon_due = False
-        """QuickFIX has been handed a connection whose Logon it has not read yet."""
+        self.logon_due: LogonMark | None = None
+        """The Logon that QuickFIX has been handed and has not read yet."""
         self.store_wiped = False
         """QuickFIX has begun the numbers again by itself: a new epoch has to be recorded."""
         self.rewind_to = 0

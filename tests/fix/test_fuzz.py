@@ -331,3 +331,18 @@ def test_a_logon_within_a_session_without_141_leaves_the_numbers(venue: Venue) -
     again = RawFix(venue.address, "CAROL", num=client.num, source="127.0.20.2")
     assert again.logon()["34"] == "2"
     again.logout()
+
+
+def test_a_logon_behind_one_that_quickfix_refuses_is_not_let_in(venue: Venue) -> None:
+    logged_on(venue, "CAROL").logout()
+    client = RawFix(venue.address, "CAROL", source="127.0.20.2")
+    client.send("A", client.logon_fields(extra="44=1|"), num=3)
+    client.send("A", client.logon_fields(reset=True), num=1)
+    with pytest.raises((Closed, TimeoutError)):
+        while client.receive(timeout=3)["35"] != "A":
+            pass
+    client.close()
+    again = logged_on(venue, "CAROL")
+    again.order("after-that", price="1")
+    assert again.expect("8")["11"] == "after-that"
+    again.logout()
