@@ -17,7 +17,8 @@ from tests.prove.crash.told import Client, Told
 
 HEARTBEAT_S: Final = 5
 PROBE_S: Final = 1.0
-TURN_S: Final = 0.25
+PACE_S: Final = 0.02
+TURN_S: Final = 0.02
 WINDOW: Final = 4
 _ENVELOPE: Final = frozenset(("8", "9", "35", "34", "49", "52", "56", "43", "122", "97", "10"))
 
@@ -57,7 +58,7 @@ class FixClient(Client):
         self._asked_from = 0
         self._heard = self._spoke = 0.0
         self._probe = ""
-        self._probed = 0.0
+        self._probed = self._requested = 0.0
 
     @property
     def busy(self) -> bool:
@@ -102,7 +103,8 @@ class FixClient(Client):
         if now - self._spoke > HEARTBEAT_S:
             self._admin("0", "")
         if not self.told.ending.is_set():
-            while len(self.waiting) < WINDOW:
+            if len(self.waiting) < WINDOW and now - self._requested > PACE_S:
+                self._requested = now
                 self._request()
         elif not self.waiting and self._probe != "heard" and now - self._probed > PROBE_S:
             # Its answer in turn proves that no gap is left; one behind a gap does not count.

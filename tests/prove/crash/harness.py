@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from tests.fix.rawfix import Message
 from tests.prove.crash import compare
 from tests.prove.crash.fixclient import FixClient
 from tests.prove.crash.killing import Killer
@@ -64,14 +65,16 @@ class Clients:
 
 
 def survive(
-    seed: int, kills: int, say: Callable[[int], None] = lambda kills: None
-) -> Survived:
-    """Run a venue of a seed through so many kills."""
+    seed: int, kills: int, say: Callable[[int], None] = lambda kills: None,
+    names: tuple[str, ...] = (),
+) -> Survived:  # fmt: skip
+    """Run a venue of a seed through so many kills; ``names`` are its processes, else all."""
     with tempfile.TemporaryDirectory(prefix="tandem-crash-") as name:
         changes = {"[fix]": LIMITS, "confirmation_delay_ms = 200": "confirmation_delay_ms = 50"}
         venue, told = Venue(Path(name), changes), Told()
         clients = Clients(venue, told, seed)
         try:
+            venue.start_all(*names)
             return _survive(venue, told, clients, seed, kills, say)
         finally:
             clients.end(clients.all)
@@ -82,7 +85,6 @@ def _survive(
     venue: Venue, told: Told, clients: Clients, seed: int, kills: int,
     say: Callable[[int], None],
 ) -> Survived:  # fmt: skip
-    venue.start_all()
     for client in clients.all:
         client.start()
     killer = Killer(venue, told, seed, say)
@@ -114,6 +116,7 @@ def _compare(venue: Venue, told: Told, clients: Clients, result: Survived) -> No
         count["FIX logons"] += session.logons
         count["FIX messages sent again"] += session.resent
     replayed = compare.Replayed(journal)
+    _see_what_is_wrong(clients, venue, journal, instruments, found)
     for client in clients.rest:
         count["REST answers"] += len(client.answers)
         count["REST answers compared"] += compare.rest_client(client, replayed, found)
@@ -134,6 +137,36 @@ def _compare(venue: Venue, told: Told, clients: Clients, result: Survived) -> No
         if code != 0:
             found(f"{name} ended with {code} on SIGTERM: {venue.log_of(name)}")
     compare.audit(venue, found)
+
+
+def _see_what_is_wrong(
+    clients: Clients, venue: Venue, journal: list[compare.Transaction],
+    instruments: dict[str, compare.Instrument], found: Callable[[str], None],
+) -> None:  # fmt: skip
+    """Spoil what was told in small ways: a comparison that does not notice is a finding."""
+    session, noticed = clients.fix[0], list[str]()
+    reports = {num: m for num, m in session.received.items() if m.cursor is not None}
+    if not reports or not clients.ws.events["orders"]:
+        found("a client was told nothing")
+        return
+    num, report = next(iter(reports.items()))
+    for other in (None, Message(report.text.replace("\x0137=", "\x0137=9").encode("latin-1"))):
+        if other is None:
+            del session.received[num]
+        else:
+            session.received[num] = other
+        noticed.clear()
+        compare.fix_session(session, venue, journal, instruments, noticed.append)
+        session.received[num] = report
+        if not noticed:
+            found(f"nobody notices that {report!r:.100} is missing or another")
+    seq, event = next(iter(clients.ws.events["orders"].items()))
+    del clients.ws.events["orders"][seq]
+    noticed.clear()
+    compare.ws_client(clients.ws, journal, noticed.append)
+    clients.ws.events["orders"][seq] = event
+    if not noticed:
+        found("nobody notices that an event by WebSocket is missing")
 
 
 def _await_stream(client: WsClient, engine: compare.EngineClient, told: Told) -> None:

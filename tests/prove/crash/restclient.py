@@ -15,6 +15,7 @@ from tests.prove.crash.told import Client, Told
 
 SIGNATURE_S: Final = 3.5
 """An older signature is made anew; the client's own ids keep the request the same."""
+PACE_S: Final = 0.03
 TIMEOUT_S: Final = 10.0
 AGAIN: Final = frozenset((429, 502, 503, 504))
 BTC_ADDRESS: Final = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
@@ -79,6 +80,8 @@ class RestClient(Client):
                     self.over.wait(0.05)
                 elif not self._send(session, self._pending):
                     return
+                else:
+                    self.over.wait(PACE_S)
 
     def _send(self, session: requests.Session, request: Request) -> bool:
         """Send it once; False when it has to be sent again."""
