@@ -25,6 +25,7 @@ from bots.rest import Refused, Rest, Unavailable
 
 ANSWER_S: Final = 5.0
 RETRY_S: Final = 2.0
+END_S: Final = 3.0
 SOH: Final = "\x01"
 _FINAL: Final = frozenset("248C")
 """OrdStatus(39) of an order that is over: filled, canceled, rejected, expired."""
@@ -98,7 +99,9 @@ class FixTaker(quickfix.Application):  # type: ignore[misc]
         settings = self._settings()
         store = quickfix.MemoryStoreFactory()
         initiator = quickfix.SocketInitiator(self, store, settings)
-        threading.Thread(target=initiator.block, name="quickfix", daemon=True).start()
+        # On a thread of Python's own, which ends before the interpreter does.
+        engine = threading.Thread(target=initiator.block, name="quickfix", daemon=True)
+        engine.start()
         began = format(time.time_ns() // 1_000_000, "x")
         grids: dict[str, Grid] = {}
         for number in itertools.count(1):
@@ -114,6 +117,7 @@ class FixTaker(quickfix.Application):  # type: ignore[misc]
                 _log.warning("waiting", reason=str(error))
                 self._stop.wait(RETRY_S)
         initiator.stop()
+        engine.join(END_S)
 
     def _take(self, client_order_id: str, grids: Mapping[str, Grid]) -> None:
         if not self.online.is_set():
@@ -168,7 +172,7 @@ class FixTaker(quickfix.Application):  # type: ignore[misc]
             "StartTime": "00:00:00",
             "EndTime": "00:00:00",
             "NonStopSession": "Y",
-            "ReconnectInterval": "2",
+            "ReconnectInterval": "1",
             "HeartBtInt": "30",
             "ResetOnLogon": "Y",
             "UseDataDictionary": "N",

@@ -5,6 +5,7 @@ It is ready at once: a venue must not wait for its customers.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -105,7 +106,12 @@ def main() -> int:
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
     _log.info("ended")
-    return 1 if failed else 0
+    code = 1 if failed else 0
+    if any(thread.is_alive() for thread in threading.enumerate() if thread.daemon):
+        # A thread that is inside QuickFIX's C++ would make the interpreter's end an abort.
+        sys.stderr.flush()
+        os._exit(code)
+    return code
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ CHECK_EVERY_STEPS: Final = 10
 GONE: Final = frozenset(("too_late", "unknown_order"))
 """The order of a refused replace is not open any more."""
 RETRY_FIRST_S: Final = 0.5
-RETRY_MAX_S: Final = 10.0
+RETRY_MAX_S: Final = 4.0
 _log: Final = structlog.get_logger("bots.maker")
 
 

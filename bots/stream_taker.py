@@ -26,7 +26,7 @@ ANSWER_S: Final = 5.0
 LISTEN_S: Final = 0.5
 """How long it listens at most before it looks whether it is to stop."""
 RETRY_FIRST_S: Final = 0.5
-RETRY_MAX_S: Final = 10.0
+RETRY_MAX_S: Final = 4.0
 _log: Final = structlog.get_logger("bots.stream_taker")
 
 

@@ -64,6 +64,11 @@ class TemporaryVenue:
         )
         self._watching = threading.Thread(target=self._supervisor.watch, name="watch")
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """The running processes by name."""
+        return self._supervisor.pids
+
     def __enter__(self) -> TemporaryVenue:
         try:
             self._supervisor.start()

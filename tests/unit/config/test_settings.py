@@ -146,6 +146,19 @@ def test_file_and_folder_come_from_the_environment(tmp_path: Path) -> None:
         ('scopes = ["operator"]', 'scopes = ["read"]', ("keys[20].scopes", '["operator"]')),
         ('kind = "bearer"', 'kind = "basic"', ("keys[0].kind", "'ed25519'", "'basic'")),
         ("port = 8081", "port = 8080", ("stream.port", "http.port")),
+        ('BTC-USD = "60000"', 'BTC-EUR = "60000"', ("bots.prices.BTC-EUR", "instruments")),
+        ('BTC-USD = "60000"', 'BTC-USD = "60000.001"', ("bots.prices.BTC-USD", "tick 0.01")),
+        ('{ BTC = "0.5"', '{ BTC = "half"', ("bots.quantities.BTC", "decimal text")),
+        ('{ BTC = "0.5"', '{ EUR = "0.5"', ("bots.quantities.EUR", "base asset")),
+        ('maker_key = "demo-maker-trade"', 'maker_key = "alice-read"',
+         ("bots.maker_key", "may trade", "'alice-read'")),
+        ('taker_comp_id = "TAKER"', 'taker_comp_id = "NOBODY"',
+         ("bots.taker_comp_id", "FIX session")),
+        ("seed = 1", "sead = 1", ("bots.sead", "is not a known key")),
+        ('portions = { BTC = "1"', 'portions = { BTC = "0"', ("faucet.portions.BTC", "more than")),
+        ('portions = { BTC = "1"', 'portions = { DOGE = "1"',
+         ("faucet.portions.DOGE", "one of the assets")),
+        ("portions_per_day = 10", "portions_per_day = 0", ("faucet.portions_per_day", ">= 1")),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_refused_with_file_key_and_expectation(
@@ -234,6 +247,21 @@ def test_the_example_for_production_is_refused_until_it_is_filled_in(tmp_path: P
     for key in ("sessions[0].password_hash", "keys[0].token_sha256", "keys[1].public_key",
                 "keys[3].secret"):  # fmt: skip
         assert key in message
+
+
+def test_production_has_neither_bots_nor_test_coins(tmp_path: Path) -> None:
+    text = production()
+    assert load_text(tmp_path, text).faucet.portions == ()
+    message = refusal(tmp_path, text + '\n[faucet]\nportions = { BTC = "1" }\n')
+    assert "faucet.portions: expected none" in message
+    message = refusal(tmp_path, text + "\n[bots]\nenabled = true\n")
+    assert "bots.enabled: expected false" in message
+
+
+def test_bots_are_off_unless_they_are_asked_for() -> None:
+    settings = load(env={})
+    assert not settings.bots.enabled
+    assert "taker-demo" not in repr(settings.bots)
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o604, 0o660, 0o602])

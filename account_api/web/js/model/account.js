@@ -22,6 +22,7 @@ const WAIT_BACK_MS = 15_000;
 export class Account extends Emitter {
   #stream;
   #timer = null;
+  #leaving = null;
 
   constructor(stream) {
     super();
@@ -48,7 +49,8 @@ export class Account extends Emitter {
     const proof = key
       ? await Signer.of(key, secret, () => this.#stream.now())
       : new Token(secret);
-    if (this.signedIn) await this.signOut();
+    if (this.signedIn) this.signOut();
+    await this.#leaving;
     this.#stream.credentials = () => proof.credentials("GET", "/v1/stream");
     let who;
     try {
@@ -62,12 +64,16 @@ export class Account extends Emitter {
   }
 
   /** Forget the key and everything that it showed. Orders stay as they are. */
-  async signOut() {
+  signOut() {
     this.#stream.credentials = null;
     this.#forget();
     this.emit("signed");
-    const back = this.#connected();
-    // The venue closes a connection that logs out; the next one is nobody's.
+    this.#leaving = this.#leave();
+  }
+
+  /** The venue closes a connection that logs out; the next one is nobody's. */
+  async #leave() {
+    const back = this.#connected().catch(() => {});
     await this.#stream.request("logout").catch(() => this.#stream.again());
     await back;
   }

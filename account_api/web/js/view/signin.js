@@ -29,7 +29,7 @@ export class SignIn {
 
   /** Ask who it is; where somebody is signed in, sign out. */
   toggle() {
-    if (this.#account.signedIn) this.#account.signOut().catch(() => {});
+    if (this.#account.signedIn) this.#account.signOut();
     else this.ask();
   }
 
@@ -55,7 +55,6 @@ export class SignIn {
     }
     try {
       await this.#account.signIn(key, secret);
-      this.dialog.close();
     } catch (problem) {
       say($("#signin-error"), problem.message);
     }
@@ -63,6 +62,7 @@ export class SignIn {
 
   #show(problem) {
     const { signedIn, name } = this.#account;
+    if (signedIn) this.dialog.close();
     say($("#sign"), signedIn ? "Sign out" : "Sign in");
     $("#sign").classList.toggle("main", !signedIn);
     $("#sign").classList.toggle("quiet", signedIn);

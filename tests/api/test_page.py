@@ -1,0 +1,111 @@
+"""The page at / as it is served: what it may load, what it is told, and what it is not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from flask import Flask
+
+from account_api import create_app
+from account_api.page import WEB, policy
+from account_api.settings import Page
+from engine.history.queries import open_reader
+from tests.api.client import Caller
+from tests.api.inprocess import Clock, InProcessEngine
+
+CallerOf = Callable[[str], Caller]
+FILES = sorted(str(path.relative_to(WEB)) for path in WEB.rglob("*") if path.is_file())
+LINES_MAX = 360
+
+
+def test_the_page_may_run_its_own_scripts_and_nothing_else(caller: CallerOf) -> None:
+    answer = caller("").get("/")
+    assert answer.status == 200
+    rules = dict(
+        rule.strip().split(" ", 1) for rule in answer.headers["Content-Security-Policy"].split(";")
+    )
+    assert rules["default-src"] == "'none'"
+    assert rules["script-src"] == rules["style-src"] == rules["img-src"] == "'self'"
+    assert rules["connect-src"] == "'self' ws://localhost:8081 wss://localhost:8081"
+    assert rules["frame-ancestors"] == rules["base-uri"] == rules["form-action"] == "'none'"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize(
+    ("page", "host", "source"),
+    [
+        (Page(stream_port=8081), "127.0.0.1:8080", " ws://127.0.0.1:8081 wss://127.0.0.1:8081"),
+        (Page(stream_port=8081), "[::1]:8080", " ws://[::1]:8081 wss://[::1]:8081"),
+        (Page(stream_port=8081), "evil.example; script-src *", ""),
+        (Page(stream_port=8081), "a b", ""),
+        (Page(stream_url="wss://venue.example/v1/stream", stream_port=1), "x",
+         " wss://venue.example"),
+        (Page(stream_url="javascript:alert(1)"), "x", ""),
+    ],
+)  # fmt: skip
+def test_a_strange_host_cannot_widen_the_policy(page: Page, host: str, source: str) -> None:
+    assert f"connect-src 'self'{source};" in policy(page, host)
+
+
+def test_every_file_is_served_once_and_then_known(app: Flask, caller: CallerOf) -> None:
+    kinds = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
+    for name in FILES:
+        if name == "index.html":
+            continue
+        answer = caller("").get(f"/web/{name}")
+        assert answer.status == 200, name
+        assert answer.headers["Content-Type"].startswith(kinds[name.rpartition(".")[2]])
+        again = app.test_client().get(
+            f"/web/{name}", headers={"If-None-Match": answer.headers["ETag"]}
+        )
+        assert again.status_code == 304 and again.data == b""
+
+
+@pytest.mark.parametrize("name", ["nothing.js", "../page.py", "..%2fpage.py", "index.html", ""])
+def test_nothing_else_is_served(caller: CallerOf, name: str) -> None:
+    caller("").get(f"/web/{name}").problem(404, "not_found")
+
+
+def test_the_page_names_what_is_public_and_no_secret(
+    app: Flask, caller: CallerOf, engine: InProcessEngine, clock: Clock
+) -> None:
+    text = caller("").get("/").raw.decode()
+    told = dict(re.findall(r'data-([a-z-]+)="([^"]*)"', text.partition("<head>")[0]))
+    assert told == {
+        "environment": "demo", "stream-url": "", "stream-port": "8081", "faucet": "BTC ETH USD",
+        "demo-keys": "demo-alice-trade demo-bob-trade demo-carol-trade demo-cert-trade "
+        "demo-operator",
+    }  # fmt: skip
+    assert "%" not in "".join(told.values()) and "-secret" not in text
+    settings = replace(
+        app.extensions["tandem"].settings, faucet=None, page=Page("production", stream_port=9)
+    )
+    one = create_app(settings, lambda: engine, lambda: open_reader(engine.history_url), clock)
+    text = one.test_client().get("/").data.decode()
+    assert 'data-demo-keys="" data-faucet=""' in text and "demo-alice" not in text
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_is_short_and_names_no_other_place(name: str) -> None:
+    text = (WEB / name).read_text(encoding="utf-8")
+    assert text.count("\n") <= LINES_MAX
+    # The namespace of SVG is a name, and nothing is loaded from it.
+    places = re.findall(r"https?://[^\s\"'`)]+", text.replace("http://www.w3.org/2000/svg", ""))
+    assert places == []
+    assert "innerHTML" not in text and "eval(" not in text and "document.write" not in text
+    assert not re.search(r"\son[a-z]+=\"|\sstyle=\"", text) or not name.endswith(".html")
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name.endswith(".js")])
+def test_money_is_no_float_in_the_scripts(name: str) -> None:
+    """Only decimal.js makes a float of an amount, by the name ``pixels``, for the charts."""
+    text = (WEB / name).read_text(encoding="utf-8")
+    assert "parseFloat" not in text
+    if name not in ("js/lib/decimal.js", "js/view/chart.js", "js/view/depth.js", "js/view/book.js"):
+        assert "pixels" not in text
+    if name != "js/lib/decimal.js":
+        assert not re.search(r"\bNumber\((?!BigInt)", text)
