@@ -39,6 +39,8 @@ demo: $(READY)  ## play a checked trading day on a temporary venue
 	@exec $(BIN)/tandem demo
 
 test: $(READY)  ## run every test
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || echo \
+		"There is no chromium with its driver (Debian: apt-get install chromium chromium-driver): the tests of the web page are skipped."
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 check: $(READY)  ## lint, types, layer rules: seconds

@@ -91,6 +91,9 @@ def policy(page: Page, host: str) -> str:
 
 def _stream_source(page: Page, host: str) -> str:
     """Where the page may connect to besides its own origin. A strange host adds nothing."""
+    if page.stream_url.startswith("/"):
+        same = host if _HOST.match(host) else ""
+        return f" ws://{same} wss://{same}" if same else ""
     if page.stream_url:
         known = _STREAM_URL.match(page.stream_url)
         return f" {'/'.join(page.stream_url.split('/')[:3])}" if known else ""

@@ -98,8 +98,8 @@ class Http(_Section, frozen=True, kw_only=True):
 class Stream(_Section, frozen=True, kw_only=True):
     """The WebSocket process.
 
-    ``public_url`` is where browsers find it when a proxy stands before it, such as
-    wss://venue.example/v1/stream; "" means the host of the page and ``port``.
+    ``public_url`` is where browsers find it when a proxy stands before it: /v1/stream at the
+    origin of the page, or wss://stream.example/v1/stream; "" means the page's host and ``port``.
     """
 
     host: str = "127.0.0.1"

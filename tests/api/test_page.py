@@ -44,6 +44,9 @@ def test_the_page_may_run_its_own_scripts_and_nothing_else(caller: CallerOf) -> 
         (Page(stream_port=8081), "a b", ""),
         (Page(stream_url="wss://venue.example/v1/stream", stream_port=1), "x",
          " wss://venue.example"),
+        (Page(stream_url="/v1/stream"), "venue.example:8443",
+         " ws://venue.example:8443 wss://venue.example:8443"),
+        (Page(stream_url="/v1/stream"), "*", ""),
         (Page(stream_url="javascript:alert(1)"), "x", ""),
     ],
 )  # fmt: skip

@@ -18,8 +18,9 @@ import { mountTrades } from "./view/trades.js";
 /** Where the stream is: told by the venue, or its port on the host of this page. */
 function streamUrl() {
   const { streamUrl: told, streamPort: port } = document.documentElement.dataset;
-  if (told) return told;
   const scheme = location.protocol === "https:" ? "wss" : "ws";
+  if (told.startsWith("/")) return `${scheme}://${location.host}${told}`;
+  if (told) return told;
   return `${scheme}://${location.hostname}:${port}/v1/stream`;
 }
 
