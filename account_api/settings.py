@@ -71,8 +71,8 @@ class Page:
     """What the page at / is told.
 
     ``stream_url`` is where browsers find the stream, a path means at the page's own origin;
-    "" means the host that they have the page from, and ``stream_port``. ``demo_keys`` are keys whose secret is public,
-    ``<key>-secret``; the page offers them by name.
+    "" means the host that they have the page from, and ``stream_port``. ``demo_keys`` are
+    keys whose secret is public, ``<key>-secret``; the page offers them by name.
     """
 
     environment: str = ""
