@@ -1,7 +1,7 @@
 """Run every benchmark and write docs/benchmarks.md; ``python -m benchmarks.report``.
 
 Each runs as a process of its own, so that none inherits the memory of another, and prints
-its progress. All of them take about ten minutes; ``--quick`` takes two and writes nothing
+its progress. All of them take about fifteen minutes; ``--quick`` takes two and writes nothing
 unless ``--output`` says where.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -44,11 +45,17 @@ PARTS: Final = (
 )
 
 
-def page(found: list[str]) -> str:
-    """The whole page."""
+def facts() -> str:
+    """When and on which machine, and what else it was doing."""
     today = datetime.datetime.now(datetime.UTC).date()
-    facts = "\n".join(f"- {line}" for line in [f"Taken on {today}", *machine()])
-    return "\n".join([INTRO, "## Machine", "", facts, "", *found])
+    return "\n".join(f"- {line}" for line in [f"Taken on {today}", *machine()])
+
+
+def page(before: str, found: list[str]) -> str:
+    """The whole page; how busy the machine was is said as of before and after the run."""
+    after = " ".join(f"{load:.2f}" for load in os.getloadavg())
+    load = f"- Load after the run: {after} (the benchmarks themselves make up to 2 of it)"
+    return "\n".join([INTRO, "## Machine", "", before, load, "", *found])
 
 
 def main() -> int:
@@ -57,7 +64,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path, help="where to write, docs/benchmarks.md if absent")
     parser.add_argument("--only", nargs="*", help="names of parts, all if absent")
     options = parser.parse_args()
-    found = []
+    found, before = [], facts()
     for part in PARTS:
         if options.only and part.module not in options.only:
             continue
@@ -76,7 +83,7 @@ def main() -> int:
     output = options.output or (None if options.quick or options.only else OUTPUT)
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(page(found), encoding="utf-8")
+        output.write_text(page(before, found), encoding="utf-8")
         print(f"written to {output}")
     return 0
 
