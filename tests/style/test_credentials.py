@@ -26,7 +26,9 @@ ALLOWED = {
     "getpass.getpass('Again: ') != password": "one person typing one password twice",
 }
 PATHS = [
-    str(path.relative_to(ROOT)) for package in OURS for path in sorted((ROOT / package).rglob("*.py"))
+    str(path.relative_to(ROOT))
+    for package in OURS
+    for path in sorted((ROOT / package).rglob("*.py"))
 ]
 
 
