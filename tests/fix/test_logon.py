@@ -19,6 +19,7 @@ from fix_gateway.logon import LogonError
 from fix_gateway.message import parse_time
 from fix_gateway.sessions import Session
 from fix_gateway.settings import GatewaySettings, SessionSettings, networks
+from fix_gateway.signatures import SignedLogons
 from tests.fix.rawfix import encode
 
 TIME = "20260102-03:04:05.678"
@@ -137,10 +138,10 @@ def test_sending_time_has_a_window(settings: GatewaySettings, shift_s: int, good
     assert (reason == "") is good
 
 
-def test_a_password_is_verified_once_and_known_after_that() -> None:
+def test_a_password_is_verified_once_and_known_after_that(tmp_path: Path) -> None:
     hasher = argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
     stored = hasher.hash("right")
-    credentials = Credentials()
+    credentials = Credentials(SignedLogons(tmp_path))
     assert not credentials.known("ALICE", stored, "alice", "right")
     assert not credentials.verify("ALICE", stored, "alice", "alice", "wrong")
     assert not credentials.verify("ALICE", stored, "bob", "alice", "right")
