@@ -23,7 +23,7 @@ from account_api.figures import watch
 from account_api.proxies import behind_proxies
 from account_api.settings import Faucet, Page
 from config.control import ControlServer, socket_path
-from config.settings import Key, Settings, SettingsError, load
+from config.settings import Key, Settings, SettingsError, keep_private, load
 from engine.client import DirectEngineClient
 from engine.history.queries import open_reader
 
@@ -143,6 +143,7 @@ def application() -> Any:
 def main() -> int:
     """Become gunicorn; returns only when the configuration cannot be used."""
     configure_logging()
+    keep_private()
     try:
         load()
     except SettingsError as error:

@@ -62,6 +62,7 @@ __all__ = [
     "Stream",
     "Venue",
     "ensure_data",
+    "keep_private",
     "load",
 ]
 
@@ -100,6 +101,11 @@ def load(path: Path | None = None, env: Mapping[str, str] | None = None) -> Sett
 def ensure_data(settings: Settings) -> None:
     """Make the data folder, for this user only; it is left as it is where it exists."""
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def keep_private() -> None:
+    """Let nobody else read what this process writes, whatever its data folder allows."""
+    os.umask(0o077)
 
 
 def _read(

@@ -18,7 +18,7 @@ from typing import Final
 
 import structlog
 
-from config.settings import Settings, SettingsError, ensure_data, load
+from config.settings import Settings, SettingsError, ensure_data, keep_private, load
 from engine.bootstrap import bootstrap_commands
 from engine.core.events import Refused
 from engine.ipc import Limits, Server
@@ -131,6 +131,7 @@ def serve(settings: Settings) -> int:
 def main() -> int:
     """Entry point of ``python -m engine.main``."""
     configure_logging()
+    keep_private()
     try:
         settings = load()
         ensure_data(settings)

@@ -26,7 +26,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from config.control import ControlServer, Refusal, Verb, socket_path
 from config.model import Settings
 from config.process import on_signals
-from config.settings import SettingsError, ensure_data, load
+from config.settings import SettingsError, ensure_data, keep_private, load
 from engine.client import EngineError, EngineUnavailable
 from engine.core.types import CancelScope
 from fix_gateway.control import ControlRefused
@@ -224,6 +224,7 @@ def start(gateway: Gateway, stopping: threading.Event) -> bool:
 def main() -> int:
     """Entry point of ``python -m fix_gateway.main``."""
     configure_logging()
+    keep_private()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:
         settings = load()

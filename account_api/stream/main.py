@@ -15,7 +15,7 @@ from account_api.stream.figures import StreamFigures
 from account_api.stream.server import StreamServer
 from account_api.stream.settings import StreamSettings
 from config.control import ControlServer, socket_path
-from config.settings import Settings, SettingsError, load
+from config.settings import Settings, SettingsError, keep_private, load
 from engine.history.queries import open_reader
 
 
@@ -66,6 +66,7 @@ async def first_of(*events: asyncio.Event) -> None:
 def main() -> int:
     """0 after a clean end, 1 after a fault, 2 when it could not start."""
     configure_logging()
+    keep_private()
     log = structlog.get_logger("account_api.stream")
     try:
         settings = load()

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from sqlalchemy.engine import make_url
 
 from config.control import ControlServer, socket_path
-from config.settings import SettingsError, load
+from config.settings import SettingsError, keep_private, load
 from engine.client import EngineUnavailable
 from engine.history.figures import HistoryFigures
 from engine.history.fold import HistoryFault
@@ -30,6 +30,7 @@ def main() -> int:
         help="forget the history and make it again from the engine's first transaction",
     )
     arguments = parser.parse_args()
+    keep_private()
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
