@@ -17,8 +17,9 @@ from tests.prove.disk.faults import every_fault, some_faults, try_faults
 from tests.prove.disk.powerloss import explore
 from tests.prove.disk.shim import NoCompiler
 from tests.prove.report import Options, Result
+from tests.prove.security import examine
 from tests.prove.simulation.run import simulate
-from tests.prove.venue import ROOT
+from tests.prove.venue import MODULES, ROOT
 
 Proof = Callable[[Options], Result]
 
@@ -105,6 +106,12 @@ def bits(options: Options) -> Result:
     return Result(tried, [text for one in flipped.values() for text in one.findings])
 
 
+def security(options: Options) -> Result:
+    """A venue in use: what a stranger finds, and what comes of what he captured."""
+    starts = ("engine", "fix") if options.quick else tuple(MODULES)
+    return Result(*examine(options.say, starts))
+
+
 def core(options: Options) -> Result:
     """Matching against the naive oracle, money, replay, restore: the tests' own long forms."""
     sizes = {
@@ -147,6 +154,7 @@ PROOFS: Final[dict[str, Proof]] = {
     "faulty disk": faulty_disk,
     "loss of power": power,
     "flipped bits": bits,
+    "security": security,
 }
 
 
