@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from itertools import count
 
+import argon2
 import pytest
 
 from tests.fix.conftest import Connect
@@ -18,20 +18,31 @@ _numbers = count(1)
 
 @pytest.fixture(scope="module")
 def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Venue]:
-    """ALICE may send one order in a second, five at once."""
-    limit = f'comp_id = "ALICE"\nthrottle_rate = 1\nthrottle_burst = {BURST}\n'
-    running = Venue(tmp_path_factory.mktemp("throttle"), {r'comp_id = "ALICE"\n': limit})
+    """With sessions T1 to T4 of alice, which may send one order in a second, five at once."""
+    running = Venue(tmp_path_factory.mktemp("throttle"), extra=limited_sessions())
     try:
         yield running.start()
     finally:
         running.stop()
 
 
+def limited_sessions() -> str:
+    hasher = argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    return "".join(
+        f'\n[[sessions]]\ncomp_id = "T{number}"\naccount = "alice"\nusername = "t{number}"\n'
+        f'password_hash = "{hasher.hash(f"t{number}-demo")}"\n'
+        f"throttle_rate = 1\nthrottle_burst = {BURST}\n"
+        for number in range(1, 5)
+    )
+
+
+_sessions = count(1)
+
+
 @pytest.fixture
 def alice(connect: Connect) -> RawFix:
-    """ALICE with a full bucket."""
-    time.sleep(BURST)
-    client = connect("ALICE")
+    """A limited session of alice with a full bucket, another one for each test."""
+    client = connect(f"T{next(_sessions)}")
     client.logon(reset=True)
     return client
 
@@ -40,10 +51,19 @@ def names(amount: int) -> list[str]:
     return [f"t{next(_numbers)}" for _ in range(amount)]
 
 
+def burst(client: RawFix, ids: list[str], replace: str = "") -> None:
+    """Orders, and a replace, in one piece, so that next to no time passes between them."""
+    messages = [client.header("D") + client.order_fields(own_id, price="10") for own_id in ids]
+    if replace:
+        messages.append(client.header("G") + replace)
+    client.send_raw(b"".join(map(encode, messages)))
+
+
 def test_orders_and_replaces_are_refused_and_cancels_never(alice: RawFix) -> None:
     ids = names(BURST + 1)
-    for own_id in ids:
-        alice.order(own_id, price="10")
+    change = names(1)[0]
+    about = f"55=BTC-USD|54=1|60={now_text()}|"
+    burst(alice, ids, f"11={change}|41={ids[0]}|{about}40=2|38=0.02|")
     reports = alice.collect(BURST + 1)
     assert [report["150"] for report in reports] == ["0"] * BURST + ["8"]
     refused = reports[-1]
@@ -51,9 +71,6 @@ def test_orders_and_replaces_are_refused_and_cancels_never(alice: RawFix) -> Non
         ids[-1], "8", "99", "throttled",
     )  # fmt: skip
     assert "1 orders and replaces a second" in refused["58"] and "5 at once" in refused["58"]
-    about = f"55=BTC-USD|54=1|60={now_text()}|"
-    change = names(1)[0]
-    alice.send("G", f"11={change}|41={ids[0]}|{about}40=2|38=0.02|")
     rejected = alice.expect("9")
     assert [rejected[tag] for tag in ("11", "434", "102", "20016")] == [
         change, "2", "99", "throttled",
@@ -90,15 +107,14 @@ def test_what_was_refused_stays_refused_when_it_comes_again(
     alice: RawFix, connect: Connect, venue: Venue
 ) -> None:
     ids = names(BURST + 1)
-    for own_id in ids:
-        alice.order(own_id, price="10")
+    burst(alice, ids)
     assert alice.collect(BURST + 1)[-1]["20016"] == "throttled"
     num = alice.num - 1
     alice.close()
     assert venue.gateway is not None
     venue.gateway.kill()
     venue.start_gateway()
-    back = RawFix(venue.address, "ALICE", num=alice.num)
+    back = RawFix(venue.address, alice.comp_id, num=alice.num)
     back.logon()
     fields = back.order_fields(ids[-1], price="10")
     back.send("D", fields, num=num, extra=f"43=Y|122={now_text()}|")
@@ -114,22 +130,18 @@ def test_who_floods_is_logged_out_with_a_reason_and_others_are_not(
 ) -> None:
     bob = connect("BOB")
     bob.logon(reset=True)
-    orders = b"".join(
-        encode(alice.header("D") + alice.order_fields(own_id, price="10"))
-        for own_id in names(100)
-    )
-    alice.send_raw(orders)
+    burst(alice, names(100))
     while (message := alice.receive())["35"] != "5":
         assert message["35"] == "8", message
     assert "above the limit" in message["58"]
     alice.send("5")
     assert venue.gateway is not None
-    venue.gateway.wait_for("cut", session="ALICE", reason="floods")
+    venue.gateway.wait_for("cut", session=alice.comp_id, reason="floods")
     for own_id in names(3 * BURST):
         bob.order(own_id, price="10")
     assert {report["150"] for report in bob.collect(3 * BURST)} == {"0"}
     bob.logout()
     alice.expect_closing()
-    back = connect("ALICE", num=alice.num)
+    back = connect(alice.comp_id, num=alice.num)
     assert back.logon()["35"] == "A"
     back.close()
