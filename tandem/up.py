@@ -122,6 +122,9 @@ def show(settings: Settings, console: Console, market: bool = False) -> None:
     grid.add_row("HTTP", url)
     grid.add_row("WebSocket", f"ws://{_host(settings.stream.host)}:{settings.stream.port}/v1/stream")
     grid.add_row("market", "bots quote and trade" if market else "empty; `--market` adds bots")
+    grid.add_row("documentation", f"{url}/docs")
+    metrics = settings.metrics
+    grid.add_row("Prometheus", f"http://{_host(metrics.host)}:{metrics.port}/metrics")
     grid.add_row("data, logs", f"{settings.data}, {settings.data / 'log'}")
     console.print(Panel(grid, title="Tandem", expand=False))
     if settings.file.read_bytes() == DEMO_FILE.read_bytes():

@@ -81,7 +81,7 @@ def run(
     path = folder / "page.sh"
     path.write_text("\n".join(script) + "\n", encoding="utf-8")
     done = subprocess.run(
-        ["bash", str(path)], capture_output=True, text=True, timeout=110, cwd=folder,
+        ["bash", str(path)], capture_output=True, text=True, timeout=280, cwd=folder,
         env={"PATH": "/usr/bin:/bin:/usr/sbin", "HOME": str(folder), "COLUMNS": "120",
              "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8", **env},
     )  # fmt: skip
