@@ -18,6 +18,9 @@ OPERATIONS_MAX: Final = 50
 SIDES: Final = ("buy", "sell")
 HALF_SPREAD_PPM: Final = 150
 STEP_PPM: Final = 140
+SLACK_PPM: Final = 60
+SLACK_STEP_PPM: Final = 40
+"""How far a quote may be from where it is wanted before it is moved; deeper ones farther."""
 Slot = tuple[str, str, int]
 """Symbol, side and level."""
 
@@ -51,7 +54,8 @@ def ladder(
     for side in SIDES:
         previous = middle
         for level in range(levels):
-            jitter = draw.randint(0, STEP_PPM // 2)
+            # Uneven, as books are, but the same at every step, so that nothing moves for it.
+            jitter = (37 * level + 23 * len(found)) % (STEP_PPM // 2)
             away = middle * (HALF_SPREAD_PPM + STEP_PPM * level + jitter) // 1_000_000
             price = (
                 min(middle - away, previous - 1) if side == "buy"
@@ -74,7 +78,8 @@ def operations(
     """What changes the resting quotes into the wanted ones, in an order that does not cross.
 
     Where the market moves up the asks make room before the bids follow, and the other way
-    round. A quote that is in place and not half eaten is left alone.
+    round. A quote that is near its place and not mostly eaten is left alone: the venue keeps
+    every change for ever.
     """
     ids = iter(new_id)
     changed = []
@@ -82,11 +87,16 @@ def operations(
         known = resting.get(slot)
         if known is None:
             changed.append((_turn(slot, quote.price), slot, _create(slot, quote, grids, next(ids))))
-        elif known.price != quote.price or 2 * known.leaves < quote.lots:
+        elif _is_off(slot, quote, known) or 3 * known.leaves < quote.lots:
             move = quote.price - known.price
             changed.append((_turn(slot, move), slot, _replace(slot, quote, known, grids)))
     changed.sort(key=lambda one: one[0])
     return [(slot, operation) for _, slot, operation in changed][:OPERATIONS_MAX]
+
+
+def _is_off(slot: Slot, quote: Quote, known: Resting) -> bool:
+    slack = quote.price * (SLACK_PPM + SLACK_STEP_PPM * slot[2]) // 1_000_000
+    return abs(known.price - quote.price) > slack
 
 
 def _turn(slot: Slot, move: int) -> tuple[int, int]:

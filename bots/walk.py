@@ -17,8 +17,8 @@ from bots.grid import Grid
 BILLION: Final = 1_000_000_000
 OFFSET_MAX: Final = BILLION // 5
 """No price is further than a fifth from its anchor."""
-NOISE: Final = 90_000
-"""Four draws up to this size, in parts per billion, are one step: about 0.01 %."""
+NOISE: Final = 60_000
+"""Four draws up to this size, in parts per billion, are one step: about 0.007 %."""
 PULL: Final = 400
 """One part in so many of the offset is taken back with each step."""
 

@@ -147,7 +147,7 @@ class Bots(_Section, frozen=True, kw_only=True):
 
     enabled: bool = False
     seed: Annotated[int, Meta(ge=0, le=2**31)] = 1
-    step_ms: Annotated[int, Meta(ge=100, le=60_000)] = 1_000
+    step_ms: Annotated[int, Meta(ge=100, le=60_000)] = 2_000
     levels: Annotated[int, Meta(ge=1, le=8)] = 8
     orders_per_minute: Annotated[int, Meta(ge=1, le=600)] = 40
     prices: dict[str, str] = {}

@@ -100,14 +100,16 @@ def test_quotes_are_created_once_and_then_replaced_where_they_moved() -> None:
         for index, (slot, quote) in enumerate(wanted.items())
     }
     assert operations(wanted, resting, GRIDS, ids()) == []
-    higher = {slot: Quote(quote.price + 100, quote.lots) for slot, quote in wanted.items()}
+    near = {slot: Quote(quote.price + 200, quote.lots) for slot, quote in wanted.items()}
+    assert operations(near, resting, GRIDS, ids()) == []
+    higher = {slot: Quote(quote.price + 1_000, quote.lots) for slot, quote in wanted.items()}
     moved = operations(higher, resting, GRIDS, ids())
     assert [slot[1] for slot, _ in moved] == ["sell"] * 3 + ["buy"] * 3
     assert [slot[2] for slot, _ in moved] == [2, 1, 0, 0, 1, 2]
     assert all(operation["op"] == "replace" for _, operation in moved)
 
 
-def test_a_quote_that_is_half_eaten_is_filled_up_and_counts_what_was_executed() -> None:
+def test_a_quote_that_is_mostly_eaten_is_filled_up_and_counts_what_was_executed() -> None:
     wanted = ladder(BTC, 6_000_000, 50_000, 1, random.Random(1))
     (slot, quote), *_ = wanted.items()
     eaten = {slot: Resting("c1", quote.price, quote.lots // 4, 1_000)}
