@@ -17,18 +17,18 @@ NO_BROWSER = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TemporaryVenue]:
     with TemporaryVenue(tmp_path_factory.mktemp("venue"), lambda *_: None) as one:
         yield one
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def url(venue: TemporaryVenue) -> str:
     return base_url(venue.settings)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     if installed() is None:
         pytest.skip(NO_BROWSER)

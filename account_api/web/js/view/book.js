@@ -76,7 +76,7 @@ function build() {
 function middle(market, digits) {
   const bid = market.book.best("buy");
   const ask = market.book.best("sell");
-  if (!bid && !ask) return "Nobody has an order here yet. Yours can be the first.";
+  if (!bid && !ask) return "Empty: yours can be the first order";
   if (!bid || !ask) return market.last ? `Last ${show(market.last, digits)}` : "One side is empty";
   const spread = subtract(ask.price, bid.price);
   const half = multiply(add(ask.price, bid.price), "0.5");

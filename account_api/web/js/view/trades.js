@@ -5,6 +5,9 @@ import { places, show } from "../lib/decimal.js";
 import { oncePerFrame } from "../lib/events.js";
 
 export function mountTrades(market) {
+  if (document.documentElement.dataset.environment === "demo") {
+    say($("#trades-empty"), "No trade yet. Bots make a market when the venue is started with --market.");
+  }
   const draw = oncePerFrame(() => {
     const { instrument } = market;
     if (!instrument) return;
