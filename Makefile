@@ -38,10 +38,14 @@ documents: $(READY)  ## write the documents that are made from the code
 demo: $(READY)  ## play a checked trading day on a temporary venue
 	@exec $(BIN)/tandem demo
 
+# Many tests kill and time out real processes. Where nobody looks on, on a machine that others
+# use too, one that fails is tried again; the summary counts it as rerun.
+RERUNS := $(if $(CI),2,0)
+
 test: $(READY)  ## run every test
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || echo \
 		"There is no chromium with its driver (Debian: apt-get install chromium chromium-driver): the tests of the web page are skipped."
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --reruns $(RERUNS) $(PYTEST_ARGS)
 
 check: $(READY)  ## lint, types, layer rules: seconds
 	@$(BIN)/ruff check .
