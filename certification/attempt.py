@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
 from certification.checking import check, missing, unexpected
-from certification.conform import wait_seconds
 from certification.counterparty import Counterparty
 from certification.link import Link
 from certification.results import CaseFailure, Transcript
@@ -25,8 +24,6 @@ from certification.verbs import VERBS
 from certification.wire import ADMIN, Message, parse_time, type_name
 from certification.wire import now as wall_clock
 
-VENUE_S: Final = 5.0
-"""How long the venue's own answer may take."""
 _PASSED_OVER: Final = frozenset({"B", "f"})
 _ENTRY_TYPES: Final = frozenset({"D", "F", "G", "q", "E", "UB"})
 T = TypeVar("T")
@@ -47,10 +44,14 @@ class Held:
 
 
 class Stage(Protocol):
-    """What an attempt needs from its surroundings."""
+    """What an attempt needs from its surroundings.
+
+    ``patience_s`` bounds the wait for the client, ``venue_s`` that for the venue's answers.
+    """
 
     links: dict[str, Link]
     patience_s: float
+    venue_s: float
     ids_used: set[str]
     old_orders: frozenset[str]
 
@@ -62,6 +63,13 @@ class Stage(Protocol):
 class _Inbox:
     client: deque[Held] = field(default_factory=deque)
     venue: deque[Message] = field(default_factory=deque)
+
+
+def _heartbeat_meant(step: Step, message: Message) -> bool:
+    """Whether a Heartbeat is of the kind that a step waits for: an answer, or one by itself."""
+    if message.type != "0" or "112" not in step.fields:
+        return True
+    return (112 in message) != (step.fields["112"] == "-")
 
 
 def hold(message: Message) -> Held:
@@ -88,6 +96,7 @@ class Attempt:
         self.memory = Memory(dict(parameters) | {"case": scenario.id})
         self.inboxes = {kind: _Inbox() for kind in stage.links}
         self._news = asyncio.Event()
+        self._script = scenario.script("certify")
         self.open_orders: dict[str, Message] = {}
 
     # What passes.
@@ -96,15 +105,30 @@ class Attempt:
         """A message of the client; admin messages are released at once."""
         if held.message.type in ADMIN:
             held.release()
+        if held.message.type == "5" and kind == "main" and not self._expects("client", "5"):
+            text = held.message.get(58)
+            self.violate("Your client logged out in the middle of the case"
+                         f"{': ' + text if text else ''}.")  # fmt: skip
         self.inboxes[kind].client.append(held)
         self._news.set()
 
     def take_venue(self, kind: str, message: Message) -> None:
         """A message that the client was sent."""
         self.inboxes[kind].venue.append(message)
+        if message.type == "5" and kind == "main" and not self._expects("client", "5"):
+            self.violate(f"The venue ended the session: {message.get(58) or 'no reason given'}.")
         if kind == "main" and message.type == "8" and message.get(150) != "I":
             self._note_order(message)
         self._news.set()
+
+    def lost(self) -> None:
+        """The client's connection has ended, not by our doing."""
+        if not self._expects("client", "A"):
+            self.violate("The connection ended in the middle of the case.")
+
+    def _expects(self, kind: str, msg_type: str) -> bool:
+        """Whether some step waits for a message of a type."""
+        return any(msg_type in getattr(step, kind).split("|") for step in self._script)
 
     def violate(self, why: str) -> None:
         """Something that no case allows: the attempt ends at its next look."""
@@ -129,7 +153,7 @@ class Attempt:
 
     async def run(self) -> None:
         """Play every step. Raises CaseFailure, CounterpartyFault, ValueFault."""
-        for step in self.scenario.script("certify"):
+        for step in self._script:
             await getattr(self, f"_{step.kind}")(step)
         for inbox in self.inboxes.values():
             extra = [held.message for held in inbox.client if not self.ignored(held.message)]
@@ -139,7 +163,7 @@ class Attempt:
                 )
 
     async def _client(self, step: Step) -> None:
-        seconds = wait_seconds(step, self.link(step).heartbeat_s, self.stage.patience_s)
+        seconds = step.seconds(self.link(step).heartbeat_s, self.stage.patience_s)
         held = await self.wait_for(lambda: self._next_client(step), step, seconds)
         message = held.message
         try:
@@ -167,7 +191,9 @@ class Attempt:
                                   f"{message.get(58) or message!r}")  # fmt: skip
             elif message.type in ADMIN and message.type not in wanted:
                 continue
-            elif message.type == "0" and "112" in step.fields and 112 not in message:
+            elif not _heartbeat_meant(step, message):
+                continue
+            elif message.type == "0" and message.get(112) in self.link(step).tests:
                 continue
             elif message.type not in ADMIN and message.possdup and "43" not in step.fields:
                 held.release()
@@ -179,7 +205,7 @@ class Attempt:
         return message.type in ADMIN or message.possdup or self._reject_of_ours(message)
 
     def _reject_of_ours(self, message: Message) -> bool:
-        """A client that does not know News(B) says so; that is no fault."""
+        """A client that does not know our News(B) says so; that is no fault."""
         return message.type in ("j", "3") and message.get(372) == "B"
 
     def _check_id(self, step: Step, message: Message) -> None:
@@ -197,7 +223,7 @@ class Attempt:
             )
 
     async def _venue(self, step: Step) -> None:
-        seconds = max(VENUE_S, wait_seconds(step, self.link(step).heartbeat_s, VENUE_S))
+        seconds = step.seconds(self.link(step).heartbeat_s, self.stage.venue_s)
         message = await self.wait_for(lambda: self._next_venue(step), step, seconds)
         check(step, message, self.memory)
 
@@ -213,7 +239,7 @@ class Attempt:
                 or step.session == "drop_copy"
             ):
                 continue
-            if message.type == "0" and "112" in step.fields and 112 not in message:
+            if not _heartbeat_meant(step, message):
                 continue
             if message.type == "8":
                 if message.possdup and "43" not in step.fields:

@@ -7,6 +7,7 @@ next. Nothing here belongs to this venue alone: cases that need its own messages
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,11 +20,19 @@ from certification.checking import check, missing, unexpected
 from certification.client import FixClient, Identity
 from certification.counterparty import Counterparty, CounterpartyFault
 from certification.making import Maker
-from certification.results import CaseFailure, CaseResult, Transcript, blank, stamp
+from certification.results import (
+    CaseFailure,
+    CaseResult,
+    Transcript,
+    blank,
+    open_orders,
+    stamp,
+)
 from certification.scenario import Scenario, Step, walk
 from certification.values import Memory, Named, ValueFault
 from certification.wire import Message, now, time_text
 
+SETTLE_S: Final = 0.25
 _PASSED_OVER: Final = frozenset({"0", "1", "2", "4", "B", "f"})
 """Types that come between and are not waited for: heartbeats, gap fills, news."""
 _PENDING: Final = frozenset({"6", "A", "E"})
@@ -319,6 +328,10 @@ class _Case:
     async def _do_close(self, step: Step) -> None:
         await self._of(step).close()
 
+    async def _do_settle(self, step: Step) -> None:
+        """Leave the venue a moment to do what nobody is told of: there is no event to wait for."""
+        await asyncio.sleep(SETTLE_S)
+
     async def _do_logout(self, step: Step) -> None:
         try:
             await self._of(step).logout(self._target.seconds)
@@ -410,28 +423,4 @@ class _Case:
         return (order.look_up("44") if order else None) or self._target.price
 
     def _seconds(self, step: Step) -> float:
-        return wait_seconds(step, self._target.main.heartbeat_s, self._target.seconds)
-
-
-def wait_seconds(step: Step, heartbeat_s: float, default: float) -> float:
-    """How long a step waits. Heartbeats have a second for the way added."""
-    number, _, unit = step.within.partition(" ")
-    if not number:
-        return default
-    return float(number) * heartbeat_s + 1.0 if unit.startswith("heart") else float(number)
-
-
-def open_orders(transcript: Transcript) -> list[Mapping[int, str]]:
-    """The last report of each order of ours that is still open by what the venue said."""
-    orders: dict[str, Message] = {}
-    for entry in transcript.entries:
-        if entry.way != "<" or not entry.text.startswith("8="):
-            continue
-        message = Message(entry.text.replace("|", "\x01").encode("latin-1"))
-        if message.type == "8" and message.get(150) != "I":
-            orders[message.get(37)] = message
-    return [
-        {tag: m.get(tag) for tag in (11, 37, 54, 55)}
-        for order_id, m in orders.items()
-        if order_id not in ("", "NONE") and m.get(39) in ("0", "1")
-    ]
+        return step.seconds(self._target.main.heartbeat_s, self._target.seconds)

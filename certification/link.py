@@ -18,12 +18,13 @@ from typing import Final, Protocol
 from certification.client import READ_BYTES
 from certification.numbering import Asked, Fill, Numbering, asked, finished, resent
 from certification.values import same
-from certification.wire import Framer, Message, changed, encode, in_order, now, time_text
+from certification.wire import Framer, Message, changed, encode, exact_time_text, in_order, now
 
 REFUSAL_S: Final = 0.25
 CONNECT_S: Final = 10.0
 UPSTREAM_GONE_S: Final = 60.0
 KEPT_MESSAGES_MAX: Final = 10_000
+TESTS_MAX: Final = 100
 
 
 class Watcher(Protocol):
@@ -38,8 +39,8 @@ class Watcher(Protocol):
     def noted(self, link: Link, way: str, message: Message | None, text: str) -> None:
         """Take something down: a message (with a remark), or a remark alone."""
 
-    def left(self, link: Link) -> None:
-        """The client's connection has ended."""
+    def left(self, link: Link, on_purpose: bool) -> None:
+        """The client's connection has ended, by our doing or not."""
 
 
 @dataclass(slots=True)
@@ -50,12 +51,21 @@ class _Passage:
     venue: asyncio.StreamWriter | None = None
     cut: bool = False
     keep_venue: bool = False
+    on_purpose: bool = False
+    logouts: int = 0
+
+    @property
+    def over(self) -> bool:
+        """Whether a new connection may come: this one was cut, or Logout was exchanged."""
+        return self.cut or self.logouts >= 2
 
 
 class Link:
     """The session ``comp_id`` of a client; ``venue`` is where its gateway listens.
 
-    ``save`` is called before a number of ours is used, so that a restart knows of it.
+    ``save`` is called before a number of ours is used, so that a restart knows of it. While
+    ``speaking`` is not set nothing of the venue reaches the client; ``calm`` holds it back from
+    the venue's first TestRequest on. ``tests`` are the venue's own TestReqIDs.
     """
 
     def __init__(
@@ -71,7 +81,9 @@ class Link:
         self.highest = 0
         self.heartbeat_s = 30
         self.sent: deque[Message] = deque(maxlen=KEPT_MESSAGES_MAX)
+        self.tests: deque[str] = deque(maxlen=TESTS_MAX)
         self.drops: list[Mapping[int, str]] = []
+        self.calm = False
         self.speaking = asyncio.Event()
         self.speaking.set()
         self.gone = asyncio.Event()
@@ -99,7 +111,7 @@ class Link:
     ) -> None:  # fmt: skip
         """Carry one connection to its end; ``first`` is its Logon."""
         self.logon_pause_s = time.monotonic() - self.refused_at
-        if self._passage is not None and not self._passage.cut:
+        if self._passage is not None and not self._passage.over:
             self._watcher.noted(self, ">", first, "a second connection, closed without a message")
             await asyncio.sleep(REFUSAL_S)
             return
@@ -121,7 +133,7 @@ class Link:
             if self._passage is passage:
                 self._passage, self._logged_on = None, False
                 self.gone.set()
-            self._watcher.left(self)
+            self._watcher.left(self, passage.on_purpose)
 
     async def _carry(
         self, passage: _Passage, reader: asyncio.StreamReader, framer: Framer, first: Message
@@ -144,7 +156,7 @@ class Link:
         finally:
             # A new connection of the client must not be taken for a second one.
             passage.cut = True
-            self.speaking.set()
+            self.speak()
             if not passage.keep_venue:
                 passage.venue.close()
                 await asyncio.gather(back, return_exceptions=True)
@@ -160,6 +172,7 @@ class Link:
 
     async def _take(self, passage: _Passage, message: Message) -> None:
         """A message of the client."""
+        passage.logouts += message.type == "5"
         if message.type == "A":
             interval = message.get(108)
             self.heartbeat_s = int(interval) if interval.isdigit() else 30
@@ -177,9 +190,12 @@ class Link:
         """What goes on: the venue's own numbers where the client has ours."""
         if message.type == "2":
             return self._ask(passage, message)
-        if message.type == "3" and message.get(45).isdigit():
-            venue = self.numbering.at_or_after(int(message[45]))
-            return changed(message, {45: str(venue)}) if venue != int(message[45]) else message.raw
+        if message.type in ("3", "j") and message.get(45).isdigit():
+            number = int(message[45])
+            venue = self.numbering.at_or_after(number)
+            if self.numbering.visible(venue) != number:
+                return _as_heartbeat(message)  # It is about a message of ours.
+            return changed(message, {45: str(venue)}) if venue != number else message.raw
         return message.raw
 
     def _ask(self, passage: _Passage, message: Message) -> bytes:
@@ -188,13 +204,10 @@ class Link:
             return message.raw
         walk = asked(self.numbering, int(begin), int(end))
         if walk.venue_begin > walk.venue_end and self.numbering.shifts:
-            # Only numbers of ours: the venue knows nothing of them, so we fill them over. It
-            # must not miss the client's number, so a Heartbeat takes the question's place.
+            # Only numbers of ours: the venue knows nothing of them, so we fill them over.
             for fill in finished(walk):
                 self._fill(fill)
-            kept = {8, 9, 10, 34, 49, 50, 52, 56, 57}
-            gone: dict[int, str | None] = {t: None for t, _ in message.pairs if t not in kept}
-            return changed(message, gone | {35: "0"})
+            return _as_heartbeat(message)
         self._asked = walk
         if walk.venue_begin == int(begin) and (end == "0" or walk.venue_end == int(end)):
             return message.raw
@@ -229,6 +242,10 @@ class Link:
         if message.possdup and self._asked is not None and not self._asked.done:
             self._again(self._asked, message)
             return
+        if message.type == "1":
+            self.tests.append(message.get(112))
+            if self.calm:
+                self.speaking.clear()
         await self.speaking.wait()
         seen = self._as_seen(message)
         if passage.cut:
@@ -239,6 +256,7 @@ class Link:
             return
         if seen.type == "A":
             self._logged_on = True
+        passage.logouts += seen.type == "5"
         self._to_client(seen)
 
     def _as_seen(self, message: Message) -> Message:
@@ -293,7 +311,7 @@ class Link:
 
     def composed(self, fields: Mapping[int, str]) -> Message:
         """A message as the venue would write it; without 34 it has none of ours."""
-        moment = time_text(now())
+        moment = exact_time_text(now())
         header = {49: "TANDEM", 56: self.comp_id, 52: moment}
         if fields.get(43) == "Y" or fields.get(97) == "Y":
             header[122] = moment
@@ -344,12 +362,17 @@ class Link:
         self._save()
         return number
 
+    def speak(self) -> None:
+        """Let everything of the venue reach the client again."""
+        self.calm = False
+        self.speaking.set()
+
     def cut(self, *, keep_venue: bool) -> None:
         """End the client's connection without a word; the venue may go on believing in it."""
         passage = self._passage
         if passage is None:
             return
-        passage.cut = True
+        passage.cut = passage.on_purpose = True
         passage.keep_venue = keep_venue
         passage.client.transport.abort()
         if not keep_venue and passage.venue is not None:
@@ -367,6 +390,13 @@ class Link:
 
 
 _HEADER: Final = frozenset({35, 34, 49, 52, 56, 43, 97, 122})
+
+
+def _as_heartbeat(message: Message) -> bytes:
+    """What the venue gets for something that is not its business: it must not miss a number."""
+    kept = {8, 9, 10, 34, 49, 50, 52, 56, 57}
+    gone: dict[int, str | None] = {tag: None for tag, _ in message.pairs if tag not in kept}
+    return changed(message, gone | {35: "0"})
 
 
 def _header_of(fields: Mapping[int, str]) -> dict[int, str]:

@@ -29,6 +29,8 @@ log = structlog.get_logger()
 CASE_ID: Final = re.compile(r"([A-Z][0-9]{2})(?![0-9A-Za-z])")
 OLD_ORDERS_MAX: Final = 100_000
 IDS_MAX: Final = 100_000
+VENUE_S: Final = 5.0
+"""How long the venue's own answer may take."""
 
 MakeTrader = Callable[[str, Transcript], Awaitable[Counterparty]]
 Changed = Callable[[CaseResult], None]
@@ -45,12 +47,14 @@ class Referee:
         changed: Changed,
         *,
         patience_s: float,
+        venue_s: float = VENUE_S,
         news: bool = True,
     ) -> None:
         self.scenarios = {s.id: s for s in scenarios if s.script("certify")}
         self.results: dict[str, CaseResult] = {}
         self.links: dict[str, Link] = {}
         self.patience_s = patience_s
+        self.venue_s = venue_s
         self.ids_used: set[str] = set()
         self.old_orders: frozenset[str] = frozenset()
         self.current: Attempt | None = None
@@ -107,9 +111,11 @@ class Referee:
         else:
             transcript.message(self._way(link, way), message, text)
 
-    def left(self, link: Link) -> None:
-        """The client's connection has ended."""
+    def left(self, link: Link, on_purpose: bool) -> None:
+        """The client's connection has ended; a case that does not expect it ends with it."""
         self.noted(link, "!", None, f"the connection of {link.comp_id} has ended")
+        if self.current is not None and link.kind == "main" and not on_purpose:
+            self.current.lost()
 
     def _way(self, link: Link, way: str) -> str:
         return way if link.kind == "main" else f"{link.kind}:{way}"
@@ -185,7 +191,7 @@ class Referee:
         finally:
             self.current = None
             for link in self.links.values():
-                link.speaking.set()
+                link.speak()
                 link.drops.clear()
                 link.refusals = 0
         self._conclude(attempt, reason, began, time.monotonic() - clock)

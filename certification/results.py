@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
 import msgspec
@@ -135,3 +135,19 @@ def report(
         cases=rows,
         parameters=parameters or {},
     )
+
+
+def open_orders(transcript: Transcript) -> list[Mapping[int, str]]:
+    """The last report of each order of ours that is still open by what the venue said."""
+    orders: dict[str, Message] = {}
+    for entry in transcript.entries:
+        if entry.way != "<" or not entry.text.startswith("8="):
+            continue
+        message = Message(entry.text.replace("|", "\x01").encode("latin-1"))
+        if message.type == "8" and message.get(150) != "I":
+            orders[message.get(37)] = message
+    return [
+        {tag: m.get(tag) for tag in (11, 37, 54, 55)}
+        for order_id, m in orders.items()
+        if order_id not in ("", "NONE") and m.get(39) in ("0", "1")
+    ]

@@ -72,6 +72,13 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """``client``, ``venue``, ``peer`` or ``do``."""
         return next(name for name in _KINDS if getattr(self, name))
 
+    def seconds(self, heartbeat_s: float, default: float) -> float:
+        """How long this step waits. Heartbeats have a second for the way added."""
+        number, _, unit = self.within.partition(" ")
+        if not number:
+            return default
+        return float(number) * heartbeat_s + 1.0 if unit.startswith("heart") else float(number)
+
     @property
     def http(self) -> bool:
         """Whether this is a request, a response or a frame of the account API."""

@@ -18,7 +18,7 @@ from certification.client import READ_BYTES, FixClient, Identity
 from certification.counterparty import Counterparty, CounterpartyFault
 from certification.link import REFUSAL_S, Link
 from certification.numbering import from_state
-from certification.referee import Referee
+from certification.referee import VENUE_S, Referee
 from certification.results import CaseResult, Report, Transcript, blank, report, stamp
 from certification.scenario import Scenario
 from certification.signature import fingerprint, public_text
@@ -66,7 +66,8 @@ class ClientRun:
 
     def __init__(
         self, place: Place, scenarios: Iterable[Scenario], key: Ed25519PrivateKey,
-        say: Callable[[str, CaseResult], None], *, patience_s: float, news: bool = True,
+        say: Callable[[str, CaseResult], None], *, patience_s: float, venue_s: float = VENUE_S,
+        news: bool = True,
     ) -> None:  # fmt: skip
         self.place = place
         self.scenarios = tuple(s for s in scenarios if s.script("certify"))
@@ -78,7 +79,7 @@ class ClientRun:
         self.referee = Referee(
             self.scenarios, {"run": self._state.run, "symbol": SYMBOL, "price": PRICE,
                              "bad_price": BAD_PRICE},
-            self._trader, self._changed, patience_s=patience_s, news=news,
+            self._trader, self._changed, patience_s=patience_s, venue_s=venue_s, news=news,
         )  # fmt: skip
         self.referee.results.update(self._state.results)
         for kind, comp_id in (("main", own.comp_id), ("drop_copy", own.drop_copy)):

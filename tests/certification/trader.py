@@ -16,7 +16,7 @@ from typing import Protocol
 
 from certification.wire import Message, now, time_text
 
-STEP_S = 15.0
+STEP_S = 10.0
 SYMBOL = "CERT-USD"
 
 
@@ -40,7 +40,7 @@ class Order:
     side: str
     qty: Decimal
     price: Decimal
-    ids: set[str] = field(default_factory=set)
+    first_id: str = ""
     order_id: str = ""
     status: str = ""
     cum: Decimal = Decimal(0)
@@ -124,6 +124,7 @@ class Trader:
             if message.get(39) == "2":
                 order.cum = Decimal(message[14])
         if message.get(150) == "8" and "trusts-rejected" in self.broken:
+            order.status = "0"
             return
         if message.get(39) in ("0", "1", "2", "4", "8", "C"):
             order.status = message[39]
@@ -149,8 +150,6 @@ class Trader:
     # What goes.
 
     def new_id(self) -> str:
-        if "reuses-ids" in self.broken and self.last_id.startswith(self.case):
-            return self.last_id
         prefix = f"{self.case}-" if self.ids_from_case else "x"
         self.last_id = f"{prefix}{self.run}{next(self.numbers)}"
         return self.last_id
@@ -164,8 +163,8 @@ class Trader:
         own_id: str = "", **more: str,
     ) -> Order:  # fmt: skip
         """Enter a limit order."""
-        own_id = own_id or self.new_id()
-        order = Order(own_id, side, Decimal(str(qty)), Decimal(str(price)), {own_id})
+        own_id = own_id or self._id_for_an_order()
+        order = Order(own_id, side, Decimal(str(qty)), Decimal(str(price)), own_id)
         self.orders[own_id] = order
         extra = {int(tag.strip("_")): value for tag, value in more.items()}
         self.send("D", {
@@ -174,11 +173,23 @@ class Trader:
         })  # fmt: skip
         return order
 
+    def _id_for_an_order(self) -> str:
+        refused = [o for o in self.orders.values() if o.status == "8" and self.case in o.id]
+        if "reuses-ids" in self.broken and refused:
+            return refused[-1].id
+        return self.new_id()
+
+    def _orig(self, order: Order) -> str:
+        """OrigClOrdID: the last id that was accepted."""
+        return order.first_id if "forgets-chain" in self.broken else order.id
+
     def cancel(self, order: Order) -> str:
         own_id = self.new_id()
         self.orders[own_id] = order
+        if "believes-cancel" in self.broken:
+            order.status = "4"
         self.send("F", {
-            11: own_id, 41: order.id, 55: SYMBOL, 54: order.side, 60: time_text(now()),
+            11: own_id, 41: self._orig(order), 55: SYMBOL, 54: order.side, 60: time_text(now()),
         })  # fmt: skip
         return own_id
 
@@ -190,7 +201,7 @@ class Trader:
             # Takes OrderQty of a replace for what shall be left.
             total -= order.cum
         self.send("G", {
-            11: own_id, 41: order.id, 55: SYMBOL, 54: order.side, 60: time_text(now()),
+            11: own_id, 41: self._orig(order), 55: SYMBOL, 54: order.side, 60: time_text(now()),
             38: str(total), 40: "2", 44: str(price if price is not None else order.price),
         })  # fmt: skip
         return own_id
