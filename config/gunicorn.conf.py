@@ -17,7 +17,8 @@ _http = load().http
 bind = f"{_http.host}:{_http.port}"
 workers = _http.workers
 threads = _http.threads
-worker_class = "gthread"
+worker_class = "account_api.worker.Worker"
+worker_connections = 10_000  # and not more than there are descriptors
 preload_app = True
 keepalive = 30
 timeout = 60
@@ -37,6 +38,7 @@ def when_ready(server: Any) -> None:
 
 def post_fork(server: Any, worker: Any) -> None:
     """Let the worker's figures be asked for; each has a socket of its own."""
+    worker.body_bytes_max = _http.body_bytes_max
     worker.control = server.app.wsgi().extensions["tandem.serve_figures"]()
 
 

@@ -1,0 +1,93 @@
+"""When is an HTTP/1.1 request whole? Pure: bytes in, an answer out.
+
+It reads no more than it must to know where a request ends; whether the request is right is
+for the server to say. Where the end cannot be known the request counts as ``UNCLEAR``: it is
+handed over as it is, and its connection is closed after the answer.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import Final
+
+HEAD_BYTES_MAX: Final = 65_536
+EMPTY_BYTES_MAX: Final = 8
+"""Empty lines before a request are a habit of old clients; many are none."""
+_END: Final = b"\r\n\r\n"
+_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*(?=\r\n)", re.I)
+_CHUNKED: Final = re.compile(rb"\r\ntransfer-encoding:", re.I)
+_EXPECT: Final = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*(?=\r\n)", re.I)
+_SIZE: Final = re.compile(rb"([0-9a-fA-F]{1,8})[^\r\n]{0,64}\r\n")
+
+
+class Reading(Enum):
+    """What the bytes that came so far are."""
+
+    PARTIAL = 1
+    """More has to come."""
+    WAITS = 2
+    """More has to come, and the client waits to be told to go on with the body."""
+    WHOLE = 3
+    UNCLEAR = 4
+    """To be handed over as it is: malformed, or a body that is too long to be waited for."""
+    TOO_LONG = 5
+    """No head that is served is so long."""
+
+
+def read(data: bytes, body_bytes_max: int) -> Reading:
+    """How far a request is; empty lines before it are passed over."""
+    start = len(data) - len(data.lstrip(b"\r\n"))
+    if start > EMPTY_BYTES_MAX:
+        return Reading.TOO_LONG
+    end = data.find(_END, start)
+    if end < 0:
+        return Reading.TOO_LONG if len(data) - start > HEAD_BYTES_MAX else Reading.PARTIAL
+    if end - start > HEAD_BYTES_MAX:
+        return Reading.TOO_LONG
+    head = data[start : end + 2]
+    body = end + len(_END)
+    if _CHUNKED.search(head):
+        return _chunked(data, body, body_bytes_max)
+    lengths = set(_LENGTH.findall(head))
+    if len(lengths) > 1 or (not lengths and b"content-length" in head.lower()):
+        return Reading.UNCLEAR
+    length = int(lengths.pop()) if lengths else 0
+    if length > body_bytes_max:
+        return Reading.UNCLEAR
+    if len(data) - body >= length:
+        return Reading.WHOLE
+    return Reading.WAITS if _EXPECT.search(head) else Reading.PARTIAL
+
+
+def without_expectation(data: bytes) -> bytes:
+    """The request without Expect: 100-continue, which has been answered."""
+    end = data.find(_END)
+    return _EXPECT.sub(b"", data[: end + 2], count=1) + data[end + 2 :]
+
+
+def _chunked(data: bytes, place: int, body_bytes_max: int) -> Reading:
+    """Follow the chunks from ``place`` on to the last, and over its trailer."""
+    total, first = 0, place
+    if len(data) - first > 2 * body_bytes_max + HEAD_BYTES_MAX:
+        return Reading.UNCLEAR  # Chunks of a byte or two, which cost more than they bring.
+    while True:
+        size = _SIZE.match(data, place)
+        if size is None:
+            # Not even the size is there, or what stands there is none.
+            return Reading.PARTIAL if len(data) - place < 80 else Reading.UNCLEAR
+        length = int(size[1], 16)
+        total += length
+        if total > body_bytes_max:
+            return Reading.UNCLEAR
+        if length == 0:
+            # The line of the last chunk is the first half of an empty line, or a trailer comes.
+            ended = data.find(_END, size.end() - 2) >= 0
+            return Reading.WHOLE if ended else _bounded(data, place)
+        place = size.end() + length + 2
+        if place > len(data):
+            return Reading.PARTIAL
+
+
+def _bounded(data: bytes, place: int) -> Reading:
+    return Reading.UNCLEAR if len(data) - place > HEAD_BYTES_MAX else Reading.PARTIAL
