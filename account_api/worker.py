@@ -3,9 +3,9 @@
 gunicorn hands a connection to a thread as soon as it is accepted, where it may wait for
 bytes: a few clients that send half a header would hold every thread. Here the worker's event
 loop gathers each request first, whoever sends how slowly, and lets go of it after a fixed
-time. A thread never waits for a client but to be rid of an answer, and that for a bounded
-time too. When there are too many connections the oldest that has asked for nothing yet makes
-room, so a client that behaves is served during a flood.
+time. What a client does not read of its answer the loop sends on, for a fixed time too: a
+thread never waits for a client. When there are too many connections the oldest that has asked
+for nothing yet makes room, so a client that behaves is served during a flood.
 """
 
 from __future__ import annotations
@@ -29,13 +29,16 @@ GATHER_S: Final = 5.0
 """A request must be whole this long after its connection, or its first byte, came."""
 LINGER_S: Final = 2.0
 """How long a client may take to close after the last answer; until then it can be read."""
-ANSWER_S: Final = 3.0
-"""How long a client may take to accept an answer."""
+ANSWER_S: Final = 10.0
+"""How long a client may take to read an answer."""
 ACCEPTS_PER_TURN: Final = 64
 DESCRIPTORS_OWN: Final = 128
 REPORT_S: Final = 1.0
+PIECE_BYTES: Final = 1 << 18
 GATHERED_BYTES_MAX: Final = 64 << 20
 """What all unfinished requests together may hold."""
+UNREAD_BYTES_MAX: Final = 64 << 20
+"""What all answers that are not read yet may hold together."""
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _TOO_LONG: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\n"
@@ -47,29 +50,64 @@ _FULL: Final = (errno.EMFILE, errno.ENFILE)
 log = structlog.get_logger("account_api")
 
 
-class _Bounded(socket.socket):
-    """A socket whose blocking calls are bounded in time, whatever they wait for."""
+class _Patient(socket.socket):
+    """A socket that never blocks: what the kernel does not take waits in ``unread``.
+
+    gunicorn's calls that would make it block change nothing, and where it would have to wait
+    for bytes the client counts as gone: a request was whole before a thread saw it.
+    """
+
+    def __init__(self, fileno: int) -> None:
+        super().__init__(fileno=fileno)
+        super().setblocking(False)
+        self.unread = bytearray()
 
     def setblocking(self, flag: bool) -> None:
-        self.settimeout(ANSWER_S if flag else 0.0)
+        """It never blocks."""
 
-    def sendall(self, *arguments: Any) -> None:
+    def settimeout(self, value: float | None) -> None:
+        """It never waits."""
+
+    def take(self, size: int) -> bytes:
+        """Bytes that are there. Raises BlockingIOError when there are none."""
+        return super().recv(size)
+
+    def recv(self, *arguments: Any) -> bytes:
         try:
-            super().sendall(*arguments)
-        except TimeoutError:
-            raise ConnectionResetError(errno.ECONNRESET, "the client does not read") from None
+            return super().recv(*arguments)
+        except BlockingIOError:
+            raise ConnectionResetError(errno.ECONNRESET, "the request is not whole") from None
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        """Keep it for one send with what follows, unless it is much."""
+        self.unread += data
+        if len(self.unread) > PIECE_BYTES:
+            self.flush()
+
+    def flush(self) -> bool:
+        """Send on; whether everything has left."""
+        try:
+            while self.unread:
+                with memoryview(self.unread) as view:
+                    sent = self.send(view[:PIECE_BYTES])
+                del self.unread[:sent]
+        except BlockingIOError:
+            return False
+        return True
 
 
 class Visit(TConn):  # type: ignore[misc]
     """A connection and what came of its next request. ``whole``: all of it was there."""
 
     def __init__(self, cfg: Any, sock: socket.socket, client: Any, server: Any) -> None:
-        super().__init__(cfg, _Bounded(fileno=sock.detach()), client, server)
+        super().__init__(cfg, _Patient(sock.detach()), client, server)
         self.gathered = b""
         self.deadline = 0.0
         self.whole = False
         self.told_to_go_on = False
         self.watched = False
+        self.goes_on = False
+        """Another request may follow the answer that is being sent."""
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
@@ -88,6 +126,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.worker_connections = self._most + ACCEPTS_PER_TURN + 1
         self._gathering: dict[Visit, None] = {}
         self._lingering: dict[Visit, None] = {}
+        self._sending: dict[Visit, None] = {}
         self._gathered_bytes = 0
         self._dropped: Counter[str] = Counter()
         self._reported = 0.0
@@ -138,10 +177,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         else:
             self._more(visit, visit.sock)
 
-    def _more(self, visit: Visit, sock: socket.socket) -> None:
+    def _more(self, visit: Visit, sock: _Patient) -> None:
         """Take what there is."""
         try:
-            data = sock.recv(65_536)
+            data = sock.take(65_536)
         except BlockingIOError:
             self._watch(visit)
             return
@@ -207,7 +246,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         conn.init()
         conn.parser.unreader.unread(conn.gathered)
         conn.gathered = b""
-        return super().handle(conn)
+        result = super().handle(conn)
+        try:
+            conn.sock.flush()
+        except OSError:
+            return False  # The client has gone.
+        return result
 
     def _keepalive_after(self, conn: Visit, keepalive: bool) -> bool:
         """Go on only behind a request whose end is known: nobody waits for the rest."""
@@ -216,26 +260,61 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     # After its answer.
 
     def finish_request(self, conn: Visit, fs: Future[Any]) -> None:
-        """Wait for the next request, or for the client to close."""
+        """Wait until the answer is read, then for the next request or for the client to close."""
         try:
-            goes_on = not fs.cancelled() and fs.result() is True and self.alive
-            conn.sock.setblocking(False)
-            if not goes_on:
-                self._linger(conn)
-                return
-            conn.gathered = conn.parser.unreader.take_buffered()
-            if conn.gathered:
-                # The next request came close behind; no byte of it will be announced again.
-                self._gather(conn)
-                return
-            conn.set_timeout()
-            self.keepalived_conns.append(conn)
-            self.poller.register(
-                conn.sock, selectors.EVENT_READ, partial(self.on_client_socket_readable, conn)
-            )
+            conn.goes_on = not fs.cancelled() and fs.result() is True
+            self._send_on(conn)
         except Exception as error:
             log.warning("connection_failed", error=f"{type(error).__name__}: {error}")
             self._close(conn)
+
+    def _send_on(self, visit: Visit) -> None:
+        """Be rid of the rest of an answer."""
+        try:
+            done = visit.sock.flush()
+        except OSError:
+            self._close(visit)  # The client has gone without its answer.
+            return
+        if done:
+            self._answered(visit)
+            return
+        visit.deadline = time.monotonic() + ANSWER_S
+        self._sending[visit] = None
+        self.poller.register(visit.sock, selectors.EVENT_WRITE, partial(self._writable, visit))
+        while sum(len(one.sock.unread) for one in self._sending) > UNREAD_BYTES_MAX:
+            self._end_sending(next(iter(self._sending)), "too many bytes of unread answers")
+
+    def _writable(self, visit: Visit, sock: _Patient) -> None:
+        try:
+            if not sock.flush():
+                return
+        except OSError:
+            self._end_sending(visit, "")
+            return
+        del self._sending[visit]
+        self.poller.unregister(sock)
+        self._answered(visit)
+
+    def _end_sending(self, visit: Visit, reason: str) -> None:
+        del self._sending[visit]
+        self.poller.unregister(visit.sock)
+        self._drop(visit, reason)
+
+    def _answered(self, visit: Visit) -> None:
+        """The answer has left; go on, or say that nothing more comes."""
+        if not (visit.goes_on and self.alive):
+            self._linger(visit)
+            return
+        visit.gathered = visit.parser.unreader.take_buffered()
+        if visit.gathered:
+            # The next request came close behind; no byte of it will be announced again.
+            self._gather(visit)
+            return
+        visit.set_timeout()
+        self.keepalived_conns.append(visit)
+        self.poller.register(
+            visit.sock, selectors.EVENT_READ, partial(self.on_client_socket_readable, visit)
+        )
 
     def on_client_socket_readable(self, conn: Visit, client: socket.socket) -> None:
         """The next request of a connection begins."""
@@ -246,7 +325,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def _linger(self, visit: Visit) -> None:
         """Say that nothing more comes; close when the client has, so that it gets its answer."""
         try:
-            visit.sock.setblocking(False)
             visit.sock.shutdown(socket.SHUT_WR)
         except OSError:
             self._close(visit)
@@ -255,9 +333,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._lingering[visit] = None
         self.poller.register(visit.sock, selectors.EVENT_READ, partial(self._drain, visit))
 
-    def _drain(self, visit: Visit, sock: socket.socket) -> None:
+    def _drain(self, visit: Visit, sock: _Patient) -> None:
         try:
-            if sock.recv(65_536):
+            if sock.take(65_536):
                 return
         except BlockingIOError:
             return
@@ -281,6 +359,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 break
             self._let_go(oldest)
             self._drop(oldest, "no whole request in time")
+        while self._sending:
+            oldest = next(iter(self._sending))
+            if oldest.deadline > now:
+                break
+            self._end_sending(oldest, "answers are not read")
         while self._lingering:
             oldest = next(iter(self._lingering))
             if oldest.deadline > now:

@@ -23,6 +23,7 @@ preload_app = True
 keepalive = 30
 timeout = 60
 graceful_timeout = 3
+sendfile = False  # the worker sends by itself
 limit_request_line = 4094
 limit_request_fields = 64
 limit_request_field_size = 4096
