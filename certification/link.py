@@ -65,7 +65,8 @@ class Link:
 
     ``save`` is called before a number of ours is used, so that a restart knows of it. While
     ``speaking`` is not set nothing of the venue reaches the client; ``calm`` holds it back from
-    the venue's first TestRequest on. ``tests`` are the venue's own TestReqIDs.
+    the venue's first TestRequest on. ``tests`` are the venue's own TestReqIDs, ``missed`` what
+    it sent into a connection that was cut (``missing`` is set when there is more).
     """
 
     def __init__(
@@ -82,6 +83,8 @@ class Link:
         self.heartbeat_s = 30
         self.sent: deque[Message] = deque(maxlen=KEPT_MESSAGES_MAX)
         self.tests: deque[str] = deque(maxlen=TESTS_MAX)
+        self.missed: deque[Message] = deque(maxlen=TESTS_MAX)
+        self.missing = asyncio.Event()
         self.drops: list[Mapping[int, str]] = []
         self.calm = False
         self.speaking = asyncio.Event()
@@ -250,6 +253,8 @@ class Link:
         seen = self._as_seen(message)
         if passage.cut:
             self._watcher.noted(self, "<", seen, "lost with the connection")
+            self.missed.append(seen)
+            self.missing.set()
             return
         if self._dropped(seen):
             self._watcher.noted(self, "<", seen, "lost on purpose")
@@ -373,6 +378,7 @@ class Link:
         if passage is None:
             return
         passage.cut = passage.on_purpose = True
+        self.missed.clear()
         passage.keep_venue = keep_venue
         passage.client.transport.abort()
         if not keep_venue and passage.venue is not None:

@@ -45,6 +45,19 @@ async def _cut_venue(attempt: Attempt, step: Step) -> None:
     await attempt.link(step).cut_venue()
 
 
+async def _missed(attempt: Attempt, step: Step) -> None:
+    """The venue has sent something into the connection that was cut."""
+    link, wanted = attempt.link(step), _fields(attempt, step)
+    async with asyncio.timeout(attempt.stage.venue_s):
+        while not any(_has(message, wanted) for message in link.missed):
+            link.missing.clear()
+            await link.missing.wait()
+
+
+def _has(message: Message, wanted: Mapping[int, str]) -> bool:
+    return all(message.get(tag) == value for tag, value in wanted.items())
+
+
 async def _hole(attempt: Attempt, step: Step) -> None:
     """A number is used up, and nothing sent."""
     message = attempt.link(step).hole()
@@ -169,7 +182,8 @@ async def _quiet(attempt: Attempt, step: Step) -> None:
 
 
 VERBS: Final[Mapping[str, Callable[[Attempt, Step], Awaitable[None]]]] = {
-    "refuse": _refuse, "cut": _cut, "cut_venue": _cut_venue, "hole": _hole, "drop": _drop,
+    "refuse": _refuse, "cut": _cut, "cut_venue": _cut_venue, "hole": _hole,
+    "missed": _missed, "drop": _drop,
     "send": _send, "again": _again, "resend": _resend, "garble": _garble, "silence": _silence,
     "speak": _speak, "calm": _calm, "closed": _closed, "clock": _clock, "pause": _pause,
     "online": _online, "flat": _flat, "quiet": _quiet,

@@ -92,7 +92,7 @@ class RawEngine:
         if reset:
             self.num = self.expected = 1
             self.store.clear()
-        self.reset_next = self.leaving = False
+        self.leaving = False
         self.queue.clear()
         self.asked_to = 0
         self.test = ""
@@ -182,6 +182,7 @@ class RawEngine:
     def _on(self, message: Message) -> bool:
         kind = message.type
         if kind == "A":
+            self.reset_next = False
             self.online.set()
             self.offline.clear()
         elif kind == "1" and "no-test-answer" not in self.broken:

@@ -59,21 +59,26 @@ class FullMarks:
             "--page-port", "0", "--patience", "20", "--until-passed",
             *(word for name in FIX for word in ("--case", name)),
         )  # fmt: skip
+        self.said = {client: folder / f"{client}.out" for client in ("QFIX", "CORE")}
         self.programs = {
-            client: subprocess.Popen(
+            "QFIX": self._start("QFIX", "quickfix", folder),
+            "CORE": self._start("CORE", "fixcore", folder),
+        }
+
+    def _start(self, client: str, engine: str, folder: Path) -> subprocess.Popen[bytes]:
+        with self.said[client].open("wb") as out:
+            return subprocess.Popen(
                 [sys.executable, "-m", "tests.certification.program", engine,
                  str(self.certify.port), str(self.certify.sheet(client)), str(folder / client),
                  *TO_PLAY],
-                cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-            )
-            for client, engine in (("QFIX", "quickfix"), ("CORE", "fixcore"))
-        }  # fmt: skip
+                cwd=ROOT, stdout=out, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
 
     def end(self) -> None:
         for program in self.programs.values():
             if program.poll() is None:
                 program.kill()
-            program.communicate()
+            program.wait(10)
         self.certify.end()
 
 
@@ -148,7 +153,8 @@ def test_a_broken_client_fails_what_it_should_and_hears_why(
 def test_quickfix_and_another_engine_get_full_marks_side_by_side(full_marks: FullMarks) -> None:
     certify = full_marks.certify
     for client, program in full_marks.programs.items():
-        said, _ = program.communicate(timeout=150)
+        program.wait(150)
+        said = full_marks.said[client].read_text(encoding="utf-8")
         verdicts = json.loads(said.strip().splitlines()[-1])
         bad = {name: verdict for name, verdict in verdicts.items() if verdict != "passed"}
         assert not bad, (client, bad, certify.lines)
