@@ -39,6 +39,7 @@ PARTS: Final = (
     Part("apply", ("--quick",)),
     Part("fix", ("--quick",)),
     Part("journal", ("--quick",)),
+    Part("recovery", ("--quick",)),
     Part("history", ("--count", "5000", "--rounds", "2")),
     Part("rest", ("--rounds", "3", "--seconds", "2", "--creates", "50")),
     Part("stream", ("--subscribers", "100", "--private", "10", "--seconds", "5")),
