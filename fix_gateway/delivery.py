@@ -95,8 +95,10 @@ class Delivery:
         origin = transaction.command.origin
         if origin.num:
             session = sources.get(origin.source)
-            if session is not None and origin.epoch == session.epoch:
-                session.mark = max(session.mark, origin.num)
+            if session is not None:
+                with session.gate:
+                    if origin.epoch == session.epoch:
+                        session.mark = max(session.mark, origin.num)
             self._outbox.done(origin)
         self._learn(transaction)
         for source, found in self._routed(transaction).items():
@@ -168,8 +170,9 @@ class Delivery:
             if place.reasons:
                 return False
             if not self._store(session, message, seq):
-                log.error("report_not_stored", session=session.comp_id, seq=seq)
-                self.hold(session, "store")
+                if not place.reasons:  # Else it has just gone, which is why.
+                    log.error("report_not_stored", session=session.comp_id, seq=seq)
+                    self.hold(session, "store")
                 return False
             place.cursor = cursor
         return True

@@ -28,7 +28,8 @@ class EpochError(Exception):
 def start_epoch(session: Session, client: EngineClient, cause: str) -> None:
     """Have the engine record the next epoch; retries once when ours was out of date.
 
-    The caller holds the gate. Raises EpochError or EngineError.
+    Delivery to the session must be held, so that its cursor stays; the gate must be free, as
+    the thread that brings the answer may want it first. Raises EpochError or EngineError.
     """
     for _ in range(2):
         epoch = session.epoch + 1
@@ -37,14 +38,16 @@ def start_epoch(session: Session, client: EngineClient, cause: str) -> None:
         )
         for event in client.submit(command).transaction.events:
             if isinstance(event, SessionChanged):
-                session.epoch, session.mark = event.epoch, 0
+                with session.gate:
+                    session.epoch, session.mark = event.epoch, 0
                 log.info("epoch", session=session.comp_id, epoch=epoch, cause=cause)
                 return
             if isinstance(event, Refused):
                 row = client.session(session.source)
                 if row is None or row.epoch == session.epoch:
                     raise EpochError(event.text)
-                session.epoch, session.mark = row.epoch, row.mark
+                with session.gate:
+                    session.epoch, session.mark = row.epoch, row.mark
     raise EpochError(f"the epoch of {session.comp_id} keeps changing")
 
 

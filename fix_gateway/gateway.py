@@ -311,13 +311,19 @@ class Gateway(Events):
             if time.monotonic() > deadline:
                 return "messages of the last epoch wait for the engine"
             time.sleep(POLL_S)
-        with session.gate:
+        # Held, so that delivery stays where it is; but never with the gate, which the thread
+        # may want that brings the engine's answer.
+        self._delivery.hold(session, "epoch")
+        try:
             start_epoch(session, self._client, cause)
-            if session.qf is not None:
-                session.qf.reset()
-            session.store.set_epoch(session.epoch)
-            session.delivery.repeat_until = 0
-            session.store_wiped = False
+            with session.gate:
+                if session.qf is not None:
+                    session.qf.reset()
+                session.store.set_epoch(session.epoch)
+                session.delivery.repeat_until = 0
+                session.store_wiped = False
+        finally:
+            self._housekeeping.release(session, "epoch")
         return ""
 
     # What QuickFIX's thread tells.

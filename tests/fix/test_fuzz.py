@@ -150,7 +150,13 @@ def unharmed(venue: Venue) -> Iterator[None]:
 
 def logged_on(venue: Venue, comp_id: str = "CERT") -> RawFix:
     client = RawFix(venue.address, comp_id, source="127.0.20.2")
-    client.logon(reset=comp_id != "CERT")
+    try:
+        client.logon(reset=comp_id != "CERT")
+    except Closed as error:
+        assert venue.gateway is not None
+        raise AssertionError(
+            f"{comp_id} is not let in; the gateway says {venue.gateway.lines[-20:]}"
+        ) from error
     return client
 
 
