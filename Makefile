@@ -45,6 +45,8 @@ RERUNS := $(if $(CI),2,0)
 test: $(READY)  ## run every test
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || echo \
 		"There is no chromium with its driver (Debian: apt-get install chromium chromium-driver): the tests of the web page are skipped."
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || echo \
+		"There is no PostgreSQL server (Debian: apt-get install postgresql): the history is tested on SQLite alone."
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --reruns $(RERUNS) $(PYTEST_ARGS)
 
 check: $(READY)  ## lint, types, layer rules: seconds
