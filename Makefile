@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: compiled plain help setup run demo docs documents test check bench clean
+.PHONY: compiled plain help setup run demo docs documents test check prove bench clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -53,6 +53,10 @@ check: $(READY)  ## lint, types, layer rules: seconds
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q tests/style
+
+prove: $(READY)  ## the long forms of the proofs, two hours; SEED=n MINUTES=n PROVE_ARGS="--only soak"
+	@exec $(BIN)/python -m tests.prove $(if $(SEED),--seed $(SEED)) \
+		$(if $(MINUTES),--soak-minutes $(MINUTES)) $(PROVE_ARGS)
 
 bench: $(READY)  ## run every benchmark and write docs/benchmarks.md: ten minutes
 	@exec $(BIN)/python -m benchmarks.report

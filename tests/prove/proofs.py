@@ -16,9 +16,11 @@ from tests.prove.disk.enginefaults import engine_faults, try_engine_faults
 from tests.prove.disk.faults import every_fault, some_faults, try_faults
 from tests.prove.disk.powerloss import explore
 from tests.prove.disk.shim import NoCompiler
+from tests.prove.overload import stand
 from tests.prove.report import Options, Result
 from tests.prove.security import examine
 from tests.prove.simulation.run import simulate
+from tests.prove.soak import soak
 from tests.prove.venue import MODULES, ROOT
 
 Proof = Callable[[Options], Result]
@@ -112,6 +114,20 @@ def security(options: Options) -> Result:
     return Result(*examine(options.say, starts))
 
 
+def overload(options: Options) -> Result:
+    """Clients that behave badly beside clients that behave."""
+    stood = stand(options.quick, 0.5 if options.quick else 5.0, options.say)
+    return Result(stood.rows, stood.findings)
+
+
+def steady_load(options: Options) -> Result:
+    """A venue under a low, steady load, whose memory must stay where it was."""
+    soaked = soak(10.0 if options.quick else options.soak_s, 0.1, options.say)
+    counted = ", ".join(f"{count:,} {what}" for what, count in sorted(soaked.done.items()))
+    shown = [f"{soaked.seconds / 60:.1f} minutes: {counted}", *soaked.rows]
+    return Result(shown, soaked.findings)
+
+
 def core(options: Options) -> Result:
     """Matching against the naive oracle, money, replay, restore: the tests' own long forms."""
     sizes = {
@@ -155,6 +171,8 @@ PROOFS: Final[dict[str, Proof]] = {
     "loss of power": power,
     "flipped bits": bits,
     "security": security,
+    "overload": overload,
+    "soak": steady_load,
 }
 
 
