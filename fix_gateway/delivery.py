@@ -27,7 +27,7 @@ from engine.core.instruments import Instrument, make_instrument
 from engine.core.types import Origin
 from fix_gateway.flow import Sender
 from fix_gateway.outbound import OutMessage, Router, messages
-from fix_gateway.sessions import Session, Sessions
+from fix_gateway.sessions import Phase, Session, Sessions
 from fix_gateway.store import LAST_INDEX
 
 log = structlog.get_logger()
@@ -211,6 +211,9 @@ class Delivery:
         """
         with session.gate:
             session.delivery.reasons.difference_update(reasons)
+            if "away" in reasons and session.phase is not Phase.LIVE:
+                # It has left again since; its own mark of that may have come before ours.
+                session.delivery.reasons.add("away")
         while self._drain(session):
             continue
 

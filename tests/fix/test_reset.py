@@ -42,10 +42,14 @@ class Engine:
         return Outcome(Transaction(7, 1, command, (changed,)), False)
 
 
-def test_reports_are_delivered_while_a_reset_waits_for_the_engine(tmp_path: Path) -> None:
+def gateway_of(tmp_path: Path) -> Gateway:
     settings = GatewaySettings("127.0.0.1", 0, "TANDEM", tmp_path, DICTIONARY)
     alice = SessionSettings("ALICE", "alice", "alice", frozenset({"alice"}), "alice", "")
-    gateway = Gateway(settings, [alice], str(tmp_path / "none"), "", lambda: 1, lambda: None)
+    return Gateway(settings, [alice], str(tmp_path / "none"), "", lambda: 1, lambda: None)
+
+
+def test_reports_are_delivered_while_a_reset_waits_for_the_engine(tmp_path: Path) -> None:
+    gateway = gateway_of(tmp_path)
     engine: Any = Engine(gateway)
     gateway._client = engine
     session = gateway.sessions.by_comp_id["ALICE"]
@@ -53,3 +57,15 @@ def test_reports_are_delivered_while_a_reset_waits_for_the_engine(tmp_path: Path
     assert engine.delivered
     assert (session.epoch, session.mark) == (1, 0)
     assert session.store.epoch() == 1
+
+
+def test_a_session_that_left_again_stays_away(tmp_path: Path) -> None:
+    # Its reports would be dropped: QuickFIX takes none while both of its numbers are 1.
+    delivery = (gateway := gateway_of(tmp_path))._delivery
+    session = gateway.sessions.by_comp_id["ALICE"]
+    delivery.hold(session, "away")
+    delivery.release(session, "away")
+    assert session.delivery.reasons == {"away"}
+    session.logged_on()
+    delivery.release(session, "away")
+    assert not session.delivery.reasons and not session.delivery.held
