@@ -13,6 +13,7 @@ import sys
 import sysconfig
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -37,25 +38,39 @@ def compiled_files() -> list[Path]:
     return [*CORE.glob(f"*{SUFFIX}"), *shared]
 
 
+def compile_in(work: Path, beside: Sequence[str] = ()) -> str:
+    """Compile a copy of ``engine/core`` in a folder, where it lies beside its sources.
+
+    ``beside`` names further modules that lie in the folder already and are compiled along.
+    Returns what the compiler said if it failed, else nothing.
+    """
+    shutil.copytree(
+        ROOT / "engine", work / "engine", ignore=shutil.ignore_patterns("*.so", "__pycache__")
+    )
+    (work / "mypy.ini").write_text(
+        "[mypy]\npython_version = 3.11\n"
+        "[mypy-sortedcontainers.*]\nignore_missing_imports = True\n"
+    )
+    command = [str(Path(sys.executable).parent / "mypyc")]
+    command += [f"engine/core/{name}" for name in sources()] + list(beside)
+    done = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
+    return (done.stdout[-4000:] + done.stderr[-4000:]) if done.returncode else ""
+
+
+def sources() -> list[str]:
+    """The modules of ``engine/core`` that are compiled."""
+    return [path.name for path in sorted(CORE.glob("*.py")) if path.name not in PLAIN]
+
+
 def build() -> int:
     """Compile in a temporary folder and put the result beside the sources."""
-    sources = [path.name for path in sorted(CORE.glob("*.py")) if path.name not in PLAIN]
-    print(f"Compiling {len(sources)} modules of engine/core; this takes about a minute …")
+    print(f"Compiling {len(sources())} modules of engine/core; this takes about a minute …")
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        shutil.copytree(
-            ROOT / "engine", work / "engine", ignore=shutil.ignore_patterns("*.so", "__pycache__")
-        )
-        (work / "mypy.ini").write_text(
-            "[mypy]\npython_version = 3.11\n"
-            "[mypy-sortedcontainers.*]\nignore_missing_imports = True\n"
-        )
-        command = [str(Path(sys.executable).parent / "mypyc")]
-        command += [f"engine/core/{name}" for name in sources]
-        done = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
-        if done.returncode:
-            print(done.stdout[-4000:] + done.stderr[-4000:], file=sys.stderr)
+        fault = compile_in(work)
+        if fault:
+            print(fault, file=sys.stderr)
             print("The compiled build failed; the plain one is untouched.", file=sys.stderr)
             return 1
         remove()

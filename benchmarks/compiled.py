@@ -1,0 +1,56 @@
+"""The compiled build beside the plain one, for figures of both in one run.
+
+``compiled_copy`` compiles ``engine/core`` in a copy of the project in a temporary folder, so
+that the project itself stays as it is. A benchmark that is started there measures that build.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from benchmarks.common import done, progress
+from tools.compiled import compile_in
+
+ROOT: Final = Path(__file__).parent.parent
+BESIDE: Final = "benchmarks/book_own.py"
+"""Compiled along, as an order of the book is a compiled object that it makes and reads."""
+
+
+@contextmanager
+def compiled_copy() -> Iterator[Path]:
+    """A folder with the engine, its core compiled, and the benchmarks; about a minute."""
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        shutil.copytree(
+            ROOT / "benchmarks", work / "benchmarks",
+            ignore=shutil.ignore_patterns("*.so", "__pycache__"),
+        )  # fmt: skip
+        progress("compiling engine/core with mypyc in a temporary folder: about a minute")
+        fault = compile_in(work, (BESIDE,))
+        done()
+        if fault:
+            raise RuntimeError(f"the compiled build failed:\n{fault}")
+        yield work
+
+
+def printed(folder: Path, python: Path | str, *command: str, timeout_s: float = 600) -> str:
+    """What a module prints that is run in a folder, whose packages it uses."""
+    ended = subprocess.run(
+        [str(python), "-m", *command], cwd=folder, capture_output=True, text=True,
+        timeout=timeout_s,
+    )  # fmt: skip
+    if ended.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{ended.stderr[-2000:]}")
+    return ended.stdout
+
+
+def printed_here(*command: str) -> str:
+    """The same in the project itself."""
+    return printed(ROOT, sys.executable, *command)
