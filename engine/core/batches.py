@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.core import orders
+from engine.core import orders, replaces
 from engine.core.book import Order
 from engine.core.commands import (
     Batch,
@@ -96,7 +96,7 @@ def batch(exchange: Exchange, c: Batch) -> None:
         elif isinstance(entry, CancelOrder):
             done = orders.cancel(exchange, entry)
         elif isinstance(entry, ReplaceOrder):
-            done = orders.replace(exchange, entry)
+            done = replaces.replace(exchange, entry)
         else:
             record_refusal(exchange, entry)
             done = False
@@ -130,7 +130,7 @@ def _fault(exchange: Exchange, entry: BatchEntry) -> Refusal | None:
         found = orders.check_cancel(exchange, entry)
         return found if isinstance(found, Refusal) else None
     if isinstance(entry, ReplaceOrder):
-        return orders.check_change(exchange, entry)
+        return replaces.check_change(exchange, entry)
     return Refusal(entry.reason, entry.text)
 
 

@@ -56,7 +56,7 @@ class Order:
         self.maker_ppm: int = account.maker_ppm
         self.taker_ppm: int = account.taker_ppm
         self.held = 0
-        self.status = OrdStatus.NEW
+        self.status: OrdStatus = _NEW
         self.display = 0
         self.armed = False
         self.reached = False

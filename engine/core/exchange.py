@@ -19,6 +19,7 @@ from engine.core import (
     execution,
     orders,
     refusals,
+    replaces,
     sessions,
     withdrawals,
 )
@@ -56,7 +57,7 @@ from engine.core.commands import (
 )
 from engine.core.events import ClientIdsRetired, Event, OrderCanceled, Refused
 from engine.core.faults import EngineFault, check
-from engine.core.ledger import Account, House, release
+from engine.core.ledger import Account, House
 from engine.core.networks import Network
 from engine.core.sessions import Session
 from engine.core.timers import Timers
@@ -74,6 +75,9 @@ Handler = Callable[["Exchange", Any], object]
 
 TOKEN_GRACE_US: Final = 60_000_000
 RETIRE_BATCH: Final = 256
+_BY_TIME: Final = CancelReason.EXPIRED
+_EXPIRED: Final = OrdStatus.EXPIRED
+_CANCELED: Final = OrdStatus.CANCELED
 _event = tuple.__new__
 
 
@@ -134,8 +138,13 @@ class Exchange:
         refusal = None
         if num or token or valid_until:
             session = self.sessions.get(source)
-            ours = session is not None and session.epoch == epoch and num > session.mark
-            if session is not None and ours and not (token or valid_until):
+            if (
+                session is not None
+                and num > session.mark
+                and epoch == session.epoch
+                and not token
+                and not valid_until
+            ):
                 session.mark = num  # The usual FIX message; the rest is for _identify.
             else:
                 refusal = self._identify(origin)
@@ -214,17 +223,20 @@ class Exchange:
         self, order: Order, reason: CancelReason, client_order_id: str = "", requester: str = ""
     ) -> None:
         """Take an open order out, release its hold, and report it (rule C-2)."""
-        book = order.book
+        buy = order.buy
         if order.armed:
             self.disarm(order)
         elif order.level is not None:
-            book.side(order.buy).remove(order)
+            (order.book.bids if buy else order.book.asks).remove(order)
         held = order.held
         if held:
-            release(order.quote if order.buy else order.base, held)
+            money = order.quote if buy else order.base
+            money.available += held
+            money.held -= held
             order.held = 0
-        status = OrdStatus.EXPIRED if reason is CancelReason.EXPIRED else OrdStatus.CANCELED
-        order.status = status
+            if held < 0 or money.held < 0:
+                raise EngineFault("a release comes out of held money")
+        order.status = status = _EXPIRED if reason is _BY_TIME else _CANCELED
         order.leaves = 0
         order.updated_at = self.time_us
         account = order.account
@@ -334,7 +346,7 @@ def retired_id(order: Order, client_id: str) -> RetiredId:
 _HANDLERS: Final[dict[type, Handler]] = {
     NewOrder: orders.new_order,
     CancelOrder: orders.cancel,
-    ReplaceOrder: orders.replace,
+    ReplaceOrder: replaces.replace,
     MassCancel: batches.mass_cancel,
     Batch: batches.batch,
     RecordRefusal: refusals.record_refusal,

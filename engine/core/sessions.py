@@ -111,8 +111,9 @@ def _end(exchange: Exchange, session: Session) -> None:
     if session.cancel_scope is CancelScope.NONE:
         return
     account = exchange.accounts[session.account]
-    for order in open_orders(exchange, account, firm_wide=True):
-        in_scope = session.cancel_scope is CancelScope.FIRM
+    firm_wide = session.cancel_scope is not CancelScope.ACCOUNT
+    for order in open_orders(exchange, account, firm_wide=firm_wide):
+        in_scope = session.cancel_scope is not CancelScope.SESSION
         if in_scope or order.terms.session == session.name:
             exchange.cancel_order(order, CancelReason.DISCONNECT)
 

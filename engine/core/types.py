@@ -85,11 +85,12 @@ class BatchMode(IntEnum):
 
 
 class CancelScope(IntEnum):
-    """Cancel on disconnect, tag 20003."""
+    """Cancel on disconnect, tag 20003: orders of the session, of its account, of the firm."""
 
     NONE = 0
     SESSION = 1
     FIRM = 2
+    ACCOUNT = 3
 
 
 class InstrumentStatus(IntEnum):
