@@ -152,17 +152,17 @@ def set_hold(order: Order, amount: int) -> int:
     return change
 
 
-def settle(order: Order, book: Book, price: int, qty: int, ppm: int) -> tuple[int, int, int]:
+def settle(order: Order, book: Book, cash: int, base_amount: int, ppm: int) -> tuple[int, int]:
     """Post one side of a trade and shrink the hold (rules N-2, N-3, L-4).
 
-    The order's ``leaves`` are already those after the fill. Returns (cash, fee, hold
-    change), all in atoms. The two sides of a trade post opposite amounts of base and cash,
-    and each side's fee goes to the venue, so the postings of a trade sum to zero.
+    The order's ``leaves`` are already those after the fill. Returns (fee, hold change), in
+    atoms like the rest. The two sides of a trade post opposite amounts of base and cash, and
+    each side's fee goes to the venue, so the postings of a trade sum to zero.
     """
-    cash = price * qty * book.unit
-    weight = order.fee_weight = order.fee_weight + cash * ppm
+    weight = order.fee_weight + cash * ppm
     fees = -(-weight // PPM)
     fee = fees - order.fees
+    order.fee_weight = weight
     order.fees = fees
     held = order.held
     if order.buy:
@@ -177,15 +177,15 @@ def settle(order: Order, book: Book, price: int, qty: int, ppm: int) -> tuple[in
         quote = order.quote
         quote.held += rest - held
         quote.available += held - rest - cost
-        order.base.available += qty * book.lot_atoms
+        order.base.available += base_amount
         if rest < 0 or quote.available < 0:
             raise EngineFault("a fill is paid out of its hold")
     else:
-        rest = held - qty * book.lot_atoms
-        order.base.held += rest - held
+        rest = held - base_amount
+        order.base.held -= base_amount
         order.quote.available += cash - fee
         if rest < 0:
             raise EngineFault("a fill is paid out of its hold")
     order.held = rest
     book.fees.available += fee
-    return cash, fee, rest - held
+    return fee, rest - held

@@ -134,23 +134,25 @@ def _trade(
     book.last_price = price
     if exchange.armed:
         book.stops.reach(price)
+    notional = price * qty
+    cash = notional * book.unit
     base_amount = qty * book.lot_atoms
     now = exchange.time_us
     events = exchange.events
 
     taker.leaves = leaves = leaves - qty
-    taker.cum += qty
-    taker.notional += price * qty
+    taker.cum = cum = taker.cum + qty
+    taker.notional = total = taker.notional + notional
     taker.status = status = _PARTIAL if leaves else _FILLED
     taker.updated_at = now
-    cash, fee, hold_change = settle(taker, book, price, qty, taker.taker_ppm)
+    fee, hold_change = settle(taker, book, cash, base_amount, taker.taker_ppm)
     account = taker.account
     account.seq = seq = account.seq + 1
     events.append(
         _event(
             OrderFilled,
             (
-                account.name, seq, taker.terms, status, leaves, taker.cum, taker.notional,
+                account.name, seq, taker.terms, status, leaves, cum, total,
                 trade_id, qty, price, _TAKER, base_amount, cash, fee, taker.fees,
                 hold_change, 0,
             ),
@@ -158,11 +160,11 @@ def _trade(
     )  # fmt: skip
 
     maker.leaves = leaves = maker.leaves - qty
-    maker.cum += qty
-    maker.notional += price * qty
+    maker.cum = cum = maker.cum + qty
+    maker.notional = total = maker.notional + notional
     maker.status = status = _PARTIAL if leaves else _FILLED
     maker.updated_at = now
-    cash, fee, hold_change = settle(maker, book, price, qty, maker.maker_ppm)
+    fee, hold_change = settle(maker, book, cash, base_amount, maker.maker_ppm)
     if leaves == 0:
         side.remove(maker)
     elif shown == qty:
@@ -176,7 +178,7 @@ def _trade(
         _event(
             OrderFilled,
             (
-                account.name, seq, maker.terms, status, leaves, maker.cum, maker.notional,
+                account.name, seq, maker.terms, status, leaves, cum, total,
                 trade_id, qty, price, _MAKER, base_amount, cash, fee, maker.fees,
                 hold_change, maker.display,
             ),
