@@ -2,94 +2,170 @@
 
 The venue (gateway and engine as processes, risk-checked, journalled and flushed) beside a
 bare QuickFIX acceptor in Python with the same dictionary, settings and file store that
-answers from its callback. Both get the same load from the same program, in turn.
+answers from its callback. Both get the same load from the same program, in turn: one session,
+ten and fifty with many orders under way, and one order at a time. The last is compared with
+what this disk takes for one flush.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
+import statistics
 import tempfile
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from benchmarks.common import Section, done, percentile, progress, rate, ratios
-from benchmarks.venue import ROOT, Child, Venue, free_port
+from benchmarks.compiled import printed_here
+from benchmarks.journal import one_round, plain_file, raw_sqlite
+from benchmarks.venue import Child, Venue, free_port, traders
 
-COMMAND = "python -m benchmarks.fix"
-ROUND_TIMEOUT_S: Final = 300.0
-
-
-def load(port: int, prefix: str, orders: int, single: int) -> tuple[float, list[float]]:
-    """One round of the load generator: orders per second, milliseconds of single orders."""
-    command = [
-        sys.executable, "-m", "benchmarks.fix_load", "--port", str(port), "--prefix", prefix,
-        "--orders", str(orders), "--single", str(single),
-    ]  # fmt: skip
-    ended = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=ROUND_TIMEOUT_S
-    )
-    if ended.returncode:
-        raise RuntimeError(f"the load generator failed:\n{ended.stderr}")
-    found = json.loads(ended.stdout)
-    return found["rate"], found["single_ms"]
+COMMAND: Final = "python -m benchmarks.fix"
+WINDOW: Final = 1_000
+VENUE: Final = "venue"
+BARE: Final = "bare acceptor"
+RECORD: Final = bytes(300)
+"""About what the transaction of one order takes in the journal."""
+GOAL_US: Final = 200
 
 
-def sections(quick: bool = False) -> list[Section]:
-    """Throughput and single-order latency in alternating rounds."""
-    rounds, orders, single = (3, 4_000, 200) if quick else (9, 20_000, 1_000)
-    rates: dict[str, list[float]] = {"venue": [], "bare acceptor": []}
-    waits: dict[str, list[float]] = {"venue": [], "bare acceptor": []}
-    with tempfile.TemporaryDirectory() as name, Venue(Path(name)) as venue:
+class Plan(NamedTuple):
+    """How many sessions share how many orders, in how many rounds."""
+
+    sessions: int
+    orders: int
+    rounds: int
+
+
+FULL: Final = (Plan(1, 20_000, 7), Plan(10, 10_000, 5), Plan(50, 10_000, 5))
+QUICK: Final = (Plan(1, 4_000, 3), Plan(10, 4_000, 2), Plan(50, 4_000, 2))
+TINY: Final = (Plan(1, 200, 1), Plan(2, 200, 1))
+
+
+class Servers:
+    """The venue and the bare acceptor, with the same sessions."""
+
+    def __init__(self, folder: Path, venue: Venue, names: list[str]) -> None:
+        self.names = names
         port = free_port()
-        bare = Child(Path(name), "benchmarks.fix_bare", str(port), ready="ready", environment={})
-        try:
-            for number in range(rounds):
-                for who, where in (("venue", venue.port), ("bare acceptor", port)):
-                    progress(f"FIX: round {number + 1} of {rounds}, {who}")
-                    figure, took = load(where, f"r{number}-", orders, single)
-                    rates[who].append(figure)
-                    waits[who].extend(took)
-        finally:
-            bare.stop()
+        self.ports = {VENUE: venue.port, BARE: port}
+        self.bare = Child(
+            folder, "benchmarks.fix_bare", str(port), *names, ready="ready", environment={}
+        )
+        self.loads = 0
+
+    def load(
+        self, server: str, sessions: int, orders: int, single: int
+    ) -> tuple[float, list[float]]:
+        """A round of load: orders per second, milliseconds of single orders."""
+        self.loads += 1
+        printed = printed_here(
+            "benchmarks.fix_load", "--port", str(self.ports[server]), "--traders",
+            ",".join(self.names[:sessions]), "--prefix", f"r{self.loads}-", "--orders",
+            str(orders), "--single", str(single), "--window", str(WINDOW),
+        )  # fmt: skip
+        found = json.loads(printed)
+        return found["rate"], found["single_ms"]
+
+
+def throughput(servers: Servers, plans: tuple[Plan, ...]) -> Section:
+    """Orders per second with many under way."""
+    rows = []
+    for plan in plans:
+        rates: dict[str, list[float]] = {VENUE: [], BARE: []}
+        for number in range(plan.rounds):
+            for server, found in rates.items():
+                progress(
+                    f"FIX: {plan.sessions} sessions, round {number + 1} of {plan.rounds}, {server}"
+                )
+                found.append(servers.load(server, plan.sessions, plan.orders, 0)[0])
+        rows.append((f"{plan.sessions:,}", f"{plan.orders:,}", rate(rates[VENUE]),
+                     rate(rates[BARE]), ratios(rates[VENUE], rates[BARE])))  # fmt: skip
     done()
-    rows = [
+    return Section(
+        "FIX: order to durable ExecutionReport",
+        COMMAND,
+        f"Limit orders that rest, up to {WINDOW:,} unanswered over all sessions together, in "
+        "orders/s; rounds alternate. Engine and gateway run as they do in production; every "
+        "report is sent after its order was flushed to the journal.",
+        ("sessions", "orders a round", VENUE, BARE, "ratio"),
+        rows,
         (
-            who,
-            rate(rates[who]),
-            ratios(rates[who], rates["bare acceptor"]),
-            *(f"{percentile(waits[who], share):.2f}" for share in (0.5, 0.99, 0.999)),
-        )
-        for who in rates
+            "The bare acceptor is QuickFIX with the same dictionary, settings and file store. It "
+            "checks nothing, stores nothing but its FIX messages and flushes nothing to disk.",
+            "The load is a process of its own that encodes its orders beforehand and sends and "
+            "reads on raw sockets.",
+            "The history projector and the HTTP API do not run here.",
+        ),
+    )
+
+
+def one_at_a_time(servers: Servers, folder: Path, orders: int, rounds: int) -> Section:
+    """How long a single order takes, and what the disk takes of that."""
+    waits: dict[str, list[float]] = {}
+    above: dict[str, list[float]] = {"fdatasync": [], "sqlite3 commit": []}
+    transactions = [(RECORD, [])] * 64
+    for number in range(rounds):
+        progress(f"FIX: one order at a time, round {number + 1} of {rounds}")
+        middle = {}
+        for server in (VENUE, BARE):
+            took = servers.load(server, 1, 1, orders)[1]
+            waits.setdefault(server, []).extend(took)
+            middle[server] = statistics.median(took)
+        for name, store in (("fdatasync", plain_file), ("sqlite3 commit", raw_sqlite)):
+            took = one_round(store, folder, 1, transactions, orders / 2_000)[1]
+            waits.setdefault(name, []).extend(took)
+            above[name].append((middle[VENUE] - statistics.median(took)) * 1_000)
+    done()
+    names = {
+        VENUE: "venue, order to report", BARE: "bare acceptor, order to report",
+        "fdatasync": f"the disk: {len(RECORD)} bytes and fdatasync",
+        "sqlite3 commit": f"the disk: {len(RECORD)} bytes in a flushed commit of sqlite3",
+    }  # fmt: skip
+    rows = [
+        (names[name], *(f"{percentile(took, share):.2f}" for share in (0.5, 0.99, 0.999)))
+        for name, took in waits.items()
     ]
-    return [
-        Section(
-            "FIX: order to durable ExecutionReport",
-            COMMAND,
-            f"One session, {orders:,} limit orders per round with up to 1,000 unanswered, "
-            f"{rounds} alternating rounds; then {single:,} orders one at a time. Engine and "
-            "gateway run as they do in production; every report is sent after its order was "
-            "flushed to the journal.",
-            ("server", "orders/s", "ratio", "p50 ms", "p99 ms", "p99.9 ms"),
-            rows,
-            (
-                "The bare acceptor checks nothing, stores nothing but its FIX messages and "
-                "flushes nothing to disk.",
-                "The load generator is a process of its own; it encodes orders by template and "
-                "reads on a raw socket.",
-                "The history projector and the HTTP API do not run here.",
-            ),
-        )
-    ]
+    return Section(
+        "FIX: one order at a time",
+        COMMAND,
+        f"Milliseconds from sending an order to having its report, the next one after that; "
+        f"{rounds} rounds of {orders:,} orders, in turn with flushes on the same disk.",
+        ("what", "p50", "p99", "p99.9"),
+        rows,
+        (
+            f"In the same round the venue's p50 lies {rate(above['sqlite3 commit'])} µs above that "
+            f"of a flushed commit of sqlite3, which is what its journal makes, and "
+            f"{rate(above['fdatasync'])} µs above that of fdatasync. The goal is {GOAL_US} µs.",
+        ),
+    )
+
+
+def sections(plans: tuple[Plan, ...], single: int, rounds: int) -> list[Section]:
+    """Both tables, from the same servers."""
+    names = traders(max(plan.sessions for plan in plans))
+    with tempfile.TemporaryDirectory() as name, Venue(Path(name), names) as venue:
+        servers = Servers(Path(name), venue, names)
+        try:
+            return [
+                throughput(servers, plans),
+                one_at_a_time(servers, Path(name), single, rounds),
+            ]
+        finally:
+            servers.bare.stop()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer orders and rounds")
+    parser.add_argument("--tiny", action="store_true", help="just enough to see that it works")
     options = parser.parse_args()
-    for section in sections(options.quick):
+    if options.tiny:
+        found = sections(TINY, 20, 1)
+    else:
+        found = sections(QUICK, 200, 3) if options.quick else sections(FULL, 1_000, 7)
+    for section in found:
         print(section.text())
 
 

@@ -63,14 +63,17 @@ class Bare(quickfix.Application):  # type: ignore[misc]
 
 
 def main() -> None:
-    """``python -m benchmarks.fix_bare PORT``; says ``ready`` when it listens."""
-    port = int(sys.argv[1])
+    """``python -m benchmarks.fix_bare PORT NAME...``; says ``ready`` when it listens."""
+    port, names = int(sys.argv[1]), sys.argv[2:]
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     with tempfile.TemporaryDirectory() as folder:
         gateway = GatewaySettings("127.0.0.1", port, "TANDEM", Path(folder), DICTIONARY)
-        session = SessionSettings("ALICE", "alice", "alice", frozenset(("alice",)), "alice", "")
-        settings = quickfix_settings(gateway, [session], port)
+        sessions = [
+            SessionSettings(name.upper(), name, name, frozenset((name,)), name, "")
+            for name in names
+        ]
+        settings = quickfix_settings(gateway, sessions, port)
         application = Bare()
         store = quickfix.FileStoreFactory(settings)
         acceptor = quickfix.SocketAcceptor(application, store, settings)

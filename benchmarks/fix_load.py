@@ -1,7 +1,7 @@
-"""The load of the FIX benchmark, a process of its own on a raw socket.
+"""The load of the FIX benchmark, a process of its own on raw sockets.
 
-Encodes a few hundred orders at a time just before they are sent, with a template and an
-addition per order, so that it takes next to nothing from the core that the venue may use.
+Every order of a round is encoded before the clock starts; while it runs, bytes are sent and
+reports counted, so that next to nothing is taken from the core that the venue may use.
 Prints one JSON object: orders per second, and how long single orders took.
 """
 
@@ -10,8 +10,10 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import selectors
 import socket
 import time
+from collections.abc import Sequence
 from typing import Final
 
 SOH: Final = "\x01"
@@ -37,26 +39,30 @@ def encode(content: str) -> bytes:
 class Load:
     """One session: logs on with both sequence numbers at 1, sends orders, counts reports."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
-        self.options = options
+    def __init__(self, address: tuple[str, int], trader: str, prefix: str) -> None:
+        self.trader = trader
+        self.prefix = prefix
         self.number = 0
         self.made = 0
+        self.sent = 0
         self.reports = 0
         self.tail = b""
-        self.socket = socket.create_connection((options.host, options.port), LOGON_TIMEOUT_S)
+        self.ready: list[bytes] = []
+        """Orders that are encoded and wait to be sent, the next one last."""
+        self.socket = socket.create_connection(address, LOGON_TIMEOUT_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def header(self, msg_type: str) -> str:
         self.number += 1
-        comp_id = self.options.comp_id
+        comp_id = self.trader.upper()
         return SOH.join(
             (f"35={msg_type}", f"34={self.number:08d}", f"49={comp_id}", f"52={now_text()}",
              "56=TANDEM", "")
         )  # fmt: skip
 
     def logon(self) -> None:
-        user, password = self.options.username, self.options.password
-        fields = f"98=0{SOH}108=60{SOH}141=Y{SOH}553={user}{SOH}554={password}{SOH}"
+        password = f"{self.trader}-demo"
+        fields = f"98=0{SOH}108=60{SOH}141=Y{SOH}553={self.trader}{SOH}554={password}{SOH}"
         self.socket.sendall(encode(self.header("A") + fields))
         answer = b""
         while b"\x0110=" not in answer:
@@ -67,15 +73,13 @@ class Load:
         if b"\x0135=A\x01" not in answer:
             raise ConnectionError(f"no Logon came back but {answer!r}")
 
-    def orders(self, count: int) -> list[bytes]:
-        """The next ``count`` limit buys that will rest; only what changes is computed."""
+    def prepare(self, count: int) -> None:
+        """Encode the next ``count`` limit buys that will rest; only what changes is computed."""
         stamp = now_text()
         head = f"35=D{SOH}34="
-        middle = f"{SOH}49={self.options.comp_id}{SOH}52={stamp}{SOH}56=TANDEM{SOH}11="
-        rest = (
-            f"{SOH}55=BTC-USD{SOH}54=1{SOH}60={stamp}{SOH}38=0.001{SOH}40=2{SOH}59=1{SOH}44="
-        )
-        prefix = self.options.prefix
+        middle = f"{SOH}49={self.trader.upper()}{SOH}52={stamp}{SOH}56=TANDEM{SOH}11="
+        rest = f"{SOH}55=BTC-USD{SOH}54=1{SOH}60={stamp}{SOH}38=0.001{SOH}40=2{SOH}59=1{SOH}44="
+        prefix = self.prefix
         sample = f"{head}00000000{middle}{prefix}00000000{rest}1000.00{SOH}"
         start = f"8=FIX.4.4{SOH}9={len(sample)}{SOH}{head}"
         base = sum(f"{start}{middle}{prefix}{rest}{SOH}".encode())
@@ -88,7 +92,7 @@ class Load:
             check = (base + sum(f"{number}{order}{price}".encode())) % 256
             text = f"{start}{number}{middle}{prefix}{order}{rest}{price}{SOH}10={check:03d}{SOH}"
             found.append(text.encode())
-        return found
+        self.ready = found[::-1]
 
     def receive(self) -> None:
         """Read what is there (or wait for it), count reports, answer a TestRequest."""
@@ -102,38 +106,37 @@ class Load:
         self.reports += whole.count(REPORT)
         if b"\x0135=1\x01" in whole:
             for asked in TEST_REQUEST.findall(whole):
-                answer = f"{self.header('0')}112={asked.decode()}{SOH}"
-                self.socket.sendall(encode(answer))
+                self.answer(asked.decode())
         for unwanted in (b"\x0135=3\x01", b"\x0135=j\x01", b"\x0135=5\x01", b"\x01150=8\x01"):
             if unwanted in whole:
                 bad = next(m for m in MESSAGE.findall(whole) if unwanted in m)
                 raise ConnectionError(f"the server answered {bad!r}")
 
-    def pipelined(self, count: int) -> float:
-        """Keep up to ``window`` orders unanswered; seconds until the last report."""
-        window = self.options.window
-        sent, target = 0, self.reports + count
-        first = self.reports
-        start = time.perf_counter()
-        while self.reports < target:
-            room = min(window - (sent - (self.reports - first)), count - sent)
-            if room >= min(CHUNK, count - sent) and room > 0:
-                chunk = self.orders(min(room, CHUNK))
-                self.socket.sendall(b"".join(chunk))
-                sent += len(chunk)
-            else:
-                self.receive()
-        return time.perf_counter() - start
+    def answer(self, asked: str) -> None:
+        """Answer a TestRequest, which takes the number of the next order: encode those anew."""
+        left = len(self.ready)
+        self.number -= left
+        self.made -= left
+        self.socket.sendall(encode(f"{self.header('0')}112={asked}{SOH}"))
+        self.prepare(left)
+
+    def send(self, window: int) -> None:
+        """Send what the window has room for, if that is worth a call."""
+        room = min(window - (self.sent - self.reports), len(self.ready))
+        if room >= min(max(1, window // 4), CHUNK, len(self.ready)) and room > 0:
+            room = min(room, CHUNK)
+            chunk, self.ready[-room:] = self.ready[-room:], []
+            self.sent += room
+            self.socket.sendall(b"".join(reversed(chunk)))
 
     def one_at_a_time(self, count: int) -> list[float]:
         """Milliseconds from sending an order to having its report, one after the other."""
         took = []
-        for _ in range(count):
-            (order,) = self.orders(1)
-            target = self.reports + 1
+        self.prepare(count)
+        while self.ready:
             start = time.perf_counter()
-            self.socket.sendall(order)
-            while self.reports < target:
+            self.send(1)
+            while self.reports < self.sent:
                 self.receive()
             took.append((time.perf_counter() - start) * 1000)
         return took
@@ -145,24 +148,45 @@ class Load:
         self.socket.close()
 
 
+def pipelined(loads: Sequence[Load], count: int, window: int) -> float:
+    """Have each session send ``count`` orders, up to ``window`` unanswered; seconds in all."""
+    for load in loads:
+        load.prepare(count)
+    with selectors.DefaultSelector() as selector:
+        for load in loads:
+            selector.register(load.socket, selectors.EVENT_READ, load)
+        start = time.perf_counter()
+        for load in loads:
+            load.send(window)
+        while any(load.ready or load.reports < load.sent for load in loads):
+            for key, _ in selector.select():
+                key.data.receive()
+                key.data.send(window)
+    return time.perf_counter() - start
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--comp-id", default="ALICE")
-    parser.add_argument("--username", default="alice")
-    parser.add_argument("--password", default="alice-demo")
+    parser.add_argument("--traders", default="alice", help="one session each, with commas")
     parser.add_argument("--prefix", required=True, help="of the client order ids")
-    parser.add_argument("--orders", type=int, default=20_000)
-    parser.add_argument("--window", type=int, default=1_000)
+    parser.add_argument("--orders", type=int, default=20_000, help="of all sessions together")
+    parser.add_argument("--window", type=int, default=1_000, help="unanswered, of all together")
     parser.add_argument("--single", type=int, default=500)
-    load = Load(parser.parse_args())
-    load.logon()
-    load.pipelined(min(1_000, load.options.orders))
-    seconds = load.pipelined(load.options.orders)
-    took = load.one_at_a_time(load.options.single)
-    load.logout()
-    print(json.dumps({"rate": load.options.orders / seconds, "single_ms": took}))
+    options = parser.parse_args()
+    names = options.traders.split(",")
+    loads = [Load((options.host, options.port), name, options.prefix) for name in names]
+    for load in loads:
+        load.logon()
+    share = options.orders // len(loads)
+    window = max(1, options.window // len(loads))
+    pipelined(loads, max(1, min(1_000 // len(loads), share)), window)
+    seconds = pipelined(loads, share, window)
+    took = loads[0].one_at_a_time(options.single)
+    for load in loads:
+        load.logout()
+    print(json.dumps({"rate": share * len(loads) / seconds, "single_ms": took}))
 
 
 if __name__ == "__main__":

@@ -10,9 +10,12 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final
+
+from argon2 import PasswordHasher
 
 ROOT: Final = Path(__file__).parent.parent
 START_TIMEOUT_S: Final = 60.0
@@ -60,24 +63,62 @@ def wait_a_little() -> None:
         nothing.select(0.02)
 
 
-class Venue:
-    """Engine and FIX gateway on the demo configuration without a bound on open orders."""
+def traders(count: int) -> list[str]:
+    """Names of traders that the demo configuration does not have."""
+    return [f"t{number:02d}" for number in range(count)]
 
-    def __init__(self, folder: Path) -> None:
+
+def trader_tables(names: Sequence[str]) -> str:
+    """Accounts with money and a FIX session each, ``NAME-demo`` its password."""
+    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    return "".join(
+        f'''
+[[accounts]]
+account = "{name}"
+firm = "{name}"
+maker_fee_ppm = 500
+taker_fee_ppm = 1000
+stp = "none"
+open_orders_max = 10000000
+grants = {{ BTC = "1000", ETH = "10000", USD = "300000000" }}
+
+[[sessions]]
+comp_id = "{name.upper()}"
+account = "{name}"
+username = "{name}"
+password_hash = "{hasher.hash(f"{name}-demo")}"
+'''
+        for name in names
+    )
+
+
+class Venue:
+    """Engine and FIX gateway on the demo configuration without a bound on open orders.
+
+    ``names`` are more traders than the demo has; ``modules`` run besides those two, and
+    ``port`` is the gateway's, ``http_port`` the account API's.
+    """
+
+    def __init__(
+        self, folder: Path, names: Sequence[str] = (), modules: Sequence[str] = ()
+    ) -> None:
         self.folder = folder
+        self.modules = ("engine.main", "fix_gateway.main", *modules)
         self.port = free_port()
+        self.http_port = free_port()
         text = (ROOT / "config" / "demo.toml").read_text(encoding="utf-8")
         text = re.sub(r"port = 9878", f"port = {self.port}", text)
         text = re.sub(r"open_orders_max = \d+", "open_orders_max = 10000000", text)
+        text = re.sub(r"port = 8080", f"port = {self.http_port}", text)
         config = folder / "venue.toml"
-        config.write_text(text, encoding="utf-8")
+        config.write_text(text + trader_tables(names), encoding="utf-8")
         self.environment = {
             "TANDEM_CONFIG": str(config), "TANDEM_DATA": str(folder / "data"),
         }  # fmt: skip
         self.children: list[Child] = []
 
     def __enter__(self) -> Venue:
-        for module in ("engine.main", "fix_gateway.main"):
+        for module in self.modules:
             child = Child(self.folder, module, ready='"ready"', environment=self.environment)
             self.children.append(child)
         return self
