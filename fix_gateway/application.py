@@ -70,8 +70,8 @@ class Events:
     def answered(self, session: Session) -> None:
         """A TestRequest of ours was answered."""
 
-    def asked(self, session: Session, query: Query) -> bool:
-        """A question; False when too many wait already."""
+    def asked(self, session: Session, query: Query, text: str) -> bool:
+        """A question and its message; False when too many wait already."""
         return False
 
     def flooding(self, session: Session) -> None:
@@ -121,7 +121,10 @@ class Application(quickfix.Application):  # type: ignore[misc]
     @_guarded
     def toAdmin(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
         """An admin message goes out."""
-        self._sessions[session_id.toString()].flow.sent_at = time.monotonic()
+        session = self._sessions[session_id.toString()]
+        session.flow.sent_at = time.monotonic()
+        if message.getHeader().getField(35) == "5" and message.isSetField(58):
+            session.farewell = message.getField(58)
 
     def toApp(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
         """An application message goes out; of those only resends are not counted yet.
@@ -218,7 +221,7 @@ class Application(quickfix.Application):  # type: ignore[misc]
                 command = self._throttled(session, session.throttle, command, text, now_us)
             if not self._outbox.submit(session, command, now_us):
                 self._events.overloaded(session, command.origin.num)
-        elif not self._events.asked(session, meant):  # type: ignore[arg-type]
+        elif not self._events.asked(session, meant, text):  # type: ignore[arg-type]
             self._business_reject(session, FixMessage(text), "Too many questions wait; ask again")
 
     def _throttled(

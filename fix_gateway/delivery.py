@@ -101,7 +101,11 @@ class Delivery:
                         session.mark = max(session.mark, origin.num)
             self._outbox.done(origin)
         self._learn(transaction)
-        for source, found in self._routed(transaction).items():
+        routed = list(self._routed(transaction).items())
+        if len(routed) > 1:
+            # Who is away comes first: when somebody hears of a trade, it is stored for the others.
+            routed.sort(key=lambda item: sources[item[0]].phase is not Phase.FREE)
+        for source, found in routed:
             self._deliver(sources[source], transaction, found)
 
     def _routed(self, transaction: Transaction) -> dict[str, list[OutMessage]]:

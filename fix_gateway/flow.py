@@ -44,6 +44,19 @@ class Sender:
             self._check(session)
         return True
 
+    def send_settled(self, session: Session, message: quickfix.Message, size: int) -> bool:
+        """The same from a thread that may wait, for what is caused by no transaction.
+
+        Between the moment when the answer to a Logon leaves and the moment when QuickFIX takes
+        the session for logged on, a message would be stored and not sent. An entering session
+        takes its gate after it has entered, so nobody who holds the gate can overlook it.
+        """
+        while True:
+            with session.gate:
+                if session.phase is not Phase.ENTERING:
+                    return self.send(session, message, size)
+            session.settled.wait()
+
     def _check(self, session: Session) -> None:
         """See what is unread; ask the client about it, and hold delivery at the bound."""
         flow, bound = session.flow, session.gateway.outstanding_bytes_max

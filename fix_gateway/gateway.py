@@ -152,8 +152,7 @@ class Gateway(Events):
         answer = news(text, (), self._clock())
         whole = f"8=FIX.4.4\x019=0\x0135={answer.msg_type}\x01{answer.body}10=000\x01"
         message = quickfix.Message(whole, self._dictionary, False)
-        with session.gate:
-            return self._sender.send(session, message, len(whole))
+        return self._sender.send_settled(session, message, len(whole))
 
     # Start and stop.
 
@@ -171,6 +170,9 @@ class Gateway(Events):
         last = read_state(store)
         starts = {s.comp_id: restore(s, self._client, last) for s in self.sessions}
         self._housekeeping.write(clean=False, synced=True)
+        for session in self.sessions:
+            start = starts[session.comp_id]
+            session.asked.restore(session.epoch, start.target or session.store.numbers().target)
         self._start_quickfix(starts)
         for session in self.sessions:
             if session.settings.reset_on_logon:
@@ -336,6 +338,7 @@ class Gateway(Events):
         self._housekeeping.release(session, "away")
         if session.snapshot_wanted:
             self._questions.ask_snapshot(session)
+        self._questions.resume(session)
         log.info("logged_on", session=session.comp_id, epoch=session.epoch)
 
     def logged_out(self, session: Session) -> None:
@@ -347,16 +350,19 @@ class Gateway(Events):
             session.delivery.held = True
         if not self._stopping:
             self._outbox.notify(session.close_command())
-        log.info("logged_out", session=session.comp_id, clean=session.logout_received)
+        log.info(
+            "logged_out", session=session.comp_id, clean=session.logout_received,
+            reason=session.why_ended(time.monotonic()),
+        )  # fmt: skip
 
     def answered(self, session: Session) -> None:
         """The client has read on."""
         if "unread" in session.delivery.reasons:
             self._housekeeping.release(session, "unread")
 
-    def asked(self, session: Session, query: Query) -> bool:
+    def asked(self, session: Session, query: Query, text: str) -> bool:
         """Queue a question for the thread that may wait for the engine."""
-        return self._questions.ask(session, query)
+        return self._questions.ask(session, query, text)
 
     def overloaded(self, session: Session, num: int) -> None:
         """Too much waits for the engine: end the session; it sends the rest when it returns."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Mapping
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 import sqlalchemy
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from engine.client import EngineClient, EngineError, EngineRefused, Transaction
 from engine.core.instruments import Instrument
@@ -15,8 +18,10 @@ from engine.history import queries as history
 from fix_gateway import answers, trades
 from fix_gateway.answers import Answer
 from fix_gateway.outbound import messages
-from fix_gateway.queries import ReplayQuery, TradesQuery
+from fix_gateway.queries import NotAvailable, ReplayQuery, TradesQuery
 from fix_gateway.sessions import Session
+
+log = structlog.get_logger()
 
 FILLS_MAX: Final = 1_000
 """Fills in the answer to one request; the next asks after the last trade id."""
@@ -40,13 +45,23 @@ class Past:
         self._instruments = instruments
 
     def trades(self, session: Session, query: TradesQuery) -> list[Answer]:
-        """TradeCaptureReports of the fills that match."""
-        if self._engine is None:
-            self._engine = sqlalchemy.create_engine(self._url)
+        """TradeCaptureReports of the fills that match. Raises NotAvailable."""
+        try:
+            page = self._fills(session, query)
+        except (SQLAlchemyError, history.StoreError) as error:
+            reason = str(error).partition("\n")[0]
+            log.warning("history_not_available", session=session.comp_id, reason=reason)
+            raise NotAvailable(
+                "The trade history cannot be read at the moment; ask again later"
+            ) from None
+        rows = [row for row in page.rows if query.trade_id in (0, row.trade_id)]
+        return trades.answer_trades(query, rows, self._instruments, page.as_of_seq)
+
+    def _fills(self, session: Session, query: TradesQuery) -> Any:
         context = session.context
         accounts = [query.account] if query.account else sorted(context.accounts)
-        with self._engine.connect() as connection:
-            page = history.fills(
+        with self._history().connect() as connection:
+            return history.fills(
                 connection,
                 accounts,
                 symbol=query.symbol,
@@ -59,8 +74,15 @@ class Past:
                 to_us=query.until_us,
                 limit=1 if query.trade_id else FILLS_MAX,
             )
-        rows = [row for row in page.rows if query.trade_id in (0, row.trade_id)]
-        return trades.answer_trades(query, rows, self._instruments, page.as_of_seq)
+
+    def _history(self) -> sqlalchemy.Engine:
+        """The history, which somebody else makes: SQLite would make an empty one."""
+        if self._engine is None:
+            url = sqlalchemy.make_url(self._url)
+            if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+                raise history.StoreError(f"there is no history at {url.database}")
+            self._engine = history.open_reader(url)
+        return self._engine
 
     def replay(
         self, session: Session, query: ReplayQuery, send: Callable[[Answer], None]

@@ -10,6 +10,10 @@ from typing import Final, NamedTuple, TypeAlias
 from engine.core.types import Side
 
 
+class NotAvailable(Exception):
+    """What the answer is made of cannot be read now; the message is for the client."""
+
+
 class OrderStatusQuery(NamedTuple):
     """OrderStatusRequest(H): one order by client order id or order id (0: not given)."""
 

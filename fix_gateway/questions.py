@@ -1,7 +1,9 @@
 """Questions of clients, answered from committed state on a thread that may wait for it.
 
-QuickFIX's thread only queues them. After the answer the message's number is committed where
-nothing later is, so that it is not answered twice when the gateway is restarted.
+QuickFIX's thread only queues them. What waits is kept in a file of the session as well: a
+question whose connection or gateway has ended is answered when the session is back. After the
+answer the message's number is committed where nothing later is, so that it is not answered
+twice when the gateway is restarted.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol, get_args
 
 import quickfix
 import structlog
@@ -21,11 +23,13 @@ from engine.core.types import Origin, RejectReason, RequestKind
 from fix_gateway import answers
 from fix_gateway.answers import Answer
 from fix_gateway.flow import Sender
+from fix_gateway.inbound import translate
 from fix_gateway.outbox import Outbox
 from fix_gateway.queries import (
     BadQuery,
     BalancesQuery,
     MassStatusQuery,
+    NotAvailable,
     OrderStatusQuery,
     Query,
     ReplayQuery,
@@ -36,8 +40,12 @@ from fix_gateway.sessions import Clock, Phase, Session
 
 log = structlog.get_logger()
 
-NOT_AVAILABLE = "4"
+NOT_AVAILABLE: Final = "4"
 """BusinessRejectReason(380): application not available."""
+AGAIN_TEXT: Final = "The question could not be answered; ask again in a moment"
+QUERIES: Final = get_args(Query)
+WAITING_MAX: Final = 1_000
+"""Questions of one session that may wait for it to come back."""
 
 
 class Looks(Protocol):
@@ -79,18 +87,39 @@ class Questions:
         self._outbox = outbox
         self._past = past
         self._clock = clock
+        self._lock = threading.Lock()
 
     def start(self) -> None:
         """Begin to answer."""
         threading.Thread(target=self._run, name="fix-questions", daemon=True).start()
 
-    def ask(self, session: Session, query: Query) -> bool:
-        """Queue a question; False when too many wait already."""
+    def ask(self, session: Session, query: Query, text: str) -> bool:
+        """Queue a question, given with its message; False when too many wait already."""
+        with self._lock:
+            asked, epoch = session.asked, session.epoch
+            if len(asked) >= WAITING_MAX or self._waiting.full():
+                return False
+            # One that waits already came again after a resend; one answer is enough.
+            return not asked.add(epoch, query.num, text) or self._queue(session, query)
+
+    def _queue(self, session: Session, query: Query) -> bool:
+        """Hand a question that is kept to the answering thread; the lock is held."""
         try:
             self._waiting.put_nowait((session, query, session.epoch))
         except queue.Full:
             return False
+        session.asked.queued.add(query.num)
         return True
+
+    def resume(self, session: Session) -> None:
+        """The session is back: queue what was asked before and not answered."""
+        with self._lock:
+            for num, text in session.asked.unqueued(session.epoch):
+                query = translate(
+                    text, session.context, session.epoch, self._instruments, self._clock()
+                )
+                if not isinstance(query, QUERIES) or not self._queue(session, query):
+                    log.warning("question_not_resumed", session=session.comp_id, num=num)
 
     def ask_snapshot(self, session: Session) -> None:
         """Queue the snapshot of open orders that the Logon asked for."""
@@ -102,21 +131,35 @@ class Questions:
     def _run(self) -> None:
         while True:
             session, query, epoch = self._waiting.get()
-            if session.phase is not Phase.LIVE or session.epoch != epoch:
-                continue
-            try:
-                if query is None:
-                    self._snapshot(session)
+            with self._lock:
+                if session.phase is not Phase.LIVE or session.epoch != epoch:
+                    if query is not None:
+                        session.asked.queued.discard(query.num)
                     continue
-                self._answer(session, query)
-            except EngineError as error:
-                log.warning("question_not_answered", session=session.comp_id, error=str(error))
-                self._reject(session, query)
+            try:
+                self._handle(session, query)
+                if query is not None:
+                    self._mark(session, epoch, query.num)
+                    with self._lock:
+                        session.asked.done(epoch, query.num)
             except Exception:
                 log.exception("question_failed", session=session.comp_id)
-                self._reject(session, query)
-            if query is not None:
-                self._mark(session, epoch, query.num)
+
+    def _handle(self, session: Session, query: Query | None) -> None:
+        """Answer, or say that there is no answer."""
+        try:
+            if query is None:
+                self._snapshot(session)
+            else:
+                self._answer(session, query)
+        except NotAvailable as error:
+            self._reject(session, query, str(error))
+        except EngineError as error:
+            log.warning("question_not_answered", session=session.comp_id, error=str(error))
+            self._reject(session, query, AGAIN_TEXT)
+        except Exception:
+            log.exception("question_failed", session=session.comp_id)
+            self._reject(session, query, AGAIN_TEXT)
 
     def _answer(self, session: Session, query: Query) -> None:
         if isinstance(query, ReplayQuery):
@@ -194,14 +237,12 @@ class Questions:
     def _send(self, session: Session, answer: Answer) -> None:
         text = f"8=FIX.4.4\x019=0\x0135={answer.msg_type}\x01{answer.body}10=000\x01"
         message = quickfix.Message(text, self._dictionary, False)
-        if not self._sender.send(session, message, len(text)):
+        if not self._sender.send_settled(session, message, len(text)):
             log.error("answer_not_stored", session=session.comp_id)
 
-    def _reject(self, session: Session, query: Query | None) -> None:
-        if query is None:
-            return
-        why = "The question could not be answered; ask again in a moment"
-        self._send(session, answers.reject_query(query, NOT_AVAILABLE, why))
+    def _reject(self, session: Session, query: Query | None, why: str) -> None:
+        if query is not None:
+            self._send(session, answers.reject_query(query, NOT_AVAILABLE, why))
 
     def _mark(self, session: Session, epoch: int, num: int) -> None:
         """Commit that this message is done with, unless a later one is already."""

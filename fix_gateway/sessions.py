@@ -23,6 +23,7 @@ import quickfix
 from engine.client import Transaction
 from engine.core.commands import CloseSession, OpenSession
 from engine.core.types import CancelScope, Origin, SessionRow
+from fix_gateway.asked import Asked
 from fix_gateway.context import SessionContext
 from fix_gateway.settings import GatewaySettings, SessionSettings, session_id
 from fix_gateway.store import LAST_INDEX, Cursor, SessionStore
@@ -93,6 +94,7 @@ class Session:
         self.id = session_id(gateway, settings.comp_id)
         self.key: str = self.id.toString()
         self.store = SessionStore(gateway.store, gateway.comp_id, settings.comp_id)
+        self.asked = Asked(self.store.path(".asked"))
         self.qf: quickfix.Session | None = None
         self.settings = settings
         self.context = _context(settings, gateway)
@@ -107,10 +109,15 @@ class Session:
         self.link: Link | None = None
         self.free = threading.Event()
         self.free.set()
+        self.settled = threading.Event()
+        """Clear while QuickFIX answers a Logon: what is stored then is not sent."""
+        self.settled.set()
         self.scope = CancelScope.NONE
         self.grace_us = 0
         self.heartbeat_s = 30
         self.logout_received = False
+        self.farewell = ""
+        """The Text of our own Logout on this connection."""
         self.snapshot_wanted = False
         self.logon_due: LogonMark | None = None
         """The Logon that QuickFIX has been handed and has not read yet."""
@@ -142,6 +149,8 @@ class Session:
             self.phase = Phase.ENTERING
             self.link = link
             self.free.clear()
+            self.settled.clear()
+            self.farewell = ""
             return True
 
     def logged_on(self) -> None:
@@ -149,6 +158,7 @@ class Session:
         with self._state:
             self.phase = Phase.LIVE
             self.logout_received = False
+            self.settled.set()
 
     def leave(self, link: Link | None = None) -> Link | None:
         """The connection is gone; gives it back once. ``link`` says which one is meant."""
@@ -158,7 +168,18 @@ class Session:
             left, self.link = self.link, None
             self.phase = Phase.FREE
             self.free.set()
+            self.settled.set()
             return left
+
+    def why_ended(self, now: float) -> str:
+        """Why the connection has ended, for the log; ``now`` is monotonic."""
+        if self.farewell:
+            return self.farewell
+        if self.logout_received:
+            return "logged out by itself"
+        if now - self.flow.received_at > 2 * self.heartbeat_s:
+            return "silent"
+        return "the connection has ended"
 
     def cut(self) -> None:
         """End the connection, if there is one."""

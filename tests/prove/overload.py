@@ -193,7 +193,7 @@ def fix_giant(venue: Venue, count: int) -> Iterator[None]:
 def fix_deaf(venue: Venue, count: int) -> Iterator[None]:
     """A session that sends orders and reads nothing."""
     with RawFix(venue.fix, "ALICE") as client:
-        client.logon(heartbeat=2)
+        client.logon()
         client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.socket.settimeout(5)
         with contextlib.suppress(OSError):

@@ -1,0 +1,109 @@
+"""Questions that came and are not answered yet, kept in a file beside the session's store.
+
+QuickFIX counts a question as received when it has come, so nobody would ask again for one that
+was still waiting when the gateway or its connection ended. What is in the file is answered when
+the session is back. It is written to the kernel and not flushed: it survives the end of the
+process, and after a power cut the client asks again by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Final
+
+FILE_BYTES_MAX: Final = 1 << 20
+"""Above this the file is written anew, with what still waits and nothing else."""
+
+
+class Asked:
+    """The questions of one session, by MsgSeqNum, within one epoch. Not thread-safe."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._handle = -1
+        self._size = 0
+        self._epoch = 0
+        self._waiting: dict[int, str] = {}
+        self.queued: set[int] = set()
+        """Those of which the answering thread knows."""
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def restore(self, epoch: int, before: int) -> None:
+        """Read what the last process left; the client sends ``before`` and later ones again."""
+        waiting: dict[int, str] = {}
+        try:
+            lines = self._path.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            lines = []
+        for line in lines[:-1]:  # What has no end was cut short.
+            num, text = _read(line, epoch)
+            if text and num < before:
+                waiting[num] = text
+            else:
+                waiting.pop(num, None)
+        self._epoch, self._waiting = epoch, waiting
+        if lines:
+            self._rewrite()
+
+    def add(self, epoch: int, num: int, text: str) -> bool:
+        """Keep a question; False when it waits already. Raises OSError."""
+        self._enter(epoch)
+        if num in self._waiting:
+            return False
+        self._write({"epoch": epoch, "num": num, "text": text})
+        self._waiting[num] = text
+        return True
+
+    def done(self, epoch: int, num: int) -> None:
+        """It was answered. Raises OSError."""
+        self.queued.discard(num)
+        if epoch != self._epoch or self._waiting.pop(num, None) is None:
+            return
+        if not self._waiting and self._size:
+            os.ftruncate(self._handle, 0)
+            self._size = 0
+        elif self._waiting:
+            self._write({"epoch": epoch, "num": num})
+
+    def unqueued(self, epoch: int) -> list[tuple[int, str]]:
+        """Those of this epoch that wait and that nobody will answer unless told to."""
+        self._enter(epoch)
+        return [each for each in sorted(self._waiting.items()) if each[0] not in self.queued]
+
+    def _enter(self, epoch: int) -> None:
+        """With a new epoch the numbers begin again, and the client with them."""
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._waiting.clear()
+            self.queued.clear()
+
+    def _write(self, values: dict[str, Any]) -> None:
+        if self._handle < 0 or self._size > FILE_BYTES_MAX:
+            self._rewrite()
+        self._size += os.write(self._handle, json.dumps(values).encode("ascii") + b"\n")
+
+    def _rewrite(self) -> None:
+        """Put a file with what waits in the place of the old one, and keep it open."""
+        temporary = self._path.with_name(self._path.name + ".new")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
+        handle = os.open(temporary, flags, 0o600)
+        rows = [{"epoch": self._epoch, "num": n, "text": t} for n, t in self._waiting.items()]
+        self._size = os.write(handle, b"".join([json.dumps(r).encode() + b"\n" for r in rows]))
+        temporary.replace(self._path)
+        if self._handle >= 0:
+            os.close(self._handle)
+        self._handle = handle
+
+
+def _read(line: bytes, epoch: int) -> tuple[int, str]:
+    """Number and text of a line; no text where it was answered or is of another epoch."""
+    try:
+        values = json.loads(line)
+        num, text = int(values["num"]), str(values.get("text", ""))
+        return num, text if values["epoch"] == epoch else ""
+    except (ValueError, KeyError, TypeError):
+        return 0, ""

@@ -1,0 +1,187 @@
+"""Every question is answered, whatever ends before the answer; what cannot be is refused."""
+
+from __future__ import annotations
+
+import signal
+import stat
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.core.commands import NewOrder
+from engine.core.types import OrdType, Origin, Side, TimeInForce
+from fix_gateway.asked import FILE_BYTES_MAX, Asked
+from fix_gateway.flow import Sender
+from fix_gateway.sessions import Link, Session
+from fix_gateway.settings import GatewaySettings, SessionSettings
+from tests.fix.conftest import Connect
+from tests.fix.processes import Venue
+from tests.fix.rawfix import RawFix
+
+STATUS = "11={id}|55=BTC-USD|54=1|790={request}|"
+
+
+def status(client: RawFix, request: str, order: str = "none") -> None:
+    """Ask about an order."""
+    client.send("H", STATUS.format(id=order, request=request))
+
+
+def taken(client: RawFix) -> None:
+    """Wait until QuickFIX has read everything so far."""
+    client.send("1", "112=read|")
+    assert client.expect("0")["112"] == "read"
+
+
+@pytest.mark.serial
+def test_a_question_is_answered_though_the_gateway_was_killed_before(venue: Venue) -> None:
+    """Also when something that came later was done, so that nobody asks for it again."""
+    assert venue.engine is not None and venue.gateway is not None
+    alice = RawFix(venue.address, "ALICE")
+    alice.logon()
+    venue.engine.popen.send_signal(signal.SIGSTOP)
+    status(alice, "early")
+    taken(alice)
+    venue.gateway.kill()
+    venue.engine.popen.send_signal(signal.SIGCONT)
+    row = venue.client().session("fix:ALICE")
+    assert row is not None
+    venue.client().submit(NewOrder(
+        Origin("fix:ALICE", row.epoch, 4), "alice", "later", "BTC-USD", Side.BUY, OrdType.LIMIT,
+        TimeInForce.GTC, 1000, price=9000,
+    ))  # fmt: skip
+    venue.start_gateway()
+    back = RawFix(venue.address, "ALICE", num=5)
+    back.logon()
+    answer = back.expect("8")
+    assert (answer["790"], answer["150"], answer["39"]) == ("early", "I", "8")
+    status(back, "next")
+    assert back.expect("8")["790"] == "next", "one answer each"
+    back.logout()
+
+
+@pytest.mark.serial
+def test_a_question_is_answered_though_its_connection_has_ended(venue: Venue) -> None:
+    assert venue.engine is not None
+    bob = RawFix(venue.address, "BOB")
+    bob.logon(reset=True)
+    venue.engine.popen.send_signal(signal.SIGSTOP)
+    for request in ("first", "second"):
+        status(bob, request)
+    taken(bob)
+    bob.close()
+    venue.engine.popen.send_signal(signal.SIGCONT)
+    back = RawFix(venue.address, "BOB", num=bob.num)
+    back.logon()
+    found: set[str] = set()
+    while len(found) < 2:
+        back.send("2", "7=2|16=0|")  # The first may be stored already.
+        back.send("1", "112=end|")
+        while (message := back.receive()).get("112") != "end":
+            if message["35"] == "8":
+                found.add(message["790"])
+    assert found == {"first", "second"}
+    back.logout()
+
+
+def test_trades_without_a_history_are_refused_in_one_line(venue: Venue, connect: Connect) -> None:
+    """This venue has no history: nobody has made its database."""
+    alice = connect("ALICE")
+    alice.logon(reset=True)
+    alice.send("AD", "568=T|569=0|")
+    refused = alice.expect("j")
+    assert (refused["372"], refused["380"], refused["45"]) == ("AD", "4", "2")
+    assert refused["58"] == "The trade history cannot be read at the moment; ask again later"
+    assert venue.gateway is not None
+    line = venue.gateway.wait_for("history_not_available")
+    assert line["level"] == "warning" and "\n" not in line["reason"]
+    assert not venue.gateway.events("question_failed")
+    assert not (venue.data / "history.db").exists(), "an empty history would be a wrong one"
+    alice.logout()
+
+
+# The file.
+
+
+def test_what_was_not_answered_is_found_again(tmp_path: Path) -> None:
+    path = tmp_path / "questions"
+    asked = Asked(path)
+    for num in (3, 5, 7):
+        assert asked.add(2, num, f"text {num}\x01")
+    assert not asked.add(2, 5, "again")
+    asked.done(2, 3)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    again = Asked(path)
+    again.restore(2, 7)
+    assert again.unqueued(2) == [(5, "text 5\x01")], "number 7 is sent again by the client"
+    assert Asked(tmp_path / "none").unqueued(2) == []
+
+
+def test_a_new_epoch_asks_anew(tmp_path: Path) -> None:
+    asked = Asked(tmp_path / "questions")
+    asked.add(2, 3, "old")
+    assert asked.unqueued(3) == []
+    asked.add(3, 3, "new")
+    later = Asked(tmp_path / "questions")
+    later.restore(3, 100)
+    assert later.unqueued(3) == [(3, "new")]
+
+
+def test_a_torn_file_gives_what_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "questions"
+    asked = Asked(path)
+    asked.add(1, 3, "whole")
+    asked.add(1, 4, "torn")
+    path.write_bytes(b"nonsense\n" + path.read_bytes()[:-5])
+    later = Asked(path)
+    later.restore(1, 100)
+    assert later.unqueued(1) == [(3, "whole")]
+
+
+def test_the_file_stays_small(tmp_path: Path) -> None:
+    path = tmp_path / "questions"
+    asked = Asked(path)
+    asked.add(1, 1, "waits long")
+    for num in range(2, 60):
+        asked.add(1, num, "x" * 50_000)
+        asked.done(1, num)
+    assert path.stat().st_size < 2 * FILE_BYTES_MAX
+    later = Asked(path)
+    later.restore(1, 100)
+    assert later.unqueued(1) == [(1, "waits long")]
+    later.done(1, 1)
+    assert path.stat().st_size == 0 and len(later) == 0
+
+
+# Sending while a Logon is answered.
+
+
+class QuickFix:
+    """Keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.sent = threading.Event()
+
+    def send(self, message: Any) -> bool:
+        self.sent.set()
+        return True
+
+
+def test_nothing_is_sent_between_a_logon_and_its_answer(tmp_path: Path) -> None:
+    """QuickFIX would store it without sending it, and the client would see a gap much later."""
+    gateway = GatewaySettings("127.0.0.1", 0, "TANDEM", tmp_path, tmp_path)
+    settings = SessionSettings("ALICE", "alice", "alice", frozenset({"alice"}), "alice", "")
+    session = Session(settings, gateway)
+    session.qf = quickfix = QuickFix()
+    sender = Sender()
+    for settle in (session.logged_on, session.leave):
+        quickfix.sent.clear()
+        assert session.enter(Link(None, ""))  # type: ignore[arg-type]
+        thread = threading.Thread(target=sender.send_settled, args=(session, None, 10))
+        thread.start()
+        assert not quickfix.sent.wait(0.05)
+        settle()
+        assert quickfix.sent.wait(10)
+        thread.join()
+        session.leave()
