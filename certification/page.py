@@ -156,8 +156,9 @@ def status_json(run: Shown) -> bytes:
     summary = run.report()
     return msgspec.json.encode({
         "client": run.name, "online": run.online, "playing": run.playing,
-        "complete": summary.complete, "passed": summary.passed, "failed": summary.failed,
-        "not_run": summary.not_run, "cases": cases,
+        "complete": summary.complete, "certified": summary.certified,
+        "passed": summary.passed, "failed": summary.failed, "not_run": summary.not_run,
+        "cases": cases,
     })  # fmt: skip
 
 
@@ -204,11 +205,14 @@ def progress(run: Shown) -> str:
     return _frame(
         f"Certification of {run.name}",
         f"<p>{summary.passed} passed, {summary.failed} failed, {summary.not_run} to do. "
-        f"{'All that is needed has passed.' if summary.complete else ''} The client is "
+        f"{'All that is needed has passed. ' if summary.complete else ''}"
+        f"Certified for: {escape(', '.join(summary.certified) or 'nothing yet')}. The client is "
         f"{'logged on' if run.online else 'not logged on'}. Report: {links}. Signing key: "
         f"{escape(run.fingerprint)}.</p><p>Each case begins with its opening order: ClOrdID(11) "
         f"that begins with the case's id, such as <code>A03-1</code>, or the quantity in the "
-        f"second column. A case that failed is tried again by sending it again.</p>"
+        f"second column. By REST and WebSocket it is client_order_id or client_withdrawal_id, "
+        f"and each answer tells the last verdict in the header X-Certification. A case that "
+        f"failed is tried again by sending it again.</p>"
         f"<table><tr><th>Case<th>Quantity<th>What to do<th>Verdict</tr>{rows}</table>",
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 import structlog
@@ -31,6 +31,17 @@ OLD_ORDERS_MAX: Final = 100_000
 IDS_MAX: Final = 100_000
 VENUE_S: Final = 5.0
 """How long the venue's own answer may take."""
+
+class Judged(Protocol):
+    """An attempt as its verdict needs it."""
+
+    scenario: Scenario
+    number: int
+    transcript: Transcript
+
+    async def run(self) -> None:
+        """Play every step. Raises CaseFailure, CounterpartyFault, ValueFault."""
+
 
 MakeTrader = Callable[[str, Transcript], Awaitable[Counterparty]]
 Changed = Callable[[CaseResult], None]
@@ -58,7 +69,10 @@ class Referee:
         self.ids_used: set[str] = set()
         self.old_orders: frozenset[str] = frozenset()
         self.current: Attempt | None = None
+        self.transcript: Transcript | None = None
+        self.interrupt: Callable[[str], None] = lambda name: None
         self.news = news
+        self._turn = asyncio.Lock()
         self._parameters = parameters
         self._make_trader = make_trader
         self._changed = changed
@@ -164,8 +178,8 @@ class Referee:
             self.current.violate(f"Case {scenario.id} was begun before this one was done.")
             if self._task is not None:
                 await asyncio.gather(self._task, return_exceptions=True)
-        before = self.results.get(scenario.id)
-        number = (before.attempts if before is not None else 0) + 1
+        self.interrupt(scenario.id)
+        number = self.attempts(scenario.id) + 1
         attempt = Attempt(scenario, self, self._parameters, number)
         self.current = attempt
         attempt.transcript.message(self._way(link, ">"), held.message)
@@ -174,27 +188,46 @@ class Referee:
         self._task = asyncio.create_task(self._play(attempt))
         return attempt
 
-    async def _play(self, attempt: Attempt) -> None:
-        began, clock = stamp(), time.monotonic()
-        reason = ""
+    def attempts(self, name: str) -> int:
+        """How often a case was tried."""
+        before = self.results.get(name)
+        return before.attempts if before is not None else 0
+
+    async def judge(self, attempt: Judged) -> CaseResult:
+        """Have an attempt played, when no other is under way, and give the verdict."""
+        async with self._turn:
+            began, clock = stamp(), time.monotonic()
+            self.transcript = attempt.transcript
+            try:
+                reason = await self._reason(attempt)
+            finally:
+                self.transcript = None
+            return self._conclude(attempt, reason, began, time.monotonic() - clock)
+
+    async def _reason(self, attempt: Judged) -> str:
+        """Play an attempt; "" when it passed, else why not."""
         try:
             if attempt.scenario.begins != "logon":
-                await self._clean(attempt)
+                await self._clean()
             await attempt.run()
         except CaseFailure as failure:
-            reason = str(failure)
+            return str(failure)
         except CounterpartyFault as fault:
-            reason = f"The counterparty could not do its part: {fault}."
+            return f"The counterparty could not do its part: {fault}."
         except (ValueFault, OSError, TimeoutError) as fault:
             log.error("case_fault", case=attempt.scenario.id, error=str(fault))
-            reason = f"The case could not be played: {str(fault) or type(fault).__name__}."
+            return f"The case could not be played: {str(fault) or type(fault).__name__}."
         finally:
-            self.current = None
-            for link in self.links.values():
-                link.speak()
-                link.drops.clear()
-                link.refusals = 0
-        self._conclude(attempt, reason, began, time.monotonic() - clock)
+            if self.current is attempt:
+                self.current = None
+                for link in self.links.values():
+                    link.speak()
+                    link.drops.clear()
+                    link.refusals = 0
+        return ""
+
+    async def _play(self, attempt: Attempt) -> None:
+        await self.judge(attempt)
         following = self._following(attempt)
         attempt.release_all()
         if following is not None and attempt.offending is not None:
@@ -210,7 +243,7 @@ class Referee:
         _, meant = self._meant(self.links["main"], held.message)
         return meant if meant is not attempt.scenario else None
 
-    async def _clean(self, attempt: Attempt) -> None:
+    async def _clean(self) -> None:
         """An attempt finds the book empty, whatever the one before has left."""
         for trader in list(self._traders.values()):
             await trader.clear()
@@ -222,7 +255,9 @@ class Referee:
         if len(self.ids_used) > IDS_MAX:
             self.ids_used.clear()
 
-    def _conclude(self, attempt: Attempt, reason: str, began: str, seconds: float) -> None:
+    def _conclude(
+        self, attempt: Judged, reason: str, began: str, seconds: float
+    ) -> CaseResult:
         scenario = attempt.scenario
         told = f"{reason} {scenario.told}" if reason else ""
         result = msgspec.structs.replace(
@@ -234,6 +269,7 @@ class Referee:
         log.info("verdict", case=scenario.id, verdict=result.verdict, reason=reason)
         self._changed(result)
         self._tell(result)
+        return result
 
     def _tell(self, result: CaseResult) -> None:
         """News(B) to a client that is there, so that it need not look at the page."""
@@ -276,9 +312,9 @@ class _Relay(Transcript):
 
     def message(self, way: str, message: Message, note: str = "") -> None:
         """Take a message down where a case is under way, heartbeats excepted."""
-        current = self._referee.current
-        if current is not None and message.type not in ("0", "1"):
-            current.transcript.message(way, message, note)
+        transcript = self._referee.transcript
+        if transcript is not None and message.type not in ("0", "1"):
+            transcript.message(way, message, note)
 
     def note(self, text: str) -> None:
         """Notes about the counterparty's own connection are of no interest."""

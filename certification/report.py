@@ -125,6 +125,7 @@ def page(report: Report, fingerprint: str) -> str:
             ("Subject", report.subject), ("Venue", report.venue), ("Began", report.began),
             ("Written", report.written),
             ("Cases", f"{report.passed} passed, {report.failed} failed, {report.not_run} not run"),
+            ("Certified for", ", ".join(report.certified) or "nothing"),
             ("Signing key", f"Ed25519, fingerprint {fingerprint}"),
             *sorted(report.parameters.items()),
         )

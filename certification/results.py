@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from certification.scenario import Direction, Scenario
+from certification.scenario import Direction, Interface, Scenario
 from certification.wire import Message, now
 
 Verdict = Literal["passed", "failed", "not run"]
@@ -72,10 +72,13 @@ class CaseResult(msgspec.Struct, frozen=True):
     began: str = ""
     seconds: float = 0.0
     transcript: tuple[Entry, ...] = ()
+    interface: Interface = "FIX"
 
 
 class Report(msgspec.Struct, frozen=True):
-    """A whole run. ``complete`` says whether every case that must pass has passed."""
+    """A whole run. ``certified`` are the interfaces of which every case that must pass has
+    passed and none has failed; ``complete`` says that these are all that the client has tried.
+    """
 
     format: str
     version: int
@@ -91,6 +94,7 @@ class Report(msgspec.Struct, frozen=True):
     cases: tuple[CaseResult, ...]
     parameters: dict[str, str] = {}
     files: dict[str, str] = {}
+    certified: tuple[Interface, ...] = ()
 
 
 def stamp() -> str:
@@ -102,7 +106,7 @@ def blank(scenario: Scenario, reason: str = "") -> CaseResult:
     """A case that was not run."""
     return CaseResult(
         id=scenario.id, title=scenario.title, part=scenario.part, rules=scenario.rules,
-        must=scenario.must, reason=reason,
+        must=scenario.must, reason=reason, interface=scenario.interface,
     )  # fmt: skip
 
 
@@ -117,7 +121,8 @@ def report(
     """Sum a run up."""
     rows = tuple(cases)
     verdicts = [case.verdict for case in rows]
-    needed = [case for case in rows if case.must]
+    tried = {case.interface for case in rows if case.attempts}
+    certified = tuple(name for name in _INTERFACES if name in tried and _certified(rows, name))
     return Report(
         format=FORMAT,
         version=VERSION,
@@ -129,11 +134,21 @@ def report(
         passed=verdicts.count("passed"),
         failed=verdicts.count("failed"),
         not_run=verdicts.count("not run"),
-        complete=bool(needed)
-        and all(case.verdict == "passed" for case in needed)
-        and "failed" not in verdicts,
+        complete=bool(tried) and tried == set(certified),
         cases=rows,
         parameters=parameters or {},
+        certified=certified,
+    )
+
+
+_INTERFACES: Final[tuple[Interface, ...]] = ("FIX", "REST", "WebSocket")
+
+
+def _certified(rows: Iterable[CaseResult], interface: Interface) -> bool:
+    """Whether everything that an interface needs has passed, and nothing failed."""
+    own = [case for case in rows if case.interface == interface]
+    return all(
+        case.verdict == "passed" or (not case.must and case.verdict == "not run") for case in own
     )
 
 

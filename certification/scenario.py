@@ -18,6 +18,7 @@ import msgspec
 FOLDER: Final = Path(__file__).resolve().parent.parent / "spec" / "certification"
 Direction = Literal["certify", "conform"]
 Session = Literal["main", "second", "drop_copy"]
+Interface = Literal["FIX", "REST", "WebSocket"]
 
 
 class ScenarioFault(ValueError):
@@ -37,6 +38,14 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     for sending only. ``first`` happens before the message goes on its way. ``within`` bounds
     the wait, in seconds or heartbeats (``1.5 heartbeats``). ``why`` tells the client what it
     means when this step fails, ``explain`` what it means when that field is wrong.
+
+    A step of the account API names method and path, where ``{id}`` is any id; operations of
+    the WebSocket are the same requests by another name, others are ``WS subscribe``, and a
+    message of a channel is ``WS orders``. ``body`` are paths of the document, ``fields``
+    parameters of the query, ``key`` the kind of key that signs. ``swallowed`` requests never
+    arrive, of ``lost`` ones the answer never does, ``answer`` is one of the certifier's own
+    (429, 503), ``again`` wants the document that was sent before, and a request that ``poll``s
+    may come until its answer is what the next step wants.
     """
 
     client: str = ""
@@ -63,9 +72,11 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     times: int = 1
     silent: bool = False
     keep: bool = False
-    path: str = ""
     key: str = ""
     body: dict[str, str] = {}
+    lost: bool = False
+    answer: str = ""
+    poll: bool = False
 
     @property
     def kind(self) -> str:
@@ -82,8 +93,8 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def http(self) -> bool:
         """Whether this is a request, a response or a frame of the account API."""
-        word = (self.client or self.venue).split(" ")[0]
-        return word in _METHODS or self.venue.isdigit() and len(self.venue) == 3
+        word = (self.client or self.venue).split(" ")[0].split("|")[0]
+        return word in _METHODS or (self.venue != "" and word.isdigit() and len(word) == 3)
 
 
 _KINDS: Final = ("client", "venue", "peer", "do")
@@ -115,6 +126,13 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     certify: tuple[Step, ...] = ()
     conform: tuple[Step, ...] = ()
     part: str = ""
+
+    @property
+    def interface(self) -> Interface:
+        """What it certifies a client for."""
+        if self.begins != "http":
+            return "FIX"
+        return "WebSocket" if self.id.startswith("W") else "REST"
 
     def script(self, direction: Direction) -> tuple[Step, ...]:
         """The steps in one direction; empty where it is not played in that one."""
@@ -166,7 +184,7 @@ def load(folder: Path = FOLDER) -> tuple[Scenario, ...]:
     return tuple(sorted(found.values(), key=lambda s: (_ORDER.find(s.id[0]), s.id)))
 
 
-_ORDER: Final = "SABDRW"
+_ORDER: Final = "SABDRHW"
 
 
 def _check(path: Path, scenario: Scenario) -> None:

@@ -14,14 +14,18 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from certification import report as reports
+from certification import rest
+from certification.account import AccountReferee
 from certification.client import READ_BYTES, FixClient, Identity
 from certification.counterparty import Counterparty, CounterpartyFault
 from certification.link import REFUSAL_S, Link
 from certification.numbering import from_state
 from certification.referee import VENUE_S, Referee
+from certification.rest import HttpGate
 from certification.results import CaseResult, Report, Transcript, blank, report, stamp
 from certification.scenario import Scenario
 from certification.signature import fingerprint, public_text
+from certification.stream import StreamGate
 from certification.venue import BAD_PRICE, PEER, PRICE, SYMBOL, Credentials, Ports
 from certification.wire import Framer, Message
 
@@ -76,11 +80,20 @@ class ClientRun:
         self._state = self._load()
         self._numbers = self._load_numbers()
         own = place.credentials
+        parameters = {
+            "run": self._state.run, "symbol": SYMBOL, "price": PRICE, "bad_price": BAD_PRICE,
+        }  # fmt: skip
         self.referee = Referee(
-            self.scenarios, {"run": self._state.run, "symbol": SYMBOL, "price": PRICE,
-                             "bad_price": BAD_PRICE},
-            self._trader, self._changed, patience_s=patience_s, venue_s=venue_s, news=news,
+            self.scenarios, parameters, self._trader, self._changed, patience_s=patience_s,
+            venue_s=venue_s, news=news,
         )  # fmt: skip
+        self.account = AccountReferee(
+            self.scenarios, self.referee, parameters,
+            lambda request: rest.forward(request, VENUE_HOST, place.ports.http),
+        )  # fmt: skip
+        self.http = HttpGate(self.account.serve)
+        self.stream = StreamGate(VENUE_HOST, place.ports.stream, self.account)
+        self.account.gate = self.stream
         self.referee.results.update(self._state.results)
         for kind, comp_id in (("main", own.comp_id), ("drop_copy", own.drop_copy)):
             numbers = self._numbers.get(kind, Numbers())
@@ -107,7 +120,7 @@ class ClientRun:
     @property
     def playing(self) -> str:
         """Id of the case that is under way, or ""."""
-        current = self.referee.current
+        current = self.referee.current or self.account.current
         return current.scenario.id if current is not None else ""
 
     @property
@@ -155,6 +168,13 @@ class ClientRun:
         self.referee.results.clear()
         _replace(self.place.folder / STATE, msgspec.json.encode(self._state))
 
+    # The account API.
+
+    async def open_account(self, host: str, port: int) -> None:
+        """Take REST at a port and WebSockets at the next; 0 takes any. Raises OSError."""
+        await self.http.start(host, port)
+        await self.stream.start(host, port + 1 if port else 0)
+
     # The report.
 
     def cases(self) -> list[CaseResult]:
@@ -192,6 +212,9 @@ class ClientRun:
 
     async def close(self) -> None:
         """Log our own sessions out and write the report."""
+        await self.http.stop()
+        await self.stream.stop()
+        await self.account.close()
         await self.referee.close()
         self.write()
 

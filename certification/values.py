@@ -70,13 +70,16 @@ class Document:
 def at_path(body: Any, path: str) -> Any:
     """The value at a path of a JSON document, None where there is none.
 
-    ``fills[side=buy].price`` takes the first element of the list whose ``side`` is ``buy``.
+    ``fills[side=buy].price`` takes the first element of the list whose ``side`` is ``buy``,
+    ``fills.last.price`` the last element.
     """
     value = body
     for name in path.split("."):
         name, _, condition = name.partition("[")
-        if isinstance(value, list) and name.isdigit() and int(name) < len(value):
-            value = value[int(name)]
+        if isinstance(value, list) and name == "last":
+            value = value[-1] if value else None
+        elif isinstance(value, list) and name.isdigit():
+            value = value[int(name)] if int(name) < len(value) else None
         elif isinstance(value, Mapping):
             value = value.get(name)
         else:

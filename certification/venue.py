@@ -146,6 +146,7 @@ port = {{fix}}
 [http]
 host = "127.0.0.1"
 port = {{http}}
+workers = 1
 threads = 4
 
 [stream]

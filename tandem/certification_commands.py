@@ -17,7 +17,7 @@ FOLDER: Final = Path("data/certification")
 KEY_NAME: Final = "signing-key.pem"
 Cases = Annotated[
     list[str] | None,
-    typer.Option("--case", help="Only these: an id (A07) or its beginning (S). Repeatable."),
+    typer.Option("--case", help="Only these: an id (A07) or its beginning (S, H0). Repeatable."),
 ]
 
 
@@ -79,6 +79,9 @@ def _certify(app: typer.Typer) -> None:
         host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
         port: Annotated[int, typer.Option(help="Port for FIX; 0 takes any.")] = 9880,
         page_port: Annotated[int, typer.Option(help="Port of the progress page.")] = 9881,
+        account_port: Annotated[
+            int, typer.Option(help="Port of the first client's REST; its WebSocket has the next.")
+        ] = 9890,
         folder: Annotated[Path | None, typer.Option(help="Where runs are kept.")] = None,
         key: Annotated[
             Path | None, typer.Option(help="Ed25519 key that signs; with --check, that signed.")
@@ -96,14 +99,14 @@ def _certify(app: typer.Typer) -> None:
             Path | None, typer.Option(help="Check the signature of this report, and end.")
         ] = None,
     ) -> None:
-        """Certify FIX clients: each case is played, judged at once, and reported."""
+        """Certify clients of FIX, REST and WebSocket: each case is judged at once, and reported."""
         console = Console(highlight=False)
         own_key = data_folder() / KEY_NAME
         if check is not None:
             raise typer.Exit(certifying.check(check, key, own_key, console))
         names = list(dict.fromkeys(name.upper() for name in client or ["ACME"]))
         options = certifying.Options(
-            names, host, port, page_port, folder or data_folder(), key or own_key, case or (),
-            patience, news, anew, until_passed,
+            names, host, port, page_port, account_port, folder or data_folder(), key or own_key,
+            case or (), patience, news, anew, until_passed,
         )  # fmt: skip
         raise typer.Exit(certifying.certify(options, console))

@@ -28,10 +28,10 @@ from certification.signature import (
     load_or_make_key,
     load_public,
 )
-from certification.venue import CredentialsFault, write_private
+from certification.venue import NETWORK, CredentialsFault, write_private
 from config.settings import SettingsError
 from tandem.conform import show
-from tandem.lane import FIX_PROCESSES, Lane
+from tandem.lane import ACCOUNT_PROCESSES, FIX_PROCESSES, Lane
 from tandem.output import CommandError
 from tandem.supervisor import StartError
 
@@ -41,12 +41,17 @@ SHEET: Final = "settings-for-the-client.txt"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What was typed. ``until_passed`` ends the command when every case has passed."""
+    """What was typed. ``until_passed`` ends the command when every case has passed.
+
+    ``account_port`` is the first client's port for REST; its WebSocket has the next one, the
+    second client the two after that. 0 takes any.
+    """
 
     clients: Sequence[str]
     host: str
     port: int
     page_port: int
+    account_port: int
     folder: Path
     key: Path
     cases: Sequence[str]
@@ -98,7 +103,9 @@ async def _serve(
             stop.set()
 
     async with AsyncExitStack() as stack:
-        lanes = await _lanes(options, console, stack)
+        account = any(one.interface != "FIX" for one in chosen)
+        names = ACCOUNT_PROCESSES if account else FIX_PROCESSES
+        lanes = await _lanes(options, names, console, stack)
         for lane in lanes:
             place = Place(lane.credentials, lane.ports, lane.folder)
             run = ClientRun(
@@ -113,32 +120,40 @@ async def _serve(
         stack.push_async_callback(gate.stop)
         await page.start(options.host, options.page_port)
         stack.push_async_callback(page.stop)
-        for lane in lanes:
-            _hand_out(lane, options, gate.port)
+        for place_in_row, run in enumerate(runs if account else ()):
+            first = options.account_port
+            await run.open_account(options.host, first + 2 * place_in_row if first else 0)
+        for lane, run in zip(lanes, runs, strict=True):
+            _hand_out(lane, options, gate.port, run if account else None)
         _welcome(lanes, options, gate, page, console)
         await stop.wait()
         console.print("Ending …")
     return _farewell(runs, console)
 
 
-async def _lanes(options: Options, console: Console, stack: AsyncExitStack) -> list[Lane]:
+async def _lanes(
+    options: Options, names: Iterable[str], console: Console, stack: AsyncExitStack
+) -> list[Lane]:
     """Start the venues of all clients, side by side."""
     console.print(f"Starting {len(options.clients)} venue(s) …")
 
     def say(name: str, text: str) -> None:
         console.print(f"[bold]{escape(name)}[/bold] {escape(text)}")
 
-    lanes = [Lane(options.folder / name, name, FIX_PROCESSES, say) for name in options.clients]
+    lanes = [Lane(options.folder / name, name, names, say) for name in options.clients]
     for lane in lanes:
         stack.push_async_callback(asyncio.to_thread, lane.stop)
     await asyncio.gather(*(asyncio.to_thread(lane.start) for lane in lanes))
     return lanes
 
 
-def _hand_out(lane: Lane, options: Options, port: int) -> None:
-    """Write down what the client's engineer needs, and nothing that is ours."""
+def _hand_out(lane: Lane, options: Options, port: int, run: ClientRun | None) -> None:
+    """Write down what the client's engineer needs, and nothing that is ours.
+
+    ``run`` has the ports of the account API, where that is certified too.
+    """
     own = lane.credentials
-    lines = (
+    lines: tuple[str, ...] = (
         "BeginString=FIX.4.4", f"SenderCompID={own.comp_id}", f"TargetCompID={TARGET}",
         f"SocketConnectHost={options.host}", f"SocketConnectPort={port}",
         f"Username(553)={own.firm}", f"Password(554)={own.password}", "Symbol(55)=CERT-USD",
@@ -146,6 +161,15 @@ def _hand_out(lane: Lane, options: Options, port: int) -> None:
         f"SenderCompID={own.drop_copy}", f"Username(553)={own.firm}",
         f"Password(554)={own.drop_copy_password}", "",
     )  # fmt: skip
+    if run is not None:
+        lines += (
+            "Account API, for the cases H and W:",
+            f"REST=http://{options.host}:{run.http.port}",
+            f"WebSocket=ws://{options.host}:{run.stream.port}/v1/stream",
+            *(f"{kind} key={own.firm}-{kind}, secret={secret}"
+              for kind, secret in own.key_secrets.items()),
+            f"read token={own.read_token}", f"Network={NETWORK}", "",
+        )  # fmt: skip
     write_private(lane.folder / SHEET, "\n".join(lines).encode("utf-8"))
 
 
@@ -170,7 +194,8 @@ def _farewell(runs: Iterable[ClientRun], console: Console) -> int:
         complete = complete and summary.complete
         console.print(
             f"[bold]{run.name:>10}[/bold] {summary.passed} passed, {summary.failed} failed, "
-            f"{summary.not_run} not run; {'complete' if summary.complete else 'not complete'}."
+            f"{summary.not_run} not run; {'complete' if summary.complete else 'not complete'}"
+            f"{': certified for ' + ', '.join(summary.certified) if summary.certified else ''}."
         )
     return 0 if complete else 1
 
@@ -200,6 +225,8 @@ def _show_genuine(
     if files:
         console.print(f"The files beside it are those that were signed: {', '.join(files)}.")
     state = "complete" if found.complete else "not complete"
+    if found.certified:
+        state += f"; certified for {', '.join(found.certified)}"
     console.print(
         f"{found.passed} passed, {found.failed} failed, {found.not_run} not run: {state}."
     )

@@ -169,7 +169,7 @@ def _check_report(folder: Path, client: str) -> None:
     path = folder / client / "report" / "report.json"
     done = check(path, folder)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Genuine: certify" in done.stdout and ": complete." in done.stdout
+    assert "Genuine: certify" in done.stdout and "complete; certified for FIX" in done.stdout
     text = path.read_text(encoding="utf-8")
     content = json.loads(text)
     assert content["complete"] and {case["id"] for case in content["cases"]} == set(FIX)

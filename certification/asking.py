@@ -1,0 +1,158 @@
+"""What a client asks of the account API, whichever door it takes: REST, or an operation of
+the WebSocket, which is the same request by another name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from certification.rest import Reply, Request
+from certification.scenario import Step
+from certification.values import as_text, at_path
+
+CLIENT_PREFIX: Final = "client:"
+OPERATIONS: Final[Mapping[str, tuple[str, str]]] = {
+    "create_order": ("POST", "/v1/orders"),
+    "replace_order": ("PATCH", "/v1/orders/{order}"),
+    "cancel_order": ("DELETE", "/v1/orders/{order}"),
+    "cancel_all": ("DELETE", "/v1/orders"),
+    "batch": ("POST", "/v1/orders/batch"),
+    "get_order": ("GET", "/v1/orders/{order}"),
+    "get_orders": ("GET", "/v1/orders"),
+    "get_fills": ("GET", "/v1/fills"),
+    "get_balances": ("GET", "/v1/balances"),
+    "get_holds": ("GET", "/v1/holds"),
+}
+"""Operations of the WebSocket and the requests that they are; others stand for themselves."""
+_SECRETS: Final = ("token", "signature")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back. A refusal of the WebSocket has the status that REST would have."""
+
+    status: int
+    document: Any
+
+
+Verdict = str | Reply
+"""What becomes of a request: ``pass``, ``lost`` (done, the answer never comes), ``swallowed``
+(never done, and no answer), or an answer of ours."""
+
+
+@dataclass(slots=True, eq=False)
+class Asked:
+    """A request of the client. ``judged`` is done when the case has looked at its answer."""
+
+    method: str
+    path: str
+    body: Any
+    query: Mapping[str, str]
+    key: str
+    shown: str
+    decided: asyncio.Future[Verdict] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+    answer: asyncio.Future[Answer] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+    judged: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def harmless(self) -> bool:
+        """Whether it changes nothing, so that it may come at any time."""
+        return self.method in ("GET", "HEAD", "WS")
+
+    def decide(self, verdict: Verdict) -> None:
+        """Let it go its way."""
+        if not self.decided.done():
+            self.decided.set_result(verdict)
+
+    def answered(self, answer: Answer) -> None:
+        """Its answer is there."""
+        if not self.answer.done():
+            self.answer.set_result(answer)
+
+    def matches(self, wanted: str) -> bool:
+        """Whether it is what ``POST /v1/orders|WS subscribe`` names; ``{id}`` is any segment."""
+        return any(self._is(choice) for choice in wanted.split("|"))
+
+    def _is(self, choice: str) -> bool:
+        method, _, path = choice.partition(" ")
+        own, segments = self.path.split("/"), path.split("/")
+        return method == self.method and len(own) == len(segments) and all(
+            wanted == "{id}" or wanted == found
+            for wanted, found in zip(segments, own, strict=True)
+        )
+
+    @property
+    def id(self) -> str:
+        """What the path names, without ``client:``."""
+        parts = self.path.split("/")
+        return parts[3].removeprefix(CLIENT_PREFIX) if len(parts) > 3 else ""
+
+    def look_up(self, key: str) -> str | None:
+        """A member of the body, a parameter of the query, or ``id``."""
+        if key == "id":
+            return self.id or None
+        value = at_path(self.body, key)
+        if value is None:
+            return self.query.get(key)
+        return as_text(value)
+
+
+def from_request(request: Request) -> Asked:
+    """A request of REST."""
+    return Asked(
+        request.method, request.path, request.document, request.query,
+        request.header("x-tandem-key"), request.shown(),
+    )  # fmt: skip
+
+
+def from_frame(text: str, document: Any) -> Asked:
+    """A frame of the WebSocket; what is no request stands for itself."""
+    op = document.get("op") if isinstance(document, dict) else None
+    params = document.get("params") or {} if isinstance(document, dict) else {}
+    body = dict(params) if isinstance(params, dict) else {}
+    method, path = OPERATIONS.get(str(op), ("WS", str(op)))
+    if "{order}" in path:
+        path = path.replace("{order}", str(body.pop("order", "")))
+    query: dict[str, str] = {}
+    if method == "GET":
+        query = {name: as_text(value) for name, value in body.items()}
+    return Asked(method, path, body, query, "", f"WS {without_secrets(text, document)}")
+
+
+def without_secrets(text: str, document: Any) -> str:
+    """A frame for reports."""
+    params = document.get("params") if isinstance(document, dict) else None
+    for name in _SECRETS:
+        value = params.get(name) if isinstance(params, dict) else None
+        if isinstance(value, str) and value:
+            text = text.replace(value, "***")
+    return text
+
+
+def meant_ids(asked: Asked) -> list[str]:
+    """The client's own ids of what a request enters."""
+    if asked.method != "POST" or not isinstance(asked.body, dict):
+        return []
+    rows = asked.body.get("operations")
+    bodies = [asked.body, *(rows if isinstance(rows, list) else [])]
+    return [
+        str(body[name]) for body in bodies if isinstance(body, dict)
+        for name in ("client_order_id", "client_withdrawal_id") if body.get(name)
+    ]  # fmt: skip
+
+
+def meant_quantity(asked: Asked) -> str:
+    """The quantity or amount that a request enters."""
+    return (asked.look_up("quantity") or asked.look_up("amount") or
+            asked.look_up("operations.0.quantity") or "") if asked.method == "POST" else ""
+
+
+def names(step: Step) -> str:
+    """What a step waits for, in words."""
+    return " or ".join((step.client or step.venue).split("|"))

@@ -1,0 +1,136 @@
+"""WebSockets between a client under test and the stream of its venue, frame by frame."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import structlog
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed, WebSocketException
+
+log = structlog.get_logger()
+
+FRAME_BYTES_MAX: Final = 1_048_576
+CONNECTIONS_MAX: Final = 16
+OPEN_S: Final = 10.0
+
+
+@dataclass(slots=True, eq=False)
+class Passage:
+    """A connection of the client and the one to the venue that belongs to it."""
+
+    client: ServerConnection
+    venue: ClientConnection
+    logged_in: bool = False
+    channels: set[str] = field(default_factory=set)
+
+    def cut(self) -> None:
+        """End both without a word."""
+        self.client.transport.abort()
+        self.venue.transport.abort()
+
+
+class Watcher(Protocol):
+    """Who is told of every frame."""
+
+    async def asked(self, passage: Passage, text: str, document: Any) -> bool:
+        """A frame of the client; False to lose it. May take its time."""
+
+    async def told(self, passage: Passage, text: str, document: Any) -> bool:
+        """A frame of the venue; False to lose it."""
+
+    def stream_ended(self, passage: Passage) -> None:
+        """A connection is over."""
+
+
+class StreamGate:
+    """Takes WebSockets of one client and opens one to its venue for each."""
+
+    def __init__(self, host: str, port: int, watcher: Watcher) -> None:
+        self._url = f"ws://{host}:{port}"
+        self._watcher = watcher
+        self._server: Server | None = None
+        self.passages: set[Passage] = set()
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        assert self._server is not None
+        return int(next(iter(self._server.sockets)).getsockname()[1])
+
+    async def start(self, host: str, port: int) -> None:
+        """Begin to take connections. Raises OSError."""
+        self._server = await serve(
+            self._connection, host, port, max_size=FRAME_BYTES_MAX, compression=None
+        )
+
+    async def stop(self) -> None:
+        """Take no more, and end those that are there."""
+        for passage in list(self.passages):
+            passage.cut()
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+
+    async def _connection(self, client: ServerConnection) -> None:
+        if len(self.passages) >= CONNECTIONS_MAX or client.request is None:
+            await client.close(1013, "too many connections")
+            return
+        try:
+            venue = await connect(
+                self._url + client.request.path, max_size=None, compression=None,
+                open_timeout=OPEN_S, proxy=None,
+            )  # fmt: skip
+        except (OSError, WebSocketException, TimeoutError):
+            await client.close(1011, "the venue's stream cannot be reached")
+            return
+        passage = Passage(client, venue)
+        self.passages.add(passage)
+        back = asyncio.create_task(self._from_venue(passage))
+        try:
+            async for text in client:
+                document = parsed(text)
+                if await self._watcher.asked(passage, _text(text), document):
+                    await venue.send(text)
+        except ConnectionClosed:
+            pass  # However it ended, what follows is the same.
+        except Exception:
+            log.exception("stream_failed")
+        finally:
+            self.passages.discard(passage)
+            self._watcher.stream_ended(passage)
+            # The venue sees what the client did: a connection that broke, or a clean close.
+            if client.close_code in (None, 1006):
+                venue.transport.abort()
+            await venue.close()
+            back.cancel()
+            await asyncio.gather(back, return_exceptions=True)
+
+    async def _from_venue(self, passage: Passage) -> None:
+        venue, client = passage.venue, passage.client
+        try:
+            async for text in venue:
+                if await self._watcher.told(passage, _text(text), parsed(text)):
+                    await client.send(text)
+            await client.close(venue.close_code or 1011, venue.close_reason or "")
+        except ConnectionClosed:
+            client.transport.abort()
+        except Exception:
+            log.exception("stream_failed")
+            client.transport.abort()
+
+
+def parsed(text: str | bytes) -> Any:
+    """A frame as JSON, None where it is none."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _text(text: str | bytes) -> str:
+    return text if isinstance(text, str) else text.decode("utf-8", "replace")
