@@ -47,8 +47,7 @@ def measure(recording: Recording) -> Round:
     time_us = START_US + seq * STEP_US
     slices, walls = [], []
     gc.collect()
-    before = gc.get_threshold()
-    gc.set_threshold(2_000, 10, 1 << 30)  # as engine/main.py has it
+    gc.disable()  # As in the engine while there is something to do (engine/collector.py).
     for start in range(0, len(recording.encoded), SLICE):
         # As in the engine, a batch of commands comes off the wire just before it is applied;
         # reading it is not counted.
@@ -60,7 +59,7 @@ def measure(recording: Recording) -> Round:
             apply(seq, time_us, command)
         slices.append(time.process_time() - cpu)
         walls.append(time.perf_counter() - wall)
-    gc.set_threshold(*before)
+    gc.enable()
     count = len(recording.encoded)
     return Round(count / sum(slices), count / sum(walls), slices)
 

@@ -20,6 +20,7 @@ import structlog
 
 from config.settings import Settings, SettingsError, ensure_data, keep_private, load
 from engine.bootstrap import bootstrap_commands
+from engine.collector import Collector
 from engine.core.events import Refused
 from engine.ipc import Limits, Server
 from engine.journal.base import JournalError, JournalLocked
@@ -84,6 +85,7 @@ def build(settings: Settings) -> tuple[Sequencer, LocalJournal, Server]:
         snapshots,
         boot_id=secrets.token_hex(8),
         bounds=Bounds(limits.batch_max, limits.snapshot_every, limits.min_seq_wait_ms_max),
+        collector=Collector(exchange.seq),
     )
     for command in bootstrap_commands(settings, exchange):
         transaction = sequencer.submit(command)
@@ -94,12 +96,8 @@ def build(settings: Settings) -> tuple[Sequencer, LocalJournal, Server]:
 
 
 def prepare_process(settings: Settings) -> None:
-    """Bound the pauses of the garbage collector, and allow as many sockets as configured.
-
-    The state is millions of objects that live long, and a full collection over them would
-    stall trading for a second; the core makes no cycles, so young collections are enough.
-    """
-    gc.set_threshold(2_000, 10, 1 << 30)
+    """Leave the state to reference counting from the start; allow the configured sockets."""
+    gc.disable()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = settings.engine.clients_max + DESCRIPTORS_OWN
     if soft < wanted <= hard:

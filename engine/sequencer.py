@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from engine import wire
+from engine.collector import Collector
 from engine.core.commands import (
     Batch,
     BatchEntry,
@@ -84,8 +85,10 @@ class Sequencer:
         bounds: Bounds | None = None,
         clock: Callable[[], int] = clock_us,
         monotonic: Callable[[], float] = time.monotonic,
+        collector: Collector | None = None,
     ) -> None:
         self._exchange = exchange
+        self._collector = collector
         self._journal = journal
         self._server = server
         self._snapshots = snapshots
@@ -150,6 +153,8 @@ class Sequencer:
             self._server.end(connection)
         self._server.flush(now)
         self._look_after_snapshots()
+        if self._collector is not None:
+            self._collector.turn(self._exchange.seq, idle=not items)
 
     def close(self) -> None:
         """Write a last snapshot; called once after ``run`` has returned by ``stop``."""
