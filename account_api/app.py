@@ -21,6 +21,7 @@ from account_api.addresses import DepositAddressSource
 from account_api.docs import add_docs
 from account_api.errors import CATALOGUE, PROBLEM_TYPE, Problem
 from account_api.idempotency import KEY_FORM, fingerprint
+from account_api.keystore import KEYS_MAX
 from account_api.openapi import document, page
 from account_api.page import add_page
 from account_api.ports import ClockUs, EngineFactory
@@ -28,7 +29,7 @@ from account_api.ratelimit import RateLimiter
 from account_api.registry import Call, Reply, Route
 from account_api.routes import ROUTES
 from account_api.services import HistoryOpener, Services
-from account_api.settings import ApiSettings
+from account_api.settings import ApiKey, ApiSettings
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 _JSON_TYPE: Final = "application/json"
@@ -61,10 +62,11 @@ def create_app(
     app.url_map.converters |= {"order": _OrderName, "withdrawal": _WithdrawalName}
     app.config["MAX_CONTENT_LENGTH"] = settings.body_bytes_max
     services = Services(settings, engine_factory, history, clock_us, deposit_address)
-    authenticator = auth.Authenticator(settings.keys, settings.window_ms, settings.ahead_ms)
+    authenticator = auth.Authenticator(services.ring, settings.window_ms, settings.ahead_ms)
     limiter = RateLimiter(
-        settings.rate_limits, (key.key for key in settings.keys), lambda: clock_us() / 1e6
-    )
+        settings.rate_limits, (key.key for key in settings.keys), lambda: clock_us() / 1e6,
+        KEYS_MAX,
+    )  # fmt: skip
     server = _Server(services, authenticator, limiter)
     for route in ROUTES:
         rule = re.sub(r"\{(order|withdrawal)\}", r"<\1:\1>", route.path)
@@ -138,7 +140,7 @@ class _Server:
                 request.remote_addr or "",
                 now_us,
             )
-            self._limit(caller.key.key, route.group, headers)
+            self._limit(caller.key, route.group, headers)
             auth.require_scope(caller, route.scope)
         call = Call(
             services=self._services,
@@ -158,15 +160,15 @@ class _Server:
         same = fingerprint(route.method, _target(), body)
         return self._services.idempotency.once(owner, key, same, lambda: route.handler(call))
 
-    def _limit(self, key: str, group: str, headers: list[tuple[str, str]]) -> None:
-        verdict = self._limiter.take(key, group)
+    def _limit(self, key: ApiKey, group: str, headers: list[tuple[str, str]]) -> None:
+        verdict = self._limiter.take(key.key, group, key.slot)
         if verdict is None:
             return
         headers.extend(verdict.headers)
         if not verdict.allowed:
             raise Problem(
                 "rate_limited",
-                f"The key {key} is over its limit for {group} requests; "
+                f"The key {key.key} is over its limit for {group} requests; "
                 f"there is room again in {verdict.retry_after_s} s.",
                 headers=(("Retry-After", str(verdict.retry_after_s)),),
             )

@@ -22,7 +22,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import Final, Protocol
@@ -31,6 +30,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from account_api.errors import Problem
+from account_api.keyring import KeyRing
 from account_api.settings import ApiKey, Scope
 from engine.core.types import Origin
 
@@ -105,21 +105,12 @@ def sign_hmac(
 
 
 class Authenticator:
-    """Finds the caller of a request among the configured keys. Thread-safe, no state."""
+    """Finds the caller of a request among the keys that are good. Thread-safe."""
 
-    def __init__(self, keys: Iterable[ApiKey], window_ms: int, ahead_ms: int) -> None:
+    def __init__(self, ring: KeyRing, window_ms: int, ahead_ms: int) -> None:
+        self.ring = ring
         self._window_ms = window_ms
         self._ahead_ms = ahead_ms
-        self._signing: dict[str, ApiKey] = {}
-        self._tokens: dict[str, ApiKey] = {}
-        self._public: dict[str, Ed25519PublicKey] = {}
-        for key in keys:
-            if key.kind == "bearer":
-                self._tokens[key.token_sha256] = key
-            else:
-                self._signing[key.key] = key
-            if key.kind == "ed25519":
-                self._public[key.key] = Ed25519PublicKey.from_public_bytes(key.public_key)
 
     def authenticate(
         self,
@@ -130,7 +121,8 @@ class Authenticator:
         address: str,
         now_us: int,
     ) -> Principal:
-        """The caller, or Problem: ``unauthorized``, ``outside_window``, ``source_not_allowed``.
+        """The caller, or Problem: ``unauthorized``, ``outside_window``, ``source_not_allowed``,
+        ``key_pending``, ``keys_unavailable``.
 
         ``target`` is the raw request target; ``address`` the peer's IP address.
         """
@@ -143,6 +135,12 @@ class Authenticator:
         else:
             raise _unauthorized()
         _check_address(principal.key, address)
+        if principal.key.pending:
+            raise Problem(
+                "key_pending",
+                f"The key {principal.key.key} is good once another user of the account has "
+                "approved it.",
+            )
         return principal
 
     def _bearer(self, header: str) -> Principal:
@@ -151,7 +149,7 @@ class Authenticator:
             raise _unauthorized()
         digest = hashlib.sha256(token.strip().encode("utf-8", "surrogateescape")).hexdigest()
         # The lookup compares digests, so its timing tells nothing about any token.
-        key = self._tokens.get(digest)
+        key = self.ring.current().tokens.get(digest)
         if key is None:
             raise _unauthorized()
         return Principal(key)
@@ -169,11 +167,12 @@ class Authenticator:
         signature = headers.get(SIGNATURE_HEADER, "")
         if _TIMESTAMP.match(timestamp) is None:
             raise _unauthorized()
-        key = self._signing.get(name)
+        keys = self.ring.current()
+        key = keys.signing.get(name)
         idempotency_key = headers.get(IDEMPOTENCY_HEADER, "")
         text = signing_text(timestamp, method, target, body, idempotency_key)
         if key is not None and key.kind == "ed25519":
-            genuine = self._verify_ed25519(key, signature, text)
+            genuine = _verify_ed25519(keys.public[name], signature, text)
         else:
             secret = _DUMMY_SECRET if key is None else key.secret
             expected = hmac.new(secret, text, hashlib.sha256).hexdigest()
@@ -194,23 +193,25 @@ class Authenticator:
         token = hashlib.sha256(signature.encode("ascii")).hexdigest()
         return Principal(key, token, (stamped_ms + self._window_ms) * 1000)
 
-    def _verify_ed25519(self, key: ApiKey, signature: str, text: bytes) -> bool:
-        if _ED25519_HEX.match(signature) is None:
-            return False
-        try:
-            self._public[key.key].verify(bytes.fromhex(signature), text)
-        except InvalidSignature:
-            return False
-        return True
+
+def _verify_ed25519(key: Ed25519PublicKey, signature: str, text: bytes) -> bool:
+    if _ED25519_HEX.match(signature) is None:
+        return False
+    try:
+        key.verify(bytes.fromhex(signature), text)
+    except InvalidSignature:
+        return False
+    return True
 
 
 def require_scope(principal: Principal, scope: Scope) -> None:
     """Raise Problem ``insufficient_scope`` unless the key has the scope.
 
-    An operator may read everything, and nothing else but what asks for an operator.
+    An operator may read everything and end any key, and nothing else but what asks for an
+    operator.
     """
     scopes = principal.key.scopes
-    if scope in scopes or (scope == "read" and "operator" in scopes):
+    if scope in scopes or (scope in ("read", "keys") and "operator" in scopes):
         return
     raise Problem(
         "insufficient_scope",

@@ -104,6 +104,9 @@ _EDGE: Final = (
               "`required_scope` names the scope that the key lacks."),
     ErrorKind("source_not_allowed", 403, "The key may not be used from this address",
               "The credential is right but its IP allow-list does not hold the caller's address."),
+    ErrorKind("key_pending", 403, "The key waits for approval",
+              "It may move money, and so another user than the one who made it has to approve "
+              "it first."),
     ErrorKind("not_found", 404, "There is no such thing",
               "The path does not exist, or the object does not exist for this account."),
     ErrorKind("method_not_allowed", 405, "The path does not have this method",
@@ -139,6 +142,13 @@ _EDGE: Final = (
     ErrorKind("already_done", 409, "The request was done before",
               "An identical signed request was done, and its answer is no longer kept; ask for "
               "the object itself.", outcome="applied"),
+    ErrorKind("key_name_taken", 409, "The name is taken",
+              "The account has, or had, another key of this name; names are used once."),
+    ErrorKind("too_many_keys", 409, "Too many keys",
+              "The account, or the venue, has made as many keys as it may."),
+    ErrorKind("keys_unavailable", 503, "The keys cannot be read",
+              "The service cannot see which keys were revoked, so it lets nobody in.",
+              retryable=True),
     ErrorKind("engine_unavailable", 503, "The matching engine does not answer",
               "`outcome` says whether the request can have been done; with `unknown` repeat "
               "the identical request or look the order up by its client id.",

@@ -139,7 +139,7 @@ class Idempotency:
             with self._lock:
                 database = self._database()
                 if reply is not None:
-                    body = _encoder.encode(reply.body)
+                    body = _encoder.encode(reply.body if reply.kept is None else reply.kept)
                     database.execute(
                         "update answers set status = ?, body = ? where owner = ? and key = ?",
                         (reply.status, body, *where),

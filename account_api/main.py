@@ -50,6 +50,8 @@ def api_settings(settings: Settings) -> ApiSettings:
         ),
         rate_limits=limits,
         answers=str(settings.data / "answers.db"),
+        key_file=str(settings.data / "keys.db"),
+        key_master=str(settings.data / "keys.master"),
         faucet=_faucet(settings),
         page=_page(settings),
         proxies=frozenset(http.proxies),
@@ -75,6 +77,7 @@ def _page(settings: Settings) -> Page:
             for key in settings.keys
             if settings.environment == "demo" and key.enabled and key.key not in robots
             and key.secret == f"{key.key}-secret" and {"trade", "operator"} & set(key.scopes)
+            and "keys" not in key.scopes
         ),
     )
 

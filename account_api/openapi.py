@@ -56,14 +56,15 @@ _SECURITY: Final[dict[str, Any]] = {
         "description": (
             "HMAC-SHA256 (or Ed25519) as lower-case hex over four lines joined by newlines: "
             "the timestamp in ms, the METHOD, the target with its query, the hex SHA-256 of "
-            "the body. With it go X-Tandem-Key and X-Tandem-Timestamp."
+            "the body, and the Idempotency-Key as a fifth where that header is sent. With it go "
+            "X-Tandem-Key and X-Tandem-Timestamp."
         ),
     },
 }
 _ALWAYS: Final = ("malformed_http", "invalid_request", "internal_error")
 _SIGNED: Final = (
     "unauthorized", "outside_window", "insufficient_scope", "source_not_allowed",
-    "rate_limited",
+    "rate_limited", "key_pending", "keys_unavailable",
 )  # fmt: skip
 _KEYED: Final = (
     "idempotency_key_reused", "idempotency_key_in_flight", "idempotency_unavailable",
@@ -79,7 +80,7 @@ _LINKS: Final = {
     "add_address": ("address_id", "address_id", ("remove_address",)),
 }
 """Operation → (member of its answer, path parameter, operations that take it there)."""
-_LOCAL: Final = ("/v1/time", "/healthz")
+_LOCAL: Final = ("/v1/time", "/healthz", "/v1/api-keys")
 
 
 def document(routes: Iterable[Route]) -> dict[str, Any]:
@@ -139,6 +140,7 @@ def _path_parameters(route: Route) -> list[dict[str, Any]]:
         "withdrawal": "A withdrawal id, or `client:` and the client withdrawal id.",
         "symbol": "A symbol such as BTC-USD.",
         "address_id": "An id in the address book.",
+        "key": "An API key.",
     }
     return [
         {

@@ -4,7 +4,9 @@ Workers are forked processes, so the buckets lie in shared memory made before th
 guarded by a semaphore in shared memory, which costs no system call while nobody else holds it.
 A worker that is killed while holding it would leave it taken; whoever has waited in vain for
 longer than any holder needs goes on without, which at the worst miscounts one request.
-Answers carry the draft headers ``RateLimit-Policy`` and ``RateLimit``.
+Keys that are made while the workers run have places that were set aside for them; memory that
+nobody has touched yet costs nothing. Answers carry the draft headers ``RateLimit-Policy`` and
+``RateLimit``.
 """
 
 from __future__ import annotations
@@ -34,13 +36,17 @@ class Verdict:
 
 
 class RateLimiter:
-    """A bucket for each (key, group); ``clock`` counts seconds and never goes back."""
+    """A bucket for each (key, group); ``clock`` counts seconds and never goes back.
+
+    ``places`` are set aside for keys that are made later, known by their slot from 1 on.
+    """
 
     def __init__(
         self,
         limits: Iterable[tuple[str, RateLimit]],
         keys: Iterable[str],
         clock: Callable[[], float],
+        places: int = 0,
     ) -> None:
         self._limits = {group: limit for group, limit in limits if limit.quota}
         self._policies = {
@@ -50,15 +56,23 @@ class RateLimiter:
         self._clock = clock
         names = [(key, group) for key in keys for group in self._limits]
         self._slots = {name: index * _SLOT.size for index, name in enumerate(names)}
-        self._memory = mmap.mmap(-1, max(1, len(names)) * _SLOT.size)
+        self._groups = {group: index for index, group in enumerate(self._limits)}
+        self._configured = len(names)
+        self._places = places
+        size = len(names) + places * len(self._groups)
+        self._memory = mmap.mmap(-1, max(1, size) * _SLOT.size)
         for (_, group), offset in self._slots.items():
             _SLOT.pack_into(self._memory, offset, float(self._limits[group].quota), clock())
         self._lock = multiprocessing.get_context("fork").Lock()
 
-    def take(self, key: str, group: str) -> Verdict | None:
-        """Take one token; None where the group has no limit."""
+    def take(self, key: str, group: str, slot: int = 0) -> Verdict | None:
+        """Take one token; None where the group has no limit. ``slot`` of a key made later."""
         limit = self._limits.get(group)
         offset = self._slots.get((key, group))
+        if 0 < slot <= self._places and group in self._groups:
+            # Zeros are a bucket that was empty long ago, and so is full by now.
+            place = (slot - 1) * len(self._groups) + self._groups[group]
+            offset = (self._configured + place) * _SLOT.size
         if limit is None or offset is None:
             return None
         rate = limit.quota / limit.window_s

@@ -20,6 +20,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from account_api.addresses import AddressFormat, DepositAddressSource
 from account_api.errors import Problem
 from account_api.idempotency import Idempotency
+from account_api.keyring import KeyRing
+from account_api.keystore import KeyStore
 from account_api.ports import ClockUs, EngineFactory, EnginePort
 from account_api.settings import ApiSettings
 from engine.client import (
@@ -141,6 +143,8 @@ class Services:
         }
         self.clock_us = clock_us
         self.idempotency = Idempotency(settings.answers, clock_us)
+        self.key_store = KeyStore(settings.key_file, settings.key_master)
+        self.ring = KeyRing(settings.keys, self.key_store)
         self._engine_factory = engine_factory
         self.history_opener = history
         self._lock = threading.Lock()
@@ -183,6 +187,7 @@ class Services:
             engine, self._engine = self._engine, None
             history, self._history = self._history, None
         self.idempotency.close()
+        self.key_store.close()
         if engine is not None:
             engine.close()
         if history is not None:

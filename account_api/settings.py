@@ -12,13 +12,14 @@ from typing import Final, Literal
 
 from account_api.addresses import AddressFormat
 
-Scope = Literal["read", "trade", "withdraw", "address", "approve", "operator"]
+Scope = Literal["read", "trade", "withdraw", "address", "approve", "keys", "operator"]
 SCOPES: Final[tuple[Scope, ...]] = (
     "read",
     "trade",
     "withdraw",
     "address",
     "approve",
+    "keys",
     "operator",
 )
 
@@ -31,6 +32,8 @@ class ApiKey:
     of which only the SHA-256 is known), ``hmac`` (a shared secret) or ``ed25519`` (a public
     key of 32 bytes). ``account`` is empty for an operator. ``user`` is the person or robot
     behind the key. ``allow`` lists the networks it may come from; empty allows all.
+    ``slot`` is the place of a key that was made in the rate limits, 0 for a configured one;
+    ``pending``: it waits for a second person and is good for nothing yet.
     """
 
     key: str
@@ -43,6 +46,8 @@ class ApiKey:
     token_sha256: str = field(default="", repr=False)
     public_key: bytes = field(default=b"", repr=False)
     allow: tuple[IPv4Network | IPv6Network, ...] = ()
+    slot: int = 0
+    pending: bool = False
 
     @property
     def is_operator(self) -> bool:
@@ -99,6 +104,10 @@ class ApiSettings:
     """(asset, network, format) of networks whose addresses are checked."""
     answers: str = ":memory:"
     """The file that remembers what was answered under an Idempotency-Key."""
+    key_file: str = ":memory:"
+    """The file of the API keys that were made, and of revocations."""
+    key_master: str = ""
+    """The file of the key that encrypts their secrets; "": one that is nowhere kept."""
     docs: Path | None = None
     """The folder of the built documentation; None: only the API reference is served."""
     proxies: frozenset[str] = frozenset()

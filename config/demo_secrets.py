@@ -18,7 +18,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from config.model import Key, Session, Settings
 
 FIRMS: Final = ("alice", "bob", "carol", "cert", "maker", "taker")
-_PURPOSES: Final = ("trade", "withdraw", "address", "approve")
+_PURPOSES: Final = ("trade", "withdraw", "address", "approve", "keys")
 _SECRETS: Final = frozenset(
     [f"demo-{firm}-{purpose}-secret" for firm in FIRMS for purpose in _PURPOSES]
     + ["demo-operator-secret"]

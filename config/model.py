@@ -26,7 +26,7 @@ SessionKind: TypeAlias = Literal["order", "drop_copy"]
 Reports: TypeAlias = Literal["own", "firm"]
 AddressFormat: TypeAlias = Literal["", "bitcoin", "ethereum"]
 KeyKind: TypeAlias = Literal["hmac", "ed25519", "bearer", "operator"]
-Scope: TypeAlias = Literal["read", "trade", "withdraw", "address", "approve", "operator"]
+Scope: TypeAlias = Literal["read", "trade", "withdraw", "address", "approve", "keys", "operator"]
 SettlementMode: TypeAlias = Literal["simulated"]
 
 

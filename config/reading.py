@@ -99,7 +99,7 @@ class SessionToml(_Toml, frozen=True, kw_only=True):
     throttle_rate: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     throttle_burst: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     reset_on_logon: bool = False
-    cancel_on_disconnect: Literal[0, 1, 2] = 0
+    cancel_on_disconnect: Literal[0, 1, 2, 3] = 0
     grace_s: model.Seconds = 0
     reports: model.Reports = "own"
     kind: model.SessionKind = "order"

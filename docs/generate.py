@@ -1,7 +1,8 @@
-"""Writes what is made from the OpenAPI and AsyncAPI documents: ``python docs/generate.py``.
+"""Writes what is made from specifications: ``python docs/generate.py``.
 
 docs/reference/rest.md, docs/reference/websocket.md and the collection of requests in
-clients/postman/. A test holds them to their sources.
+clients/postman/ from the OpenAPI and AsyncAPI documents, docs/reference/certification.md from
+the scenarios. A test holds them to their sources.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ import yaml
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+
+from docs import cases  # noqa: E402
+
 HEAD: Final = "Made by `python docs/generate.py` from `{source}`; a test holds the two together."
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
 
@@ -26,6 +30,7 @@ def documents() -> dict[str, str]:
     asyncapi = yaml.safe_load((ROOT / "spec/asyncapi.yaml").read_text(encoding="utf-8"))
     collection = json.dumps(postman(openapi), indent=2, ensure_ascii=False)
     return {
+        "docs/reference/certification.md": cases.document(),
         "docs/reference/rest.md": rest(openapi),
         "docs/reference/websocket.md": websocket(asyncapi),
         "clients/postman/tandem.postman_collection.json": f"{collection}\n",
@@ -207,11 +212,12 @@ _EXAMPLES: Final[dict[str, Any]] = {
     "client_withdrawal_id": "example-1", "client_transfer_id": "example-1",
     "to_account": "alice:desk", "deposit_id": "example-1", "timeout_s": 30,
     "order": "client:example-1", "withdrawal": "client:example-1", "address_id": "1",
-    "op": "create",
+    "op": "create", "key": "tk-0", "name": "example-1", "kind": "hmac", "scopes": ["read"],
 }  # fmt: skip
 _KEYS: Final = {
     "read": "demo-alice-trade", "trade": "demo-alice-trade", "withdraw": "demo-alice-withdraw",
-    "address": "demo-alice-address", "approve": "demo-alice-approve", "operator": "demo-operator",
+    "address": "demo-alice-address", "approve": "demo-alice-approve", "keys": "demo-alice-keys",
+    "operator": "demo-operator",
 }  # fmt: skip
 
 

@@ -76,9 +76,11 @@ def _copy_followers(settings: Settings, target: Path, say: Say) -> None:
         say("The history is not in a file; it can be rebuilt, or backed up with its database.")
     elif url.database and Path(url.database).exists():
         copy_database(Path(url.database), target / "history.db")
-    network = settings.data / "network.db"
-    if network.exists():
-        copy_database(network, target / "network.db")
+    for name in ("network.db", "keys.db"):
+        if (settings.data / name).exists():
+            copy_database(settings.data / name, target / name)
+    if (settings.data / "keys.master").exists():
+        say("keys.master, which opens the secrets in keys.db, is not copied: keep it elsewhere.")
     store = settings.fix.store / "store"
     into = target / "fix" / "store"
     into.mkdir(mode=0o700, parents=True)

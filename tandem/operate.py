@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from typing import TYPE_CHECKING
+
 from config.control import ControlError, ask, socket_path
 from config.settings import Settings
 from engine.client import EngineClient
@@ -12,6 +15,9 @@ from engine.core.types import InstrumentStatus, Origin, WithdrawalState
 from tandem.engine_state import connected
 from tandem.output import CommandError
 from tandem.tables import moment, show
+
+if TYPE_CHECKING:
+    from account_api.keystore import KeyStore
 
 ORIGIN = Origin("operator:tandem", user="operator")
 
@@ -45,14 +51,49 @@ def accounts(settings: Settings, name: str, as_json: bool) -> None:
 
 
 def keys(settings: Settings, as_json: bool) -> None:
-    """The API keys of the configuration, without what is secret about them."""
+    """The API keys of the configuration, and those that were made, without what is secret."""
+    store = _key_store(settings)
+    revoked = store.revocations()
     rows = [
         (key.key, key.kind, key.account or "(venue)", key.user, " ".join(key.scopes),
-         " ".join(key.allow) or "any", "yes" if key.enabled else "no")
+         " ".join(key.allow) or "any", "configuration",
+         "revoked" if key.key in revoked else "active" if key.enabled else "disabled")
         for key in settings.keys
     ]  # fmt: skip
-    columns = ("key", "kind", "account", "user", "scopes", "allow", "enabled")
-    show(f"API keys in {settings.file}", columns, rows, as_json)
+    rows += [
+        (key.key, key.kind, key.account, key.user, " ".join(key.scopes),
+         " ".join(key.allow) or "any", f"{key.created_by} as {key.name}",
+         "revoked" if key.revoked_at else key.state)
+        for key in store.everything()
+    ]  # fmt: skip
+    store.close()
+    columns = ("key", "kind", "account", "user", "scopes", "allow", "made_by", "state")
+    show(f"API keys of {settings.file} and {settings.data}", columns, rows, as_json)
+
+
+def revoke_key(settings: Settings, key: str) -> None:
+    """End a key for ever, of the configuration or made; the running venue knows at once."""
+    if not settings.data.is_dir():
+        raise CommandError(f"there is no data folder {settings.data}, so no venue to tell")
+    store = _key_store(settings)
+    try:
+        if store.find(key) is None and key not in {each.key for each in settings.keys}:
+            raise CommandError(f"there is no API key {key}; `tandem keys` lists them")
+        known = store.revocations().get(key)
+        ended = store.revoke(key, ORIGIN.source, time.time_ns() // 1000)
+    finally:
+        store.close()
+    when = "is revoked" if known is None else f"was revoked at {moment(ended.at)} by {ended.by}"
+    print(f"{key} {when}.")
+
+
+def _key_store(settings: Settings) -> KeyStore:
+    """The file of keys; where a venue has never run, an empty one that is nowhere kept."""
+    from account_api.keystore import KeyStore  # Flask comes with it, and takes its time.
+
+    if not settings.data.is_dir():
+        return KeyStore(":memory:")
+    return KeyStore(str(settings.data / "keys.db"), str(settings.data / "keys.master"))
 
 
 def sessions(settings: Settings, as_json: bool) -> None:

@@ -32,6 +32,7 @@ Note = Annotated[str, typer.Option(help="Why; clients see it.")]
 def register(app: typer.Typer, load: Load) -> None:
     """Add the commands to ``tandem``; ``load`` reads the configuration."""
     _lists(app, load)
+    app.add_typer(_keys(load), name="keys")
     app.add_typer(_sessions(load), name="sessions")
     app.add_typer(_instruments(load), name="instruments")
     app.add_typer(_journal(load), name="journal")
@@ -47,11 +48,6 @@ def _lists(app: typer.Typer, load: Load) -> None:
         """List the accounts, or show the money of one."""
         operate.accounts(load(config, data), account, as_json)
 
-    @app.command("keys")
-    def keys(as_json: Json = False, config: Config = None) -> None:
-        """List the API keys of the configuration, without their secrets."""
-        operate.keys(load(config, None), as_json)
-
     @app.command("withdrawals")
     def withdrawals(
         waiting: Annotated[
@@ -61,6 +57,28 @@ def _lists(app: typer.Typer, load: Load) -> None:
     ) -> None:  # fmt: skip
         """List the withdrawals that are not final."""
         operate.withdrawals(load(config, data), waiting, as_json)
+
+
+def _keys(load: Load) -> typer.Typer:
+    app = typer.Typer(help="API keys: list, revoke.")
+
+    @app.callback(invoke_without_command=True)
+    def listed(
+        context: typer.Context, as_json: Json = False, config: Config = None, data: Data = None
+    ) -> None:
+        """List the API keys, without their secrets; with a subcommand, act on one."""
+        if context.invoked_subcommand is None:
+            operate.keys(load(config, data), as_json)
+
+    @app.command("revoke")
+    def revoke(
+        key: Annotated[str, typer.Argument(help="The key, like demo-alice-trade.")],
+        config: Config = None, data: Data = None,
+    ) -> None:  # fmt: skip
+        """End a key for ever, at once, also one of the configuration."""
+        operate.revoke_key(load(config, data), key)
+
+    return app
 
 
 def _sessions(load: Load) -> typer.Typer:

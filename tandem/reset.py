@@ -53,12 +53,13 @@ def _paths(settings: Settings) -> list[Path]:
     """What the processes of a venue write. The journal goes last: without the others it is
     still a venue, without it the others are nothing."""
     url = make_url(settings.history.url)
-    databases = [settings.data / "network.db"]
+    databases = [settings.data / name for name in ("network.db", "keys.db", "answers.db")]
     if url.get_backend_name() == "sqlite" and url.database:
         databases.append(Path(url.database))
     files = [path.with_name(path.name + end) for path in databases for end in _SQLITE]
     return [
-        settings.data / "log", settings.data / "control", *files, settings.fix.store,
+        settings.data / "log", settings.data / "control", *files,
+        settings.data / "keys.master", settings.fix.store,
         settings.engine.socket, settings.engine.journal,
     ]  # fmt: skip
 

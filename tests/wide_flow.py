@@ -151,7 +151,7 @@ class WideFlow(Flow):
         )
 
     def open_session(self, account: str) -> OpenSession:
-        scope = CancelScope(self.random.randint(0, 2))
+        scope = CancelScope(self.random.randint(0, 3))
         source = self.session(account)
         return OpenSession(source, account, scope, self.random.choice((0, 1_000, 500_000)))
 

@@ -13,6 +13,7 @@ from account_api.routes import (
     faucet,
     fills,
     health,
+    keys,
     market,
     operator,
     orders,
@@ -34,5 +35,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     *transfers.ROUTES,
     *operator.ROUTES,
     *sessions.ROUTES,
+    *keys.ROUTES,
     *health.ROUTES,
 )

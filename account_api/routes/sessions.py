@@ -16,6 +16,7 @@ _SCOPES: Final = {
     CancelScope.NONE: "none",
     CancelScope.SESSION: "connection",
     CancelScope.FIRM: "firm",
+    CancelScope.ACCOUNT: "account",
 }
 
 

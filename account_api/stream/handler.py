@@ -42,6 +42,7 @@ CLOSE_NORMAL: Final = 1000
 _SCOPES: Final = {
     "none": CancelScope.NONE,
     "connection": CancelScope.SESSION,
+    "account": CancelScope.ACCOUNT,
     "firm": CancelScope.FIRM,
 }
 _log: Final = structlog.get_logger("account_api.stream")
@@ -101,6 +102,8 @@ class Handler:
         request_id = uuid.uuid4().hex
         op, req_id = "", None
         try:
+            if not peer.check_key(self._authenticator.ring.current()):
+                return
             message = requests.parse(text)
             op, req_id = message.op, message.req_id
             own = self._own.get(op)
@@ -183,9 +186,23 @@ class Handler:
                 f"The field grace_s is at most {self._settings.grace_s_max}.",
                 field="grace_s",
             )
-        terms = Terms(principal.account, _SCOPES[params.scope], params.grace_s * 1_000_000)
+        if params.account is not None and params.scope != "account":
+            raise Problem(
+                "invalid_request", "The field account goes with the scope account.",
+                field="account",
+            )  # fmt: skip
+        if params.scope == "firm" and principal.account != principal.key.firm:
+            raise Problem(
+                "not_permitted",
+                f"Only a key of the account {principal.key.firm} speaks for the whole firm.",
+            )
+        account = await self._operations.account(principal, params.account)
+        terms = Terms(account, _SCOPES[params.scope], params.grace_s * 1_000_000)
         await self._sessions.open(principal.source, terms)
-        data = {"scope": params.scope, "grace_s": params.grace_s, "session": principal.source}
+        data = {
+            "scope": params.scope, "account": account, "grace_s": params.grace_s,
+            "session": principal.source,
+        }  # fmt: skip
         await peer.send(reply(message.op, message.req_id, data))
 
     async def _subscribe(self, peer: Peer, message: Message) -> None:

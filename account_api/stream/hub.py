@@ -40,6 +40,8 @@ class Hub:
         self.make_client = make_client
         self.peers: set[Peer] = set()
         self.ready = asyncio.Event()
+        self.before_publishing: Callable[[], None] = lambda: None
+        """Called when there is news, before anybody is told."""
         self._client: AsyncEngineClient | None = None
         self.epoch = ""
         self.peers_ever = 0
@@ -174,6 +176,7 @@ class Hub:
         if self.as_of_seq >= newest:
             self.ready.set()
         async for batch in client.subscribe(self.as_of_seq + 1):
+            self.before_publishing()
             for transaction in batch:
                 self._apply(transaction)
             self._publish()

@@ -21,6 +21,8 @@ from account_api.auth import require_scope
 from account_api.errors import Problem
 from account_api.ratelimit import RateLimiter
 from account_api.registry import REPLAYED, Call, Method, Reply, Route
+from account_api.routes.common import own_account
+from account_api.schemas import NoQuery
 from account_api.services import Services
 from account_api.stream.principal import StreamPrincipal
 from account_api.stream.requests import convert
@@ -84,7 +86,7 @@ class Operations:
         if route.scope is not None:
             if caller is None:
                 raise Problem("unauthorized", "This operation needs a login first.")
-            verdict = self._limiter.take(caller.key.key, route.group)
+            verdict = self._limiter.take(caller.key.key, route.group, caller.key.slot)
             if verdict is not None and not verdict.allowed:
                 raise Problem(
                     "rate_limited",
@@ -97,6 +99,15 @@ class Operations:
         loop = asyncio.get_running_loop()
         reply: Reply = await loop.run_in_executor(self._pool, _serve, route, call)
         return Done(reply.status, REPLAYED in reply.headers, reply.body)
+
+    async def account(self, caller: StreamPrincipal, named: str | None) -> str:
+        """The account that the caller may act for: its own, or one of its firm. Raises Problem."""
+        call = Call(
+            self._services, caller, {}, NoQuery(), None, self._services.clock_us(), "",
+        )  # fmt: skip
+        return await asyncio.get_running_loop().run_in_executor(
+            self._pool, own_account, call, named
+        )
 
     def close(self) -> None:
         """End the threads; what they do is finished."""

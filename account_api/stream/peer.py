@@ -14,6 +14,7 @@ from typing import Any, Final
 from websockets.asyncio.server import ServerConnection, broadcast
 from websockets.exceptions import ConnectionClosed
 
+from account_api.keyring import Keys
 from account_api.stream.principal import StreamPrincipal
 
 CLOSE_SLOW: Final = 4008
@@ -67,6 +68,18 @@ class Peer:
             await self.connection.send(text)
         except ConnectionClosed:
             self.closing = True
+
+    def check_key(self, keys: Keys | None) -> bool:
+        """Close the connection if the key that logged in is good no more (or nobody knows)."""
+        if self.principal is None:
+            return True
+        if keys is None:
+            self.fail(CLOSE_RESTART, "the service cannot read which API keys are good")
+            return False
+        if self.principal.key.key not in keys.named:
+            self.fail(CLOSE_CREDENTIALS, "the key was revoked")
+            return False
+        return True
 
     def fail(self, code: int, reason: str) -> None:
         """Close the connection with a reason, without waiting for it."""

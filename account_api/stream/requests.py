@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from account_api import decode
 from account_api.errors import Problem
-from account_api.schemas import Name, Request, Seq, Symbol
+from account_api.schemas import AccountName, Name, Request, Seq, Symbol
 
 R = TypeVar("R", bound=Request)
 ChannelText = Literal[
@@ -47,9 +47,12 @@ class LogoutParams(Request, frozen=True, kw_only=True):
 
 
 class CancelOnDisconnectParams(Request, frozen=True, kw_only=True):
-    """``connection`` means orders entered on this connection, ``firm`` all of the firm's."""
+    """Which orders go: those entered on this ``connection``, whichever account they are on, all
+    of one ``account`` (the key's own, or ``account`` of the same firm), or all of the ``firm``.
+    """
 
-    scope: Literal["none", "connection", "firm"]
+    scope: Literal["none", "connection", "account", "firm"]
+    account: AccountName | None = None
     grace_s: Annotated[int, Meta(ge=0, le=86_400)] = 0
 
 

@@ -14,6 +14,9 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
 from account_api.auth import Authenticator
+from account_api.errors import Problem
+from account_api.keyring import Keys
+from account_api.keystore import KEYS_MAX
 from account_api.ports import ClockUs
 from account_api.present import instant_text
 from account_api.ratelimit import RateLimiter
@@ -53,6 +56,7 @@ class StreamServer:
         self._names = itertools.count(1)
         self._start_ms = clock_us() // 1000
         self._routes = tuple(routes)
+        self._keys: Keys | None = None
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Server]:
@@ -66,15 +70,16 @@ class StreamServer:
         sessions = Sessions(watched)
         limiter = RateLimiter(
             settings.api.rate_limits, (key.key for key in settings.api.keys),
-            lambda: self._clock_us() / 1e6,
+            lambda: self._clock_us() / 1e6, KEYS_MAX,
         )  # fmt: skip
+        ring = self._services.ring
+        self.hub.before_publishing = self._end_revoked
         operations = Operations(self._routes, self._services, limiter, settings.workers)
         handler = Handler(
             settings, self.hub,
             Loader(self.hub, queries, settings.replay_events_max, settings.replays_at_once_max),
             operations, sessions,
-            Authenticator(settings.api.keys, settings.api.window_ms, settings.api.ahead_ms),
-            self._clock_us,
+            Authenticator(ring, settings.api.window_ms, settings.api.ahead_ms), self._clock_us,
         )  # fmt: skip
         try:
             async with asyncio.TaskGroup() as group:
@@ -107,6 +112,18 @@ class StreamServer:
             await queries.close()
             await watched.close()
 
+    def _end_revoked(self) -> None:
+        """Close the connections whose key is good no more, before anything is told to them."""
+        try:
+            keys = self._services.ring.current()
+        except Problem:
+            keys = None  # A revocation may be unread: nobody who logged in hears on.
+        if keys is self._keys:
+            return
+        self._keys = keys
+        for peer in list(self.hub.peers):
+            peer.check_key(keys)
+
     def _peer(self, connection: ServerConnection) -> Peer:
         name = f"{self._start_ms:x}-{next(self._names)}"
         return Peer(connection, name, self._settings.buffer_bytes_max)
@@ -125,6 +142,7 @@ class StreamServer:
         """Tell every peer, now and then, where its channels stand."""
         while True:
             await asyncio.sleep(self._settings.heartbeat_s)
+            self._end_revoked()
             for peer in list(self.hub.peers):
                 peer.write(self.heartbeat(peer))
 

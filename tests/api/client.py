@@ -49,11 +49,14 @@ class Answer:
 class Caller:
     """Sends requests as one key; without a key, as nobody."""
 
-    def __init__(self, http: FlaskClient, clock: Clock, key: str = "", token: str = "") -> None:
+    def __init__(
+        self, http: FlaskClient, clock: Clock, key: str = "", token: str = "", secret: str = ""
+    ) -> None:
         self.http = http
         self.clock = clock
         self.key = key
         self.token = token
+        self.secret = secret or f"{key}-secret"
 
     def headers(
         self, method: str, target: str, body: bytes, idempotency_key: str = ""
@@ -65,7 +68,7 @@ class Caller:
         # A millisecond later each time, so that no two requests are the same by accident.
         self.clock.now_us += 1000
         timestamp = str(self.clock.now_us // 1000)
-        secret = f"{self.key}-secret".encode()
+        secret = self.secret.encode()
         return {
             "X-Tandem-Key": self.key,
             "X-Tandem-Timestamp": timestamp,

@@ -197,6 +197,7 @@ def test_W4_the_initiator_may_not_approve_even_with_another_key(
     from dataclasses import replace
 
     from account_api.auth import Authenticator
+    from account_api.keyring import KeyRing
 
     settings = app.extensions["tandem"].settings
     keys = tuple(
@@ -207,7 +208,7 @@ def test_W4_the_initiator_may_not_approve_even_with_another_key(
     approver = caller("alice-approve")
     view = app.view_functions["POST /v1/withdrawals/{withdrawal}/approve"]
     server = view.__closure__[1].cell_contents
-    server._authenticator = Authenticator(keys, settings.window_ms, settings.ahead_ms)
+    server._authenticator = Authenticator(KeyRing(keys), settings.window_ms, settings.ahead_ms)
     target = f"/v1/withdrawals/{row['withdrawal_id']}/approve"
     approver.post(target).problem(403, "self_approval")
     assert engine.exchange.withdrawals[1].row.state.name == "PENDING_APPROVAL"

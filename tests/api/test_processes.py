@@ -134,6 +134,31 @@ def test_gunicorn_replaces_a_worker_that_dies(venue: Venue) -> None:
     assert HttpCaller(venue, "alice-read").get("/v1/balances").ok()["account"] == "alice"
 
 
+def test_a_key_is_good_and_revoked_in_every_worker_at_once(tmp_path: Path) -> None:
+    venue = Venue(tmp_path, (("[http]\n", "[http]\nworkers = 2\n"),))
+    try:
+        venue.start("engine", "history", "http")
+        manager = HttpCaller(venue, "alice-keys")
+        eventually(lambda: children(venue.processes["http"].pid), lambda now: len(now) == 2)
+        for number in range(10):
+            body = {"name": f"k{number}", "kind": "bearer", "scopes": ["read"]}
+            view = manager.post("/v1/api-keys", body).ok(201)
+            headers = {"Authorization": f"Bearer {view['secret']}"}
+            # A connection each, which the kernel gives to either worker.
+            assert statuses(venue, headers) == {200}
+            manager.delete(f"/v1/api-keys/{view['key']}").ok()
+            assert statuses(venue, headers) == {401}
+    finally:
+        venue.stop()
+    for log in venue.folder.glob("*.log"):
+        assert view["secret"] not in log.read_text(encoding="utf-8")
+
+
+def statuses(venue: Venue, headers: dict[str, str]) -> set[int]:
+    callers = [HttpCaller(venue, "") for _ in range(4)]
+    return {one.send("GET", "/v1/balances", headers=headers).status for one in callers}
+
+
 def test_the_shell_examples_of_the_guide_work(venue: Venue, root: Path) -> None:
     """Every line of every sh block of spec/REST.md, in order, in one shell."""
     guide = (root / "spec" / "REST.md").read_text(encoding="utf-8")

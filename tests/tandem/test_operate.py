@@ -24,6 +24,7 @@ from engine.core.commands import NewOrder, RequestWithdrawal
 from engine.core.types import OrdType, Origin, Side, TimeInForce
 from engine.journal.local import LocalJournal
 from engine.journal.recovery import recover
+from tandem import http_client
 from tandem.__main__ import main
 from tandem.backup import backup
 from tandem.demo.venue import TemporaryVenue
@@ -128,6 +129,25 @@ def test_keys_are_listed_without_their_secrets(venue: TemporaryVenue) -> None:
     for key in venue.settings.keys:
         for secret in (key.secret, key.token_sha256, key.public_key):
             assert not secret or secret not in text
+
+
+def test_a_key_is_revoked_in_the_running_venue(venue: TemporaryVenue) -> None:
+    def status() -> int:
+        signer = http_client.signer("demo-carol-address", None, venue.settings.file)
+        base = http_client.base_url(venue.settings)
+        target = "/v1/balances"
+        return http_client.send(base, "demo-carol-address", signer, "GET", target, b"", "")[0]
+
+    assert status() == 200
+    assert told(venue, "keys", "revoke", "demo-carol-address") == (
+        "demo-carol-address is revoked.\n"
+    )
+    assert status() == 401
+    assert "was revoked at" in told(venue, "keys", "revoke", "demo-carol-address")
+    states = {row["key"]: row["state"] for row in rows(venue, "keys")}
+    assert (states["demo-carol-address"], states["demo-carol-trade"]) == ("revoked", "active")
+    unknown = tandem(venue, "keys", "revoke", "nobody")
+    assert unknown.stderr == "tandem: there is no API key nobody; `tandem keys` lists them\n"
 
 
 def test_a_session_is_kicked_reset_and_comes_back_at_1(venue: TemporaryVenue) -> None:

@@ -18,7 +18,8 @@ ROOT = Path(__file__).parent.parent.parent
 FOLDERS = ("journal/snapshots", "fix/store", "log", "control")
 FILES = (
     "journal/index.db", "journal/snapshots/1", "fix/store/a.body", "log/engine.log",
-    "history.db", "history.db-wal", "network.db", "tandem.lock", "notes.txt",
+    "history.db", "history.db-wal", "network.db", "keys.db",
+    "keys.master", "answers.db", "answers.db-wal", "tandem.lock", "notes.txt",
 )  # fmt: skip
 
 

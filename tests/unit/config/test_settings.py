@@ -143,7 +143,7 @@ def test_file_and_folder_come_from_the_environment(tmp_path: Path) -> None:
         ('scopes = ["read", "approve"]', 'scopes = ["approve", "withdraw"]',
          ("keys[4].scopes", "cannot be in one key")),
         ('scopes = ["read"]', 'scopes = ["read", "trade"]', ("keys[0].scopes", "read only")),
-        ('scopes = ["operator"]', 'scopes = ["read"]', ("keys[20].scopes", '["operator"]')),
+        ('scopes = ["operator"]', 'scopes = ["read"]', ("keys[21].scopes", '["operator"]')),
         ('kind = "bearer"', 'kind = "basic"', ("keys[0].kind", "'ed25519'", "'basic'")),
         ("port = 8081", "port = 8080", ("stream.port", "http.port")),
         ('BTC-USD = "60000"', 'BTC-EUR = "60000"', ("bots.prices.BTC-EUR", "instruments")),

@@ -172,8 +172,9 @@ def gone(events: list[Event], reason: CancelReason) -> list[str]:
     ("scope", "expected"),
     [
         (CancelScope.NONE, []),
-        (CancelScope.SESSION, ["fix"]),
-        (CancelScope.FIRM, ["fix", "api", "other"]),
+        (CancelScope.SESSION, ["fix", "sub"]),
+        (CancelScope.FIRM, ["fix", "api", "other", "sub"]),
+        (CancelScope.ACCOUNT, ["fix", "api"]),
     ],
 )
 def test_S1_S2_closing_cancels_what_is_in_scope(
@@ -181,6 +182,7 @@ def test_S1_S2_closing_cancels_what_is_in_scope(
 ) -> None:
     open_session(core_venue, scope)
     orders_by_session(core_venue)
+    core_venue.buy("alice2", 1, 10, client_order_id="sub", origin=fix())
     events = core_venue.do(CloseSession(fix()))
     assert gone(events, CancelReason.DISCONNECT) == expected
 

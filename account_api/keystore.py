@@ -1,0 +1,301 @@
+"""API keys that were made through the API, and revocations of any key, in one SQLite file.
+
+All processes that check credentials share the file, so what one of them commits holds for
+the next request to every other. Bearer tokens are kept as their hash and Ed25519 keys as the
+public key; the secret of an HMAC key must be known to verify with, so it is kept encrypted
+under a key of its own file (``keys.master``). The decision is in
+``spec/decisions/0012-api-keys.md``.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+KEYS_MAX: Final = 65_536
+"""Keys that the file ever holds, revoked ones included; each has a place in the rate limits."""
+KEYS_OF_ACCOUNT_MAX: Final = 1_000
+"""Keys that one account may ever make."""
+_NONCE_BYTES: Final = 12
+_MASTER_BYTES: Final = 32
+_SCHEMA: Final = (
+    """
+create table if not exists keys (
+    slot integer primary key autoincrement, key text not null unique, name text not null,
+    kind text not null, account text not null, firm text not null, user text not null,
+    scopes text not null, allow text not null, secret blob not null, token_sha256 text not null,
+    public_key blob not null, state text not null, created_at integer not null,
+    created_by text not null, approved_at integer not null default 0,
+    approved_by text not null default '', unique (account, name)
+)
+""",
+    """
+create table if not exists revoked (
+    key text primary key, at integer not null, by text not null
+) without rowid
+""",
+)
+_COLUMNS: Final = (
+    "slot, key, name, kind, account, firm, user, scopes, allow, secret, token_sha256, "
+    "public_key, state, created_at, created_by, approved_at, approved_by"
+)
+
+State = Literal["active", "pending_approval"]
+
+
+class KeyStoreError(RuntimeError):
+    """The file of keys cannot be read or written."""
+
+
+class NameTaken(KeyStoreError):
+    """The account has had a key of that name."""
+
+
+class Full(KeyStoreError):
+    """No more keys can be made."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """One key as it is kept. ``slot`` counts from 1 and is never used again.
+
+    ``secret`` is the plain secret of an HMAC key, empty when it cannot be decrypted.
+    Instants are µs, 0 for never. ``revoked_at`` is set for a key that is good no more.
+    """
+
+    key: str
+    name: str
+    kind: Literal["bearer", "hmac", "ed25519"]
+    account: str
+    firm: str
+    user: str
+    scopes: tuple[str, ...]
+    allow: tuple[str, ...]
+    state: State
+    created_at: int
+    created_by: str
+    secret: bytes = field(default=b"", repr=False)
+    token_sha256: str = field(default="", repr=False)
+    public_key: bytes = field(default=b"", repr=False)
+    slot: int = 0
+    approved_at: int = 0
+    approved_by: str = ""
+    revoked_at: int = 0
+    revoked_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """Who ended a key, and when (µs)."""
+
+    at: int
+    by: str
+
+
+class KeyStore:
+    """The file ``path``; ":memory:" for one process alone. Thread-safe, also after a fork.
+
+    ``master`` is the file of the key that encrypts secrets; it is made when it is missing.
+    """
+
+    def __init__(self, path: str, master: str = "") -> None:
+        self._path = path
+        self._master = master
+        self._lock = threading.Lock()
+        self._pid = 0
+        self._open: sqlite3.Connection | None = None
+        self._cipher: AESGCM | None = None
+        self._own_changes = 0
+
+    def version(self) -> tuple[int, int]:
+        """What differs after every change, by whichever process. Some microseconds."""
+        with self._locked() as database:
+            (seen,) = database.execute("pragma data_version").fetchone()
+            return int(seen), self._own_changes
+
+    def live(self) -> list[StoredKey]:
+        """Every key that is not revoked, oldest first."""
+        return self._select("key not in (select key from revoked)", ())
+
+    def of(self, account: str) -> list[StoredKey]:
+        """Every key that the account ever made, oldest first."""
+        return self._select("account = ?", (account,))
+
+    def everything(self) -> list[StoredKey]:
+        """Every key there ever was, oldest first."""
+        return self._select("true", ())
+
+    def find(self, key: str) -> StoredKey | None:
+        """One key, revoked or not; None if nobody made it."""
+        return next(iter(self._select("key = ?", (key,))), None)
+
+    def named(self, account: str, name: str) -> StoredKey | None:
+        """The key that has, or had, a name in an account."""
+        return next(iter(self._select("account = ? and name = ?", (account, name))), None)
+
+    def _select(self, where: str, values: tuple[str, ...]) -> list[StoredKey]:
+        with self._locked() as database:
+            revoked = self._revocations(database)
+            rows = database.execute(
+                f"select {_COLUMNS} from keys where {where} order by slot", values
+            ).fetchall()
+            return [self._key(row, revoked) for row in rows]
+
+    def revocations(self) -> dict[str, Revocation]:
+        """Every key that was revoked, those of the configuration included."""
+        with self._locked() as database:
+            return self._revocations(database)
+
+    def add(self, key: StoredKey) -> StoredKey:
+        """Keep a new key. Raises NameTaken, Full, KeyStoreError."""
+        with self._changing() as database:
+            everyone, own = database.execute(
+                "select count(*), count(*) filter (where account = ?) from keys", (key.account,)
+            ).fetchone()
+            if everyone >= KEYS_MAX or own >= KEYS_OF_ACCOUNT_MAX:
+                raise Full("no more keys can be made")
+            secret = b""
+            if key.secret:
+                nonce = os.urandom(_NONCE_BYTES)
+                secret = nonce + self._sealer().encrypt(nonce, key.secret, key.key.encode())
+            try:
+                database.execute(
+                    "insert into keys (key, name, kind, account, firm, user, scopes, allow, "
+                    "secret, token_sha256, public_key, state, created_at, created_by) "
+                    "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (key.key, key.name, key.kind, key.account, key.firm, key.user,
+                     " ".join(key.scopes), " ".join(key.allow), secret, key.token_sha256,
+                     key.public_key, key.state, key.created_at, key.created_by),
+                )  # fmt: skip
+            except sqlite3.IntegrityError:
+                raise NameTaken(f"{key.account} has had a key {key.name}") from None
+            row = database.execute(
+                f"select {_COLUMNS} from keys where key = ?", (key.key,)
+            ).fetchone()
+            return self._key(row, {})
+
+    def approve(self, key: str, by: str, at: int) -> None:
+        """Make a key good that waits for a second person; does nothing to others."""
+        with self._changing() as database:
+            database.execute(
+                "update keys set state = 'active', approved_at = ?, approved_by = ? "
+                "where key = ? and state = 'pending_approval'",
+                (at, by, key),
+            )
+
+    def revoke(self, key: str, by: str, at: int) -> Revocation:
+        """End a key for ever; the first one who did so is answered."""
+        with self._changing() as database:
+            database.execute("insert or ignore into revoked values (?, ?, ?)", (key, at, by))
+            return self._revocations(database)[key]
+
+    def close(self) -> None:
+        """Close the file, if this process has opened it."""
+        with self._lock:
+            if self._open is not None and self._pid == os.getpid():
+                self._open.close()
+            self._open = None
+
+    # Inside the lock.
+
+    @contextmanager
+    def _locked(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._lock:
+                yield self._database()
+        except (sqlite3.Error, OSError) as error:
+            raise KeyStoreError(f"the file of API keys cannot be used: {error}") from error
+
+    @contextmanager
+    def _changing(self) -> Iterator[sqlite3.Connection]:
+        with self._locked() as database:
+            database.execute("begin immediate")
+            try:
+                yield database
+            except BaseException:
+                database.execute("rollback")
+                raise
+            database.execute("commit")
+            # Another connection's commit changes data_version; one's own does not.
+            self._own_changes += 1
+
+    def _database(self) -> sqlite3.Connection:
+        if self._open is None or self._pid != os.getpid():
+            if self._path != ":memory:":
+                path = Path(self._path)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch(mode=0o600)
+            database = sqlite3.connect(
+                self._path, timeout=5.0, isolation_level=None, check_same_thread=False
+            )
+            database.execute("pragma journal_mode = wal")
+            database.execute("pragma synchronous = full")
+            database.execute("pragma secure_delete = on")
+            for statement in _SCHEMA:
+                database.execute(statement)
+            self._open, self._pid = database, os.getpid()
+        return self._open
+
+    def _revocations(self, database: sqlite3.Connection) -> dict[str, Revocation]:
+        rows = database.execute("select key, at, by from revoked")
+        return {key: Revocation(at, by) for key, at, by in rows}
+
+    def _key(self, row: tuple[object, ...], revoked: dict[str, Revocation]) -> StoredKey:
+        fields = dict(zip(_COLUMNS.split(", "), row, strict=True))
+        sealed: bytes = fields["secret"]  # type: ignore[assignment]
+        fields["secret"] = self._opened(str(fields["key"]), sealed)
+        for name in ("scopes", "allow"):
+            fields[name] = tuple(str(fields[name]).split())
+        ended = revoked.get(str(fields["key"]))
+        if ended is not None:
+            fields.update(revoked_at=ended.at, revoked_by=ended.by)
+        return StoredKey(**fields)  # type: ignore[arg-type]
+
+    def _opened(self, key: str, sealed: bytes) -> bytes:
+        """The secret; empty where there is none, or another master key sealed it."""
+        if not sealed:
+            return b""
+        nonce, rest = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+        try:
+            return self._sealer().decrypt(nonce, rest, key.encode())
+        except InvalidTag:
+            return b""
+
+    def _sealer(self) -> AESGCM:
+        if self._cipher is None:
+            self._cipher = AESGCM(_master_key(self._master))
+        return self._cipher
+
+
+def _master_key(path: str) -> bytes:
+    """The key in the file, which is made whole under another name before it gets its own."""
+    if not path:
+        return AESGCM.generate_key(_MASTER_BYTES * 8)
+    file = Path(path)
+    if not file.exists():
+        fresh = file.with_name(f"{file.name}.{os.getpid()}")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            os.write(descriptor, AESGCM.generate_key(_MASTER_BYTES * 8))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        try:
+            os.link(fresh, file)
+        except FileExistsError:
+            pass  # Another process was first; its key is the one.
+        finally:
+            fresh.unlink()
+    key = file.read_bytes()
+    if len(key) != _MASTER_BYTES:
+        raise OSError(f"{file} does not hold a key of {_MASTER_BYTES} bytes")
+    return key

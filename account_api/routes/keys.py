@@ -1,0 +1,347 @@
+"""API keys: made, approved, listed and revoked through the API, good or not at once."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import secrets
+from dataclasses import replace
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated, Any, Final, Literal
+
+from msgspec import Meta
+
+from account_api.errors import Problem
+from account_api.keyring import api_key
+from account_api.keystore import Full, KeyStoreError, NameTaken, StoredKey
+from account_api.present import instant_text
+from account_api.registry import REPLAYED, Call, Reply, Route
+from account_api.routes.common import account_of, own_account
+from account_api.schemas import ActingQuery, ForAccount, Name, NoQuery
+from account_api.settings import SCOPES, ApiKey, Scope
+from account_api.views import View
+from engine.client import queries
+
+SECOND_PERSON: Final = frozenset(("withdraw", "address", "approve", "keys"))
+"""Scopes with which money can leave; a key that has one is good when another user agrees."""
+_NETWORKS_MAX: Final = 20
+_PUBLIC_KEY: Final = re.compile(r"[A-Za-z0-9+/]{43}=\Z")
+
+GrantedScope = Literal["read", "trade", "withdraw", "address", "approve", "keys"]
+
+
+class NewKeyRequest(ForAccount, frozen=True, kw_only=True):
+    """A key to make. It may do no more, and from nowhere else, than the key that makes it.
+
+    `name` is yours, unique within the account for ever. `public_key` (base64, 32 bytes) goes
+    with the kind ed25519 and no other. Without `allow` it has the networks of its maker.
+    """
+
+    name: Name
+    kind: Literal["hmac", "ed25519", "bearer"]
+    scopes: Annotated[list[GrantedScope], Meta(min_length=1, max_length=6)]
+    allow: Annotated[
+        list[Annotated[str, Meta(max_length=43)]], Meta(min_length=1, max_length=_NETWORKS_MAX)
+    ] | None = None
+    public_key: Annotated[str, Meta(max_length=44)] | None = None
+
+
+class KeyView(View, frozen=True, kw_only=True):
+    """An API key, without its secret.
+
+    `state` is active, pending_approval or revoked. `name` is null, and so is when it was made,
+    for keys of the venue's configuration. `allow` empty: from anywhere.
+    """
+
+    key: str
+    name: str | None
+    account: str
+    kind: str
+    user: str
+    scopes: list[str]
+    allow: list[str]
+    state: str
+    created_at: str | None
+    created_by: str | None
+    approved_at: str | None
+    approved_by: str | None
+    revoked_at: str | None
+    revoked_by: str | None
+
+
+class NewKeyView(KeyView, frozen=True, kw_only=True):
+    """A key that was made. `secret` (of a bearer key: the token) is shown this once, never again.
+    """
+
+    secret: str | None
+
+
+class KeysView(View, frozen=True, kw_only=True):
+    """The keys of an account: those of the configuration, then the others, oldest first."""
+
+    account: str
+    keys: list[KeyView]
+
+
+def create_key(call: Call) -> Reply:
+    """Make a key. With a scope by which money can leave it waits for a second person."""
+    request = call.body(NewKeyRequest)
+    maker = call.principal.key
+    account = own_account(call, request.account)
+    scopes = _scopes(maker, request)
+    secret, token_sha256, public_key = _credential(request)
+    wanted = StoredKey(
+        key=f"tk-{secrets.token_hex(10)}",
+        name=request.name,
+        kind=request.kind,
+        account=account,
+        firm=maker.firm,
+        # Always the maker's: otherwise one person could be the second person as well.
+        user=maker.user,
+        scopes=scopes,
+        allow=_allowed(maker, request.allow),
+        state="pending_approval" if SECOND_PERSON & set(scopes) else "active",
+        created_at=call.now_us,
+        created_by=maker.key,
+        secret=b"" if request.kind == "bearer" else secret.encode(),
+        token_sha256=token_sha256,
+        public_key=public_key,
+    )
+    try:
+        made = call.services.key_store.add(wanted)
+    except NameTaken:
+        return _repeated(call, wanted)
+    except Full:
+        raise Problem("too_many_keys", "The account has made as many keys as it may.") from None
+    except KeyStoreError as error:
+        raise _unavailable() from error
+    view = _made_view(made)
+    return Reply(
+        NewKeyView(**view, secret=secret or None),
+        201,
+        kept=NewKeyView(**view, secret=None),
+    )
+
+
+def get_keys(call: Call) -> Reply:
+    """Every key of the account, also those that are revoked or wait; no secrets."""
+    account = account_of(call, call.query(ActingQuery).account)
+    try:
+        made = call.services.key_store.of(account)
+        revoked = call.services.key_store.revocations()
+    except KeyStoreError as error:
+        raise _unavailable() from error
+    views = []
+    for key in call.services.ring.configured:
+        if key.account == account:
+            ended = revoked.get(key.key)
+            view = _view(key)
+            if ended is not None:
+                view |= _ended(ended.at, ended.by)
+            views.append(KeyView(**view))
+    views += [KeyView(**_made_view(key)) for key in made]
+    return Reply(KeysView(account=account, keys=views))
+
+
+def approve_key(call: Call) -> Reply:
+    """Let a key be good that waits; only by another user than the one who made it."""
+    caller = call.principal.key
+    made = _made_key(call)
+    if made.revoked_at:
+        raise Problem("not_found", f"The key {made.key} is revoked.", field="key")
+    if made.user == caller.user or made.created_by == caller.key:
+        raise Problem(
+            "self_approval",
+            f"The key {made.key} must be approved by another user than {made.user}.",
+        )
+    if made.state == "active":
+        return Reply(KeyView(**_made_view(made)), 200, (REPLAYED,))
+    try:
+        call.services.key_store.approve(made.key, caller.key, call.now_us)
+    except KeyStoreError as error:
+        raise _unavailable() from error
+    return Reply(KeyView(**_made_view(_made_key(call))))
+
+
+def revoke_key(call: Call) -> Reply:
+    """End a key for ever, one of the configuration too. No request with it is served any more."""
+    name = call.parts["key"]
+    try:
+        known = call.services.key_store.find(name)
+        configured = next((key for key in call.services.ring.configured if key.key == name), None)
+        account = configured.account if configured else known.account if known else None
+        if account is None or not _governs(call, account):
+            raise Problem("not_found", f"There is no key {name[:64]}.", field="key")
+        before = call.services.key_store.revocations().get(name)
+        ended = call.services.key_store.revoke(name, call.principal.key.key, call.now_us)
+    except KeyStoreError as error:
+        raise _unavailable() from error
+    if configured is not None:
+        view = _view(configured) | _ended(ended.at, ended.by)
+    elif known is not None:
+        view = _made_view(replace(known, revoked_at=ended.at, revoked_by=ended.by))
+    return Reply(KeyView(**view), 200, (REPLAYED,) if before is not None else ())
+
+
+def _scopes(maker: ApiKey, request: NewKeyRequest) -> tuple[Scope, ...]:
+    """The scopes asked for, if the maker may give them. Raises Problem."""
+    wanted = set(request.scopes)
+    if len(wanted) != len(request.scopes):
+        raise Problem("invalid_request", "A scope is named twice.", field="scopes")
+    missing = sorted(wanted - maker.scopes)
+    if missing:
+        raise Problem(
+            "insufficient_scope",
+            f"The key {maker.key} does not have the scope {missing[0]}, so it cannot give it.",
+            required_scope=missing[0],
+        )
+    if {"withdraw", "approve"} <= wanted:
+        raise Problem(
+            "invalid_request", "withdraw and approve cannot be in one key.", field="scopes"
+        )
+    if request.kind == "bearer" and wanted != {"read"}:
+        raise Problem(
+            "invalid_request", "A bearer key has the scope read alone.", field="scopes"
+        )
+    return tuple(scope for scope in SCOPES if scope in wanted)
+
+
+def _credential(request: NewKeyRequest) -> tuple[str, str, bytes]:
+    """The secret to show once, the hash of a token, and the public key. Raises Problem."""
+    if request.kind == "ed25519":
+        text = request.public_key or ""
+        if _PUBLIC_KEY.match(text) is None:
+            raise Problem(
+                "invalid_request",
+                "The kind ed25519 needs public_key: 32 bytes in base64.",
+                field="public_key",
+            )
+        return "", "", base64.b64decode(text)
+    if request.public_key is not None:
+        raise Problem(
+            "invalid_request", "public_key goes with the kind ed25519 alone.", field="public_key"
+        )
+    secret = secrets.token_urlsafe(32)
+    if request.kind == "bearer":
+        return secret, hashlib.sha256(secret.encode()).hexdigest(), b""
+    return secret, "", b""
+
+
+def _allowed(maker: ApiKey, texts: list[str] | None) -> tuple[str, ...]:
+    """The networks, if all of them lie within those of the maker. Raises Problem."""
+    if texts is None:
+        return tuple(map(str, maker.allow))
+    found: list[IPv4Network | IPv6Network] = []
+    for text in texts:
+        try:
+            network = ip_network(text)
+        except ValueError:
+            raise Problem(
+                "invalid_request",
+                "The field allow lists networks such as 203.0.113.0/24 or 2001:db8::/48.",
+                field="allow",
+            ) from None
+        if maker.allow and not any(_within(network, outer) for outer in maker.allow):
+            raise Problem(
+                "not_permitted",
+                f"The key {maker.key} may not be used from {network}, so it cannot allow it.",
+                field="allow",
+            )
+        found.append(network)
+    return tuple(dict.fromkeys(map(str, found)))
+
+
+def _within(inner: IPv4Network | IPv6Network, outer: IPv4Network | IPv6Network) -> bool:
+    if isinstance(inner, IPv4Network):
+        return isinstance(outer, IPv4Network) and inner.subnet_of(outer)
+    return isinstance(outer, IPv6Network) and inner.subnet_of(outer)
+
+
+def _repeated(call: Call, wanted: StoredKey) -> Reply:
+    """The key that has the name, if this request asks for the same; its secret is not known."""
+    found = call.services.key_store.named(wanted.account, wanted.name)
+    same = found is not None and all(
+        getattr(found, field) == getattr(wanted, field)
+        for field in ("kind", "user", "scopes", "allow", "public_key", "created_by")
+    )
+    if found is None or not same:
+        raise Problem(
+            "key_name_taken",
+            f"The account {wanted.account} has, or had, another key named {wanted.name}.",
+            field="name",
+        )
+    return Reply(NewKeyView(**_made_view(found), secret=None), 200, (REPLAYED,))
+
+
+def _made_key(call: Call) -> StoredKey:
+    """The key in the path, if it was made and is the caller's to govern. Raises Problem."""
+    name = call.parts["key"]
+    try:
+        found = call.services.key_store.find(name)
+    except KeyStoreError as error:
+        raise _unavailable() from error
+    if found is None or not _governs(call, found.account):
+        raise Problem("not_found", f"There is no key {name[:64]}.", field="key")
+    return found
+
+
+def _governs(call: Call, account: str) -> bool:
+    """Whether the caller decides about keys of an account ("" is the venue itself)."""
+    key = call.principal.key
+    if key.is_operator or account == key.account:
+        return True
+    if key.account != key.firm:
+        return False
+    firm = call.services.fetch(queries.accounts(key.firm)).value
+    return any(row.account == account for row in firm)
+
+
+def _view(key: ApiKey) -> dict[str, Any]:
+    return {
+        "key": key.key, "name": None, "account": key.account, "kind": key.kind,
+        "user": key.user, "scopes": [scope for scope in SCOPES if scope in key.scopes],
+        "allow": [str(network) for network in key.allow], "state": "active",
+        "created_at": None, "created_by": None, "approved_at": None, "approved_by": None,
+        "revoked_at": None, "revoked_by": None,
+    }  # fmt: skip
+
+
+def _made_view(key: StoredKey) -> dict[str, Any]:
+    view = _view(api_key(key)) | {
+        "name": key.name, "state": key.state, "created_at": instant_text(key.created_at),
+        "created_by": key.created_by,
+    }  # fmt: skip
+    if key.approved_at:
+        view |= {"approved_at": instant_text(key.approved_at), "approved_by": key.approved_by}
+    return view | _ended(key.revoked_at, key.revoked_by) if key.revoked_at else view
+
+
+def _ended(at: int, by: str) -> dict[str, Any]:
+    return {"state": "revoked", "revoked_at": instant_text(at), "revoked_by": by}
+
+
+def _unavailable() -> Problem:
+    return Problem("keys_unavailable", "The keys cannot be read or written at this moment.")
+
+
+_NAMED: Final = ("not_found",)
+ROUTES: Final = (
+    Route(
+        "GET", "/v1/api-keys", get_keys, "API keys", KeysView,
+        scope="read", query=ActingQuery, tag="keys",
+    ),
+    Route(
+        "POST", "/v1/api-keys", create_key, "Make an API key", NewKeyView,
+        scope="keys", query=NoQuery, body=NewKeyRequest, status=201, replays=True, tag="keys",
+        errors=("key_name_taken", "too_many_keys", "not_permitted"),
+    ),
+    Route(
+        "DELETE", "/v1/api-keys/{key}", revoke_key, "Revoke an API key", KeyView,
+        scope="keys", replays=True, tag="keys", errors=_NAMED,
+    ),
+    Route(
+        "POST", "/v1/api-keys/{key}/approve", approve_key, "Approve an API key", KeyView,
+        scope="approve", replays=True, tag="keys", errors=("self_approval", *_NAMED),
+    ),
+)  # fmt: skip
