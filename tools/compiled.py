@@ -7,6 +7,7 @@ and the same tests run on both.
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 CORE: Final = ROOT / "engine" / "core"
 SUFFIX: Final = str(sysconfig.get_config_var("EXT_SUFFIX"))
+SHARED: Final = re.compile(rb"\b[0-9a-f]{16,}__mypyc\b")
+"""By this name a compiled module asks for the part that it shares with the others."""
 PLAIN: Final = (
     "__init__.py", "commands.py", "events.py", "faults.py", "instruments.py", "types.py",
 )  # fmt: skip
@@ -33,9 +36,11 @@ def site_packages() -> Path:
 
 
 def compiled_files() -> list[Path]:
-    """What a build has left behind."""
-    shared = [path for path in site_packages().glob(f"*__mypyc{SUFFIX}") if path.is_file()]
-    return [*CORE.glob(f"*{SUFFIX}"), *shared]
+    """What a build has left behind. Other packages have shared parts of that kind too."""
+    modules = list(CORE.glob(f"*{SUFFIX}"))
+    names = {name for path in modules for name in SHARED.findall(path.read_bytes())}
+    shared = [site_packages() / f"{name.decode()}{SUFFIX}" for name in sorted(names)]
+    return [*modules, *(path for path in shared if path.is_file())]
 
 
 def compile_in(work: Path, beside: Sequence[str] = ()) -> str:

@@ -115,6 +115,6 @@ def _orders(exchange: Exchange, faults: list[str]) -> None:
                 faults.append(f"order {order.order_id} has status {order.status.name}")
             if order.armed and order.terms.ord_type not in (OrdType.STOP, OrdType.STOP_LIMIT):
                 faults.append(f"order {order.order_id} waits and is no stop order")
-        for order in account.closed.values():
+        for order in account.closed:
             if order.open or order.leaves or order.held or order.level or order.armed:
                 faults.append(f"closed order {order.order_id} is not quite closed")

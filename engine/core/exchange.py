@@ -9,7 +9,6 @@ order in which things happened.
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import islice
 from typing import Any, Final, TypeVar
 
 from engine.core import (
@@ -266,7 +265,7 @@ class Exchange:
         if expire_at:
             self.timers.discard(expire_at, order_id)
         closed = account.closed
-        closed[order_id] = order
+        closed.append(order)
         count = len(closed)
         if count >= self.closed_orders_kept + RETIRE_BATCH:
             self._retire(account, count - self.closed_orders_kept)
@@ -277,7 +276,7 @@ class Exchange:
         """Retire the account's closed orders that are older than the window (rule I-3)."""
         horizon = self.time_us - self.client_id_window_us
         count = 0
-        for order in account.closed.values():
+        for order in account.closed:
             if order.updated_at >= horizon:
                 break
             count += 1
@@ -288,9 +287,9 @@ class Exchange:
         """Hand the oldest ``count`` closed orders' ids to the durable index."""
         closed, client_ids = account.closed, account.client_ids
         retired = []
-        for order_id in list(islice(closed, count)):
-            order = closed.pop(order_id)
-            del self.orders[order_id]
+        for _ in range(count):
+            order = closed.popleft()
+            del self.orders[order.order_id]
             for client_id in order.client_ids():
                 if client_ids.get(client_id) is order:
                     del client_ids[client_id]

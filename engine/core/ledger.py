@@ -6,6 +6,7 @@ that the money is there; ``check`` makes sure.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from engine.core.faults import EngineFault, check
@@ -56,7 +57,7 @@ class Account:
         self.purses: dict[str, tuple[Money, Money]] = {}
         self.orders: dict[int, Order] = {}
         self.client_ids: dict[str, Order] = {}
-        self.closed: dict[int, Order] = {}
+        self.closed: deque[Order] = deque()
         self.switches: dict[str, int] = {}
         self.addresses: dict[int, Address] = {}
         self.quotes: dict[str, WithdrawalQuote] = {}

@@ -11,6 +11,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from engine.core.book import Book, BookSide, Order
 from engine.core.instruments import Instrument
 from engine.core.ledger import Account
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
 STATE_VERSION: Final = 1
 _text: Final = json.JSONEncoder(separators=(",", ":")).encode
+_fast_text: Final = msgspec.json.Encoder().encode
 _COUNTERS: Final = (
     "seq", "time_us", "next_order_id", "next_trade_id", "next_withdrawal_id", "next_transfer_id",
     "next_address_id", "next_quote_id", "day_roll_us", "cascade_max", "closed_orders_kept",
@@ -106,7 +109,7 @@ def _account(account: Account) -> dict[str, Any]:
         "quotes": [list(quote) for quote in account.quotes.values()],
         "deposit_addresses": [list(made) for made in account.deposit_addresses.values()],
         "open": list(account.orders),
-        "closed": list(account.closed),
+        "closed": [order.order_id for order in account.closed],
     }
 
 
@@ -155,8 +158,20 @@ def hash_of(exported: dict[str, Any]) -> str:
     for name, part in exported.items():
         digest.update(name.encode())
         for row in part if isinstance(part, list) else (part,):
-            digest.update(_text(row).encode())
+            digest.update(_row_text(row))
     return digest.hexdigest()
+
+
+def _row_text(row: Any) -> bytes:
+    """A row as compact JSON with every character that is not ASCII escaped.
+
+    For ASCII and integers of 64 bits the fast encoder writes the very same.
+    """
+    try:
+        text = _fast_text(row)
+    except OverflowError:
+        return _text(row).encode()
+    return text if text.isascii() else _text(row).encode()
 
 
 def restore(exchange: Exchange, exported: dict[str, Any]) -> Exchange:
@@ -194,7 +209,7 @@ def restore(exchange: Exchange, exported: dict[str, Any]) -> Exchange:
     for row in exported["accounts"]:
         account = exchange.accounts[row["name"]]
         account.orders = {number: exchange.orders[number] for number in row["open"]}
-        account.closed = {number: exchange.orders[number] for number in row["closed"]}
+        account.closed.extend(exchange.orders[number] for number in row["closed"])
     _restore_others(exchange, exported)
     return exchange
 
