@@ -63,18 +63,19 @@ class FixTaker(quickfix.Application):  # type: ignore[misc]
         self._stop = stop
         self._reports: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
         self._session = quickfix.SessionID("FIX.4.4", access.comp_id, access.target)
-        self.online = threading.Event()
+        self.active = threading.Event()
+        self.orders_sent = self.failures = 0
 
     def onCreate(self, session: Any) -> None:  # noqa: N802
         """QuickFIX made the session."""
 
     def onLogon(self, session: Any) -> None:  # noqa: N802
         """The venue accepted the Logon."""
-        self.online.set()
+        self.active.set()
 
     def onLogout(self, session: Any) -> None:  # noqa: N802
         """The session ended; QuickFIX connects again by itself."""
-        self.online.clear()
+        self.active.clear()
 
     def toAdmin(self, message: Any, session: Any) -> None:  # noqa: N802
         """Add the credentials to the Logon."""
@@ -114,13 +115,14 @@ class FixTaker(quickfix.Application):  # type: ignore[misc]
                 }
                 self._take(f"fx-{began}-{number}", grids)
             except (Unavailable, Refused) as error:
+                self.failures += 1
                 _log.warning("waiting", reason=str(error))
                 self._stop.wait(RETRY_S)
         initiator.stop()
         engine.join(END_S)
 
     def _take(self, client_order_id: str, grids: Mapping[str, Grid]) -> None:
-        if not self.online.is_set():
+        if not self.active.is_set():
             return
         grid = grids[self._appetite.symbol(sorted(grids))]
         typical = grid.lots(self._quantities.get(grid.base, "1"))
@@ -146,6 +148,7 @@ class FixTaker(quickfix.Application):  # type: ignore[misc]
         ):  # fmt: skip
             message.setField(tag, value)
         quickfix.Session.sendToTarget(message, self._session)
+        self.orders_sent += 1
 
     def _outcome(self, client_order_id: str) -> str:
         """How much of an order was executed, as far as was heard within a bounded time."""

@@ -14,12 +14,15 @@ from collections.abc import Callable
 from typing import Final
 
 import structlog
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from bots.appetite import Appetite
+from bots.figures import BotFigures
 from bots.fix_taker import FixAccess, FixTaker
 from bots.maker import Maker, Plan
 from bots.rest import Rest
 from bots.stream_taker import StreamTaker
+from config.control import ControlServer, socket_path
 from config.process import on_signals
 from config.settings import Settings, SettingsError, load
 
@@ -94,14 +97,21 @@ def main() -> int:
             _log.error("failed", bot=name, exc_info=error)
             stop.set()
 
+    company = bots(settings, stop)
+    registry = CollectorRegistry()
+    registry.register(BotFigures(company))
+    ProcessCollector(registry=registry)
+    control = ControlServer(socket_path(settings.data, "bots"), registry, {})
+    control.start()
     threads = [
         threading.Thread(target=live, args=(bot.run,), name=type(bot).__name__, daemon=True)
-        for bot in bots(settings, stop)
+        for bot in company
     ]
     for thread in threads:
         thread.start()
     _log.info("ready", bots=[thread.name for thread in threads])
     stop.wait()
+    control.close()
     deadline = time.monotonic() + END_S
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))

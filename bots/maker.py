@@ -54,14 +54,15 @@ class _Market:
 
 
 class Maker:
-    """Runs on a thread of its own until ``stop`` is set; ``quoting`` tells that it quotes."""
+    """Runs on a thread of its own until ``stop`` is set; ``active`` tells that it quotes."""
 
     def __init__(self, rest: Rest, plan: Plan, stop: threading.Event) -> None:
         self._rest = rest
         self._plan = plan
         self._stop = stop
         self._draw = random.Random(f"{plan.seed}:maker")
-        self.quoting = threading.Event()
+        self.active = threading.Event()
+        self.orders_sent = self.failures = 0
 
     def run(self) -> None:
         """Quote until told to stop, through every failure of the venue; then take all out."""
@@ -70,9 +71,10 @@ class Maker:
             try:
                 self._quote()
             except (Unavailable, Refused) as error:
-                if self.quoting.is_set():
+                self.failures += 1
+                if self.active.is_set():
                     pause_s = RETRY_FIRST_S
-                self.quoting.clear()
+                self.active.clear()
                 _log.warning("waiting", reason=str(error), seconds=pause_s)
                 self._stop.wait(pause_s)
                 pause_s = min(2 * pause_s, RETRY_MAX_S)
@@ -94,8 +96,8 @@ class Maker:
                 self._check(market)
             market.prices.step()
             self._send(market, ids)
-            if not self.quoting.is_set() and market.resting:
-                self.quoting.set()
+            if not self.active.is_set() and market.resting:
+                self.active.set()
                 _log.info("quoting", symbols=sorted({slot[0] for slot in market.resting}))
             if self._stop.wait(self._plan.step_s):
                 return
@@ -135,6 +137,7 @@ class Maker:
             return
         body = {"operations": [operation for _, operation in batch]}
         results = self._rest.call("POST", "/v1/orders/batch", body)["results"]
+        self.orders_sent += len(batch)
         for (slot, operation), result in zip(batch, results, strict=True):
             self._learn(market, slot, operation, result)
 

@@ -44,7 +44,8 @@ class StreamTaker:
         self._stop = stop
         self._numbers = itertools.count(1)
         self._began = format(time.time_ns() // 1_000_000, "x")
-        self.online = threading.Event()
+        self.active = threading.Event()
+        self.orders_sent = self.failures = 0
 
     def run(self) -> None:
         """Take until told to stop, through every failure of the venue."""
@@ -55,10 +56,11 @@ class StreamTaker:
                     Visit(self, connection).stay()
                 pause_s = RETRY_FIRST_S
             except (OSError, TimeoutError, WebSocketException, VisitError) as error:
-                if self.online.is_set():
+                self.failures += 1
+                if self.active.is_set():
                     pause_s = RETRY_FIRST_S
                 _log.warning("waiting", reason=str(error) or repr(error), seconds=pause_s)
-                self.online.clear()
+                self.active.clear()
                 self._stop.wait(pause_s)
                 pause_s = min(2 * pause_s, RETRY_MAX_S)
 
@@ -119,7 +121,7 @@ class Visit:
         rows = self._ask("get_instruments", {})["data"]["instruments"]
         self._grids = {row["symbol"]: Grid.of(row) for row in rows}
         self._ask("subscribe", {"channels": ["book"], "symbols": sorted(self._grids)})
-        self._taker.online.set()
+        self._taker.active.set()
         due = self._taker.due()
         while not self._taker.stopping:
             if time.monotonic() >= due:
@@ -135,6 +137,7 @@ class Visit:
         if order is None:
             return
         answer = self._ask("create_order", order, must=False)
+        self._taker.orders_sent += 1
         if answer["ok"]:
             grid = self._grids[order["symbol"]]
             self._taker.filled(grid, order["side"], answer["data"]["filled_quantity"])

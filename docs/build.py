@@ -20,12 +20,12 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 _LINK: Final = re.compile(r"(?<!!)\[([^\]\n]+)\]\((?!https?://|mailto:|#|/)([^)\s#]+)(#[^)\s]*)?\)")
 _FENCE: Final = re.compile(r"^(```[a-z]*) output$", re.MULTILINE)
 SECTIONS: Final = (
-    ("Start", ("first-trade", "clients", "certification")),
+    ("Start", ("first-trade", "test-net", "clients", "certification")),
     ("Guides", ("trading-firm", "treasury", "operator", "deployment", "runbooks")),
     ("How it works", ("money", "spec/ARCHITECTURE", "spec/MATCHING", "security", "proofs",
                       "benchmarks", "comparison")),
     ("Reference", ("spec/FIX", "reference/rest", "spec/REST", "reference/websocket",
-                   "spec/ERRORS", "spec/IPC", "spec/JOURNAL")),
+                   "spec/ERRORS", "reference/certification", "spec/IPC", "spec/JOURNAL")),
 )  # fmt: skip
 """The order of the pages in the menu. One that is not there yet is left out, and one that is
 not named here comes last."""

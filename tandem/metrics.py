@@ -62,11 +62,17 @@ class VenueFigures(Collector):
                 log.warning("engine_silent", reason=str(error))
                 up.add_metric(["engine"], 0)
             answered, found = self._others()
-            for name in self._names:
+            # The bots of a test-net need not be there; where they are they are seen.
+            there = {name.partition("-")[0] for name in self._sockets()}
+            for name in (*self._names, *sorted((there | answered) - set(self._names))):
                 up.add_metric([name], int(name in answered))
             yield up
             yield from families
             yield from found
+
+    def _sockets(self) -> list[str]:
+        """Names of the control sockets that lie there, of dead processes as well."""
+        return [path.stem for path in control_folder(self._data).glob("*.sock")]
 
     def _others(self) -> tuple[set[str], list[Metric]]:
         """Names of the processes that answered, and their families, each name once."""

@@ -8,8 +8,10 @@ block before it must have printed; ``…`` stands for anything. A comment
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -80,11 +82,7 @@ def run(
     script.append(f"echo; echo '{MARK}0'")
     path = folder / "page.sh"
     path.write_text("\n".join(script) + "\n", encoding="utf-8")
-    done = subprocess.run(
-        ["bash", str(path)], capture_output=True, text=True, timeout=280, cwd=folder,
-        env={"PATH": "/usr/bin:/bin:/usr/sbin", "HOME": str(folder), "COLUMNS": "120",
-             "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8", **env},
-    )  # fmt: skip
+    done = _bash(path, folder, env)
     printed = _by_block(done.stdout)
     last = max(printed, default=0, key=list(printed).index) if printed else 0
     assert done.returncode == 0, f"the block at line {last} failed:\n{printed.get(last)}"
@@ -95,6 +93,24 @@ def run(
             assert _matches(wanted, said), (
                 f"the block at line {block.line} printed\n{said}\nand the page says\n{wanted}"
             )
+
+
+def _bash(
+    path: Path, folder: Path, env: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Run a script; whatever it has left running ends with it."""
+    with subprocess.Popen(
+        ["bash", str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=folder, start_new_session=True,
+        env={"PATH": "/usr/bin:/bin:/usr/sbin", "HOME": str(folder), "COLUMNS": "120",
+             "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8", **env},
+    ) as bash:  # fmt: skip
+        try:
+            out, err = bash.communicate(timeout=280)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(bash.pid, signal.SIGTERM)
+    return subprocess.CompletedProcess(bash.args, bash.returncode, out, err)
 
 
 def _lay_out(folder: Path, quick: str) -> None:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import array
 import json
 import os
+import signal
 import socket
 import sys
+import threading
 import traceback
 
 CLIENT = """#!{python} -IS
@@ -53,6 +55,7 @@ def _one(client: socket.socket, main: object) -> None:
     words, folder, env = json.loads(data[4:])
     child = os.fork()
     if child:
+        threading.Thread(target=_with_client, args=(client, child), daemon=True).start()
         _, status = os.waitpid(child, 0)
         client.send(str(os.waitstatus_to_exitcode(status)).encode())
         os._exit(0)
@@ -74,6 +77,12 @@ def _one(client: socket.socket, main: object) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _with_client(client: socket.socket, child: int) -> None:
+    """A client that was killed takes its command with it."""
+    if client.recv(1) == b"":
+        os.kill(child, signal.SIGTERM)
 
 
 if __name__ == "__main__":

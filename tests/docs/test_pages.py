@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -16,13 +18,13 @@ from config.control import ask, socket_path
 from engine.client import EngineClient
 from engine.core.commands import MassCancel
 from engine.core.types import Origin
-from tandem.demo.venue import TemporaryVenue, write_configuration
+from tandem.demo.venue import TemporaryVenue, free_ports, write_configuration
 from tests.docs.blocks import ROOT, RUN, SHOWN, blocks, environment, run
 
 pytestmark = pytest.mark.serial
 DOCS = ROOT / "docs"
-OTHERS = {"benchmarks", "security", "proofs", "certification"}
-"""Pages whose blocks are run by the tests of their own subject."""
+OTHERS = {"benchmarks", "security", "proofs"}
+"""Pages that are written by their own commands, or have no program to run."""
 PAGES = sorted(
     path.relative_to(DOCS).with_suffix("").as_posix()
     for path in DOCS.rglob("*.md")
@@ -65,6 +67,15 @@ def replacements(ports: dict[str, int]) -> dict[str, str]:
     return {rf"\b{name}\b": str(port) for name, port in ports.items()}
 
 
+def two_ports() -> int:
+    """A free port whose next one is free as well."""
+    while True:
+        port = free_ports(1)[0]
+        with contextlib.suppress(OSError, OverflowError), socket.socket() as following:
+            following.bind(("127.0.0.1", port + 1))
+            return port
+
+
 def test_every_block_is_run_or_says_why_not() -> None:
     counted = 0
     for page in PAGES:
@@ -96,7 +107,8 @@ def test_the_blocks_of_the_page(
             ask(socket_path(settings.data, "fix"), verb, firm.upper())
     engine.close()
     ports = {"8080": settings.http.port, "8081": settings.stream.port,
-             "9878": settings.fix.port, "9464": settings.metrics.port}  # fmt: skip
+             "9878": settings.fix.port, "9464": settings.metrics.port,
+             "9880": free_ports(1)[0], "9881": free_ports(1)[0], "9890": two_ports()}  # fmt: skip
     text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
     run(text, tmp_path, environment(settings.file, settings.data), replacements(ports), quick)
 

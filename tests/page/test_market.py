@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -107,6 +108,19 @@ def test_every_book_is_kept_through_deaths_and_empty_afterwards(
         return {fill["client_order_id"][:3] for fill in fills}
 
     until(lambda: marks() >= {"fx-", "ws-"}, "a taker does not trade")
+    # Prometheus sees them beside the others, as long as they are there.
+    metrics = venue.settings.metrics
+
+    def scraped() -> str:
+        target = f"http://{metrics.host}:{metrics.port}"
+        return requests.get(f"{target}/metrics", timeout=10).text
+
+    found = scraped()
+    assert 'tandem_up{process="bots"} 1.0' in found
+    for bot in ("Maker", "FixTaker", "StreamTaker"):
+        assert f'tandem_bots_active{{bot="{bot}",process="bots"}} 1.0' in found
+        sent = re.search(rf'tandem_bots_orders_total{{bot="{bot}",process="bots"}} (\S+)', found)
+        assert sent is not None and float(sent[1]) > 0
     quoted = market.said("quoting")
     for name in ("api", "fix", "stream"):
         os.kill(venue.pids[name], signal.SIGKILL)
@@ -115,3 +129,4 @@ def test_every_book_is_kept_through_deaths_and_empty_afterwards(
     until(lambda: marks(last) >= {"fx-", "ws-"}, "a taker did not come back")
     assert market.end() == 0
     assert all(book["bids"] == book["asks"] == [] for book in books(url))
+    assert 'process="bots"' not in scraped()
