@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: compiled plain help setup run demo docs documents test check prove bench clean
+.PHONY: compiled plain help setup run demo docs documents test check prove bench day clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -58,8 +58,11 @@ prove: $(READY)  ## the long forms of the proofs, two hours; SEED=n MINUTES=n PR
 	@exec $(BIN)/python -m tests.prove $(if $(SEED),--seed $(SEED)) \
 		$(if $(MINUTES),--soak-minutes $(MINUTES)) $(PROVE_ARGS)
 
-bench: $(READY)  ## run every benchmark and write docs/benchmarks.md: ten minutes
+bench: $(READY)  ## run every benchmark and write docs/benchmarks.md: a quarter of an hour
 	@exec $(BIN)/python -m benchmarks.report
+
+day: $(READY)  ## run the trading day of the benchmarks and draw it: ten minutes
+	@exec $(BIN)/python -m benchmarks.report --only day
 
 compiled: $(READY)  ## compile engine/core with mypyc, about a minute; `make plain` undoes it
 	@$(BIN)/pip install -q "mypy[mypyc]" && $(BIN)/python -m tools.compiled build

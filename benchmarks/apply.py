@@ -11,6 +11,7 @@ import gc
 import subprocess
 import sys
 import time
+from itertools import chain
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -25,7 +26,7 @@ from benchmarks.flow import (
     record,
     replayed,
 )
-from engine.core.commands import COMMAND_KINDS, NewOrder
+from engine.core.commands import COMMAND_KINDS, DefineAccount
 from engine.wire import decode_command, encode_command
 
 COMMAND = "python -m benchmarks.apply"
@@ -145,21 +146,25 @@ def flatness(count: int, rounds: int, large: int) -> Section:
     )
 
 
-def memory(orders: int) -> Section:
-    """Bytes per resting order: growth of the resident memory of a process of its own."""
-    progress(f"memory of {orders:,} resting orders")
-    printed = subprocess.run(
-        [sys.executable, "-m", "benchmarks.apply", "--memory-child", str(orders)],
-        check=True, capture_output=True, text=True, cwd=Path(__file__).parent.parent,
-    ).stdout  # fmt: skip
+def memory(orders: int, accounts: int) -> Section:
+    """Bytes per resting order and account: growth of the memory of processes of their own."""
+    rows = []
+    for what, count in (("resting order", orders), ("account", accounts)):
+        progress(f"memory of {count:,}: {what}")
+        printed = subprocess.run(
+            [sys.executable, "-m", "benchmarks.apply", "--memory-child", what, str(count)],
+            check=True, capture_output=True, text=True, cwd=Path(__file__).parent.parent,
+        ).stdout  # fmt: skip
+        rows.append((what, f"{count:,}", f"{int(printed):,}"))
     done()
     return Section(
         "Memory",
         COMMAND,
-        f"Growth of the resident memory of a fresh process while {orders:,} limit orders come to "
-        "rest, each read off the wire (client order ids, terms, holds, book and timers included).",
-        ("orders", "bytes per resting order"),
-        [(f"{orders:,}", f"{int(printed):,}")],
+        "Growth of the resident memory of a fresh process while limit orders come to rest, each "
+        "read off the wire (client order ids, terms, holds, book and timers included), and while "
+        "accounts are defined that have a FIX session and money in two assets.",
+        ("what", "count", "bytes of each"),
+        rows,
     )
 
 
@@ -169,37 +174,44 @@ def resident() -> int:
     return pages * 4096
 
 
-def memory_child(orders: int) -> int:
+def memory_child(what: str, count: int) -> int:
     """Measure in this process: commands come one by one off the wire and are not kept."""
-    shape = Shape(resting=orders, levels=5_000)
+    orders = what == "resting order"
+    shape = Shape(resting=count, levels=5_000) if orders else Shape(accounts=count)
     flow = Flow(shape, seed=1)
     flow.watch = lambda event: None  # type: ignore[method-assign]
-    for command in definitions(shape):
+    made = definitions(shape)
+    for command in made:
+        if not orders and isinstance(command, DefineAccount):
+            made = chain((command,), made)
+            break
         flow.do(command)
     gc.collect()
     before = resident()
-    for _ in range(orders):
-        order = encode_command(flow.new())
-        flow.do(decode_command(COMMAND_KINDS[NewOrder], order))
+    for command in (flow.new() for _ in range(count)) if orders else made:
+        encoded = encode_command(command)
+        flow.do(decode_command(COMMAND_KINDS[type(command)], encoded))
         flow.commands.clear()
     gc.collect()
-    return (resident() - before) // orders
+    return (resident() - before) // count
 
 
 def sections(quick: bool = False) -> list[Section]:
     """All figures of the core."""
     if quick:
-        return [throughput(50_000, 3), flatness(10_000, 1, 100_000), memory(100_000)]
-    return [throughput(200_000, 9), flatness(50_000, 5, 1_000_000), memory(1_000_000)]
+        return [throughput(50_000, 3), flatness(10_000, 1, 100_000), memory(100_000, 2_000)]
+    return [throughput(200_000, 9), flatness(50_000, 5, 1_000_000), memory(1_000_000, 20_000)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer commands and rounds")
-    parser.add_argument("--memory-child", type=int, help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--memory-child", nargs=2, metavar=("WHAT", "COUNT"), help=argparse.SUPPRESS
+    )
     options = parser.parse_args()
     if options.memory_child:
-        print(memory_child(options.memory_child))
+        print(memory_child(options.memory_child[0], int(options.memory_child[1])))
         return
     for section in sections(options.quick):
         print(section.text())

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from benchmarks.book_flow import RESTING, write
-from benchmarks.common import Section, done, progress, rate, ratios
+from benchmarks.common import Section, build, done, progress, rate, ratios
 from benchmarks.compiled import ROOT, compiled_copy, printed
 
 COMMAND: Final = "python -m benchmarks.book"
@@ -173,6 +173,8 @@ def main() -> None:
     parser.add_argument("--offline", action="store_true", help="Tandem's own book alone")
     parser.add_argument("--plain", action="store_true", help="without the compiled build")
     options = parser.parse_args()
+    if build() == "compiled":
+        parser.error("the project itself is compiled; `make plain` first")
     count, rounds = (20_000, 2) if options.quick else (200_000, 9)
     print(section(count, rounds, options.offline, not options.plain).text())
 

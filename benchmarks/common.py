@@ -12,6 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from engine.core import exchange
+
 PACKAGES: Final = ("quickfix", "msgspec", "sortedcontainers")
 
 
@@ -28,12 +30,18 @@ class Section(NamedTuple):
     def text(self) -> str:
         """Markdown, which is readable on a terminal too."""
         widths = [max(map(len, column)) for column in zip(self.header, *self.rows, strict=True)]
-        lines = [f"## {self.title}", "", f"`{self.command}`", "", self.intro, ""]
+        title = f"{self.title}, compiled build" if build() == "compiled" else self.title
+        lines = [f"## {title}", "", f"`{self.command}`", "", self.intro, ""]
         lines.append(_row(self.header, widths))
         lines.append("|" + "|".join("-" * (width + 2) for width in widths) + "|")
         lines += [_row(row, widths) for row in self.rows]
         lines += ["", *(f"- {note}" for note in self.notes)]
         return "\n".join(lines).rstrip() + "\n"
+
+
+def build() -> str:
+    """Which build of the core this process uses: "plain" or "compiled"."""
+    return "plain" if str(exchange.__file__).endswith(".py") else "compiled"
 
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -6,6 +6,7 @@ that the project itself stays as it is. A benchmark that is started there measur
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -19,13 +20,20 @@ from benchmarks.common import done, progress
 from tools.compiled import compile_in
 
 ROOT: Final = Path(__file__).parent.parent
+COPY: Final = "TANDEM_BENCHMARK_COMPILED"
 BESIDE: Final = "benchmarks/book_own.py"
 """Compiled along, as an order of the book is a compiled object that it makes and reads."""
 
 
 @contextmanager
 def compiled_copy() -> Iterator[Path]:
-    """A folder with the engine, its core compiled, and the benchmarks; about a minute."""
+    """A folder with the engine, its core compiled, and the benchmarks; about a minute.
+
+    The one that the environment names, if there is one, so that a whole report makes it once.
+    """
+    if COPY in os.environ:
+        yield Path(os.environ[COPY])
+        return
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         shutil.copytree(
@@ -51,6 +59,6 @@ def printed(folder: Path, python: Path | str, *command: str, timeout_s: float = 
     return ended.stdout
 
 
-def printed_here(*command: str) -> str:
+def printed_here(*command: str, timeout_s: float = 600) -> str:
     """The same in the project itself."""
-    return printed(ROOT, sys.executable, *command)
+    return printed(ROOT, sys.executable, *command, timeout_s=timeout_s)

@@ -1,8 +1,11 @@
 """Run every benchmark and write docs/benchmarks.md; ``python -m benchmarks.report``.
 
 Each runs as a process of its own, so that none inherits the memory of another, and prints
-its progress. All of them take about fifteen minutes; ``--quick`` takes two and writes nothing
-unless ``--output`` says where.
+its progress. All of them take about a quarter of an hour. The core and its recovery are
+measured plain and compiled; the compiled build is made in a temporary folder. ``--only`` runs
+some parts, whose sections replace those on the page; that is how the trading day, which takes
+ten minutes and is left out otherwise, gets there. ``--quick`` takes some minutes and writes
+nothing unless ``--output`` says where.
 """
 
 from __future__ import annotations
@@ -10,12 +13,16 @@ from __future__ import annotations
 import argparse
 import datetime
 import os
+import re
 import subprocess
 import sys
+import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from benchmarks.common import machine
+from benchmarks.compiled import COPY, compiled_copy
 
 ROOT: Final = Path(__file__).parent.parent
 OUTPUT: Final = ROOT / "docs" / "benchmarks.md"
@@ -29,20 +36,30 @@ one after the other.
 
 
 class Part(NamedTuple):
-    """A benchmark module and what makes it quick."""
+    """A benchmark module, its arguments, those that make it quick, and where it runs."""
 
+    name: str
     module: str
-    quick: tuple[str, ...]
+    full: tuple[str, ...] = ()
+    quick: tuple[str, ...] = ("--quick",)
+    compiled: bool = False
+    asked_for: bool = False
+    """Runs only when it is named."""
 
 
+PLOT: Final = "docs/trading-day.svg"
 PARTS: Final = (
-    Part("apply", ("--quick",)),
-    Part("fix", ("--quick",)),
-    Part("journal", ("--quick",)),
-    Part("recovery", ("--quick",)),
-    Part("history", ("--count", "5000", "--rounds", "2")),
-    Part("rest", ("--rounds", "3", "--seconds", "2", "--creates", "50")),
-    Part("stream", ("--subscribers", "100", "--private", "10", "--seconds", "5")),
+    Part("book", "book"),
+    Part("apply", "apply"),
+    Part("apply-compiled", "apply", compiled=True),
+    Part("fix", "fix"),
+    Part("day", "day", ("--plot", PLOT), ("--seconds", "5"), asked_for=True),
+    Part("journal", "journal"),
+    Part("recovery", "recovery"),
+    Part("recovery-compiled", "recovery", compiled=True),
+    Part("history", "history", (), ("--count", "5000", "--rounds", "2")),
+    Part("rest", "rest", (), ("--rounds", "3", "--seconds", "2", "--creates", "50")),
+    Part("stream", "stream", (), ("--subscribers", "100", "--private", "10", "--seconds", "5")),
 )
 
 
@@ -52,36 +69,68 @@ def facts() -> str:
     return "\n".join(f"- {line}" for line in [f"Taken on {today}", *machine()])
 
 
-def page(before: str, found: list[str]) -> str:
+def marked(name: str, text: str) -> str:
+    """A part's sections between marks, by which the next run finds them."""
+    return f"<!-- {name} -->\n\n{text.strip()}\n\n<!-- end of {name} -->\n"
+
+
+def earlier(page: str) -> dict[str, str]:
+    """The parts that a page has already."""
+    found = re.findall(r"<!-- (\S+) -->\n\n(.*?)\n\n<!-- end of \1 -->", page, re.DOTALL)
+    return dict(found)
+
+
+def page(before: str, found: dict[str, str]) -> str:
     """The whole page; how busy the machine was is said as of before and after the run."""
-    after = " ".join(f"{load:.2f}" for load in os.getloadavg())
-    load = f"- Load after the run: {after} (the benchmarks themselves make up to 2 of it)"
-    return "\n".join([INTRO, "## Machine", "", before, load, "", *found])
+    parts = [marked(part.name, found[part.name]) for part in PARTS if part.name in found]
+    return "\n".join([INTRO, "## Machine", "", marked("machine", before), *parts])
+
+
+def chosen(only: list[str] | None) -> list[Part]:
+    """The parts to run."""
+    return [
+        part
+        for part in PARTS
+        if (part.name in only or part.module in only if only else not part.asked_for)
+    ]
+
+
+def run(part: Part, quick: bool, folder: Path) -> str | None:
+    """What a part prints, None if it failed."""
+    command = [sys.executable, "-m", f"benchmarks.{part.module}"]
+    command += part.quick if quick else part.full
+    started = time.monotonic()
+    ended = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, text=True, check=False)
+    print(f"{part.name} took {time.monotonic() - started:.0f} s", file=sys.stderr)
+    return None if ended.returncode else ended.stdout
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer commands and rounds")
     parser.add_argument("--output", type=Path, help="where to write, docs/benchmarks.md if absent")
-    parser.add_argument("--only", nargs="*", help="names of parts, all if absent")
+    parser.add_argument("--only", nargs="*", help="names of parts, all but the day if absent")
     options = parser.parse_args()
-    found, before = [], facts()
-    for part in PARTS:
-        if options.only and part.module not in options.only:
-            continue
-        command = [sys.executable, "-m", f"benchmarks.{part.module}"]
-        ended = subprocess.run(
-            command + list(part.quick if options.quick else ()),
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        if ended.returncode:
-            print(f"benchmarks.{part.module} failed; nothing is written", file=sys.stderr)
-            return 1
-        found.append(ended.stdout)
-        print(ended.stdout, flush=True)
-    output = options.output or (None if options.quick or options.only else OUTPUT)
+    parts, before = chosen(options.only), facts()
+    output = options.output or (None if options.quick else OUTPUT)
+    found = earlier(output.read_text(encoding="utf-8")) if output and output.exists() else {}
+    with ExitStack() as stack:
+        if any(part.compiled or part.module == "book" for part in parts):
+            os.environ[COPY] = str(stack.enter_context(compiled_copy()))
+        for part in parts:
+            folder = Path(os.environ[COPY]) if part.compiled else ROOT
+            printed = run(part, options.quick, folder)
+            if printed is None:
+                print(f"benchmarks.{part.module} failed; nothing is written", file=sys.stderr)
+                return 1
+            found[part.name] = printed
+            print(printed, flush=True)
+    if options.only:
+        before = found.pop("machine", before)
+    else:
+        found.pop("machine", None)
+        after = " ".join(f"{load:.2f}" for load in os.getloadavg())
+        before += f"\n- Load after the run: {after} (the benchmarks themselves make up to 2 of it)"
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(page(before, found), encoding="utf-8")

@@ -1,0 +1,100 @@
+"""Every command of the benchmarks in its shortest form: that it runs, and says what it must."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+from benchmarks import report
+from benchmarks.book_flow import BookFlow
+from benchmarks.book_own import BareBook
+from benchmarks.plot import Panel, plot
+
+ROOT = Path(__file__).parent.parent.parent
+pytestmark = pytest.mark.timeout(300)
+
+
+def printed(module: str, *arguments: str) -> str:
+    """What a benchmark prints."""
+    return subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{module}", *arguments],
+        cwd=ROOT, check=True, capture_output=True, text=True, timeout=240,
+    ).stdout  # fmt: skip
+
+
+def figures(text: str, row: str) -> list[str]:
+    """The cells behind the first one of a row of a table."""
+    (found,) = [line for line in text.splitlines() if line.startswith(f"| {row} ")]
+    return [cell.strip() for cell in found.strip("|").split("|")][1:]
+
+
+def test_the_book_alone_without_the_others() -> None:
+    text = printed("book", "--quick", "--offline", "--plain")
+    assert re.match(r"[\d,]{6,} \(", figures(text, "Tandem")[3])
+
+
+def test_fix_pipelined_and_one_at_a_time() -> None:
+    text = printed("fix", "--tiny")
+    assert figures(text, "2")[0] == "200"
+    assert float(figures(text, "venue, order to report")[0]) > 0
+    assert "µs above that of fdatasync" in text
+
+
+def test_a_trading_day_of_two_seconds_is_drawn(tmp_path: Path) -> None:
+    text = printed("day", "--seconds", "2", "--plot", str(tmp_path / "day.svg"))
+    batches = int(figures(text, "6 quotes moved by one batch over FIX, until its summary")[0])
+    assert 100 <= batches <= 200
+    root = ElementTree.parse(tmp_path / "day.svg").getroot()
+    assert root.tag.endswith("svg")
+    assert "![Latencies over the day](day.svg)" in text
+
+
+def test_the_flow_keeps_its_size_and_its_book_agrees() -> None:
+    flow = BookFlow(seed=3)
+    filling = [flow.new() for _ in range(500)]
+    operations = [flow.next() for _ in range(3_000)]
+    book = BareBook()
+    book.run(filling + operations)
+    assert book.outcome() == flow.book.outcome()
+    assert set(book.orders) == set(flow.ids)
+    assert sum(level.qty for level in book.bids.levels.values()) == sum(
+        order.leaves for order in book.orders.values() if order.buy
+    )
+
+
+def test_the_bare_book_trades_by_price_and_time() -> None:
+    book = BareBook()
+    for order_id, price in ((1, 102), (2, 101), (3, 101)):
+        book.limit(order_id, False, 10, price)
+    book.limit(4, True, 25, 102)
+    assert book.trades == [(2, 101, 10), (3, 101, 10), (1, 102, 5)]
+    assert book.outcome() == (1, 0, 102)
+    book.replace(1, 7, 90)
+    assert book.immediate(True, 10, 95) == 3
+    assert book.outcome() == (0, 0, 0)
+
+
+def test_a_part_replaces_its_sections_on_the_page() -> None:
+    page = report.page("- facts", {"apply": "## A\n\nold", "fix": "## F\n\nkept"})
+    found = report.earlier(page)
+    assert found == {"machine": "- facts", "apply": "## A\n\nold", "fix": "## F\n\nkept"}
+    found["apply"] = "## A\n\nnew\n"
+    again = report.page(found["machine"], found)
+    assert "old" not in again
+    assert report.earlier(again)["fix"] == "## F\n\nkept"
+
+
+def test_the_day_runs_only_when_it_is_named() -> None:
+    assert "day" not in [part.name for part in report.chosen(None)]
+    assert [part.name for part in report.chosen(["day"])] == ["day"]
+    assert [part.name for part in report.chosen(["apply"])] == ["apply", "apply-compiled"]
+
+
+def test_a_plot_is_sound_even_with_next_to_nothing_in_it() -> None:
+    text = plot([Panel("a & b", [[(1.0, 0.2), (2.0, 0.0)], []])], ("p50", "p99"), 2.0)
+    assert ElementTree.fromstring(text) is not None
