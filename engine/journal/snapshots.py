@@ -220,11 +220,7 @@ class SnapshotWriter:
 
     def start(self, exchange: Exchange, time_us: int, journal_crc: int) -> None:
         """Begin a snapshot of the state as it is now. Raises OSError when it cannot fork."""
-        gc.freeze()  # A collection in the child would touch, and so copy, every page.
-        try:
-            child = os.fork()
-        finally:
-            gc.unfreeze()
+        child = os.fork()
         if child == 0:
             self._write_and_exit(exchange, time_us, journal_crc)
         self._child, self._child_seq = child, exchange.seq
@@ -261,7 +257,7 @@ class SnapshotWriter:
         """
         code = 1
         try:
-            gc.disable()
+            gc.disable()  # A collection would touch, and so copy, every page.
             os.closerange(3, DESCRIPTORS_MAX)
             os.nice(CHILD_NICENESS)
             write_snapshot(
