@@ -75,7 +75,7 @@ def create_app(
             rule, f"{route.method} {route.path}", server.view(route), methods=[route.method]
         )
     _add_documents(app, settings.docs)
-    add_page(app, settings.page, settings.faucet)
+    add_page(app, settings.page, settings.faucet, services)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
     app.extensions["tandem"] = services

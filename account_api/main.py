@@ -66,6 +66,10 @@ def _faucet(settings: Settings) -> Faucet | None:
     return Faucet(faucet.portions_per_day, faucet.portions)
 
 
+_OFFERED: Final = {"trade", "withdraw", "approve", "operator"}
+"""Scopes of the demo's keys that the page offers by name."""
+
+
 def _page(settings: Settings) -> Page:
     robots = (settings.bots.maker_key, settings.bots.taker_key)
     return Page(
@@ -76,7 +80,7 @@ def _page(settings: Settings) -> Page:
             key.key
             for key in settings.keys
             if settings.environment == "demo" and key.enabled and key.key not in robots
-            and key.secret == f"{key.key}-secret" and {"trade", "operator"} & set(key.scopes)
+            and key.secret == f"{key.key}-secret" and _OFFERED & set(key.scopes)
             and "keys" not in key.scopes
         ),
     )

@@ -80,8 +80,10 @@ def test_the_page_names_what_is_public_and_no_secret(
     told = dict(re.findall(r'data-([a-z-]+)="([^"]*)"', text.partition("<head>")[0]))
     assert told == {
         "environment": "demo", "stream-url": "", "stream-port": "8081", "faucet": "BTC ETH USD",
-        "demo-keys": "demo-alice-trade demo-bob-trade demo-carol-trade demo-cert-trade "
-        "demo-operator",
+        "demo-keys": " ".join(
+            f"demo-{firm}-{what}" for firm in ("alice", "bob", "carol", "cert")
+            for what in ("trade", "withdraw", "approve")
+        ) + " demo-operator",
     }  # fmt: skip
     assert "%" not in "".join(told.values()) and "-secret" not in text
     settings = replace(

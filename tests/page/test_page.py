@@ -102,6 +102,68 @@ def test_a_withdrawal_is_followed_until_it_is_done(page: Browser, alice: Firm) -
     page.sign_out()
 
 
+def test_a_withdrawal_is_asked_for_by_one_and_approved_by_another(
+    page: Browser, alice: Firm
+) -> None:
+    page.sign_in("demo-alice-withdraw")
+    page.click("#tab-transfers")
+    page.until(lambda: "BTC over bitcoin" in page.text("#withdraw select"))
+    assert "At least" in page.text("#withdraw-hint")
+    page.type("[name=address]", "nowhere")
+    page.type("[name=amount]", "20")
+    page.click("#withdraw-go")
+    page.until(lambda: "address" in page.text("#withdraw-error").lower())
+    assert all("422" in line for line in page.complaints())
+    page.type("[name=address]", "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4")
+    page.click("#withdraw-go")
+    page.until(lambda: "20 BTC wait for somebody else's approval." in page.text("#toasts"))
+    page.until(lambda: first_row(page, "transfers")[2:5:2] == ["20 BTC", "pending approval"])
+    # Who asked may take it back, and not approve it.
+    assert first_row(page, "transfers")[6] == "Cancel"
+    page.type("[name=amount]", "21")
+    page.click("#withdraw-go")
+    page.until(lambda: first_row(page, "transfers")[2] == "21 BTC")
+    page.click("#panel-transfers tbody tr [data-verb=cancel]")
+    page.until(lambda: first_row(page, "transfers")[4] == "canceled")
+    page.sign_out()
+    page.sign_in("demo-alice-approve")
+    page.click("#tab-transfers")
+    assert not page.one("#withdraw").is_displayed()
+    page.until(lambda: page.rows("#panel-transfers tbody")[1][6] == "ApproveRefuse")
+    page.click("#panel-transfers tbody [data-verb=approve]")
+    page.until(lambda: page.rows("#panel-transfers tbody")[1][4] == "completed")
+    assert page.rows("#panel-transfers tbody")[1][6] == ""
+    page.sign_out()
+
+
+def test_rates_and_latencies_of_the_engine_are_shown(
+    page: Browser, alice: Firm, bob: Firm
+) -> None:
+    page.click("#tab-sessions")
+    page.until(lambda: page.text("#venue-open") == "0")
+
+    def busy() -> bool:
+        bob.order("sell", "0.1", "95000")
+        alice.order("buy", "0.1", "95000")
+        return page.text("#venue-trades") not in ("–", "0.0/s")
+
+    page.until(busy)
+    assert page.text("#venue-orders").endswith("/s") and page.text("#venue-orders") != "0.0/s"
+    page.until(lambda: "ms, 99 % within" in page.text("#venue-commit"))
+    page.until(lambda: page.text("#venue-trip").endswith(" ms"))
+    assert page.text("#venue-transactions") != "0.0/s"
+    sums = page.module("/web/js/model/figures.js", "m.figuresOf(a[0])", [
+        {"at_ms": 1000, "transactions": 10, "orders": 4, "trades": 1, "commits": 10,
+         "commit_us": 9000, "commit_buckets": [[500, 2], [1000, 8], [5000, 0]],
+         "open_orders": 1, "seq": 10},
+        {"at_ms": 3000, "transactions": 50, "orders": 8, "trades": 1, "commits": 30,
+         "commit_us": 29000, "commit_buckets": [[500, 12], [1000, 17], [5000, 1]],
+         "open_orders": 3, "seq": 50},
+    ])  # fmt: skip
+    assert (sums["transactions"], sums["orders"], sums["trades"]) == (20, 2, 0)
+    assert (sums["commitMs"], sums["commit99Ms"], sums["openOrders"]) == (1, 5, 3)
+
+
 def test_everything_works_with_the_keyboard(page: Browser, alice: Firm) -> None:
     page.press("?")
     assert page.one("#help").is_displayed()

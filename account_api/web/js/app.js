@@ -2,11 +2,13 @@
 
 import { $, $$ } from "./lib/dom.js";
 import { Account } from "./model/account.js";
+import { Figures } from "./model/figures.js";
 import { Market } from "./model/market.js";
 import { Stream } from "./model/stream.js";
 import { mountBook } from "./view/book.js";
 import { mountChart } from "./view/chart.js";
 import { mountDepth } from "./view/depth.js";
+import { mountFigures } from "./view/figures.js";
 import { Panels } from "./view/panels.js";
 import { mountSessions } from "./view/sessions.js";
 import { mountShortcuts } from "./view/shortcuts.js";
@@ -58,6 +60,7 @@ mountTrades(market);
 mountChart(market);
 mountDepth(market);
 mountSessions(market, account);
+mountFigures(stream, new Figures());
 mountShortcuts({ ticket, panels, signIn, showPane, toggleTheme });
 for (const button of $$(".panes button")) {
   button.addEventListener("click", () => showPane(button.dataset.pane));

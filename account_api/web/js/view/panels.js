@@ -5,6 +5,7 @@ import { places, show } from "../lib/decimal.js";
 import { oncePerFrame } from "../lib/events.js";
 import { isOpen } from "../model/account.js";
 import { toast } from "./toasts.js";
+import { Withdrawals } from "./withdrawals.js";
 
 const FLASH_MS = 3_000;
 const STATUS = {
@@ -240,16 +241,20 @@ export class Panels {
   }
 
   #mountTransfers() {
+    const form = $("#withdraw");
     const view = table($("#panel-transfers"), "Your withdrawals, deposits and transfers", [
       ["Time"], ["Kind"], ["Amount", "n"], ["Fee", "n lo"], ["State"], ["To or from", "id"],
+      ["", "act"],
     ]);
+    $("#panel-transfers").prepend(form);
+    const withdrawals = new Withdrawals(this.#account);
     const when = (row) => row.created_at ?? row.time;
     this.#keep(view, "withdrawals and deposits", "None yet.", ["transfers"], () => {
       const list = [...this.#account.transfers.entries()]
         .map(([key, row]) => ({ key, ...row }))
         .sort((one, other) => (when(one) < when(other) ? 1 : -1));
       draw(view, list, (row) => row.key, (row, transfer) => {
-        const [time, kind, amount, fee, state, place] = row.children;
+        const [time, kind, amount, fee, state, place, act] = row.children;
         say(time, moment(when(transfer)));
         say(kind, transfer.event);
         say(amount, `${show(transfer.amount ?? transfer.change)} ${transfer.asset}`);
@@ -259,6 +264,7 @@ export class Panels {
             ? `${transfer.confirmations} of ${transfer.confirmations_required} confirmations` : "done"));
         say(place, transfer.address ?? transfer.other_account ?? transfer.deposit_id ?? "");
         place.title = transfer.txid ?? place.textContent;
+        withdrawals.fill(act, transfer);
       });
     });
   }

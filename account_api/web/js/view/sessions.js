@@ -19,7 +19,8 @@ export function mountSessions(market, account) {
     body);
   const halt = make("button", { type: "button", class: "quiet danger" });
   const desk = make("p", { class: "operator", hidden: true }, make("span"), halt);
-  panel.replaceChildren(desk, list, empty);
+  const figures = make("dl", { class: "figures", id: "venue-figures", "aria-label": "What goes on" });
+  panel.replaceChildren(desk, figures, list, empty);
 
   const draw = oncePerFrame(() => {
     const sessions = account.sessions;

@@ -3,6 +3,11 @@
 import { $, make, say } from "../lib/dom.js";
 import { toast } from "./toasts.js";
 
+const PEOPLE = {
+  trade: ["a trading firm", true], withdraw: ["its treasurer", false],
+  approve: ["who approves", false],
+};
+
 export class SignIn {
   #account;
 
@@ -12,7 +17,9 @@ export class SignIn {
     const keys = document.documentElement.dataset.demoKeys.split(" ").filter(Boolean);
     $("#demo-part").hidden = keys.length === 0;
     $("#own-part").open = keys.length === 0;
-    $("#people").append(...keys.map((key) => this.#person(key)));
+    const names = [...new Set(keys.map((key) => key.split("-")[1]))];
+    $("#people").append(...names.map((name) =>
+      this.#person(keys.filter((key) => key.split("-")[1] === name))));
     $("#signin-form").addEventListener("submit", (event) => {
       event.preventDefault();
       const { key, secret } = event.target.elements;
@@ -37,14 +44,21 @@ export class SignIn {
     this.dialog.showModal();
   }
 
-  #person(key) {
-    const [, name, purpose = ""] = key.split("-");
-    const what = purpose === "trade" ? "a trading firm" : "runs the venue, sees all sessions";
-    const button = make("button", { type: "button", class: "person", "data-key": key },
-      make("b", { textContent: name }), make("span", { textContent: what }));
-    // The secrets of a demo are its keys' names and a word, for everyone to know.
-    button.addEventListener("click", () => this.#enter(key, `${key}-secret`));
-    return button;
+  /** A firm with its people: a large button for who trades, small ones for the others. */
+  #person(keys) {
+    const buttons = keys.map((key) => {
+      const [, name, purpose = ""] = key.split("-");
+      const [what, large] = PEOPLE[purpose] ?? ["runs the venue, sees all sessions", true];
+      const button = large
+        ? make("button", { type: "button", class: "person", "data-key": key },
+          make("b", { textContent: name }), make("span", { textContent: what }))
+        : make("button", { type: "button", class: "quiet", "data-key": key, textContent: what,
+          "aria-label": `${name}: ${what}` });
+      // The secrets of a demo are its keys' names and a word, for everyone to know.
+      button.addEventListener("click", () => this.#enter(key, `${key}-secret`));
+      return button;
+    });
+    return make("div", { class: "firm" }, ...buttons);
   }
 
   async #enter(key, secret) {
