@@ -95,6 +95,15 @@ def test_row_B_1_d_too_late_after_a_cancel(desk: FixDesk) -> None:
     assert picked(again, "35 39 102 41") == {"35": "9", "39": "4", "102": "0", "41": "A1"}
 
 
+def test_row_B_1_e_order_and_cancel_sent_before_either_was_answered(desk: FixDesk) -> None:
+    """Nothing is ever pending: the order is acknowledged, then its cancel, in sequence."""
+    lines = desk.send("ALICE", buy("A1")), desk.send("ALICE", cancel("A2", "A1"))
+    found = [fields(line) for each in lines for who, line in each if who == "ALICE"]
+    assert [picked(report, "150 39 11") for report in found] == [
+        {"150": "0", "39": "0", "11": "A1"}, {"150": "4", "39": "4", "11": "A2"},
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("line", [cancel("A1", "ghost"), replace("A1", "ghost", "38=1|44=1")])
 def test_row_B_1_f_an_unknown_order(desk: FixDesk, line: str) -> None:
     report = desk.report("ALICE", line)
@@ -122,6 +131,22 @@ def test_rows_C_1_a_and_b_replace_up_and_down_with_fills_between(desk: FixDesk) 
     down = desk.report("ALICE", replace("A3", "A2", "38=8|44=40000"))
     assert picked(down, STATE + " 20022") == {
         "150": "5", "39": "1", "38": "8", "14": "2", "151": "6", "6": "40000", "20022": "Y",
+    }  # fmt: skip
+
+
+def test_row_C_3_a_a_fill_on_its_way_and_a_quantity_above_it(desk: FixDesk) -> None:
+    desk.send("ALICE", buy("A1", "10"))
+    (fill,) = told(desk, "ALICE", sell("B1", "3"), "BOB")
+    assert picked(fill, "11 " + STATE) == {
+        "11": "A1", "150": "F", "39": "1", "38": "10", "14": "3", "151": "7", "6": "40000",
+    }  # fmt: skip
+    replaced = desk.report("ALICE", replace("A2", "A1", "38=8|44=40000"))
+    assert picked(replaced, STATE) == {
+        "150": "5", "39": "1", "38": "8", "14": "3", "151": "5", "6": "40000",
+    }  # fmt: skip
+    (last,) = told(desk, "ALICE", sell("B2", "5"), "BOB")
+    assert picked(last, "11 " + STATE) == {
+        "11": "A2", "150": "F", "39": "2", "38": "8", "14": "8", "151": "0", "6": "40000",
     }  # fmt: skip
 
 
