@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 import traceback
@@ -12,12 +11,13 @@ from typing import Any, Final
 
 import msgspec
 import structlog
-from flask import Flask, Response, request
+from flask import Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.routing import BaseConverter
 
 from account_api import auth, decode
 from account_api.addresses import DepositAddressSource
+from account_api.answer import Answer
 from account_api.docs import add_docs
 from account_api.errors import CATALOGUE, PROBLEM_TYPE, Problem
 from account_api.idempotency import KEY_FORM, fingerprint
@@ -27,14 +27,25 @@ from account_api.page import add_page
 from account_api.ports import ClockUs, EngineFactory
 from account_api.ratelimit import RateLimiter
 from account_api.registry import Call, Reply, Route
+from account_api.requestids import RequestIds
 from account_api.routes import ROUTES
 from account_api.services import HistoryOpener, Services
 from account_api.settings import ApiKey, ApiSettings
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 _JSON_TYPE: Final = "application/json"
+_JSON_FIELD: Final = ("Content-Type", _JSON_TYPE)
+_NO_STORE: Final = ("Cache-Control", "no-store")
 _encoder: Final = msgspec.json.Encoder()
+_ids: Final = RequestIds()
 _log: Final = structlog.get_logger("account_api")
+_FIELD_NAMES: Final = {
+    name: "HTTP_" + name.upper().replace("-", "_")
+    for name in (
+        "Authorization", auth.KEY_HEADER, auth.TIMESTAMP_HEADER, auth.SIGNATURE_HEADER,
+        auth.IDEMPOTENCY_HEADER,
+    )
+}  # fmt: skip
 
 _HTTP_CODES: Final = {
     404: "not_found",
@@ -110,34 +121,43 @@ class _Server:
         """The view function of a route."""
 
         def serve(**parts: str) -> Response:
+            # Flask's ``request`` finds the request anew at every use; this is the thing itself.
+            incoming: Request = request._get_current_object()  # type: ignore[attr-defined]
+            request_id = _request_id(incoming.environ)
             headers: list[tuple[str, str]] = []
             try:
-                reply = self._serve(route, parts, headers)
+                reply = self._serve(route, incoming, parts, headers)
             except Problem as problem:
                 _log_change(route, problem.status, problem.kind.code)
                 return _problem(problem, headers)
-            _log_change(route, reply.status, "")
-            return Response(
+            if route.method != "GET":
+                _log_change(route, reply.status, "")
+            return Answer(
                 _encoder.encode(reply.body),
                 reply.status,
-                [("Content-Type", _JSON_TYPE), *headers, *reply.headers, *_common_headers()],
+                [_JSON_FIELD, *headers, *reply.headers, ("X-Request-Id", request_id), _NO_STORE],
             )
 
         return serve
 
     def _serve(
-        self, route: Route, parts: dict[str, str], headers: list[tuple[str, str]]
+        self,
+        route: Route,
+        incoming: Request,
+        parts: dict[str, str],
+        headers: list[tuple[str, str]],
     ) -> Reply:
         now_us = self._services.clock_us()
-        body = _read_body(self._services.settings.body_bytes_max)
+        environ = incoming.environ
+        body = _read_body(incoming, self._services.settings.body_bytes_max)
         caller = None
         if route.scope is not None:
             caller = self._authenticator.authenticate(
-                request.headers,
-                request.method,
-                _target(),
+                _Fields(environ),
+                incoming.method,
+                _target(incoming),
                 body,
-                request.remote_addr or "",
+                environ.get("REMOTE_ADDR") or "",
                 now_us,
             )
             self._limit(caller.key, route.group, headers)
@@ -146,10 +166,10 @@ class _Server:
             services=self._services,
             caller=caller,
             parts=parts,
-            raw_query=decode.query_of(_query_pairs(), route.query),
-            raw_body=_parse_body(route, body),
+            raw_query=decode.query_of(_query_pairs(incoming), route.query),
+            raw_body=_parse_body(route, incoming, body),
             now_us=now_us,
-            request_id=_request_id(),
+            request_id=_request_id(environ),
         )
         if caller is None or route.method == "GET":
             return route.handler(call)
@@ -157,7 +177,7 @@ class _Server:
         if not key:
             return route.handler(call)
         owner = caller.account or f"operator {caller.key.key}"
-        same = fingerprint(route.method, _target(), body)
+        same = fingerprint(route.method, _target(incoming), body)
         return self._services.idempotency.once(owner, key, same, lambda: route.handler(call))
 
     def _limit(self, key: ApiKey, group: str, headers: list[tuple[str, str]]) -> None:
@@ -188,21 +208,36 @@ def _log_change(route: Route, status: int, code: str) -> None:
         )
 
 
-def _request_id() -> str:
+class _Fields:
+    """Header fields by the names that authentication knows them by."""
+
+    __slots__ = ("_environ",)
+
+    def __init__(self, environ: dict[str, Any]) -> None:
+        self._environ = environ
+
+    def get(self, key: str, default: str, /) -> str:
+        """The value of a header, or the default."""
+        value: str = self._environ.get(_FIELD_NAMES[key], default)
+        return value
+
+
+def _request_id(environ: dict[str, Any] | None = None) -> str:
     """The id of this request: the caller's, if it has the right form, else a new one."""
-    environ = request.environ
+    if environ is None:
+        environ = request.environ
     known: str | None = environ.get("tandem.request_id")
     if known is None:
         given = environ.get("HTTP_X_REQUEST_ID", "")
-        known = given if _REQUEST_ID.match(given) else os.urandom(16).hex()
+        known = given if _REQUEST_ID.match(given) else _ids.next()
         environ["tandem.request_id"] = known
     return known
 
 
-def _target() -> str:
+def _target(incoming: Request) -> str:
     """The request target as it stood in the request line."""
-    target = request.environ.get("RAW_URI") or request.environ.get("REQUEST_URI")
-    return str(target) if target is not None else request.full_path
+    target = incoming.environ.get("RAW_URI") or incoming.environ.get("REQUEST_URI")
+    return str(target) if target is not None else incoming.full_path
 
 
 def _idempotency_key(route: Route) -> str:
@@ -224,16 +259,16 @@ def _idempotency_key(route: Route) -> str:
     return key
 
 
-def _query_pairs() -> list[tuple[str, str]]:
-    return list(request.args.items(multi=True)) if request.query_string else []
+def _query_pairs(incoming: Request) -> list[tuple[str, str]]:
+    return list(incoming.args.items(multi=True)) if incoming.query_string else []
 
 
-def _read_body(limit: int) -> bytes:
-    environ = request.environ
+def _read_body(incoming: Request, limit: int) -> bytes:
+    environ = incoming.environ
     if not environ.get("CONTENT_LENGTH") and "HTTP_TRANSFER_ENCODING" not in environ:
         return b""  # No body is announced; reading none would still cost a stream.
     try:
-        return request.get_data(cache=False, parse_form_data=False)
+        return incoming.get_data(cache=False, parse_form_data=False)
     except RequestEntityTooLarge:
         raise Problem(
             "body_too_large",
@@ -243,7 +278,7 @@ def _read_body(limit: int) -> bytes:
         ) from None
 
 
-def _parse_body(route: Route, body: bytes) -> Any:
+def _parse_body(route: Route, incoming: Request, body: bytes) -> Any:
     if route.body is None:
         if body:
             raise Problem(
@@ -252,7 +287,7 @@ def _parse_body(route: Route, body: bytes) -> Any:
         return None
     if not body and not route.body_required:
         return route.body()
-    media_type = request.mimetype
+    media_type = incoming.mimetype
     if media_type not in ("", _JSON_TYPE):
         raise Problem(
             "unsupported_media_type",
@@ -269,7 +304,7 @@ def _finish(response: Response, headers: list[tuple[str, str]]) -> Response:
 
 def _common_headers() -> tuple[tuple[str, str], ...]:
     """What every answer carries."""
-    return ("X-Request-Id", _request_id()), ("Cache-Control", "no-store")
+    return ("X-Request-Id", _request_id()), _NO_STORE
 
 
 def _problem(problem: Problem, headers: list[tuple[str, str]]) -> Response:

@@ -1,6 +1,6 @@
 """The keys that are good at this moment: those of the configuration and those that were made.
 
-Every request asks the file of keys whether anything changed, which costs some microseconds;
+Every request looks at a count in shared memory that moves with every change of the file of keys;
 so a key that was revoked through one process is good in none from then on. When the file
 cannot be read nobody is let in: a revocation might be in it.
 """
@@ -44,7 +44,7 @@ class KeyRing:
         self.store = store
         self.configured = tuple(configured)
         self._lock = threading.Lock()
-        self._version: tuple[int, int] | None = None
+        self._version = -1
         self._keys = _index(self.configured)
 
     def current(self) -> Keys:
@@ -53,7 +53,7 @@ class KeyRing:
             return self._keys
         try:
             version = self.store.version()
-            if version != self._version:
+            if version != self._version or version & 1:
                 with self._lock:
                     self._read(self.store)
         except KeyStoreError as error:
@@ -69,7 +69,7 @@ class KeyRing:
     def _read(self, store: KeyStore) -> None:
         """Read anew (the lock is held); the version first, so that no change is passed over."""
         version = store.version()
-        if version == self._version:
+        if version == self._version and not version & 1:
             return
         revoked = store.revocations()
         made = [api_key(key) for key in store.live() if _usable(key)]

@@ -9,8 +9,11 @@ under a key of its own file (``keys.master``). The decision is in
 
 from __future__ import annotations
 
+import fcntl
+import mmap
 import os
 import sqlite3
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +30,7 @@ KEYS_OF_ACCOUNT_MAX: Final = 1_000
 """Keys that one account may ever make."""
 _NONCE_BYTES: Final = 12
 _MASTER_BYTES: Final = 32
+_COUNT: Final = struct.Struct("Q")
 _SCHEMA: Final = (
     """
 create table if not exists keys (
@@ -101,6 +105,49 @@ class Revocation:
     by: str
 
 
+class Changes:
+    """How often the file of keys was changed, in memory that all processes share.
+
+    To ask SQLite takes some microseconds and lets go of the interpreter, and every request
+    wants to know. The count is odd while a change is made; a process that dies in between
+    leaves it so, and then everybody reads the keys at every request until the next change.
+    """
+
+    def __init__(self, path: str) -> None:
+        if not path:
+            self._file = -1
+            self._memory = mmap.mmap(-1, _COUNT.size)
+            return
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if os.fstat(self._file).st_size < _COUNT.size:
+            os.ftruncate(self._file, _COUNT.size)
+        self._memory = mmap.mmap(self._file, _COUNT.size)
+
+    def count(self) -> int:
+        """The count at this moment."""
+        (count,) = _COUNT.unpack_from(self._memory)
+        return int(count)
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """While a change is made; one process at a time."""
+        if self._file >= 0:
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+        try:
+            _COUNT.pack_into(self._memory, 0, self.count() | 1)
+            try:
+                yield
+            finally:
+                _COUNT.pack_into(self._memory, 0, self.count() + 1)
+        finally:
+            if self._file >= 0:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def __del__(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+
+
 class KeyStore:
     """The file ``path``; ":memory:" for one process alone. Thread-safe, also after a fork.
 
@@ -114,13 +161,16 @@ class KeyStore:
         self._pid = 0
         self._open: sqlite3.Connection | None = None
         self._cipher: AESGCM | None = None
-        self._own_changes = 0
+        self._changes: Changes | None = None
 
-    def version(self) -> tuple[int, int]:
-        """What differs after every change, by whichever process. Some microseconds."""
-        with self._locked() as database:
-            (seen,) = database.execute("pragma data_version").fetchone()
-            return int(seen), self._own_changes
+    def version(self) -> int:
+        """What differs after every change, by whichever process; odd while one is made."""
+        changes = self._changes
+        if changes is None or self._pid != os.getpid():
+            with self._locked():
+                changes = self._changes
+                assert changes is not None
+        return changes.count()
 
     def live(self) -> list[StoredKey]:
         """Every key that is not revoked, oldest first."""
@@ -203,7 +253,7 @@ class KeyStore:
         with self._lock:
             if self._open is not None and self._pid == os.getpid():
                 self._open.close()
-            self._open = None
+            self._open = self._changes = None
 
     # Inside the lock.
 
@@ -218,15 +268,15 @@ class KeyStore:
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
         with self._locked() as database:
-            database.execute("begin immediate")
-            try:
-                yield database
-            except BaseException:
-                database.execute("rollback")
-                raise
-            database.execute("commit")
-            # Another connection's commit changes data_version; one's own does not.
-            self._own_changes += 1
+            assert self._changes is not None
+            with self._changes.one():
+                database.execute("begin immediate")
+                try:
+                    yield database
+                except BaseException:
+                    database.execute("rollback")
+                    raise
+                database.execute("commit")
 
     def _database(self) -> sqlite3.Connection:
         if self._open is None or self._pid != os.getpid():
@@ -242,6 +292,8 @@ class KeyStore:
             database.execute("pragma secure_delete = on")
             for statement in _SCHEMA:
                 database.execute(statement)
+            memory = self._path == ":memory:"
+            self._changes = Changes("" if memory else f"{self._path}-changes")
             self._open, self._pid = database, os.getpid()
         return self._open
 

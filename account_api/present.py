@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from account_api.order_views import FillView, OrderView
@@ -73,6 +74,10 @@ _SECOND_US: Final = 1_000_000
 _INSTANT_MAX_US: Final = 253_402_300_799 * _SECOND_US
 
 
+_amount_text: Final = lru_cache(16_384)(format_scaled)
+"""Balances are asked for far more often than they change."""
+
+
 def instant_text(time_us: int) -> str:
     """Microseconds since 1970 as text, such as 2030-01-31T12:00:00.000000Z."""
     seconds, micros = divmod(min(max(time_us, 0), _INSTANT_MAX_US), _SECOND_US)
@@ -84,10 +89,10 @@ def balance_view(row: Balance, scale: int) -> BalanceView:
     """Money of one asset."""
     return BalanceView(
         asset=row.asset,
-        posted=format_scaled(row.posted, scale),
-        held=format_scaled(row.held, scale),
-        available=format_scaled(row.available, scale),
-        pending=format_scaled(row.pending, scale),
+        posted=_amount_text(row.posted, scale),
+        held=_amount_text(row.held, scale),
+        available=_amount_text(row.available, scale),
+        pending=_amount_text(row.pending, scale),
     )
 
 

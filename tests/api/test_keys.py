@@ -22,7 +22,7 @@ from account_api import create_app
 from account_api.auth import signing_text
 from account_api.idempotency import Idempotency
 from account_api.keyring import KeyRing
-from account_api.keystore import KEYS_OF_ACCOUNT_MAX, Full, KeyStore, NameTaken, StoredKey
+from account_api.keystore import KEYS_OF_ACCOUNT_MAX, Changes, Full, KeyStore, NameTaken, StoredKey
 from account_api.ratelimit import RateLimiter
 from account_api.settings import RateLimit
 from tests.api.client import Answer, Caller
@@ -307,6 +307,25 @@ def test_what_one_process_changes_holds_for_the_next_request_to_another(tmp_path
     one.revoke("tk-alice-a", "me", 5)
     assert other.current().named == {}
     assert one.revoke("tk-alice-a", "you", 9).by == "me"
+
+
+def test_a_process_that_dies_while_it_revokes_leaves_nobody_with_the_old_keys(
+    tmp_path: Path,
+) -> None:
+    path, master = str(tmp_path / "keys.db"), str(tmp_path / "keys.master")
+    one, ring = KeyStore(path, master), KeyRing((), KeyStore(path, master))
+    one.add(stored("a"))
+    assert set(ring.current().named) == {"tk-alice-a"}
+    # It committed, and did not come to say that it is done.
+    with open(f"{path}-changes", "r+b") as changes:
+        changes.write((Changes(f"{path}-changes").count() | 1).to_bytes(8, "little"))
+    assert ring.store is not None and ring.store.version() & 1
+    with sqlite3.connect(path) as database:
+        database.execute("insert into revoked values ('tk-alice-a', 1, 'x')")
+    assert ring.current().named == {}
+    one.add(stored("b"))
+    assert not ring.store.version() & 1
+    assert set(ring.current().named) == {"tk-alice-b"}
 
 
 def test_bounds_and_names_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
