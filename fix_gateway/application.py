@@ -122,6 +122,8 @@ class Application(quickfix.Application):  # type: ignore[misc]
     def toAdmin(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
         """An admin message goes out."""
         session = self._sessions[session_id.toString()]
+        if session.passage is not None:
+            session.arrived()  # A Logon that QuickFIX answers without asking us first.
         session.flow.sent_at = time.monotonic()
         if message.getHeader().getField(35) == "5" and message.isSetField(58):
             session.farewell = message.getField(58)
@@ -153,6 +155,7 @@ class Application(quickfix.Application):  # type: ignore[misc]
         elif msg_type == "5":
             session.logout_received = True
         elif msg_type == "A":
+            session.arrived()
             self._admit_logon(session, message)
         elif msg_type == "2":
             self._resend(session)

@@ -267,8 +267,10 @@ class Gateway(Events):
             reason = self._prepare(session, logon)
             if not reason:
                 session.logon_due = logon.mark
-                self._inner.hand_over(link.socket)
-        except (EngineError, EpochError, HandOverError) as error:
+                passage = self._inner.passage(link.socket, logon.raw)
+                session.passage = passage
+                passage.start()
+        except (EngineError, EpochError, HandOverError, OSError) as error:
             reason = str(error) or type(error).__name__
         finally:
             if reason:

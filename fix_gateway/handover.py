@@ -5,8 +5,11 @@ Unix socket of our own, in a folder that only we may enter, in the place of its 
 socket (``dup2``). Strangers on the network or on this machine find nothing to connect to.
 
 To hand a client over we connect to that Unix socket, find the descriptor under which
-QuickFIX has accepted it, and put the client's socket in its place, again by ``dup2``. Not a
-byte was read from the client, so QuickFIX sees the Logon as if it had come to it directly.
+QuickFIX has accepted it, and send the Logon on this stand-in. As soon as QuickFIX has read it,
+and before it answers, its own thread puts the client's socket in the stand-in's place, again
+by ``dup2``: from there on it is as if the client had come to it directly. The Logon comes by
+itself because QuickFIX reads all that there is and then looks at one message only: what the
+client sent in one piece behind its Logon would wait until something more came.
 ``spec/decisions/0004-front-door.md`` says why this and not a relay.
 """
 
@@ -18,6 +21,7 @@ import shutil
 import socket
 import stat
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,27 +90,25 @@ class InnerListener:
         """Take the path away."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def hand_over(self, client: socket.socket) -> None:
-        """Give QuickFIX the client's socket; the caller's own handle stays valid.
+    def passage(self, client: socket.socket, logon: bytes) -> Passage:
+        """Make ready to give QuickFIX the client's socket, whose first bytes are ``logon``.
 
-        Raises HandOverError when QuickFIX does not accept in time.
+        The caller's own handle stays valid. Raises HandOverError when QuickFIX does not
+        accept in time or the client has gone.
         """
         name = f"\0tandem-{os.getpid()}-{secrets.token_hex(8)}"
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stand_in:
+        stand_in = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
             stand_in.bind(name)
             stand_in.settimeout(ACCEPT_TIMEOUT_S)
-            try:
-                stand_in.connect(self._path)
-            except OSError as error:
-                raise HandOverError(f"QuickFIX does not listen: {error}") from error
-            number = self._accepted(name.encode("ascii"))
-            client.setblocking(False)
-            os.dup2(client.fileno(), number, inheritable=False)
-            try:
-                # Wakes a poll that still waits on the stand-in; nobody reads this byte.
-                stand_in.send(b"\n")
-            except OSError:
-                pass  # Nobody waits on it: the next poll sees the client's socket.
+            stand_in.connect(self._path)
+            return Passage(client, logon, stand_in, self._accepted(name.encode("ascii")))
+        except OSError as error:
+            stand_in.close()
+            raise HandOverError(f"QuickFIX does not listen: {error}") from error
+        except HandOverError:
+            stand_in.close()
+            raise
 
     def _accepted(self, name: bytes) -> int:
         """The descriptor whose peer is called ``name``."""
@@ -120,6 +122,50 @@ class InnerListener:
                     continue  # Not connected, or closed meanwhile by its owner.
             time.sleep(ACCEPT_POLL_S)
         raise HandOverError("QuickFIX did not accept the connection in time")
+
+
+class Passage:
+    """One client on its way to QuickFIX; it ends with ``complete`` or ``abandon``."""
+
+    def __init__(
+        self, client: socket.socket, logon: bytes, stand_in: socket.socket, number: int
+    ) -> None:
+        self._logon = logon
+        self._stand_in = stand_in
+        self._number = number
+        self._lock = threading.Lock()
+        client.setblocking(False)
+        # A handle of our own, which nobody else closes and whose number nobody else gets.
+        self._client = client.dup()
+
+    def start(self) -> None:
+        """Let QuickFIX read the Logon. Raises OSError when either side has gone."""
+        taken = b""
+        while len(taken) < len(self._logon):
+            more = self._client.recv(len(self._logon) - len(taken))
+            if not more:
+                raise BrokenPipeError("the client has gone")
+            taken += more
+        self._stand_in.sendall(taken)
+
+    def complete(self) -> None:
+        """QuickFIX's thread has the Logon in hand: what follows comes from the client.
+
+        Must be called from a callback about this connection, so that QuickFIX still has it.
+        """
+        with self._lock:
+            if self._client.fileno() >= 0:
+                os.dup2(self._client.fileno(), self._number, inheritable=False)
+            self._close()
+
+    def abandon(self) -> None:
+        """It does not come to it; QuickFIX sees the end of the stand-in's stream."""
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        self._client.close()
+        self._stand_in.close()
 
 
 def _sockets(family: int) -> Iterator[tuple[int, socket.socket]]:

@@ -43,6 +43,7 @@ class Logon:
     scope: CancelScope | None
     grace_s: int | None
     fields: dict[str, str]
+    raw: bytes
 
     @property
     def mark(self) -> LogonMark:
@@ -106,6 +107,7 @@ def parse(message: bytes) -> Logon:
             scope=None if scope is None else CancelScope(_number(scope)),
             grace_s=None if grace is None else _number(grace),
             fields=fields,
+            raw=message,
         )
     except KeyError as error:
         raise LogonError(f"tag {error.args[0]} is missing") from None

@@ -25,6 +25,7 @@ from engine.core.commands import CloseSession, OpenSession
 from engine.core.types import CancelScope, Origin, SessionRow
 from fix_gateway.asked import Asked
 from fix_gateway.context import SessionContext
+from fix_gateway.handover import Passage
 from fix_gateway.settings import GatewaySettings, SessionSettings, session_id
 from fix_gateway.store import LAST_INDEX, Cursor, SessionStore
 from fix_gateway.throttle import Throttle
@@ -119,6 +120,8 @@ class Session:
         self.farewell = ""
         """The Text of our own Logout on this connection."""
         self.snapshot_wanted = False
+        self.passage: Passage | None = None
+        """The connection on its way to QuickFIX, until the Logon is read."""
         self.logon_due: LogonMark | None = None
         """The Logon that QuickFIX has been handed and has not read yet."""
         self.store_wiped = False
@@ -166,10 +169,20 @@ class Session:
             if self.phase is Phase.FREE or (link is not None and self.link is not link):
                 return None
             left, self.link = self.link, None
+            passage, self.passage = self.passage, None
             self.phase = Phase.FREE
             self.free.set()
             self.settled.set()
-            return left
+        if passage is not None:
+            passage.abandon()
+        return left
+
+    def arrived(self) -> None:
+        """QuickFIX has read the Logon: from a callback about this connection."""
+        with self._state:
+            passage, self.passage = self.passage, None
+        if passage is not None:
+            passage.complete()
 
     def why_ended(self, now: float) -> str:
         """Why the connection has ended, for the log; ``now`` is monotonic."""

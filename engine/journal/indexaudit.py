@@ -12,6 +12,7 @@ import msgspec
 from engine.core.events import ClientIdsRetired
 from engine.core.types import RetiredId
 from engine.journal.base import Record
+from engine.journal.segment import DAMAGE
 from engine.wire import decode_transaction
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -64,7 +65,7 @@ class IndexAudit:
             )
             self._next_mark = next(self._marks, None)
             self._next_retired = next(self._retired, None)
-        except (sqlite3.Error, TypeError) as error:
+        except (*DAMAGE, TypeError) as error:
             self._fault = f"cannot be read: {error}"
 
     def check(self, record: Record) -> list[str]:
@@ -73,7 +74,7 @@ class IndexAudit:
             return []
         try:
             return self._check(record)
-        except sqlite3.Error as error:
+        except DAMAGE as error:
             self._fault = f"cannot be read: {error}"
             return []
 

@@ -79,7 +79,7 @@ class LocalJournal:
         self._readers: dict[Path, tuple[sqlite3.Connection, SegmentMeta]] = {}
         try:
             self._open()
-        except sqlite3.Error as error:
+        except files.DAMAGE as error:
             os.close(self._lock)
             raise JournalCorrupt(
                 f"the journal in {self._folder} cannot be opened: {error} (index.db holds "

@@ -21,6 +21,8 @@ SUFFIX: Final = ".segment"
 PAGE_BYTES: Final = 16_384
 AUTOCHECKPOINT_PAGES: Final = 1_000
 BUSY_S: Final = 5.0
+DAMAGE: Final = (sqlite3.Error, UnicodeDecodeError)
+"""What reading a damaged file raises: SQLite's errors, also where they quote what is no text."""
 
 _SCHEMA: Final = """
 CREATE TABLE meta (
@@ -61,7 +63,7 @@ def open_reading(path: Path) -> sqlite3.Connection:
             check_same_thread=False,
         )  # fmt: skip
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.Error as error:
+    except DAMAGE as error:
         raise JournalCorrupt(f"segment {path.name} cannot be read: {error}") from error
     return connection
 
@@ -125,7 +127,7 @@ def has_meta(connection: sqlite3.Connection) -> bool:
     try:
         rows = connection.execute("SELECT name FROM sqlite_master").fetchall()
         return ("meta",) in rows
-    except sqlite3.Error:
+    except DAMAGE:
         return False
 
 
@@ -135,7 +137,7 @@ def read_meta(connection: sqlite3.Connection, path: Path) -> SegmentMeta:
         rows = connection.execute(
             "SELECT format, engine_version, first_seq, previous_crc, checksum FROM meta"
         ).fetchall()
-    except (sqlite3.Error, UnicodeDecodeError) as error:
+    except DAMAGE as error:
         raise JournalCorrupt(f"segment {path.name} has no readable meta row: {error}") from error
     if len(rows) != 1:
         raise JournalCorrupt(f"segment {path.name} has {len(rows)} meta rows instead of one")
@@ -156,7 +158,7 @@ def last_record(connection: sqlite3.Connection, meta: SegmentMeta, path: Path) -
         row = connection.execute(
             "SELECT seq, crc FROM records ORDER BY seq DESC LIMIT 1"
         ).fetchone()
-    except sqlite3.Error as error:
+    except DAMAGE as error:
         raise JournalCorrupt(f"segment {path.name} cannot be read: {error}") from error
     return (meta.first_seq - 1, meta.previous_crc) if row is None else (row[0], row[1])
 
@@ -167,7 +169,7 @@ def crc_of(connection: sqlite3.Connection, meta: SegmentMeta, path: Path, seq: i
         return meta.previous_crc
     try:
         row = connection.execute("SELECT crc FROM records WHERE seq = ?", (seq,)).fetchone()
-    except sqlite3.Error as error:
+    except DAMAGE as error:
         raise JournalCorrupt(f"segment {path.name} seq {seq}: {error}") from error
     if row is None:
         raise JournalCorrupt(f"segment {path.name} lacks the record of seq {seq}")
@@ -200,7 +202,7 @@ def scan(
             crc = stored
             expected += 1
             yield Record(seq, body)
-    except (sqlite3.Error, UnicodeDecodeError) as error:
+    except DAMAGE as error:
         raise JournalCorrupt(f"segment {path.name} near seq {expected}: {error}") from error
     finally:
         if cursor is not None:

@@ -140,7 +140,7 @@ def _audit_segment(path: Path, segments: list[_Segment], report: VerifyReport) -
         if structure != "ok":
             text = f"the file's structure is damaged: {structure}"
             report.findings.append(Finding(name, 0, text))
-    except (JournalError, sqlite3.Error) as error:
+    except (JournalError, *files.DAMAGE) as error:
         report.findings.append(Finding(name, 0, str(error)))
         if connection is not None:
             connection.close()

@@ -212,6 +212,23 @@ def test_a_flipped_bit_anywhere_in_use_is_found(start: Start) -> None:
     assert [position for position in missed if position >= 100] == []
 
 
+@pytest.mark.parametrize("name", ["meta", "records"])
+def test_a_damaged_schema_is_found_though_its_error_is_no_text(start: Start, name: str) -> None:
+    """SQLite quotes the damaged statement in its error, which Python then cannot read."""
+    engine = traded(start, count=5)
+    engine.stop()
+    (path,) = files.segment_paths(engine.folder / "journal")
+    data = bytearray(path.read_bytes())
+    place = bytes(data).index(f"CREATE TABLE {name}".encode())
+    for position in range(place + len("CREATE TABL"), place + len("CREATE TABLE ") + len(name) + 3):
+        damaged = bytearray(data)
+        damaged[position] = 0xC5
+        path.write_bytes(damaged)
+        assert not audit(engine.folder).ok
+        with pytest.raises(JournalCorrupt):
+            LocalJournal(engine.folder / "journal")
+
+
 def test_recovery_stops_at_a_damaged_record(start: Start) -> None:
     engine = traded(start, count=40)
     engine.kill()
