@@ -42,10 +42,13 @@ Connect = Callable[[str, Callable[[EngineError], None]], EngineClient]
 
 
 class Done(Protocol):
-    """What must hear that a command is durable."""
+    """What must hear that commands are durable."""
 
     def done(self, origin: Origin) -> None:
         """A transaction with this origin was seen."""
+
+    def flush(self) -> None:
+        """All that came together was seen."""
 
 
 class Delivery:
@@ -89,6 +92,7 @@ class Delivery:
             except Exception:
                 # An exception would end the reader thread, and with it every session.
                 log.exception("delivery_failed", seq=transaction.seq)
+        self._outbox.flush()
 
     def _take(self, transaction: Transaction) -> None:
         sources = self._sessions.by_source

@@ -26,8 +26,13 @@ log = structlog.get_logger()
 POST_MAX: Final = 512
 """Commands in one call of the client."""
 DIRECT_MAX: Final = 16
-"""While so few are under way a command is sent by the thread that brings it: the socket's
-buffer has room for many more, so this does not wait."""
+"""While so few are kept, a command is sent at once."""
+PIECE: Final = 32
+"""Beyond that commands are gathered until there are so many, or until others were done."""
+UNDER_WAY_MAX: Final = 512
+"""Room for so many and more is in the socket's buffer, so sending them does not wait."""
+GATHERED_S_MAX: Final = 0.05
+"""No command is gathered for longer, whatever happens to the others."""
 
 Key: TypeAlias = tuple[str, int, int]
 _AGEING: Final = (NewOrder, ReplaceOrder, Batch)
@@ -47,10 +52,12 @@ class Posts(Protocol):
 class Outbox:
     """Sends, keeps and repeats commands; any thread may call any method.
 
-    While little is under way a command is sent by the thread that brings it. Beyond that, and
-    while the engine is away or slow, a thread of our own sends in larger pieces, so that
-    QuickFIX's thread never waits for the engine. At most ``limit`` commands are kept.
-    ``opened`` gives the commands that tell a new connection which sessions are there.
+    While little is under way a command is sent by the thread that brings it. Beyond that
+    commands are gathered, because each call that sends gives the interpreter lock away: they
+    go in one piece when there are enough, or when the subscription has shown what was under
+    way before, from the thread that notices. While the engine is away or slow, a thread of
+    our own sends, so that those threads never wait for it. At most ``limit`` commands are
+    kept. ``opened`` gives the commands that tell a new connection which sessions are there.
     """
 
     def __init__(
@@ -122,14 +129,34 @@ class Outbox:
         self.online = False
         log.warning("engine_lost", error=str(error), kept=len(self._kept))
 
+    def flush(self) -> None:
+        """Send what was gathered; called when the transactions that came have been seen.
+
+        Whoever gathers looks afterwards whether anything is still under way, so that this
+        call is sure to come.
+        """
+        if self._unsent:
+            with self._lock:
+                if self._unsent:
+                    self._send_gathered()
+
     def _send(self, command: Command) -> None:
-        """Send at once, or leave it to the thread; the lock is held."""
-        idle = self.online and not self._unsent and not self._sending
-        if idle and len(self._kept) <= DIRECT_MAX:
-            self._post([command])
-        else:
-            self._unsent.append(command)
+        """Send, or gather; the lock is held."""
+        self._unsent.append(command)
+        if len(self._kept) <= DIRECT_MAX or len(self._unsent) >= PIECE:
+            self._send_gathered()
+
+    def _send_gathered(self) -> None:
+        """Send what was gathered from here, or leave it to the thread; the lock is held."""
+        under_way = len(self._kept) - len(self._unsent)
+        if self.online and not self._sending and under_way <= UNDER_WAY_MAX:
+            self._post(self._take())
+        if self._unsent:
             self._work.notify()
+
+    def _take(self) -> list[Command]:
+        """The next commands to send, in one piece; the lock is held."""
+        return [self._unsent.popleft() for _ in range(min(POST_MAX, len(self._unsent)))]
 
     def _post(self, commands: list[Command]) -> None:
         """Send; what fails is sent again after the next ``connected``."""
@@ -145,16 +172,19 @@ class Outbox:
 
     def _run(self) -> None:
         """The thread that sends what was not sent at once."""
+        told = True
         while True:
             with self._lock:
                 while not self._unsent:
-                    self._sending = False
-                    if self._client is not None and self._client.connected:
-                        self.online = True
-                    self._work.wait()
-                self._sending = True
-                count = min(POST_MAX, len(self._unsent))
-                commands = [self._unsent.popleft() for _ in range(count)]
+                    if told:
+                        # Not each time that nothing was gathered: after a loss ``connected``
+                        # has the say, which puts what was kept before anything new.
+                        self._sending = False
+                        if self._client is not None and self._client.connected:
+                            self.online = True
+                    told = self._work.wait(GATHERED_S_MAX)
+                told = self._sending = True
+                commands = self._take()
             try:
                 self._post(commands)
             except Exception:

@@ -87,6 +87,27 @@ def test_commands_go_out_in_order_however_many(
     assert nums(engine.wait_for(count)) == list(range(1, count + 1))
 
 
+def test_beyond_a_few_commands_are_gathered_until_others_are_done(
+    outbox: Outbox, engine: Engine, session: Session
+) -> None:
+    for num in range(1, DIRECT_MAX + 4):
+        outbox.submit(session, cancel(num), 0)
+    with engine.news:
+        assert nums(engine.got)[:DIRECT_MAX] == list(range(1, DIRECT_MAX + 1))
+    outbox.done(cancel(1).origin)
+    outbox.flush()
+    with engine.news:
+        assert nums(engine.got) == list(range(1, DIRECT_MAX + 4))
+
+
+def test_commands_are_not_gathered_for_long_when_nothing_is_done(
+    outbox: Outbox, engine: Engine, session: Session
+) -> None:
+    for num in range(1, DIRECT_MAX + 2):
+        outbox.submit(session, cancel(num), 0)
+    assert nums(engine.wait_for(DIRECT_MAX + 1)) == list(range(1, DIRECT_MAX + 2))
+
+
 def test_what_is_not_done_is_repeated_in_order_before_anything_new(
     outbox: Outbox, engine: Engine, session: Session
 ) -> None:
