@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +18,7 @@ import pytest
 import quickfix
 
 from account_api.auth import sign_hmac
+from tandem.demo.venue import TemporaryVenue
 from tests.docs.blocks import ROOT
 
 CLIENTS = ROOT / "clients"
@@ -69,6 +72,36 @@ def test_quickfix_itself_takes_its_file() -> None:
     found = quickfix.SessionSettings(str(CLIENTS / "quickfix-cpp" / "tandem.cfg"))
     dictionary = found.get(quickfix.SessionID("FIX.4.4", "ALICE", "TANDEM"))
     assert dictionary.getString("SocketConnectPort") == "9878"
+
+
+HEADERS = Path(os.environ.get("TANDEM_QUICKFIX_CPP", ""))
+"""A folder in which quickfix/ has the C++ headers of the installed binding: those of its source
+distribution, ``pip download --no-binary :all: --no-deps quickfix``."""
+
+
+@pytest.mark.skipif(not HEADERS.name, reason="TANDEM_QUICKFIX_CPP names no headers of QuickFIX")
+def test_the_program_in_cpp_logs_on_and_trades(tmp_path: Path) -> None:
+    """Linked with the C++ core that the Python binding has inside."""
+    core = next(Path(quickfix.__file__).parent.glob("_quickfix*.so"))
+    (tmp_path / "libcore.so").symlink_to(core)
+    python = f"-lpython{sys.version_info.major}.{sys.version_info.minor}"
+    subprocess.run(
+        ["g++", "-std=c++17", "-w", f"-I{HEADERS}", f"-I{HEADERS}/quickfix", "-o", "order",
+         CLIENTS / "quickfix-cpp" / "order.cpp", "./libcore.so", python, "-lpthread"],
+        cwd=tmp_path, check=True, timeout=200,
+    )  # fmt: skip
+    (tmp_path / "venue").mkdir()
+    with TemporaryVenue(tmp_path / "venue", print) as venue:
+        text = (CLIENTS / "quickfix-cpp" / "tandem.cfg").read_text(encoding="utf-8")
+        text = text.replace("=9878", f"={venue.settings.fix.port}")
+        text = text.replace("=spec/", f"={ROOT}/spec/")
+        (tmp_path / "tandem.cfg").write_text(text, encoding="utf-8")
+        done = subprocess.run(
+            ["./order", "tandem.cfg", "buy", "BTC-USD", "0.25", "41000", "cpp-1"],
+            cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True,
+        )  # fmt: skip
+    report = dict(field.split("=", 1) for field in done.stdout.split("\x01") if "=" in field)
+    assert (report["35"], report["11"], report["150"], report["38"]) == ("8", "cpp-1", "0", "0.25")
 
 
 def test_what_is_made_from_the_specifications_is_current() -> None:
