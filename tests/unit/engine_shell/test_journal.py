@@ -288,6 +288,38 @@ def test_a_log_torn_in_its_last_commit_is_what_a_power_loss_leaves(
     journal.close()
 
 
+@pytest.mark.parametrize("copied", [True, False])
+def test_a_torn_header_of_a_log_matters_only_if_the_log_is_needed(
+    start: Start, tmp_path: Path, copied: bool
+) -> None:
+    """A log is begun anew by another header, when all of it is in the database as well."""
+    engine = traded(start, count=30)
+    (path,) = files.segment_paths(engine.folder / "journal")
+    crashed = tmp_path / "crashed"
+    crashed.mkdir()
+    database, log = crashed / path.name, wal.wal_path(crashed / path.name)
+    database.write_bytes(path.read_bytes())
+    log.write_bytes(wal.wal_path(path).read_bytes())
+    engine.kill()
+    if copied:
+        connection = sqlite3.connect(database)
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        left = database.read_bytes(), log.read_bytes()
+        connection.close()
+        database.write_bytes(left[0])
+        log.write_bytes(left[1])
+    data = bytearray(log.read_bytes())
+    data[15] += 1  # Half of a header: the number of the checkpoint is new, the rest is not.
+    log.write_bytes(data)
+    if copied:
+        journal = LocalJournal(crashed)
+        assert journal.last_seq == engine.local.last_seq
+        journal.close()
+    else:
+        with pytest.raises(JournalCorrupt, match="header"):
+            LocalJournal(crashed)
+
+
 def test_a_flipped_bit_in_a_snapshot_is_found_and_an_older_one_is_used(start: Start) -> None:
     engine = traded(start, count=30)
     engine.stop()
