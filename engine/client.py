@@ -327,13 +327,15 @@ class EngineClient(QueryHelpers):
 
     def _read_until_lost(self, connection: Connection) -> EngineError:
         """Deliver what arrives; returns why the connection ended."""
+        # Made once: a buffer of this size is mapped and unmapped each time.
+        buffer = memoryview(bytearray(RECEIVE_BYTES))
         while True:
             try:
-                data = connection.socket.recv(RECEIVE_BYTES)
-                if not data:
+                size = connection.socket.recv_into(buffer)
+                if not size:
                     return lost_error(False, self._path)
                 with connection.core_lock:
-                    received = connection.core.feed(data)
+                    received = connection.core.feed(buffer[:size])
             except (OSError, wire.WireError) as error:
                 return EngineUnavailable(f"lost the engine: {error}", "not_applied")
             for handle, value in received.completed:

@@ -162,7 +162,7 @@ class ClientCore(Generic[H]):
         self._pending.pop(number, None)
         self._commands.discard(number)
 
-    def feed(self, data: bytes) -> Received[H]:
+    def feed(self, data: bytes | memoryview) -> Received[H]:
         """Take in received bytes. Raises WireError when they make no sense."""
         self._buffer += data
         received: Received[H] = Received()

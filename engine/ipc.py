@@ -101,6 +101,8 @@ class Server:
         self._last_number = 0
         self.dropped = 0
         """Clients that were ended because they did not read."""
+        # One for all, because a buffer of this size is mapped and unmapped when it is made anew.
+        self._received = memoryview(bytearray(RECEIVE_BYTES))
         self._selector = selectors.DefaultSelector()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._listener = listen(self.path)
@@ -248,16 +250,16 @@ class Server:
 
     def _receive(self, connection: Connection, items: list[tuple[Connection, Item]]) -> None:
         try:
-            data = connection.socket.recv(RECEIVE_BYTES)
+            size = connection.socket.recv_into(self._received)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
-            data = b""
-        if not data:
+            size = 0
+        if not size:
             self.end(connection)
             return
         inbox = connection.inbox
-        inbox += data
+        inbox += self._received[:size]
         try:
             for body in wire.split_frames(inbox, self.limits.frame_bytes_max):
                 items.append((connection, wire.decode_client_frame(body)))
