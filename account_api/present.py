@@ -25,6 +25,7 @@ from engine.core.types import (
     Balance,
     BookRow,
     CancelReason,
+    CancelScope,
     Deposit,
     Hold,
     Liquidity,
@@ -42,6 +43,13 @@ from engine.core.types import (
 from engine.history.rows import Candle, Fill, LedgerEntry, PublicTrade
 
 SIDE_TEXT: Final[dict[Side, SideText]] = {Side.BUY: "buy", Side.SELL: "sell"}
+SCOPE_TEXT: Final = {
+    CancelScope.NONE: "none",
+    CancelScope.SESSION: "connection",
+    CancelScope.ACCOUNT: "account",
+    CancelScope.FIRM: "firm",
+}
+"""What goes with a session that ends, in the words of requests and answers."""
 SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
 TYPES: Final = {kind.name.lower(): kind for kind in OrdType}
 TIFS: Final = {kind.name.lower(): kind for kind in TimeInForce}

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from account_api.present import instant_text
+from account_api.present import SCOPE_TEXT, instant_text
 from account_api.registry import Call, Reply, Route
 from account_api.routes.common import account_of
 from account_api.schemas import AccountQuery
 from account_api.views import View
 from engine.client import queries
-from engine.core.types import CancelScope, SessionRow
-
-_SCOPES: Final = {
-    CancelScope.NONE: "none",
-    CancelScope.SESSION: "connection",
-    CancelScope.FIRM: "firm",
-    CancelScope.ACCOUNT: "account",
-}
+from engine.core.types import SessionRow
 
 
 class SessionView(View, frozen=True, kw_only=True):
@@ -66,7 +59,7 @@ def _view(row: SessionRow) -> SessionView:
         connected=row.connected,
         epoch=row.epoch,
         received=row.mark,
-        cancel_on_disconnect=_SCOPES[row.cancel_scope],
+        cancel_on_disconnect=SCOPE_TEXT[row.cancel_scope],
         grace_s=row.grace_us // 1_000_000,
         closes_at=instant_text(row.closes_at) if row.closes_at else None,
     )

@@ -24,6 +24,7 @@ from account_api.auth import (
 )
 from account_api.errors import Problem
 from account_api.ports import ClockUs
+from account_api.present import SCOPE_TEXT
 from account_api.proxies import forwarded_for
 from account_api.stream import requests
 from account_api.stream.hub import Hub
@@ -35,16 +36,10 @@ from account_api.stream.principal import StreamPrincipal
 from account_api.stream.requests import PUBLIC_CHANNELS, Message
 from account_api.stream.sessions import Sessions, Terms
 from account_api.stream.settings import StreamSettings
-from engine.core.types import CancelScope
 
 STREAM_PATH: Final = "/v1/stream"
 CLOSE_NORMAL: Final = 1000
-_SCOPES: Final = {
-    "none": CancelScope.NONE,
-    "connection": CancelScope.SESSION,
-    "account": CancelScope.ACCOUNT,
-    "firm": CancelScope.FIRM,
-}
+_SCOPES: Final = {text: scope for scope, text in SCOPE_TEXT.items()}
 _log: Final = structlog.get_logger("account_api.stream")
 Answer = Awaitable[None]
 

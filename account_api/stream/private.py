@@ -10,14 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from account_api.present import (
-    SIDE_TEXT,
-    deposit_fields,
-    instant_text,
-    liquidity_text,
-    withdrawal_fields,
-)
+from account_api.present import SCOPE_TEXT, SIDE_TEXT, instant_text, liquidity_text
 from account_api.stream.catalogue import LiveCatalogue
+from account_api.stream.money import MONEY
 from engine.core import events as ev
 from engine.core.instruments import format_scaled
 from engine.core.types import OrderTerms, OrdStatus
@@ -53,7 +48,7 @@ class AccountEvent(NamedTuple):
 def channels_of(happened: AccountEvent) -> list[str]:
     """The channels that show the event."""
     event = happened.event
-    found = [TRANSFERS] if isinstance(event, _TRANSFER_EVENTS) else [ORDERS]
+    found = [TRANSFERS] if type(event) in MONEY else [ORDERS]
     if isinstance(event, ev.OrderFilled):
         found.insert(0, EXECUTIONS)
     if happened.lines:
@@ -301,7 +296,7 @@ def _session(event: ev.SessionChanged, catalogue: LiveCatalogue) -> Any:
     return {
         "event": f"session_{event.what}",
         "session": event.session,
-        "cancel_on_disconnect": event.cancel_scope.name.lower(),
+        "cancel_on_disconnect": SCOPE_TEXT[event.cancel_scope],
     }
 
 
@@ -313,33 +308,6 @@ def _account(event: ev.AccountDefined, catalogue: LiveCatalogue) -> Any:
         "self_trade_prevention": event.stp.name.lower(),
     }
 
-
-def _deposit(event: ev.DepositUpdated, catalogue: LiveCatalogue) -> Any:
-    return {
-        "event": "deposit",
-        **deposit_fields(event.deposit, catalogue.scales[event.deposit.asset]),
-    }
-
-
-def _withdrawal(event: ev.WithdrawalUpdated, catalogue: LiveCatalogue) -> Any:
-    return {
-        "event": "withdrawal",
-        **withdrawal_fields(event.withdrawal, catalogue.scales[event.withdrawal.asset]),
-    }
-
-
-def _transfer(event: ev.Transferred, catalogue: LiveCatalogue) -> Any:
-    return {
-        "event": "transfer",
-        "transfer_id": str(event.transfer_id),
-        "client_transfer_id": event.client_transfer_id,
-        "other_account": event.other_account,
-        "asset": event.asset,
-        "change": format_scaled(event.change, catalogue.scales[event.asset]),
-    }
-
-
-_TRANSFER_EVENTS: Final = (ev.DepositUpdated, ev.WithdrawalUpdated, ev.Transferred)
 
 _RENDER: Final[dict[type, Callable[[Any, LiveCatalogue], Any]]] = {
     ev.OrderAccepted: _accepted,
@@ -357,7 +325,5 @@ _RENDER: Final[dict[type, Callable[[Any, LiveCatalogue], Any]]] = {
     ev.DeadMansSwitchSet: _switch,
     ev.SessionChanged: _session,
     ev.AccountDefined: _account,
-    ev.DepositUpdated: _deposit,
-    ev.WithdrawalUpdated: _withdrawal,
-    ev.Transferred: _transfer,
+    **MONEY,
 }

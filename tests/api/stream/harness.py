@@ -29,6 +29,7 @@ from engine.client import EngineClient
 from engine.history.projector import Projector
 from engine.history.queries import open_reader
 from engine.history.store import open_writer
+from tests.api.stream import described
 
 ROOT = Path(__file__).parent.parent.parent.parent
 WAIT_S = 10.0
@@ -158,6 +159,7 @@ class Client:
         """The next message. Its place in its channel is checked."""
         text = await asyncio.wait_for(self.connection.recv(), WAIT_S)
         message: dict[str, Any] = json.loads(text)
+        described.hold_received(message)
         if "channel" in message and message["channel"] != "heartbeat":
             self.check(message)
             self.received.append(message)
@@ -180,6 +182,8 @@ class Client:
         while True:
             message = await self.receive()
             if message.get("req_id") == self._req_id:
+                if message["ok"]:
+                    described.hold("request", request)
                 return message
 
     async def until(self, channel: str, count: int = 1, **match: Any) -> list[dict[str, Any]]:

@@ -14,7 +14,13 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from account_api.keystore import KeyStore, StoredKey
 from account_api.main import api_settings
-from engine.core.commands import Deposit
+from engine.core.commands import (
+    AddAddress,
+    AssignDepositAddress,
+    Deposit,
+    QuoteWithdrawal,
+    RemoveAddress,
+)
 from engine.core.types import Origin
 from tests.api.stream.harness import (
     BookCopy,
@@ -426,6 +432,25 @@ def test_a_read_token_sees_but_cannot_trade(engine: EngineProcess) -> None:
             assert refused["error"]["code"] == "insufficient_scope"
             refused = await reader.ask("cancel_on_disconnect", scope="firm")
             assert refused["error"]["code"] == "insufficient_scope"
+
+    run(engine, story)
+
+
+def test_addresses_and_quotes_are_told_on_transfers(engine: EngineProcess) -> None:
+    def prepare() -> None:
+        origin, to = Origin("api:test"), "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
+        with contextlib.closing(engine.client()) as client:
+            client.submit(AddAddress(origin, "alice", "BTC", "bitcoin", to, label="cold"))
+            client.submit(QuoteWithdrawal(origin, "alice", "BTC", "bitcoin", 10**8))
+            client.submit(AssignDepositAddress(origin, "alice", "BTC", "bitcoin", to))
+            client.submit(RemoveAddress(origin, "alice", 1))
+
+    async def story(stream: Stream) -> None:
+        async with stream.client("demo-alice-trade") as alice:
+            await begin(alice, *PRIVATE)
+            await asyncio.to_thread(prepare)
+            for event in ("address_added", "quote", "deposit_address", "address_removed"):
+                await alice.until("transfers", event=event)
 
     run(engine, story)
 
