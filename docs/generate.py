@@ -188,7 +188,8 @@ def _message(payload: dict[str, Any], spec: dict[str, Any]) -> Iterator[str]:
 # Postman, which Bruno and Insomnia import too.
 
 SIGNING: Final = """\
-// Signs every request that is not public, as spec/REST.md says: four lines, HMAC-SHA256, hex.
+// Signs every request that is not public, as spec/REST.md says: four lines, HMAC-SHA256, hex,
+// and the Idempotency-Key as a fifth. Set the variable idempotency_key to choose it yourself.
 const key = pm.variables.get("key");
 const secret = pm.variables.get("secret");
 if (key && secret) {
@@ -197,7 +198,14 @@ if (key && secret) {
     const raw = pm.request.body && pm.request.body.raw;
     const body = raw ? pm.variables.replaceIn(raw) : "";
     const hash = CryptoJS.SHA256(body).toString(CryptoJS.enc.Hex);
-    const text = [timestamp, pm.request.method, pm.variables.replaceIn(target), hash].join("\\n");
+    const lines = [timestamp, pm.request.method, pm.variables.replaceIn(target), hash];
+    const once = pm.variables.get("idempotency_key")
+        || (needsKey ? pm.variables.replaceIn("{{$guid}}") : "");
+    if (once) {
+        lines.push(once);
+        pm.request.headers.upsert({ key: "Idempotency-Key", value: once });
+    }
+    const text = lines.join("\\n");
     const signature = CryptoJS.HmacSHA256(text, secret).toString(CryptoJS.enc.Hex);
     pm.request.headers.upsert({ key: "X-Tandem-Key", value: key });
     pm.request.headers.upsert({ key: "X-Tandem-Timestamp", value: timestamp });
@@ -270,8 +278,11 @@ def _request(
     item: dict[str, Any] = {"name": operation["summary"], "request": request}
     if scope:
         key = _KEYS[scope]
+        needs = any(one["name"] == "Idempotency-Key" and one["required"]
+                    for one in operation.get("parameters") or ())  # fmt: skip
         lines = [f'pm.variables.set("key", "{key}");',
-                 f'pm.variables.set("secret", "{key}-secret");', *SIGNING.splitlines()]  # fmt: skip
+                 f'pm.variables.set("secret", "{key}-secret");',
+                 f"const needsKey = {json.dumps(needs)};", *SIGNING.splitlines()]  # fmt: skip
         item["event"] = [
             {"listen": "prerequest", "script": {"type": "text/javascript", "exec": lines}}
         ]

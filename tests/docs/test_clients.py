@@ -140,10 +140,10 @@ const CryptoJS = {
   HmacSHA256: (text, key) =>
     ({ toString: () => crypto.createHmac("sha256", key).update(text).digest("hex") }),
 };
-const kept = {}, headers = {};
+const kept = { idempotency_key: given.chosen }, headers = {};
 const pm = {
   variables: { get: (name) => kept[name], set: (name, value) => { kept[name] = value; },
-               replaceIn: (text) => text },
+               replaceIn: (text) => text.replace("{{$guid}}", "made-up-here") },
   request: { method: given.method, url: { getPathWithQuery: () => given.target },
              body: given.body ? { raw: given.body } : undefined,
              headers: { upsert: (one) => { headers[one.key] = one.value; } } },
@@ -154,8 +154,19 @@ console.log(JSON.stringify(headers));
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
-@pytest.mark.parametrize("name", ["Create an order", "List orders"])
-def test_the_collection_signs_as_the_api_wants_it(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "chosen", "sent"),
+    [
+        ("Create an order", "", None),
+        ("Create an order", "mine-1", "mine-1"),
+        ("List orders", "", None),
+        ("Pin a withdrawal's fee", "", "made-up-here"),
+        ("Pin a withdrawal's fee", "mine-2", "mine-2"),
+    ],
+)
+def test_the_collection_signs_as_the_api_wants_it(
+    name: str, chosen: str, sent: str | None, tmp_path: Path
+) -> None:
     """Under node, with the few objects that Postman offers its scripts."""
     every = requests_of(json.loads(COLLECTION.read_text(encoding="utf-8")))
     item = next(item for item in every if item["name"] == name)
@@ -164,6 +175,7 @@ def test_the_collection_signs_as_the_api_wants_it(name: str, tmp_path: Path) -> 
     target = "/" + re.sub(r"^\{\{base\}\}/", "", request["url"]["raw"])
     given = {
         "now": 1_900_000_000_000, "method": request["method"], "target": target, "body": body,
+        "chosen": chosen,
         "script": "\n".join(item["event"][0]["script"]["exec"]),
     }  # fmt: skip
     (tmp_path / "shim.js").write_text(SHIM)
@@ -173,9 +185,11 @@ def test_the_collection_signs_as_the_api_wants_it(name: str, tmp_path: Path) -> 
     )  # fmt: skip
     headers = json.loads(done.stdout)
     key = headers["X-Tandem-Key"]
+    assert headers.get("Idempotency-Key") == sent
     assert headers["X-Tandem-Signature"] == sign_hmac(
-        f"{key}-secret".encode(), "1900000000000", request["method"], target, body.encode()
-    )
+        f"{key}-secret".encode(), "1900000000000", request["method"], target, body.encode(),
+        sent or "",
+    )  # fmt: skip
 
 
 def test_every_alert_has_a_runbook() -> None:
