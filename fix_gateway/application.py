@@ -64,6 +64,9 @@ class Events:
     def logged_on(self, session: Session) -> None:
         """The Logon was answered."""
 
+    def leaving(self, session: Session) -> None:
+        """The client logs out; QuickFIX answers and ends the connection next."""
+
     def logged_out(self, session: Session) -> None:
         """The connection is gone; QuickFIX may hold its lock of the session."""
 
@@ -154,6 +157,7 @@ class Application(quickfix.Application):  # type: ignore[misc]
                 self._events.answered(session)
         elif msg_type == "5":
             session.logout_received = True
+            self._events.leaving(session)
         elif msg_type == "A":
             session.arrived()
             self._admit_logon(session, message)

@@ -343,6 +343,11 @@ class Gateway(Events):
         self._questions.resume(session)
         log.info("logged_on", session=session.comp_id, epoch=session.epoch)
 
+    def leaving(self, session: Session) -> None:
+        """Store nothing from here on for a session whose next Logon empties its store."""
+        if session.settings.reset_on_logon:
+            self._delivery.hold(session, "away")
+
     def logged_out(self, session: Session) -> None:
         """The session has gone."""
         session.leave()
