@@ -216,6 +216,17 @@ def test_drop_copy_hears_all_of_its_firm_and_may_do_nothing(tmp_path: Path) -> N
         assert (refused["45"], refused["380"]) == ("2", "6")
         alice.send("1", "112=nothing more|")
         assert alice.expect("0")["112"] == "nothing more"
+        listener.send("2", "7=2|16=3|")
+        resent = listener.collect(2)
+        assert [(m["34"], m["43"], m["11"]) for m in resent] == [
+            ("2", "Y", "copied"), ("3", "Y", "by-rest"),
+        ], "its own numbers, and its own store"  # fmt: skip
+        listener.send("UD", f"20017=R|17={resent[0]['17']}|")
+        replayed = listener.expect("8")
+        assert (replayed["97"], replayed["11"], replayed["17"]) == (
+            "Y", "by-rest", resent[1]["17"],
+        )  # fmt: skip
+        assert listener.expect("UE")["20018"] == "1", "neither what it has nor what is bob's"
         for client in (listener, alice, bob):
             client.close()
     finally:
