@@ -336,7 +336,7 @@ class FillsQuery(AccountQuery, frozen=True, kw_only=True):
     symbol: Symbol | None = None
     strategy: Strategy | None = None
     client_order_id: ClientId | None = None
-    order_id: Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,18}\Z")] | None = None
+    order_id: Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,17}\Z")] | None = None
     after_trade_id: Seq | None = None
     cursor: Cursor | None = None
     limit: Limit = 100

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from config.settings import load
+from engine.client import EngineClient, queries
 from tests.api.processes import HttpCaller, Venue, children
 
 BTC_ADDRESS = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
@@ -60,6 +62,7 @@ def test_trade_and_withdraw_end_to_end(venue: Venue) -> None:
     assert alice.delete("/v1/orders").ok()["canceled"][0]["client_order_id"] == "a1"
     reader.get("/v1/balances", min_seq=row["as_of_seq"] + 10**6).problem(409, "not_caught_up")
 
+    in_one_commit(venue, bob)
     venue.start("settlement")
     treasurer, approver = HttpCaller(venue, "alice-withdraw"), HttpCaller(venue, "alice-approve")
     body = {"client_withdrawal_id": "w1", "asset": "BTC", "address": BTC_ADDRESS, "amount": "20"}
@@ -76,6 +79,25 @@ def test_trade_and_withdraw_end_to_end(venue: Venue) -> None:
     for log in venue.folder.glob("*.log"):
         text = log.read_text(encoding="utf-8")
         assert "-secret" not in text and "Traceback" not in text
+
+
+def in_one_commit(venue: Venue, caller: HttpCaller) -> None:
+    """A batch of 50 is one transaction of the engine, made durable by one commit."""
+    socket_path = load(venue.config, venue.environment).engine.socket
+    client = EngineClient(str(socket_path), "test")
+    try:
+        before = client.fetch(queries.figures()).value
+        operations = [
+            {"op": "create", **limit(f"batch-{number}", "buy", "0.001", "1")}
+            for number in range(50)
+        ]
+        done = caller.post("/v1/orders/batch", {"operations": operations}).ok()
+        after = client.fetch(queries.figures()).value
+    finally:
+        client.close()
+    assert (done["accepted"], done["refused"]) == (50, 0)
+    assert (after.transactions - before.transactions, after.batches - before.batches) == (1, 1)
+    caller.delete("/v1/orders").ok()
 
 
 def test_a_signed_request_acts_once_across_kill_9_of_everything(venue: Venue) -> None:
