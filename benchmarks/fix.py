@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import tempfile
 from pathlib import Path
@@ -23,6 +24,7 @@ from benchmarks.venue import Child, Venue, free_port, traders
 
 COMMAND: Final = "python -m benchmarks.fix"
 WINDOW: Final = 1_000
+WARM_UP: Final = 1_000
 VENUE: Final = "venue"
 BARE: Final = "bare acceptor"
 RECORD: Final = bytes(300)
@@ -54,6 +56,17 @@ class Servers:
             folder, "benchmarks.fix_bare", str(port), *names, ready="ready", environment={}
         )
         self.loads = 0
+        engine, gateway = (child.process.pid for child in venue.children[:2])
+        self.processes = {"engine": engine, "gateway": gateway, BARE: self.bare.process.pid}
+
+    def cpu_s(self) -> dict[str, float]:
+        """Processor time that each process has had, in seconds."""
+        found = {}
+        for name, process in self.processes.items():
+            stat = Path(f"/proc/{process}/stat").read_text(encoding="ascii")
+            ticks = sum(int(field) for field in stat.rpartition(")")[2].split()[11:13])
+            found[name] = ticks / os.sysconf("SC_CLK_TCK")
+        return found
 
     def load(
         self, server: str, sessions: int, orders: int, single: int
@@ -69,11 +82,12 @@ class Servers:
         return found["rate"], found["single_ms"]
 
 
-def throughput(servers: Servers, plans: tuple[Plan, ...]) -> Section:
-    """Orders per second with many under way."""
-    rows = []
+def throughput(servers: Servers, plans: tuple[Plan, ...]) -> list[Section]:
+    """Orders per second with many under way, and what each process spends on an order."""
+    rows, costs = [], []
     for plan in plans:
         rates: dict[str, list[float]] = {VENUE: [], BARE: []}
+        before = servers.cpu_s()
         for number in range(plan.rounds):
             for server, found in rates.items():
                 progress(
@@ -82,8 +96,12 @@ def throughput(servers: Servers, plans: tuple[Plan, ...]) -> Section:
                 found.append(servers.load(server, plan.sessions, plan.orders, 0)[0])
         rows.append((f"{plan.sessions:,}", f"{plan.orders:,}", rate(rates[VENUE]),
                      rate(rates[BARE]), ratios(rates[VENUE], rates[BARE])))  # fmt: skip
+        orders = plan.rounds * (plan.orders + min(WARM_UP, plan.orders))
+        after = servers.cpu_s()
+        spent = [f"{1e6 * (after[name] - before[name]) / orders:.1f}" for name in before]
+        costs.append((f"{plan.sessions:,}", *spent))
     done()
-    return Section(
+    rates_section = Section(
         "FIX: order to durable ExecutionReport",
         COMMAND,
         f"Limit orders that rest, up to {WINDOW:,} unanswered over all sessions together, in "
@@ -99,6 +117,16 @@ def throughput(servers: Servers, plans: tuple[Plan, ...]) -> Section:
             "The history projector and the HTTP API do not run here.",
         ),
     )
+    costs_section = Section(
+        "FIX: what an order costs",
+        COMMAND,
+        "Processor time in µs per order in the same rounds, Logons included: user and kernel "
+        "time of all threads of a process. The venue spends that of engine and gateway, on as "
+        "many processors as there are; the bare acceptor works on one.",
+        ("sessions", "engine", "gateway", BARE),
+        costs,
+    )
+    return [rates_section, costs_section]
 
 
 def one_at_a_time(servers: Servers, folder: Path, orders: int, rounds: int) -> Section:
@@ -149,7 +177,7 @@ def sections(plans: tuple[Plan, ...], single: int, rounds: int) -> list[Section]
         servers = Servers(Path(name), venue, names)
         try:
             return [
-                throughput(servers, plans),
+                *throughput(servers, plans),
                 one_at_a_time(servers, Path(name), single, rounds),
             ]
         finally:

@@ -28,10 +28,11 @@ ROOT: Final = Path(__file__).parent.parent
 OUTPUT: Final = ROOT / "docs" / "benchmarks.md"
 INTRO: Final = """# Benchmarks
 
-Every figure comes from a command in `benchmarks/`; `python -m benchmarks.report` runs them all
-and writes this page. A figure is a median with its spread (lowest to highest round) beside
-it. On a shared machine absolute figures are noisy; ratios are taken between rounds that ran
-one after the other.
+Every figure comes from a command in `benchmarks/`; `make bench` runs them and writes this page,
+`make day` adds the trading day. A figure is a median with its spread (lowest to highest round)
+beside it. On a shared machine absolute figures are noisy; ratios are taken between rounds that
+ran one after the other. Where a title does not say that a build is compiled, it is the plain
+one.
 """
 
 
