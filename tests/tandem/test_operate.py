@@ -150,6 +150,51 @@ def test_a_key_is_revoked_in_the_running_venue(venue: TemporaryVenue) -> None:
     assert unknown.stderr == "tandem: there is no API key nobody; `tandem keys` lists them\n"
 
 
+def test_orders_of_fix_and_of_rest_are_the_same_orders(venue: TemporaryVenue) -> None:
+    signer = http_client.signer("demo-bob-trade", None, venue.settings.file)
+    base = http_client.base_url(venue.settings)
+
+    def rest(method: str, target: str, body: dict[str, str] | None = None) -> dict[str, Any]:
+        raw = json.dumps(body).encode() if body else b""
+        status, text = http_client.send(base, "demo-bob-trade", signer, method, target, raw, "")
+        assert status < 300, text
+        found: dict[str, Any] = json.loads(text)
+        return found
+
+    with RawFix((venue.settings.fix.host, venue.settings.fix.port), "BOB") as bob:
+        bob.logon()
+        # Entered by FIX; seen, replaced and canceled by REST, under the same client order id.
+        bob.order("x-1")
+        number = bob.expect("8")["37"]
+        row = rest("GET", "/v1/orders/client:x-1")
+        assert (row["order_id"], row["entered_by"], row["price"]) == (number, "fix:BOB", "100")
+        assert rest("PATCH", "/v1/orders/client:x-1", {"price": "99"})["price"] == "99"
+        replaced = bob.expect("8")
+        assert (replaced["150"], replaced["37"], replaced["44"]) == ("5", number, "99")
+        rest("DELETE", "/v1/orders/client:x-1")
+        canceled = bob.expect("8")
+        assert (canceled["150"], canceled["37"], canceled["11"]) == ("4", number, "x-1")
+        # Entered by REST; seen, replaced and canceled by FIX.
+        number = rest(
+            "POST", "/v1/orders",
+            {"client_order_id": "y-1", "symbol": "BTC-USD", "side": "buy", "quantity": "0.01",
+             "price": "100"},
+        )["order_id"]  # fmt: skip
+        bob.send("H", "790=q|11=y-1|55=BTC-USD|54=1|")
+        seen = bob.expect("8")
+        assert (seen["150"], seen["37"], seen["11"]) == ("I", number, "y-1")
+        bob.send("G", f"41=y-1|{bob.order_fields('y-2', price='98')}")
+        assert (replaced := bob.expect("8"))["150"] == "5" and replaced["37"] == number
+        row = rest("GET", "/v1/orders/client:y-1")
+        assert (row["client_order_id"], row["first_client_order_id"]) == ("y-2", "y-1")
+        assert row["price"] == "98"
+        bob.send("F", f"41=y-2|11=y-3|55=BTC-USD|54=1|60={replaced['60']}|38=0.01|")
+        assert (bob.expect("8")["150"], rest("GET", f"/v1/orders/{number}")["status"]) == (
+            "4", "canceled",
+        )  # fmt: skip
+        bob.logout()
+
+
 def test_a_session_is_kicked_reset_and_comes_back_at_1(venue: TemporaryVenue) -> None:
     address = (venue.settings.fix.host, venue.settings.fix.port)
     alice = RawFix(address, "ALICE")
