@@ -382,7 +382,7 @@ def _attack_all(
             during = behaving.take()
             growth = resident(venue) - before
             # In the short form nobody waits for what takes its time by intention.
-            wait_s = 1.0 if quick else 25.0
+            wait_s = 1.0 if quick else 60.0
             said = not reason or _says(venue, process, reason, wait_s) or (quick and slow)
         result.rows.append(f"{name} ({count:,}): {_shown(during, alone)}, {growth >> 20} MiB")
         _judge(name, during, growth, result)

@@ -88,6 +88,7 @@ def _survive(
     for client in clients.all:
         client.start()
     killer = Killer(venue, told, seed, say)
+    killer.states = lambda: [client.state() for client in clients.all]
     killer.run(kills)
     told.ending.set()
     await_rest(clients.all, told, REST_S_MAX)

@@ -35,6 +35,8 @@ class Killer:
         self._told = told
         self._random = random.Random(f"killer {seed}")
         self._say = say
+        self.states: Callable[[], list[str]] = list
+        """Where each client stands, for whoever has to find out why it waits."""
         self._first = ["engine", "fix", "stream", "api", "history"]
         self._random.shuffle(self._first)
         try:
@@ -81,7 +83,11 @@ class Killer:
                 last, since = told.count, now
             elif now - since > PROGRESS_S_MAX:
                 running = {n: c.code for n, c in self._venue.children.items()}
-                told.found(f"not told enough in {PROGRESS_S_MAX:.0f} s: {told.counts}, {running}")
+                moved = told.counts - before
+                told.found(
+                    f"not told enough in {PROGRESS_S_MAX:.0f} s: {moved}, {running}, "
+                    f"{self.states()}, {self._venue.log_of('fix', 3_000)}"
+                )
 
     def _victims(self) -> list[str]:
         """One, or now and then two, of those that are ready; at first each kind once."""
