@@ -200,7 +200,7 @@ def sections(quick: bool = False) -> list[Section]:
     """All figures of the core."""
     if quick:
         return [throughput(50_000, 3), flatness(10_000, 1, 100_000), memory(100_000, 2_000)]
-    return [throughput(200_000, 9), flatness(50_000, 5, 1_000_000), memory(1_000_000, 20_000)]
+    return [throughput(200_000, 9), flatness(50_000, 3, 1_000_000), memory(1_000_000, 20_000)]
 
 
 def main() -> None:

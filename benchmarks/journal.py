@@ -116,7 +116,7 @@ def one_round(
 
 def sections(quick: bool = False, folder: Path | None = None) -> list[Section]:
     """Records per second of every store and batch size, in alternating rounds."""
-    rounds, seconds = (3, 0.3) if quick else (7, 1.0)
+    rounds, seconds = (3, 0.3) if quick else (7, 0.5)
     transactions = encoded_transactions(2_000 if quick else 10_000)
     size = statistics.mean(len(body) for body, _ in transactions)
     rates: dict[tuple[str, int], list[float]] = {}

@@ -214,7 +214,7 @@ def main() -> None:
     if options.child:
         recovery_child(Path(options.child[0]), options.child[1])
         return
-    count, rounds = (60_000, 2) if options.quick else (1_000_000, 5)
+    count, rounds = (60_000, 2) if options.quick else (1_000_000, 3)
     sizes = (2_000, 20_000) if options.quick else (2_000, 100_000, 1_000_000)
     with tempfile.TemporaryDirectory() as name:
         print(recoveries(count, rounds, Path(name) / "recovery").text())
