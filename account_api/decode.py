@@ -17,6 +17,8 @@ from account_api.errors import Problem
 from account_api.schemas import FORMS
 
 T = TypeVar("T")
+_EMPTY: Final[dict[type, Any]] = {}
+"""What an empty query is read as, for each shape that allows one."""
 _FORM: Final = re.compile(r"Expected `str` matching regex (.*)\Z", re.DOTALL)
 _KINDS: Final = re.compile(r"Expected `([^`]*)`, got `([^`]*)`\Z")
 _WORDS: Final = {
@@ -110,6 +112,9 @@ def body_of(body: bytes, shape: type[T]) -> T:
 
 def query_of(pairs: list[tuple[str, str]], shape: type[T]) -> T:
     """Read a query string as ``shape``; unknown and repeated parameters are refused."""
+    if not pairs and shape in _EMPTY:
+        nothing: T = _EMPTY[shape]
+        return nothing
     values: dict[str, str] = {}
     for name, value in pairs:
         if name in values:
@@ -123,6 +128,8 @@ def query_of(pairs: list[tuple[str, str]], shape: type[T]) -> T:
         result = msgspec.convert(values, shape, strict=False)
     except msgspec.ValidationError as error:
         raise _invalid(str(error), "query") from None
+    if not pairs:
+        _EMPTY[shape] = result
     for name in values:
         # "null" is read as nothing, and a filter that says nothing would widen a cancel-all.
         if getattr(result, name) is None:

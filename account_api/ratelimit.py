@@ -16,8 +16,7 @@ import mmap
 import multiprocessing
 import struct
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from account_api.settings import RateLimit
 
@@ -26,8 +25,7 @@ PATIENCE_S: Final = 0.25
 """A holder computes for some microseconds; this is long even where the processor is taken."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What the bucket says: may it pass, how much is left, when it is full again (s)."""
 
     allowed: bool

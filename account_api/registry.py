@@ -24,8 +24,7 @@ __all__ = ["REPLAYED", "Call", "Handler", "Method", "Reply", "Route", "part_id"]
 R = TypeVar("R", bound=Request)
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One request on its way through a handler.
 
     ``parts`` are the variable parts of the path. ``now_us`` is when it was received.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -10,8 +9,7 @@ import msgspec
 REPLAYED: Final = ("Idempotent-Replayed", "true")
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """What a handler answers; ``body`` is encoded as JSON, unless it is so already.
 
     ``kept`` is what a repeat under the same Idempotency-Key is answered instead, where the

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from account_api.auth import Principal
 from engine.core.types import Origin
 
 
-@dataclass(frozen=True, slots=True)
-class StreamPrincipal(Principal):
+class StreamPrincipal(Principal, frozen=True):
     """A caller that logged on once and then speaks on a connection of its own.
 
     Its orders belong to the session ``ws:<key>:<connection>``, so that cancel on disconnect
