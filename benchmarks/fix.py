@@ -125,6 +125,12 @@ def throughput(servers: Servers, plans: tuple[Plan, ...]) -> list[Section]:
         "many processors as there are; the bare acceptor works on one.",
         ("sessions", "engine", "gateway", BARE),
         costs,
+        (
+            "What bounds the gateway is what bounds the bare acceptor: QuickFIX itself. Counted "
+            "with strace, both make the same 14 calls to the kernel per order (4 seeks, 2 stats, "
+            "2 reads and 4 writes of the file store, a poll and a send). About 20 µs are the "
+            "gateway's Python: reading the order 6, the transaction 4, the report 3.",
+        ),
     )
     return [rates_section, costs_section]
 
