@@ -28,8 +28,8 @@ def printed(module: str, *arguments: str) -> str:
 
 
 def figures(text: str, row: str) -> list[str]:
-    """The cells behind the first one of a row of a table."""
-    (found,) = [line for line in text.splitlines() if line.startswith(f"| {row} ")]
+    """The cells behind the first one of a row, of the first table that has it."""
+    found = next(line for line in text.splitlines() if line.startswith(f"| {row} "))
     return [cell.strip() for cell in found.strip("|").split("|")][1:]
 
 
@@ -43,6 +43,8 @@ def test_fix_pipelined_and_one_at_a_time() -> None:
     assert figures(text, "2")[0] == "200"
     assert float(figures(text, "venue, order to report")[0]) > 0
     assert "µs above that of fdatasync" in text
+    costs = text.partition("what an order costs")[2]
+    assert [float(cell) >= 0 for cell in figures(costs, "2")] == [True] * 3
 
 
 def test_a_trading_day_of_two_seconds_is_drawn(tmp_path: Path) -> None:
