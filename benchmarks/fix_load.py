@@ -18,7 +18,7 @@ from typing import Final
 
 SOH: Final = "\x01"
 CHUNK: Final = 256
-LOGON_TIMEOUT_S: Final = 10.0
+LOGON_TIMEOUT_S: Final = 60.0
 REPORT: Final = b"\x01150=0\x01"
 TEST_REQUEST: Final = re.compile(rb"\x0135=1\x01.*?\x01112=([^\x01]+)\x01")
 MESSAGE: Final = re.compile(rb"8=FIX\.4\.4\x019=\d+\x01.*?\x0110=\d{3}\x01", re.DOTALL)

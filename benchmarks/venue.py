@@ -30,20 +30,33 @@ def free_port() -> int:
 
 
 class Child:
-    """A module run as a process; what it logs goes to a file in its folder."""
+    """A module run as a process; what it logs goes to a file in its folder.
 
-    def __init__(self, folder: Path, *command: str, ready: str, environment: dict[str, str]):
-        self.log = folder / f"{command[0]}.log"
+    Ready when its log says ``ready``, which is waited for at once unless ``wait`` is false.
+    """
+
+    def __init__(
+        self, folder: Path, *command: str, ready: str, environment: dict[str, str],
+        wait: bool = True,
+    ) -> None:  # fmt: skip
+        self.name = command[0]
+        self.log = folder / f"{self.name}.log"
+        self.ready = ready
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", *command], cwd=ROOT, env=os.environ | environment,
                 stdout=log, stderr=log,
             )  # fmt: skip
+        if wait:
+            self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """Raises RuntimeError when it ends before, or takes too long."""
         deadline = time.monotonic() + START_TIMEOUT_S
-        while ready not in self.log.read_text(encoding="utf-8", errors="replace"):
+        while self.ready not in self.log.read_text(encoding="utf-8", errors="replace"):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
-                raise RuntimeError(f"{command[0]} did not start:\n{self.log.read_text()}")
+                raise RuntimeError(f"{self.name} did not start:\n{self.log.read_text()}")
             wait_a_little()
 
     def stop(self) -> None:
@@ -118,14 +131,25 @@ class Venue:
         self.children: list[Child] = []
 
     def __enter__(self) -> Venue:
-        for module in self.modules:
-            child = Child(self.folder, module, ready='"ready"', environment=self.environment)
-            self.children.append(child)
+        self.children = [
+            Child(self.folder, module, ready='"ready"', environment=self.environment, wait=False)
+            for module in self.modules
+        ]
+        try:
+            for child in self.children:
+                child.wait_until_ready()
+        except RuntimeError:
+            self.stop()
+            raise
         return self
+
+    def stop(self) -> None:
+        """End all of them, the engine last."""
+        for child in reversed(self.children):
+            child.stop()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:  # fmt: skip
-        for child in reversed(self.children):
-            child.stop()
+        self.stop()
