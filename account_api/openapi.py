@@ -77,6 +77,7 @@ _LINKS: Final = {
         "withdrawal",
         ("get_withdrawal", "approve_withdrawal", "reject_withdrawal", "cancel_withdrawal"),
     ),
+    "create_key": ("key", "key", ("approve_key", "revoke_key")),
     "add_address": ("address_id", "address_id", ("remove_address",)),
 }
 """Operation → (member of its answer, path parameter, operations that take it there)."""

@@ -22,6 +22,7 @@ from account_api.addresses import simulated_deposit_address
 from account_api.main import api_settings
 from account_api.registry import Route
 from account_api.routes import ROUTES
+from account_api.schemas import BatchCancel, BatchCreate, BatchReplace
 from config.settings import DEMO_FILE, load
 from engine.history.queries import open_reader
 from tests.api.client import Answer, Caller
@@ -137,6 +138,32 @@ def test_every_member_of_every_body(asked: Asked, route: Route) -> None:
             raw = json.dumps(body, allow_nan=True).encode()
             asked.send(route, path_of(route), raw, wrong, field.name)
     assert not asked.faults, asked.faults[:5]
+
+
+@pytest.mark.parametrize(
+    ("shape", "right"),
+    [
+        (BatchCreate, {"op": "create", **ORDER}),
+        (BatchReplace, {"op": "replace", "order": "client:o", "quantity": "2"}),
+        (BatchCancel, {"op": "cancel", "order": "client:o"}),
+    ],
+)
+def test_every_member_of_every_operation_of_a_batch(
+    asked: Asked, shape: type[msgspec.Struct], right: dict[str, str]
+) -> None:
+    """A wrong form refuses the batch and names the place; a wrong value its operation alone."""
+    who = Caller(asked.http, asked.clock, key="demo-alice-trade")
+    for field in msgspec.structs.fields(shape):
+        for wrong in (*TEXTS, *OTHERS):
+            operations = [{**right, field.name: wrong}]
+            answer = who.post("/v1/orders/batch", json.dumps({"operations": operations}).encode())
+            said = f"{field.name}={wrong!r:.40}: {answer.raw[:300]!r}"
+            assert answer.status < 500, said
+            if answer.status == 400 and answer.json["code"] == "invalid_request":
+                assert answer.json["field"].startswith("operations"), said
+            elif answer.status < 300 and field.name in AMOUNTS:
+                (result,) = answer.json["results"]
+                assert result["error"]["field"], said
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=named)

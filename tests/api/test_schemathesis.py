@@ -49,7 +49,7 @@ def _key(name: str, account: str, *scopes: Any) -> ApiKey:
 
 
 KEYS: Final = (
-    _key("acts", "alice", "read", "trade", "withdraw", "address"),
+    _key("acts", "alice", "read", "trade", "withdraw", "address", "keys"),
     _key("approves", "alice", "read", "approve"),
     _key("operates", "", "operator"),
 )
@@ -63,6 +63,7 @@ REAL: Final[dict[str, dict[str, Any]]] = {
         "client_withdrawal_id": "", "asset": "BTC", "amount": "1",
         "address": "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
     },
+    "POST /v1/api-keys": {"name": "walk", "kind": "hmac", "scopes": ["withdraw"]},
     "POST /v1/addresses": {
         "asset": "BTC", "address": "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
     },
