@@ -18,6 +18,7 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from account_api.keystore import KeyStore, StoredKey
 from config.settings import load
 from engine.client import EngineClient, EngineRefused, queries
 from engine.core.commands import NewOrder, RequestWithdrawal
@@ -279,14 +280,30 @@ def test_a_backup_of_the_running_venue_can_be_restored_and_started(
     for number in range(40):
         engine.submit(order(number))
     seq = engine.status().seq
+    keys = KeyStore(str(venue.settings.data / "keys.db"), str(venue.settings.data / "keys.master"))
+    keys.add(
+        StoredKey(
+            "tk-1", "desk", "hmac", "carol", "carol", "u", ("read",), (), "active", 1, "test",
+            secret=b"a secret that no backup opens",
+        )
+    )  # fmt: skip
+    keys.revoke("demo-carol-approve", "test", 1)
+    keys.close()
     said = told(venue, "backup", str(tmp_path / "copy"))
-    assert "audited: every byte is as written" in said
+    assert "audited: every byte is as written" in said and "keys.master" in said
     manifest = json.loads((tmp_path / "copy" / "manifest.json").read_text())
     assert manifest["last_seq"] >= seq
     settings = load(venue.settings.file, environment(venue.settings.file, tmp_path / "new"))
     with pytest.raises(CommandError, match="is not empty"):
         backup(settings, tmp_path / "copy", print)
     told(venue, "restore", str(tmp_path / "copy"), "--data", str(tmp_path / "new"))
+    # What was revoked is so after a restore; what was secret stays behind.
+    assert not (tmp_path / "new" / "keys.master").exists()
+    keys = KeyStore(str(tmp_path / "new" / "keys.db"), str(tmp_path / "new" / "keys.master"))
+    assert "demo-carol-approve" in keys.revocations()
+    kept = keys.find("tk-1")
+    assert kept is not None and kept.secret == b""
+    keys.close()
     journal = LocalJournal(tmp_path / "new" / "journal", segment_records_max=50)
     try:
         exchange, _ = recover(
