@@ -388,9 +388,19 @@ class FrontDoor:
 
     def _give_up(self, session: Session, link: Link) -> None:
         """QuickFIX has not answered the Logon, for instance because a tag is unknown to it."""
-        if session.link is link and session.phase is Phase.ENTERING:
-            log.warning("refused", session=session.comp_id, reason="Logon was not answered")
-            link.cut()
+        if session.link is not link or session.phase is not Phase.ENTERING:
+            return
+        if session.undecided:
+            # It is not refused but slow. Who came next would be taken for this one.
+            self._at(
+                time.monotonic() + self._settings.logon_timeout_s,
+                lambda: self._give_up(session, link),
+            )
+            return
+        log.warning("refused", session=session.comp_id, reason="Logon was not answered")
+        link.cut()
+        if link.ended.is_set():
+            session.leave(link)
 
     def _link_ended(self, number: int) -> None:
         """A connection that QuickFIX had is closed on both sides."""
@@ -399,7 +409,7 @@ class FrontDoor:
         self._count_out(link.address)
         link.socket.close()
         link.ended.set()
-        if session.phase is Phase.ENTERING and session.link is link:
+        if session.phase is Phase.ENTERING and session.link is link and not session.undecided:
             session.leave(link)
 
     def _refuse(

@@ -15,12 +15,15 @@ client sent in one piece behind its Logon would wait until something more came.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
+import select
 import shutil
 import socket
 import stat
 import tempfile
+import termios
 import threading
 import time
 from collections.abc import Iterator
@@ -157,6 +160,17 @@ class Passage:
             if self._client.fileno() >= 0:
                 os.dup2(self._client.fileno(), self._number, inheritable=False)
             self._close()
+
+    @property
+    def read(self) -> bool:
+        """Whether QuickFIX has read the Logon, or has let go of the stand-in."""
+        with self._lock:
+            if self._stand_in.fileno() < 0:
+                return True
+            poller = select.poll()
+            poller.register(self._stand_in, 0)
+            unread = fcntl.ioctl(self._stand_in, termios.TIOCOUTQ, b"\0\0\0\0")
+            return bool(poller.poll(0)) or unread == b"\0\0\0\0"
 
     def abandon(self) -> None:
         """It does not come to it; QuickFIX sees the end of the stand-in's stream."""

@@ -177,6 +177,12 @@ class Session:
             passage.abandon()
         return left
 
+    @property
+    def undecided(self) -> bool:
+        """QuickFIX will read the Logon and has not come to it yet; until then it is entering."""
+        passage = self.passage
+        return passage is not None and not passage.read
+
     def arrived(self) -> None:
         """QuickFIX has read the Logon: from a callback about this connection."""
         with self._state:

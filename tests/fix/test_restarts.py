@@ -11,7 +11,7 @@ import pytest
 from engine.core.commands import NewOrder
 from engine.core.types import OrdType, Origin, Side, TimeInForce
 from tests.fix.processes import Process, Venue
-from tests.fix.rawfix import Message, RawFix, encode, now_text
+from tests.fix.rawfix import Closed, Message, RawFix, encode, now_text
 
 pytestmark = pytest.mark.serial
 
@@ -231,3 +231,30 @@ def test_drop_copy_hears_all_of_its_firm_and_may_do_nothing(tmp_path: Path) -> N
             client.close()
     finally:
         venue.stop()
+
+
+def test_a_client_that_left_before_its_logon_was_read_is_not_taken_for_the_next(
+    own_venue: Venue,
+) -> None:
+    """QuickFIX reads what is on its way to it, whoever has left meanwhile."""
+    venue = own_venue.start()
+    alice = logged_on(venue, "ALICE")
+    alice.order("x", price="10")
+    alice.expect("8")
+    alice.logout()
+    for _ in range(20):
+        early = RawFix(venue.address, "ALICE", num=alice.num)
+        early.send("A", early.logon_fields())
+        early.close()
+    deadline = time.monotonic() + 30
+    while True:
+        back = RawFix(venue.address, "ALICE", num=alice.num + 40)
+        try:
+            back.logon()
+            break
+        except Closed:
+            assert time.monotonic() < deadline, "nobody is let in any more"
+    back.expect("2")  # Its number is too high, and RawFix fills the gap.
+    back.send("1", "112=here|")
+    assert back.expect("0")["112"] == "here"
+    back.close()
