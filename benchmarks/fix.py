@@ -14,12 +14,14 @@ import json
 import os
 import statistics
 import tempfile
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from benchmarks.common import Section, done, percentile, progress, rate, ratios
 from benchmarks.compiled import printed_here
-from benchmarks.journal import one_round, plain_file, raw_sqlite
+from benchmarks.journal import Append, Encoded, raw_sqlite
 from benchmarks.venue import Child, Venue, free_port, traders
 
 COMMAND: Final = "python -m benchmarks.fix"
@@ -29,7 +31,40 @@ VENUE: Final = "venue"
 BARE: Final = "bare acceptor"
 RECORD: Final = bytes(300)
 """About what the transaction of one order takes in the journal."""
+OVERWRITTEN_BYTES: Final = 1 << 20
 GOAL_US: Final = 200
+
+
+def overwriting(folder: Path) -> Append:
+    """A file that does not grow: a flush of it is one of data alone, the least there is."""
+    number = os.open(folder / "overwritten", os.O_CREAT | os.O_RDWR, 0o600)
+    os.write(number, bytes(OVERWRITTEN_BYTES))
+    os.fsync(number)
+
+    def append(first: int, batch: Sequence[Encoded]) -> None:
+        data = b"".join(body for body, _ in batch)
+        os.pwrite(number, data, first * len(data) % (OVERWRITTEN_BYTES - len(data)))
+        os.fdatasync(number)
+
+    return append
+
+
+class Disk:
+    """Flushes of a store that goes on from round to round, as the venue's does."""
+
+    def __init__(self, append: Append) -> None:
+        self.append = append
+        self.seq = 0
+
+    def flushes(self, count: int) -> list[float]:
+        """Milliseconds of each."""
+        took = []
+        for _ in range(count):
+            self.seq += 1
+            began = time.perf_counter()
+            self.append(self.seq, [(RECORD, [])])
+            took.append((time.perf_counter() - began) * 1_000)
+        return took
 
 
 class Plan(NamedTuple):
@@ -139,7 +174,9 @@ def one_at_a_time(servers: Servers, folder: Path, orders: int, rounds: int) -> S
     """How long a single order takes, and what the disk takes of that."""
     waits: dict[str, list[float]] = {}
     above: dict[str, list[float]] = {"fdatasync": [], "sqlite3 commit": []}
-    transactions = [(RECORD, [])] * 64
+    disks = {
+        "fdatasync": Disk(overwriting(folder)), "sqlite3 commit": Disk(raw_sqlite(folder)),
+    }  # fmt: skip
     for number in range(rounds):
         progress(f"FIX: one order at a time, round {number + 1} of {rounds}")
         middle = {}
@@ -147,14 +184,14 @@ def one_at_a_time(servers: Servers, folder: Path, orders: int, rounds: int) -> S
             took = servers.load(server, 1, 1, orders)[1]
             waits.setdefault(server, []).extend(took)
             middle[server] = statistics.median(took)
-        for name, store in (("fdatasync", plain_file), ("sqlite3 commit", raw_sqlite)):
-            took = one_round(store, folder, 1, transactions, orders / 2_000)[1]
+        for name, disk in disks.items():
+            took = disk.flushes(orders)
             waits.setdefault(name, []).extend(took)
             above[name].append((middle[VENUE] - statistics.median(took)) * 1_000)
     done()
     names = {
         VENUE: "venue, order to report", BARE: "bare acceptor, order to report",
-        "fdatasync": f"the disk: {len(RECORD)} bytes and fdatasync",
+        "fdatasync": f"the disk: {len(RECORD)} bytes overwritten, and fdatasync",
         "sqlite3 commit": f"the disk: {len(RECORD)} bytes in a flushed commit of sqlite3",
     }  # fmt: skip
     rows = [
