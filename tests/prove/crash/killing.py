@@ -12,7 +12,7 @@ from tests.prove.crash.told import Told
 from tests.prove.disk.shim import NoCompiler, environment
 from tests.prove.venue import STORES, Child, Venue
 
-PROGRESS_S_MAX: Final = 30.0
+PROGRESS_S_MAX: Final = 120.0
 WEIGHTS: Final = {"engine": 4, "fix": 4, "history": 2, "api": 2, "stream": 2, "settlement": 1}
 KINDS: Final = ("FIX", "REST", "WebSocket")
 INSIDE: Final = ("kill", "killmid", "killafter")
