@@ -153,14 +153,22 @@ class AccountTrader:
         await self.op("subscribe", channels=["orders", "executions", "balances"], **more)
 
     async def op(self, op: str, **params: Any) -> Any:
+        """An operation that must go well; its data."""
+        answer = await self.raw(op, params)
+        assert answer["ok"], answer
+        return answer["data"]
+
+    async def raw(self, op: str, params: dict[str, Any]) -> Any:
+        """An operation and its answer. Raises Lost."""
         assert self.stream is not None
         number = next(self.requests)
         self.answers[number] = asyncio.get_running_loop().create_future()
-        await self.stream.send(json.dumps({"op": op, "req_id": number, "params": params}))
+        try:
+            await self.stream.send(json.dumps({"op": op, "req_id": number, "params": params}))
+        except ConnectionClosed:
+            raise Lost from None
         async with asyncio.timeout(STEP_S):
-            answer = await self.answers[number]
-        assert answer["ok"], answer
-        return answer["data"]
+            return await self.answers[number]
 
     async def _read(self, stream: ClientConnection) -> None:
         last: dict[str, int] = {}
