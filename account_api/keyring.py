@@ -62,10 +62,6 @@ class KeyRing:
             ) from error
         return self._keys
 
-    def is_live(self, key: ApiKey) -> bool:
-        """Whether a key that was good is so still. Raises Problem."""
-        return self.current().named.get(key.key) is not None
-
     def _read(self, store: KeyStore) -> None:
         """Read anew (the lock is held); the version first, so that no change is passed over."""
         version = store.version()

@@ -24,6 +24,7 @@ import structlog
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from account_api.gathering import Reading, read, without_expectation
+from account_api.malformed import answer_by_problem
 
 GATHER_S: Final = 5.0
 """A request must be whole this long after its connection, or its first byte, came."""
@@ -130,6 +131,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._gathered_bytes = 0
         self._dropped: Counter[str] = Counter()
         self._reported = 0.0
+        answer_by_problem()
         super().init_process()
 
     # A connection comes.

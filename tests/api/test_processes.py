@@ -204,6 +204,9 @@ def test_the_shell_examples_of_the_guide_work(venue: Venue, root: Path) -> None:
 
 
 RAW = [
+    b"get /v1/time HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /v1/time HTTP/1.1\r\nHost: x\r\nX-A: a\0b\r\n\r\n",
+    b"GET /v1/time HTTP/1.1\r\nHost: x\r\n" + b"X-A: b\r\n" * 70 + b"\r\n",
     b"GET /v1/time HTTP/1.1\r\nHost: x\r\n\r\n",
     b"GET http://elsewhere/v1/balances HTTP/1.1\r\nHost: x\r\n\r\n",
     b"GET * HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -233,4 +236,10 @@ def test_raw_bytes_never_bring_a_500(venue: Venue) -> None:
                 answer += chunk
         status = answer[9:12]
         assert not status.startswith(b"5") or status == b"505", (request[:60], answer[:200])
+        head, _, body = answer.partition(b"\r\n\r\n")
+        if body and not status.startswith(b"2"):
+            assert b"application/problem+json" in head, (request[:60], answer[:200])
+            problem = json.loads(body)
+            assert (problem["status"], problem["outcome"]) == (int(status), "not_applied")
+            assert problem["request_id"].encode() in head
     HttpCaller(venue, "alice-read").get("/v1/balances").ok()
