@@ -2,15 +2,16 @@
 
 Each side is a dict of levels by price beside a sorted list of keys in which the best price
 is always last (bids by price, asks by its negative), so that the list is touched only when
-a level appears or goes. Orders hang in a level as an intrusive doubly linked list: adding,
-removing and reaching the best order are O(1), a new or vanished level O(log levels).
+a level appears or goes, and most often at its end. Orders hang in a level as an intrusive
+doubly linked list: adding, removing and reaching the best order are O(1). A new or vanished
+level is found in O(log levels) and moves the keys of the better ones by one place, which is a
+copy of 8 bytes each: 20 µs where 100,000 levels are better.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from typing import TYPE_CHECKING, Final
-
-from sortedcontainers import SortedList
 
 from engine.core.instruments import Instrument
 from engine.core.types import InstrumentStatus, OrderTerms, OrdStatus, PriceLevel, Side
@@ -82,16 +83,19 @@ class Order:
 
 
 class Level:
-    """All resting orders at one price, first come first; ``qty`` is what they display."""
+    """All resting orders at one price, first come first; ``qty`` is what they display.
+
+    A level is made with its first order and goes with its last: it is never empty.
+    """
 
     __slots__ = ("count", "head", "price", "qty", "tail")
 
-    def __init__(self, price: int) -> None:
-        self.price = price
-        self.qty = 0
-        self.count = 0
-        self.head: Order | None = None
-        self.tail: Order | None = None
+    def __init__(self, order: Order) -> None:
+        self.price: int = order.price
+        self.qty: int = order.display
+        self.count = 1
+        self.head: Order | None = order
+        self.tail: Order | None = order
 
 
 class BookSide:
@@ -102,32 +106,32 @@ class BookSide:
     def __init__(self, sign: int) -> None:
         self.sign = sign
         self.levels: dict[int, Level] = {}
-        self.keys: SortedList = SortedList()
+        self.keys: list[int] = []
         self.best: Level | None = None
 
     def add(self, order: Order) -> None:
         """Put an order, its ``display`` set, at the back of its level."""
         price = order.price
         level = self.levels.get(price)
-        if level is None:
-            level = Level(price)
-            self.levels[price] = level
-            key = price * self.sign
-            self.keys.add(key)
-            best = self.best
-            if best is None or key > best.price * self.sign:
-                self.best = level
-        order.level = level
-        tail = level.tail
-        order.prev = tail
-        order.next = None
-        if tail is None:
-            level.head = order
-        else:
+        if level is not None:
+            tail = level.tail
+            if tail is None:
+                raise AssertionError("a level with orders has a tail")
+            order.level = level
+            order.prev = tail
             tail.next = order
-        level.tail = order
-        level.qty += order.display
-        level.count += 1
+            level.tail = order
+            level.qty += order.display
+            level.count += 1
+            return
+        order.level = self.levels[price] = level = Level(order)
+        key = price * self.sign
+        best = self.best
+        if best is None or key > best.price * self.sign:
+            self.best = level
+            self.keys.append(key)
+        else:
+            insort(self.keys, key)
 
     def remove(self, order: Order) -> None:
         """Take a resting order out; its ``display`` becomes 0."""
@@ -135,29 +139,34 @@ class BookSide:
         if level is None:
             raise AssertionError(f"order {order.order_id} does not rest")
         before, after = order.prev, order.next
-        if before is None:
-            level.head = after
-        else:
+        if before is not None:
             before.next = after
-        if after is None:
-            level.tail = before
+            order.prev = None
+            if after is None:
+                level.tail = before
+            else:
+                after.prev = before
+                order.next = None
+        elif after is not None:
+            level.head = after
+            after.prev = None
+            order.next = None
         else:
-            after.prev = before
-        order.prev = order.next = order.level = None
-        level.qty -= order.display
-        order.display = 0
-        level.count -= 1
-        if level.count == 0:
             self._drop(level)
+        level.qty -= order.display
+        level.count -= 1
+        order.level = None
+        order.display = 0
 
     def _drop(self, level: Level) -> None:
-        del self.levels[level.price]
-        keys = self.keys
-        if level is self.best:
-            keys.pop()
-            self.best = self.levels[keys[-1] * self.sign] if keys else None
-        else:
-            keys.remove(level.price * self.sign)
+        """Forget a level whose last order goes."""
+        levels, keys = self.levels, self.keys
+        del levels[level.price]
+        if level is not self.best:
+            del keys[bisect_left(keys, level.price * self.sign)]
+            return
+        del keys[-1]
+        self.best = levels[keys[-1] * self.sign] if keys else None
 
     def requeue(self, order: Order, display: int) -> None:
         """Show an iceberg's next slice at the back of its level (rule M-8)."""
@@ -194,7 +203,7 @@ class BookSide:
     def depth(self, levels: int) -> tuple[PriceLevel, ...]:
         """The best levels, best first; O(levels)."""
         rows = []
-        for key in self.keys.islice(max(0, len(self.keys) - levels), None, reverse=True):
+        for key in self.keys[: -levels - 1 : -1]:
             level = self.levels[key * self.sign]
             rows.append(PriceLevel(level.price, level.qty, level.count))
         return tuple(rows)
