@@ -114,6 +114,11 @@ class EngineSocket:
             raise BlockingIOError
         return self._receives.take(size)
 
+    def recv_into(self, buffer: bytearray | memoryview) -> int:
+        data = self.recv(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
     def send(self, data: bytes) -> int:
         self.before_send()
         if self._sends.ended:
