@@ -6,6 +6,7 @@ Exit codes: 0 nothing was found, 1 something was, 2 something could not be tried
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 
@@ -29,6 +30,8 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     told = arguments()
+    # So that whoever ends this ends the venues that it started as well.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     progress, results = Progress(), []
     options = Options(told.seed, told.quick, told.soak_minutes * 60, progress.say)
     for name in told.only or PROOFS:
