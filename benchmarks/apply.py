@@ -27,6 +27,7 @@ from benchmarks.flow import (
     replayed,
 )
 from engine.core.commands import COMMAND_KINDS, DefineAccount
+from engine.hugepages import HugePages
 from engine.wire import decode_command, encode_command
 
 COMMAND = "python -m benchmarks.apply"
@@ -48,6 +49,10 @@ def measure(recording: Recording) -> Round:
     time_us = START_US + seq * STEP_US
     slices, walls = [], []
     gc.collect()
+    pages = HugePages()  # As after a start of the engine (engine/memory.py).
+    pages.begin()
+    while pages.pending:
+        pages.step()
     gc.disable()  # As in the engine while there is something to do (engine/collector.py).
     for start in range(0, len(recording.encoded), SLICE):
         # As in the engine, a batch of commands comes off the wire just before it is applied;
@@ -143,6 +148,10 @@ def flatness(count: int, rounds: int, large: int) -> Section:
         "with the first.",
         ("venue", "µs per command", "ratio", "ratio undisturbed"),
         [("1,000 resting orders", rate(small, 2), "1.00", "1.00"), *rows],
+        (
+            "Memory is as after a start of the engine: a large state in huge pages where the "
+            "kernel gives them (`engine/hugepages.py`).",
+        ),
     )
 
 

@@ -20,13 +20,13 @@ import structlog
 
 from config.settings import Settings, SettingsError, ensure_data, keep_private, load
 from engine.bootstrap import bootstrap_commands
-from engine.collector import Collector
 from engine.core.events import Refused
 from engine.ipc import Limits, Server
 from engine.journal.base import JournalError, JournalLocked
 from engine.journal.local import LocalJournal
 from engine.journal.recovery import recover
 from engine.journal.snapshots import SnapshotWriter
+from engine.memory import Memory
 from engine.sequencer import Bounds, EngineStopped, Sequencer
 
 EXIT_CONFIGURATION: Final = 2
@@ -85,7 +85,7 @@ def build(settings: Settings) -> tuple[Sequencer, LocalJournal, Server]:
         snapshots,
         boot_id=secrets.token_hex(8),
         bounds=Bounds(limits.batch_max, limits.snapshot_every, limits.min_seq_wait_ms_max),
-        collector=Collector(exchange.seq),
+        memory=Memory(exchange.seq),
     )
     for command in bootstrap_commands(settings, exchange):
         transaction = sequencer.submit(command)

@@ -17,7 +17,6 @@ from typing import Final, NamedTuple
 import structlog
 
 from engine import wire
-from engine.collector import Collector
 from engine.core.commands import (
     Batch,
     BatchEntry,
@@ -35,6 +34,7 @@ from engine.ipc import Connection, Gone, Item, Malformed, Server
 from engine.journal.base import Journal, JournalFailed, Record
 from engine.journal.index import IndexFeed
 from engine.journal.snapshots import SnapshotWriter
+from engine.memory import Memory
 from engine.publisher import Publisher
 from engine.queries import Queries, QueryError, transaction_body
 from engine.querydesk import QueryDesk
@@ -85,10 +85,10 @@ class Sequencer:
         bounds: Bounds | None = None,
         clock: Callable[[], int] = clock_us,
         monotonic: Callable[[], float] = time.monotonic,
-        collector: Collector | None = None,
+        memory: Memory | None = None,
     ) -> None:
         self._exchange = exchange
-        self._collector = collector
+        self._memory = memory
         self._journal = journal
         self._server = server
         self._snapshots = snapshots
@@ -153,8 +153,8 @@ class Sequencer:
             self._server.end(connection)
         self._server.flush(now)
         self._look_after_snapshots()
-        if self._collector is not None:
-            self._collector.turn(self._exchange.seq, idle=not items)
+        if self._memory is not None:
+            self._memory.turn(self._exchange.seq, idle=not items)
 
     def close(self) -> None:
         """Write a last snapshot; called once after ``run`` has returned by ``stop``."""
@@ -367,6 +367,8 @@ class Sequencer:
         """How long the next poll may wait, in seconds."""
         if self._injected or self._publisher.can_replay or self._server.has_gone:
             return 0.0
+        if self._memory is not None and self._memory.pending and not self._snapshots.busy:
+            return 0.0
         timeout = CHILD_POLL_S if self._snapshots.busy else IDLE_S
         due = self._exchange.next_timer()
         if due:
@@ -381,6 +383,8 @@ class Sequencer:
             if outcome:
                 log.info("snapshot", outcome=outcome)
                 self._figures.snapshots_failed += "failed" in outcome
+                if self._memory is not None:
+                    self._memory.broken_up()
             return
         exchange = self._exchange
         if exchange.seq < self._snapshot_at:
