@@ -33,13 +33,16 @@ class Order:
     parts per million, from which rule N-3 has the fee. ``held`` is in atoms of the asset
     that the order gives. ``armed`` is true for a stop order that waits, ``reached``
     when its stop price was met and its turn has not come, ``triggered`` after that.
-    ``later_ids`` are the client order ids that replaces gave it, after the first.
+    ``later_ids`` are the client order ids that replaces gave it, after the first. ``ahead`` and
+    ``behind`` are its neighbours in the queue; they come early in the alphabet, by which
+    attributes lie in memory, and so beside the reference count that is touched with them.
     """
 
     __slots__ = (
-        "account", "armed", "base", "book", "buy", "cum", "display", "fee_weight", "fees", "held",
-        "later_ids", "leaves", "level", "maker_ppm", "next", "notional", "order_id", "prev",
-        "price", "quote", "reached", "status", "taker_ppm", "terms", "triggered", "updated_at",
+        "account", "ahead", "armed", "base", "behind", "book", "buy", "cum", "display",
+        "fee_weight", "fees", "held", "later_ids", "leaves", "level", "maker_ppm", "notional",
+        "order_id", "price", "quote", "reached", "status", "taker_ppm", "terms", "triggered",
+        "updated_at",
     )  # fmt: skip
 
     def __init__(self, terms: OrderTerms, account: Account, book: Book) -> None:
@@ -68,8 +71,8 @@ class Order:
         self.quote: Money
         self.base, self.quote = account.purses.get(terms.symbol) or account.purse(book)
         self.level: Level | None = None
-        self.prev: Order | None = None
-        self.next: Order | None = None
+        self.ahead: Order | None = None
+        self.behind: Order | None = None
 
     @property
     def open(self) -> bool:
@@ -118,8 +121,8 @@ class BookSide:
             if tail is None:
                 raise AssertionError("a level with orders has a tail")
             order.level = level
-            order.prev = tail
-            tail.next = order
+            order.ahead = tail
+            tail.behind = order
             level.tail = order
             level.qty += order.display
             level.count += 1
@@ -138,19 +141,19 @@ class BookSide:
         level = order.level
         if level is None:
             raise AssertionError(f"order {order.order_id} does not rest")
-        before, after = order.prev, order.next
+        before, after = order.ahead, order.behind
         if before is not None:
-            before.next = after
-            order.prev = None
+            before.behind = after
+            order.ahead = None
             if after is None:
                 level.tail = before
             else:
-                after.prev = before
-                order.next = None
+                after.ahead = before
+                order.behind = None
         elif after is not None:
             level.head = after
-            after.prev = None
-            order.next = None
+            after.ahead = None
+            order.behind = None
         else:
             self._drop(level)
         level.qty -= order.display
@@ -177,19 +180,19 @@ class BookSide:
         order.display = display
         if level.tail is order:
             return
-        before, after = order.prev, order.next
+        before, after = order.ahead, order.behind
         if before is None:
             level.head = after
         else:
-            before.next = after
+            before.behind = after
         if after is not None:
-            after.prev = before
+            after.ahead = before
         tail = level.tail
         if tail is None:
             raise AssertionError("a level with orders has a tail")
-        order.prev = tail
-        order.next = None
-        tail.next = order
+        order.ahead = tail
+        order.behind = None
+        tail.behind = order
         level.tail = order
 
     def resize(self, order: Order, display: int) -> None:

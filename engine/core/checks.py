@@ -84,11 +84,11 @@ def _side(book: Book, side: BookSide, buy: bool, faults: list[str]) -> int:
         while order is not None:
             count += 1
             qty += order.display
-            if order.price != price or order.buy is not buy or order.prev is not before:
+            if order.price != price or order.buy is not buy or order.ahead is not before:
                 faults.append(f"order {order.order_id} is misplaced in {symbol}")
             if not 0 < order.display <= order.leaves or not order.open:
                 faults.append(f"order {order.order_id} shows {order.display} lots")
-            order, before = order.next, order
+            order, before = order.behind, order
         if level.tail is not before or (level.count, level.qty) != (count, qty) or not count:
             faults.append(f"the level {price} of {symbol} does not add up")
         resting += count

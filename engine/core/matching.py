@@ -65,7 +65,7 @@ def walk(
         while used < want:
             if order is not None:
                 maker, shown, behind = order, order.display, order.leaves - order.display
-                order = order.next
+                order = order.behind
             elif hidden:
                 maker, behind = hidden.popleft()
                 shown = min(maker.terms.display_qty, behind)

@@ -130,7 +130,7 @@ def _queue(side: BookSide) -> list[int]:
         order = side.levels[key * side.sign].head
         while order is not None:
             ids.append(order.order_id)
-            order = order.next
+            order = order.behind
     return ids
 
 
