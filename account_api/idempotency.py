@@ -18,7 +18,6 @@ import re
 import sqlite3
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -26,6 +25,7 @@ import structlog
 
 from account_api.errors import Problem
 from account_api.reply import REPLAYED, Reply
+from account_api.sqlitefile import open_private
 
 BUSY_US: Final = 30_000_000
 """After this long without an answer the worker that began is taken for dead."""
@@ -158,17 +158,7 @@ class Idempotency:
     def _database(self) -> sqlite3.Connection:
         """The connection of this process (the lock is held)."""
         if self._open is None or self._pid != os.getpid():
-            if self._path != ":memory:":
-                path = Path(self._path)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.touch(mode=0o600)
-            database = sqlite3.connect(
-                self._path, timeout=5.0, isolation_level=None, check_same_thread=False
-            )
-            database.execute("pragma journal_mode = wal")
-            database.execute("pragma synchronous = full")
-            database.execute(_SCHEMA)
-            self._open, self._pid = database, os.getpid()
+            self._open, self._pid = open_private(self._path, _SCHEMA), os.getpid()
         return self._open
 
     def close(self) -> None:

@@ -24,6 +24,8 @@ from typing import Final, Literal
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from account_api.sqlitefile import open_private
+
 KEYS_MAX: Final = 65_536
 """Keys that the file ever holds, revoked ones included; each has a place in the rate limits."""
 KEYS_OF_ACCOUNT_MAX: Final = 1_000
@@ -280,18 +282,7 @@ class KeyStore:
 
     def _database(self) -> sqlite3.Connection:
         if self._open is None or self._pid != os.getpid():
-            if self._path != ":memory:":
-                path = Path(self._path)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.touch(mode=0o600)
-            database = sqlite3.connect(
-                self._path, timeout=5.0, isolation_level=None, check_same_thread=False
-            )
-            database.execute("pragma journal_mode = wal")
-            database.execute("pragma synchronous = full")
-            database.execute("pragma secure_delete = on")
-            for statement in _SCHEMA:
-                database.execute(statement)
+            database = open_private(self._path, "pragma secure_delete = on", *_SCHEMA)
             memory = self._path == ":memory:"
             self._changes = Changes("" if memory else f"{self._path}-changes")
             self._open, self._pid = database, os.getpid()
