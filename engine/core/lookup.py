@@ -36,6 +36,14 @@ def find(
     return order
 
 
+def find_named(exchange: Exchange, c: CancelOrder | ReplaceOrder) -> Order | Refusal:
+    """The order that a request names, for the account that it names."""
+    account = exchange.accounts.get(c.account)
+    if account is None:
+        return Refusal(RejectReason.UNKNOWN_ACCOUNT, f"there is no account {c.account!r}")
+    return find(exchange, account, c.orig_client_order_id, c.order_id)
+
+
 def check_target(order: Order, c: CancelOrder | ReplaceOrder) -> Refusal | None:
     """Rule C-1, second half: still open, and what is stated of it is so."""
     terms = order.terms

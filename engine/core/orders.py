@@ -15,7 +15,7 @@ from engine.core.execution import (
 )
 from engine.core.faults import EngineFault
 from engine.core.ledger import Account, limit_hold
-from engine.core.lookup import check_target, find
+from engine.core.lookup import check_target, find_named
 from engine.core.matching import walk
 from engine.core.refusals import refuse_change, refuse_new
 from engine.core.risk import (
@@ -24,6 +24,7 @@ from engine.core.risk import (
     check_open,
     check_order,
     check_strategy,
+    duplicate_client_id,
     valid_client_id,
     valid_strategy,
 )
@@ -236,10 +237,7 @@ def check_new(exchange: Exchange, c: NewOrder) -> Refusal | None:
     if known is not None:
         if c.poss_resend and isinstance(known, Order):
             return REPORTED
-        return Refusal(
-            RejectReason.DUPLICATE_CLIENT_ORDER_ID,
-            f"client order id {c.client_order_id} belongs to order {known.order_id}",
-        )
+        return duplicate_client_id(c.client_order_id, known.order_id)
     book = exchange.books.get(c.symbol)
     if book is None:
         return Refusal(RejectReason.UNKNOWN_SYMBOL, f"there is no instrument {c.symbol!r}")
@@ -248,10 +246,7 @@ def check_new(exchange: Exchange, c: NewOrder) -> Refusal | None:
 
 def check_cancel(exchange: Exchange, c: CancelOrder) -> Order | Refusal:
     """The order to cancel, or why not."""
-    account = exchange.accounts.get(c.account)
-    if account is None:
-        return Refusal(RejectReason.UNKNOWN_ACCOUNT, f"there is no account {c.account!r}")
-    found = find(exchange, account, c.orig_client_order_id, c.order_id)
+    found = find_named(exchange, c)
     if isinstance(found, Refusal):
         return found
     return check_target(found, c) or found

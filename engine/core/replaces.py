@@ -9,7 +9,7 @@ from engine.core.commands import ReplaceOrder
 from engine.core.events import OrderReplaced
 from engine.core.execution import execute, insufficient, next_roll
 from engine.core.ledger import limit_hold, set_hold
-from engine.core.lookup import check_target, find
+from engine.core.lookup import check_target, find_named
 from engine.core.orders import arm
 from engine.core.refusals import refuse_change
 from engine.core.risk import (
@@ -19,6 +19,7 @@ from engine.core.risk import (
     check_open,
     check_prices,
     check_quantity,
+    duplicate_client_id,
     valid_client_id,
 )
 from engine.core.types import (
@@ -55,10 +56,7 @@ class _Change(NamedTuple):
 
 def check_replace(exchange: Exchange, c: ReplaceOrder) -> Order | Refusal:
     """The order to replace, or why not (rules C-1 and C-5, as far as ids and targets go)."""
-    account = exchange.accounts.get(c.account)
-    if account is None:
-        return Refusal(RejectReason.UNKNOWN_ACCOUNT, f"there is no account {c.account!r}")
-    found = find(exchange, account, c.orig_client_order_id, c.order_id)
+    found = find_named(exchange, c)
     if isinstance(found, Refusal):
         return found
     if c.client_order_id:
@@ -67,10 +65,7 @@ def check_replace(exchange: Exchange, c: ReplaceOrder) -> Order | Refusal:
             return refusal
         known = found.account.client_ids.get(c.client_order_id) or c.prior
         if known is not None:
-            return Refusal(
-                RejectReason.DUPLICATE_CLIENT_ORDER_ID,
-                f"client order id {c.client_order_id} belongs to order {known.order_id}",
-            )
+            return duplicate_client_id(c.client_order_id, known.order_id)
     if c.ord_type is not None and c.ord_type is not found.terms.ord_type:
         name = found.terms.ord_type.name.lower().replace("_", "-")
         return Refusal(RejectReason.MISMATCH, f"the order is a {name} order")

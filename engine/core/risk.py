@@ -52,6 +52,14 @@ def check_client_id(client_order_id: str) -> Refusal | None:
     )
 
 
+def duplicate_client_id(client_order_id: str, order_id: int) -> Refusal:
+    """Rule R-3 in words."""
+    return Refusal(
+        RejectReason.DUPLICATE_CLIENT_ORDER_ID,
+        f"client order id {client_order_id} belongs to order {order_id}",
+    )
+
+
 def check_strategy(strategy: str) -> Refusal | None:
     """Rule R-2 for the strategy tag."""
     if not strategy or valid_strategy(strategy):
