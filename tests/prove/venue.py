@@ -12,7 +12,6 @@ import os
 import re
 import selectors
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -23,6 +22,7 @@ from typing import Any, Final
 
 from config.settings import DEMO_FILE, Settings, load
 from engine.client import EngineClient
+from tandem.demo.venue import free_ports
 from tandem.processes import venue_processes
 
 ROOT: Final = Path(__file__).parent.parent.parent
@@ -33,18 +33,6 @@ STORES: Final = {
     "engine": "/journal/", "history": "/history.db", "fix": "/fix/", "settlement": "/network.db",
 }  # fmt: skip
 """Which files of a process hold what it must not lose."""
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback interface that nobody uses at this moment."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 class Child:
