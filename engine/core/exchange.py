@@ -58,6 +58,7 @@ from engine.core.events import ClientIdsRetired, Event, OrderCanceled, Refused
 from engine.core.faults import EngineFault, check
 from engine.core.ledger import Account, House
 from engine.core.networks import Network
+from engine.core.ordertable import PARTS_MASK, RUN_BITS, OrderTable
 from engine.core.sessions import Session
 from engine.core.timers import Timers
 from engine.core.types import (
@@ -109,7 +110,7 @@ class Exchange:
         self.accounts: dict[str, Account] = {}
         self.firms: dict[str, list[str]] = {}
         self.house = House()
-        self.orders: dict[int, Order] = {}
+        self.orders = OrderTable()
         self.armed: dict[str, Book] = {}
         self.timers = Timers()
         self.sessions: dict[str, Session] = {}
@@ -285,11 +286,12 @@ class Exchange:
 
     def _retire(self, account: Account, count: int) -> None:
         """Hand the oldest ``count`` closed orders' ids to the durable index."""
-        closed, client_ids = account.closed, account.client_ids
+        closed, client_ids, parts = account.closed, account.client_ids, self.orders.parts
         retired = []
         for _ in range(count):
             order = closed.popleft()
-            del self.orders[order.order_id]
+            order_id = order.order_id
+            del parts[order_id >> RUN_BITS & PARTS_MASK][order_id]
             for client_id in order.client_ids():
                 if client_ids.get(client_id) is order:
                     del client_ids[client_id]

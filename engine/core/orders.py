@@ -17,6 +17,7 @@ from engine.core.faults import EngineFault
 from engine.core.ledger import Account, limit_hold
 from engine.core.lookup import check_target, find_named
 from engine.core.matching import walk
+from engine.core.ordertable import PARTS_MASK, RUN_BITS
 from engine.core.refusals import refuse_change, refuse_new
 from engine.core.risk import (
     Refusal,
@@ -193,7 +194,8 @@ def _accept(
     tif = terms.tif
     order_id = order.order_id
     exchange.next_order_id = order_id + 1
-    exchange.orders[order_id] = account.orders[order_id] = order
+    parts = exchange.orders.parts
+    parts[order_id >> RUN_BITS & PARTS_MASK][order_id] = account.orders[order_id] = order
     account.client_ids[terms.client_order_id] = order
     if terms.expire_at:
         exchange.timers.add(terms.expire_at, order_id)

@@ -18,7 +18,7 @@ from engine.core.instruments import Instrument
 from engine.core.ledger import Account
 from engine.core.networks import Network
 from engine.core.sessions import Session
-from engine.core.timers import Timer, TimerKind, in_order
+from engine.core.timers import Timer, TimerKind
 from engine.core.triggers import StopBook
 from engine.core.types import (
     Address,
@@ -79,9 +79,10 @@ def export_state(exchange: Exchange) -> dict[str, Any]:
         ],
         "tokens": [[token, *seen] for token, seen in exchange.tokens.items()],
         "timers": [
-            [time_us, [key if isinstance(key, int) else list(key) for key in in_order(bucket)]]
+            [time_us, [
+                key if isinstance(key, int) else list(key) for key in exchange.timers.at(time_us)
+            ]]
             for time_us in exchange.timers.times
-            for bucket in (exchange.timers.by_time[time_us],)
         ],
         "deposits": [list(record.row) for record in exchange.deposits.values()],
         "withdrawals": [

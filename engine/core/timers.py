@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
-from typing import NamedTuple, TypeAlias
+from itertools import chain
+from typing import Final, NamedTuple, TypeAlias
 
 from sortedcontainers import SortedList
+
+from engine.core.ordertable import PARTS_MASK, RUN_BITS
 
 
 class TimerKind(IntEnum):
@@ -31,8 +34,15 @@ Key: TypeAlias = int | Timer
 """An order's expiry is the bare order id, since most orders have one; the rest are Timers."""
 
 
+_OTHERS: Final = -1
+"""The part of the timers that are of no order."""
+
+
 class Timers:
     """Timers by time; adding and removing are O(1) when the time is known already.
+
+    Those of one time are kept in parts, since every DAY order ends at the same time: no part
+    becomes so large that a command waits while its dictionary grows, as with OrderTable.
 
     What is due is sorted once, however many Ticks it takes to fire: ``_due`` holds what may
     be left of the time ``_due_time``, the next one last. It is made anew when something is
@@ -42,7 +52,7 @@ class Timers:
     __slots__ = ("_due", "_due_time", "by_time", "times")
 
     def __init__(self) -> None:
-        self.by_time: dict[int, dict[Key, None]] = {}
+        self.by_time: dict[int, dict[int, dict[Key, None]]] = {}
         self.times: SortedList = SortedList()
         self._due: list[Key] = []
         self._due_time = 0
@@ -53,7 +63,11 @@ class Timers:
         if bucket is None:
             bucket = self.by_time[time_us] = {}
             self.times.add(time_us)
-        bucket[timer] = None
+        part = _part(timer)
+        keys = bucket.get(part)
+        if keys is None:
+            keys = bucket[part] = {}
+        keys[timer] = None
         if time_us == self._due_time:
             self._due_time = 0
 
@@ -62,10 +76,28 @@ class Timers:
         bucket = self.by_time.get(time_us)
         if bucket is None:
             return
-        bucket.pop(timer, None)
+        part = _part(timer)
+        keys = bucket.get(part)
+        if keys is None:
+            return
+        keys.pop(timer, None)
+        if keys:
+            return
+        del bucket[part]
         if not bucket:
             del self.by_time[time_us]
             self.times.remove(time_us)
+
+    def at(self, time_us: int) -> list[Key]:
+        """What is set for a time as it fires: orders by id, then the others by kind and name."""
+        parts = self.by_time.get(time_us, {})
+        others: Iterable[Key] = parts.get(_OTHERS, ())
+        orders = chain.from_iterable(keys for part, keys in parts.items() if part != _OTHERS)
+        return [*sorted(orders), *sorted(others)]
+
+    def _is_set(self, time_us: int, timer: Key) -> bool:
+        part = _part(timer)
+        return timer in self.by_time.get(time_us, {}).get(part, ())
 
     def next(self) -> int:
         """The earliest time, 0 if nothing is set."""
@@ -79,17 +111,15 @@ class Timers:
         while self.times and self.times[0] <= now_us:
             time_us = self.times[0]
             if time_us != self._due_time:
-                self._due = in_order(self.by_time[time_us])
+                self._due = self.at(time_us)
                 self._due.reverse()
                 self._due_time = time_us
             while self._due and time_us == self._due_time:
                 key = self._due.pop()
-                if key in self.by_time.get(time_us, ()):
+                if self._is_set(time_us, key):
                     self.discard(time_us, key)
                     yield key
 
 
-def in_order(keys: Iterable[Key]) -> list[Key]:
-    """Timers of one time as they fire: orders by id, then the others by kind and name."""
-    orders = sorted(key for key in keys if isinstance(key, int))
-    return [*orders, *sorted(key for key in keys if not isinstance(key, int))]
+def _part(timer: Key) -> int:
+    return timer >> RUN_BITS & PARTS_MASK if isinstance(timer, int) else _OTHERS
