@@ -7,6 +7,7 @@ a given account_seq is found by reading at most 512 records from the mark below 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -16,6 +17,9 @@ from engine.journal.base import AccountMark
 
 MARK_MOVES: Final = 64
 MARK_SEQS: Final = 512
+COMMIT_ROWS: Final = 8
+COMMIT_SHARE: Final = 8
+"""A commit writes so many retired ids, and this part of those that wait besides."""
 
 
 class IndexFeed:
@@ -63,3 +67,46 @@ class IndexFeed:
             self.retired.append((seq, row))
             self._pending[(row.account, row.client_order_id)] = row
             self.accounts_with_retired.add(row.account)
+
+
+class RetiredQueue:
+    """Retired ids on their way into the index, a few with each commit.
+
+    Ids retire by the hundred at once, and in a large index nearly every one is written to
+    another page: all of them in one commit would keep it, and the orders in it, waiting for
+    10 to 30 ms. Until an id is written it is found here.
+    """
+
+    def __init__(self) -> None:
+        self._rows: deque[tuple[int, RetiredId]] = deque()
+        self._known: dict[tuple[str, str], RetiredId] = {}
+
+    def add(self, rows: Iterable[tuple[int, RetiredId]]) -> None:
+        """Let rows wait, each with the seq of its record."""
+        for seq, row in rows:
+            self._rows.append((seq, row))
+            self._known[(row.account, row.client_order_id)] = row
+
+    def take(self) -> list[tuple[int, RetiredId]]:
+        """The oldest rows, for the commit at hand."""
+        waiting = len(self._rows)
+        count = min(waiting, COMMIT_ROWS + waiting // COMMIT_SHARE)
+        return [self._pop() for _ in range(count)]
+
+    def take_all(self) -> list[tuple[int, RetiredId]]:
+        """Every row, oldest first."""
+        return [self._pop() for _ in range(len(self._rows))]
+
+    def find(self, account: str, client_order_id: str) -> RetiredId | None:
+        """The row of an id that waits."""
+        return self._known.get((account, client_order_id))
+
+    def complete_to(self, last_seq: int) -> int:
+        """The last seq none of whose rows waits, ``last_seq`` if there is no row at all."""
+        return self._rows[0][0] - 1 if self._rows else last_seq
+
+    def _pop(self) -> tuple[int, RetiredId]:
+        seq, row = self._rows.popleft()
+        if self._known.get((row.account, row.client_order_id)) is row:
+            del self._known[(row.account, row.client_order_id)]
+        return seq, row

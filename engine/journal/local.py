@@ -30,7 +30,7 @@ from engine.journal.base import (
     JournalLocked,
     Record,
 )
-from engine.journal.index import IndexFeed
+from engine.journal.index import IndexFeed, RetiredQueue
 from engine.journal.segment import SegmentMeta
 
 SEGMENT_RECORDS_MAX: Final = 1_000_000
@@ -76,6 +76,7 @@ class LocalJournal:
         except OSError as error:
             raise self._not_opened(error) from error
         self._failed = False
+        self._retired = RetiredQueue()
         self._readers: dict[Path, tuple[sqlite3.Connection, SegmentMeta]] = {}
         try:
             self._open()
@@ -184,6 +185,9 @@ class LocalJournal:
 
     def find_retired(self, account: str, client_order_id: str) -> RetiredId | None:
         """See the protocol."""
+        waiting = self._retired.find(account, client_order_id)
+        if waiting is not None:
+            return waiting
         row = self._connection.execute(
             "SELECT body FROM idx.retired WHERE account = ? AND client_order_id = ?",
             (account, client_order_id),
@@ -196,7 +200,12 @@ class LocalJournal:
         return {account for (account,) in rows}
 
     def forget_before(self, seq: int) -> None:
-        """See the protocol; the files stay, and are found again at the next start."""
+        """See the protocol; the files stay, and are found again at the next start.
+
+        The index can be fed from them no more, so what it lacks is written and flushed first.
+        """
+        self._write_waiting()
+        self._connection.execute("PRAGMA idx.wal_checkpoint").fetchall()
         while len(self._firsts) > 1 and self._firsts[1] <= seq:
             path = files.segment_path(self._folder, self._firsts.pop(0))
             known = self._readers.pop(path, None)
@@ -207,6 +216,8 @@ class LocalJournal:
         """See the protocol. The log is folded into the segment files."""
         self._close_readers()
         try:
+            if not self._failed:
+                self._write_waiting()
             self._connection.close()
         finally:
             os.close(self._lock)
@@ -327,8 +338,10 @@ class LocalJournal:
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         connection.executemany("INSERT INTO records VALUES (?, ?, ?)", rows)
-        if marks or retired or last_seq - self._indexed >= INDEX_LAG_MAX:
-            self._write_index(marks, retired, last_seq)
+        self._retired.add(retired)
+        written = self._retired.take()
+        if marks or written or last_seq - self._indexed >= INDEX_LAG_MAX:
+            self._write_index(marks, written, self._retired.complete_to(last_seq))
         connection.execute("COMMIT")
         self._crc = crc
         self._last_seq = last_seq
@@ -347,6 +360,14 @@ class LocalJournal:
         )
         connection.execute("UPDATE idx.progress SET last_seq = ?", (last_seq,))
         self._indexed = last_seq
+
+    def _write_waiting(self) -> None:
+        """Write the retired ids that wait, without records."""
+        rows = self._retired.take_all()
+        if rows:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._write_index((), rows, self._last_seq)
+            self._connection.execute("COMMIT")
 
     def _catch_up_index(self) -> None:
         """Make the indexes agree with the records: drop what is ahead, feed what is missing."""
