@@ -25,6 +25,7 @@ from engine.journal.index import IndexFeed
 from engine.journal.local import LocalJournal
 from engine.journal.recovery import recover
 from engine.journal.snapshots import SnapshotWriter, write_snapshot
+from engine.memory import Memory
 from engine.wire import encode_transaction
 
 COMMAND: Final = "python -m benchmarks.recovery"
@@ -32,6 +33,7 @@ ROOT: Final = Path(__file__).parent.parent
 BATCH: Final = 512
 SNAPSHOT_EVERY: Final = 200_000
 TRADING_BATCH: Final = 16
+BATCHES_ALONE: Final = 3_000
 STALL_MS_MAX: Final = 50
 
 
@@ -100,7 +102,7 @@ def write_journal(folder: Path, count: int) -> None:
 
 def recovery_child(folder: Path, snapshots: str) -> None:
     """Recover in this process and print seconds and commands replayed."""
-    gc.set_threshold(2_000, 10, 1 << 30)  # As the engine does.
+    gc.disable()  # As the engine does.
     began = time.perf_counter()
     journal = LocalJournal(folder / "journal")
     exchange, snapshot_seq = recover(
@@ -155,16 +157,26 @@ def batches_ms(writing: Writing, until: Callable[[int], bool]) -> list[float]:
     return took
 
 
-def snapshot_row(resting: int, rounds: int, folder: Path) -> tuple[tuple[str, ...], float]:
+def rest(memory: Memory, seq: int) -> None:
+    """The turns without work that an engine has when it is idle."""
+    memory.turn(seq, idle=True)
+    while memory.pending:
+        memory.turn(seq, idle=True)
+
+
+def snapshot_row(
+    resting: int, rounds: int, folder: Path, rested: bool
+) -> tuple[tuple[str, ...], float]:
     """One size of a venue: the pause of the fork, and what batches take meanwhile."""
     writing = Writing(folder, Shape(resting=resting, levels=5_000))
     writing.fill()
     writing.append()
-    gc.collect()
-    gc.set_threshold(2_000, 10, 1 << 30)
+    memory = Memory(writing.flow.exchange.seq)
     snapshots = SnapshotWriter(folder / "snapshots")
     pauses, written, meanwhile = [], [], []
-    alone = batches_ms(writing, lambda count: count >= 300)
+    if rested:
+        rest(memory, writing.flow.exchange.seq)
+    alone = batches_ms(writing, lambda count: count >= BATCHES_ALONE)
     for number in range(rounds):
         progress(f"snapshot of {resting:,} resting orders: round {number + 1} of {rounds}")
         exchange = writing.flow.exchange
@@ -174,11 +186,16 @@ def snapshot_row(resting: int, rounds: int, folder: Path) -> tuple[tuple[str, ..
         pauses.append((time.perf_counter() - began) * 1_000)
         meanwhile += batches_ms(writing, lambda count: bool(snapshots.poll()))
         written.append(time.perf_counter() - began)
+        memory.broken_up()
+        if rested:
+            rest(memory, writing.flow.exchange.seq)
     done()
+    gc.enable()
+    gc.unfreeze()
     writing.journal.close()
     stall = max(max(pauses), max(meanwhile))
     cells = (
-        f"{resting:,}", rate(pauses, 1), rate(written, 2),
+        f"{resting:,}{'' if rested else ', never idle'}", rate(pauses, 1), rate(written, 2),
         f"{percentile(alone, 0.5):.2f} / {percentile(alone, 0.99):.2f} / {max(alone):.1f}",
         f"{percentile(meanwhile, 0.5):.2f} / {percentile(meanwhile, 0.99):.2f} / "
         f"{max(meanwhile):.1f}",
@@ -189,8 +206,8 @@ def snapshot_row(resting: int, rounds: int, folder: Path) -> tuple[tuple[str, ..
 def snapshots(sizes: tuple[int, ...], rounds: int, folder: Path) -> Section:
     """What trading notices of a snapshot."""
     rows = []
-    for resting in sizes:
-        cells, _ = snapshot_row(resting, rounds, folder / str(resting))
+    for resting, rested in [*((size, True) for size in sizes), (sizes[-1], False)]:
+        cells, _ = snapshot_row(resting, rounds, folder / f"{resting}-{rested}", rested)
         rows.append(cells)
     return Section(
         "Snapshots while trading",
@@ -201,7 +218,11 @@ def snapshots(sizes: tuple[int, ...], rounds: int, folder: Path) -> Section:
         ("resting orders", "pause, ms", "until durable, s", "batch alone, ms p50/p99/max",
          "batch meanwhile, ms p50/p99/max"),
         rows,
-        ("The engine and its child share the machine's processors with the benchmark's flow.",),
+        (
+            "The engine and its child share the machine's processors with the benchmark's flow.",
+            "An engine that is idle for a moment asks the kernel for huge pages under a large "
+            "state (`engine/hugepages.py`); one that never is forks with small pages.",
+        ),
     )  # fmt: skip
 
 
