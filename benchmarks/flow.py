@@ -82,12 +82,16 @@ class Flow:
         self.ids = 0
 
     def do(self, command: Command) -> list[Event]:
-        seq = self.exchange.seq + 1
-        events = self.exchange.apply(seq, START_US + seq * STEP_US, command)
+        events = self.apply(command)
         self.commands.append(command)
         for event in events:
             self.watch(event)
         return events
+
+    def apply(self, command: Command) -> list[Event]:
+        """What the venue does with a command; ``watch`` must then see its events."""
+        seq = self.exchange.seq + 1
+        return self.exchange.apply(seq, START_US + seq * STEP_US, command)
 
     def watch(self, event: Event) -> None:
         if isinstance(event, OrderAccepted | OrderFilled | OrderReplaced):
