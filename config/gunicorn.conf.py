@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from config.processor import OneProcessor
 from config.settings import load
 
 _http = load().http
@@ -38,9 +39,11 @@ def when_ready(server: Any) -> None:
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """Let the worker's figures be asked for; each has a socket of its own."""
+    """Let the worker's figures be asked for; each has a socket of its own. Its threads take
+    turns, so they are kept on one processor."""
     worker.body_bytes_max = _http.body_bytes_max
     worker.control = server.app.wsgi().extensions["tandem.serve_figures"]()
+    OneProcessor().start()
 
 
 def worker_exit(server: Any, worker: Any) -> None:

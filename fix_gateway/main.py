@@ -26,6 +26,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from config.control import ControlServer, Refusal, Verb, socket_path
 from config.model import Settings
 from config.process import on_signals
+from config.processor import OneProcessor
 from config.settings import SettingsError, ensure_data, keep_private, load
 from engine.client import EngineError, EngineUnavailable
 from engine.core.types import CancelScope
@@ -143,6 +144,7 @@ def serve(settings: Settings) -> int:
         return 0
     control = ControlServer(socket_path(settings.data, "fix"), registry(gateway), verbs(gateway))
     control.start()
+    OneProcessor().start()
     host, port = gateway.address
     log.info("ready", fix=f"{host}:{port}", comp_id=settings.fix.comp_id)
     while not stopping.is_set() and not failed.is_set():
