@@ -38,6 +38,9 @@ OPEN_READERS_MAX: Final = 4
 INDEX_LAG_MAX: Final = 4_096
 """The index notes how far it has come at least this often, which bounds the feed at open."""
 
+INDEX_CACHE_KIB: Final = 65_536
+"""Each create asks for its client order id among the retired ones, which lie anywhere."""
+
 _INDEX_SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS idx.progress (last_seq INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS idx.marks (
@@ -310,6 +313,7 @@ class LocalJournal:
         os.chmod(path, 0o600)
         connection.execute("PRAGMA idx.journal_mode = WAL")
         connection.execute("PRAGMA idx.synchronous = NORMAL")
+        connection.execute(f"PRAGMA idx.cache_size = -{INDEX_CACHE_KIB}")
         for statement in _INDEX_SCHEMA.split(";"):
             if statement.strip():
                 connection.execute(statement)
