@@ -53,7 +53,11 @@ class Closed(Exception):
 
 
 class RawFix:
-    """One connection. ``num`` is the next outgoing MsgSeqNum."""
+    """One connection. ``num`` is the next outgoing MsgSeqNum.
+
+    ``receive_bytes`` is the buffer for what it has not read. One that is made smaller later,
+    below what is on its way, brings both directions of a connection to a halt.
+    """
 
     def __init__(
         self,
@@ -63,8 +67,14 @@ class RawFix:
         num: int = 1,
         target: str = "TANDEM",
         source: str = "127.0.0.1",
+        receive_bytes: int = 0,
     ) -> None:
-        self.socket = socket.create_connection(address, 10, source_address=(source, 0))
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        if receive_bytes:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        self.socket.settimeout(10)
+        self.socket.bind((source, 0))
+        self.socket.connect(address)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.comp_id = comp_id
         self.target = target

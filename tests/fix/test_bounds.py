@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,9 +29,8 @@ def test_a_client_that_reads_nothing_is_held_then_cut_and_misses_nothing(
 ) -> None:
     venue = tight_venue
     assert venue.gateway is not None
-    deaf = RawFix(venue.address, "ALICE")
+    deaf = RawFix(venue.address, "ALICE", receive_bytes=4096)
     deaf.logon(heartbeat=4)
-    deaf.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     orders = b"".join(
         encode(deaf.header("D") + deaf.order_fields(f"deaf-{number}", price="10"))
         for number in range(ORDERS)

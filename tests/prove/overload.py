@@ -192,9 +192,8 @@ def fix_giant(venue: Venue, count: int) -> Iterator[None]:
 @contextlib.contextmanager
 def fix_deaf(venue: Venue, count: int) -> Iterator[None]:
     """A session that sends orders and reads nothing."""
-    with RawFix(venue.fix, "ALICE") as client:
+    with RawFix(venue.fix, "ALICE", receive_bytes=4096) as client:
         client.logon()
-        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.socket.settimeout(5)
         with contextlib.suppress(OSError):
             for number in range(count):
