@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from engine.core.events import ClientIdsRetired, Event
 from engine.core.types import RetiredId
@@ -69,44 +69,60 @@ class IndexFeed:
             self.accounts_with_retired.add(row.account)
 
 
+class Waiting(NamedTuple):
+    """A retired id on its way into the index; ``number`` counts them."""
+
+    number: int
+    seq: int
+    row: RetiredId
+
+
 class RetiredQueue:
     """Retired ids on their way into the index, a few with each commit.
 
     Ids retire by the hundred at once, and in a large index nearly every one is written to
     another page: all of them in one commit would keep it, and the orders in it, waiting for
-    10 to 30 ms. Until an id is written it is found here.
+    10 to 30 ms. Until an id is moved to its place it is found here.
     """
 
-    def __init__(self) -> None:
-        self._rows: deque[tuple[int, RetiredId]] = deque()
+    def __init__(self, waiting: Iterable[Waiting] = ()) -> None:
+        self._rows: deque[Waiting] = deque()
         self._known: dict[tuple[str, str], RetiredId] = {}
+        self._number = 0
+        for entry in waiting:
+            self._keep(entry)
 
-    def add(self, rows: Iterable[tuple[int, RetiredId]]) -> None:
+    @property
+    def accounts(self) -> set[str]:
+        """The accounts whose ids wait."""
+        return {account for account, _ in self._known}
+
+    def add(self, rows: Iterable[tuple[int, RetiredId]]) -> list[Waiting]:
         """Let rows wait, each with the seq of its record."""
+        added = []
         for seq, row in rows:
-            self._rows.append((seq, row))
-            self._known[(row.account, row.client_order_id)] = row
+            added.append(Waiting(self._number + 1, seq, row))
+            self._keep(added[-1])
+        return added
 
-    def take(self) -> list[tuple[int, RetiredId]]:
+    def take(self) -> list[Waiting]:
         """The oldest rows, for the commit at hand."""
         waiting = len(self._rows)
         count = min(waiting, COMMIT_ROWS + waiting // COMMIT_SHARE)
         return [self._pop() for _ in range(count)]
 
-    def take_all(self) -> list[tuple[int, RetiredId]]:
-        """Every row, oldest first."""
-        return [self._pop() for _ in range(len(self._rows))]
-
     def find(self, account: str, client_order_id: str) -> RetiredId | None:
         """The row of an id that waits."""
         return self._known.get((account, client_order_id))
 
-    def complete_to(self, last_seq: int) -> int:
-        """The last seq none of whose rows waits, ``last_seq`` if there is no row at all."""
-        return self._rows[0][0] - 1 if self._rows else last_seq
+    def _keep(self, entry: Waiting) -> None:
+        self._rows.append(entry)
+        self._known[(entry.row.account, entry.row.client_order_id)] = entry.row
+        self._number = entry.number
 
-    def _pop(self) -> tuple[int, RetiredId]:
-        seq, row = self._rows.popleft()
-        if self._known.get((row.account, row.client_order_id)) is row:
-            del self._known[(row.account, row.client_order_id)]
-        return seq, row
+    def _pop(self) -> Waiting:
+        entry = self._rows.popleft()
+        key = (entry.row.account, entry.row.client_order_id)
+        if self._known.get(key) is entry.row:
+            del self._known[key]
+        return entry

@@ -60,7 +60,9 @@ class IndexAudit:
             )
             self._retired = iter(
                 connection.execute(
-                    "SELECT seq, body FROM retired WHERE seq >= ? ORDER BY seq", (from_seq,)
+                    "SELECT seq, body FROM retired WHERE seq >= ?1 UNION ALL "
+                    "SELECT seq, body FROM waiting WHERE seq >= ?1 ORDER BY seq",
+                    (from_seq,),
                 )
             )
             self._next_mark = next(self._marks, None)

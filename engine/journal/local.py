@@ -30,7 +30,7 @@ from engine.journal.base import (
     JournalLocked,
     Record,
 )
-from engine.journal.index import IndexFeed, RetiredQueue
+from engine.journal.index import IndexFeed, RetiredQueue, Waiting
 from engine.journal.segment import SegmentMeta
 
 SEGMENT_RECORDS_MAX: Final = 1_000_000
@@ -49,6 +49,8 @@ CREATE TABLE IF NOT EXISTS idx.marks (
 CREATE TABLE IF NOT EXISTS idx.retired (
     account TEXT NOT NULL, client_order_id TEXT NOT NULL, seq INTEGER NOT NULL,
     body BLOB NOT NULL, PRIMARY KEY (account, client_order_id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS idx.waiting (
+    number INTEGER PRIMARY KEY, seq INTEGER NOT NULL, body BLOB NOT NULL);
 """
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode_retired: Final = msgspec.msgpack.Decoder(RetiredId).decode
@@ -200,14 +202,13 @@ class LocalJournal:
     def accounts_with_retired(self) -> set[str]:
         """See the protocol."""
         rows = self._connection.execute("SELECT DISTINCT account FROM idx.retired").fetchall()
-        return {account for (account,) in rows}
+        return {account for (account,) in rows} | self._retired.accounts
 
     def forget_before(self, seq: int) -> None:
         """See the protocol; the files stay, and are found again at the next start.
 
-        The index can be fed from them no more, so what it lacks is written and flushed first.
+        The index can be fed from them no more, so it is flushed first.
         """
-        self._write_waiting()
         self._connection.execute("PRAGMA idx.wal_checkpoint").fetchall()
         while len(self._firsts) > 1 and self._firsts[1] <= seq:
             path = files.segment_path(self._folder, self._firsts.pop(0))
@@ -219,8 +220,6 @@ class LocalJournal:
         """See the protocol. The log is folded into the segment files."""
         self._close_readers()
         try:
-            if not self._failed:
-                self._write_waiting()
             self._connection.close()
         finally:
             os.close(self._lock)
@@ -258,6 +257,7 @@ class LocalJournal:
             self._open_newest(paths)
         self._check_order(paths)
         self._catch_up_index()
+        self._retired = RetiredQueue(self._read_waiting())
 
     def _open_newest(self, paths: list[Path]) -> None:
         path = paths[-1]
@@ -342,10 +342,10 @@ class LocalJournal:
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         connection.executemany("INSERT INTO records VALUES (?, ?, ?)", rows)
-        self._retired.add(retired)
-        written = self._retired.take()
-        if marks or written or last_seq - self._indexed >= INDEX_LAG_MAX:
-            self._write_index(marks, written, self._retired.complete_to(last_seq))
+        added, moved = self._retired.add(retired), self._retired.take()
+        if marks or moved or last_seq - self._indexed >= INDEX_LAG_MAX:
+            self._write_waiting(added, moved)
+            self._write_index(marks, [(seq, row) for _, seq, row in moved], last_seq)
         connection.execute("COMMIT")
         self._crc = crc
         self._last_seq = last_seq
@@ -365,13 +365,29 @@ class LocalJournal:
         connection.execute("UPDATE idx.progress SET last_seq = ?", (last_seq,))
         self._indexed = last_seq
 
-    def _write_waiting(self) -> None:
-        """Write the retired ids that wait, without records."""
-        rows = self._retired.take_all()
-        if rows:
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._write_index((), rows, self._last_seq)
-            self._connection.execute("COMMIT")
+    def _write_waiting(self, added: Sequence[Waiting], moved: Sequence[Waiting]) -> None:
+        """Ids begin to wait, others do so no more."""
+        connection = self._connection
+        connection.executemany(
+            "INSERT INTO idx.waiting VALUES (?, ?, ?)",
+            [(number, seq, _encode(row)) for number, seq, row in added],
+        )
+        if moved:
+            connection.execute("DELETE FROM idx.waiting WHERE number <= ?", (moved[-1].number,))
+
+    def _read_waiting(self) -> Iterator[Waiting]:
+        rows = self._connection.execute(
+            "SELECT number, seq, body FROM idx.waiting ORDER BY number"
+        )
+        for number, seq, body in rows:
+            try:
+                yield Waiting(number, seq, _decode_retired(body))
+            except msgspec.MsgspecError as error:
+                raise JournalCorrupt(
+                    f"index.db in {self._folder} is damaged: waiting id {number} cannot be read: "
+                    f"{error} (it holds nothing but what the segments say; without it, it is made "
+                    "again)"
+                ) from error
 
     def _catch_up_index(self) -> None:
         """Make the indexes agree with the records: drop what is ahead, feed what is missing."""
@@ -380,6 +396,7 @@ class LocalJournal:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("DELETE FROM idx.marks WHERE seq > ?", (self._last_seq,))
             connection.execute("DELETE FROM idx.retired WHERE seq > ?", (self._last_seq,))
+            connection.execute("DELETE FROM idx.waiting WHERE seq > ?", (self._last_seq,))
             connection.execute("UPDATE idx.progress SET last_seq = ?", (self._last_seq,))
             connection.execute("COMMIT")
             self._indexed = self._last_seq

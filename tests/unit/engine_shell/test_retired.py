@@ -5,13 +5,17 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+import pytest
+
 from engine import wire
 from engine.core.commands import Tick
 from engine.core.events import ClientIdsRetired
 from engine.core.types import OrdStatus, Origin, RetiredId
-from engine.journal.base import Record
+from engine.journal.base import JournalCorrupt, Record
 from engine.journal.index import COMMIT_ROWS, COMMIT_SHARE, RetiredQueue
 from engine.journal.local import LocalJournal
+from engine.journal.verify import verify
+from tests.unit.engine_shell.harness import Start, cancel, new_order
 
 COUNT = 256
 IDS = tuple(
@@ -27,68 +31,114 @@ def append(journal: LocalJournal, seq: int, ids: tuple[RetiredId, ...] = ()) -> 
     journal.append([Record(seq, body)], [], [(seq, row) for row in ids])
 
 
-def rows(folder: Path) -> tuple[int, int]:
-    """Ids in the index, and how far the index says it has come."""
+def rows(folder: Path) -> tuple[int, int, int]:
+    """Ids in their place and ids that wait in the index, and how far it says it has come."""
     with sqlite3.connect(folder / "index.db") as connection:
-        (count,) = connection.execute("SELECT count(*) FROM retired").fetchone()
-        (progress,) = connection.execute("SELECT last_seq FROM progress").fetchone()
+        found = connection.execute(
+            "SELECT (SELECT count(*) FROM retired), (SELECT count(*) FROM waiting), last_seq "
+            "FROM progress"
+        ).fetchone()
     connection.close()
-    return count, progress
+    return tuple(found)
 
 
-def test_I3_ids_that_retire_together_are_written_a_few_with_each_commit(tmp_path: Path) -> None:
+def found(journal: LocalJournal) -> list[RetiredId | None]:
+    """What the journal says of each id."""
+    return [journal.find_retired(row.account, row.client_order_id) for row in IDS]
+
+
+def test_I3_ids_that_retire_together_come_to_their_place_a_few_with_each_commit(
+    tmp_path: Path,
+) -> None:
     journal = LocalJournal(tmp_path)
     append(journal, 1)
     append(journal, 2, IDS)
-    written, progress = rows(tmp_path)
-    assert 0 < written <= COMMIT_ROWS + COUNT // COMMIT_SHARE
-    assert progress == 1
-    seq = 2
-    while written < COUNT:
-        assert [journal.find_retired("alice", row.client_order_id) for row in IDS] == [*IDS]
+    most = COMMIT_ROWS + COUNT // COMMIT_SHARE
+    assert rows(tmp_path) == (most, COUNT - most, 2)
+    seq, placed = 2, most
+    while placed < COUNT:
+        assert found(journal) == [*IDS]
         seq += 1
         append(journal, seq)
-        before, (written, progress) = written, rows(tmp_path)
-        assert 0 < written - before <= COMMIT_ROWS + COUNT // COMMIT_SHARE
-    assert progress == seq
-    assert journal.find_retired("alice", "a0") == IDS[0]
+        before = placed
+        placed, waiting, progress = rows(tmp_path)
+        assert 0 < placed - before <= most
+        assert (placed + waiting, progress) == (COUNT, seq)
+    assert found(journal) == [*IDS]
     assert journal.find_retired("bob", "a0") is None
     journal.close()
 
 
-def test_I3_an_engine_that_dies_meanwhile_finds_all_of_them_again(tmp_path: Path) -> None:
+def test_I3_an_engine_that_starts_again_meanwhile_goes_on(tmp_path: Path) -> None:
     journal = LocalJournal(tmp_path)
     append(journal, 1, IDS)
-    journal._connection.close()  # As if killed: nothing of what waits is written.
-    journal._failed = True
-    try:
-        journal.close()
-    finally:
-        notes: list[str] = []
-        again = LocalJournal(tmp_path, on_note=notes.append)
-    assert notes == ["feeding the index from seq 1 to 1"]
-    assert [again.find_retired("alice", row.client_order_id) for row in IDS] == [*IDS]
+    journal.close()
+    before = rows(tmp_path)
+    again = LocalJournal(tmp_path)
+    assert found(again) == [*IDS]
     assert again.accounts_with_retired() == {"alice"}
+    more = tuple(row._replace(client_order_id=f"b{row.order_id}") for row in IDS)
+    append(again, 2, more)
+    for seq in range(3, 103):
+        append(again, seq)
+    assert before[1] > 0
+    assert rows(tmp_path)[:2] == (2 * COUNT, 0)
+    assert found(again) == [*IDS]
     again.close()
 
 
-def test_I3_closing_and_forgetting_write_what_waits(tmp_path: Path) -> None:
+def test_I3_ids_of_a_record_that_is_gone_wait_no_more(tmp_path: Path) -> None:
+    """A loss of power may leave an index that is ahead of the records."""
+    journal = LocalJournal(tmp_path)
+    append(journal, 1)
+    append(journal, 2, IDS)
+    journal._connection.execute("DELETE FROM records WHERE seq = 2")
+    journal.close()
+    again = LocalJournal(tmp_path)
+    assert again.last_seq == 1
+    assert rows(tmp_path) == (0, 0, 1)
+    assert found(again) == [None] * COUNT
+    assert again.accounts_with_retired() == set()
+    again.close()
+
+
+def test_a_waiting_id_that_cannot_be_read_keeps_the_engine_from_starting(tmp_path: Path) -> None:
     journal = LocalJournal(tmp_path)
     append(journal, 1, IDS)
-    journal.forget_before(1)
-    assert rows(tmp_path) == (COUNT, 1)
-    more = tuple(row._replace(client_order_id=f"b{row.order_id}") for row in IDS)
-    append(journal, 2, more)
+    journal._connection.execute("UPDATE idx.waiting SET body = x'c1' WHERE number = 100")
     journal.close()
-    assert rows(tmp_path) == (2 * COUNT, 2)
+    with pytest.raises(JournalCorrupt, match=r"index\.db .* waiting id 100 .* made again"):
+        LocalJournal(tmp_path)
+    (tmp_path / "index.db").unlink()
+    again = LocalJournal(tmp_path)
+    assert found(again) == [*IDS]
+    again.close()
 
 
 def test_I3_an_id_that_retires_again_while_it_waits_is_found_as_it_was_last() -> None:
     queue = RetiredQueue()
     newer = IDS[0]._replace(order_id=999)
-    queue.add([(1, IDS[0]), (2, newer)])
+    added = queue.add([(1, IDS[0]), (2, newer)])
+    assert added == [(1, 1, IDS[0]), (2, 2, newer)]
     assert queue.find("alice", "a0") == newer
-    assert queue.complete_to(9) == 0
-    assert queue.take_all() == [(1, IDS[0]), (2, newer)]
+    assert queue.take() == added
     assert queue.find("alice", "a0") is None
-    assert queue.complete_to(9) == 9
+    assert queue.take() == []
+
+
+def test_an_audit_counts_ids_that_wait_as_well(start: Start) -> None:
+    engine = start(venue={"closed_orders_kept": 1})
+    client = engine.client()
+    for number in range(300):
+        client.post([new_order(number), cancel(number)])
+    client.status()
+    client.close()
+    engine.kill()
+    folder = engine.folder / "journal"
+    assert rows(folder)[1] > 0
+    assert verify(folder, folder / "snapshots").findings == []
+    with sqlite3.connect(folder / "index.db") as connection:
+        connection.execute("DELETE FROM waiting WHERE number = (SELECT max(number) FROM waiting)")
+    connection.close()
+    (finding,) = verify(folder, folder / "snapshots").findings
+    assert "the retired client order ids are not those of this record" in str(finding)
