@@ -18,13 +18,9 @@ import structlog
 
 from engine import wire
 from engine.core.commands import (
-    Batch,
-    BatchEntry,
     CloseSession,
     Command,
-    NewOrder,
     OpenSession,
-    ReplaceOrder,
     Tick,
 )
 from engine.core.exchange import Exchange
@@ -33,6 +29,7 @@ from engine.figures import Figures
 from engine.ipc import Connection, Gone, Item, Malformed, Server
 from engine.journal.base import Journal, JournalFailed, Record
 from engine.journal.index import IndexFeed
+from engine.journal.prior import with_prior
 from engine.journal.snapshots import SnapshotWriter
 from engine.memory import Memory
 from engine.publisher import Publisher
@@ -212,9 +209,7 @@ class Sequencer:
             if frame.id:
                 self._results.append((connection, frame.id, original, True))
             return
-        if isinstance(command, NewOrder | ReplaceOrder | Batch):
-            command = self._with_prior(command)
-        self._apply(command)
+        self._apply(with_prior(command, self._index, self._journal))
         if frame.id:
             self._results.append((connection, frame.id, exchange.seq, False))
 
@@ -275,28 +270,6 @@ class Sequencer:
             code = "duplicate" if error.code == "gap_too_old" else error.code
             self._server.send(connection, wire.Failed(number, code, str(error)))
             return None
-
-    # What the durable index knows of client order ids.
-
-    def _with_prior(self, command: NewOrder | ReplaceOrder | Batch) -> Command:
-        """The command with what is known of its client order id from beyond the memory."""
-        if isinstance(command, Batch):
-            entries: list[BatchEntry] = []
-            for entry in command.entries:
-                if isinstance(entry, NewOrder | ReplaceOrder):
-                    entries.append(self._entry_with_prior(entry))
-                else:
-                    entries.append(entry)
-            return command._replace(entries=tuple(entries))
-        return self._entry_with_prior(command)
-
-    def _entry_with_prior(self, command: NewOrder | ReplaceOrder) -> NewOrder | ReplaceOrder:
-        account, client_order_id = command.account, command.client_order_id
-        prior = None
-        if account in self._index.accounts_with_retired:
-            prior = self._index.pending(account, client_order_id)
-            prior = prior or self._journal.find_retired(account, client_order_id)
-        return command if prior == command.prior else command._replace(prior=prior)
 
     # What is not a command.
 

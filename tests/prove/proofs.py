@@ -90,7 +90,8 @@ def power(options: Options) -> Result:
     return Result(
         [f"{explored.steps:,} steps, {explored.images:,} disks left by a loss of power",
          f"{explored.verified:,} of them audited, {explored.lost_unacknowledged:,} lacked "
-         "something that nobody was told"],
+         "something that nobody was told",
+         f"{explored.retired:,} retired ids looked up"],
         explored.findings,
     )  # fmt: skip
 

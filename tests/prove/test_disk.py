@@ -27,6 +27,7 @@ def test_whatever_a_loss_of_power_leaves_holds_all_that_was_acknowledged() -> No
     explored = explore(SEED, 30, 2, 12)
     assert explored.findings == []
     assert explored.images > 100 and explored.lost_unacknowledged > 10
+    assert explored.retired > 100
 
 
 def test_a_journal_that_flushes_too_little_is_found() -> None:

@@ -22,6 +22,7 @@ from engine.journal.local import LocalJournal
 from engine.journal.recovery import recover
 from engine.journal.snapshots import SnapshotInvalid, read_snapshot, snapshot_paths
 from engine.journal.verify import verify
+from tests.prove.disk.driver import few_retire
 from tests.prove.disk.faults import Driver
 from tests.prove.disk.powerloss import MEMORY
 
@@ -60,6 +61,7 @@ def _read(folder: Path) -> tuple[list[bytes], str]:
         journal.close()
 
 
+@few_retire()
 def flip(
     seed: int, batches: int, every: int, tell: Callable[[int, int], None] = lambda done, of: None
 ) -> dict[str, Flipped]:

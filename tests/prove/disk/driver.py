@@ -18,14 +18,19 @@ import os
 import sqlite3
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from engine.core import exchange as core
+from engine.core.commands import DefineVenue
 from engine.core.exchange import Exchange
-from engine.journal import local
+from engine.journal import index, local
 from engine.journal import segment as files
 from engine.journal.base import JournalError, JournalFailed, Record
 from engine.journal.index import IndexFeed
 from engine.journal.local import LocalJournal
+from engine.journal.prior import with_prior
 from engine.journal.recovery import recover
 from engine.journal.snapshots import SnapshotWriter
 from engine.wire import encode_transaction
@@ -33,12 +38,27 @@ from tests.wide_flow import WideFlow
 
 SEGMENT_RECORDS = 60
 SNAPSHOT_EVERY = 35
+CLOSED_KEPT = 2
+
+
+@contextmanager
+def few_retire() -> Iterator[None]:
+    """Let client order ids retire by the four: in the driver, and where its journals are
+    replayed."""
+    usual = core.RETIRE_BATCH
+    core.RETIRE_BATCH = 4  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        core.RETIRE_BATCH = usual  # type: ignore[misc]
 
 
 def shrink() -> None:
-    """Let small journals do what large ones do: checkpoint, and note the index's progress."""
+    """Let small journals do what large ones do: checkpoint, note the index's progress, have ids
+    wait for their place in it."""
     files.AUTOCHECKPOINT_PAGES = 12  # type: ignore[misc]
     local.INDEX_LAG_MAX = 20  # type: ignore[misc]
+    index.COMMIT_ROWS = 1  # type: ignore[misc]
 
 
 def be_careless() -> None:
@@ -68,7 +88,11 @@ class Writer:
         # Another part of the flow after each start, but the same for the same start.
         self.flow = WideFlow(seed + self.exchange.seq)
         self.flow.now = max(self.flow.now, self.exchange.time_us)
-        self.definitions = WideFlow(seed).definitions()[self.exchange.seq :]
+        definitions = WideFlow(seed).definitions()
+        venue = definitions[0]
+        assert isinstance(venue, DefineVenue)
+        definitions[0] = venue._replace(closed_orders_kept=CLOSED_KEPT)
+        self.definitions = definitions[self.exchange.seq :]
         self.acks = os.open(folder / "acks", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def batch(self, size: int) -> None:
@@ -83,6 +107,7 @@ class Writer:
             if exchange.find_duplicate(command) is not None:
                 continue
             seq = exchange.seq + 1
+            command = with_prior(command, self.index, self.journal)
             events = exchange.apply(seq, time_us, command)
             self.flow.observe(events)
             self.index.take(seq, events)
@@ -161,6 +186,7 @@ def serve() -> int:
     return 0
 
 
+@few_retire()
 def main() -> int:
     shrink()
     if sys.argv[1] == "serve":

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.journal.verify import verify
+from tests.prove.disk.driver import few_retire
 from tests.prove.disk.powerloss import MEMORY, ROOT, traced
 from tests.prove.disk.shim import environment
 
@@ -100,6 +101,7 @@ def some_faults(seed: int, batches: int, count: int) -> list[tuple[str, int, str
     return sorted(random.Random(f"faults {seed}").sample(everything, min(count, len(everything))))
 
 
+@few_retire()
 def try_faults(
     seed: int, batches: int, faults: Iterable[tuple[str, int, str]],
     tell: Callable[[int], None] = lambda done: None,

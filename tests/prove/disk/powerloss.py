@@ -13,11 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from engine.core.events import ClientIdsRetired
+from engine.core.types import RetiredId
 from engine.journal.base import JournalError
 from engine.journal.local import LocalJournal
 from engine.journal.recovery import recover
 from engine.journal.verify import verify
+from engine.wire import decode_transaction
 from tests.prove.disk import trace
+from tests.prove.disk.driver import few_retire
 from tests.prove.disk.shim import environment
 
 ROOT: Final = Path(__file__).parent.parent.parent.parent
@@ -35,6 +39,8 @@ class Explored:
     images: int = 0
     verified: int = 0
     lost_unacknowledged: int = 0
+    retired: int = 0
+    """Ids looked up in a recovered index."""
     findings: list[str] = field(default_factory=list)
 
 
@@ -54,6 +60,7 @@ def traced(
     return trace.read(steps)
 
 
+@few_retire()
 def explore(
     seed: int, batches: int, lives: int, every: int, *options: str,
     tell: Callable[[int, int], None] = lambda done, of: None,
@@ -90,6 +97,13 @@ def _bodies(folder: Path) -> list[bytes]:
     return bodies
 
 
+def _retired(bodies: list[bytes]) -> list[RetiredId]:
+    """The client order ids that retired in these records, each as it did last."""
+    events = (event for body in bodies for event in decode_transaction(body).events)
+    rows = (row for event in events if isinstance(event, ClientIdsRetired) for row in event.ids)
+    return list({(row.account, row.client_order_id): row for row in rows}.values())
+
+
 def _check(
     image: Path, disk: trace.Disk, bodies: list[bytes], result: Explored, where: str,
     chance: random.Random,
@@ -112,6 +126,10 @@ def _check(
         elif last > disk.attempted or exchange.seq != last or kept != bodies[:last]:
             result.findings.append(f"{where}: the {last} records are not those written")
         result.lost_unacknowledged += last < disk.attempted
+        for row in _retired(kept):
+            result.retired += 1
+            if journal.find_retired(row.account, row.client_order_id) != row:
+                result.findings.append(f"{where}: the index lacks {row.client_order_id}")
     except JournalError as error:
         result.findings.append(f"{where}: no recovery: {error}")
     finally:
