@@ -73,10 +73,7 @@ def flip(
         driver = Driver()
         code, said = driver.run(folder, seed, batches, "")
         assert code == 0, said
-        # A life that ends in the middle leaves a log behind.
-        crashed = Path(name) / "crashed"
-        shutil.copytree(folder, crashed)
-        driver.run(crashed, seed, batches, "sync:30:killafter")
+        crashed = _crash(driver, folder, seed, batches)
         driver.close()
         results = {
             "snapshot": _snapshot(_Sound(folder), chance, every, tell),
@@ -85,6 +82,22 @@ def flip(
             "log": _log(crashed, Path(name), chance, 3 * every, tell),
         }
     return results
+
+
+def _crash(driver: Driver, folder: Path, seed: int, batches: int) -> Path:
+    """A copy that had another life, which ended in the middle and left a log behind.
+
+    None is left where the life ends just as a segment is closed or begun.
+    """
+    crashed = folder.parent / "crashed"
+    for flush in range(30, 40):
+        shutil.rmtree(crashed, ignore_errors=True)
+        shutil.copytree(folder, crashed)
+        driver.run(crashed, seed, batches, f"sync:{flush}:killafter")
+        log = wal.wal_path(files.segment_paths(crashed / "journal")[-1])
+        if log.exists() and log.stat().st_size > wal.HEADER_BYTES:
+            break
+    return crashed
 
 
 def _damaged(
