@@ -105,6 +105,12 @@ def gone(pid: int) -> bool:
         return True
 
 
+def processors(pid: int) -> set[int]:
+    """The processors that the threads of a process may use, all together."""
+    threads = os.listdir(f"/proc/{pid}/task")
+    return set().union(*(os.sched_getaffinity(int(thread)) for thread in threads))
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_starts_tells_where_it_listens_and_ends_without_a_trace(
     up: Callable[[], Up], number: signal.Signals
@@ -114,6 +120,10 @@ def test_it_starts_tells_where_it_listens_and_ends_without_a_trace(
     assert one.seq() > 0
     pids = list(one.children().values())
     assert len(pids) == 7
+    master = one.children()["account_api.main"]
+    workers = Path(f"/proc/{master}/task/{master}/children").read_text().split()
+    for pid in (one.children()["fix_gateway.main"], *map(int, workers)):
+        one.wait_for(lambda p=pid: len(processors(p)) == 1, "its threads are spread")  # type: ignore[misc]
     began = time.monotonic()
     assert one.end(number) == 0
     assert time.monotonic() - began < 15
