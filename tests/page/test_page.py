@@ -39,9 +39,12 @@ def test_whoever_never_read_the_docs_can_trade_and_find_it(
     page.until(lambda: page.text("#sum-fee") == "30 USD")
     page.click("#go")
     page.until(lambda: "Bought 0.5 BTC at 60,000.00 USD" in page.text("#toasts"))
-    row = page.until(lambda: first_row(page, "fills"))
+    # Fills of other tests may be there before this one.
+    page.until(lambda: first_row(page, "fills")[1:8] == [
+        "BTC-USD", "Buy", "0.5", "60,000.00", "30,000", "30 USD", "taker",
+    ])  # fmt: skip
+    row = first_row(page, "fills")
     assert page.one("#panel-fills").is_displayed()
-    assert row[1:8] == ["BTC-USD", "Buy", "0.5", "60,000.00", "30,000", "30 USD", "taker"]
     page.until(lambda: ["60,000.00", "0.5"] in [
         [cells[0].lstrip("▲▼ "), cells[1]] for cells in page.rows("#trades")
     ])  # fmt: skip
@@ -70,8 +73,8 @@ def test_book_orders_and_balances_change_without_being_asked(
     bob.order("sell", "0.5", "50000.5")
     page.until(lambda: page.text("#count-fills"))
     page.click("#tab-fills")
-    filled = page.until(lambda: first_row(page, "fills"))
-    assert filled[3:5] == ["0.5", "50,000.50"] and filled[7] == "maker"
+    page.until(lambda: first_row(page, "fills")[3:8:4] == ["0.5", "maker"])
+    assert first_row(page, "fills")[4] == "50,000.50"
     page.until(lambda: page.rows("#bids")[:1] == [["50,000.50", "1", "1"]])
     page.click("#tab-orders")
     page.until(lambda: first_row(page, "orders")[6:8] == ["0.5 at 50,000.50", "partly filled"])
