@@ -166,7 +166,7 @@ def throughput(servers: Servers, plans: tuple[Plan, ...]) -> list[Section]:
             "2 reads and 4 writes of the file store, a poll and a send). About 20 µs are the "
             "gateway's Python: reading the order 6, the transaction 4, the report 3.",
             "The gateway keeps its threads on one processor (`config/processor.py`), without which "
-            "it spends a third more on waking them up.",
+            "it spends a third more processor time, much of it on waking them up.",
         ),
     )
     return [rates_section, costs_section]

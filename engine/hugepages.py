@@ -4,8 +4,9 @@ A venue with a million open orders lies scattered over a gigabyte. In pages of 4
 every order that is touched costs a walk through the page tables, and the fork of a snapshot
 copies a table of a quarter of a million entries while trading waits. The same memory in pages
 of 2 MiB needs neither. Python's allocator has no switch for them, so the kernel is asked for
-each piece (``madvise`` with MADV_COLLAPSE, Linux 6.1 and later). A piece takes up to a
-millisecond, so it is done when nothing waits; elsewhere nothing happens and nothing is lost.
+each piece (``madvise`` with MADV_COLLAPSE, Linux 6.1 and later). A piece takes a few
+milliseconds the first time, so it is done when nothing waits; elsewhere nothing happens and
+nothing is lost.
 """
 
 from __future__ import annotations
