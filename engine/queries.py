@@ -226,11 +226,11 @@ class Queries:
         if account is None:
             return []
         rows = []
-        for number, order in account.orders.items():
+        for order in account.orders:
             if order.held:
                 instrument = order.book.instrument
                 asset = instrument.quote if order.buy else instrument.base
-                rows.append(Hold(f"O{number}", name, asset, order.held))
+                rows.append(Hold(f"O{order.order_id}", name, asset, order.held))
         for row in self._money.withdrawals(name, open_only=True):
             if not self._exchange.withdrawals[row.withdrawal_id].posted:
                 rows.append(
@@ -306,7 +306,7 @@ class Queries:
         names = self._exchange.firms[account.firm] if a.firm_wide else [a.account]
         rows = []
         for name in names:
-            for order in self._exchange.accounts[name].orders.values():
+            for order in self._exchange.accounts[name].orders:
                 terms = order.terms
                 if (
                     (not a.symbol or terms.symbol == a.symbol)
@@ -395,7 +395,7 @@ class Queries:
             a.account,
             account.seq,
             self.balances(a.account),
-            [order_row(order) for order in account.orders.values()],
+            [order_row(order) for order in account.orders],
             self._money.withdrawals(a.account, open_only=True),
             self._exchange.seq,
         )

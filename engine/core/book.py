@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _NEW: Final = OrdStatus.NEW
 _PARTIAL: Final = OrdStatus.PARTIALLY_FILLED
+_BUY: Final = Side.BUY
 
 
 class Order:
@@ -39,40 +40,43 @@ class Order:
     """
 
     __slots__ = (
-        "account", "ahead", "armed", "base", "behind", "book", "buy", "cum", "display",
+        "account", "ahead", "armed", "base", "behind", "book", "buy", "cum", "display", "expire_at",
         "fee_weight", "fees", "held", "later_ids", "leaves", "level", "maker_ppm", "notional",
         "order_id", "price", "quote", "reached", "status", "taker_ppm", "terms", "triggered",
         "updated_at",
     )  # fmt: skip
 
     def __init__(self, terms: OrderTerms, account: Account, book: Book) -> None:
-        self.terms = terms
-        self.order_id: int = terms.order_id
-        self.account = account
+        # Compiled, they lie in memory in this order: neighbours first, which are touched with the
+        # reference count, then what every cancel needs, last what only a trade does.
+        self.ahead: Order | None = None
+        self.behind: Order | None = None
+        self.level: Level | None = None
+        self.status: OrdStatus = _NEW
         self.book = book
-        self.buy: bool = terms.side is Side.BUY
-        self.price: int = terms.price
+        self.account = account
+        self.terms = terms
+        self.buy: bool = terms.side is _BUY
+        self.armed = False
+        self.reached = False
+        self.triggered = False
         self.leaves: int = terms.qty
+        self.display = 0
+        self.held = 0
         self.cum = 0
         self.notional = 0
+        self.updated_at: int = terms.created_at
+        self.expire_at: int = terms.expire_at
+        self.base: Money
+        self.quote: Money
+        self.base, self.quote = account.purses.get(terms.symbol) or account.purse(book)
+        self.price: int = terms.price
+        self.order_id: int = terms.order_id
+        self.later_ids: list[str] | None = None
         self.fee_weight = 0
         self.fees = 0
         self.maker_ppm: int = account.maker_ppm
         self.taker_ppm: int = account.taker_ppm
-        self.held = 0
-        self.status: OrdStatus = _NEW
-        self.display = 0
-        self.armed = False
-        self.reached = False
-        self.triggered = False
-        self.updated_at: int = terms.created_at
-        self.later_ids: list[str] | None = None
-        self.base: Money
-        self.quote: Money
-        self.base, self.quote = account.purses.get(terms.symbol) or account.purse(book)
-        self.level: Level | None = None
-        self.ahead: Order | None = None
-        self.behind: Order | None = None
 
     @property
     def open(self) -> bool:
@@ -88,12 +92,14 @@ class Order:
 class Level:
     """All resting orders at one price, first come first; ``qty`` is what they display.
 
-    A level is made with its first order and goes with its last: it is never empty.
+    ``key`` is its place among the levels of its side. A level is made with its first order and
+    goes with its last: it is never empty.
     """
 
-    __slots__ = ("count", "head", "price", "qty", "tail")
+    __slots__ = ("count", "head", "key", "price", "qty", "tail")
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: Order, key: int) -> None:
+        self.key = key
         self.price: int = order.price
         self.qty: int = order.display
         self.count = 1
@@ -104,10 +110,10 @@ class Level:
 class BookSide:
     """One side of the book; ``best`` is its best level, None when empty."""
 
-    __slots__ = ("best", "keys", "levels", "sign")
+    __slots__ = ("best", "buy", "keys", "levels")
 
-    def __init__(self, sign: int) -> None:
-        self.sign = sign
+    def __init__(self, buy: bool) -> None:
+        self.buy = buy
         self.levels: dict[int, Level] = {}
         self.keys: list[int] = []
         self.best: Level | None = None
@@ -127,10 +133,10 @@ class BookSide:
             level.qty += order.display
             level.count += 1
             return
-        order.level = self.levels[price] = level = Level(order)
-        key = price * self.sign
+        key = price if self.buy else -price
+        order.level = self.levels[price] = level = Level(order, key)
         best = self.best
-        if best is None or key > best.price * self.sign:
+        if best is None or key > best.key:
             self.best = level
             self.keys.append(key)
         else:
@@ -166,10 +172,10 @@ class BookSide:
         levels, keys = self.levels, self.keys
         del levels[level.price]
         if level is not self.best:
-            del keys[bisect_left(keys, level.price * self.sign)]
+            del keys[bisect_left(keys, level.key)]
             return
         del keys[-1]
-        self.best = levels[keys[-1] * self.sign] if keys else None
+        self.best = levels[abs(keys[-1])] if keys else None
 
     def requeue(self, order: Order, display: int) -> None:
         """Show an iceberg's next slice at the back of its level (rule M-8)."""
@@ -207,7 +213,7 @@ class BookSide:
         """The best levels, best first; O(levels)."""
         rows = []
         for key in self.keys[: -levels - 1 : -1]:
-            level = self.levels[key * self.sign]
+            level = self.levels[abs(key)]
             rows.append(PriceLevel(level.price, level.qty, level.count))
         return tuple(rows)
 
@@ -219,8 +225,8 @@ class Book:
                  "max_qty", "min_qty", "status", "stops", "symbol", "unit")  # fmt: skip
 
     def __init__(self, instrument: Instrument, stops: StopBook, fees: Money) -> None:
-        self.bids = BookSide(1)
-        self.asks = BookSide(-1)
+        self.bids = BookSide(True)
+        self.asks = BookSide(False)
         self.stops = stops
         self.fees = fees
         self.status = InstrumentStatus.OPEN

@@ -45,7 +45,7 @@ def _holds(exchange: Exchange, faults: list[str]) -> None:
     """Rule L-5, and that each order and withdrawal holds what it needs (L-3, W-2)."""
     held: dict[tuple[str, str], int] = {}
     for account in exchange.accounts.values():
-        for order in account.orders.values():
+        for order in account.orders:
             instrument = order.book.instrument
             key = (account.name, instrument.quote if order.buy else instrument.base)
             held[key] = held.get(key, 0) + order.held
@@ -73,9 +73,9 @@ def _holds(exchange: Exchange, faults: list[str]) -> None:
 def _side(book: Book, side: BookSide, buy: bool, faults: list[str]) -> int:
     symbol = book.instrument.symbol
     resting = 0
-    if list(side.keys) != sorted(price * side.sign for price in side.levels):
+    if list(side.keys) != sorted(price if buy else -price for price in side.levels):
         faults.append(f"the price list of {symbol} does not match its levels")
-    best = side.levels[side.keys[-1] * side.sign] if side.keys else None
+    best = side.levels[abs(side.keys[-1])] if side.keys else None
     if side.best is not best:
         faults.append(f"the best price of {symbol} is wrong")
     for price, level in side.levels.items():
@@ -105,7 +105,7 @@ def _book(book: Book, faults: list[str]) -> None:
 def _orders(exchange: Exchange, faults: list[str]) -> None:
     """Each open order is in exactly one place, and quantities add up."""
     for account in exchange.accounts.values():
-        for order in account.orders.values():
+        for order in account.orders:
             if order.armed == (order.level is not None):
                 faults.append(f"order {order.order_id} must rest or wait, and not both")
             if order.leaves <= 0 or order.leaves + order.cum != order.terms.qty:

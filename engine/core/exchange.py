@@ -78,7 +78,7 @@ RETIRE_BATCH: Final = 256
 _BY_TIME: Final = CancelReason.EXPIRED
 _EXPIRED: Final = OrdStatus.EXPIRED
 _CANCELED: Final = OrdStatus.CANCELED
-_event = tuple.__new__
+_event: Final = tuple.__new__
 
 
 class Exchange:
@@ -259,12 +259,11 @@ class Exchange:
         """Move an order that can trade no more from the open to the closed ones."""
         if order.held:
             raise EngineFault("a closed order holds nothing")
-        order_id = order.order_id
         account = order.account
-        del account.orders[order_id]
-        expire_at = order.terms.expire_at
+        del account.orders[order]
+        expire_at = order.expire_at
         if expire_at:
-            self.timers.discard(expire_at, order_id)
+            self.timers.discard(expire_at, order.order_id)
         closed = account.closed
         closed.append(order)
         count = len(closed)

@@ -31,7 +31,7 @@ _PARTIAL: Final = OrdStatus.PARTIALLY_FILLED
 _FILLED: Final = OrdStatus.FILLED
 _MAKER: Final = Liquidity.MAKER
 _TAKER: Final = Liquidity.TAKER
-_event = tuple.__new__
+_event: Final = tuple.__new__
 """Makes a NamedTuple from its fields in one step; the hot path makes millions."""
 
 
@@ -56,7 +56,7 @@ def walk(
     traded = used = cost = 0
     purse = budget
     for key in reversed(side.keys):
-        level = side.levels[key * side.sign]
+        level = side.levels[abs(key)]
         price = level.price
         if limit and (price > limit if buy else price < limit):
             break

@@ -26,10 +26,11 @@ from engine.core.risk import (
     check_order,
     check_strategy,
     duplicate_client_id,
-    valid_client_id,
-    valid_strategy,
+    valid_tag,
 )
 from engine.core.types import (
+    CLIENT_ID_LENGTH_MAX,
+    STRATEGY_LENGTH_MAX,
     CancelReason,
     InstrumentStatus,
     OrderTerms,
@@ -58,7 +59,7 @@ _OPEN: Final = InstrumentStatus.OPEN
 _NEW: Final = OrdStatus.NEW
 _PARTIAL: Final = OrdStatus.PARTIALLY_FILLED
 _REQUESTED: Final = CancelReason.REQUESTED
-_event = tuple.__new__
+_event: Final = tuple.__new__
 
 
 def new_order(exchange: Exchange, c: NewOrder) -> bool:
@@ -83,14 +84,14 @@ def new_order(exchange: Exchange, c: NewOrder) -> bool:
         or not 0 < price <= book.max_price
         or book.status is not _OPEN
         or client_id in account.client_ids
-        or valid_client_id(client_id) is None
+        or not valid_tag(client_id, CLIENT_ID_LENGTH_MAX)
         or stop_price
         or cash_qty
         or min_qty
         or display_qty
         or expire_at
         or post_only
-        or (strategy and valid_strategy(strategy) is None)
+        or (strategy and not valid_tag(strategy, STRATEGY_LENGTH_MAX))
         or prior is not None
     ):
         return _create(exchange, c)
@@ -195,10 +196,11 @@ def _accept(
     order_id = order.order_id
     exchange.next_order_id = order_id + 1
     parts = exchange.orders.parts
-    parts[order_id >> RUN_BITS & PARTS_MASK][order_id] = account.orders[order_id] = order
+    parts[order_id >> RUN_BITS & PARTS_MASK][order_id] = order
+    account.orders[order] = None
     account.client_ids[terms.client_order_id] = order
-    if terms.expire_at:
-        exchange.timers.add(terms.expire_at, order_id)
+    if order.expire_at:
+        exchange.timers.add(order.expire_at, order_id)
     rests = not crossing and tif is not _IOC and tif is not _FOK
     if rests:
         order.display = terms.display_qty or order.leaves

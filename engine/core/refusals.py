@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from engine.core.book import Order
 from engine.core.commands import (
@@ -23,7 +23,7 @@ from engine.core.types import OrdStatus, RejectReason, RequestKind
 if TYPE_CHECKING:
     from engine.core.exchange import Exchange
 
-_event = tuple.__new__
+_event: Final = tuple.__new__
 
 
 def refuse_new(exchange: Exchange, c: NewOrder, refusal: Refusal) -> bool:

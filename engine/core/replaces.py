@@ -20,9 +20,10 @@ from engine.core.risk import (
     check_prices,
     check_quantity,
     duplicate_client_id,
-    valid_client_id,
+    valid_tag,
 )
 from engine.core.types import (
+    CLIENT_ID_LENGTH_MAX,
     InstrumentStatus,
     OrderTerms,
     OrdStatus,
@@ -42,7 +43,7 @@ _GTC: Final = TimeInForce.GTC
 _GTD: Final = TimeInForce.GTD
 _OPEN: Final = InstrumentStatus.OPEN
 _FILLED: Final = OrdStatus.FILLED
-_event = tuple.__new__
+_event: Final = tuple.__new__
 
 
 class _Change(NamedTuple):
@@ -184,7 +185,7 @@ def _plain_change(exchange: Exchange, c: ReplaceOrder) -> tuple[Order, _Change] 
         or (side is not None and side is not its_side)
         or book.status is not _OPEN
         or new_id in account.client_ids
-        or valid_client_id(new_id) is None
+        or not valid_tag(new_id, CLIENT_ID_LENGTH_MAX)
         or not book.min_qty <= qty <= book.max_qty
         or qty <= order.cum
         or not 0 < price <= book.max_price
@@ -257,6 +258,7 @@ def _apply_change(
     elif not kept or not leaves:
         side.remove(order)
     order.terms = terms
+    order.expire_at = terms.expire_at
     order.price = terms.price
     order.leaves = leaves
     order.updated_at = exchange.time_us

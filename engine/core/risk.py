@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from engine.core.types import (
@@ -18,10 +17,6 @@ if TYPE_CHECKING:
     from engine.core.book import Book
     from engine.core.commands import NewOrder
 
-_CLIENT_ID: Final = re.compile(rf"[!-~]{{1,{CLIENT_ID_LENGTH_MAX}}}\Z")
-_STRATEGY: Final = re.compile(rf"[!-~]{{1,{STRATEGY_LENGTH_MAX}}}\Z")
-valid_client_id: Final = _CLIENT_ID.match
-valid_strategy: Final = _STRATEGY.match
 
 _MARKET: Final = OrdType.MARKET
 _LIMIT: Final = OrdType.LIMIT
@@ -41,9 +36,19 @@ class Refusal(NamedTuple):
     text: str
 
 
+def valid_tag(text: str, length_max: int) -> bool:
+    """Whether a text has 1 to ``length_max`` printable ASCII characters and no space."""
+    return (
+        0 < len(text) <= length_max
+        and text.isascii()
+        and text.isprintable()
+        and " " not in text
+    )
+
+
 def check_client_id(client_order_id: str) -> Refusal | None:
     """Rule R-2 for the client order id."""
-    if valid_client_id(client_order_id):
+    if valid_tag(client_order_id, CLIENT_ID_LENGTH_MAX):
         return None
     return Refusal(
         RejectReason.INVALID_CLIENT_ORDER_ID,
@@ -62,7 +67,7 @@ def duplicate_client_id(client_order_id: str, order_id: int) -> Refusal:
 
 def check_strategy(strategy: str) -> Refusal | None:
     """Rule R-2 for the strategy tag."""
-    if not strategy or valid_strategy(strategy):
+    if not strategy or valid_tag(strategy, STRATEGY_LENGTH_MAX):
         return None
     return Refusal(
         RejectReason.INVALID_FIELD,
