@@ -42,6 +42,8 @@ REGISTERED_WAIT_S: Final = 2.0
 UNANSWERED_WAIT_S: Final = 2.0
 LOGOUT_WAIT_S: Final = 2.0
 POLL_S: Final = 0.002
+INNER: Final = "inner"
+"""The folder, beside the stores, of the socket by which QuickFIX is reached."""
 FLOOD_TEXT: Final = "Too many messages above the limit of this session; slow down and log on again"
 
 
@@ -206,7 +208,7 @@ class Gateway(Events):
         # On a thread of Python's own: for a foreign one the interpreter would make and drop a
         # thread state at every callback, which costs as much as the callback.
         threading.Thread(target=self._run_quickfix, name="quickfix", daemon=True).start()
-        self._inner = InnerListener(port)
+        self._inner = InnerListener(port, self.settings.store / INNER)
 
     def _run_quickfix(self) -> None:
         """QuickFIX's thread. It cannot be entered again once an exception has left it."""

@@ -47,13 +47,50 @@ def free_port() -> int:
         return port
 
 
+def own_folder(parent: Path) -> tuple[Path, int]:
+    """A new folder in ``parent`` for this process alone, and the descriptor that says so.
+
+    The descriptor holds a lock, which ends with the process; folders of others without one,
+    which were killed, are removed.
+    """
+    parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for left in parent.iterdir():
+        held = _hold(left)
+        if held is not None:
+            shutil.rmtree(left, ignore_errors=True)
+            os.close(held)
+    folder = Path(tempfile.mkdtemp(dir=parent))
+    held = _hold(folder)
+    if held is None:
+        raise HandOverError(f"the folder {folder} was taken by another process; start again")
+    return folder, held
+
+
+def _hold(folder: Path) -> int | None:
+    """A descriptor with the lock of a folder, None while another process has it."""
+    try:
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return None  # Removed meanwhile, or no folder of ours.
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(held)
+        return None
+    return held
+
+
 class InnerListener:
     """The Unix socket in the place of QuickFIX's listening socket."""
 
-    def __init__(self, port: int) -> None:
-        """Take the place of the socket that listens on ``port`` in this process."""
-        self._folder = Path(tempfile.mkdtemp(prefix="tandem-fix-"))
-        self._path = str(self._folder / "inner")
+    def __init__(self, port: int, parent: Path) -> None:
+        """Take the place of the socket that listens on ``port`` in this process.
+
+        The Unix socket gets a folder of its own in ``parent``.
+        """
+        self._folder, self._held = own_folder(parent)
+        # By way of the descriptor, since the kernel allows a path of 107 bytes only.
+        self._path = f"/proc/self/fd/{self._held}/inner"
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.bind(self._path)
         listener.listen(64)
@@ -92,6 +129,7 @@ class InnerListener:
     def close(self) -> None:
         """Take the path away."""
         shutil.rmtree(self._folder, ignore_errors=True)
+        os.close(self._held)
 
     def passage(self, client: socket.socket, logon: bytes) -> Passage:
         """Make ready to give QuickFIX the client's socket, whose first bytes are ``logon``.

@@ -33,6 +33,7 @@ from engine.core.types import CancelScope
 from fix_gateway.control import ControlRefused
 from fix_gateway.figures import GatewayFigures
 from fix_gateway.gateway import Gateway
+from fix_gateway.handover import HandOverError
 from fix_gateway.settings import GatewaySettings, SessionSettings, networks
 
 EXIT_CONFIGURATION: Final = 2
@@ -235,7 +236,7 @@ def main() -> int:
     except (SettingsError, ValueError) as error:
         log.critical("gateway_not_started", reason=str(error))
         return EXIT_CONFIGURATION
-    except (OSError, EngineError) as error:
+    except (OSError, EngineError, HandOverError) as error:
         log.critical("gateway_not_started", reason=str(error))
         return EXIT_RESOURCE
 
