@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import report
+from benchmarks.apply import is_compiled
 from benchmarks.book_flow import BookFlow
 from benchmarks.book_own import BareBook
 from benchmarks.plot import Panel, plot
@@ -33,6 +34,7 @@ def figures(text: str, row: str) -> list[str]:
     return [cell.strip() for cell in found.strip("|").split("|")][1:]
 
 
+@pytest.mark.skipif(is_compiled(), reason="it compares the plain build with the compiled one")
 def test_the_book_alone_without_the_others() -> None:
     text = printed("book", "--quick", "--offline", "--plain")
     assert re.match(r"[\d,]{6,} \(", figures(text, "Tandem")[3])

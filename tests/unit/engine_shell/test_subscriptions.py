@@ -11,6 +11,8 @@ import pytest
 
 from engine import wire
 from engine.client import AsyncEngineClient, EngineRefused, GapTooOld, SubscriptionDropped
+from engine.core.ledger import Account
+from engine.core.types import AccountRow
 from engine.ipc import Limits
 from tests.unit.engine_shell.harness import (
     WAIT_S,
@@ -291,12 +293,12 @@ def test_a_fault_in_a_query_does_not_stop_trading(
     client = engine.client()
     client.connect()
 
-    def broken() -> str:
+    def broken(account: Account) -> AccountRow:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(engine.exchange, "state_hash", broken)
+    monkeypatch.setattr("engine.queries.account_row", broken)
     with pytest.raises(EngineRefused) as refused:
-        client.state_hash()
+        client.accounts()
     assert refused.value.code == "internal"
     assert client.submit(new_order(1)).transaction.seq == engine.exchange.seq
     client.close()
