@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from account_api.addresses import address_fault
+from engine.core.addresses import ADDRESSES_MAX
 from engine.core.commands import DefineAccount, DefineNetwork
 from engine.core.types import Origin, SelfTrade
 from tests.api.client import Caller
@@ -156,12 +157,12 @@ def test_networks_may_need_a_memo_or_be_suspended(
     assert problem["retryable"]
 
 
-def test_the_address_book_is_bounded(
-    caller: CallerOf, engine: InProcessEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("engine.core.addresses.ADDRESSES_MAX", 1)
+def test_the_address_book_is_bounded(caller: CallerOf, engine: InProcessEngine) -> None:
     keeper = caller("alice-address")
     keeper.post("/v1/addresses", {"asset": "BTC", "address": P2WPKH}).ok(201)
+    book = engine.exchange.accounts["alice"].addresses
+    (first,) = book.values()
+    book.update({-n: first._replace(address_id=-n) for n in range(1, ADDRESSES_MAX)})
     body = {"asset": "BTC", "address": TAPROOT}
     keeper.post("/v1/addresses", body).problem(409, "too_many_addresses")
 

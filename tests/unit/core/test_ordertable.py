@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import random
-from engine.core.book import Order
+from typing import Final
+
+from benchmarks.book_own import INSTRUMENT, TERMS
+from engine.core.book import Book, Order
+from engine.core.ledger import Account, Money
 from engine.core.ordertable import PARTS_MASK, RUN_BITS, OrderTable
 from engine.core.timers import Key, Timer, TimerKind, Timers
+from engine.core.triggers import StopBook
+
+ACCOUNT: Final = Account("firm", "firm")
+BOOK: Final = Book(INSTRUMENT, StopBook(), Money())
 
 
-def blank() -> Order:
-    """An order without anything, of which a compiled table, too, sees that it is one."""
-    return Order.__new__(Order)
+def made() -> Order:
+    """Any order: a compiled table takes nothing else."""
+    return Order(TERMS, ACCOUNT, BOOK)
 
 
 def test_an_order_table_answers_as_a_dictionary_does() -> None:
     table, plain = OrderTable(), dict[int, Order]()
     chance = random.Random(1)
     for order_id in range(1, 20_000):
-        order = blank()
+        order = made()
         table[order_id] = plain[order_id] = order
         gone = chance.randrange(1, order_id + 1)
         if gone in plain and chance.random() < 0.8:
@@ -34,7 +42,7 @@ def largest_share(sizes: list[int]) -> float:
 
 def test_no_part_of_the_table_or_of_the_orders_that_end_together_becomes_large() -> None:
     count = (PARTS_MASK + 1 << RUN_BITS) * 2
-    table, timers, order = OrderTable(), Timers(), blank()
+    table, timers, order = OrderTable(), Timers(), made()
     for order_id in range(1, count):
         table[order_id] = order
         timers.add(5, order_id)
