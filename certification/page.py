@@ -5,23 +5,18 @@ Plain HTTP, read only, without scripts. It shows no secret, and whoever reaches 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Final, Protocol
 
 import msgspec
-import structlog
 
 from certification import report as reports
+from certification.rest import HttpGate, Reply, Request
 from certification.results import CaseResult, Report
 from certification.scenario import Scenario
 
-log = structlog.get_logger()
-
-REQUEST_BYTES_MAX: Final = 8192
 REQUEST_S: Final = 5.0
-CONNECTIONS_MAX: Final = 64
 REFRESH_S: Final = 2
 
 
@@ -56,57 +51,17 @@ class Shown(Protocol):
         """The report's files as they were written last, by name."""
 
 
-class Page:
+class Page(HttpGate):
     """Serves the pages of some runs."""
 
     def __init__(self, runs: Iterable[Shown]) -> None:
+        super().__init__(self._answer, idle_s=REQUEST_S)
         self._runs = {run.name: run for run in runs}
-        self._server: asyncio.Server | None = None
-        self._busy = 0
 
-    @property
-    def port(self) -> int:
-        """Where the page is."""
-        assert self._server is not None
-        return int(self._server.sockets[0].getsockname()[1])
-
-    async def start(self, host: str, port: int) -> None:
-        """Begin to serve. Raises OSError."""
-        self._server = await asyncio.start_server(self._serve, host, port)
-
-    async def stop(self) -> None:
-        """Serve no more."""
-        if self._server is not None:
-            self._server.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._busy += 1
-        try:
-            if self._busy > CONNECTIONS_MAX:
-                return
-            async with asyncio.timeout(REQUEST_S):
-                head = await reader.readuntil(b"\r\n\r\n")
-            writer.write(self._answer(head))
-            async with asyncio.timeout(REQUEST_S):
-                await writer.drain()
-        except (ConnectionError, TimeoutError, asyncio.IncompleteReadError):
-            pass  # It left, or said nothing in time.
-        except asyncio.LimitOverrunError:
-            writer.write(_response(431, "text/plain", b"The request is too long.\n"))
-        except Exception:
-            log.exception("page_failed")
-        finally:
-            self._busy -= 1
-            writer.close()
-
-    def _answer(self, head: bytes) -> bytes:
-        words = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
-        if len(head) > REQUEST_BYTES_MAX or len(words) != 3:
-            return _response(400, "text/plain", b"This is no HTTP request.\n")
-        if words[0] not in ("GET", "HEAD"):
-            return _response(405, "text/plain", b"Only GET is served here.\n")
-        status, kind, body = self._page(words[1].split("?")[0])
-        return _response(status, kind, body, head_only=words[0] == "HEAD")
+    async def _answer(self, request: Request) -> Reply:
+        if request.method not in ("GET", "HEAD"):
+            return _reply(405, "text/plain", b"Only GET is served here.\n")
+        return _reply(*self._page(request.path))
 
     def _page(self, path: str) -> tuple[int, str, bytes]:
         parts = [part for part in path.split("/") if part]
@@ -130,20 +85,16 @@ _KINDS: Final = {
     reports.HTML_NAME: _HTML,
     reports.XML_NAME: "application/xml",
 }
-_REASONS: Final = {
-    200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed",
-    431: "Request Header Fields Too Large",
-}  # fmt: skip
 
 
-def _response(status: int, kind: str, body: bytes, *, head_only: bool = False) -> bytes:
-    head = (
-        f"HTTP/1.1 {status} {_REASONS[status]}\r\nContent-Type: {kind}\r\n"
-        f"Content-Length: {len(body)}\r\nCache-Control: no-store\r\nConnection: close\r\n"
-        "X-Content-Type-Options: nosniff\r\n"
-        "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n\r\n"
+def _reply(status: int, kind: str, body: bytes) -> Reply:
+    headers = (
+        ("Content-Type", kind),
+        ("Cache-Control", "no-store"),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"),
     )
-    return head.encode("ascii") + (b"" if head_only else body)
+    return Reply(status, headers, body)
 
 
 def status_json(run: Shown) -> bytes:

@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
-import structlog
-
-log = structlog.get_logger()
+from certification.accepting import Gate
 
 HEAD_BYTES_MAX: Final = 32_768
 BODY_BYTES_MAX: Final = 1_048_576
@@ -113,63 +111,40 @@ def problem(status: int, code: str, detail: str, outcome: str, *more: tuple[str,
 Serve = Callable[[Request], Awaitable[Reply | None]]
 
 
-class HttpGate:
-    """Takes connections of one client. ``serve`` answers; None closes without an answer."""
+class HttpGate(Gate):
+    """Takes connections of one client. ``serve`` answers; None closes without an answer.
 
-    def __init__(self, serve: Serve) -> None:
+    A connection may be silent for ``idle_s``.
+    """
+
+    def __init__(self, serve: Serve, idle_s: float = IDLE_S) -> None:
+        super().__init__(CONNECTIONS_MAX, HEAD_BYTES_MAX)
         self._serve = serve
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._idle_s = idle_s
         self._serving: set[asyncio.Task[None]] = set()
 
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        assert self._server is not None
-        return int(self._server.sockets[0].getsockname()[1])
-
-    async def start(self, host: str, port: int) -> None:
-        """Begin to take connections. Raises OSError."""
-        self._server = await asyncio.start_server(
-            self._connection, host, port, limit=HEAD_BYTES_MAX
-        )
-
-    async def stop(self) -> None:
-        """Take no more, and end those that are there once what they asked is answered."""
-        if self._server is not None:
-            self._server.close()
+    async def settle(self) -> None:
+        """Wait until what was asked is answered."""
         if self._serving:
             await asyncio.wait(self._serving, timeout=LAST_ANSWER_S)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one request after the other."""
         task = asyncio.current_task()
         assert task is not None
-        if len(self._tasks) >= CONNECTIONS_MAX:
-            writer.close()
-            return
-        self._tasks.add(task)
         try:
-            while self._server is not None and self._server.is_serving():
+            while self.serving:
                 if not await self._one(reader, writer, task):
                     break
-        except (ConnectionError, TimeoutError, asyncio.IncompleteReadError):
-            pass  # It left, or was silent for too long.
-        except Exception:
-            log.exception("http_failed")
         finally:
-            self._tasks.discard(task)
             self._serving.discard(task)
-            writer.close()
 
     async def _one(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, task: asyncio.Task[None]
     ) -> bool:
         """One request and its answer; False ends the connection."""
         try:
-            async with asyncio.timeout(IDLE_S):
+            async with asyncio.timeout(self._idle_s):
                 request = await read_request(reader)
         except HttpFault as fault:
             writer.write(encoded(problem(fault.status, "invalid_request", str(fault),
@@ -282,8 +257,8 @@ def encoded(reply: Reply, *, last: bool, head_only: bool = False) -> bytes:
 
 _REASONS: Final = {
     200: "OK", 201: "Created", 204: "No Content", 304: "Not Modified", 400: "Bad Request",
-    401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 409: "Conflict",
-    411: "Length Required", 413: "Content Too Large", 422: "Unprocessable Content",
-    429: "Too Many Requests", 431: "Request Header Fields Too Large", 502: "Bad Gateway",
-    503: "Service Unavailable",
+    401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
+    409: "Conflict", 411: "Length Required", 413: "Content Too Large",
+    422: "Unprocessable Content", 429: "Too Many Requests",
+    431: "Request Header Fields Too Large", 502: "Bad Gateway", 503: "Service Unavailable",
 }  # fmt: skip

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from certification import report as reports
 from certification import rest
+from certification.accepting import Gate
 from certification.account import AccountReferee
 from certification.client import READ_BYTES, FixClient, Identity
 from certification.counterparty import Counterparty, CounterpartyFault
@@ -219,50 +220,15 @@ class ClientRun:
         self.write()
 
 
-class FixGate:
+class FixGate(Gate):
     """Takes connections and brings each to the link whose CompID its Logon names."""
 
     def __init__(self, runs: Iterable[ClientRun]) -> None:
+        super().__init__(CONNECTIONS_MAX)
         self._links = {link.comp_id: link for run in runs for link in run.links}
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
 
-    @property
-    def port(self) -> int:
-        """Where the gate listens."""
-        assert self._server is not None
-        return int(self._server.sockets[0].getsockname()[1])
-
-    async def start(self, host: str, port: int) -> None:
-        """Begin to take connections. Raises OSError."""
-        self._server = await asyncio.start_server(self._serve, host, port)
-
-    async def stop(self) -> None:
-        """Take no more, and end those that are there."""
-        if self._server is not None:
-            self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        if len(self._tasks) >= CONNECTIONS_MAX:
-            writer.close()
-            return
-        self._tasks.add(task)
-        try:
-            await self._admit(reader, writer)
-        except (ConnectionError, TimeoutError):
-            pass  # It left, or said nothing in time.
-        except Exception:
-            log.exception("connection_failed")
-        finally:
-            self._tasks.discard(task)
-            writer.close()
-
-    async def _admit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Read the Logon and hand the connection to its link; a stranger is told nothing."""
         framer = Framer()
         first: Message | None = None
         pending: list[bytes] = []

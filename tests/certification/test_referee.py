@@ -129,10 +129,10 @@ def test_without_news_the_page_tells(lane: Lane, tmp_path: Path) -> None:
         await page.start("127.0.0.1", 0)
         name = table.lane.credentials.comp_id
 
-        def get(path: str) -> tuple[int, str, dict[str, str]]:
+        def get(path: str, posted: bytes | None = None) -> tuple[int, str, dict[str, str]]:
             url = f"http://127.0.0.1:{page.port}{path}"
             try:
-                with urllib.request.urlopen(url, timeout=5) as answer:
+                with urllib.request.urlopen(url, posted, timeout=5) as answer:
                     return answer.status, answer.read().decode(), dict(answer.headers)
             except urllib.error.HTTPError as error:
                 return error.code, "", {}
@@ -155,6 +155,7 @@ def test_without_news_the_page_tells(lane: Lane, tmp_path: Path) -> None:
             assert own.password not in text and own.peer_password not in text
         for path in ("/NOBODY", f"/{name}/../secret", f"/{name}/credentials.json", "/x/y/z"):
             assert (await asyncio.to_thread(get, path))[0] == 404
+        assert (await asyncio.to_thread(get, "/", b"x"))[0] == 405
         await page.stop()
         await stop(trader)
 
