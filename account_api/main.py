@@ -7,7 +7,6 @@ exists, except for the shared memory of the rate limits.
 from __future__ import annotations
 
 import base64
-import logging
 import os
 import sys
 from ipaddress import ip_network
@@ -23,6 +22,7 @@ from account_api.figures import watch
 from account_api.proxies import behind_proxies
 from account_api.settings import Faucet, Page
 from config.control import ControlServer, socket_path
+from config.process import log_json_lines
 from config.settings import Key, Settings, SettingsError, keep_private, load
 from engine.client import DirectEngineClient
 from engine.history.queries import open_reader
@@ -101,23 +101,9 @@ def _api_key(key: Key) -> ApiKey:
     )
 
 
-def configure_logging() -> None:
-    """One JSON line for each event on stderr; a trace shows no values of variables."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-
-
 def application() -> Any:
     """The WSGI application, for gunicorn: ``account_api.main:application()``."""
-    configure_logging()
+    log_json_lines()
     settings = load()
     path, history_url = str(settings.engine.socket), settings.history.url
     wait_s = settings.engine.min_seq_wait_ms_max / 1000
@@ -149,7 +135,7 @@ def application() -> Any:
 
 def main() -> int:
     """Become gunicorn; returns only when the configuration cannot be used."""
-    configure_logging()
+    log_json_lines()
     keep_private()
     try:
         load()

@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import Flask, Response
 
-from account_api.main import configure_logging
+from config.process import log_json_lines
 
 
 class _NoFigures:
@@ -21,7 +21,7 @@ class _NoFigures:
 
 def application() -> Any:
     """The WSGI application: ``benchmarks.rest_bare:application()``."""
-    configure_logging()
+    log_json_lines()
     body = b"x" * int(os.environ["TANDEM_BENCHMARK_BYTES"])
     app = Flask("bare", static_folder=None)
     # The configuration of gunicorn asks every application for its figures.

@@ -23,7 +23,7 @@ from bots.maker import Maker, Plan
 from bots.rest import Rest
 from bots.stream_taker import StreamTaker
 from config.control import ControlServer, socket_path
-from config.process import on_signals
+from config.process import log_json_lines, on_signals
 from config.settings import Settings, SettingsError, load
 
 END_S: Final = 4.0
@@ -66,15 +66,7 @@ def bots(settings: Settings, stop: threading.Event) -> tuple[Maker, FixTaker, St
 
 def main() -> int:
     """0 after a clean end, 2 when it could not start."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    log_json_lines()
     try:
         settings = load()
     except SettingsError as error:

@@ -1,10 +1,32 @@
-"""What every process of the venue does with signals: turn them into ordinary calls."""
+"""What every process of the venue does alike: its log, and what it does with signals."""
 
 from __future__ import annotations
 
+import logging
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable
+from typing import TextIO
+
+import structlog
+
+
+def log_json_lines(to: TextIO | None = None) -> None:
+    """Log one JSON line for each event, to standard error unless told otherwise.
+
+    A trace shows no values of variables, so that no secret gets into it.
+    """
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(to or sys.stderr),
+    )
 
 
 def on_signals(numbers: Iterable[signal.Signals], act: Callable[[int], None]) -> None:

@@ -8,7 +8,6 @@ Configuration comes from TANDEM_CONFIG and TANDEM_DATA; there are no options. Ex
 from __future__ import annotations
 
 import gc
-import logging
 import resource
 import secrets
 import signal
@@ -18,6 +17,7 @@ from typing import Final
 
 import structlog
 
+from config.process import log_json_lines
 from config.settings import Settings, SettingsError, ensure_data, keep_private, load
 from engine.bootstrap import bootstrap_commands
 from engine.core.events import Refused
@@ -40,20 +40,6 @@ log = structlog.get_logger("engine")
 
 class NotServing(Exception):
     """The socket cannot be made; the message says why."""
-
-
-def configure_logging() -> None:
-    """JSON lines on standard error."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 def build(settings: Settings) -> tuple[Sequencer, LocalJournal, Server]:
@@ -128,7 +114,7 @@ def serve(settings: Settings) -> int:
 
 def main() -> int:
     """Entry point of ``python -m engine.main``."""
-    configure_logging()
+    log_json_lines()
     keep_private()
     try:
         settings = load()

@@ -9,7 +9,6 @@ cannot be followed any further by this process.
 from __future__ import annotations
 
 import base64
-import logging
 import os
 import resource
 import signal
@@ -25,7 +24,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from config.control import ControlServer, Refusal, Verb, socket_path
 from config.model import Settings
-from config.process import on_signals
+from config.process import log_json_lines, on_signals
 from config.processor import OneProcessor
 from config.settings import SettingsError, ensure_data, keep_private, load
 from engine.client import EngineError, EngineUnavailable
@@ -46,20 +45,6 @@ SWITCH_INTERVAL_S: Final = 0.0005
 DICTIONARY: Final = Path(__file__).resolve().parent.parent / "spec" / "FIX44.xml"
 
 log = structlog.get_logger("fix_gateway")
-
-
-def configure_logging() -> None:
-    """JSON lines on standard error."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 def wall_clock_us() -> int:
@@ -226,7 +211,7 @@ def start(gateway: Gateway, stopping: threading.Event) -> bool:
 
 def main() -> int:
     """Entry point of ``python -m fix_gateway.main``."""
-    configure_logging()
+    log_json_lines()
     keep_private()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:

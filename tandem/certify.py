@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 import sys
 from collections.abc import Iterable, Sequence
@@ -12,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from rich.console import Console
 from rich.markup import escape
@@ -29,6 +27,7 @@ from certification.signature import (
     load_public,
 )
 from certification.venue import NETWORK, CredentialsFault, write_private
+from config.process import log_json_lines
 from config.settings import SettingsError
 from tandem.conform import show
 from tandem.lane import ACCOUNT_PROCESSES, FIX_PROCESSES, Lane
@@ -70,16 +69,7 @@ def certify(options: Options, console: Console) -> int:
         raise CommandError(str(error)) from None
     options.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (options.folder / LOG).open("a", encoding="utf-8") as log:
-        structlog.configure(
-            processors=[
-                structlog.processors.add_log_level,
-                structlog.processors.TimeStamper(fmt="iso", utc=True),
-                structlog.processors.format_exc_info,
-                structlog.processors.JSONRenderer(),
-            ],
-            wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-            logger_factory=structlog.PrintLoggerFactory(log),
-        )
+        log_json_lines(log)
         try:
             return asyncio.run(_serve(options, chosen, key, console))
         except (CredentialsFault, SettingsError, StartError, OSError) as error:

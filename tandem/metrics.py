@@ -8,7 +8,6 @@ die at any time, and no other process waits for it.
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
 import threading
@@ -28,7 +27,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from config.control import ControlError, ask, control_folder
-from config.process import on_signals
+from config.process import log_json_lines, on_signals
 from config.settings import Settings, SettingsError, load
 from engine.client import EngineClient, EngineError, queries
 from engine.core.types import EngineFigures, EngineStatus, InstrumentStatus, WithdrawalState
@@ -236,16 +235,7 @@ class _Unasked(Collector):
 
 def main() -> int:
     """Entry point; 2 when it cannot start."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    log_json_lines()
     try:
         settings = load()
     except SettingsError as error:

@@ -10,18 +10,17 @@ import time
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
 
-from account_api.main import configure_logging
 from account_api.settlement.simulated import Behaviour, SimulatedNetwork
 from account_api.settlement.worker import SettlementWorker
 from config.control import ControlServer, socket_path
-from config.process import on_signals
+from config.process import log_json_lines, on_signals
 from config.settings import SettingsError, ensure_data, keep_private, load
 from engine.client import EngineClient
 
 
 def main() -> int:
     """Run until SIGTERM or SIGINT; 0 after a clean end, 2 if not started."""
-    configure_logging()
+    log_json_lines()
     keep_private()
     log = structlog.get_logger("settlement")
     try:

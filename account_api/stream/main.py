@@ -9,12 +9,13 @@ import time
 import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from account_api.main import api_settings, configure_logging
+from account_api.main import api_settings
 from account_api.routes import ROUTES
 from account_api.stream.figures import StreamFigures
 from account_api.stream.server import StreamServer
 from account_api.stream.settings import StreamSettings
 from config.control import ControlServer, socket_path
+from config.process import log_json_lines
 from config.settings import Settings, SettingsError, keep_private, load
 from engine.history.queries import open_reader
 
@@ -65,7 +66,7 @@ async def first_of(*events: asyncio.Event) -> None:
 
 def main() -> int:
     """0 after a clean end, 1 after a fault, 2 when it could not start."""
-    configure_logging()
+    log_json_lines()
     keep_private()
     log = structlog.get_logger("account_api.stream")
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import signal
 import sys
 
@@ -12,6 +11,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from sqlalchemy.engine import make_url
 
 from config.control import ControlServer, socket_path
+from config.process import log_json_lines
 from config.settings import SettingsError, keep_private, load
 from engine.client import EngineUnavailable
 from engine.history.figures import HistoryFigures
@@ -31,15 +31,7 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     keep_private()
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    log_json_lines()
     log = structlog.get_logger().bind(process="history")
     try:
         settings = load()
