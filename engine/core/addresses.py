@@ -8,7 +8,7 @@ from engine.core import commands
 from engine.core.events import AddressChanged, DepositAddressAssigned, WithdrawalQuoted
 from engine.core.ledger import Account
 from engine.core.networks import Network, find_network
-from engine.core.risk import Refusal
+from engine.core.risk import Refusal, unknown_account
 from engine.core.types import (
     Address,
     DepositAddress,
@@ -31,7 +31,7 @@ def _target(
     """The account and network that a request names."""
     account = exchange.accounts.get(name)
     if account is None:
-        return Refusal(RejectReason.UNKNOWN_ACCOUNT, f"there is no account {name!r}")
+        return unknown_account(name)
     found = find_network(exchange, asset, network)
     return found if isinstance(found, Refusal) else (account, found)
 

@@ -18,7 +18,7 @@ from engine.core.commands import (
 from engine.core.events import BatchDone, MassCanceled
 from engine.core.ledger import Account
 from engine.core.refusals import record_refusal, refuse
-from engine.core.risk import Refusal
+from engine.core.risk import Refusal, unknown_account
 from engine.core.types import BATCH_ENTRIES_MAX, BatchMode, CancelReason, RejectReason
 
 if TYPE_CHECKING:
@@ -29,8 +29,7 @@ def mass_cancel(exchange: Exchange, c: MassCancel) -> None:
     """Cancel every open order that all filters match, in order of order id."""
     account = exchange.accounts.get(c.account)
     if account is None:
-        text = f"there is no account {c.account!r}"
-        refuse(exchange, c, RejectReason.UNKNOWN_ACCOUNT, text)
+        refuse(exchange, c, *unknown_account(c.account))
         return
     if c.symbol and c.symbol not in exchange.books:
         text = f"there is no instrument {c.symbol!r}"
@@ -68,8 +67,7 @@ def batch(exchange: Exchange, c: Batch) -> None:
     """Do the entries in order; in mode VALIDATE_ALL only if all of them are in order."""
     account = exchange.accounts.get(c.account)
     if account is None:
-        text = f"there is no account {c.account!r}"
-        refuse(exchange, c, RejectReason.UNKNOWN_ACCOUNT, text)
+        refuse(exchange, c, *unknown_account(c.account))
         return
     if not 1 <= len(c.entries) <= BATCH_ENTRIES_MAX:
         text = f"a batch has 1 to {BATCH_ENTRIES_MAX} entries, this one has {len(c.entries)}"

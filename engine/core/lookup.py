@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from engine.core.book import Order
 from engine.core.commands import CancelOrder, ReplaceOrder
 from engine.core.ledger import Account
-from engine.core.risk import Refusal
+from engine.core.risk import Refusal, unknown_account
 from engine.core.types import RejectReason
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def find_named(exchange: Exchange, c: CancelOrder | ReplaceOrder) -> Order | Ref
     """The order that a request names, for the account that it names."""
     account = exchange.accounts.get(c.account)
     if account is None:
-        return Refusal(RejectReason.UNKNOWN_ACCOUNT, f"there is no account {c.account!r}")
+        return unknown_account(c.account)
     return find(exchange, account, c.orig_client_order_id, c.order_id)
 
 

@@ -26,6 +26,7 @@ from engine.core.risk import (
     check_order,
     check_strategy,
     duplicate_client_id,
+    unknown_account,
     valid_tag,
 )
 from engine.core.types import (
@@ -233,7 +234,7 @@ def check_new(exchange: Exchange, c: NewOrder) -> Refusal | None:
     """Rules R-1 to R-7 for a create."""
     account = exchange.accounts.get(c.account)
     if account is None:
-        return Refusal(RejectReason.UNKNOWN_ACCOUNT, f"there is no account {c.account!r}")
+        return unknown_account(c.account)
     refusal = check_client_id(c.client_order_id) or check_strategy(c.strategy)
     if refusal is not None:
         return refusal

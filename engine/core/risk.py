@@ -65,6 +65,11 @@ def duplicate_client_id(client_order_id: str, order_id: int) -> Refusal:
     )
 
 
+def unknown_account(name: str) -> Refusal:
+    """Rule R-1 in words."""
+    return Refusal(RejectReason.UNKNOWN_ACCOUNT, f"there is no account {name!r}")
+
+
 def check_strategy(strategy: str) -> Refusal | None:
     """Rule R-2 for the strategy tag."""
     if not strategy or valid_tag(strategy, STRATEGY_LENGTH_MAX):

@@ -15,6 +15,7 @@ from engine.core.commands import (
     Tick,
 )
 from engine.core.events import DeadMansSwitchSet, SessionChanged
+from engine.core.risk import unknown_account
 from engine.core.timers import Timer, TimerKind
 from engine.core.types import CancelReason, CancelScope, RejectReason, SessionRow
 
@@ -73,8 +74,7 @@ def open_session(exchange: Exchange, c: OpenSession) -> None:
     """A session logged on (rule S-1)."""
     name = c.origin.source
     if c.account not in exchange.accounts:
-        text = f"there is no account {c.account!r}"
-        exchange.refuse(c.account, name, RejectReason.UNKNOWN_ACCOUNT, text)
+        exchange.refuse(c.account, name, *unknown_account(c.account))
         return
     session = exchange.sessions.get(name)
     if session is None:
@@ -124,8 +124,7 @@ def start_epoch(exchange: Exchange, c: StartEpoch) -> None:
     session = exchange.sessions.get(name)
     current = session.epoch if session else 0
     if c.account not in exchange.accounts:
-        text = f"there is no account {c.account!r}"
-        exchange.refuse(c.account, name, RejectReason.UNKNOWN_ACCOUNT, text)
+        exchange.refuse(c.account, name, *unknown_account(c.account))
         return
     if c.origin.epoch != current + 1:
         text = f"{name} is in epoch {current}; the next one is {current + 1}"
@@ -148,8 +147,7 @@ def set_switch(exchange: Exchange, c: SetDeadMansSwitch) -> None:
         exchange.refuse(c.account, c.strategy, RejectReason.INVALID_FIELD, text)
         return
     if account is None:
-        text = f"there is no account {c.account!r}"
-        exchange.refuse(c.account, c.strategy, RejectReason.UNKNOWN_ACCOUNT, text)
+        exchange.refuse(c.account, c.strategy, *unknown_account(c.account))
         return
     timer = Timer(TimerKind.SWITCH, c.account, c.strategy, 0)
     before = account.switches.pop(c.strategy, 0)

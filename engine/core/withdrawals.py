@@ -10,7 +10,7 @@ from engine.core.events import DepositUpdated, Transferred, WithdrawalUpdated
 from engine.core.instruments import format_scaled
 from engine.core.ledger import Account, hold, release
 from engine.core.networks import Network, find_network
-from engine.core.risk import Refusal, check_client_id
+from engine.core.risk import Refusal, check_client_id, unknown_account
 from engine.core.timers import Timer, TimerKind
 from engine.core.types import (
     INT64_MAX,
@@ -92,7 +92,7 @@ def deposit(exchange: Exchange, c: commands.Deposit) -> None:
 
 
 def _no_account(name: str) -> Refusal:
-    return Refusal(RejectReason.UNKNOWN_ACCOUNT, f"there is no account {name!r}")
+    return unknown_account(name)
 
 
 def _check_deposit(

@@ -41,6 +41,9 @@ INDEX_LAG_MAX: Final = 4_096
 INDEX_CACHE_KIB: Final = 65_536
 """Each create asks for its client order id among the retired ones, which lie anywhere."""
 
+_DERIVED: Final = (
+    "index.db holds nothing but what the segments say; without it, it is made again"
+)
 _INDEX_SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS idx.progress (last_seq INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS idx.marks (
@@ -88,8 +91,7 @@ class LocalJournal:
         except files.DAMAGE as error:
             os.close(self._lock)
             raise JournalCorrupt(
-                f"the journal in {self._folder} cannot be opened: {error} (index.db holds "
-                "nothing but what the segments say; without it, it is made again)"
+                f"the journal in {self._folder} cannot be opened: {error} ({_DERIVED})"
             ) from error
         except OSError as error:
             os.close(self._lock)
@@ -385,8 +387,7 @@ class LocalJournal:
             except msgspec.MsgspecError as error:
                 raise JournalCorrupt(
                     f"index.db in {self._folder} is damaged: waiting id {number} cannot be read: "
-                    f"{error} (it holds nothing but what the segments say; without it, it is made "
-                    "again)"
+                    f"{error} ({_DERIVED})"
                 ) from error
 
     def _catch_up_index(self) -> None:
