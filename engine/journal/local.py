@@ -41,9 +41,7 @@ INDEX_LAG_MAX: Final = 4_096
 INDEX_CACHE_KIB: Final = 65_536
 """Each create asks for its client order id among the retired ones, which lie anywhere."""
 
-_DERIVED: Final = (
-    "index.db holds nothing but what the segments say; without it, it is made again"
-)
+_DERIVED: Final = "index.db holds nothing but what the segments say; without it, it is made again"
 _INDEX_SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS idx.progress (last_seq INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS idx.marks (
@@ -378,9 +376,7 @@ class LocalJournal:
             connection.execute("DELETE FROM idx.waiting WHERE number <= ?", (moved[-1].number,))
 
     def _read_waiting(self) -> Iterator[Waiting]:
-        rows = self._connection.execute(
-            "SELECT number, seq, body FROM idx.waiting ORDER BY number"
-        )
+        rows = self._connection.execute("SELECT number, seq, body FROM idx.waiting ORDER BY number")
         for number, seq, body in rows:
             try:
                 yield Waiting(number, seq, _decode_retired(body))
