@@ -246,3 +246,20 @@ class BookCopy:
                 if index < len(side):
                     parts += side[index][:2]
         return zlib.crc32(":".join(parts).encode())
+
+
+def run(engine: EngineProcess, story: Any, **changes: Any) -> None:
+    """Play a story against a stream server on the engine."""
+
+    async def play() -> None:
+        async with running_stream(engine, **changes) as stream:
+            await story(stream)
+
+    asyncio.run(play())
+
+
+async def begin(client: Client, *channels: str, **params: Any) -> dict[str, Any]:
+    """Subscribe; returns the answer."""
+    answer = await client.ask("subscribe", channels=list(channels), **params)
+    assert answer["ok"], answer
+    return answer

@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterator
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from account_api.keystore import KeyStore, StoredKey
+from account_api.keystore import KeyStore
 from account_api.main import api_settings
 from engine.core.commands import (
     AddAddress,
     AssignDepositAddress,
-    Deposit,
     QuoteWithdrawal,
     RemoveAddress,
 )
@@ -27,25 +25,12 @@ from tests.api.stream.harness import (
     Client,
     EngineProcess,
     Stream,
-    running_engine,
-    running_stream,
+    begin,
+    run,
     signed,
 )
 
 PRIVATE = ["orders", "executions", "balances", "ledger", "transfers"]
-
-
-@pytest.fixture
-def engine() -> Iterator[EngineProcess]:
-    with running_engine() as process:
-        yield process
-
-
-async def begin(client: Client, *channels: str, **params: Any) -> dict[str, Any]:
-    """Subscribe; returns the answer."""
-    answer = await client.ask("subscribe", channels=list(channels), **params)
-    assert answer["ok"], answer
-    return answer
 
 
 @contextlib.asynccontextmanager
@@ -303,16 +288,6 @@ def test_requests_of_a_connection_are_done_in_order(engine: EngineProcess) -> No
     run(engine, story)
 
 
-def run(engine: EngineProcess, story: Any, **changes: Any) -> None:
-    """Play a story against a stream server on the engine."""
-
-    async def play() -> None:
-        async with running_stream(engine, **changes) as stream:
-            await story(stream)
-
-    asyncio.run(play())
-
-
 def test_wrong_requests_are_answered_and_change_nothing(engine: EngineProcess) -> None:
     async def story(stream: Stream) -> None:
         async with stream.client() as stranger:
@@ -410,11 +385,6 @@ def test_a_revoked_key_ends_its_connections_before_anything_more_is_told(
     run(engine, story)
 
 
-def deposit(engine: EngineProcess, account: str, asset: str) -> None:
-    with contextlib.closing(engine.client()) as client:
-        client.submit(Deposit(Origin("operator:test"), "d-1", account, asset, 10**6))
-
-
 def open_orders(engine: EngineProcess, account: str) -> list[Any]:
     with contextlib.closing(engine.client()) as client:
         return list(client.open_orders(account))
@@ -465,179 +435,6 @@ def test_nobody_hears_of_another_account(engine: EngineProcess) -> None:
             await bob.ask("ping")
             assert {m["type"] for m in bob.received} == {"snapshot"}
             assert {m["account"] for m in bob.received} == {"bob"}
-
-    run(engine, story)
-
-
-def test_cancel_on_disconnect_of_the_connection(engine: EngineProcess) -> None:
-    async def story(stream: Stream) -> None:
-        async with stream.client("demo-alice-trade") as watcher:
-            await begin(watcher, "orders")
-            await watcher.create("stays", "buy")
-            async with stream.client("demo-alice-trade") as alice:
-                assert (await alice.ask("cancel_on_disconnect", scope="connection"))["ok"]
-                await alice.create("goes", "buy")
-                alice.connection.transport.abort()
-            (message,) = await watcher.until("orders", event="canceled")
-            assert message["data"]["client_order_id"] == "goes"
-            assert message["data"]["reason"] == "disconnect"
-            orders = await watcher.ask("get_orders")
-            assert [row["client_order_id"] for row in orders["data"]["orders"]] == ["stays"]
-
-    run(engine, story)
-
-
-def test_cancel_on_disconnect_of_the_connection_reaches_its_sub_accounts(
-    engine: EngineProcess,
-) -> None:
-    """S-2: what the connection entered goes, on whichever account; what others entered stays."""
-
-    async def story(stream: Stream) -> None:
-        async with stream.client("demo-alice-trade") as watcher:
-            await asyncio.to_thread(deposit, engine, "alice:desk", "USD")
-            await rest(watcher, "alice:desk", "desk-stays")
-            async with stream.client("demo-alice-trade") as alice:
-                assert (await alice.ask("cancel_on_disconnect", scope="connection"))["ok"]
-                await rest(alice, "alice:desk", "desk-goes")
-                await rest(alice, "alice", "own-goes")
-                alice.connection.transport.abort()
-            assert await left(watcher, "alice:desk", {"desk-stays"}) == {"desk-stays"}
-            assert await left(watcher, "alice", set()) == set()
-
-    run(engine, story)
-
-
-@pytest.mark.parametrize("named", ["alice", "alice:desk"])
-def test_cancel_on_disconnect_of_one_account(engine: EngineProcess, named: str) -> None:
-    """S-2: every order of the account goes, whoever entered it, and none of another account."""
-
-    async def story(stream: Stream) -> None:
-        async with stream.client("demo-alice-trade") as watcher:
-            await asyncio.to_thread(deposit, engine, "alice:desk", "USD")
-            for account in ("alice", "alice:desk"):
-                await rest(watcher, account, f"of-{account}")
-            async with stream.client("demo-alice-trade") as alice:
-                terms = {"scope": "account", "account": named}
-                armed = await alice.ask("cancel_on_disconnect", **terms)
-                assert armed["data"]["account"] == named
-                row = (await asyncio.to_thread(engine_sessions, engine))[armed["data"]["session"]]
-                assert (row.account, row.cancel_scope.name) == (named, "ACCOUNT")
-                await rest(alice, "alice", "own")
-                alice.connection.transport.abort()
-            gone = {"alice": {"own", "of-alice"}, "alice:desk": {"of-alice:desk"}}
-            for account, mine in gone.items():
-                stays = {"own", "of-alice", "of-alice:desk"} & mine if account != named else set()
-                assert await left(watcher, account, stays) == stays
-
-    run(engine, story)
-
-
-def test_cancel_on_disconnect_waits_for_its_grace_and_a_return_disarms_it(
-    engine: EngineProcess,
-) -> None:
-    """S-1: with a grace period the orders stay until it is over."""
-
-    async def story(stream: Stream) -> None:
-        async with stream.client("demo-alice-trade") as watcher:
-            await begin(watcher, "orders")
-            async with stream.client("demo-alice-trade") as alice:
-                await alice.ask("cancel_on_disconnect", scope="account", grace_s=1)
-                await rest(alice, "alice", "goes")
-                alice.connection.transport.abort()
-            (ended,) = await watcher.until("orders", event="session_closed")
-            (canceled,) = await watcher.until("orders", event="canceled")
-            assert when(canceled) - when(ended) >= timedelta(seconds=1)
-            async with stream.client("demo-alice-trade") as alice:
-                await alice.ask("cancel_on_disconnect", scope="account", grace_s=0)
-                await rest(alice, "alice", "stays")
-                await alice.ask("cancel_on_disconnect", scope="none")
-                alice.connection.transport.abort()
-            await watcher.until("orders", event="session_closed")
-            assert await left(watcher, "alice", {"stays"}) == {"stays"}
-
-    run(engine, story)
-
-
-def test_cancel_on_disconnect_asks_for_what_the_key_may_do(engine: EngineProcess) -> None:
-    async def story(stream: Stream) -> None:
-        async with stream.client("demo-alice-trade") as alice:
-            for params, code in (
-                ({"scope": "account", "account": "bob"}, "not_found"),
-                ({"scope": "account", "account": "bob:desk"}, "not_found"),
-                ({"scope": "firm", "account": "alice"}, "invalid_request"),
-                ({"scope": "connection", "grace_s": 301}, "invalid_request"),
-                ({"scope": "everything"}, "invalid_request"),
-            ):
-                answer = await alice.ask("cancel_on_disconnect", **params)
-                assert answer["error"]["code"] == code, params
-            assert not await asyncio.to_thread(engine_sessions, engine)
-        # A sub-account's key does not speak for the firm.
-        api = api_settings(engine.settings)
-        store = KeyStore(api.key_file, api.key_master)
-        store.add(
-            StoredKey(
-                "tk-desk", "desk", "hmac", "alice:desk", "alice", "u", ("read", "trade"), (),
-                "active", 1, "test", secret=b"tk-desk-secret",
-            )
-        )  # fmt: skip
-        async with stream.client("tk-desk") as desk:
-            refused = await desk.ask("cancel_on_disconnect", scope="firm")
-            assert refused["error"]["code"] == "not_permitted"
-            assert (await desk.ask("cancel_on_disconnect", scope="account"))["ok"]
-            refused = await desk.ask("cancel_on_disconnect", scope="account", account="alice")
-            assert refused["error"]["code"] == "not_found"
-        store.close()
-
-    run(engine, story)
-
-
-async def rest(client: Client, account: str, client_order_id: str) -> None:
-    """Enter a buy order that nobody meets."""
-    answer = await client.ask(
-        "create_order", account=account, client_order_id=client_order_id, symbol="BTC-USD",
-        side="buy", quantity="0.001", price="1",
-    )  # fmt: skip
-    assert answer["ok"], answer
-
-
-async def left(client: Client, account: str, wanted: set[str]) -> set[str]:
-    """The open orders of an account once they are those wanted, or what they are at last."""
-    found: set[str] = set()
-    async with asyncio.timeout(20):
-        while True:
-            orders = await client.ask("get_orders", account=account)
-            found = {row["client_order_id"] for row in orders["data"]["orders"]}
-            if found == wanted:
-                return found
-
-
-def engine_sessions(engine: EngineProcess) -> dict[str, Any]:
-    with contextlib.closing(engine.client()) as client:
-        return {row.session: row for row in client.sessions()}
-
-
-def when(message: dict[str, Any]) -> datetime:
-    return datetime.fromisoformat(message["ts"])
-
-
-@pytest.mark.parametrize("cancel_orders", [False, True])
-def test_a_clean_logout_chooses_what_happens_to_its_orders(
-    engine: EngineProcess, cancel_orders: bool
-) -> None:
-    async def story(stream: Stream) -> None:
-        async with stream.client("demo-alice-trade") as watcher:
-            await begin(watcher, "orders")
-            async with stream.client("demo-alice-trade") as alice:
-                await alice.ask("cancel_on_disconnect", scope="firm")
-                await alice.create("mine", "buy")
-                assert (await alice.ask("logout", cancel_orders=cancel_orders))["ok"]
-                with pytest.raises(ConnectionClosed) as closed:
-                    while True:
-                        await alice.receive()
-                assert closed.value.rcvd is not None and closed.value.rcvd.code == 1000
-            await watcher.until("orders", event="session_closed")
-            orders = await watcher.ask("get_orders")
-            assert bool(orders["data"]["orders"]) is not cancel_orders
 
     run(engine, story)
 
