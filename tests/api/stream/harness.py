@@ -26,6 +26,8 @@ from account_api.stream.server import StreamServer
 from account_api.stream.settings import StreamSettings
 from config.settings import load
 from engine.client import EngineClient
+from engine.core.commands import Deposit
+from engine.core.types import Origin
 from engine.history.projector import Projector
 from engine.history.queries import open_reader
 from engine.history.store import open_writer
@@ -263,3 +265,9 @@ async def begin(client: Client, *channels: str, **params: Any) -> dict[str, Any]
     answer = await client.ask("subscribe", channels=list(channels), **params)
     assert answer["ok"], answer
     return answer
+
+
+def deposit(engine: EngineProcess, account: str, asset: str) -> None:
+    """Bring money in."""
+    with contextlib.closing(engine.client()) as client:
+        client.submit(Deposit(Origin("operator:test"), "d-1", account, asset, 10**6))

@@ -12,14 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from account_api.keystore import KeyStore, StoredKey
 from account_api.main import api_settings
-from engine.core.commands import Deposit
-from engine.core.types import Origin
-from tests.api.stream.harness import Client, EngineProcess, Stream, begin, run
-
-
-def deposit(engine: EngineProcess, account: str, asset: str) -> None:
-    with contextlib.closing(engine.client()) as client:
-        client.submit(Deposit(Origin("operator:test"), "d-1", account, asset, 10**6))
+from tests.api.stream.harness import Client, EngineProcess, Stream, begin, deposit, run
 
 
 def test_cancel_on_disconnect_of_the_connection(engine: EngineProcess) -> None:

@@ -26,6 +26,7 @@ from tests.api.stream.harness import (
     EngineProcess,
     Stream,
     begin,
+    deposit,
     run,
     signed,
 )
