@@ -179,6 +179,10 @@ async def read_request(reader: asyncio.StreamReader) -> Request | None:
     words = first.split(" ")
     if len(words) != 3 or not words[2].startswith("HTTP/1."):
         raise HttpFault(400, "This is no HTTP request.")
+    try:
+        urlsplit(words[1])
+    except ValueError as error:
+        raise HttpFault(400, f"The target is no URL: {error}.") from None
     headers = _headers(rows)
     request = Request(words[0], words[1], headers, b"")
     if request.header("transfer-encoding"):

@@ -200,6 +200,7 @@ def test_what_is_no_http_is_refused_and_harms_nobody(full_lane: Lane, tmp_path: 
                 (b"hello\r\n\r\n", b"400"),
                 (b"GET / HTTP/1.1\r\nbad header\r\n\r\n", b"400"),
                 (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", b"411"),
+                (b"GET //[ HTTP/1.1\r\n\r\n", b"400"),
                 (b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", b"400"),
                 (b"POST / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n", b"413"),
                 (b"GET / HTTP/1.1\r\nA: " + b"x" * 70_000 + b"\r\n\r\n", b"431"),
