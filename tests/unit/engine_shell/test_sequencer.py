@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.apply import is_compiled
 from engine.client import EngineRefused, EngineUnavailable
-from engine.core import exchange
 from engine.core.commands import Batch, Deposit, OpenSession, SetDeadMansSwitch
 from engine.core.events import OrderAccepted, OrderCanceled, OrderRejected
 from engine.core.types import (
@@ -26,8 +26,6 @@ from engine.journal.local import LocalJournal
 from engine.sequencer import Bounds, EngineStopped
 from tests.unit.engine_shell.harness import WAIT_S, Collector, Start, cancel, new_order
 from tests.venue import SYMBOL
-
-COMPILED = not str(exchange.__file__).endswith(".py")
 
 
 class FailingJournal:
@@ -81,7 +79,7 @@ def test_a_failed_commit_publishes_nothing_and_stops_the_engine(start: Start) ->
     watcher.close()
 
 
-@pytest.mark.skipif(COMPILED, reason="a method of a compiled class cannot be broken on purpose")
+@pytest.mark.skipif(is_compiled(), reason="a method of a compiled class cannot be replaced")
 def test_an_exception_from_apply_stops_the_engine_and_publishes_nothing(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
