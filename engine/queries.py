@@ -226,7 +226,7 @@ class Queries:
         if account is None:
             return []
         rows = []
-        for order in account.orders:
+        for order in account.orders.values():
             if order.held:
                 instrument = order.book.instrument
                 asset = instrument.quote if order.buy else instrument.base
@@ -306,7 +306,7 @@ class Queries:
         names = self._exchange.firms[account.firm] if a.firm_wide else [a.account]
         rows = []
         for name in names:
-            for order in self._exchange.accounts[name].orders:
+            for order in self._exchange.accounts[name].orders.values():
                 terms = order.terms
                 if (
                     (not a.symbol or terms.symbol == a.symbol)
@@ -395,7 +395,7 @@ class Queries:
             a.account,
             account.seq,
             self.balances(a.account),
-            [order_row(order) for order in account.orders],
+            [order_row(order) for order in account.orders.values()],
             self._money.withdrawals(a.account, open_only=True),
             self._exchange.seq,
         )

@@ -58,7 +58,7 @@ def mass_cancel(exchange: Exchange, c: MassCancel) -> None:
 def open_orders(exchange: Exchange, account: Account, firm_wide: bool) -> list[Order]:
     """Open orders of an account, or of all accounts of its firm, by order id."""
     names = exchange.firms[account.firm] if firm_wide else [account.name]
-    chosen = [order for name in names for order in exchange.accounts[name].orders]
+    chosen = [order for name in names for order in exchange.accounts[name].orders.values()]
     chosen.sort(key=lambda order: order.order_id)
     return chosen
 

@@ -45,7 +45,7 @@ def _holds(exchange: Exchange, faults: list[str]) -> None:
     """Rule L-5, and that each order and withdrawal holds what it needs (L-3, W-2)."""
     held: dict[tuple[str, str], int] = {}
     for account in exchange.accounts.values():
-        for order in account.orders:
+        for order in account.orders.values():
             instrument = order.book.instrument
             key = (account.name, instrument.quote if order.buy else instrument.base)
             held[key] = held.get(key, 0) + order.held
@@ -105,7 +105,7 @@ def _book(book: Book, faults: list[str]) -> None:
 def _orders(exchange: Exchange, faults: list[str]) -> None:
     """Each open order is in exactly one place, and quantities add up."""
     for account in exchange.accounts.values():
-        for order in account.orders:
+        for order in account.orders.values():
             if order.armed == (order.level is not None):
                 faults.append(f"order {order.order_id} must rest or wait, and not both")
             if order.leaves <= 0 or order.leaves + order.cum != order.terms.qty:

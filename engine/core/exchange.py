@@ -260,7 +260,7 @@ class Exchange:
         if order.held:
             raise EngineFault("a closed order holds nothing")
         account = order.account
-        del account.orders[order]
+        del account.orders[order.order_id]
         expire_at = order.expire_at
         if expire_at:
             self.timers.discard(expire_at, order.order_id)

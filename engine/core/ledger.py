@@ -30,8 +30,8 @@ class Money:
 class Account:
     """A customer's account: settings, money, orders, and its place in its own sequence.
 
-    ``orders`` are the open ones, the first one first; ``client_ids`` finds any order that is
-    still in memory by any id of its chain; ``closed`` lists closed orders, oldest first.
+    ``orders`` are the open ones by order id; ``client_ids`` finds any order that is still
+    in memory by any id of its chain; ``closed`` lists closed orders, oldest first.
     """
 
     __slots__ = (
@@ -55,7 +55,7 @@ class Account:
         self.address_cooloff_us = 0
         self.balances: dict[str, Money] = {}
         self.purses: dict[str, tuple[Money, Money]] = {}
-        self.orders: dict[Order, None] = {}
+        self.orders: dict[int, Order] = {}
         self.client_ids: dict[str, Order] = {}
         self.closed: deque[Order] = deque()
         self.switches: dict[str, int] = {}

@@ -198,7 +198,7 @@ def _accept(
     exchange.next_order_id = order_id + 1
     parts = exchange.orders.parts
     parts[order_id >> RUN_BITS & PARTS_MASK][order_id] = order
-    account.orders[order] = None
+    account.orders[order_id] = order
     account.client_ids[terms.client_order_id] = order
     if order.expire_at:
         exchange.timers.add(order.expire_at, order_id)

@@ -109,7 +109,7 @@ def _account(account: Account) -> dict[str, Any]:
         "addresses": [list(entry) for entry in account.addresses.values()],
         "quotes": [list(quote) for quote in account.quotes.values()],
         "deposit_addresses": [list(made) for made in account.deposit_addresses.values()],
-        "open": [order.order_id for order in account.orders],
+        "open": list(account.orders),
         "closed": [order.order_id for order in account.closed],
     }
 
@@ -209,7 +209,7 @@ def restore(exchange: Exchange, exported: dict[str, Any]) -> Exchange:
                 side.add(exchange.orders[order_id])
     for row in exported["accounts"]:
         account = exchange.accounts[row["name"]]
-        account.orders = dict.fromkeys(exchange.orders[number] for number in row["open"])
+        account.orders = {number: exchange.orders[number] for number in row["open"]}
         account.closed.extend(exchange.orders[number] for number in row["closed"])
     _restore_others(exchange, exported)
     return exchange

@@ -75,7 +75,7 @@ def test_a_market_seeded_in_the_middle_goes_on_alike(seed: int) -> None:
         if number == 600:
             market = Market(catalogue.instruments)
             for account in exchange.accounts.values():
-                market.seed(order_row(order) for order in account.orders)
+                market.seed(order_row(order) for order in account.orders.values())
             market.seeded(number + 1)
             assert market.take_changed_books() == []
         if market is not None:
