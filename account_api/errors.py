@@ -263,6 +263,8 @@ _ENGINE: Final = (
     _reason(_R.TOO_MANY_SESSIONS, 409, "Too many sessions", "The engine bounds their number.",
             True),
     _reason(_R.TOO_MANY_ADDRESSES, 409, "Too many addresses", "The engine bounds their number."),
+    _reason(_R.ACCOUNT_SUSPENDED, 403, "The account is suspended",
+            "The venue lets it cancel and read, and nothing else for now."),
 )  # fmt: skip
 
 CATALOGUE: Final[dict[str, ErrorKind]] = {

@@ -70,6 +70,10 @@ class Full(KeyStoreError):
     """No more keys can be made."""
 
 
+class ActorRevoked(KeyStoreError):
+    """The key that makes or approves another was revoked after its request had begun."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredKey:
     """One key as it is kept. ``slot`` counts from 1 and is never used again.
@@ -105,6 +109,17 @@ class Revocation:
 
     at: int
     by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """What a revocation did: how the key ended, which descendants are revoked too (oldest
+    first), and whether any of them was good until then.
+    """
+
+    ended: Revocation
+    descendants: tuple[str, ...]
+    changed: bool
 
 
 class Changes:
@@ -208,8 +223,9 @@ class KeyStore:
             return self._revocations(database)
 
     def add(self, key: StoredKey) -> StoredKey:
-        """Keep a new key. Raises NameTaken, Full, KeyStoreError."""
+        """Keep a new key. Raises NameTaken, Full, ActorRevoked, KeyStoreError."""
         with self._changing() as database:
+            _refuse_revoked(database, key.created_by)
             everyone, own = database.execute(
                 "select count(*), count(*) filter (where account = ?) from keys", (key.account,)
             ).fetchone()
@@ -236,19 +252,34 @@ class KeyStore:
             return self._key(row, {})
 
     def approve(self, key: str, by: str, at: int) -> None:
-        """Make a key good that waits for a second person; does nothing to others."""
+        """Make a key good that waits for a second person; does nothing to others.
+
+        Raises ActorRevoked, KeyStoreError.
+        """
         with self._changing() as database:
+            _refuse_revoked(database, by)
             database.execute(
                 "update keys set state = 'active', approved_at = ?, approved_by = ? "
                 "where key = ? and state = 'pending_approval'",
                 (at, by, key),
             )
 
-    def revoke(self, key: str, by: str, at: int) -> Revocation:
-        """End a key for ever; the first one who did so is answered."""
+    def revoke(self, key: str, by: str, at: int, *, descendants: bool = False) -> Revoked:
+        """End a key for ever, and with ``descendants`` all that it and those have made.
+
+        One transaction, and a key that is revoked makes no other: none escapes. Of each key the
+        first who ended it is kept.
+        """
         with self._changing() as database:
-            database.execute("insert or ignore into revoked values (?, ?, ?)", (key, at, by))
-            return self._revocations(database)[key]
+            family = [key, *_descendants(database, key)] if descendants else [key]
+            before = self._revocations(database)
+            database.executemany(
+                "insert or ignore into revoked values (?, ?, ?)", [(one, at, by) for one in family]
+            )
+            return Revoked(
+                self._revocations(database)[key], tuple(family[1:]),
+                changed=any(one not in before for one in family),
+            )  # fmt: skip
 
     def close(self) -> None:
         """Close the file, if this process has opened it."""
@@ -317,6 +348,23 @@ class KeyStore:
         if self._cipher is None:
             self._cipher = AESGCM(_master_key(self._master))
         return self._cipher
+
+
+def _descendants(database: sqlite3.Connection, key: str) -> list[str]:
+    """What a key has made, what those have made, and so on; oldest first."""
+    rows = database.execute(
+        "with recursive family(key) as (select key from keys where created_by = ? "
+        "union select made.key from keys made join family on made.created_by = family.key) "
+        "select key from keys where key in family order by slot",
+        (key,),
+    )
+    return [found for (found,) in rows]
+
+
+def _refuse_revoked(database: sqlite3.Connection, key: str) -> None:
+    """Raises ActorRevoked. The request was let in before, and perhaps long before."""
+    if database.execute("select 1 from revoked where key = ?", (key,)).fetchone():
+        raise ActorRevoked(f"the key {key} is revoked")
 
 
 def _master_key(path: str) -> bytes:

@@ -142,6 +142,7 @@ def _path_parameters(route: Route) -> list[dict[str, Any]]:
         "symbol": "A symbol such as BTC-USD.",
         "address_id": "An id in the address book.",
         "key": "An API key.",
+        "account": "The name of an account.",
     }
     return [
         {

@@ -86,6 +86,11 @@ _amount_text: Final = lru_cache(16_384)(format_scaled)
 """Balances are asked for far more often than they change."""
 
 
+def account_status(suspended: bool) -> str:
+    """The status of an account in the words of requests and answers."""
+    return "suspended" if suspended else "active"
+
+
 def instant_text(time_us: int) -> str:
     """Microseconds since 1970 as text, such as 2030-01-31T12:00:00.000000Z."""
     seconds, micros = divmod(min(max(time_us, 0), _INSTANT_MAX_US), _SECOND_US)

@@ -265,6 +265,18 @@ class InstrumentStatusRequest(Request, frozen=True, kw_only=True):
     note: Note = ""
 
 
+class AccountStatusRequest(Request, frozen=True, kw_only=True):
+    """Suspend an account, or let it act again. `note` says why, to its owner as well.
+
+    A suspension cancels the account's open orders, and the withdrawals that the network has not
+    been given, unless it is to `keep_open`.
+    """
+
+    status: Literal["active", "suspended"]
+    note: Note = ""
+    keep_open: bool = False
+
+
 class NoQuery(Request, frozen=True, kw_only=True):
     """A request without query parameters."""
 

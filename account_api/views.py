@@ -227,9 +227,10 @@ class WithdrawalLimitView(View, frozen=True, kw_only=True):
 
 
 class LimitsView(View, frozen=True, kw_only=True):
-    """What bounds an account, and how much of it is used."""
+    """What bounds an account, and how much of it is used. `status`: active or suspended."""
 
     account: str
+    status: str
     open_orders_max: int
     open_orders_used: int
     open_orders_remaining: int
@@ -423,6 +424,16 @@ class InstrumentStatusView(View, frozen=True, kw_only=True):
 
     symbol: str
     status: str
+    as_of_seq: int
+
+
+class AccountStatusView(View, frozen=True, kw_only=True):
+    """An account after a suspension or its end, and how much that canceled."""
+
+    account: str
+    status: str
+    canceled_orders: int
+    canceled_withdrawals: int
     as_of_seq: int
 
 

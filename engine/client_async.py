@@ -232,7 +232,9 @@ class AsyncEngineClient(AsyncQueryHelpers):
         connection.transport.write(data)
         wait_s = self._timeout_s if timeout_s is None else timeout_s
         try:
-            return await asyncio.wait_for(handle, wait_s)
+            # Not wait_for: in Python 3.11 it loses a cancellation that comes with the answer.
+            async with asyncio.timeout(wait_s):
+                return await handle
         except TimeoutError:
             raise EngineTimeout(f"no answer from the engine within {wait_s:g} s") from None
         finally:
@@ -245,20 +247,20 @@ class AsyncEngineClient(AsyncQueryHelpers):
                 return self._connection
             if self._closed:
                 raise EngineUnavailable("this client was closed", "not_applied")
-            loop = asyncio.get_running_loop()
+            connection = _Connection(self._path, self._name)
             try:
-                _, connection = await asyncio.wait_for(
-                    loop.create_unix_connection(
-                        lambda: _Connection(self._path, self._name), self._path
-                    ),
-                    self._timeout_s,
-                )
-                welcome = await asyncio.wait_for(connection.welcomed, self._timeout_s)
+                async with asyncio.timeout(self._timeout_s):
+                    loop = asyncio.get_running_loop()
+                    await loop.create_unix_connection(lambda: connection, self._path)
+                    self.boot_id = (await connection.welcomed).boot_id
+                self._connection = connection
             except (TimeoutError, OSError, EngineError) as error:
                 raise EngineUnavailable(
-                    f"the engine at {self._path} cannot be reached: {error}", "not_applied"
+                    f"the engine at {self._path} cannot be reached: {str(error) or 'no answer'}",
+                    "not_applied",
                 ) from error
+            finally:
+                if self._connection is not connection:
+                    connection.end(EngineUnavailable("no connection was made", "not_applied"))
             connection.on_lost = self._on_lost
-            self.boot_id = welcome.boot_id
-            self._connection = connection
             return connection

@@ -87,7 +87,7 @@ def account_row(account: Account) -> AccountRow:
         account.name, account.firm, account.maker_ppm, account.taker_ppm, account.stp,
         account.open_orders_max, tuple(account.approval_above.items()),
         tuple(account.daily_limits.items()), account.require_known_address,
-        account.address_cooloff_us, len(account.orders), account.seq,
+        account.address_cooloff_us, len(account.orders), account.seq, account.suspended,
     )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ ORD_REJ_REASON: Final[Mapping[RejectReason, str]] = {
     R.INVALID_QUANTITY: "13",
     R.QUANTITY_TOO_SMALL: "13",
     R.UNKNOWN_ACCOUNT: "15",
+    R.ACCOUNT_SUSPENDED: "0",
 }
 """OrdRejReason(103); what is not here is 99 with Text(58)."""
 
@@ -38,6 +39,7 @@ CXL_REJ_REASON: Final[Mapping[RejectReason, str]] = {
     R.MISMATCH: "2",
     R.UNKNOWN_SYMBOL: "2",
     R.DUPLICATE_CLIENT_ORDER_ID: "6",
+    R.ACCOUNT_SUSPENDED: "2",
 }
 """CxlRejReason(102); what is not here is 99 with Text(58)."""
 
@@ -53,6 +55,7 @@ BUSINESS_REJECT_REASON: Final[Mapping[RejectReason, str]] = {
     R.INVALID_FIELD: "5",
     R.NOT_PERMITTED: "6",
     R.UNKNOWN_ACCOUNT: "6",
+    R.ACCOUNT_SUSPENDED: "6",
 }
 """BusinessRejectReason(380); what is not here is 0 with Text(58)."""
 

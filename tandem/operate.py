@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from config.control import ControlError, ask, socket_path
 from config.settings import Settings
 from engine.client import EngineClient
-from engine.core.commands import SetInstrumentStatus
-from engine.core.events import Refused
+from engine.core.commands import SetAccountStatus, SetInstrumentStatus
+from engine.core.events import AccountStatusChanged, OrderCanceled, Refused, WithdrawalUpdated
 from engine.core.instruments import format_scaled
 from engine.core.types import InstrumentStatus, Origin, WithdrawalState
 from tandem.engine_state import connected
@@ -29,10 +29,11 @@ def accounts(settings: Settings, name: str, as_json: bool) -> None:
         if not name:
             rows = [
                 (row.account, row.firm, str(row.open_orders), str(row.account_seq),
-                 f"{row.maker_fee_ppm}/{row.taker_fee_ppm}", row.stp.name.lower())
+                 f"{row.maker_fee_ppm}/{row.taker_fee_ppm}", row.stp.name.lower(),
+                 "suspended" if row.suspended else "active")
                 for row in known
             ]  # fmt: skip
-            columns = ("account", "firm", "open_orders", "account_seq", "fees_ppm", "stp")
+            columns = ("account", "firm", "open_orders", "account_seq", "fees_ppm", "stp", "status")
             show("Accounts", columns, rows, as_json)
             return
         if name not in {row.account for row in known}:
@@ -48,6 +49,39 @@ def accounts(settings: Settings, name: str, as_json: bool) -> None:
     ]  # fmt: skip
     show(f"Money of {name} as of sequence {answer.as_of_seq}",
          ("asset", "posted", "held", "available", "pending"), money, as_json)  # fmt: skip
+
+
+def suspend(settings: Settings, names: list[str], note: str, keep_open: bool) -> None:
+    """Let accounts do nothing but cancel and read, and end what they have open."""
+    _set_account_status(settings, names, "suspended", note, keep_open)
+
+
+def resume(settings: Settings, names: list[str], note: str) -> None:
+    """Let suspended accounts act again."""
+    _set_account_status(settings, names, "active", note, keep_open=False)
+
+
+def _set_account_status(
+    settings: Settings, names: list[str], status: str, note: str, keep_open: bool
+) -> None:
+    with connected(settings) as client:
+        known = {row.account for row in client.accounts()}
+        for name in names:
+            if name not in known:
+                raise CommandError(
+                    f"there is no account {name}, so nothing was done; `tandem accounts` lists them"
+                )
+        for name in names:
+            command = SetAccountStatus(ORIGIN, name, status == "suspended", note, keep_open)
+            done = client.submit(command).transaction
+            kinds = [type(event) for event in done.events]
+            changed = AccountStatusChanged in kinds
+            canceled = ""
+            if status == "suspended" and not keep_open:
+                orders, money = kinds.count(OrderCanceled), kinds.count(WithdrawalUpdated)
+                canceled = f"; canceled: {orders} orders, {money} withdrawals"
+            text = f"is {status} as of sequence {done.seq}" if changed else f"was {status} already"
+            print(f"{name} {text}{canceled}.")
 
 
 def keys(settings: Settings, as_json: bool) -> None:
@@ -71,8 +105,11 @@ def keys(settings: Settings, as_json: bool) -> None:
     show(f"API keys of {settings.file} and {settings.data}", columns, rows, as_json)
 
 
-def revoke_key(settings: Settings, key: str) -> None:
-    """End a key for ever, of the configuration or made; the running venue knows at once."""
+def revoke_key(settings: Settings, key: str, descendants: bool) -> None:
+    """End a key for ever, of the configuration or made; the running venue knows at once.
+
+    With ``descendants`` the keys that it made end too, and those that they made.
+    """
     if not settings.data.is_dir():
         raise CommandError(f"there is no data folder {settings.data}, so no venue to tell")
     store = _key_store(settings)
@@ -80,11 +117,15 @@ def revoke_key(settings: Settings, key: str) -> None:
         if store.find(key) is None and key not in {each.key for each in settings.keys}:
             raise CommandError(f"there is no API key {key}; `tandem keys` lists them")
         known = store.revocations().get(key)
-        ended = store.revoke(key, ORIGIN.source, time.time_ns() // 1000)
+        now_us = time.time_ns() // 1000
+        done = store.revoke(key, ORIGIN.source, now_us, descendants=descendants)
     finally:
         store.close()
+    ended = done.ended
     when = "is revoked" if known is None else f"was revoked at {moment(ended.at)} by {ended.by}"
     print(f"{key} {when}.")
+    for made in done.descendants:
+        print(f"{made}, which it or one of its keys made, is revoked.")
 
 
 def _key_store(settings: Settings) -> KeyStore:

@@ -27,6 +27,7 @@ CompId = Annotated[str, typer.Argument(help="The session's CompID, like ALICE.")
 Symbol = Annotated[str, typer.Argument(help="The instrument, like BTC-USD.")]
 Announcement = Annotated[str, typer.Argument(help="What to tell, in one line.")]
 Note = Annotated[str, typer.Option(help="Why; clients see it.")]
+Accounts = Annotated[list[str], typer.Argument(help="The accounts, like alice.")]
 
 
 def register(app: typer.Typer, load: Load) -> None:
@@ -47,6 +48,24 @@ def _lists(app: typer.Typer, load: Load) -> None:
     ) -> None:  # fmt: skip
         """List the accounts, or show the money of one."""
         operate.accounts(load(config, data), account, as_json)
+
+    @app.command("suspend")
+    def suspend(
+        accounts: Accounts, note: Note = "",
+        keep_open: Annotated[
+            bool, typer.Option("--keep-open", help="Let open orders and withdrawals go on.")
+        ] = False,
+        config: Config = None, data: Data = None,
+    ) -> None:  # fmt: skip
+        """Let accounts only cancel and read, and cancel what they have open."""
+        operate.suspend(load(config, data), accounts, note, keep_open)
+
+    @app.command("resume")
+    def resume(
+        accounts: Accounts, note: Note = "", config: Config = None, data: Data = None
+    ) -> None:
+        """Let suspended accounts act again."""
+        operate.resume(load(config, data), accounts, note)
 
     @app.command("withdrawals")
     def withdrawals(
@@ -73,10 +92,13 @@ def _keys(load: Load) -> typer.Typer:
     @app.command("revoke")
     def revoke(
         key: Annotated[str, typer.Argument(help="The key, like demo-alice-trade.")],
+        descendants: Annotated[
+            bool, typer.Option("--descendants", help="And the keys that it, or one of those, made.")
+        ] = False,
         config: Config = None, data: Data = None,
     ) -> None:  # fmt: skip
         """End a key for ever, at once, also one of the configuration."""
-        operate.revoke_key(load(config, data), key)
+        operate.revoke_key(load(config, data), key, descendants)
 
     return app
 

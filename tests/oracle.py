@@ -1,8 +1,8 @@
 """A naive exchange, written from spec/MATCHING.md alone: the judge of the real one.
 
 Plain lists, full scans and sorting; no index, no cache, nothing clever. It answers the order
-commands (new, cancel, replace, mass cancel, batch), deposits, transfers, halts, expiry and
-definitions with the complete list of events, and keeps every account's money. Texts of
+commands (new, cancel, replace, mass cancel, batch), deposits, transfers, halts, suspensions,
+expiry and definitions with the complete list of events, and keeps every account's money. Texts of
 refusals are left empty: they are wording, not outcome.
 """
 
@@ -24,11 +24,13 @@ from engine.core.commands import (
     NewOrder,
     RecordRefusal,
     ReplaceOrder,
+    SetAccountStatus,
     SetInstrumentStatus,
     Tick,
 )
 from engine.core.events import (
     AccountDefined,
+    AccountStatusChanged,
     AssetDefined,
     BatchDone,
     CancelRejected,
@@ -100,6 +102,16 @@ class Oracle(OracleBook):
         self.status[c.symbol] = InstrumentStatus(c.status)
         self.emit(InstrumentStatusChanged, "", c.symbol, self.status[c.symbol], c.note)
 
+    def do_SetAccountStatus(self, c: SetAccountStatus) -> None:
+        """A-1 and A-3, of a flow without withdrawals."""
+        if c.suspended != (c.account in self.suspended):
+            (self.suspended.add if c.suspended else self.suspended.remove)(c.account)
+            self.emit(AccountStatusChanged, c.account, c.suspended, c.note)
+        if c.suspended and not c.keep_open:
+            theirs = [o for o in self.open if o.terms.account == c.account]
+            for order in sorted(theirs, key=lambda o: o.terms.order_id):
+                self.cancel(order, CancelReason.OPERATOR, "", c.origin.source)
+
     def do_Deposit(self, c: Deposit) -> None:
         """W-8, for deposits that are complete when first reported."""
         assert c.confirmations >= c.confirmations_required and c.deposit_id not in self.deposits
@@ -142,6 +154,8 @@ class Oracle(OracleBook):
             return RejectReason.DUPLICATE_CLIENT_ORDER_ID
         if c.symbol not in self.instruments:
             return RejectReason.UNKNOWN_SYMBOL
+        if c.account in self.suspended:
+            return RejectReason.ACCOUNT_SUSPENDED
         if self.status[c.symbol] is InstrumentStatus.HALTED:
             return RejectReason.INSTRUMENT_HALTED
         terms = self.terms_of(c, 0)
@@ -362,6 +376,8 @@ class Oracle(OracleBook):
     def refusal_of_replace(self, c: ReplaceOrder, order: Order) -> RejectReason | None:
         """C-5 as far as VALIDATE_ALL looks (B-3), and C-6."""
         t = order.terms
+        if t.account in self.suspended:
+            return RejectReason.ACCOUNT_SUSPENDED
         if self.status[t.symbol] is InstrumentStatus.HALTED:
             return RejectReason.INSTRUMENT_HALTED
         if c.tif in (TimeInForce.IOC, TimeInForce.FOK):

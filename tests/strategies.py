@@ -27,6 +27,7 @@ from engine.core.commands import (
     NewOrder,
     RecordRefusal,
     ReplaceOrder,
+    SetAccountStatus,
     SetInstrumentStatus,
     Tick,
 )
@@ -82,7 +83,7 @@ class Profile(NamedTuple):
     open_orders_max: int
     width: int
     weights: tuple[int, ...]
-    """Of new, cancel, replace, mass cancel, batch, halt or resume, tick, refusal."""
+    """Of new, cancel, replace, mass cancel, batch, halt or resume, tick, refusal, suspension."""
     types: tuple[int, ...]
     """Of market, limit, stop, stop-limit."""
     stps: tuple[SelfTrade, ...]
@@ -105,10 +106,10 @@ def profile_of(seed: int) -> Profile:
         width=pick.choice((2, 4, 9)),
         weights=pick.choice(
             (
-                (60, 18, 18, 1, 2, 0, 1, 1),
-                (40, 25, 25, 3, 8, 3, 3, 2),
-                (75, 5, 5, 0, 5, 1, 1, 0),
-                (45, 10, 40, 0, 3, 0, 2, 0),
+                (60, 18, 18, 1, 2, 0, 1, 1, 0),
+                (40, 25, 25, 3, 8, 3, 3, 2, 3),
+                (75, 5, 5, 0, 5, 1, 1, 0, 1),
+                (45, 10, 40, 0, 3, 0, 2, 0, 2),
             )
         ),
         types=pick.choice(((10, 80, 5, 5), (20, 40, 20, 20), (5, 95, 0, 0), (10, 20, 35, 35))),
@@ -130,6 +131,7 @@ class Flow:
         self.open: dict[int, OrderTerms] = {}
         self.closed: list[OrderTerms] = []
         self.halted: set[str] = set()
+        self.suspended: set[str] = set()
 
     # -- what happened -----------------------------------------------------------------
 
@@ -175,7 +177,7 @@ class Flow:
         self.now += self.random.choice((0, 1, 1_000, 50_000))
         kind = self.random.choices(
             (self.new, self.cancel, self.replace, self.mass_cancel, self.batch, self.status,
-             self.tick, self.refusal),
+             self.tick, self.refusal, self.suspension),
             self.profile.weights,
         )[0]  # fmt: skip
         return self.now, kind(self.account())
@@ -343,6 +345,15 @@ class Flow:
         halt = symbol not in self.halted and self.chance(0.4)
         (self.halted.add if halt else self.halted.discard)(symbol)
         return SetInstrumentStatus(ENGINE, symbol, 2 if halt else 1)
+
+    def suspension(self, account: str) -> SetAccountStatus:
+        """Of any account, but one that is suspended already is soon let go."""
+        suspend = not self.suspended
+        if self.suspended:
+            account = self.random.choice(sorted(self.suspended))
+            suspend = self.chance(0.2)
+        (self.suspended.add if suspend else self.suspended.discard)(account)
+        return SetAccountStatus(ENGINE, account, suspend, "why", self.chance(0.5))
 
     def tick(self, _: str) -> Tick:
         self.now += self.random.choice((0, 1_000_000, DAY_US // 20))

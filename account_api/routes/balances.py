@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from account_api.errors import Problem
-from account_api.present import balance_view, hold_view, ledger_view, network_view
+from account_api.present import (
+    account_status,
+    balance_view,
+    hold_view,
+    ledger_view,
+    network_view,
+)
 from account_api.registry import Call, Reply, Route
 from account_api.routes.common import account_of
 from account_api.schemas import AccountQuery, BalancesQuery, LedgerQuery
@@ -104,6 +110,7 @@ def get_limits(call: Call) -> Reply:
     return Reply(
         LimitsView(
             account=row.account,
+            status=account_status(row.suspended),
             open_orders_max=row.open_orders_max,
             open_orders_used=row.open_orders,
             open_orders_remaining=max(0, row.open_orders_max - row.open_orders),

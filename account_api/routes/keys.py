@@ -12,13 +12,14 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta
 
+from account_api.auth import CHALLENGE
 from account_api.errors import Problem
 from account_api.keyring import api_key
-from account_api.keystore import Full, KeyStoreError, NameTaken, StoredKey
+from account_api.keystore import ActorRevoked, Full, KeyStoreError, NameTaken, StoredKey
 from account_api.present import instant_text
 from account_api.registry import REPLAYED, Call, Reply, Route
 from account_api.routes.common import account_of, own_account
-from account_api.schemas import ActingQuery, ForAccount, Name, NoQuery
+from account_api.schemas import ActingQuery, ForAccount, Name, NoQuery, Request
 from account_api.settings import SCOPES, ApiKey, Scope
 from account_api.views import View
 from engine.client import queries
@@ -77,6 +78,20 @@ class NewKeyView(KeyView, frozen=True, kw_only=True):
     secret: str | None
 
 
+class RevokeQuery(Request, frozen=True, kw_only=True):
+    """Whether to revoke as well what the key made, and what those made."""
+
+    descendants: bool = False
+
+
+class RevokedKeyView(KeyView, frozen=True, kw_only=True):
+    """A key that is revoked. `descendants` are the keys that are so with it, oldest first:
+    without `descendants=true` none.
+    """
+
+    descendants: list[str]
+
+
 class KeysView(View, frozen=True, kw_only=True):
     """The keys of an account: those of the configuration, then the others, oldest first."""
 
@@ -114,6 +129,8 @@ def create_key(call: Call) -> Reply:
         return _repeated(call, wanted)
     except Full:
         raise Problem("too_many_keys", "The account has made as many keys as it may.") from None
+    except ActorRevoked:
+        raise _actor_revoked(maker) from None
     except KeyStoreError as error:
         raise _unavailable() from error
     view = _made_view(made)
@@ -159,29 +176,41 @@ def approve_key(call: Call) -> Reply:
         return Reply(KeyView(**_made_view(made)), 200, (REPLAYED,))
     try:
         call.services.key_store.approve(made.key, caller.key, call.now_us)
+    except ActorRevoked:
+        raise _actor_revoked(caller) from None
     except KeyStoreError as error:
         raise _unavailable() from error
     return Reply(KeyView(**_made_view(_made_key(call))))
 
 
 def revoke_key(call: Call) -> Reply:
-    """End a key for ever, one of the configuration too. No request with it is served any more."""
+    """End a key for ever, one of the configuration too. No request with it is served any more.
+
+    With `descendants=true` the keys that it made end with it, and those that they made: the
+    answer to a key that leaked.
+    """
     name = call.parts["key"]
+    descendants = call.query(RevokeQuery).descendants
     try:
         known = call.services.key_store.find(name)
         configured = next((key for key in call.services.ring.configured if key.key == name), None)
         account = configured.account if configured else known.account if known else None
         if account is None or not _governs(call, account):
             raise Problem("not_found", f"There is no key {name[:64]}.", field="key")
-        before = call.services.key_store.revocations().get(name)
-        ended = call.services.key_store.revoke(name, call.principal.key.key, call.now_us)
+        revoked = call.services.key_store.revoke(
+            name, call.principal.key.key, call.now_us, descendants=descendants
+        )
     except KeyStoreError as error:
         raise _unavailable() from error
+    ended = revoked.ended
     if configured is not None:
         view = _view(configured) | _ended(ended.at, ended.by)
     elif known is not None:
         view = _made_view(replace(known, revoked_at=ended.at, revoked_by=ended.by))
-    return Reply(KeyView(**view), 200, (REPLAYED,) if before is not None else ())
+    return Reply(
+        RevokedKeyView(**view, descendants=list(revoked.descendants)),
+        200, () if revoked.changed else (REPLAYED,),
+    )  # fmt: skip
 
 
 def _scopes(maker: ApiKey, request: NewKeyRequest) -> tuple[Scope, ...]:
@@ -321,6 +350,14 @@ def _ended(at: int, by: str) -> dict[str, Any]:
     return {"state": "revoked", "revoked_at": instant_text(at), "revoked_by": by}
 
 
+def _actor_revoked(key: ApiKey) -> Problem:
+    """It was good when the request was let in."""
+    return Problem(
+        "unauthorized", f"The key {key.key} has been revoked meanwhile; nothing was done.",
+        headers=CHALLENGE,
+    )  # fmt: skip
+
+
 def _unavailable() -> Problem:
     return Problem("keys_unavailable", "The keys cannot be read or written at this moment.")
 
@@ -337,8 +374,8 @@ ROUTES: Final = (
         errors=("key_name_taken", "too_many_keys", "not_permitted"),
     ),
     Route(
-        "DELETE", "/v1/api-keys/{key}", revoke_key, "Revoke an API key", KeyView,
-        scope="keys", replays=True, tag="keys", errors=_NAMED,
+        "DELETE", "/v1/api-keys/{key}", revoke_key, "Revoke an API key", RevokedKeyView,
+        scope="keys", query=RevokeQuery, replays=True, tag="keys", errors=_NAMED,
     ),
     Route(
         "POST", "/v1/api-keys/{key}/approve", approve_key, "Approve an API key", KeyView,

@@ -1,16 +1,22 @@
-"""What only an operator may do to the market: halt an instrument, let it trade again."""
+"""What only an operator may do: halt an instrument, suspend an account, and the reverse."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from account_api import results
-from account_api.errors import refusal
+from account_api.errors import Problem, refusal
+from account_api.present import account_status
 from account_api.registry import REPLAYED, Call, Reply, Route
-from account_api.schemas import InstrumentStatusRequest
-from account_api.views import InstrumentStatusView
-from engine.core.commands import SetInstrumentStatus
-from engine.core.events import InstrumentStatusChanged, Refused
+from account_api.schemas import AccountStatusRequest, InstrumentStatusRequest
+from account_api.views import AccountStatusView, InstrumentStatusView
+from engine.core.commands import SetAccountStatus, SetInstrumentStatus
+from engine.core.events import (
+    InstrumentStatusChanged,
+    OrderCanceled,
+    Refused,
+    WithdrawalUpdated,
+)
 from engine.core.types import InstrumentStatus
 
 
@@ -35,7 +41,42 @@ def set_instrument_status(call: Call) -> Reply:
     return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
 
 
+def set_account_status(call: Call) -> Reply:
+    """Suspend an account: it may cancel and read, and nothing else. Or let it act again."""
+    request = call.body(AccountStatusRequest)
+    suspended = request.status == "suspended"
+    if request.keep_open and not suspended:
+        raise Problem(
+            "invalid_request", "The field keep_open goes with the status suspended alone.",
+            field="keep_open",
+        )  # fmt: skip
+    account = call.parts["account"]
+    outcome = call.services.submit(
+        SetAccountStatus(
+            call.principal.origin(), account, suspended, request.note, request.keep_open
+        )
+    )
+    events = outcome.transaction.events
+    for event in events:
+        if isinstance(event, Refused):
+            raise refusal(event.reason, results.sentence(event.text), status=404)
+    answer = AccountStatusView(
+        account=account,
+        status=account_status(suspended),
+        canceled_orders=sum(isinstance(event, OrderCanceled) for event in events),
+        canceled_withdrawals=sum(isinstance(event, WithdrawalUpdated) for event in events),
+        as_of_seq=outcome.transaction.seq,
+    )
+    return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
+
+
 ROUTES: Final = (
+    Route(
+        "PUT", "/v1/accounts/{account}/status", set_account_status,
+        "Suspend an account or let it act again (operator)", AccountStatusView,
+        scope="operator", body=AccountStatusRequest, replays=True, tag="operator",
+        errors=("unknown_account", "request_expired"),
+    ),
     Route(
         "PUT", "/v1/instruments/{symbol}/status", set_instrument_status,
         "Halt or resume an instrument (operator)", InstrumentStatusView, scope="operator",

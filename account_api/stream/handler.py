@@ -306,7 +306,8 @@ class Handler:
     async def _state(self) -> None:
         """Wait, bounded, until the hub knows the venue's state. Raises Problem."""
         try:
-            await asyncio.wait_for(self._hub.ready.wait(), self._settings.state_wait_s)
+            async with asyncio.timeout(self._settings.state_wait_s):
+                await self._hub.ready.wait()
         except TimeoutError:
             raise Problem(
                 "engine_unavailable", "The service has no state yet; ask again.",

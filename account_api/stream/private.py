@@ -309,6 +309,13 @@ def _account(event: ev.AccountDefined, catalogue: LiveCatalogue) -> Any:
     }
 
 
+def _account_status(event: ev.AccountStatusChanged, catalogue: LiveCatalogue) -> Any:
+    return {
+        "event": "account_suspended" if event.suspended else "account_resumed",
+        "note": event.note,
+    }
+
+
 _RENDER: Final[dict[type, Callable[[Any, LiveCatalogue], Any]]] = {
     ev.OrderAccepted: _accepted,
     ev.OrderRejected: _order_rejected,
@@ -325,5 +332,6 @@ _RENDER: Final[dict[type, Callable[[Any, LiveCatalogue], Any]]] = {
     ev.DeadMansSwitchSet: _switch,
     ev.SessionChanged: _session,
     ev.AccountDefined: _account,
+    ev.AccountStatusChanged: _account_status,
     **MONEY,
 }

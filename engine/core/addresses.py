@@ -8,7 +8,7 @@ from engine.core import commands
 from engine.core.events import AddressChanged, DepositAddressAssigned, WithdrawalQuoted
 from engine.core.ledger import Account
 from engine.core.networks import Network, find_network
-from engine.core.risk import Refusal, unknown_account
+from engine.core.risk import Refusal, check_active, unknown_account
 from engine.core.types import (
     Address,
     DepositAddress,
@@ -54,6 +54,10 @@ def add(exchange: Exchange, c: commands.AddAddress) -> None:
     known = find(account, c.asset, c.network, c.address, c.memo)
     if known is not None:
         exchange.emit(AddressChanged, account, known, False)
+        return
+    inactive = check_active(account)
+    if inactive is not None:
+        exchange.refuse(c.account, c.address, *inactive)
         return
     if network.memo_required and not c.memo:
         text = f"an address of {c.asset} on {c.network} needs a memo"

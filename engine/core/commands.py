@@ -394,6 +394,19 @@ class SetInstrumentStatus(NamedTuple):
     note: str = ""
 
 
+class SetAccountStatus(NamedTuple):
+    """Suspend an account or let it act again (rules A); ``note`` says why, to the client too.
+
+    A suspension ends what the account has open, unless it is to ``keep_open``.
+    """
+
+    origin: Origin
+    account: str
+    suspended: bool
+    note: str = ""
+    keep_open: bool = False
+
+
 class DefineVenue(NamedTuple):
     """Venue-wide settings that outcomes depend on; the roll in µs after midnight UTC."""
 
@@ -432,6 +445,7 @@ Command: TypeAlias = (
     | DefineAccount
     | DefineNetwork
     | SetInstrumentStatus
+    | SetAccountStatus
     | DefineVenue
 )
 
@@ -464,5 +478,6 @@ COMMAND_KINDS: Final[dict[type[Command], int]] = {
     DefineNetwork: 33,
     SetInstrumentStatus: 34,
     DefineVenue: 35,
+    SetAccountStatus: 36,
 }
 """The number of each command on the wire and in the journal; never used again for another."""

@@ -344,6 +344,15 @@ class InstrumentStatusChanged(NamedTuple):
     note: str
 
 
+class AccountStatusChanged(NamedTuple):
+    """An account was suspended, or may act again (rules A)."""
+
+    account: str
+    account_seq: int
+    suspended: bool
+    note: str
+
+
 class AssetDefined(NamedTuple):
     """An asset is known."""
 
@@ -419,6 +428,7 @@ Event: TypeAlias = (
     | DeadMansSwitchSet
     | SessionChanged
     | InstrumentStatusChanged
+    | AccountStatusChanged
     | AssetDefined
     | InstrumentDefined
     | AccountDefined
@@ -453,5 +463,6 @@ EVENT_KINDS: Final[dict[type[Event], int]] = {
     AccountDefined: 33,
     NetworkDefined: 34,
     ClientIdsRetired: 35,
+    AccountStatusChanged: 36,
 }
 """The number of each event on the wire and in the journal; never used again for another."""

@@ -20,6 +20,7 @@ from engine.core import (
     refusals,
     replaces,
     sessions,
+    suspensions,
     withdrawals,
 )
 from engine.core.book import Book, Order
@@ -48,6 +49,7 @@ from engine.core.commands import (
     RemoveAddress,
     ReplaceOrder,
     RequestWithdrawal,
+    SetAccountStatus,
     SetDeadMansSwitch,
     SetInstrumentStatus,
     StartEpoch,
@@ -371,5 +373,6 @@ _HANDLERS: Final[dict[type, Handler]] = {
     DefineAccount: definitions.account,
     DefineNetwork: definitions.network,
     SetInstrumentStatus: definitions.instrument_status,
+    SetAccountStatus: suspensions.set_status,
     DefineVenue: definitions.venue,
 }

@@ -38,7 +38,7 @@ class Account:
         "address_cooloff_us", "addresses", "approval_above", "balances", "client_ids",
         "closed", "daily_limits", "deposit_addresses", "firm", "maker_ppm",
         "name", "open_orders_max", "orders", "purses", "quotes", "require_known_address",
-        "seq", "stp", "switches", "taker_ppm", "withdrawn",
+        "seq", "stp", "suspended", "switches", "taker_ppm", "withdrawn",
     )  # fmt: skip
 
     def __init__(self, name: str, firm: str) -> None:
@@ -48,6 +48,7 @@ class Account:
         self.maker_ppm = 0
         self.taker_ppm = 0
         self.stp = SelfTrade.NONE
+        self.suspended = False
         self.open_orders_max = 0
         self.approval_above: dict[str, int] = {}
         self.daily_limits: dict[str, int] = {}

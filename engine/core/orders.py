@@ -21,6 +21,7 @@ from engine.core.ordertable import PARTS_MASK, RUN_BITS
 from engine.core.refusals import refuse_change, refuse_new
 from engine.core.risk import (
     Refusal,
+    check_active,
     check_client_id,
     check_open,
     check_order,
@@ -84,6 +85,7 @@ def new_order(exchange: Exchange, c: NewOrder) -> bool:
         or not book.min_qty <= qty <= book.max_qty
         or not 0 < price <= book.max_price
         or book.status is not _OPEN
+        or account.suspended
         or client_id in account.client_ids
         or not valid_tag(client_id, CLIENT_ID_LENGTH_MAX)
         or stop_price
@@ -246,7 +248,7 @@ def check_new(exchange: Exchange, c: NewOrder) -> Refusal | None:
     book = exchange.books.get(c.symbol)
     if book is None:
         return Refusal(RejectReason.UNKNOWN_SYMBOL, f"there is no instrument {c.symbol!r}")
-    return check_open(book) or check_order(book, c, exchange.time_us)
+    return check_active(account) or check_open(book) or check_order(book, c, exchange.time_us)
 
 
 def check_cancel(exchange: Exchange, c: CancelOrder) -> Order | Refusal:

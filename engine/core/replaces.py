@@ -14,6 +14,7 @@ from engine.core.orders import arm
 from engine.core.refusals import refuse_change
 from engine.core.risk import (
     Refusal,
+    check_active,
     check_client_id,
     check_expiry,
     check_open,
@@ -70,7 +71,9 @@ def check_replace(exchange: Exchange, c: ReplaceOrder) -> Order | Refusal:
     if c.ord_type is not None and c.ord_type is not found.terms.ord_type:
         name = found.terms.ord_type.name.lower().replace("_", "-")
         return Refusal(RejectReason.MISMATCH, f"the order is a {name} order")
-    return check_target(found, c) or check_open(found.book) or found
+    return (
+        check_target(found, c) or check_active(found.account) or check_open(found.book) or found
+    )
 
 
 def _change(exchange: Exchange, order: Order, c: ReplaceOrder) -> _Change | Refusal:
@@ -184,6 +187,7 @@ def _plain_change(exchange: Exchange, c: ReplaceOrder) -> tuple[Order, _Change] 
         or (symbol and symbol != its_symbol)
         or (side is not None and side is not its_side)
         or book.status is not _OPEN
+        or order.account.suspended
         or new_id in account.client_ids
         or not valid_tag(new_id, CLIENT_ID_LENGTH_MAX)
         or not book.min_qty <= qty <= book.max_qty

@@ -16,6 +16,7 @@ from engine.core.types import (
 if TYPE_CHECKING:
     from engine.core.book import Book
     from engine.core.commands import NewOrder
+    from engine.core.ledger import Account
 
 
 _MARKET: Final = OrdType.MARKET
@@ -68,6 +69,17 @@ def duplicate_client_id(client_order_id: str, order_id: int) -> Refusal:
 def unknown_account(name: str) -> Refusal:
     """Rule R-1 in words."""
     return Refusal(RejectReason.UNKNOWN_ACCOUNT, f"there is no account {name!r}")
+
+
+def check_active(account: Account) -> Refusal | None:
+    """Rule A-2."""
+    if not account.suspended:
+        return None
+    return Refusal(
+        RejectReason.ACCOUNT_SUSPENDED,
+        f"account {account.name} is suspended; until the venue lets it act again, cancels are "
+        "accepted and nothing else",
+    )
 
 
 def check_strategy(strategy: str) -> Refusal | None:

@@ -101,6 +101,7 @@ def _account(account: Account) -> dict[str, Any]:
         "fields": [getattr(account, name) for name in _ACCOUNT_FIELDS],
         "require_known_address": int(account.require_known_address),
         "stp": int(account.stp),
+        "suspended": int(account.suspended),
         "approval_above": list(account.approval_above.items()),
         "daily_limits": list(account.daily_limits.items()),
         "withdrawn": [[asset, *day] for asset, day in account.withdrawn.items()],
@@ -221,6 +222,7 @@ def _restore_account(exchange: Exchange, row: dict[str, Any]) -> None:
         setattr(account, name, value)
     account.require_known_address = bool(row["require_known_address"])
     account.stp = SelfTrade(row["stp"])
+    account.suspended = bool(row.get("suspended", 0))
     account.approval_above = dict(row["approval_above"])
     account.daily_limits = dict(row["daily_limits"])
     account.withdrawn = {asset: (day, atoms) for asset, day, atoms in row["withdrawn"]}

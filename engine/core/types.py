@@ -186,6 +186,7 @@ class RejectReason(IntEnum):
     MESSAGE_TOO_BIG = 50
     TOO_MANY_SESSIONS = 51
     TOO_MANY_ADDRESSES = 52
+    ACCOUNT_SUSPENDED = 53
 
 
 class WithdrawalState(IntEnum):
@@ -470,6 +471,7 @@ class AccountRow(NamedTuple):
     address_cooloff_us: int
     open_orders: int
     account_seq: int
+    suspended: bool
 
 
 class Hold(NamedTuple):

@@ -10,7 +10,7 @@ from engine.core.events import DepositUpdated, Transferred, WithdrawalUpdated
 from engine.core.instruments import format_scaled
 from engine.core.ledger import Account, hold, release
 from engine.core.networks import Network, find_network
-from engine.core.risk import Refusal, check_client_id, unknown_account
+from engine.core.risk import Refusal, check_active, check_client_id, unknown_account
 from engine.core.timers import Timer, TimerKind
 from engine.core.types import (
     INT64_MAX,
@@ -193,7 +193,10 @@ def _count_towards_limit(
 def _check_request(
     exchange: Exchange, account: Account, c: commands.RequestWithdrawal
 ) -> tuple[Network, int] | Refusal:
-    """Rule W-1 for a new id; the network and the fee."""
+    """Rules A-2 and W-1 for a new id; the network and the fee."""
+    inactive = check_active(account)
+    if inactive is not None:
+        return inactive
     network = find_network(exchange, c.asset, c.network)
     if isinstance(network, Refusal):
         return network
@@ -260,6 +263,8 @@ def approve(exchange: Exchange, c: commands.ApproveWithdrawal) -> None:
         elif found.row.requested_by == actor:
             text = f"withdrawal {c.withdrawal_id} must be approved by another user than {actor}"
             found = Refusal(RejectReason.SELF_APPROVAL, text)
+        else:
+            found = check_active(exchange.accounts[c.account]) or found
     if isinstance(found, Refusal):
         exchange.refuse(c.account, str(c.withdrawal_id), *found)
         return
@@ -288,6 +293,13 @@ def cancel(exchange: Exchange, c: commands.CancelWithdrawal) -> None:
         exchange.refuse(c.account, str(c.withdrawal_id), *found)
         return
     move(exchange, found, S.CANCELED, c.origin.user or c.origin.source, "")
+
+
+def cancel_open(exchange: Exchange, account: Account, actor: str, note: str) -> None:
+    """Cancel every withdrawal of an account that can be (rule A-3). O(withdrawals)."""
+    for record in exchange.withdrawals.values():
+        if record.row.account == account.name and S.CANCELED in MOVES[record.row.state]:
+            move(exchange, record, S.CANCELED, actor, note)
 
 
 def advance(exchange: Exchange, c: commands.AdvanceWithdrawal) -> None:
@@ -396,6 +408,9 @@ def _check_transfer(
     if known is not None:
         text = f"client transfer id {c.client_transfer_id} belongs to transfer {known}"
         return Refusal(RejectReason.DUPLICATE_CLIENT_TRANSFER_ID, text)
+    inactive = check_active(account)
+    if inactive is not None:
+        return inactive
     if other is None or other.firm != account.firm or other is account:
         text = f"{c.to_account!r} is not another account of the firm"
         return Refusal(RejectReason.UNKNOWN_ACCOUNT, text)

@@ -109,8 +109,8 @@ class Caller:
     def post(self, target: str, body: Any = None, idempotency_key: str = "") -> Answer:
         return self.send("POST", target, body, idempotency_key=idempotency_key)
 
-    def put(self, target: str, body: Any) -> Answer:
-        return self.send("PUT", target, body)
+    def put(self, target: str, body: Any, idempotency_key: str = "") -> Answer:
+        return self.send("PUT", target, body, idempotency_key=idempotency_key)
 
     def patch(self, target: str, body: Any) -> Answer:
         return self.send("PATCH", target, body)

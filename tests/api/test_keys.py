@@ -22,7 +22,15 @@ from account_api import create_app
 from account_api.auth import signing_text
 from account_api.idempotency import Idempotency
 from account_api.keyring import KeyRing
-from account_api.keystore import KEYS_OF_ACCOUNT_MAX, Changes, Full, KeyStore, NameTaken, StoredKey
+from account_api.keystore import (
+    KEYS_OF_ACCOUNT_MAX,
+    ActorRevoked,
+    Changes,
+    Full,
+    KeyStore,
+    NameTaken,
+    StoredKey,
+)
 from account_api.ratelimit import RateLimiter
 from account_api.settings import RateLimit
 from tests.api.client import Answer, Caller
@@ -96,6 +104,63 @@ def test_a_revoked_key_is_good_for_nothing_from_then_on(
     repeat = caller("alice-keys").post("/v1/api-keys", wanted())
     assert repeat.replayed and repeat.ok()["state"] == "revoked"
     holder.get("/v1/balances").problem(401, "unauthorized")
+
+
+def test_what_a_key_made_ends_with_it_if_that_is_asked_for(
+    caller: CallerOf, app: Flask, clock: Clock
+) -> None:
+    maker = caller("alice-keys")
+    leaked, leaked_caller = made(caller, app, clock, name="leaked", scopes=["read", "keys"])
+    caller("alice-approve").post(f"/v1/api-keys/{leaked['key']}/approve").ok()
+    child = leaked_caller.post("/v1/api-keys", wanted("child", scopes=["read", "keys"])).ok(201)
+    caller("alice-approve").post(f"/v1/api-keys/{child['key']}/approve").ok()
+    child_caller = Caller(app.test_client(), clock, key=child["key"], secret=child["secret"])
+    grandchild = child_caller.post("/v1/api-keys", wanted("grandchild", scopes=["read"])).ok(201)
+    holder = Caller(app.test_client(), clock, key=grandchild["key"], secret=grandchild["secret"])
+    _, other = made(caller, app, clock, name="other")
+
+    target = f"/v1/api-keys/{leaked['key']}"
+    alone = maker.delete(target)
+    assert not alone.replayed and alone.ok()["descendants"] == []
+    holder.get("/v1/balances").ok()
+    family = maker.delete(f"{target}?descendants=true")
+    assert not family.replayed, "it ended what was still good"
+    assert family.ok()["descendants"] == [child["key"], grandchild["key"]]
+    for ended in (leaked_caller, child_caller, holder):
+        ended.get("/v1/balances").problem(401, "unauthorized")
+    other.get("/v1/balances").ok()
+    assert state_of(caller, grandchild["key"])["revoked_by"] == "demo-alice-keys"
+    # Who did not hear the answer asks again, and has it.
+    again = maker.delete(f"{target}?descendants=true")
+    assert again.replayed and again.ok() == family.ok()
+    assert maker.delete(target).replayed
+    problem = maker.delete(f"{target}?descendants=perhaps").problem(400, "invalid_request")
+    assert problem["field"] == "descendants"
+
+
+@pytest.mark.parametrize("act", ["make", "approve"])
+def test_a_key_revoked_while_its_request_is_done_leaves_no_other_behind(
+    caller: CallerOf, app: Flask, clock: Clock, monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    store = app.extensions["tandem"].key_store
+    pending, _ = made(caller, app, clock, name="pending", scopes=["read", "withdraw"])
+    name, key = {"make": ("add", "alice-keys"), "approve": ("approve", "alice-approve")}[act]
+    do = getattr(store, name)
+
+    def late(*arguments: Any) -> Any:
+        store.revoke(f"demo-{key}", "somebody", 1, descendants=True)
+        return do(*arguments)
+
+    monkeypatch.setattr(store, name, late)
+    if act == "make":
+        refused = caller(key).post("/v1/api-keys", wanted("late"))
+    else:
+        refused = caller(key).post(f"/v1/api-keys/{pending['key']}/approve")
+    assert "has been revoked meanwhile" in refused.problem(401, "unauthorized")["detail"]
+    assert refused.headers["WWW-Authenticate"]
+    assert store.named("alice", "late") is None
+    kept = store.find(pending["key"])
+    assert kept is not None and kept.state == "pending_approval"
 
 
 def test_keys_of_the_configuration_can_be_revoked_too(caller: CallerOf) -> None:
@@ -306,7 +371,8 @@ def test_what_one_process_changes_holds_for_the_next_request_to_another(tmp_path
     assert other.current() is unchanged, "nothing is read anew without a change"
     one.revoke("tk-alice-a", "me", 5)
     assert other.current().named == {}
-    assert one.revoke("tk-alice-a", "you", 9).by == "me"
+    again = one.revoke("tk-alice-a", "you", 9)
+    assert (again.ended.by, again.changed, again.descendants) == ("me", False, ())
 
 
 def test_a_process_that_dies_while_it_revokes_leaves_nobody_with_the_old_keys(
@@ -340,6 +406,21 @@ def test_bounds_and_names_of_the_file(tmp_path: Path, monkeypatch: pytest.Monkey
         store.add(stored("c"))
     store.add(stored("a", account="bob"))
     assert [key.slot for key in store.live()] == [1, 2, 3]
+
+
+def test_descendants_are_found_in_any_depth_and_beside_others() -> None:
+    store = KeyStore(":memory:")
+    for name, maker in (("a", "conf"), ("b", "tk-alice-a"), ("x", "else"), ("c", "tk-alice-b")):
+        store.add(stored(name, created_by=maker))
+    store.revoke("tk-alice-b", "early", 2)
+    with pytest.raises(ActorRevoked):
+        store.add(stored("d", created_by="tk-alice-b"))
+    done = store.revoke("conf", "me", 5, descendants=True)
+    assert done.changed and done.descendants == ("tk-alice-a", "tk-alice-b", "tk-alice-c")
+    assert [key.key for key in store.live()] == ["tk-alice-x"]
+    assert {key: ended.by for key, ended in store.revocations().items()} == {
+        "conf": "me", "tk-alice-a": "me", "tk-alice-b": "early", "tk-alice-c": "me",
+    }  # fmt: skip
 
 
 def test_too_many_keys_and_an_unreadable_file_are_said(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from config.control import ControlError, ask, socket_path
-from engine.core.commands import SetInstrumentStatus
+from engine.core.commands import SetAccountStatus, SetInstrumentStatus
 from engine.core.types import InstrumentStatus, Origin
 from tests.fix.conftest import Connect
 from tests.fix.processes import Venue
@@ -87,6 +87,34 @@ def test_a_halt_and_its_end_are_seen_by_every_session(connect: Connect, venue: V
     assert bob.expect("8")["150"] == "0"
     alice.logout()
     bob.logout()
+
+
+def test_A3_a_suspended_account_hears_what_ended_and_A2_may_only_cancel(
+    connect: Connect, venue: Venue
+) -> None:
+    alice = connect("ALICE")
+    alice.logon(reset=True)
+    alice.order("s-rests", price="10")
+    assert alice.expect("8")["150"] == "0"
+
+    def set_status(suspended: bool) -> None:
+        origin = Origin("operator:test", user="operator")
+        venue.client().submit(SetAccountStatus(origin, "alice", suspended, "for a test"))
+
+    set_status(True)
+    canceled = alice.expect("8")
+    assert [canceled[tag] for tag in ("150", "39", "11", "58")] == [
+        "4", "4", "s-rests", "Canceled by the venue",
+    ]  # fmt: skip
+    alice.order("s-late", price="10")
+    refused = alice.expect("8")
+    assert (refused["150"], refused["103"], refused["20016"]) == ("8", "0", "account_suspended")
+    alice.send("F", f"11=s-away|41=s-rests|55=BTC-USD|54=1|60={now_text()}|")
+    assert alice.expect("9")["20016"] == "too_late", "a cancel is looked at"
+    set_status(False)
+    alice.order("s-again", price="10")
+    assert alice.expect("8")["150"] == "0"
+    alice.logout()
 
 
 def test_the_operator_ends_a_connection_with_a_reason(connect: Connect, venue: Venue) -> None:

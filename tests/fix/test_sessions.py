@@ -319,9 +319,11 @@ def test_S1_a_restart_of_the_gateway_within_the_grace_cancels_nothing(own_venue:
     venue.gateway.kill()
     venue.start_gateway()
     back = logged_on(venue, "ALICE", num=alice.num, extra="20003=1|20004=20|")
+    back.order("after", price="10")
+    assert back.expect("8")["11"] == "after", "the engine has heard of the Logon before"
     row = venue.client().session("fix:ALICE")
-    assert row is not None and row.closes_at == 0
-    assert open_ids(venue, "alice") == {"patient"}
+    assert row is not None and (row.connected, row.closes_at) == (True, 0)
+    assert open_ids(venue, "alice") == {"patient", "after"}
     back.close()
 
 

@@ -31,7 +31,7 @@ from tandem.backup import backup
 from tandem.demo.venue import TemporaryVenue
 from tandem.output import CommandError
 from tandem.up import environment
-from tests.fix.rawfix import Closed, RawFix
+from tests.fix.rawfix import Closed, RawFix, now_text
 
 pytestmark = pytest.mark.serial
 ROOT = Path(__file__).parent.parent.parent
@@ -151,6 +151,56 @@ def test_a_key_is_revoked_in_the_running_venue(venue: TemporaryVenue) -> None:
     assert unknown.stderr == "tandem: there is no API key nobody; `tandem keys` lists them\n"
 
 
+def test_what_a_key_made_is_revoked_with_it(venue: TemporaryVenue) -> None:
+    keys = KeyStore(str(venue.settings.data / "keys.db"), str(venue.settings.data / "keys.master"))
+    for key, maker in (("tk-maker", "demo-carol-trade"), ("tk-made", "tk-maker")):
+        keys.add(
+            StoredKey(
+                key, key, "hmac", "carol", "carol", "u", ("read",), (), "active", 1, maker,
+                secret=b"a secret of some length",
+            )
+        )  # fmt: skip
+    keys.close()
+    assert told(venue, "keys", "revoke", "tk-maker", "--descendants") == (
+        "tk-maker is revoked.\ntk-made, which it or one of its keys made, is revoked.\n"
+    )
+    states = {row["key"]: row["state"] for row in rows(venue, "keys")}
+    assert (states["tk-maker"], states["tk-made"]) == ("revoked", "revoked")
+    assert states["demo-carol-trade"] == "active"
+
+
+def test_accounts_are_suspended_and_act_again(venue: TemporaryVenue) -> None:
+    def status(name: str) -> str:
+        return {row["account"]: row["status"] for row in rows(venue, "accounts")}[name]
+
+    with RawFix((venue.settings.fix.host, venue.settings.fix.port), "BOB") as bob:
+        bob.logon(reset=True)
+        bob.order("s-1", price="1")
+        assert bob.expect("8")["150"] == "0"
+        said = told(venue, "suspend", "bob", "alice:desk", "--note", "runaway")
+        assert re.fullmatch(
+            r"bob is suspended as of sequence \d+; canceled: 1 orders, 0 withdrawals\.\n"
+            r"alice:desk is suspended as of sequence \d+; canceled: 0 orders, 0 withdrawals\.\n",
+            said,
+        )
+        assert bob.expect("8")["58"] == "Canceled by the venue"
+        assert (status("bob"), status("alice:desk"), status("alice")) == (
+            "suspended", "suspended", "active",
+        )  # fmt: skip
+        assert told(venue, "suspend", "bob", "--keep-open") == "bob was suspended already.\n"
+        refused = tandem(venue, "resume", "bob", "nobody")
+        assert refused.returncode == 1
+        assert "there is no account nobody, so nothing was done" in refused.stderr
+        assert status("bob") == "suspended"
+        told(venue, "resume", "bob", "alice:desk")
+        assert (status("bob"), status("alice:desk")) == ("active", "active")
+        bob.order("s-2", price="1")
+        assert bob.expect("8")["150"] == "0"
+        bob.send("F", f"11=s-3|41=s-2|55=BTC-USD|54=1|60={now_text()}|")
+        assert bob.expect("8")["150"] == "4"
+        bob.logout()
+
+
 def test_orders_of_fix_and_of_rest_are_the_same_orders(venue: TemporaryVenue) -> None:
     signer = http_client.signer("demo-bob-trade", None, venue.settings.file)
     base = http_client.base_url(venue.settings)
@@ -163,7 +213,7 @@ def test_orders_of_fix_and_of_rest_are_the_same_orders(venue: TemporaryVenue) ->
         return found
 
     with RawFix((venue.settings.fix.host, venue.settings.fix.port), "BOB") as bob:
-        bob.logon()
+        bob.logon(reset=True)
         # Entered by FIX; seen, replaced and canceled by REST, under the same client order id.
         bob.order("x-1")
         number = bob.expect("8")["37"]

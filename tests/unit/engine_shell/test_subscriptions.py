@@ -11,6 +11,7 @@ import pytest
 
 from engine import wire
 from engine.client import AsyncEngineClient, EngineRefused, GapTooOld, SubscriptionDropped
+from engine.client_async import _Connection as Connection
 from engine.core.ledger import Account
 from engine.core.types import AccountRow
 from engine.ipc import Limits
@@ -240,6 +241,33 @@ def test_the_asyncio_subscription_survives_the_engine(start: Start) -> None:
 
     seqs = asyncio.run(asyncio.wait_for(run(), WAIT_S))
     assert seqs == list(range(1, len(seqs) + 1))
+
+
+@pytest.mark.parametrize("what", ["welcome", "answer"])
+def test_a_cancellation_that_comes_with_the_answer_is_not_lost(
+    start: Start, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """A service that is told to stop in that moment would never end."""
+    engine = start()
+    received = Connection.data_received
+
+    async def run() -> None:
+        client = AsyncEngineClient(str(engine.path), "async")
+        if what == "answer":
+            await client.connect()
+
+        def then_cancel(connection: Connection, data: bytes) -> None:
+            received(connection, data)
+            task.cancel()
+
+        monkeypatch.setattr(Connection, "data_received", then_cancel)
+        task = asyncio.create_task(client.submit(new_order(1)))
+        await asyncio.wait((task,), timeout=WAIT_S)
+        assert task.cancelled()
+        assert client.connected is (what == "answer")
+        await client.close()
+
+    asyncio.run(run())
 
 
 def _mute(engine: EngineThread, frames: bytes) -> socket.socket:
