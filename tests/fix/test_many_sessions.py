@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import argon2
 import pytest
@@ -51,6 +52,7 @@ class Crowd:
     """All clients on one thread; every message is kept, and its number checked."""
 
     def __init__(self, venue: Venue) -> None:
+        self._venue = venue
         self.clients = [
             RawFix(venue.address, f"M{number:03d}") for number in range(1, SESSIONS + 1)
         ]
@@ -58,6 +60,7 @@ class Crowd:
         self.reports: dict[str, list[Message]] = defaultdict(list)
         self.logons = 0
         self.logouts = 0
+        self.ended = 0
         self._selector = selectors.DefaultSelector()
         for client in self.clients:
             client.socket.setblocking(False)
@@ -67,7 +70,10 @@ class Crowd:
         """Read on all connections until something holds."""
         deadline = time.monotonic() + timeout
         while not met():
-            assert time.monotonic() < deadline, (self.logons, self.heard(), self.logouts)
+            assert time.monotonic() < deadline, (
+                f"{self.logons} Logons, {self.heard()} reports, {self.logouts} Logouts, "
+                f"{self.ended} connections ended; the gateway says {self.said()}"
+            )
             for key, _ in self._selector.select(0.5):
                 self._read(key.data)
 
@@ -75,6 +81,7 @@ class Crowd:
         data = client.socket.recv(1 << 18)
         if not data:
             self._selector.unregister(client.socket)
+            self.ended += 1
             return
         client.buffer += data
         while (message := client._parse()) is not None:
@@ -93,6 +100,10 @@ class Crowd:
         elif kind != "0":
             assert kind == "8" and "43" not in message, f"{client.comp_id} {message!r}"
             self.reports[client.comp_id].append(message)
+
+    def said(self) -> list[dict[str, Any]]:
+        assert self._venue.gateway is not None
+        return self._venue.gateway.lines[-20:]
 
     def heard(self) -> int:
         return sum(map(len, self.reports.values()))

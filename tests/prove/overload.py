@@ -54,11 +54,12 @@ class Behaving:
     def __init__(self, venue: Venue) -> None:
         self._venue = venue
         self._over = threading.Event()
-        self._lock = threading.Lock()
+        self._done = threading.Condition()
         self._took: dict[str, list[float]] = {}
         self.failures: list[str] = []
         trips = {"FIX": self._fix, "REST": self._rest, "REST, new connection": self._fresh,
                  "WebSocket": self._ws}  # fmt: skip
+        self._kinds = frozenset(trips)
         self._threads = [
             threading.Thread(target=self._run, args=(name, trip), daemon=True)
             for name, trip in trips.items()
@@ -77,9 +78,15 @@ class Behaving:
 
     def take(self) -> dict[str, list[float]]:
         """The seconds of the round trips since the last time, by kind of client."""
-        with self._lock:
+        with self._done:
             took, self._took = self._took, {}
         return took
+
+    def take_of_all(self) -> dict[str, list[float]]:
+        """The same, once every kind has come to the end of one, or should have."""
+        with self._done:
+            self._done.wait_for(lambda: self._kinds <= self._took.keys(), SLOW_S_MAX)
+        return self.take()
 
     def _run(self, name: str, trips: Callable[[], Iterator[None]]) -> None:
         try:
@@ -88,8 +95,9 @@ class Behaving:
             while not self._over.is_set():
                 began = time.monotonic()
                 next(steps)
-                with self._lock:
+                with self._done:
                     self._took.setdefault(name, []).append(time.monotonic() - began)
+                    self._done.notify_all()
                 self._over.wait(PAUSE_S)
         except (OSError, requests.RequestException, WebSocketException, AssertionError) as error:
             self.failures.append(f"{name} of a client that behaves failed: {error!r:.200}")
@@ -365,7 +373,7 @@ def _attack_all(
     time.sleep(settle_s)
     behaving.take()
     time.sleep(2 * settle_s)
-    alone, first = behaving.take(), resident(venue)
+    alone, first = behaving.take_of_all(), resident(venue)
     result.rows.append(f"alone: {_shown(alone)}")
     for name, (attack, long, short, process, reason) in ATTACKS.items():
         slow = attack in (http_dripping, http_deaf, fix_deaf)
@@ -378,7 +386,7 @@ def _attack_all(
             time.sleep(settle_s)
             behaving.take()
             time.sleep(settle_s)
-            during = behaving.take()
+            during = behaving.take_of_all()
             growth = resident(venue) - before
             # In the short form nobody waits for what takes its time by intention.
             wait_s = 1.0 if quick else 60.0

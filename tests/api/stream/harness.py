@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 import zlib
+from asyncio.trsock import TransportSocket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -111,15 +112,16 @@ async def running_stream(engine: EngineProcess, **changes: Any) -> AsyncIterator
     )
     async with server.running() as listening:
         await asyncio.wait_for(server.hub.ready.wait(), WAIT_S)
-        yield Stream(server, listening.sockets[0].getsockname()[1])
+        yield Stream(server, listening.sockets[0])
 
 
 class Stream:
     """A running server and where it listens."""
 
-    def __init__(self, server: StreamServer, port: int) -> None:
+    def __init__(self, server: StreamServer, listening: TransportSocket) -> None:
         self.server = server
-        self.port = port
+        self.listening = listening
+        self.port: int = listening.getsockname()[1]
 
     async def caught_up(self, answer: dict[str, Any]) -> None:
         """Wait until the service knows what an answer tells of."""
