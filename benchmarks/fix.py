@@ -22,7 +22,8 @@ from typing import Final, NamedTuple
 from benchmarks.common import Section, done, percentile, progress, rate, ratios
 from benchmarks.compiled import printed_here
 from benchmarks.journal import Append, Encoded, raw_sqlite
-from benchmarks.venue import Child, Venue, free_port, traders
+from benchmarks.venue import Child, Venue, traders
+from config.ports import free_ports
 
 COMMAND: Final = "python -m benchmarks.fix"
 WINDOW: Final = 1_000
@@ -85,7 +86,7 @@ class Servers:
 
     def __init__(self, folder: Path, venue: Venue, names: list[str]) -> None:
         self.names = names
-        port = free_port()
+        port = free_ports(1)[0]
         self.ports = {VENUE: venue.port, BARE: port}
         self.bare = Child(
             folder, "benchmarks.fix_bare", str(port), *names, ready="ready", environment={}

@@ -24,7 +24,8 @@ from typing import Any, Final
 
 from account_api.auth import sign_hmac
 from benchmarks.common import Section, done, percentile, progress, rate, ratios
-from benchmarks.venue import ROOT, Child, free_port
+from benchmarks.venue import ROOT, Child
+from config.ports import free_ports
 
 COMMAND: Final = "python -m benchmarks.rest"
 CONNECTIONS: Final = 8
@@ -38,7 +39,7 @@ class Service:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.ports = {"api": free_port(), "bare": free_port()}
+        self.ports = dict(zip(("api", "bare"), free_ports(2), strict=True))
         text = (ROOT / "config" / "demo.toml").read_text(encoding="utf-8")
         text = re.sub(r"open_orders_max = \d+", "open_orders_max = 10000000", text)
         quotas = "read_quota = 10000000\ntrade_quota = 10000000"

@@ -6,7 +6,6 @@ import os
 import re
 import selectors
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,16 +16,11 @@ from typing import Final
 
 from argon2 import PasswordHasher
 
+from config.ports import free_ports
+
 ROOT: Final = Path(__file__).parent.parent
 START_TIMEOUT_S: Final = 60.0
 STOP_TIMEOUT_S: Final = 15.0
-
-
-def free_port() -> int:
-    """A port of the loopback interface that nobody uses at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Child:
@@ -117,8 +111,7 @@ class Venue:
     ) -> None:
         self.folder = folder
         self.modules = ("engine.main", "fix_gateway.main", *modules)
-        self.port = free_port()
-        self.http_port = free_port()
+        self.port, self.http_port = free_ports(2)
         text = (ROOT / "config" / "demo.toml").read_text(encoding="utf-8")
         text = re.sub(r"port = 9878", f"port = {self.port}", text)
         text = re.sub(r"open_orders_max = \d+", "open_orders_max = 10000000", text)

@@ -14,6 +14,7 @@ from typing import Final
 import quickfix
 import structlog
 
+from config.ports import free_ports
 from engine.client import EngineClient, EngineError, EngineRefused, GapTooOld
 from engine.core.commands import Command
 from engine.core.instruments import Instrument
@@ -24,7 +25,7 @@ from fix_gateway.delivery import Delivery
 from fix_gateway.epochs import EpochError, Start, restore, start_epoch
 from fix_gateway.flow import Sender
 from fix_gateway.front_door import FrontDoor
-from fix_gateway.handover import HandOverError, InnerListener, free_port
+from fix_gateway.handover import HandOverError, InnerListener
 from fix_gateway.housekeeping import Housekeeping
 from fix_gateway.logon import Logon
 from fix_gateway.outbox import Outbox
@@ -186,7 +187,7 @@ class Gateway(Events):
         self._door.start()
 
     def _start_quickfix(self, starts: dict[str, Start]) -> None:
-        port = self.settings.inner_port or free_port()
+        port = self.settings.inner_port or free_ports(1, "")[0]
         every = [session.settings for session in self.sessions]
         config = quickfix_settings(self.settings, every, port)
         application = Application(

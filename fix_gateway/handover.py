@@ -39,14 +39,6 @@ class HandOverError(Exception):
     """QuickFIX did not take the connection over; the message says why."""
 
 
-def free_port() -> int:
-    """A TCP port that nobody uses at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def own_folder(parent: Path) -> tuple[Path, int]:
     """A new folder in ``parent`` for this process alone, and the descriptor that says so.
 

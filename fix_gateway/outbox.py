@@ -71,6 +71,8 @@ class Outbox:
         self._kept: dict[Key, tuple[Command, int]] = {}
         self._unsent: deque[Command] = deque()
         self._sending = False
+        self._asked_to_look = True
+        """Whether the thread has to see if a connection is there and nothing waits for it."""
         self._client: Posts | None = None
         self.online = False
         """A connection is there, and what was kept has been sent on it."""
@@ -122,6 +124,7 @@ class Outbox:
             for command, came_us in self._kept.values():
                 self._unsent.append(_ageing(command, came_us + self._stale_after_us))
             log.info("engine_connected", repeated=len(self._kept))
+            self._asked_to_look = True
             self._work.notify()
 
     def lost(self, error: EngineError) -> None:
@@ -172,18 +175,18 @@ class Outbox:
 
     def _run(self) -> None:
         """The thread that sends what was not sent at once."""
-        told = True
         while True:
             with self._lock:
                 while not self._unsent:
-                    if told:
+                    if self._asked_to_look:
                         # Not each time that nothing was gathered: after a loss ``connected``
-                        # has the say, which puts what was kept before anything new.
-                        self._sending = False
+                        # has the say, which puts what was kept before anything new. What the
+                        # wait returns does not tell: it may time out as it is notified.
+                        self._asked_to_look = self._sending = False
                         if self._client is not None and self._client.connected:
                             self.online = True
-                    told = self._work.wait(GATHERED_S_MAX)
-                told = self._sending = True
+                    self._work.wait(GATHERED_S_MAX)
+                self._asked_to_look = self._sending = True
                 commands = self._take()
             try:
                 self._post(commands)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from certification.venue import Credentials, Ports, configuration, load_or_make, write_private
+from config.ports import free_ports
 from config.settings import ensure_data, load
-from tandem.demo.venue import free_ports
 from tandem.processes import Process, venue_processes
 from tandem.supervisor import Supervisor
 from tandem.up import environment

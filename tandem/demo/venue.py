@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import re
-import socket
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from config.ports import free_ports
 from config.settings import DEMO_FILE, Settings, ensure_data, load
 from tandem.processes import venue_processes
 from tandem.supervisor import Supervisor
 from tandem.up import environment
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that are free at this moment, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 def write_configuration(folder: Path, changes: Mapping[str, str] | None = None) -> Path:

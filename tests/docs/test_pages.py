@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from config.control import ask, socket_path
+from config.ports import free_ports
 from engine.client import EngineClient
 from engine.core.commands import MassCancel
 from engine.core.types import Origin
-from tandem.demo.venue import TemporaryVenue, free_ports, write_configuration
+from tandem.demo.venue import TemporaryVenue, write_configuration
 from tests.docs.blocks import ROOT, RUN, SHOWN, blocks, environment, run
 
 pytestmark = pytest.mark.serial

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -14,18 +13,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from config.ports import free_ports
 from engine.client import EngineClient
 
 ROOT = Path(__file__).parent.parent.parent
 START_TIMEOUT_S = 30.0
-
-
-def free_port() -> int:
-    """A port of the loopback interface that nobody uses at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Process:
@@ -114,7 +106,7 @@ class Venue:
         self.data = folder / "data"
         text = (ROOT / "config" / "demo.toml").read_text(encoding="utf-8")
         # The same port after a restart, so that clients find the gateway again.
-        changes = {r"port = 9878": f"port = {free_port()}"} | (changes or {})
+        changes = {r"port = 9878": f"port = {free_ports(1)[0]}"} | (changes or {})
         for pattern, replacement in changes.items():
             text, count = re.subn(pattern, replacement, text, flags=re.DOTALL)
             assert count, f"the demo configuration has no {pattern}"

@@ -87,6 +87,31 @@ def test_commands_go_out_in_order_however_many(
     assert nums(engine.wait_for(count)) == list(range(1, count + 1))
 
 
+def test_a_connection_is_noticed_though_the_wait_for_it_times_out_at_that_moment(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = threading.Semaphore(0)
+
+    class TimesOut(threading.Condition):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.release()
+            super().wait(timeout)
+            return False
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading, "Condition", TimesOut)
+        outbox = Outbox(1000, 5_000_000, list)
+    engine.connected = False
+    outbox.start(engine)
+    assert waits.acquire(timeout=5)
+    assert not outbox.online
+    engine.connected = True
+    outbox.connected()
+    for _ in range(3):
+        assert waits.acquire(timeout=5)
+    assert outbox.online, "the gateway would let nobody in"
+
+
 def test_beyond_a_few_commands_are_gathered_until_others_are_done(
     outbox: Outbox, engine: Engine, session: Session
 ) -> None:

@@ -20,9 +20,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from config.ports import free_ports
 from config.settings import DEMO_FILE, Settings, load
 from engine.client import EngineClient
-from tandem.demo.venue import free_ports
 from tandem.processes import venue_processes
 
 ROOT: Final = Path(__file__).parent.parent.parent

@@ -18,9 +18,10 @@ import pytest
 import yaml
 from websockets.sync.client import connect
 
+from config.ports import free_ports
 from config.settings import load
 from tandem import signing
-from tandem.demo.venue import TemporaryVenue, free_ports
+from tandem.demo.venue import TemporaryVenue
 from tandem.processes import venue_processes
 from tests.fix.rawfix import Closed, RawFix
 
