@@ -37,6 +37,8 @@ ACCEPT_PAUSE_S: Final = 0.5
 HAND_OVER_THREADS: Final = 4
 VERIFICATIONS_WAITING_MAX: Final = 64
 """Addresses whose passwords may wait for the verifying thread at once."""
+LEAVING_S: Final = 0.2
+"""How much later than the next Logon the end of a session's last connection may be seen."""
 DRAIN_BYTES: Final = 1 << 16
 PEEK_BYTES_EXTRA: Final = proxy.V2_BYTES_MAX
 
@@ -353,11 +355,20 @@ class FrontDoor:
 
         self._verifier.submit(verify)
 
-    def _admitted(self, visitor: _Visitor, session: Session, logon: Logon) -> None:
+    def _admitted(
+        self, visitor: _Visitor, session: Session, logon: Logon, *, again: bool = False
+    ) -> None:
         """Credentials are right: hand the client over on another thread."""
         link = Link(visitor.socket, visitor.address)
         previous = session.link
         if previous is not None and not _peer_has_left(previous.socket):
+            if not again:
+                # The end of a client's last connection may arrive after its next Logon.
+                self._at(
+                    time.monotonic() + LEAVING_S,
+                    lambda: self._admitted(visitor, session, logon, again=True),
+                )
+                return
             self._refuse(visitor, logon.comp_id, "session is logged on already", failed=False)
             return
 

@@ -25,7 +25,9 @@ WAIT_S = 15.0
 POLL_S = 0.03
 _NOT_YET = (
     ElementNotInteractableException, NoSuchElementException, StaleElementReferenceException,
+    IndexError,
 )  # fmt: skip
+"""What the page does not have at this moment; IndexError is a row or a cell."""
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
