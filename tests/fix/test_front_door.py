@@ -143,16 +143,6 @@ def test_a_client_that_lost_its_connection_is_let_in_at_once(connect: Connect) -
     second.logout()
 
 
-def test_the_end_of_the_last_connection_may_come_after_the_next_logon(connect: Connect) -> None:
-    first = connect("BOB", num=1)
-    first.logon(reset=True)
-    second = connect("BOB", num=first.num)
-    second.send("A", second.logon_fields())
-    first.close()
-    assert second.expect("A", timeout=3)["35"] == "A"
-    second.logout()
-
-
 def test_a_dripping_peer_delays_nobody(connect: Connect) -> None:
     drip = connect("CAROL")
     data = logon_bytes(drip)

@@ -1,0 +1,84 @@
+"""The front door alone, with a stand-in for what lies behind it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import argon2
+import pytest
+
+from fix_gateway import front_door
+from fix_gateway.front_door import FrontDoor
+from fix_gateway.logon import Logon
+from fix_gateway.sessions import Link, Session, Sessions
+from fix_gateway.settings import GatewaySettings, SessionSettings
+from tests.fix.rawfix import encode, now_text
+
+
+class Behind:
+    """Lets everybody in, one after the other."""
+
+    def __init__(self) -> None:
+        self.links: list[Link] = []
+        self.news = threading.Condition()
+
+    def enter(self, session: Session, logon: Logon, link: Link) -> str:
+        session.leave()
+        assert session.enter(link)
+        with self.news:
+            self.links.append(link)
+            self.news.notify_all()
+        return ""
+
+    def wait_for(self, count: int) -> bool:
+        with self.news:
+            return self.news.wait_for(lambda: len(self.links) >= count, 5)
+
+
+@pytest.fixture
+def behind() -> Behind:
+    return Behind()
+
+
+@pytest.fixture
+def door(tmp_path: Path, behind: Behind) -> Iterator[FrontDoor]:
+    settings = GatewaySettings("127.0.0.1", 0, "TANDEM", tmp_path, tmp_path)
+    hashed = argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash("secret")
+    alice = SessionSettings("ALICE", "alice", "alice", frozenset({"alice"}), "alice", hashed)
+    running = FrontDoor(
+        settings, Sessions(settings, [alice]), behind.enter, lambda: time.time_ns() // 1000
+    )
+    running.start()
+    yield running
+    running.stop()
+
+
+def logon(door: FrontDoor) -> socket.socket:
+    client = socket.create_connection(door.address, 5)
+    fields = f"35=A|34=1|49=ALICE|52={now_text()}|56=TANDEM|98=0|108=30|553=alice|554=secret|"
+    client.sendall(encode(fields))
+    return client
+
+
+def test_the_end_of_the_last_connection_may_come_after_the_next_logon(
+    door: FrontDoor, behind: Behind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(front_door, "LEAVING_S", 1.0)
+    first = logon(door)
+    assert behind.wait_for(1)
+    with logon(door):
+        threading.Timer(0.3, first.close).start()
+        assert behind.wait_for(2)
+    assert door.refused == 0
+
+
+def test_who_stays_keeps_the_session(door: FrontDoor, behind: Behind) -> None:
+    with logon(door):
+        assert behind.wait_for(1)
+        with logon(door) as second:
+            assert second.recv(100) == b"", "closed without a word"
+    assert door.refused == len(behind.links) == 1
