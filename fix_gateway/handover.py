@@ -88,6 +88,7 @@ class InnerListener:
         listener.listen(64)
         listener.setblocking(False)
         number = self._quickfix_listener(port)
+        self._await_quickfix(port)
         os.dup2(listener.fileno(), number, inheritable=False)
         listener.close()
         self._wake(port)
@@ -102,6 +103,17 @@ class InnerListener:
                 return number
             time.sleep(ACCEPT_POLL_S)
         raise HandOverError(f"QuickFIX does not listen on port {port}")
+
+    @staticmethod
+    def _await_quickfix(port: int) -> None:
+        """Return when QuickFIX takes connections.
+
+        It listens as soon as it has seen its first session, and for every further one it asks
+        the socket for its port. A session that it comes to when the socket is ours already
+        would be none of this port's: nobody could log on to it.
+        """
+        with socket.create_connection(("127.0.0.1", port), ACCEPT_TIMEOUT_S) as probe:
+            _accepted(socket.AF_INET, probe.getsockname())
 
     def _wake(self, port: int) -> None:
         """Make QuickFIX's poll, which may still wait on the old socket, see the new one.
@@ -135,26 +147,13 @@ class InnerListener:
             stand_in.bind(name)
             stand_in.settimeout(ACCEPT_TIMEOUT_S)
             stand_in.connect(self._path)
-            return Passage(client, logon, stand_in, self._accepted(name.encode("ascii")))
+            return Passage(client, logon, stand_in, _accepted(socket.AF_UNIX, name.encode("ascii")))
         except OSError as error:
             stand_in.close()
             raise HandOverError(f"QuickFIX does not listen: {error}") from error
         except HandOverError:
             stand_in.close()
             raise
-
-    def _accepted(self, name: bytes) -> int:
-        """The descriptor whose peer is called ``name``."""
-        deadline = time.monotonic() + ACCEPT_TIMEOUT_S
-        while time.monotonic() < deadline:
-            for number, sock in _sockets(socket.AF_UNIX):
-                try:
-                    if sock.getpeername() == name:
-                        return number
-                except OSError:
-                    continue  # Not connected, or closed meanwhile by its owner.
-            time.sleep(ACCEPT_POLL_S)
-        raise HandOverError("QuickFIX did not accept the connection in time")
 
 
 class Passage:
@@ -229,6 +228,20 @@ def _sockets(family: int) -> Iterator[tuple[int, socket.socket]]:
             yield number, borrowed
         finally:
             borrowed.detach()
+
+
+def _accepted(family: int, name: object) -> int:
+    """The descriptor whose peer is called ``name``, once QuickFIX has accepted it."""
+    deadline = time.monotonic() + ACCEPT_TIMEOUT_S
+    while time.monotonic() < deadline:
+        for number, sock in _sockets(family):
+            try:
+                if sock.getpeername() == name:
+                    return number
+            except OSError:
+                continue  # Not connected, or closed meanwhile by its owner.
+        time.sleep(ACCEPT_POLL_S)
+    raise HandOverError("QuickFIX did not accept the connection in time")
 
 
 def _listening(port: int) -> int | None:
