@@ -361,7 +361,7 @@ class FrontDoor:
         """Credentials are right: hand the client over on another thread."""
         link = Link(visitor.socket, visitor.address)
         previous = session.link
-        if previous is not None and not _peer_has_left(previous.socket):
+        if previous is not None and not previous.peer_has_left:
             if not again:
                 # The end of a client's last connection may arrive after its next Logon.
                 self._at(
@@ -447,12 +447,3 @@ class FrontDoor:
         except OSError:
             pass  # Nothing was sent, or the peer is gone.
         visitor.socket.close()
-
-
-def _peer_has_left(client: socket.socket) -> bool:
-    """Whether the peer of a live connection has ended its side."""
-    if client.fileno() < 0:
-        return True
-    poller = select.poll()
-    poller.register(client, select.POLLRDHUP)
-    return bool(poller.poll(0))

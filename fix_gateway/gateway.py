@@ -14,7 +14,6 @@ from typing import Final
 import quickfix
 import structlog
 
-from config.ports import free_ports
 from engine.client import EngineClient, EngineError, EngineRefused, GapTooOld
 from engine.core.commands import Command
 from engine.core.instruments import Instrument
@@ -164,8 +163,11 @@ class Gateway(Events):
         self._outbox.start(self._client)
         self._client.connect()
 
-    def start(self) -> None:
-        """Restore every session and open the door, once connected. Raises EngineError."""
+    def start(self, inner_port: int) -> None:
+        """Restore every session and open the door, once connected. Raises EngineError.
+
+        QuickFIX listens for a moment on ``inner_port``, which nobody else may use.
+        """
         store = self.settings.store
         store.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._scales.update({row.asset: row.scale for row in self._client.assets()})
@@ -176,7 +178,7 @@ class Gateway(Events):
         for session in self.sessions:
             start = starts[session.comp_id]
             session.asked.restore(session.epoch, start.target or session.store.numbers().target)
-        self._start_quickfix(starts)
+        self._start_quickfix(starts, inner_port)
         for session in self.sessions:
             if session.settings.reset_on_logon:
                 self._delivery.hold(session, "away")
@@ -186,8 +188,7 @@ class Gateway(Events):
         self._door = FrontDoor(self.settings, self.sessions, self._enter, self._clock)
         self._door.start()
 
-    def _start_quickfix(self, starts: dict[str, Start]) -> None:
-        port = self.settings.inner_port or free_ports(1, "")[0]
+    def _start_quickfix(self, starts: dict[str, Start], port: int) -> None:
         every = [session.settings for session in self.sessions]
         config = quickfix_settings(self.settings, every, port)
         application = Application(

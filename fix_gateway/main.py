@@ -24,6 +24,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from config.control import ControlServer, Refusal, Verb, socket_path
 from config.model import Settings
+from config.ports import free_ports
 from config.process import log_json_lines, on_signals
 from config.processor import OneProcessor
 from config.settings import SettingsError, ensure_data, keep_private, load
@@ -38,6 +39,9 @@ from fix_gateway.settings import GatewaySettings, SessionSettings, networks
 EXIT_CONFIGURATION: Final = 2
 EXIT_RESOURCE: Final = 3
 EXIT_ENGINE: Final = 4
+FILES_OF_CONNECTION: Final = 3
+FILES_OF_SESSION: Final = 5
+"""QuickFIX keeps four open for each session that there is, connected or not."""
 FILES_SPARE: Final = 512
 ENGINE_RETRY_S: Final = 0.1
 SWITCH_INTERVAL_S: Final = 0.0005
@@ -61,7 +65,6 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
         comp_id=fix.comp_id,
         store=fix.store / "store",
         dictionary=DICTIONARY,
-        inner_port=fix.inner_port,
         proxy_protocol=fix.proxy_protocol,
         connections_max=fix.connections_max,
         address_connections_max=fix.connections_max,
@@ -107,7 +110,12 @@ def serve(settings: Settings) -> int:
     reloading = threading.Event()
     failed = threading.Event()
     waking = threading.Event()
-    allow_files(3 * settings.fix.connections_max + FILES_SPARE)
+    sessions = list(session_settings(settings))
+    allow_files(
+        FILES_OF_CONNECTION * settings.fix.connections_max
+        + FILES_OF_SESSION * len(sessions)
+        + FILES_SPARE
+    )
 
     def on_signal(number: int) -> None:
         (reloading if number == signal.SIGHUP else stopping).set()
@@ -120,13 +128,13 @@ def serve(settings: Settings) -> int:
     on_signals((signal.SIGTERM, signal.SIGINT, signal.SIGHUP), on_signal)
     gateway = Gateway(
         gateway_settings(settings),
-        session_settings(settings),
+        sessions,
         str(settings.engine.socket),
         history_url(settings),
         wall_clock_us,
         on_failed,
     )
-    if not start(gateway, stopping):
+    if not start(gateway, settings.fix.inner_port, stopping):
         return 0
     control = ControlServer(socket_path(settings.data, "fix"), registry(gateway), verbs(gateway))
     control.start()
@@ -191,8 +199,11 @@ def allow_files(count: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def start(gateway: Gateway, stopping: threading.Event) -> bool:
-    """Start the gateway as soon as the engine is there; False when told to stop before."""
+def start(gateway: Gateway, inner_port: int, stopping: threading.Event) -> bool:
+    """Start the gateway as soon as the engine is there; False when told to stop before.
+
+    ``inner_port`` 0 is any free one.
+    """
     waiting = False
     while not stopping.is_set():
         try:
@@ -205,7 +216,7 @@ def start(gateway: Gateway, stopping: threading.Event) -> bool:
             stopping.wait(ENGINE_RETRY_S)
     if stopping.is_set():
         return False
-    gateway.start()
+    gateway.start(inner_port or free_ports(1, "")[0])
     return True
 
 

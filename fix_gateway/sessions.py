@@ -9,6 +9,7 @@ the phase and is never held while anything else is called.
 from __future__ import annotations
 
 import fcntl
+import select
 import socket
 import struct
 import termios
@@ -62,6 +63,15 @@ class Link:
             self.socket.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass  # It has ended already, which is what was wanted.
+
+    @property
+    def peer_has_left(self) -> bool:
+        """Whether the client has ended its side."""
+        if self.socket.fileno() < 0:
+            return True
+        poller = select.poll()
+        poller.register(self.socket, select.POLLRDHUP)
+        return bool(poller.poll(0))
 
     def bytes_received(self) -> int:
         """Bytes that the client has sent so far, by the kernel's count."""

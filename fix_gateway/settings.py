@@ -75,7 +75,6 @@ class GatewaySettings:
     comp_id: str
     store: Path
     dictionary: Path
-    inner_port: int = 0
     proxy_protocol: bool = False
     connections_max: int = 256
     address_connections_max: int = 256

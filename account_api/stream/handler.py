@@ -3,7 +3,7 @@
 Requests of a connection are done one after the other, so a cancel never overtakes the create
 before it; subscriptions load beside them. Reading stops while a request is being done, so a
 client that sends faster than it is served waits in its own socket. Everybody has a turn after
-each request, so a client that sends hundreds at once waits for them alone.
+each answer, so a client that sends hundreds at once waits for them alone.
 """
 
 from __future__ import annotations
@@ -84,8 +84,6 @@ class Handler:
                 await self._one(peer, text)
                 if peer.closing:
                     break
-                # Neither reading what has arrived nor writing what the kernel takes gives way.
-                await asyncio.sleep(0)
         except ConnectionClosed:
             pass  # However it ended, what follows is the same.
         finally:

@@ -61,13 +61,15 @@ class Peer:
             broadcast((self.connection,), text)
 
     async def send(self, text: str) -> None:
-        """Write a message and wait until the peer keeps up."""
+        """Write a message and wait until the peer keeps up; others have a turn in any case."""
         if self.closing:
             return
         try:
             await self.connection.send(text)
         except ConnectionClosed:
             self.closing = True
+        # Neither reading what has arrived nor writing what the kernel takes gives way.
+        await asyncio.sleep(0)
 
     def check_key(self, keys: Keys | None) -> bool:
         """Close the connection if the key that logged in is good no more (or nobody knows)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import selectors
 import time
 from collections import Counter, defaultdict
@@ -24,11 +25,11 @@ QUANTITY = Decimal("0.03")
 BOUND_S = 60.0
 
 
-def configuration() -> str:
-    """Accounts and sessions M001 to M100, all with one cheap password hash."""
+def configuration(sessions: int = SESSIONS) -> str:
+    """Accounts and sessions M001 and so on, all with one cheap password hash."""
     hashed = argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash("many")
     tables = []
-    for number in range(1, SESSIONS + 1):
+    for number in range(1, sessions + 1):
         name = f"m{number:03d}"
         tables.append(
             f'[[accounts]]\naccount = "{name}"\nfirm = "{name}"\nmaker_fee_ppm = 500\n'
@@ -46,6 +47,24 @@ def venue(tmp_path: Path) -> Iterator[Venue]:
         yield running.start()
     finally:
         running.stop()
+
+
+def test_as_many_files_are_asked_for_as_the_sessions_need(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    count = 400
+    venue = Venue(tmp_path, extra=configuration(count))
+    venue.start_engine()
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))  # As most systems have it.
+        try:
+            venue.start_gateway()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        with RawFix(venue.address, f"M{count}") as last:
+            last.send("A", f"98=0|108=30|553=m{count}|554=many|")
+            assert last.expect("A")["34"] == "1"
+    finally:
+        venue.stop()
 
 
 class Crowd:
