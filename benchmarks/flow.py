@@ -27,16 +27,25 @@ from engine.core.commands import (
     ReplaceOrder,
     StartEpoch,
 )
-from engine.core.events import Event, OrderAccepted, OrderCanceled, OrderFilled, OrderReplaced
+from engine.core.events import (
+    CancelRejected,
+    Event,
+    OrderAccepted,
+    OrderCanceled,
+    OrderFilled,
+    OrderRejected,
+    OrderReplaced,
+    Refused,
+)
 from engine.core.exchange import Exchange
-from engine.core.types import OrdType, Origin, SelfTrade, Side, TimeInForce
+from engine.core.types import INT64_MAX, OrdType, Origin, SelfTrade, Side, TimeInForce
 from engine.wire import decode_command, encode_command
 
 START_US: Final = 1_700_000_000_000_000
 STEP_US: Final = 25
 MIDDLE: Final = 5_000_000
 ENGINE: Final = Origin("engine")
-FUNDS: Final = 10**17
+FUNDS_MAX: Final = 10**17
 
 
 class Shape(NamedTuple):
@@ -58,13 +67,15 @@ def definitions(shape: Shape) -> Iterator[Command]:
         yield DefineInstrument(
             ENGINE, symbol, f"C{number}", "USD", tick, lot, 1, 10**9, 10**8
         )
+    # Of every asset there may be as much as an amount can tell.
+    funds = min(FUNDS_MAX, INT64_MAX // 2 // shape.accounts)
     for number in range(shape.accounts):
         account = f"firm{number}"
         yield DefineAccount(ENGINE, account, account, 500, 1000, SelfTrade.NONE, 10**7)
         yield StartEpoch(Origin(f"fix:F{number}", 1), account, (0, 0, 0), "benchmark")
-        yield Deposit(ENGINE, f"usd:{account}", account, "USD", FUNDS)
+        yield Deposit(ENGINE, f"usd:{account}", account, "USD", funds)
         for coin in range(shape.instruments):
-            yield Deposit(ENGINE, f"C{coin}:{account}", account, f"C{coin}", FUNDS // 100)
+            yield Deposit(ENGINE, f"C{coin}:{account}", account, f"C{coin}", funds // 100)
 
 
 class Flow:
@@ -82,9 +93,12 @@ class Flow:
         self.ids = 0
 
     def do(self, command: Command) -> list[Event]:
+        """Raises ValueError for a command that is refused: that would be another benchmark."""
         events = self.apply(command)
         self.commands.append(command)
         for event in events:
+            if isinstance(event, Refused | OrderRejected | CancelRejected):
+                raise ValueError(f"{command} was refused: {event.text}")
             self.watch(event)
         return events
 
