@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import os
-import socket
-import threading
+import subprocess
+import sys
 from pathlib import Path
 
-import quickfix
+from fix_gateway.handover import own_folder
 
-from config.ports import free_ports
-from fix_gateway.handover import InnerListener, Passage, own_folder
-from tests.fix.rawfix import encode, now_text
-
-SESSIONS = 2_000
+ROOT = Path(__file__).parent.parent.parent.parent
 
 
 def test_a_start_removes_what_killed_gateways_left_and_nothing_of_a_live_one(
@@ -32,52 +28,7 @@ def test_a_start_removes_what_killed_gateways_left_and_nothing_of_a_live_one(
     os.close(my_lock)
 
 
-class Taking(quickfix.Application):  # type: ignore[misc]
-    """Puts the client in the stand-in's place when its Logon is read."""
-
-    passage: Passage | None = None
-
-    def onCreate(self, session_id: quickfix.SessionID) -> None:
-        """Made."""
-
-    def onLogon(self, session_id: quickfix.SessionID) -> None:
-        """On."""
-
-    def onLogout(self, session_id: quickfix.SessionID) -> None:
-        """Off."""
-
-    def toAdmin(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
-        """Out."""
-
-    def fromAdmin(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
-        assert self.passage is not None
-        self.passage.complete()
-
-
 def test_quickfix_knows_every_session_before_its_socket_is_taken(tmp_path: Path) -> None:
-    port = free_ports(1, "")[0]
-    settings = quickfix.SessionSettings()
-    for number in range(SESSIONS):
-        values = quickfix.Dictionary()
-        for name, value in (
-            ("ConnectionType", "acceptor"), ("SocketAcceptPort", str(port)),
-            ("NonStopSession", "Y"), ("UseDataDictionary", "N"),
-        ):  # fmt: skip
-            values.setString(name, value)
-        settings.set(quickfix.SessionID("FIX.4.4", "VENUE", f"C{number:04d}"), values)
-    application, stores = Taking(), quickfix.MemoryStoreFactory()
-    acceptor = quickfix.SocketAcceptor(application, stores, settings)
-    thread = threading.Thread(target=acceptor.block, daemon=True)
-    thread.start()
-    inner = InnerListener(port, tmp_path / "inner")
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        ours.settimeout(5)
-        logon = encode(f"35=A|34=1|49=C{SESSIONS - 1:04d}|52={now_text()}|56=VENUE|98=0|108=30|")
-        ours.sendall(logon)
-        application.passage = inner.passage(theirs, logon)
-        application.passage.start()
-        assert b"\x0135=A\x01" in ours.recv(4096)
-    acceptor.stop()
-    thread.join(10)
-    inner.close()
+    child = [sys.executable, "-m", "tests.unit.fix.many_in_quickfix", str(tmp_path / "inner")]
+    run = subprocess.run(child, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert "\x0135=A\x01" in run.stdout
