@@ -35,6 +35,8 @@ GROWTH_BYTES_MAX: Final = 300 << 20
 SLOW_S_MAX: Final = 3.0
 """No round trip of a client that behaves may take longer."""
 MEDIAN_S_MAX: Final = 0.5
+ENOUGH: Final = 5
+"""Round trips that say something: one may have met a moment in which the disk is slow."""
 PAUSE_S: Final = 0.01
 
 
@@ -83,9 +85,12 @@ class Behaving:
         return took
 
     def take_of_all(self) -> dict[str, list[float]]:
-        """The same, once every kind has come to the end of one, or should have."""
+        """The same, once every kind has as many as a median needs, or should have."""
         with self._done:
-            self._done.wait_for(lambda: self._kinds <= self._took.keys(), SLOW_S_MAX)
+            self._done.wait_for(
+                lambda: all(len(self._took.get(kind, ())) >= ENOUGH for kind in self._kinds),
+                SLOW_S_MAX,
+            )
         return self.take()
 
     def _run(self, name: str, trips: Callable[[], Iterator[None]]) -> None:
