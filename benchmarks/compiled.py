@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,8 @@ from tools.compiled import compile_in
 
 ROOT: Final = Path(__file__).parent.parent
 COPY: Final = "TANDEM_BENCHMARK_COMPILED"
+TELL_S: Final = 10
+"""Between two lines of progress."""
 BESIDE: Final = "benchmarks/book_own.py"
 """Compiled along, as an order of the book is a compiled object that it makes and reads."""
 
@@ -49,14 +52,31 @@ def compiled_copy() -> Iterator[Path]:
 
 
 def printed(folder: Path, python: Path | str, *command: str, timeout_s: float = 600) -> str:
-    """What a module prints that is run in a folder, whose packages it uses."""
-    ended = subprocess.run(
-        [str(python), "-m", *command], cwd=folder, capture_output=True, text=True,
-        timeout=timeout_s,
-    )  # fmt: skip
-    if ended.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed:\n{ended.stderr[-2000:]}")
-    return ended.stdout
+    """What a module prints that is run in a folder, whose packages it uses.
+
+    If it takes long, how long it runs already is said now and then.
+    """
+    start = time.monotonic()
+    with subprocess.Popen(
+        [str(python), "-m", *command], cwd=folder, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        try:
+            while True:
+                try:
+                    output, complaint = process.communicate(timeout=min(TELL_S, timeout_s))
+                    break
+                except subprocess.TimeoutExpired:
+                    ran_s = time.monotonic() - start
+                    if ran_s >= timeout_s:
+                        raise
+                    progress(f"{command[0]} runs for {ran_s:.0f} s now")
+        except BaseException:
+            process.kill()  # Else the end of this block waits for it.
+            raise
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{complaint[-2000:]}")
+    return output
 
 
 def printed_here(*command: str, timeout_s: float = 600) -> str:

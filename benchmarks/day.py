@@ -39,7 +39,7 @@ def trading_day(seconds: float) -> tuple[dict[str, list[Sample]], int]:
     makers, takers = ["alice", *names[: MAKERS - 1]], names[MAKERS - 1 :]
     modules = ("engine.history.main", "account_api.main")
     with tempfile.TemporaryDirectory() as name, Venue(Path(name), names, modules) as venue:
-        progress(f"trading day: {seconds:g} s, nothing more is said until its end")
+        progress(f"trading day: {seconds:g} s")
         found = json.loads(
             printed_here(
                 "benchmarks.day_load",

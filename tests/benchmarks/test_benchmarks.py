@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import report
+from benchmarks import compiled, report
 from benchmarks.apply import is_compiled
 from benchmarks.book_flow import BookFlow
 from benchmarks.book_own import BareBook
@@ -32,6 +33,29 @@ def figures(text: str, row: str) -> list[str]:
     """The cells behind the first one of a row, of the first table that has it."""
     found = next(line for line in text.splitlines() if line.startswith(f"| {row} "))
     return [cell.strip() for cell in found.strip("|").split("|")][1:]
+
+
+def test_a_long_program_shows_that_it_runs_and_is_ended_at_its_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiled, "TELL_S", 0.2)
+    (tmp_path / "endless.py").write_text(
+        "import os, pathlib, time\n"
+        "pathlib.Path('pid').write_text(str(os.getpid()))\n"
+        "time.sleep(600)\n"
+    )
+    with pytest.raises(subprocess.TimeoutExpired):
+        compiled.printed(tmp_path, sys.executable, "endless", timeout_s=3)
+    assert "endless runs for 0 s now" in capsys.readouterr().err
+    pid = int((tmp_path / "pid").read_text())
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_a_program_that_fails_says_why(tmp_path: Path) -> None:
+    (tmp_path / "wrong.py").write_text("raise SystemExit('there is no such book')\n")
+    with pytest.raises(RuntimeError, match="wrong failed:\nthere is no such book"):
+        compiled.printed(tmp_path, sys.executable, "wrong")
 
 
 @pytest.mark.skipif(is_compiled(), reason="it compares the plain build with the compiled one")
