@@ -25,6 +25,7 @@ from engine.core.commands import DefineAsset, DefineInstrument
 from engine.core.events import AssetDefined, InstrumentDefined
 from engine.core.instruments import Instrument, make_instrument
 from engine.core.types import Origin
+from fix_gateway.burst import Burst
 from fix_gateway.flow import Sender
 from fix_gateway.outbound import OutMessage, Router, messages
 from fix_gateway.sessions import Phase, Session, Sessions
@@ -76,6 +77,7 @@ class Delivery:
         self._sender = sender
         self._connect = connect
         self._catching_up: dict[str, EngineClient] = {}
+        self._burst = Burst()
         self.position = 0
         self.update_sessions()
 
@@ -92,6 +94,7 @@ class Delivery:
             except Exception:
                 # An exception would end the reader thread, and with it every session.
                 log.exception("delivery_failed", seq=transaction.seq)
+        self._burst.end()
         self._outbox.flush()
 
     def _take(self, transaction: Transaction) -> None:
@@ -146,6 +149,7 @@ class Delivery:
         place = session.delivery
         with session.gate:
             if not place.held:
+                self._burst.add(session, len(found))
                 if not self._send(session, transaction.seq, found):
                     place.backlog.append(transaction)
             elif place.lagging:

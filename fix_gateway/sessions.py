@@ -73,6 +73,13 @@ class Link:
         poller.register(self.socket, select.POLLRDHUP)
         return bool(poller.poll(0))
 
+    def cork(self, corked: bool) -> None:
+        """Have the kernel send full packets only; ``False`` sends what is left, and so on."""
+        try:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, corked)
+        except OSError:
+            pass  # The connection has ended.
+
     def bytes_received(self) -> int:
         """Bytes that the client has sent so far, by the kernel's count."""
         try:
@@ -83,7 +90,6 @@ class Link:
             return 0
         count: int = _TCP_BYTES_RECEIVED.unpack_from(info, 128)[0]
         return count
-
 
     def bytes_unread(self) -> int:
         """Bytes that were sent and that the client's side has not acknowledged to the kernel."""
