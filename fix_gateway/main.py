@@ -25,7 +25,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from config.control import ControlServer, Refusal, Verb, socket_path
 from config.model import Settings
 from config.ports import free_ports
-from config.process import log_json_lines, on_signals
+from config.process import collect_seldom, log_json_lines, on_signals
 from config.processor import OneProcessor
 from config.settings import SettingsError, ensure_data, keep_private, load
 from engine.client import EngineError, EngineUnavailable
@@ -138,6 +138,7 @@ def serve(settings: Settings) -> int:
         return 0
     control = ControlServer(socket_path(settings.data, "fix"), registry(gateway), verbs(gateway))
     control.start()
+    collect_seldom()
     OneProcessor().start()
     host, port = gateway.address
     log.info("ready", fix=f"{host}:{port}", comp_id=settings.fix.comp_id)
