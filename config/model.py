@@ -44,7 +44,11 @@ class Venue(Struct, frozen=True, kw_only=True):
 
 
 class Engine(_Section, frozen=True, kw_only=True):
-    """The engine process: its socket, its journal, and the bounds of both."""
+    """The engine process: its socket, its journal, and the bounds of both.
+
+    ``keep_awake`` keeps the machine's processors from sleeping while the engine runs, for shorter
+    latencies at the price of their full power (``config/awake.py``).
+    """
 
     socket: Path = Path("engine.sock")
     journal: Path = Path("journal")
@@ -55,6 +59,7 @@ class Engine(_Section, frozen=True, kw_only=True):
     frame_bytes_max: Annotated[int, Meta(ge=4096, le=1 << 20)] = 1 << 20
     min_seq_wait_ms_max: Milliseconds = 5_000
     segment_records_max: Count = 1_000_000
+    keep_awake: bool = False
 
 
 class Fix(_Section, frozen=True, kw_only=True):

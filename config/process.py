@@ -12,7 +12,6 @@ from typing import Final, TextIO
 
 import structlog
 
-
 COLLECT_AFTER: Final = 10_000
 """More objects made than freed, before the collector of cycles looks at those."""
 

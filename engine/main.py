@@ -17,6 +17,7 @@ from typing import Final
 
 import structlog
 
+from config.awake import Awake
 from config.process import log_json_lines
 from config.settings import Settings, SettingsError, ensure_data, keep_private, load
 from engine.bootstrap import bootstrap_commands
@@ -100,8 +101,12 @@ def serve(settings: Settings) -> int:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    awake = Awake()
+    if settings.engine.keep_awake:
+        awake.start()
     log.info("ready", socket=str(settings.engine.socket), seq=journal.last_seq)
     sequencer.run()
+    awake.close()
     server.close()
     try:
         sequencer.close()
