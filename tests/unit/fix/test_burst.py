@@ -83,7 +83,11 @@ def test_the_reports_of_one_transaction_go_together(client: Client) -> None:
 @pytest.mark.parametrize("step", [1, 2, 5, TOGETHER_MAX + 1])
 def test_in_a_long_burst_nothing_waits_for_more_than_a_few(step: int) -> None:
     corks: list[bool] = []
-    session: Any = SimpleNamespace(link=SimpleNamespace(cork=corks.append))
+
+    class Corked:
+        cork = corks.append
+
+    session: Any = SimpleNamespace(link=Corked())
     burst = Burst()
     waiting, longest = 0, 0
     for _ in range(4 * TOGETHER_MAX):
