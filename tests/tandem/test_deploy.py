@@ -18,6 +18,7 @@ import pytest
 import yaml
 from websockets.sync.client import connect
 
+from config.awake import DEVICE
 from config.ports import free_ports
 from config.settings import load
 from tandem import signing
@@ -273,6 +274,20 @@ def test_the_units_are_what_systemd_understands(tmp_path: Path) -> None:
     )  # fmt: skip
     about_us = [line for line in done.stderr.splitlines() if "tandem" in line]
     assert done.returncode == 0 and not about_us, done.stderr
+
+
+def test_the_engine_alone_gets_the_device_and_by_the_group_of_its_user() -> None:
+    """For engine.keep_awake. A machine without the device starts the engine all the same."""
+    units = CONFIG / "systemd"
+    (group,) = re.findall(r"^Group=(.*)$", (units / "tandem@.service").read_text(), re.M)
+    (rule,) = re.findall(r"^KERNEL.*$", (CONFIG / "udev" / "70-tandem.rules").read_text(), re.M)
+    assert rule == f'KERNEL=="{DEVICE.name}", GROUP="{group}", MODE="0660"'
+    files = [path for path in units.rglob("*") if path.is_file()]
+    named = [path for path in files if DEVICE.name in path.read_text()]
+    assert named == [units / "tandem@engine.main.service.d" / "engine.conf"]
+    lines = named[0].read_text().splitlines()
+    assert f"BindPaths=-{DEVICE}" in lines  # The minus: missing is no fault.
+    assert f"DeviceAllow={DEVICE} rw" in lines
 
 
 def test_units_and_containers_start_every_process() -> None:

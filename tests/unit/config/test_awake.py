@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -14,7 +15,11 @@ from structlog.testing import capture_logs
 
 from config.awake import DEVICE, Awake
 
+pytestmark = pytest.mark.serial  # There is one device for the whole machine.
 ROOT = Path(__file__).parents[3]
+needs_the_device = pytest.mark.skipif(
+    not os.access(DEVICE, os.R_OK | os.W_OK), reason=f"{DEVICE} cannot be opened here"
+)
 
 
 def effective_us() -> int:
@@ -46,12 +51,15 @@ def test_it_asks_for_no_latency_and_holds_on_to_it_until_it_is_closed(tmp_path: 
     assert not holders()
 
 
-@pytest.mark.parametrize("kind", ["missing", "a folder"])
+@pytest.mark.parametrize("kind", ["missing", "a folder", "full"])
 def test_where_it_may_not_it_says_why_in_a_sentence_and_goes_on(tmp_path: Path, kind: str) -> None:
-    device = tmp_path if kind == "a folder" else tmp_path / "none"
+    # The last one can be opened and refuses what is written.
+    device = {"missing": tmp_path / "none", "a folder": tmp_path, "full": Path("/dev/full")}[kind]
+    before = os.listdir("/proc/self/fd")
     awake = Awake(device)
     with capture_logs() as logs:
         awake.start()
+    assert len(os.listdir("/proc/self/fd")) == len(before)
     awake.close()
     (line,) = logs
     assert line["event"] == "processors_not_kept_awake"
@@ -60,9 +68,7 @@ def test_where_it_may_not_it_says_why_in_a_sentence_and_goes_on(tmp_path: Path, 
     assert "docs/deployment.md" in line["reason"]
 
 
-@pytest.mark.skipif(
-    not os.access(DEVICE, os.R_OK | os.W_OK), reason=f"{DEVICE} cannot be opened here"
-)
+@needs_the_device
 def test_the_kernel_takes_the_request_and_forgets_it() -> None:
     before = effective_us()
     awake = Awake()
@@ -72,6 +78,21 @@ def test_the_kernel_takes_the_request_and_forgets_it() -> None:
     finally:
         awake.close()
     # Somebody else may ask for the same; then nothing changes.
+    assert effective_us() == before
+
+
+@needs_the_device
+def test_the_kernel_forgets_it_when_the_process_is_killed() -> None:
+    before = effective_us()
+    program = "from config.awake import Awake; Awake().start(); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert b"processors_kept_awake" in process.stdout.readline()
+        assert effective_us() == 0
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
     assert effective_us() == before
 
 
