@@ -184,12 +184,13 @@ def throughput(servers: Servers, plans: tuple[Plan, ...]) -> list[Section]:
         (
             "What bounds the gateway is what bounds the bare acceptor: QuickFIX itself. Counted "
             "with strace, both make the same 14 calls to the kernel per order (4 seeks, 2 stats, "
-            "2 reads and 4 writes of the file store, a poll and a send). By perf, half of the "
-            "gateway's time is Python (reading the order, the transaction and the report take some "
-            "15 µs when nothing else is in the caches), a quarter the kernel, the rest QuickFIX.",
+            "2 reads and 4 writes of the file store, a poll and a send). By perf, two fifths of "
+            "the gateway's time are Python (reading the order, the transaction and the report take "
+            "some 15 µs when they are alone in the caches), a third is the kernel, the rest "
+            "QuickFIX.",
             "A send of its own costs the bare acceptor a quarter of its time: the kernel carries a "
             "packet through and wakes the client up. Reports that leave the gateway together share "
-            "their packets (`fix_gateway/burst.py`), so that it spends 3 % there.",
+            "their packets (`fix_gateway/burst.py`), so that it spends 5 % there.",
             "The gateway keeps its threads on one processor (`config/processor.py`), without which "
             "it spends a third more processor time, much of it on waking them up.",
         ),
