@@ -25,6 +25,7 @@ from benchmarks.journal import Append, Encoded, raw_sqlite
 from benchmarks.venue import Child, Venue, traders
 from config.awake import DEVICE, Awake
 from config.ports import free_ports
+from config.process import log_json_lines
 
 COMMAND: Final = "python -m benchmarks.fix"
 WINDOW: Final = 1_000
@@ -199,17 +200,26 @@ def throughput(servers: Servers, plans: tuple[Plan, ...]) -> list[Section]:
 
 
 class Waits:
-    """What single orders and flushes took, in milliseconds, while the processors are as named."""
+    """What single orders and flushes took, in ms, with processors kept awake or as they come."""
 
-    def __init__(self, processors: str) -> None:
-        self.processors = processors
+    def __init__(self, kept_awake: bool) -> None:
+        self.kept_awake = kept_awake
+        self.processors = "kept awake" if kept_awake else "as they come"
         self.took: dict[str, list[float]] = {}
         self.above: dict[str, list[float]] = {"fdatasync": [], "sqlite3 commit": []}
         self.bare_us: list[float] = []
-        self.rest_us: list[float] = []
 
     def round(self, servers: Servers, disks: dict[str, Disk], orders: int) -> None:
         """One round of each, one after the other."""
+        awake = Awake()
+        if self.kept_awake:
+            awake.start()
+        try:
+            self._round(servers, disks, orders)
+        finally:
+            awake.close()
+
+    def _round(self, servers: Servers, disks: dict[str, Disk], orders: int) -> None:
         middle = {}
         for server in (VENUE, BARE):
             took = servers.load(server, 1, 1, orders)[1]
@@ -220,7 +230,6 @@ class Waits:
             self.took.setdefault(name, []).extend(took)
             self.above[name].append((middle[VENUE] - statistics.median(took)) * 1_000)
         self.bare_us.append(middle[BARE] * 1_000)
-        self.rest_us.append(self.above["sqlite3 commit"][-1] - self.bare_us[-1])
 
     def rows(self) -> list[tuple[str, ...]]:
         """A row for each, with its percentiles."""
@@ -232,13 +241,15 @@ class Waits:
 
     def note(self) -> str:
         """How far the venue is above the disk, and what of that is QuickFIX's."""
+        above = self.above["sqlite3 commit"]
+        rest = [total - bare for total, bare in zip(above, self.bare_us, strict=True)]
         return (
             f"Processors {self.processors}: in the same round the venue's p50 lies "
-            f"{rate(self.above['sqlite3 commit'])} µs above that of a flushed commit of sqlite3, "
+            f"{rate(above)} µs above that of a flushed commit of sqlite3, "
             "which is what its journal makes, and "
             f"{rate(self.above['fdatasync'])} µs above that of fdatasync. QuickFIX by itself, in "
             f"the bare acceptor, takes {rate(self.bare_us)} µs of these; the way to the engine and "
-            f"back, applying and the journal's own work {rate(self.rest_us)} µs."
+            f"back, applying and the journal's own work {rate(rest)} µs."
         )
 
 
@@ -247,22 +258,16 @@ def one_at_a_time(servers: Servers, folder: Path, orders: int, rounds: int) -> S
     disks = {
         "fdatasync": Disk(overwriting(folder)), "sqlite3 commit": Disk(raw_sqlite(folder)),
     }  # fmt: skip
-    found = [Waits("as they come")]
+    found = [Waits(False)]
     if os.access(DEVICE, os.W_OK):
-        found.append(Waits("kept awake"))
+        found.append(Waits(True))
     for number in range(rounds):
         for waits in found:
             progress(
                 f"FIX: one order at a time, round {number + 1} of {rounds}, processors "
                 f"{waits.processors}"
             )
-            awake = Awake()
-            if waits is not found[0]:
-                awake.start()
-            try:
-                waits.round(servers, disks, orders)
-            finally:
-                awake.close()
+            waits.round(servers, disks, orders)
     done()
     return Section(
         "FIX: one order at a time",
@@ -300,6 +305,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer orders and rounds")
     parser.add_argument("--tiny", action="store_true", help="just enough to see that it works")
     options = parser.parse_args()
+    log_json_lines()  # To standard error: what is printed here is the page.
     if options.tiny:
         found = sections(TINY, 20, 1)
     else:

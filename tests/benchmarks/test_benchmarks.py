@@ -66,6 +66,7 @@ def test_the_book_alone_without_the_others() -> None:
 
 def test_fix_pipelined_and_one_at_a_time() -> None:
     text = printed("fix", "--tiny")
+    assert text.startswith("## ")
     assert figures(text, "2")[0] == "200"
     assert float(figures(text, "venue, order to report")[1]) > 0
     assert "µs above that of fdatasync" in text
