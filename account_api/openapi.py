@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import html
+import inspect
 import json
 import re
 from collections.abc import Iterable
@@ -256,15 +257,26 @@ def codes_of(route: Route) -> set[str]:
 
 
 def _portable(value: Any) -> Any:
-    """Write patterns as ECMA has them: ``\\Z`` of Python is ``$`` there."""
+    """Write patterns as ECMA has them, where ``\\Z`` of Python is ``$``, and all else in one form.
+
+    Releases of msgspec differ in whether a docstring keeps the indentation of the source, and in
+    where null stands among choices; what is published must not change with them.
+    """
     if isinstance(value, dict):
-        return {
-            key: item[:-2] + "$" if key == "pattern" and item.endswith("\\Z") else _portable(item)
-            for key, item in value.items()
-        }
+        return {key: _portable_member(key, item) for key, item in value.items()}
     if isinstance(value, list):
         return [_portable(item) for item in value]
     return value
+
+
+def _portable_member(key: str, item: Any) -> Any:
+    if key == "pattern" and isinstance(item, str) and item.endswith("\\Z"):
+        return item[:-2] + "$"
+    if key == "description" and isinstance(item, str):
+        return inspect.cleandoc(item)
+    if key == "anyOf":
+        return sorted(_portable(item), key=lambda choice: choice.get("type") == "null")
+    return _portable(item)
 
 
 def yaml_text(value: Any, depth: int = 0) -> str:
