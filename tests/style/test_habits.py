@@ -110,6 +110,7 @@ TEXTS = [
     for path in sorted((ROOT / folder).glob("*" if folder == "." else "**/*"))
     if path.suffix in {".py", ".md", ".toml", ".cfg", ".yaml", ".txt", ".conf", ""}
     and path.is_file()
+    and path.name != ".git"  # A file in a further worktree of Git, which says where the first is.
 ]
 
 
