@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import pytest
 import quickfix
@@ -24,23 +26,75 @@ def tree() -> ElementTree.Element:
     return ElementTree.parse(DICTIONARY).getroot()
 
 
+def quickfix_tree() -> ElementTree.Element:
+    """QuickFIX's own dictionary, which is installed with it."""
+    return ElementTree.parse(Path(sys.prefix) / "share" / "quickfix" / "FIX44.xml").getroot()
+
+
 def test_every_message_that_is_translated_is_in_the_dictionary() -> None:
     types = {message.get("msgtype") for message in tree().iterfind("messages/message")}
     assert types >= SUPPORTED | {"8", "9", "r", "N", "UC", "j", "B", "f", "y", "AE", "AQ", "UE"}
     assert types >= {"0", "1", "2", "3", "4", "5", "A", "BA", "BG"}
 
 
-def test_field_numbers_are_unique_and_every_field_is_used() -> None:
-    root = tree()
+def names_used(root: ElementTree.Element, *parts: str) -> set[str | None]:
+    """The fields and groups that these parts of a dictionary hold."""
+    return {
+        node.get("name")
+        for part in parts
+        for node in root.iterfind(f"{part}//*")
+        if node.tag in ("field", "group")
+    }
+
+
+def test_field_numbers_are_unique_and_every_field_is_of_fix_44_or_used() -> None:
+    root, standard = tree(), quickfix_tree()
     defined = [(field.get("number"), field.get("name")) for field in root.iterfind("fields/field")]
     assert len({number for number, _ in defined}) == len(defined)
-    used = {
-        node.get("name")
-        for part in ("header", "trailer", "messages")
-        for node in root.iterfind(f"{part}//*")
-    }  # noqa: E501
+    assert len({name for _, name in defined}) == len(defined)
+    used = names_used(root, "header", "trailer", "messages")
     names = {name for _, name in defined}
-    assert names - used == set()
+    assert used <= names
+    assert names - used <= {field.get("name") for field in standard.iterfind("fields/field")}
+
+
+def test_every_field_of_fix_44_is_known_but_for_what_its_header_has_and_we_do_not_take() -> None:
+    """So a field that is not for a message is 373=2, not 373=0. QuickFIX takes any field of the
+    standard's header that the dictionary defines; one that we ignore must not be defined."""
+    root, standard = tree(), quickfix_tree()
+    known = {field.get("name") for field in root.iterfind("fields/field")}
+    missing = {field.get("name") for field in standard.iterfind("fields/field")} - known
+    around = names_used(standard, "header", "trailer")
+    assert missing == around - names_used(root, "header", "trailer", "messages")
+
+
+def test_fields_messages_and_values_are_called_as_quickfix_calls_them() -> None:
+    """Engines find messages, fields and values by the names in the dictionary."""
+    root, standard = tree(), quickfix_tree()
+    fields = {field.get("number"): field for field in root.iterfind("fields/field")}
+    for theirs in standard.iterfind("fields/field"):
+        ours = fields.get(theirs.get("number"))
+        if ours is None:
+            continue
+        assert (ours.get("name"), ours.get("type")) == (theirs.get("name"), theirs.get("type"))
+        values = {value.get("enum"): value.get("description") for value in ours}
+        for value in theirs:
+            assert values[value.get("enum")] == value.get("description"), ours.get("name")
+    messages = {m.get("msgtype"): dict(m.attrib) for m in standard.iterfind("messages/message")}
+    for message in root.iterfind("messages/message"):
+        msg_type = message.get("msgtype", "")
+        if not msg_type.startswith("U"):
+            assert message.attrib == messages[msg_type]
+
+
+def test_every_message_is_a_value_of_msgtype() -> None:
+    """An engine that knows messages by the values of MsgType(35) alone knows all of them."""
+    (field,) = tree().iterfind("fields/field[@number='35']")
+    values = {value.get("enum"): value.get("description") for value in field}
+    assert len(values) == 93 + 4
+    for message in tree().iterfind("messages/message"):
+        name = re.sub("(?<=[a-z])(?=[A-Z])", "_", message.get("name", "")).upper()
+        assert values[message.get("msgtype")].replace("_", "") == name.replace("_", "")
 
 
 def test_only_a_list_has_one_field_both_outside_and_inside_its_group() -> None:
@@ -58,6 +112,11 @@ def test_only_a_list_has_one_field_both_outside_and_inside_its_group() -> None:
         ("D", f"{D}|20099=1", quickfix.InvalidTagNumber),
         ("D", f"{D}|20003=1", quickfix.TagNotDefinedForMessage),
         ("D", f"{D}|41=x", quickfix.TagNotDefinedForMessage),
+        ("D", f"{D}|447=D", quickfix.TagNotDefinedForMessage),
+        ("D", f"{D}|22=1", quickfix.TagNotDefinedForMessage),
+        ("D", f"{D}|63=0", quickfix.TagNotDefinedForMessage),
+        ("D", f"{D}|207=XNYS", quickfix.TagNotDefinedForMessage),
+        ("D", f"{D}|93=1|89=x", quickfix.InvalidTagNumber),
         ("D", f"{D}|9999=x", quickfix.InvalidTagNumber),
         ("D", D.replace("11=a|", ""), quickfix.RequiredTagMissing),
         ("D", D.replace("38=1", "38=1e5"), quickfix.IncorrectDataFormat),
@@ -91,6 +150,13 @@ def test_case_2r_types_that_are_known_but_not_served_reach_the_application(
 ) -> None:
     assert re.search(f"\x0135={msg_type}\x01", parsed(msg_type, line))
     assert msg_type not in SUPPORTED
+
+
+def test_third_party_addressing_is_not_swallowed() -> None:
+    """QuickFIX knows the fields of the header by itself and takes whichever is defined."""
+    text = wire_text("D", D.replace("|", SOH) + SOH, "ALICE", "TANDEM", 2, f"115=BROKER{SOH}")
+    with pytest.raises(quickfix.InvalidTagNumber):
+        validated(text)
 
 
 def test_user_defined_fields_are_checked_by_default() -> None:
