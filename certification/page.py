@@ -108,6 +108,7 @@ def status_json(run: Shown) -> bytes:
     return msgspec.json.encode({
         "client": run.name, "online": run.online, "playing": run.playing,
         "complete": summary.complete, "certified": summary.certified,
+        "verdict": summary.verdict,
         "passed": summary.passed, "failed": summary.failed, "not_run": summary.not_run,
         "cases": cases,
     })  # fmt: skip
@@ -137,10 +138,10 @@ def front(runs: Iterable[Shown]) -> str:
     rows = ""
     for run in runs:
         summary = run.report()
-        state = "complete" if summary.complete else "under way"
+        state = escape(summary.verdict)
         rows += (
             f'<tr><td><a href="/{escape(run.name)}">{escape(run.name)}</a><td>{state}'
-            f"<td>{summary.passed} passed, {summary.failed} failed, {summary.not_run} to do"
+            f"<td>{summary.passed} passed, {summary.failed} failed, {summary.not_run} not run"
             f"<td>{'logged on' if run.online else 'not logged on'}</tr>"
         )
     return _frame("Certification", f"<table><tr><th>Client<th>State<th>Cases<th>Session</tr>{rows}"
@@ -155,9 +156,8 @@ def progress(run: Shown) -> str:
     links = " · ".join(f'<a href="/{escape(run.name)}/{name}">{name}</a>' for name in _KINDS)
     return _frame(
         f"Certification of {run.name}",
-        f"<p>{summary.passed} passed, {summary.failed} failed, {summary.not_run} to do. "
-        f"{'All that is needed has passed. ' if summary.complete else ''}"
-        f"Certified for: {escape(', '.join(summary.certified) or 'nothing yet')}. The client is "
+        f"<p>{summary.passed} passed, {summary.failed} failed, {summary.not_run} not run. "
+        f"<b>{escape(summary.verdict)}.</b> The client is "
         f"{'logged on' if run.online else 'not logged on'}. Report: {links}. Signing key: "
         f"{escape(run.fingerprint)}.</p><p>Each case begins with its opening order: ClOrdID(11) "
         f"that begins with the case's id, such as <code>A03-1</code>, or the quantity in the "

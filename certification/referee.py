@@ -47,8 +47,15 @@ MakeTrader = Callable[[str, Transcript], Awaitable[Counterparty]]
 Changed = Callable[[CaseResult], None]
 
 
+def _ignore(result: CaseResult) -> None:
+    """Nobody wants to know."""
+
+
 class Referee:
-    """Watches the links of one client. ``make_trader`` logs a counterparty on."""
+    """Watches the links of one client. ``make_trader`` logs a counterparty on.
+
+    ``begun`` hears of an attempt when it begins, ``changed`` of its verdict.
+    """
 
     def __init__(
         self,
@@ -60,6 +67,7 @@ class Referee:
         patience_s: float,
         venue_s: float = VENUE_S,
         news: bool = True,
+        begun: Changed = _ignore,
     ) -> None:
         self.scenarios = {s.id: s for s in scenarios if s.script("certify")}
         self.results: dict[str, CaseResult] = {}
@@ -76,6 +84,7 @@ class Referee:
         self._parameters = parameters
         self._make_trader = make_trader
         self._changed = changed
+        self._begun = begun
         self._traders: dict[str, Counterparty] = {}
         self._orders: set[str] = set()
         self._outside = Transcript()
@@ -198,11 +207,20 @@ class Referee:
         async with self._turn:
             began, clock = stamp(), time.monotonic()
             self.transcript = attempt.transcript
+            self._note_begun(attempt, began)
             try:
                 reason = await self._reason(attempt)
             finally:
                 self.transcript = None
             return self._conclude(attempt, reason, began, time.monotonic() - clock)
+
+    def _note_begun(self, attempt: Judged, began: str) -> None:
+        """The verdict before does not stand for an attempt that never comes to its end."""
+        self.results[attempt.scenario.id] = result = msgspec.structs.replace(
+            blank(attempt.scenario, f"Attempt {attempt.number} was begun and has no verdict."),
+            attempts=attempt.number, began=began,
+        )  # fmt: skip
+        self._begun(result)
 
     async def _reason(self, attempt: Judged) -> str:
         """Play an attempt; "" when it passed, else why not."""

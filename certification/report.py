@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 )
 
 from certification import signature
-from certification.results import FORMAT, CaseResult, Entry, Report
+from certification.results import FORMAT, VERSION, CaseResult, Entry, Report
 from certification.signature import SignatureFault
 
 JSON_NAME: Final = "report.json"
@@ -59,6 +59,10 @@ def read(path: Path, public: Ed25519PublicKey | None = None) -> tuple[Report, st
         report = msgspec.convert(document, Report)
     except msgspec.ValidationError as error:
         raise SignatureFault(f"{path}: {error}") from None
+    if report.version > VERSION:
+        raise SignatureFault(
+            f"{path} has version {report.version} of the form; this release reads up to {VERSION}"
+        )
     checked = []
     for name, wanted in report.files.items():
         beside = path.parent / Path(name).name
@@ -77,6 +81,8 @@ def junit(report: Report) -> bytes:
         "skipped": str(report.not_run), "timestamp": report.began,
         "time": f"{sum(case.seconds for case in report.cases):.3f}",
     })  # fmt: skip
+    properties = ElementTree.SubElement(suite, "properties")
+    ElementTree.SubElement(properties, "property", {"name": "verdict", "value": report.verdict})
     for case in report.cases:
         element = ElementTree.SubElement(suite, "testcase", {
             "classname": case.part, "name": f"{case.id} {case.title}",
@@ -116,7 +122,7 @@ h2{break-after:avoid}tr{break-inside:avoid}details{break-inside:auto}}
 
 def page(report: Report, fingerprint: str) -> str:
     """The report as one HTML page without scripts or anything from elsewhere."""
-    verdict = "complete" if report.complete else "not complete"
+    verdict = escape(report.verdict)
     rows = "".join(_row(case) for case in report.cases)
     cases = "".join(_case(case) for case in report.cases if case.transcript)
     facts = "".join(
@@ -126,13 +132,16 @@ def page(report: Report, fingerprint: str) -> str:
             ("Written", report.written),
             ("Cases", f"{report.passed} passed, {report.failed} failed, {report.not_run} not run"),
             ("Certified for", ", ".join(report.certified) or "nothing"),
+            ("Cases chosen", ", ".join(report.chosen) or "all"),
+            ("Scenarios", f"edition {report.edition[:16]}"
+             + (", NOT those of the release" if report.altered else "")),
             ("Signing key", f"Ed25519, fingerprint {fingerprint}"),
             *sorted(report.parameters.items()),
         )
     )  # fmt: skip
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>Certification of "
-        f"{escape(report.subject)}</title><style>{_STYLE}</style>"
+        f"{escape(report.subject)}: {verdict}</title><style>{_STYLE}</style>"
         f"<h1>Certification of {escape(report.subject)}: {verdict}</h1><table>{facts}</table>"
         f"<h2>Cases</h2><table><tr><th>Case<th>Title<th>Verdict<th>Why</tr>{rows}</table>"
         f"<h2>Messages</h2><p>Raw messages, | for SOH, secrets left out. "

@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from certification.programme import INTERFACES, Programme
 from certification.scenario import Direction, Interface, Scenario
 from certification.wire import Message, now
 
@@ -14,7 +15,8 @@ Verdict = Literal["passed", "failed", "not run"]
 ENTRIES_MAX: Final = 2_000
 """Messages kept of one case; a client that floods does not fill the disk."""
 FORMAT: Final = "tandem-certification-report"
-VERSION: Final = 1
+VERSION: Final = 2
+"""Reports of version 1 did not say which cases are needed."""
 
 
 class CaseFailure(Exception):
@@ -58,7 +60,9 @@ class Transcript:
 
 
 class CaseResult(msgspec.Struct, frozen=True):
-    """The last attempt at a case. ``reason`` says why it failed or was not run."""
+    """The last attempt at a case. ``reason`` says why it failed or was not run; ``digest`` names
+    the scenario as it was then.
+    """
 
     id: str
     title: str
@@ -73,11 +77,25 @@ class CaseResult(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     transcript: tuple[Entry, ...] = ()
     interface: Interface = "FIX"
+    digest: str = ""
+
+
+class Tally(msgspec.Struct, frozen=True):
+    """How many of the needed cases of an interface have passed."""
+
+    interface: Interface
+    needed: int
+    passed: int
 
 
 class Report(msgspec.Struct, frozen=True):
     """A whole run. ``certified`` are the interfaces of which every case that must pass has
     passed and none has failed; ``complete`` says that these are all that the client has tried.
+
+    ``cases`` are all that there are, also those that nobody chose. ``tallies`` count the needed
+    ones of what was tried. ``chosen`` is what ``--case`` named, ``edition`` which scenarios were
+    played, and ``altered`` that they are not those of the release: with either of the two
+    nothing is certified. ``verdict`` says all that in one line.
     """
 
     format: str
@@ -95,6 +113,11 @@ class Report(msgspec.Struct, frozen=True):
     parameters: dict[str, str] = {}
     files: dict[str, str] = {}
     certified: tuple[Interface, ...] = ()
+    verdict: str = ""
+    tallies: tuple[Tally, ...] = ()
+    chosen: tuple[str, ...] = ()
+    edition: str = ""
+    altered: bool = False
 
 
 def stamp() -> str:
@@ -106,7 +129,7 @@ def blank(scenario: Scenario, reason: str = "") -> CaseResult:
     """A case that was not run."""
     return CaseResult(
         id=scenario.id, title=scenario.title, part=scenario.part, rules=scenario.rules,
-        must=scenario.must, reason=reason, interface=scenario.interface,
+        must=scenario.must, reason=reason, interface=scenario.interface, digest=scenario.digest,
     )  # fmt: skip
 
 
@@ -115,14 +138,23 @@ def report(
     subject: str,
     venue: str,
     began: str,
-    cases: Iterable[CaseResult],
+    programme: Programme,
+    results: Iterable[CaseResult],
     parameters: dict[str, str] | None = None,
 ) -> Report:
-    """Sum a run up."""
-    rows = tuple(cases)
+    """Sum a run up. Every case of the programme is in the report, whatever was played."""
+    found = {result.id: result for result in results}
+    played = {scenario.id for scenario in programme.played}
+    rows = tuple(
+        _row(scenario, found.get(scenario.id), scenario.id in played)
+        for scenario in programme.cases(direction)
+    )
     verdicts = [case.verdict for case in rows]
-    tried = {case.interface for case in rows if case.attempts}
-    certified = tuple(name for name in _INTERFACES if name in tried and _certified(rows, name))
+    tried = [name for name in INTERFACES
+             if any(case.attempts for case in rows if case.interface == name)]  # fmt: skip
+    tallies = tuple(_tally(rows, name) for name in tried)
+    certified = () if programme.partial else tuple(n for n in tried if _certified(rows, n))
+    complete = bool(tried) and tried == list(certified)
     return Report(
         format=FORMAT,
         version=VERSION,
@@ -134,22 +166,61 @@ def report(
         passed=verdicts.count("passed"),
         failed=verdicts.count("failed"),
         not_run=verdicts.count("not run"),
-        complete=bool(tried) and tried == set(certified),
+        complete=complete,
         cases=rows,
         parameters=parameters or {},
         certified=certified,
-    )
+        verdict=f"complete: certified for {', '.join(certified)}" if complete
+        else _partial(programme, rows, tallies, certified),
+        tallies=tallies,
+        chosen=programme.choice,
+        edition=programme.edition,
+        altered=programme.altered,
+    )  # fmt: skip
 
 
-_INTERFACES: Final[tuple[Interface, ...]] = ("FIX", "REST", "WebSocket")
+def _row(scenario: Scenario, found: CaseResult | None, played: bool) -> CaseResult:
+    """The verdict on a case, unless it was given on another wording of it."""
+    if found is None:
+        return blank(scenario, "Not begun." if played else "Not chosen.")
+    if found.digest != scenario.digest:
+        return msgspec.structs.replace(
+            blank(scenario, "The case has changed since it was tried."), attempts=found.attempts
+        )
+    return found
+
+
+def _tally(rows: Iterable[CaseResult], interface: Interface) -> Tally:
+    needed = [case for case in rows if case.interface == interface and case.must]
+    return Tally(interface, len(needed), sum(case.verdict == "passed" for case in needed))
 
 
 def _certified(rows: Iterable[CaseResult], interface: Interface) -> bool:
     """Whether everything that an interface needs has passed, and nothing failed."""
     own = [case for case in rows if case.interface == interface]
     return all(
-        case.verdict == "passed" or (not case.must and case.verdict == "not run") for case in own
+        case.verdict == "passed" or (not case.must and case.verdict == "not run" and not
+                                     case.attempts) for case in own
+    )  # fmt: skip
+
+
+def _partial(
+    programme: Programme, rows: Iterable[CaseResult], tallies: Iterable[Tally],
+    certified: Iterable[Interface],
+) -> str:  # fmt: skip
+    """What is there and what lacks, in one line."""
+    counts = ", ".join(
+        f"{one.passed} of the {one.needed} needed {one.interface} cases" for one in tallies
     )
+    parts = [counts or "no case was tried"]
+    if failed := [case.id for case in rows if case.verdict == "failed"]:
+        parts.append(f"failed: {', '.join(failed)}")
+    if broken := [case.id for case in rows if case.verdict == "not run" and case.attempts]:
+        parts.append(f"begun and without a verdict: {', '.join(broken)}")
+    if programme.partial:
+        parts.append(programme.partial)
+    names = ", ".join(certified)
+    return f"partial: {'; '.join(parts)}; certified for {names or 'nothing'}"
 
 
 def open_orders(transcript: Transcript) -> list[Mapping[int, str]]:

@@ -8,6 +8,7 @@ since there the fault is made by whichever side is ours.
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,7 +26,7 @@ class ScenarioFault(ValueError):
     """A scenario file is not usable; the message says where and why."""
 
 
-class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One step. Exactly one of ``client``, ``venue``, ``peer`` and ``do`` is set.
 
     ``client``   the client sends a message of this MsgType, or a request (``POST /v1/orders``)
@@ -101,7 +102,7 @@ _KINDS: Final = ("client", "venue", "peer", "do")
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "WS"})
 
 
-class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A scenario. The texts are for the engineer of the client under test.
 
     ``quantity`` is the OrderQty that selects the scenario where the ClOrdID cannot.
@@ -133,6 +134,11 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.begins != "http":
             return "FIX"
         return "WebSocket" if self.id.startswith("W") else "REST"
+
+    @property
+    def digest(self) -> str:
+        """Hex SHA-256 of everything that the scenario says; comments and layout do not count."""
+        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
 
     def script(self, direction: Direction) -> tuple[Step, ...]:
         """The steps in one direction; empty where it is not played in that one."""

@@ -21,10 +21,10 @@ from certification.client import READ_BYTES, FixClient, Identity
 from certification.counterparty import Counterparty, CounterpartyFault
 from certification.link import REFUSAL_S, Link
 from certification.numbering import from_state
+from certification.programme import Programme
 from certification.referee import VENUE_S, Referee
 from certification.rest import HttpGate
 from certification.results import CaseResult, Report, Transcript, blank, report, stamp
-from certification.scenario import Scenario
 from certification.signature import fingerprint, public_text
 from certification.stream import StreamGate
 from certification.venue import BAD_PRICE, PEER, PRICE, SYMBOL, Credentials, Ports
@@ -70,12 +70,13 @@ class ClientRun:
     """The run of one client: its links, its referee, its report."""
 
     def __init__(
-        self, place: Place, scenarios: Iterable[Scenario], key: Ed25519PrivateKey,
+        self, place: Place, programme: Programme, key: Ed25519PrivateKey,
         say: Callable[[str, CaseResult], None], *, patience_s: float, venue_s: float = VENUE_S,
         news: bool = True,
     ) -> None:  # fmt: skip
         self.place = place
-        self.scenarios = tuple(s for s in scenarios if s.script("certify"))
+        self.programme = programme
+        self.scenarios = tuple(s for s in programme.played if s.script("certify"))
         self._key = key
         self._say = say
         self._state = self._load()
@@ -86,7 +87,7 @@ class ClientRun:
         }  # fmt: skip
         self.referee = Referee(
             self.scenarios, parameters, self._trader, self._changed, patience_s=patience_s,
-            venue_s=venue_s, news=news,
+            venue_s=venue_s, news=news, begun=self._begun,
         )  # fmt: skip
         self.account = AccountReferee(
             self.scenarios, self.referee, parameters,
@@ -158,10 +159,14 @@ class ClientRun:
         }))  # fmt: skip
 
     def _changed(self, result: CaseResult) -> None:
+        self._begun(result)
+        self._say(self.name, result)
+
+    def _begun(self, result: CaseResult) -> None:
+        """Also an attempt that is only begun is kept: whatever ends us, it was not passed."""
         self._state.results[result.id] = result
         _replace(self.place.folder / STATE, msgspec.json.encode(self._state))
         self.write()
-        self._say(self.name, result)
 
     def begin_anew(self) -> None:
         """Forget every verdict; sequence numbers stay."""
@@ -179,7 +184,7 @@ class ClientRun:
     # The report.
 
     def cases(self) -> list[CaseResult]:
-        """The last result of every case."""
+        """The last result of every case that is played."""
         found = self.referee.results
         return [found.get(s.id) or blank(s, "Not begun.") for s in self.scenarios]
 
@@ -187,7 +192,9 @@ class ClientRun:
         """The run so far."""
         return report(
             "certify", self.name, f"{TARGET}, certification venue of {self.name}",
-            self._state.began, self.cases(), {"symbol": SYMBOL, "run": self._state.run},
+            self._state.began, self.programme, self.referee.results.values(),
+            {"symbol": SYMBOL, "run": self._state.run,
+             "patience": f"{self.referee.patience_s:g} s"},
         )  # fmt: skip
 
     def write(self) -> Path:

@@ -5,11 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from certification.programme import edition
 from certification.scenario import Scenario, load
 
 HEAD: Final = (
     "Made by `python docs/generate.py` from `spec/certification/`; a test holds the two together."
 )
+
+
+_MODULE: Final = '''\
+"""Made by `python docs/generate.py` from `spec/certification/`; a test holds the two together."""
+
+from __future__ import annotations
+
+from typing import Final
+
+EDITION: Final = "{edition}"
+"""Names the scenarios of this release. A run with others certifies nothing."""
+'''
+
+
+def edition_module() -> str:
+    """The source of the module that names the scenarios."""
+    return _MODULE.format(edition=edition(load()))
 
 
 def document() -> str:

@@ -17,7 +17,8 @@ FOLDER: Final = Path("data/certification")
 KEY_NAME: Final = "signing-key.pem"
 Cases = Annotated[
     list[str] | None,
-    typer.Option("--case", help="Only these: an id (A07) or its beginning (S, H0). Repeatable."),
+    typer.Option("--case", help="Only these: an id (A07) or its beginning (S, H0). Repeatable. "
+                 "Such a run certifies nothing."),
 ]
 
 
@@ -87,6 +88,11 @@ def _certify(app: typer.Typer) -> None:
             Path | None, typer.Option(help="Ed25519 key that signs; with --check, that signed.")
         ] = None,
         case: Cases = None,
+        interface: Annotated[
+            list[str] | None,
+            typer.Option(help="Certify for FIX, REST or WebSocket alone. Repeatable; all three "
+                         "without it."),
+        ] = None,
         patience: Annotated[
             float, typer.Option(help="Seconds that a client may take for one message.")
         ] = 60.0,
@@ -107,6 +113,6 @@ def _certify(app: typer.Typer) -> None:
         names = list(dict.fromkeys(name.upper() for name in client or ["ACME"]))
         options = certifying.Options(
             names, host, port, page_port, account_port, folder or data_folder(), key or own_key,
-            case or (), patience, news, anew, until_passed,
+            case or (), interface or (), patience, news, anew, until_passed,
         )  # fmt: skip
         raise typer.Exit(certifying.certify(options, console))

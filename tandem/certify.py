@@ -16,10 +16,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from certification import report as reports
-from certification import scenario as scenarios
 from certification.page import Page
-from certification.results import CaseResult, Report
-from certification.scenario import Scenario, ScenarioFault
+from certification.programme import Programme, programme
+from certification.results import VERSION, CaseResult, Report
+from certification.scenario import ScenarioFault
 from certification.server import TARGET, ClientRun, FixGate, Place
 from certification.signature import (
     SignatureFault,
@@ -54,6 +54,7 @@ class Options:
     folder: Path
     key: Path
     cases: Sequence[str]
+    interfaces: Sequence[str]
     patience_s: float
     news: bool
     anew: bool
@@ -61,9 +62,13 @@ class Options:
 
 
 def certify(options: Options, console: Console) -> int:
-    """Serve until told to stop; returns 0 when every client is certified."""
+    """Serve until told to stop.
+
+    Returns 0 when every client is certified for what it has tried; with chosen cases, which
+    certify nothing, when all of them have passed.
+    """
     try:
-        chosen = scenarios.chosen(scenarios.load(), options.cases)
+        course = programme(options.cases, options.interfaces)
         key = load_or_make_key(options.key)
     except (ScenarioFault, SignatureFault) as error:
         raise CommandError(str(error)) from None
@@ -71,13 +76,13 @@ def certify(options: Options, console: Console) -> int:
     with (options.folder / LOG).open("a", encoding="utf-8") as log:
         log_json_lines(log)
         try:
-            return asyncio.run(_serve(options, chosen, key, console))
+            return asyncio.run(_serve(options, course, key, console))
         except (CredentialsFault, SettingsError, StartError, OSError) as error:
             raise CommandError(str(error)) from None
 
 
 async def _serve(
-    options: Options, chosen: tuple[Scenario, ...], key: Ed25519PrivateKey, console: Console
+    options: Options, course: Programme, key: Ed25519PrivateKey, console: Console
 ) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -93,13 +98,13 @@ async def _serve(
             stop.set()
 
     async with AsyncExitStack() as stack:
-        account = any(one.interface != "FIX" for one in chosen)
+        account = any(one.interface != "FIX" for one in course.played)
         names = ACCOUNT_PROCESSES if account else FIX_PROCESSES
         lanes = await _lanes(options, names, console, stack)
         for lane in lanes:
             place = Place(lane.credentials, lane.ports, lane.folder)
             run = ClientRun(
-                place, chosen, key, say, patience_s=options.patience_s, news=options.news
+                place, course, key, say, patience_s=options.patience_s, news=options.news
             )
             if options.anew:
                 run.begin_anew()
@@ -178,16 +183,16 @@ def _welcome(
 
 
 def _farewell(runs: Iterable[ClientRun], console: Console) -> int:
-    complete = True
+    good = True
     for run in runs:
         summary = run.report()
-        complete = complete and summary.complete
+        chosen = all(case.verdict == "passed" for case in run.cases())
+        good = good and (chosen if summary.chosen and not summary.altered else summary.complete)
         console.print(
             f"[bold]{run.name:>10}[/bold] {summary.passed} passed, {summary.failed} failed, "
-            f"{summary.not_run} not run; {'complete' if summary.complete else 'not complete'}"
-            f"{': certified for ' + ', '.join(summary.certified) if summary.certified else ''}."
-        )
-    return 0 if complete else 1
+            f"{summary.not_run} not run; {escape(summary.verdict)}.", soft_wrap=True,
+        )  # fmt: skip
+    return 0 if good else 1
 
 
 def check(path: Path, key: Path | None, own_key: Path, console: Console) -> int:
@@ -214,10 +219,12 @@ def _show_genuine(
     console.print(f"Signed by {by} fingerprint {mark}.", soft_wrap=True)
     if files:
         console.print(f"The files beside it are those that were signed: {', '.join(files)}.")
-    state = "complete" if found.complete else "not complete"
-    if found.certified:
-        state += f"; certified for {', '.join(found.certified)}"
-    console.print(
-        f"{found.passed} passed, {found.failed} failed, {found.not_run} not run: {state}."
+    state = escape(found.verdict) if found.version >= VERSION else (
+        "the release that wrote this did not say which cases are needed, and called a run of "
+        "chosen cases complete: it is no certificate"
     )
+    console.print(
+        f"{found.passed} passed, {found.failed} failed, {found.not_run} not run: {state}.",
+        soft_wrap=True,
+    )  # fmt: skip
     sys.stdout.flush()

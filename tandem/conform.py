@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from certification import report as reports
-from certification import scenario as scenarios
 from certification.client import Identity
 from certification.conform import Target, run
 from certification.making import parse_fields
+from certification.programme import programme
 from certification.results import CaseResult, report, stamp
 from certification.scenario import ScenarioFault
 from certification.signature import SignatureFault, load_or_make_key
@@ -101,23 +101,26 @@ def conform(
 ) -> int:
     """Play the scenarios, print verdicts, write the report; returns the exit code."""
     try:
-        every = scenarios.chosen(scenarios.load(), names)
+        course = programme(names)
         key = load_or_make_key(key_file)
     except (ScenarioFault, SignatureFault) as error:
         raise CommandError(str(error)) from None
     began = stamp()
     results = asyncio.run(
-        run(where, every, secrets.token_hex(4), lambda result: show(console, result))
+        run(where, course.played, secrets.token_hex(4), lambda result: show(console, result))
     )
     parameters: dict[str, Any] = {
         "symbol": where.symbol, "price": where.price, "quantity": where.qty,
         "heartbeat": f"{where.main.heartbeat_s} s", "extensions": str(where.extensions).lower(),
     }  # fmt: skip
     subject = f"{where.main.target} at {where.host}:{where.port}"
-    summary = report("conform", subject, where.main.target, began, results, parameters)
+    summary = report("conform", subject, where.main.target, began, course, results, parameters)
     path = reports.write(summary, out, key)
     console.print(
-        f"{summary.passed} passed, {summary.failed} failed, {summary.not_run} not run. "
+        f"{summary.passed} passed, {summary.failed} failed, {summary.not_run} not run; "
+        f"{escape(summary.verdict)}."
+    )  # fmt: skip
+    console.print(
         f"Report: {escape(str(path))}, with .html and .xml beside it.", soft_wrap=True,
     )  # fmt: skip
     return 1 if summary.failed or not summary.passed else 0

@@ -15,14 +15,15 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from certification import scenario as scenarios
+from certification.programme import programme
 from certification.server import ClientRun, FixGate, Place
 from tandem.lane import Lane
 from tests.certification.raw_engine import RawEngine
 from tests.certification.scripts import Scripted
 
 ROOT = Path(__file__).parent.parent.parent
-EVERY = scenarios.load()
+WHOLE = programme()
+EVERY = WHOLE.every
 FIX = [s.id for s in EVERY if s.script("certify") and s.begins != "http"]
 TO_PLAY = [name for name in FIX if name != "S01"]
 """S01 is the Logon itself."""
@@ -121,7 +122,7 @@ class Bench:
         async with asyncio.timeout(30):
             while True:
                 found = self.run.referee.results.get(name)
-                if found is not None and found.attempts >= attempts:
+                if found and found.attempts >= attempts and found.verdict != "not run":
                     return found.reason or found.verdict
                 await asyncio.sleep(0.01)
 
@@ -133,7 +134,7 @@ async def bench(
     """A certifier in front of a lane, with its state in ``folder``."""
     folder.mkdir(exist_ok=True)
     run = ClientRun(
-        Place(lane.credentials, lane.ports, folder), EVERY, KEY, lambda name, result: None,
+        Place(lane.credentials, lane.ports, folder), WHOLE, KEY, lambda name, result: None,
         patience_s=patience_s, venue_s=venue_s, **more,
     )  # fmt: skip
     gate = FixGate([run])

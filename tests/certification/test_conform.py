@@ -19,6 +19,7 @@ from certification import report as reports
 from certification import scenario as scenarios
 from certification.client import Identity
 from certification.conform import Target, run
+from certification.programme import programme
 from certification.results import CaseResult, report, stamp
 from certification.venue import PEER
 from certification.wire import Message, changed
@@ -75,14 +76,14 @@ def test_the_report_has_every_message_and_no_secret(
     lane: Lane, results: list[CaseResult], tmp_path: Path
 ) -> None:
     key = Ed25519PrivateKey.generate()
-    summary = report("conform", "TANDEM", "TANDEM", stamp(), results)
+    summary = report("conform", "TANDEM", "TANDEM", stamp(), programme(), results)
     assert summary.complete
     path = reports.write(summary, tmp_path, key)
     again, _, checked = reports.read(path, key.public_key())
     assert again.cases == summary.cases
     assert sorted(checked) == ["report.html", "report.xml"]
     suite = ElementTree.fromstring((tmp_path / "report.xml").read_bytes())
-    assert suite.get("tests") == str(len(results))
+    assert suite.get("tests") == str(len(results)) and summary.certified == ("FIX",)
     assert suite.get("failures") == "0"
     for name in ("report.json", "report.xml", "report.html"):
         text = (tmp_path / name).read_text(encoding="utf-8")
@@ -182,6 +183,7 @@ def test_the_command_plays_reports_and_signs(lane: Lane, tmp_path: Path) -> None
     assert done.returncode == 0, done.stdout + done.stderr
     assert "passed  A01" in done.stdout and "not run  A03" in done.stdout
     assert own.password not in done.stdout + done.stderr
+    assert "partial: 1 of the " in done.stdout and "(--case A01 --case A03)" in done.stdout
     content = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
     assert content["signature"]["algorithm"] == "Ed25519"
     orders = [e["text"] for e in content["cases"][0]["transcript"] if "35=D|" in e["text"]]

@@ -92,6 +92,34 @@ def test_by_quantity_too_the_next_case_may_follow_a_failed_one(lane: Lane, tmp_p
     play(lane, tmp_path, day)
 
 
+def test_an_attempt_that_never_ended_does_not_leave_the_verdict_before_it(
+    lane: Lane, tmp_path: Path
+) -> None:
+    async def day(table: Bench) -> None:
+        trader = await table.client()
+        assert await trader.play("A01") == "passed"
+        trader.case = "A01"
+        await trader.enter(201)
+        assert table.run.referee.results["A01"].attempts == 2
+        await stop(trader)
+
+    play(lane, tmp_path, day)
+    content = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
+    (found,) = (case for case in content["cases"] if case["id"] == "A01")
+    assert (found["verdict"], found["attempts"]) == ("not run", 2)
+    assert not content["complete"] and "without a verdict: A01" in content["verdict"]
+    # What comes after finds it so, and tries again.
+
+    async def later(table: Bench) -> None:
+        assert "without a verdict: A01" in table.run.report().verdict
+        trader = await table.client()
+        assert await trader.play("A01") == "passed"
+        assert table.run.referee.results["A01"].attempts == 3
+        await stop(trader)
+
+    play(lane, tmp_path, later)
+
+
 def test_what_belongs_to_no_case_just_trades(lane: Lane, tmp_path: Path) -> None:
     async def day(table: Bench) -> None:
         trader = await table.client()

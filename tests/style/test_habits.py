@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from certification.edition import EDITION
+from certification.programme import edition
+from certification.scenario import load
+
 ROOT = Path(__file__).parent.parent.parent
 OURS = ("engine", "fix_gateway", "account_api", "config", "certification", "tandem", "bots")
 FILE_LINES_MAX = 450
@@ -112,6 +116,11 @@ TEXTS = [
     and path.is_file()
     and path.name != ".git"  # A file in a further worktree of Git, which says where the first is.
 ]
+
+
+def test_the_edition_names_the_scenarios_that_are_there() -> None:
+    """A certificate says with it that its cases were those of the release."""
+    assert edition(load()) == EDITION, "the scenarios have changed: run `make documents`"
 
 
 def test_the_project_names_no_machine() -> None:

@@ -1,0 +1,83 @@
+"""What a run is about: which cases there are, which of them are played, and what that allows.
+
+A certificate needs every needed case of an interface, as this release has them. A run that was
+cut down (``--case``) or whose scenarios were edited can be of use, and never certifies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from certification.edition import EDITION
+from certification.scenario import (
+    FOLDER,
+    Direction,
+    Interface,
+    Scenario,
+    ScenarioFault,
+    chosen,
+    load,
+)
+
+INTERFACES: Final[tuple[Interface, ...]] = ("FIX", "REST", "WebSocket")
+
+
+def edition(scenarios: Iterable[Scenario]) -> str:
+    """Hex SHA-256 over the scenarios, in their order."""
+    return hashlib.sha256("".join(s.digest for s in scenarios).encode("ascii")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Programme:
+    """The cases of a run.
+
+    ``every`` are all cases of the interfaces that are certified, ``played`` those that may be
+    begun. ``choice`` are the names of ``--case``; ``edition`` is that of all scenarios.
+    """
+
+    every: tuple[Scenario, ...]
+    played: tuple[Scenario, ...]
+    choice: tuple[str, ...]
+    edition: str
+
+    @property
+    def altered(self) -> bool:
+        """Whether the scenarios are others than those of this release."""
+        return self.edition != EDITION
+
+    @property
+    def partial(self) -> str:
+        """Why this run certifies nothing, whatever passes; "" when it may."""
+        reasons = []
+        if self.choice:
+            reasons.append(f"only chosen cases are played (--case {' --case '.join(self.choice)})")
+        if self.altered:
+            reasons.append("the scenarios are not those of this release")
+        return "; ".join(reasons)
+
+    def cases(self, direction: Direction) -> tuple[Scenario, ...]:
+        """Every case that there is in a direction, chosen or not."""
+        return tuple(s for s in self.every if s.script(direction))
+
+
+def programme(
+    names: Iterable[str] = (), interfaces: Iterable[str] = (), folder: Path = FOLDER
+) -> Programme:
+    """The run that was asked for: all cases, cut down to interfaces and to ids.
+
+    Raises ScenarioFault for a name that fits nothing.
+    """
+    scenarios = load(folder)
+    by_name = {name.lower(): name for name in INTERFACES}
+    wanted = []
+    for name in interfaces:
+        if name.lower() not in by_name:
+            raise ScenarioFault(f"no interface is called {name}; there are {', '.join(INTERFACES)}")
+        wanted.append(by_name[name.lower()])
+    every = tuple(s for s in scenarios if not wanted or s.interface in wanted)
+    choice = tuple(name.strip().upper() for name in names if name.strip())
+    return Programme(every, chosen(every, choice), choice, edition(scenarios))
