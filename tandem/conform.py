@@ -118,7 +118,7 @@ def conform(
     path = reports.write(summary, out, key)
     console.print(
         f"{summary.passed} passed, {summary.failed} failed, {summary.not_run} not run; "
-        f"{escape(summary.verdict)}."
+        f"{escape(summary.verdict)}.", soft_wrap=True,
     )  # fmt: skip
     console.print(
         f"Report: {escape(str(path))}, with .html and .xml beside it.", soft_wrap=True,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import shutil
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -100,11 +102,13 @@ def test_an_attempt_that_never_ended_does_not_leave_the_verdict_before_it(
         assert await trader.play("A01") == "passed"
         trader.case = "A01"
         await trader.enter(201)
-        assert table.run.referee.results["A01"].attempts == 2
+        # A certifier that is killed now leaves these files, whatever the client does next.
+        shutil.copytree(tmp_path / "run", tmp_path / "killed")
         await stop(trader)
 
-    play(lane, tmp_path, day)
-    content = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
+    play(lane, tmp_path / "run", day)
+    left = tmp_path / "killed" / "report" / "report.json"
+    content = json.loads(left.read_text(encoding="utf-8"))
     (found,) = (case for case in content["cases"] if case["id"] == "A01")
     assert (found["verdict"], found["attempts"]) == ("not run", 2)
     assert not content["complete"] and "without a verdict: A01" in content["verdict"]
@@ -117,7 +121,7 @@ def test_an_attempt_that_never_ended_does_not_leave_the_verdict_before_it(
         assert table.run.referee.results["A01"].attempts == 3
         await stop(trader)
 
-    play(lane, tmp_path, later)
+    play(lane, tmp_path / "killed", later)
 
 
 def test_what_belongs_to_no_case_just_trades(lane: Lane, tmp_path: Path) -> None:
@@ -196,7 +200,9 @@ def test_a_stranger_is_closed_in_silence(lane: Lane, tmp_path: Path) -> None:
                       b"\x00" * 300_000):  # fmt: skip
             reader, writer = await asyncio.open_connection("127.0.0.1", table.gate.port)
             writer.write(first)
-            assert await reader.read() == b""
+            # Closed with bytes unread, the kernel may say so with a reset: silence all the same.
+            with contextlib.suppress(ConnectionResetError):
+                assert await reader.read() == b""
             writer.close()
         assert await (await table.client()).play("A01") == "passed"
 
