@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from account_api.addresses import address_fault
+from account_api.encodings import Witness, eip55, witness_encode
 from engine.core.addresses import ADDRESSES_MAX
 from engine.core.commands import DefineAccount, DefineNetwork
 from engine.core.types import Origin, SelfTrade
@@ -41,9 +42,7 @@ def test_bitcoin_addresses_that_can_be_right(address: str) -> None:
         "Bc1" + P2WPKH[3:],
         P2PKH[:-1] + "3",
         P2SH[:-1] + "z",
-        # Testnet, version 0 with the checksum of Taproot, Taproot with that of version 0.
-        "tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx",
-        "mipcBbFg9gMiCh81Kj8tqqdgoZub1ZJRfn",
+        # Version 0 with the checksum of Taproot, Taproot with that of version 0.
         "bc1q0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vq54well",
         "bc1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqh2y7hd",
         "bc1pw5dgrnzv", "bc1", "1", "3", "", "0", EIP55,
@@ -52,6 +51,34 @@ def test_bitcoin_addresses_that_can_be_right(address: str) -> None:
 )  # fmt: skip
 def test_bitcoin_addresses_that_cannot_be_right(address: str) -> None:
     assert "checksum" in address_fault("bitcoin", address)
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx", "test network"),
+        ("bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080", "test network"),
+        ("mipcBbFg9gMiCh81Kj8tqqdgoZub1ZJRfn", "test network"),
+        ("2N2JD6wb56AfK4tfmM6PwdVmoYk2dCKf4Br", "test network"),
+        ("ltc1qw508d6qejxtdg4y5r3zarvary0c5xw7kgmn4n9", "begins with ltc1"),
+        # A private key; two burnt addresses; a Taproot output that is no point.
+        ("5Kd3NBUAdUnhyzenEwVLy9pBKxSwXvE9FMPyR4UKZvpe6E3AgLr", "and it is one"),
+        ("1111111111111111111114oLvT2", "nobody"),
+        (witness_encode(Witness("bc", 0, bytes(20))), "nobody"),
+        (witness_encode(Witness("bc", 1, b"\xff" * 32)), "nobody"),
+        ("BC1SW50QGDZ25J", "witness version 16"),
+        ("bc1pfeessrawgf", "witness version 1 with 2 bytes"),
+    ],
+)
+def test_a_bitcoin_address_is_told_what_it_is_instead(address: str, why: str) -> None:
+    assert why in address_fault("bitcoin", address)
+    assert "checksum" not in address_fault("bitcoin", address)
+
+
+@pytest.mark.parametrize("number", [0, 1, 9, 0xDEAD, 0xFFFF])
+def test_nothing_goes_to_the_zero_address_of_ethereum_nor_to_its_neighbours(number: int) -> None:
+    assert "nobody" in address_fault("ethereum", f"0x{eip55(f'{number:040x}')}")
+    assert address_fault("ethereum", f"0x{eip55(f'{1 << 16:040x}')}") == ""
 
 
 @pytest.mark.parametrize(
@@ -66,6 +93,7 @@ def test_bitcoin_addresses_that_cannot_be_right(address: str) -> None:
         (EIP55[:-1] + "D", False),
         (EIP55[2:], False),
         (EIP55[:-1], False),
+        (EIP55 + "\n", False),
         (P2WPKH, False),
     ],
 )
@@ -132,6 +160,7 @@ def test_W10_an_address_cools_off_before_money_goes_there(
         ({"asset": "BTC", "address": P2WPKH[:-1] + "5"}, "invalid_address"),
         ({"asset": "ETH", "address": EIP55.lower()}, "invalid_address"),
         ({"asset": "ETH", "address": P2WPKH}, "invalid_address"),
+        ({"asset": "ETH", "address": f"0x{'0' * 40}"}, "invalid_address"),
         ({"asset": "BTC", "network": "ethereum", "address": EIP55}, "unknown_network"),
         ({"asset": "XXX", "address": "x"}, "unknown_asset"),
     ],

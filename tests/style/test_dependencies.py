@@ -93,4 +93,3 @@ def test_setup_cfg_lets_nothing_in_that_has_a_known_fault() -> None:
 def test_a_known_fault_is_recognised() -> None:
     assert affected("Jinja2", Version("3.1.5")) == ["CVE-2025-27516"]
     assert affected("requests", Version("2.31.0")) == ["CVE-2024-35195", "CVE-2024-47081"]
-    assert affected("ecdsa", Version("0.19.0")) == []
