@@ -4,7 +4,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: compiled plain help setup run demo docs documents test check prove bench day clean
+.PHONY: compiled plain help setup install update lock run demo docs documents test check prove \
+	bench day clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,29 +14,45 @@ WORKERS ?= 3
 PYTEST_ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# The stamps say what is installed. QuickFIX has its own, which no change of another
-# dependency touches: it is compiled once per virtual environment, and pip keeps the wheel.
+# What is installed is what the lock files say, to the hash; `make update` moves them. The stamps
+# say what is installed. QuickFIX has its own, which no change of another dependency touches: it
+# is compiled once per virtual environment, and pip keeps the wheel.
 BASE := $(VENV)/.stamp-base
 QUICKFIX := $(VENV)/.stamp-quickfix
+RUNNING := $(VENV)/.stamp-running
+PAGES := $(VENV)/.stamp-pages
 READY := $(VENV)/.stamp-ready
 SITE := build/docs/.stamp
+LOCKED := $(BIN)/python -m pip install -qq --require-hashes --no-deps --requirement
+ITSELF := $(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 setup: $(READY)  ## make the virtual environment and install everything
 
-run: $(READY) $(SITE)  ## start the venue on the demo configuration; MARKET=1 with bots that trade
+install: $(RUNNING)  ## the same with what a venue runs on alone, as a server wants it
+
+update: $(READY)  ## move the lock files to the newest releases, run the tests, show what moved
+	@$(BIN)/python -m tools.locks upgrade | tee $(VENV)/moved
+	@trap 'echo "What moved:"; cat $(VENV)/moved; \
+		echo "git diff --stat requirements*.txt shows it; git checkout requirements*.txt goes back."' EXIT; \
+		$(MAKE) --no-print-directory setup test
+
+lock: $(READY)  ## write the lock files after a change of setup.cfg; nothing else moves
+	@$(BIN)/python -m tools.locks lock
+
+run: $(RUNNING) $(SITE)  ## start the venue on the demo configuration; MARKET=1 with bots that trade
 	@exec $(BIN)/tandem up $(if $(filter-out 0,$(MARKET)),--market)
 
-docs: $(READY)  ## build the documentation into build/docs, which a running venue serves at /docs
+docs: $(PAGES)  ## build the documentation into build/docs, which a running venue serves at /docs
 	@$(BIN)/python docs/build.py build/docs && touch $(SITE)
 
 documents: $(READY)  ## write the documents that are made from the code
 	@$(BIN)/python -m account_api.documents spec
 	@$(BIN)/python docs/generate.py
 
-demo: $(READY)  ## play a checked trading day on a temporary venue
+demo: $(RUNNING)  ## play a checked trading day on a temporary venue
 	@exec $(BIN)/tandem demo
 
 # Many tests kill and time out real processes. Where nobody looks on, on a machine that others
@@ -65,7 +82,7 @@ day: $(READY)  ## run the trading day of the benchmarks and draw it: ten minutes
 	@exec $(BIN)/python -m benchmarks.report --only day
 
 compiled: $(READY)  ## compile engine/core with mypyc, about a minute; `make plain` undoes it
-	@$(BIN)/pip install -q "mypy[mypyc]" && $(BIN)/python -m tools.compiled build
+	@$(BIN)/python -m tools.compiled build
 
 plain: $(READY)  ## go back to the plain build of engine/core
 	@$(BIN)/python -m tools.compiled remove
@@ -74,18 +91,19 @@ clean:  ## remove the virtual environment and caches; ./data is left alone
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(BASE):
+$(BASE): requirements-build.txt
 	@if [ -z "$(PYTHON)" ] || ! "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
 		echo "Python 3.11 or later is needed (Debian 12: apt-get install python3.11)." >&2; exit 1; fi
 	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "Python's venv module is needed (Debian 12: apt-get install python3-venv)." >&2; exit 1; }
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --upgrade pip setuptools wheel
+	@$(LOCKED) requirements-build.txt
 	@touch $@
 
-$(QUICKFIX): $(BASE)
-	@if ! $(BIN)/python -c 'import quickfix' 2>/dev/null; then \
-		requirement=$$(sed -nE 's/^ +quickfix +(.*)/quickfix\1/p' setup.cfg); \
+$(QUICKFIX): $(BASE) requirements.txt
+	@sed -n '/^quickfix==/,/[^\\]$$/p' requirements.txt > $(VENV)/quickfix.txt
+	@wanted=$$(sed -nE 's/^quickfix==([^ ]+).*/\1/p' $(VENV)/quickfix.txt); \
+	if ! $(BIN)/python -c 'import quickfix, sys; from importlib.metadata import version; sys.exit(version("quickfix") != sys.argv[1])' "$$wanted" 2>/dev/null; then \
 		echo "Installing QuickFIX. Unless pip has its wheel already, it is compiled from source now:"; \
 		echo "about five minutes on two cores, this once."; \
 		command -v g++ >/dev/null || { \
@@ -95,19 +113,30 @@ $(QUICKFIX): $(BASE)
 		( trap 'kill $$!; exit 0' TERM; while :; do \
 			sleep 20 >/dev/null 2>&1 & wait $$!; echo "  … still at it, $$SECONDS s so far"; done ) & \
 		ticker=$$!; trap 'kill $$ticker 2>/dev/null || true' EXIT; \
-		$(BIN)/python -m pip install --quiet "$$requirement"; \
+		$(LOCKED) $(VENV)/quickfix.txt --no-build-isolation; \
 		echo "QuickFIX is installed after $$SECONDS s."; \
 	fi
 	@touch $@
 
 # A venue runs without its documentation, so a page that cannot be built is no reason to stop.
-$(SITE): $(READY) $(shell find docs spec -name '*.md' -o -name '*.png' -o -name 'conf.py')
+$(SITE): $(PAGES) $(shell find docs spec -name '*.md' -o -name '*.png' -o -name 'conf.py')
 	@echo "Building the documentation."
 	@$(BIN)/python docs/build.py build/docs || { mkdir -p build/docs; \
 		echo "It could not be built; /docs shows the API reference alone." >&2; }
 	@touch $@
 
-$(READY): $(QUICKFIX) setup.cfg pyproject.toml
-	@echo "Installing Tandem and its other dependencies."
-	@$(BIN)/python -m pip install -qq --editable '.[test,dev,docs]'
+$(RUNNING): $(QUICKFIX) requirements.txt setup.cfg pyproject.toml
+	@echo "Installing Tandem and what it runs on."
+	@$(LOCKED) requirements.txt
+	@$(ITSELF)
+	@touch $@
+
+$(PAGES): $(RUNNING) requirements-docs.txt
+	@echo "Installing what builds the documentation."
+	@$(LOCKED) requirements-docs.txt
+	@touch $@
+
+$(READY): $(PAGES) requirements-test.txt
+	@echo "Installing what the tests need."
+	@$(LOCKED) requirements-test.txt
 	@touch $@

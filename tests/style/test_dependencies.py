@@ -1,30 +1,36 @@
-"""What is installed fits together, and none of it has a known fault; without any network."""
+"""What is locked and installed fits together, and none of it has a known fault; no network."""
 
 from __future__ import annotations
 
 import configparser
+import re
 import tomllib
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import pytest
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from tools.locks import BUILD, LOCKS, PYTHON_MIN, entries, moved, pinned
+
 ROOT = Path(__file__).parent.parent.parent
 
 
-def required() -> list[Requirement]:
-    """What setup.cfg asks for to run the venue."""
+def required(*extras: str) -> list[Requirement]:
+    """What setup.cfg asks for to run the venue; or else under the names of extras."""
     parser = configparser.ConfigParser()
     parser.read(ROOT / "setup.cfg", encoding="utf-8")
-    extras = parser["options.extras_require"]
-    texts = f"{parser['options']['install_requires']}\n{extras['postgres']}"
-    return [Requirement(line) for line in texts.splitlines() if line.strip()]
+    table = parser["options.extras_require"]
+    texts = [table[extra] for extra in extras or ("postgres",)]
+    if not extras:
+        texts.append(parser["options"]["install_requires"])
+    return [Requirement(line) for text in texts for line in text.splitlines() if line.strip()]
 
 
 def closure(roots: list[Requirement]) -> Iterator[tuple[str, Requirement]]:
@@ -93,3 +99,92 @@ def test_setup_cfg_lets_nothing_in_that_has_a_known_fault() -> None:
 def test_a_known_fault_is_recognised() -> None:
     assert affected("Jinja2", Version("3.1.5")) == ["CVE-2025-27516"]
     assert affected("requests", Version("2.31.0")) == ["CVE-2024-35195", "CVE-2024-47081"]
+
+
+# The lock files.
+
+ALL_LOCKS = (*LOCKS, BUILD)
+
+
+def lock(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def here(name: str) -> dict[str, Version]:
+    """What a lock file has for the Python that runs this."""
+    found: dict[str, Version] = {}
+    for requirement, _ in entries(lock(name)):
+        if requirement.marker is None or requirement.marker.evaluate():
+            (only,) = requirement.specifier
+            found[canonicalize_name(requirement.name)] = Version(only.version)
+    return found
+
+
+@pytest.mark.parametrize("name", ALL_LOCKS)
+def test_every_entry_of_a_lock_is_one_version_with_its_hashes_and_names_no_index(
+    name: str,
+) -> None:
+    found = list(entries(lock(name)))
+    assert found
+    for requirement, hashes in found:
+        (only,) = requirement.specifier
+        assert only.operator == "==" and "*" not in only.version, requirement
+        assert hashes and all(re.fullmatch(r"sha256:[0-9a-f]{64}", one) for one in hashes)
+        assert requirement.url is None, requirement
+    text = lock(name)
+    assert "://" not in text and "-index" not in text and "find-links" not in text
+
+
+@pytest.mark.parametrize("name", ALL_LOCKS)
+def test_a_lock_has_all_that_setup_cfg_asks_for_in_a_version_that_it_allows(name: str) -> None:
+    wanted = required("build")
+    if name != BUILD:
+        wanted = required() + required(*LOCKS[name])
+    versions = here(name)
+    for requirement in wanted:
+        version = versions.get(canonicalize_name(requirement.name))
+        assert version is not None, f"{requirement} is not in {name}: run make lock"
+        fits = requirement.specifier.contains(version, prereleases=True)
+        assert fits, f"{name} has {version}, setup.cfg says {requirement}: run make lock"
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_has_all_that_its_packages_need(name: str) -> None:
+    """Else ``make install`` would leave something out, as it installs without dependencies."""
+    versions = here(name)
+    for who, requirement in closure(required() + required(*LOCKS[name])):
+        version = versions.get(canonicalize_name(requirement.name))
+        assert version is not None, f"{who} needs {requirement}, {name} has none: run make lock"
+
+
+def test_the_locks_say_the_same_of_what_they_share() -> None:
+    whole = pinned(lock("requirements-test.txt"))
+    for name in ALL_LOCKS:
+        assert pinned(lock(name)).items() <= whole.items(), name
+
+
+def test_what_is_installed_is_what_is_locked() -> None:
+    for name, version in here("requirements-test.txt").items():
+        installed = Version(metadata.version(name))
+        assert installed == version, f"{name} {installed} is installed, {version} locked: make setup"
+
+
+def test_nothing_that_is_locked_has_a_known_fault() -> None:
+    for name, versions in pinned(lock("requirements.txt")).items():
+        for version in versions.split(", "):
+            assert affected(name, Version(version)) == [], f"{name} {version}"
+
+
+def test_the_locks_are_made_for_the_oldest_python_that_setup_cfg_allows() -> None:
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg", encoding="utf-8")
+    assert parser["options"]["python_requires"] == f">={PYTHON_MIN}"
+
+
+def test_what_moved_is_told() -> None:
+    before = pinned("a==1 \\\n    --hash=sha256:00\nb==2 ; python_version < '3.12'\nb==3\n")
+    assert before == {"a": "1", "b": "2, 3"}
+    assert moved(before, before) == []
+    assert moved(before, {"a": "1.1", "c": "4"}) == [
+        "a: 1 -> 1.1", "b: 2, 3 -> gone", "c: not there -> 4",
+    ]  # fmt: skip
