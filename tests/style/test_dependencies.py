@@ -166,7 +166,7 @@ def test_the_locks_say_the_same_of_what_they_share() -> None:
 def test_what_is_installed_is_what_is_locked() -> None:
     for name, version in here("requirements-test.txt").items():
         installed = Version(metadata.version(name))
-        assert installed == version, f"{name} {installed} is installed, {version} locked: make setup"
+        assert installed == version, f"{name}: {installed}, locked {version}; run make setup"
 
 
 def test_nothing_that_is_locked_has_a_known_fault() -> None:
