@@ -3,6 +3,7 @@ in the history, which knows them all."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -67,6 +68,27 @@ def find_order(
         current = past is not None and not is_open(past.row)
         return FoundOrder(row, past.cancel_reason if past and current else None, answer.as_of_seq)
     return None if past is None else FoundOrder(past.row, past.cancel_reason, answer.as_of_seq)
+
+
+def symbol_of(
+    services: Services,
+    account: str,
+    order_id: int,
+    client_order_id: str,
+    made: Mapping[str, str],
+) -> str | None:
+    """The instrument of an order, None if there is no such order.
+
+    ``made`` has the instruments, by client order id, of orders that will exist when the command
+    is done. What the engine knows goes first: an id that is taken is not made once more.
+    """
+    row = services.fetch(queries.order(account, client_order_id, order_id)).value
+    if row is not None:
+        return row.order.symbol
+    if client_order_id in made:
+        return made[client_order_id]
+    found = find_order(services, account, order_id, client_order_id)
+    return None if found is None else found.row.order.symbol
 
 
 def original_create(services: Services, found: FoundOrder) -> NewOrder:

@@ -8,12 +8,13 @@ is by now.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from account_api.errors import Problem, refusal
 from account_api.order_views import FillView, OrderAnswer
 from account_api.present import SIDE_TEXT, instant_text, liquidity_text, order_fields
 from account_api.services import Catalogue
+from engine.client import Outcome, own_event
 from engine.core.events import (
     CancelRejected,
     Event,
@@ -36,6 +37,34 @@ _ORDER_EVENTS = (
     OrderRestated,
     OrderTriggered,
 )
+
+
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+
+
+@overload
+def answer_to(outcome: Outcome, first: type[A], /) -> A: ...
+@overload
+def answer_to(outcome: Outcome, first: type[A], second: type[B], /) -> A | B: ...
+@overload
+def answer_to(
+    outcome: Outcome, first: type[A], second: type[B], third: type[C], /
+) -> A | B | C: ...
+def answer_to(outcome: Outcome, *kinds: type[Any]) -> Any:
+    """Find what the engine answered to the command, whatever else its turn set off.
+
+    Raises RuntimeError where it did not answer by any of the kinds that it answers by.
+    """
+    transaction = outcome.transaction
+    event = own_event(transaction.events, transaction.command, *kinds)
+    if event is None:
+        name = type(transaction.command).__name__
+        raise RuntimeError(
+            f"the engine answered {name} in seq {transaction.seq} without saying what became of it"
+        )
+    return event
 
 
 def created(
@@ -61,8 +90,7 @@ def created(
             cum, notional = event.cum, event.notional
         if isinstance(event, OrderFilled):
             fees = event.fees
-        if not isinstance(event, OrderTriggered):
-            held += event.hold_change
+        held += event.hold_change
         instrument = catalogue.instruments[event.order.symbol]
         asset = instrument.quote if event.order.side is Side.BUY else instrument.base
         row = OrderRow(

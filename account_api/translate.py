@@ -17,6 +17,8 @@ from engine.core.instruments import Instrument, NumberError
 from engine.core.types import Origin, TimeInForce
 
 CLIENT_PREFIX: Final = "client:"
+ID_DIGITS_MAX: Final = 18
+"""No order id is longer, and none of so many digits leaves a signed 64-bit integer."""
 
 
 def instant_us(value: Instant | None, field: str) -> int:
@@ -34,11 +36,20 @@ def instant_us(value: Instant | None, field: str) -> int:
     return int(moment.timestamp()) * 1_000_000 + moment.microsecond
 
 
+def is_reference(text: str) -> bool:
+    """Whether a text names an order, known or not."""
+    return text.startswith(CLIENT_PREFIX) or _is_number(text)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= ID_DIGITS_MAX
+
+
 def order_reference(text: str, field: str = "order") -> tuple[int, str]:
     """(order id, "") or (0, client order id) from ``123`` or ``client:<id>``."""
     if text.startswith(CLIENT_PREFIX):
         return 0, text[len(CLIENT_PREFIX) :]
-    if text.isascii() and text.isdigit() and len(text) <= 18:
+    if _is_number(text):
         return int(text), ""
     raise Problem(
         "unknown_order",
@@ -152,6 +163,8 @@ def replace_order(
         client_order_id=request.client_order_id or "",
         order_id=reference[0],
         orig_client_order_id=reference[1],
+        # The grid of this instrument was used, so the order has to be of it when its turn comes.
+        symbol=instrument.symbol,
         tif=None if tif is None else TIFS[tif],
         qty=lots(request.quantity, "quantity"),
         price=ticks(request.price, "price"),

@@ -22,6 +22,7 @@ import msgspec
 
 from engine import client_queries as queries
 from engine import wire
+from engine.answers import own_cancels, own_event, own_events
 from engine.client_async import AsyncEngineClient
 from engine.client_core import (
     ClientCore,
@@ -58,6 +59,9 @@ __all__ = [
     "SubscriptionDropped",
     "Transaction",
     "Welcome",
+    "own_cancels",
+    "own_event",
+    "own_events",
     "queries",
 ]
 

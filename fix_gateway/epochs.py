@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import structlog
 
-from engine.client import EngineClient
+from engine.client import EngineClient, own_event
 from engine.core.commands import StartEpoch
 from engine.core.events import Refused, SessionChanged
 from engine.core.types import Origin
@@ -36,18 +36,20 @@ def start_epoch(session: Session, client: EngineClient, cause: str) -> None:
         command = StartEpoch(
             Origin(session.source, epoch), session.settings.account, session.delivery.cursor, cause
         )
-        for event in client.submit(command).transaction.events:
-            if isinstance(event, SessionChanged):
-                with session.gate:
-                    session.epoch, session.mark = event.epoch, 0
-                log.info("epoch", session=session.comp_id, epoch=epoch, cause=cause)
-                return
-            if isinstance(event, Refused):
-                row = client.session(session.source)
-                if row is None or row.epoch == session.epoch:
-                    raise EpochError(event.text)
-                with session.gate:
-                    session.epoch, session.mark = row.epoch, row.mark
+        event = own_event(
+            client.submit(command).transaction.events, command, SessionChanged, Refused
+        )
+        if isinstance(event, SessionChanged):
+            with session.gate:
+                session.epoch, session.mark = event.epoch, 0
+            log.info("epoch", session=session.comp_id, epoch=epoch, cause=cause)
+            return
+        if isinstance(event, Refused):
+            row = client.session(session.source)
+            if row is None or row.epoch == session.epoch:
+                raise EpochError(event.text)
+            with session.gate:
+                session.epoch, session.mark = row.epoch, row.mark
     raise EpochError(f"the epoch of {session.comp_id} keeps changing")
 
 

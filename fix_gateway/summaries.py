@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from engine.client import own_event
 from engine.core.commands import Batch, BatchEntry, NewOrder, RecordRefusal
 from engine.core.events import (
     BatchDone,
+    CancelRejected,
     Event,
     InstrumentStatusChanged,
     MassCanceled,
@@ -31,6 +33,7 @@ from fix_gateway.reasons import (
 from fix_gateway.reports import Frame
 from fix_gateway.texts import clean, optional, sentence, texts_of
 
+_OPENINGS: Final = (OrderAccepted, OrderReplaced, OrderCanceled)
 AFFECTED_MAX: Final = 500
 """Orders in one OrderMassCancelReport; more come in further parts of the same report."""
 
@@ -79,10 +82,15 @@ class _Standing(NamedTuple):
     notional: int
 
 
-def _standing(events: tuple[Event, ...], first: int) -> _Standing | None:
-    """The last state of the order that the event at ``first`` accepted or replaced."""
-    opening = events[first]
-    if not isinstance(opening, OrderAccepted | OrderReplaced | OrderCanceled):
+def _standing(
+    events: tuple[Event, ...], entry: BatchEntry, first: int, count: int
+) -> _Standing | None:
+    """The last state of the order that an entry created, changed or canceled.
+
+    ``first`` and ``count`` say which events are the entry's own.
+    """
+    opening = own_event(events[first : first + count], entry, *_OPENINGS)
+    if opening is None:
         return None
     order_id = opening.order.order_id
     found: _Standing | None = None
@@ -125,9 +133,9 @@ def _list_status(e: BatchDone, i: int, f: Frame, total: str) -> str:
     entries = f.command.entries if isinstance(f.command, Batch) else ()
     group, any_open = "", False
     for entry, (first, count, _) in zip(entries, e.results, strict=False):
-        standing = _standing(f.transaction.events, first) if count else None
+        standing = _standing(f.transaction.events, entry, first, count)
         any_open = any_open or (standing is not None and standing.leaves > 0)
-        group += _list_row(entry, standing, f, first if count else None)
+        group += _list_row(entry, standing, f, f.transaction.events[first : first + count])
     state = "7" if e.reason is not None else "3" if any_open else "6"
     rows = f"73={len(e.results)}\x01{group}" if group else ""
     return (
@@ -143,7 +151,9 @@ def _list_refusal(e: BatchDone) -> str:
     return f"444={sentence(e.text)}\x0120016={reject_code(e.reason)}\x01"
 
 
-def _list_row(entry: BatchEntry, standing: _Standing | None, f: Frame, first: int | None) -> str:
+def _list_row(
+    entry: BatchEntry, standing: _Standing | None, f: Frame, own: tuple[Event, ...]
+) -> str:
     row = f"11={clean(entry.client_order_id) or 'NONE'}\x01"
     if isinstance(entry, NewOrder | RecordRefusal):
         row += optional("526", entry.strategy)
@@ -157,8 +167,8 @@ def _list_row(entry: BatchEntry, standing: _Standing | None, f: Frame, first: in
             f"6={texts.average(standing.notional, standing.cum)}\x01"
         )
     row += "14=0\x0139=8\x01151=0\x0184=0\x016=0\x01"
-    event = f.transaction.events[first] if first is not None else None
-    if isinstance(event, OrderRejected):
+    event = own_event(own, entry, OrderRejected)
+    if event is not None:
         row += (
             f"103={ORD_REJ_REASON.get(event.reason, ORD_REJ_OTHER)}\x0158={sentence(event.text)}"
             "\x01"
@@ -166,12 +176,9 @@ def _list_row(entry: BatchEntry, standing: _Standing | None, f: Frame, first: in
     return row
 
 
-def _reason_at(f: Frame, first: int, count: int) -> RejectReason | None:
-    for event in f.transaction.events[first : first + count]:
-        reason = getattr(event, "reason", None)
-        if isinstance(reason, RejectReason):
-            return reason
-    return None
+def _reason_of(own: tuple[Event, ...], entry: BatchEntry) -> RejectReason | None:
+    event = own_event(own, entry, OrderRejected, CancelRejected)
+    return None if event is None else event.reason
 
 
 def _batch_summary(e: BatchDone, i: int, f: Frame) -> str:
@@ -182,10 +189,10 @@ def _batch_summary(e: BatchDone, i: int, f: Frame) -> str:
         zip(entries, e.results, strict=False), 1
     ):
         rows += f"20012={number}\x01{optional('11', entry.client_order_id)}"
-        standing = _standing(f.transaction.events, first) if count else None
+        standing = _standing(f.transaction.events, entry, first, count)
         rows += f"37={standing.order_id}\x01" if standing is not None else ""
         rows += f"20013={'Y' if done else 'N'}\x01"
-        reason = None if done else _reason_at(f, first, count)
+        reason = None if done else _reason_of(f.transaction.events[first : first + count], entry)
         rows += f"20023={reject_code(reason)}\x01" if reason is not None else ""
     group = f"20010={min(len(entries), len(e.results))}\x01{rows}" if rows else ""
     accepted = sum(done for _, _, done in e.results)

@@ -51,11 +51,12 @@ def _deposit_fields(call: Call, row: DepositAddress) -> dict[str, Any]:
     }
 
 
-def _refused(outcome: Outcome) -> Problem:
-    for event in outcome.transaction.events:
-        if isinstance(event, Refused):
-            return refusal(event.reason, results.sentence(event.text))
-    raise RuntimeError("the engine answered about an address without saying what became of it")
+def _changed(outcome: Outcome) -> AddressChanged:
+    """What became of an entry of the book. Raises Problem when it was refused."""
+    event = results.answer_to(outcome, AddressChanged, Refused)
+    if isinstance(event, Refused):
+        raise refusal(event.reason, results.sentence(event.text))
+    return event
 
 
 def get_addresses(call: Call) -> Reply:
@@ -93,13 +94,11 @@ def add_address(call: Call) -> Reply:
             label=request.label,
         )
     )
-    for event in outcome.transaction.events:
-        if isinstance(event, AddressChanged):
-            answer = _address_answer(call, event, outcome.transaction.seq)
-            if outcome.duplicate or event.address.created_at != outcome.transaction.time_us:
-                return Reply(answer, 200, (REPLAYED,))
-            return Reply(answer, 201)
-    raise _refused(outcome)
+    event = _changed(outcome)
+    answer = _address_answer(call, event, outcome.transaction.seq)
+    if outcome.duplicate or event.address.created_at != outcome.transaction.time_us:
+        return Reply(answer, 200, (REPLAYED,))
+    return Reply(answer, 201)
 
 
 def remove_address(call: Call) -> Reply:
@@ -107,11 +106,8 @@ def remove_address(call: Call) -> Reply:
     account = own_account(call, call.query(ActingQuery).account)
     number = part_id(call, "address_id", "unknown_address", "address")
     outcome = call.services.submit(RemoveAddress(call.principal.origin(), account, number))
-    for event in outcome.transaction.events:
-        if isinstance(event, AddressChanged):
-            answer = _address_answer(call, event, outcome.transaction.seq)
-            return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
-    raise _refused(outcome)
+    answer = _address_answer(call, _changed(outcome), outcome.transaction.seq)
+    return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
 
 
 def _address_answer(call: Call, event: AddressChanged, seq: int) -> AddressAnswer:
@@ -150,16 +146,16 @@ def assign_deposit_address(call: Call) -> Reply:
             call.principal.origin(), account, request.asset, network, address, memo
         )
     )
-    for event in outcome.transaction.events:
-        if isinstance(event, DepositAddressAssigned):
-            row = event.deposit_address
-            answer = DepositAddressAnswer(
-                **_deposit_fields(call, row), as_of_seq=outcome.transaction.seq
-            )
-            if outcome.duplicate or row.created_at != outcome.transaction.time_us:
-                return Reply(answer, 200, (REPLAYED,))
-            return Reply(answer, 201)
-    raise _refused(outcome)
+    event = results.answer_to(outcome, DepositAddressAssigned, Refused)
+    if isinstance(event, Refused):
+        raise refusal(event.reason, results.sentence(event.text))
+    row = event.deposit_address
+    answer = DepositAddressAnswer(
+        **_deposit_fields(call, row), as_of_seq=outcome.transaction.seq
+    )
+    if outcome.duplicate or row.created_at != outcome.transaction.time_us:
+        return Reply(answer, 200, (REPLAYED,))
+    return Reply(answer, 201)
 
 
 _TARGET: Final = (
@@ -174,7 +170,8 @@ ROUTES: Final = (
     Route(
         "POST", "/v1/addresses", add_address, "Add an address", AddressAnswer,
         scope="address", body=AddressRequest, status=201, replays=True, tag="money",
-        errors=(*_TARGET, "invalid_address", "memo_required", "too_many_addresses"),
+        errors=(*_TARGET, "invalid_address", "memo_required", "too_many_addresses",
+                "account_suspended"),
     ),
     Route(
         "DELETE", "/v1/addresses/{address_id}", remove_address, "Remove an address",

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from account_api import results, translate
 from account_api.errors import Problem, refusal
-from account_api.lookup import find_order
+from account_api.lookup import find_order, symbol_of
 from account_api.order_views import BatchError, BatchResult, BatchView, OrderAnswer
 from account_api.registry import REPLAYED, Call, Reply, Route
 from account_api.routes.common import not_after, own_account
-from account_api.routes.orders import canceled_before, repeated_create
+from account_api.routes.orders import canceled_before, repeated_create, repeated_replace
 from account_api.schemas import (
     BatchCancel,
     BatchCreate,
@@ -19,13 +19,14 @@ from account_api.schemas import (
     BatchRequest,
 )
 from account_api.services import Catalogue
-from engine.client import Transaction
+from engine.client import Transaction, own_event
 from engine.core.commands import (
     Batch,
     BatchEntry,
     CancelOrder,
     NewOrder,
     RecordRefusal,
+    ReplaceOrder,
 )
 from engine.core.events import (
     BatchDone,
@@ -39,6 +40,7 @@ from engine.core.events import (
 from engine.core.types import BatchMode, Origin, RejectReason, RequestKind
 
 _OPS: Final = {BatchCreate: "create", BatchReplace: "replace", BatchCancel: "cancel"}
+_ANSWERS: Final = (OrderAccepted, OrderReplaced, OrderCanceled, OrderRejected, CancelRejected)
 _KINDS: Final = {
     BatchCreate: RequestKind.NEW,
     BatchReplace: RequestKind.REPLACE,
@@ -59,9 +61,10 @@ def submit_batch(call: Call) -> Reply:
     catalogue = call.services.catalogue()
     faults: dict[int, Problem] = {}
     entries: list[BatchEntry] = []
+    made: dict[str, str] = {}
     for index, operation in enumerate(request.operations):
         try:
-            entries.append(_entry(call, operation, catalogue, account, plain))
+            entries.append(_entry(call, operation, catalogue, account, plain, made))
         except Problem as problem:
             if problem.status >= 500:
                 raise
@@ -72,16 +75,15 @@ def submit_batch(call: Call) -> Reply:
     command = Batch(origin, account, batch_id, mode, tuple(entries))
     outcome = call.services.submit(command)
     transaction = outcome.transaction
-    done = transaction.events[-1] if transaction.events else None
-    if not isinstance(done, BatchDone):
-        raise RuntimeError("the engine answered a batch without saying what became of it")
+    done = results.answer_to(outcome, BatchDone)
     if done.reason is not None and not done.results:
         raise refusal(done.reason, results.sentence(done.text))
     rows = [
-        _result(call, transaction, index, request.operations[index], entries[index],
-                faults.get(index), catalogue, span)
-        for index, span in enumerate(done.results)
-    ]  # fmt: skip
+        _result(call, transaction, operation, entry, faults.get(part.index), catalogue, part)
+        for operation, entry, part in zip(
+            request.operations, entries, _parts(transaction, entries, done), strict=True
+        )
+    ]
     accepted = sum(row.accepted for row in rows)
     answer = BatchView(
         batch_id=batch_id,
@@ -95,19 +97,32 @@ def submit_batch(call: Call) -> Reply:
 
 
 def _entry(
-    call: Call, operation: BatchOperation, catalogue: Catalogue, account: str, origin: Origin
+    call: Call,
+    operation: BatchOperation,
+    catalogue: Catalogue,
+    account: str,
+    origin: Origin,
+    made: dict[str, str],
 ) -> BatchEntry:
+    """An operation as a command. Raises Problem.
+
+    ``made`` has the instruments of the orders that the operations before this one create, by
+    client order id: such an order does not exist before the turn, and can be named all the same.
+    """
     if isinstance(operation, BatchCreate):
+        made.setdefault(operation.client_order_id, operation.symbol)
         return translate.new_order(operation, catalogue, account, origin)
     reference = translate.order_reference(operation.order)
     if isinstance(operation, BatchCancel):
         return translate.cancel_order(account, reference, origin)
-    found = find_order(call.services, account, *reference)
-    if found is None:
+    symbol = symbol_of(call.services, account, *reference, made)
+    if symbol is None:
         raise refusal(
             RejectReason.UNKNOWN_ORDER, f"There is no order {operation.order!r}.", field="order"
         )
-    instrument = call.services.instrument(found.row.order.symbol)
+    if operation.client_order_id is not None:
+        made.setdefault(operation.client_order_id, symbol)
+    instrument = call.services.instrument(symbol)
     return translate.replace_order(operation, instrument, account, reference, origin)
 
 
@@ -118,6 +133,9 @@ def _recorded(
     name = problem.kind.code.upper()
     reason = RejectReason[name] if name in RejectReason.__members__ else RejectReason.INVALID_FIELD
     client_order_id = "" if isinstance(operation, BatchCancel) else operation.client_order_id
+    order_id, orig_client_order_id = 0, ""
+    if not isinstance(operation, BatchCreate) and translate.is_reference(operation.order):
+        order_id, orig_client_order_id = translate.order_reference(operation.order)
     return RecordRefusal(
         origin=origin,
         account=account,
@@ -125,43 +143,73 @@ def _recorded(
         reason=reason,
         text=problem.detail,
         client_order_id=client_order_id or "",
+        orig_client_order_id=orig_client_order_id,
+        order_id=order_id,
         symbol=operation.symbol if isinstance(operation, BatchCreate) else "",
     )
+
+
+class _Part(NamedTuple):
+    """The part of a transaction that one operation of a batch has.
+
+    ``event`` is the engine's answer to it. ``fills_from`` and ``fills_to`` bound the fills of
+    its order that are told with it: those until the next operation on the same order, stops
+    that were set off by the batch included. So no fill is told twice, and none is missing.
+    """
+
+    index: int
+    event: Event | None
+    accepted: bool
+    fills_from: int
+    fills_to: int
+
+
+def _parts(transaction: Transaction, entries: list[BatchEntry], done: BatchDone) -> list[_Part]:
+    """What became of each operation, found by what it is about within its own events."""
+    events = transaction.events
+    parts: list[_Part] = []
+    latest: dict[int, int] = {}
+    for index, (entry, (first, count, accepted)) in enumerate(
+        zip(entries, done.results, strict=True)
+    ):
+        event = own_event(events[first : first + count], entry, *_ANSWERS)
+        if accepted and isinstance(event, OrderAccepted | OrderReplaced | OrderCanceled):
+            order_id = event.order.order_id
+            before = latest.get(order_id)
+            if before is not None:
+                parts[before] = parts[before]._replace(fills_to=first)
+            latest[order_id] = index
+        parts.append(_Part(index, event, accepted, first, len(events)))
+    return parts
 
 
 def _result(
     call: Call,
     transaction: Transaction,
-    index: int,
     operation: BatchOperation,
     entry: BatchEntry,
     fault: Problem | None,
     catalogue: Catalogue,
-    span: tuple[int, int, bool],
+    part: _Part,
 ) -> BatchResult:
-    """What became of one operation, from its own events."""
-    first, count, accepted = span
-    events = transaction.events[first : first + count]
+    """What became of one operation."""
     order: OrderAnswer | None = None
     problem: Problem | None = fault
     replayed = False
     if fault is None:
         try:
-            if accepted:
-                order = _done(call, transaction, events, catalogue)
+            if part.accepted:
+                order = _done(call, transaction, part, catalogue)
             else:
-                order = _repeated(call, entry, events, catalogue)
+                order = _repeated(call, entry, part.event, catalogue, transaction.time_us)
                 replayed = True
         except Problem as refused:
             problem = refused
+    named = entry.client_order_id or (order.client_order_id if order is not None else "")
     return BatchResult(
-        index=index,
+        index=part.index,
         op=_OPS[type(operation)],
-        client_order_id=(
-            order.client_order_id
-            if order is not None
-            else (entry.client_order_id or getattr(entry, "orig_client_order_id", "") or None)
-        ),
+        client_order_id=named or getattr(entry, "orig_client_order_id", "") or None,
         accepted=order is not None,
         replayed=replayed,
         order=order,
@@ -170,27 +218,25 @@ def _result(
 
 
 def _done(
-    call: Call, transaction: Transaction, events: tuple[Event, ...], catalogue: Catalogue
+    call: Call, transaction: Transaction, part: _Part, catalogue: Catalogue
 ) -> OrderAnswer:
-    """The order that an accepted operation was about.
+    """The order that an accepted operation was about, as it stands when the turn is over.
 
     A create is told from its events; what was changed or canceled is shown as it stands now,
     since the events alone do not tell what the order had held and paid before.
     """
-    head = events[0]
-    seq = transaction.seq
-    if isinstance(head, OrderAccepted):
-        order_id = head.order.order_id
-        row, reason = results.created(events, order_id, transaction.time_us, catalogue)
-        executions = results.fills(events, order_id, seq, transaction.time_us, catalogue)
-        return results.order_answer(row, reason, catalogue, seq, executions)
-    if not isinstance(head, OrderReplaced | OrderCanceled):
+    head, seq, time_us = part.event, transaction.seq, transaction.time_us
+    if not isinstance(head, OrderAccepted | OrderReplaced | OrderCanceled):
         raise RuntimeError("the engine accepted an operation without saying what became of it")
     order_id = head.order.order_id
+    told = transaction.events[part.fills_from : part.fills_to]
+    executions = results.fills(told, order_id, seq, time_us, catalogue)
+    if isinstance(head, OrderAccepted):
+        row, reason = results.created(transaction.events, order_id, time_us, catalogue)
+        return results.order_answer(row, reason, catalogue, seq, executions)
     found = find_order(call.services, head.account, order_id, "", min_seq=seq)
     if found is None:
         raise RuntimeError(f"order {order_id} was changed and cannot be found")
-    executions = results.fills(events, order_id, seq, transaction.time_us, catalogue)
     if isinstance(head, OrderCanceled):
         return results.order_answer(found.row, head.reason, catalogue, found.as_of_seq)
     return results.order_answer(
@@ -199,21 +245,22 @@ def _done(
 
 
 def _repeated(
-    call: Call, entry: BatchEntry, events: tuple[Event, ...], catalogue: Catalogue
+    call: Call, entry: BatchEntry, event: Event | None, catalogue: Catalogue, time_us: int
 ) -> OrderAnswer:
     """The order, where a refused operation repeats one that was done. Else Problem."""
-    for event in events:
-        if isinstance(event, OrderRejected):
-            duplicate = event.reason is RejectReason.DUPLICATE_CLIENT_ORDER_ID
-            if duplicate and isinstance(entry, NewOrder):
-                return repeated_create(call, entry, event, catalogue)
-            raise results.rejected(event)
-        if isinstance(event, CancelRejected):
-            if isinstance(entry, CancelOrder):
-                reference = (entry.order_id, entry.orig_client_order_id)
-                return canceled_before(call, entry.account, reference, event, catalogue)
-            raise results.rejected(event)
-    raise RuntimeError("the engine refused an operation without saying why")
+    if isinstance(event, OrderRejected):
+        duplicate = event.reason is RejectReason.DUPLICATE_CLIENT_ORDER_ID
+        if duplicate and isinstance(entry, NewOrder):
+            return repeated_create(call, entry, event, catalogue)
+        raise results.rejected(event)
+    if not isinstance(event, CancelRejected):
+        raise RuntimeError("the engine refused an operation without saying why")
+    if isinstance(entry, CancelOrder):
+        reference = (entry.order_id, entry.orig_client_order_id)
+        return canceled_before(call, entry.account, reference, event, catalogue, time_us)
+    if isinstance(entry, ReplaceOrder):
+        return repeated_replace(call, entry, event, catalogue, time_us)
+    raise results.rejected(event)
 
 
 def _error(problem: Problem) -> BatchError:

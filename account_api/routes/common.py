@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from account_api.addresses import address_fault
-from account_api.errors import Problem
+from account_api.errors import Problem, refusal
 from account_api.registry import Call
 from account_api.schemas import Instant
 from account_api.translate import instant_us
 from engine.client import queries
+from engine.core.types import RejectReason
 
 
 def account_of(call: Call, named: str | None) -> str:
@@ -30,6 +31,21 @@ def account_of(call: Call, named: str | None) -> str:
             if row.account == named:
                 return named
     raise Problem("not_found", f"There is no account {named}.", field="account")
+
+
+def require_active(call: Call, account: str) -> None:
+    """Raise Problem ``account_suspended`` while the venue suspends the account (rule A-2).
+
+    For what the engine does not do, and so does not refuse by itself.
+    """
+    firm = call.principal.key.firm
+    for row in call.services.fetch(queries.accounts(firm)).value:
+        if row.suspended and row.account in (account, firm):
+            raise refusal(
+                RejectReason.ACCOUNT_SUSPENDED,
+                f"Account {row.account} is suspended; until the venue lets it act again, cancels "
+                "are accepted and nothing else.",
+            )
 
 
 def checked_address(call: Call, asset: str, network: str, address: str) -> str:

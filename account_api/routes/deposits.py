@@ -40,20 +40,16 @@ def report_deposit(call: Call) -> Reply:
         )
     outcome = call.services.submit(command)
     transaction = outcome.transaction
-    for event in transaction.events:
-        if isinstance(event, DepositUpdated):
-            scale = catalogue.scales[event.deposit.asset]
-            answer = DepositAnswer(
-                **deposit_fields(event.deposit, scale), as_of_seq=transaction.seq
-            )
-            first = event.deposit.created_at == transaction.time_us
-            known = event.deposit.credited and not event.credited_now
-            if outcome.duplicate or known:
-                return Reply(answer, 200, (REPLAYED,))
-            return Reply(answer, 201 if first else 200)
-        if isinstance(event, Refused):
-            raise refusal(event.reason, results.sentence(event.text))
-    raise RuntimeError("the engine answered a deposit without saying what became of it")
+    event = results.answer_to(outcome, DepositUpdated, Refused)
+    if isinstance(event, Refused):
+        raise refusal(event.reason, results.sentence(event.text))
+    scale = catalogue.scales[event.deposit.asset]
+    answer = DepositAnswer(**deposit_fields(event.deposit, scale), as_of_seq=transaction.seq)
+    first = event.deposit.created_at == transaction.time_us
+    known = event.deposit.credited and not event.credited_now
+    if outcome.duplicate or known:
+        return Reply(answer, 200, (REPLAYED,))
+    return Reply(answer, 201 if first else 200)
 
 
 def get_deposits(call: Call) -> Reply:

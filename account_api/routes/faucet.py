@@ -8,7 +8,7 @@ from account_api import results
 from account_api.errors import Problem, refusal
 from account_api.present import deposit_fields
 from account_api.registry import REPLAYED, Call, Reply, Route
-from account_api.routes.common import own_account
+from account_api.routes.common import own_account, require_active
 from account_api.schemas import AssetName, Request
 from account_api.views import DepositAnswer
 from engine.client import queries
@@ -35,6 +35,7 @@ def ask_faucet(call: Call) -> Reply:
     faucet = call.services.settings.faucet
     if faucet is None:
         raise Problem("not_permitted", "This venue has no faucet: its money is real.")
+    require_active(call, account)
     catalogue = call.services.catalogue(asset=request.asset)
     amount = dict(faucet.portions).get(request.asset)
     if amount is None:
@@ -50,18 +51,16 @@ def ask_faucet(call: Call) -> Reply:
     outcome = call.services.submit(
         Deposit(call.principal.origin(), f"{prefix}{number}", account, request.asset, amount)
     )
-    for event in outcome.transaction.events:
-        if isinstance(event, Refused):
-            raise refusal(event.reason, results.sentence(event.text))
-        if isinstance(event, DepositUpdated):
-            if not event.credited_now:
-                raise _nothing_given(call.now_us, given >= faucet.portions_per_day)
-            scale = catalogue.scales[event.deposit.asset]
-            answer = DepositAnswer(
-                **deposit_fields(event.deposit, scale), as_of_seq=outcome.transaction.seq
-            )
-            return Reply(answer, 200, (REPLAYED,)) if outcome.duplicate else Reply(answer, 201)
-    raise RuntimeError("the engine answered a deposit without saying what became of it")
+    event = results.answer_to(outcome, DepositUpdated, Refused)
+    if isinstance(event, Refused):
+        raise refusal(event.reason, results.sentence(event.text))
+    if not event.credited_now:
+        raise _nothing_given(call.now_us, given >= faucet.portions_per_day)
+    scale = catalogue.scales[event.deposit.asset]
+    answer = DepositAnswer(
+        **deposit_fields(event.deposit, scale), as_of_seq=outcome.transaction.seq
+    )
+    return Reply(answer, 200, (REPLAYED,)) if outcome.duplicate else Reply(answer, 201)
 
 
 def _nothing_given(now_us: int, is_empty: bool) -> Problem:
@@ -76,6 +75,7 @@ ROUTES: Final = (
     Route(
         "POST", "/v1/faucet", ask_faucet, "Ask for test coins (not in production)", DepositAnswer,
         scope="trade", body=FaucetRequest, status=201, replays=True, tag="money",
-        errors=("not_permitted", "unknown_account", "unknown_asset", "request_expired"),
+        errors=("not_permitted", "account_suspended", "unknown_account", "unknown_asset",
+                "request_expired"),
     ),
 )  # fmt: skip

@@ -18,7 +18,7 @@ from account_api.keyring import api_key
 from account_api.keystore import ActorRevoked, Full, KeyStoreError, NameTaken, StoredKey
 from account_api.present import instant_text
 from account_api.registry import REPLAYED, Call, Reply, Route
-from account_api.routes.common import account_of, own_account
+from account_api.routes.common import account_of, own_account, require_active
 from account_api.schemas import ActingQuery, ForAccount, Name, NoQuery, Request
 from account_api.settings import SCOPES, ApiKey, Scope
 from account_api.views import View
@@ -104,6 +104,7 @@ def create_key(call: Call) -> Reply:
     request = call.body(NewKeyRequest)
     maker = call.principal.key
     account = own_account(call, request.account)
+    require_active(call, account)
     scopes = _scopes(maker, request)
     secret, token_sha256, public_key = _credential(request)
     wanted = StoredKey(
@@ -174,6 +175,7 @@ def approve_key(call: Call) -> Reply:
         )
     if made.state == "active":
         return Reply(KeyView(**_made_view(made)), 200, (REPLAYED,))
+    require_active(call, made.account)
     try:
         call.services.key_store.approve(made.key, caller.key, call.now_us)
     except ActorRevoked:
@@ -371,7 +373,7 @@ ROUTES: Final = (
     Route(
         "POST", "/v1/api-keys", create_key, "Make an API key", NewKeyView,
         scope="keys", query=NoQuery, body=NewKeyRequest, status=201, replays=True, tag="keys",
-        errors=("key_name_taken", "too_many_keys", "not_permitted"),
+        errors=("key_name_taken", "too_many_keys", "not_permitted", "account_suspended"),
     ),
     Route(
         "DELETE", "/v1/api-keys/{key}", revoke_key, "Revoke an API key", RevokedKeyView,
@@ -379,6 +381,7 @@ ROUTES: Final = (
     ),
     Route(
         "POST", "/v1/api-keys/{key}/approve", approve_key, "Approve an API key", KeyView,
-        scope="approve", replays=True, tag="keys", errors=("self_approval", *_NAMED),
+        scope="approve", replays=True, tag="keys",
+        errors=("self_approval", "account_suspended", *_NAMED),
     ),
 )  # fmt: skip

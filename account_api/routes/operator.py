@@ -10,13 +10,9 @@ from account_api.present import account_status
 from account_api.registry import REPLAYED, Call, Reply, Route
 from account_api.schemas import AccountStatusRequest, InstrumentStatusRequest
 from account_api.views import AccountStatusView, InstrumentStatusView
+from engine.client import own_cancels, own_event, own_events
 from engine.core.commands import SetAccountStatus, SetInstrumentStatus
-from engine.core.events import (
-    InstrumentStatusChanged,
-    OrderCanceled,
-    Refused,
-    WithdrawalUpdated,
-)
+from engine.core.events import InstrumentStatusChanged, Refused, WithdrawalUpdated
 from engine.core.types import InstrumentStatus
 
 
@@ -28,11 +24,13 @@ def set_instrument_status(call: Call) -> Reply:
     outcome = call.services.submit(
         SetInstrumentStatus(call.principal.origin(), instrument.symbol, status, request.note)
     )
-    for event in outcome.transaction.events:
-        if isinstance(event, Refused):
-            raise refusal(event.reason, results.sentence(event.text))
-        if isinstance(event, InstrumentStatusChanged):
-            status = event.status
+    done = outcome.transaction
+    # A status that it has already changes nothing, so there may be no answer at all.
+    event = own_event(done.events, done.command, Refused, InstrumentStatusChanged)
+    if isinstance(event, Refused):
+        raise refusal(event.reason, results.sentence(event.text))
+    if isinstance(event, InstrumentStatusChanged):
+        status = event.status
     answer = InstrumentStatusView(
         symbol=instrument.symbol,
         status=status.name.lower(),
@@ -56,15 +54,16 @@ def set_account_status(call: Call) -> Reply:
             call.principal.origin(), account, suspended, request.note, request.keep_open
         )
     )
-    events = outcome.transaction.events
-    for event in events:
-        if isinstance(event, Refused):
-            raise refusal(event.reason, results.sentence(event.text), status=404)
+    done = outcome.transaction
+    refused = own_event(done.events, done.command, Refused)
+    if refused is not None:
+        raise refusal(refused.reason, results.sentence(refused.text), status=404)
+    withdrawals = own_events(done.events, done.command, WithdrawalUpdated)
     answer = AccountStatusView(
         account=account,
         status=account_status(suspended),
-        canceled_orders=sum(isinstance(event, OrderCanceled) for event in events),
-        canceled_withdrawals=sum(isinstance(event, WithdrawalUpdated) for event in events),
+        canceled_orders=sum(1 for _ in own_cancels(done.events, done.command)),
+        canceled_withdrawals=sum(1 for _ in withdrawals),
         as_of_seq=outcome.transaction.seq,
     )
     return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())

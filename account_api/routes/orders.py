@@ -64,20 +64,17 @@ def create_order(call: Call) -> Reply:
     if has_expired(call, request.expires_at):
         return _expired_create(call, command, catalogue)
     outcome = call.services.submit(command)
-    for event in outcome.transaction.events:
-        if isinstance(event, OrderAccepted):
-            answer = _created(outcome.transaction, event, catalogue)
-            if outcome.duplicate:
-                return Reply(answer, 200, (REPLAYED,))
-            return Reply(answer, 201)
-        if isinstance(event, OrderRejected):
-            if event.reason is RejectReason.DUPLICATE_CLIENT_ORDER_ID:
-                answer = repeated_create(call, command, event, catalogue)
-                return Reply(answer, 200, (REPLAYED,))
-            if event.reason is RejectReason.REQUEST_EXPIRED:
-                return _expired_create(call, command, catalogue)
-            raise results.rejected(event)
-    raise RuntimeError("the engine answered a create without saying what became of it")
+    event = results.answer_to(outcome, OrderAccepted, OrderRejected)
+    if isinstance(event, OrderAccepted):
+        answer = _created(outcome.transaction, event, catalogue)
+        if outcome.duplicate:
+            return Reply(answer, 200, (REPLAYED,))
+        return Reply(answer, 201)
+    if event.reason is RejectReason.DUPLICATE_CLIENT_ORDER_ID:
+        return Reply(repeated_create(call, command, event, catalogue), 200, (REPLAYED,))
+    if event.reason is RejectReason.REQUEST_EXPIRED:
+        return _expired_create(call, command, catalogue)
+    raise results.rejected(event)
 
 
 def _expired_create(call: Call, command: NewOrder, catalogue: Catalogue) -> Reply:
@@ -142,20 +139,18 @@ def replace_order(call: Call) -> Reply:
 def _replace(call: Call, request: ReplaceOrderRequest, account: str) -> Reply:
     reference = translate.order_reference(call.parts["order"])
     origin = call.principal.origin(not_after(call, request.expires_at))
-    found = _existing(call, account, reference)
-    symbol = found.row.order.symbol
+    symbol = _existing(call, account, reference).row.order.symbol
     catalogue = call.services.catalogue(symbol=symbol)
     instrument = call.services.instrument(symbol)
     command = translate.replace_order(request, instrument, account, reference, origin)
     outcome = call.services.submit(command)
-    for event in outcome.transaction.events:
-        if isinstance(event, OrderReplaced):
-            answer = replaced_answer(call, outcome, event, catalogue)
-            return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
-        if isinstance(event, CancelRejected):
-            answer = repeated_replace(call, command, event, found, catalogue)
-            return Reply(answer, 200, (REPLAYED,))
-    raise RuntimeError("the engine answered a replace without saying what became of it")
+    event = results.answer_to(outcome, OrderReplaced, CancelRejected)
+    if isinstance(event, OrderReplaced):
+        answer = replaced_answer(call, outcome, event, catalogue)
+        return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
+    time_us = outcome.transaction.time_us
+    repeated = repeated_replace(call, command, event, catalogue, time_us)
+    return Reply(repeated, 200, (REPLAYED,))
 
 
 def replaced_answer(
@@ -177,13 +172,13 @@ def repeated_replace(
     call: Call,
     command: ReplaceOrder,
     event: CancelRejected,
-    found: FoundOrder,
     catalogue: Catalogue,
+    time_us: int,
 ) -> OrderAnswer:
-    """The order, if a refused replace is a repeat of one that was done. Else Problem."""
+    """The order, if a replace refused at ``time_us`` repeats one that was done. Else Problem."""
     if event.reason is RejectReason.UNKNOWN_ORDER:
-        # The engine has let go of it, but the history knew it: it is closed.
-        raise _too_late(found, catalogue)
+        reference = (command.order_id, command.orig_client_order_id)
+        raise _too_late(_let_go(call, command.account, reference, event, time_us), catalogue)
     if event.reason is RejectReason.TOO_LATE:
         now = _existing(call, command.account, (event.order_id, ""))
         raise _too_late(now, catalogue)
@@ -216,19 +211,13 @@ def cancel_order(call: Call) -> Reply:
     command = translate.cancel_order(account, reference, call.principal.origin())
     outcome = call.services.submit(command)
     catalogue = call.services.catalogue()
-    headers = (REPLAYED,) if outcome.duplicate else ()
-    for event in outcome.transaction.events:
-        if isinstance(event, OrderCanceled):
-            found = _existing(
-                call, event.account, (event.order.order_id, ""), outcome.transaction.seq
-            )
-            answer = results.order_answer(
-                found.row, event.reason, catalogue, found.as_of_seq
-            )
-            return Reply(answer, 200, headers)
-        if isinstance(event, CancelRejected):
-            return Reply(canceled_before(call, account, reference, event, catalogue))
-    raise RuntimeError("the engine answered a cancel without saying what became of it")
+    event = results.answer_to(outcome, OrderCanceled, CancelRejected)
+    if isinstance(event, CancelRejected):
+        time_us = outcome.transaction.time_us
+        return Reply(canceled_before(call, account, reference, event, catalogue, time_us))
+    found = _existing(call, event.account, (event.order.order_id, ""), outcome.transaction.seq)
+    answer = results.order_answer(found.row, event.reason, catalogue, found.as_of_seq)
+    return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
 
 
 def canceled_before(
@@ -237,14 +226,35 @@ def canceled_before(
     reference: tuple[int, str],
     event: CancelRejected,
     catalogue: Catalogue,
+    time_us: int,
 ) -> OrderAnswer:
-    """The final state of an order that was canceled or had expired before. Else Problem."""
-    if event.reason not in (RejectReason.TOO_LATE, RejectReason.UNKNOWN_ORDER):
+    """The final state of an order that was canceled or had expired before ``time_us``.
+
+    Else Problem.
+    """
+    if event.reason is RejectReason.UNKNOWN_ORDER:
+        found = _let_go(call, account, reference, event, time_us)
+    elif event.reason is RejectReason.TOO_LATE:
+        found = _existing(call, account, reference)
+    else:
         raise results.rejected(event)
-    found = _existing(call, account, reference)
     if found.row.status in _CLOSED_BY_CANCEL:
         return results.order_answer(found.row, found.reason, catalogue, found.as_of_seq)
     raise _too_late(found, catalogue)
+
+
+def _let_go(
+    call: Call, account: str, reference: tuple[int, str], event: CancelRejected, time_us: int
+) -> FoundOrder:
+    """The closed order that the engine no longer knew at ``time_us`` and the history does.
+
+    An order that was made since, by the next operation of the same batch for instance, is
+    not the one that was meant: then Problem, as the engine said.
+    """
+    found = find_order(call.services, account, *reference)
+    if found is None or found.row.order.created_at >= time_us:
+        raise results.rejected(event)
+    return found
 
 
 def _too_late(found: FoundOrder, catalogue: Catalogue) -> Problem:
@@ -288,17 +298,15 @@ def cancel_all(call: Call) -> Reply:
         strategy=query.strategy or "",
     )
     outcome = call.services.submit(command)
-    for event in outcome.transaction.events:
-        if isinstance(event, MassCanceled):
-            if event.reason is not None:
-                raise refusal(event.reason, results.sentence(event.text))
-            rows = [
-                CanceledView(order_id=str(order_id), client_order_id=client_order_id)
-                for _, client_order_id, order_id in event.affected
-            ]
-            answer = CancelAllView(canceled=rows, as_of_seq=outcome.transaction.seq)
-            return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
-    raise RuntimeError("the engine answered a mass cancel without saying what became of it")
+    event = results.answer_to(outcome, MassCanceled)
+    if event.reason is not None:
+        raise refusal(event.reason, results.sentence(event.text))
+    rows = [
+        CanceledView(order_id=str(order_id), client_order_id=client_order_id)
+        for _, client_order_id, order_id in event.affected
+    ]
+    answer = CancelAllView(canceled=rows, as_of_seq=outcome.transaction.seq)
+    return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
 
 
 def set_dead_mans_switch(call: Call) -> Reply:
@@ -318,17 +326,15 @@ def set_dead_mans_switch(call: Call) -> Reply:
         strategy=request.strategy or "",
     )
     outcome = call.services.submit(command)
-    for event in outcome.transaction.events:
-        if isinstance(event, DeadMansSwitchSet):
-            answer = DeadMansSwitchView(
-                strategy=event.strategy or None,
-                fires_at=instant_text(event.fires_at) if event.fires_at else None,
-                as_of_seq=outcome.transaction.seq,
-            )
-            return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
-        if isinstance(event, Refused):
-            raise refusal(event.reason, results.sentence(event.text))
-    raise RuntimeError("the engine answered a switch without saying what became of it")
+    event = results.answer_to(outcome, DeadMansSwitchSet, Refused)
+    if isinstance(event, Refused):
+        raise refusal(event.reason, results.sentence(event.text))
+    answer = DeadMansSwitchView(
+        strategy=event.strategy or None,
+        fires_at=instant_text(event.fires_at) if event.fires_at else None,
+        as_of_seq=outcome.transaction.seq,
+    )
+    return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
 
 
 def get_order(call: Call) -> Reply:
@@ -360,7 +366,7 @@ _TERMS: Final = (
     "unknown_symbol", "instrument_halted", "invalid_quantity", "quantity_too_small",
     "quantity_too_large", "invalid_price", "price_too_large", "unsupported_combination",
     "invalid_expiry", "insufficient_funds", "post_only_would_trade", "request_expired",
-    "invalid_field", "not_permitted",
+    "invalid_field", "not_permitted", "account_suspended",
 )  # fmt: skip
 
 ROUTES: Final = (
@@ -399,6 +405,6 @@ ROUTES: Final = (
     Route(
         "PUT", "/v1/dead-man-switch", set_dead_mans_switch, "Dead man's switch",
         DeadMansSwitchView, scope="trade", body=DeadMansSwitchRequest, replays=True,
-        tag="orders", errors=("request_expired", "not_permitted"),
+        tag="orders", errors=("request_expired", "not_permitted", "account_suspended"),
     ),
 )  # fmt: skip

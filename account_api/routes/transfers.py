@@ -47,21 +47,17 @@ def transfer(call: Call) -> Reply:
     outcome = call.services.submit(command)
     done = outcome.transaction
     scale = catalogue.scales[request.asset]
-    for event in done.events:
-        if isinstance(event, Transferred) and event.account == account:
-            row = TransferRow(
-                event.transfer_id, account, event.client_transfer_id, event.other_account,
-                event.asset, event.change, done.time_us, done.seq, event.account_seq,
-            )  # fmt: skip
-            answer = TransferAnswer(**_fields(row, scale), as_of_seq=done.seq)
-            if outcome.duplicate:
-                return Reply(answer, 200, (REPLAYED,))
-            return Reply(answer, 201)
-        if isinstance(event, Refused):
-            if event.reason is not RejectReason.DUPLICATE_CLIENT_TRANSFER_ID:
-                raise refusal(event.reason, results.sentence(event.text))
-            return Reply(_repeated(call, command, event, scale), 200, (REPLAYED,))
-    raise RuntimeError("the engine answered a transfer without saying what became of it")
+    event = results.answer_to(outcome, Transferred, Refused)
+    if isinstance(event, Refused):
+        if event.reason is not RejectReason.DUPLICATE_CLIENT_TRANSFER_ID:
+            raise refusal(event.reason, results.sentence(event.text))
+        return Reply(_repeated(call, command, event, scale), 200, (REPLAYED,))
+    row = TransferRow(
+        event.transfer_id, account, event.client_transfer_id, event.other_account,
+        event.asset, event.change, done.time_us, done.seq, event.account_seq,
+    )  # fmt: skip
+    answer = TransferAnswer(**_fields(row, scale), as_of_seq=done.seq)
+    return Reply(answer, 200, (REPLAYED,)) if outcome.duplicate else Reply(answer, 201)
 
 
 def _repeated(call: Call, command: Transfer, refused: Refused, scale: int) -> TransferAnswer:
@@ -121,6 +117,6 @@ ROUTES: Final = (
         scope="withdraw", body=TransferRequest, status=201, replays=True, tag="money",
         errors=("unknown_account", "unknown_asset", "invalid_field", "insufficient_funds",
                 "duplicate_client_transfer_id", "history_unavailable", "request_expired",
-                "not_permitted"),
+                "not_permitted", "account_suspended"),
     ),
 )  # fmt: skip

@@ -26,7 +26,7 @@ from account_api.schemas import (
 from account_api.services import Catalogue
 from account_api.translate import instant_us
 from account_api.views import QuoteView, WithdrawalAnswer, WithdrawalsView, WithdrawalView
-from engine.client import Outcome, queries
+from engine.client import Outcome, own_events, queries
 from engine.core.commands import (
     ApproveWithdrawal,
     CancelWithdrawal,
@@ -68,11 +68,10 @@ def request_withdrawal(call: Call) -> Reply:
     if has_expired(call, request.expires_at):
         return _expired(call, command, catalogue)
     outcome = call.services.submit(command)
-    updated = _last_update(outcome)
-    if updated is not None:
+    refused = _outcome_of(outcome)
+    if isinstance(refused, Withdrawal):
         status, headers = (200, (REPLAYED,)) if outcome.duplicate else (201, ())
-        return Reply(_answer(updated, catalogue, outcome.transaction.seq), status, headers)
-    refused = _refused(outcome)
+        return Reply(_answer(refused, catalogue, outcome.transaction.seq), status, headers)
     if refused.reason is RejectReason.REQUEST_EXPIRED:
         return _expired(call, command, catalogue)
     if refused.reason is not RejectReason.DUPLICATE_CLIENT_WITHDRAWAL_ID:
@@ -112,16 +111,14 @@ def _expired(call: Call, command: RequestWithdrawal, catalogue: Catalogue) -> Re
     return Reply(_answer(found, catalogue, seq), 200, (REPLAYED,))
 
 
-def _last_update(outcome: Outcome) -> Withdrawal | None:
-    updates = [e for e in outcome.transaction.events if isinstance(e, WithdrawalUpdated)]
-    return updates[-1].withdrawal if updates else None
-
-
-def _refused(outcome: Outcome) -> Refused:
-    for event in outcome.transaction.events:
-        if isinstance(event, Refused):
-            return event
-    raise RuntimeError("the engine answered a withdrawal without saying what became of it")
+def _outcome_of(outcome: Outcome) -> Withdrawal | Refused:
+    """The withdrawal of the command after all of its moves in the turn, or the refusal."""
+    answer = results.answer_to(outcome, WithdrawalUpdated, Refused)
+    if isinstance(answer, Refused):
+        return answer
+    done = outcome.transaction
+    *_, last = own_events(done.events, done.command, WithdrawalUpdated)
+    return last.withdrawal
 
 
 def _problem(refused: Refused, catalogue: Catalogue, asset: str) -> Problem:
@@ -174,24 +171,22 @@ def quote_withdrawal(call: Call) -> Reply:
         )
     )
     scale = catalogue.scales[request.asset]
-    for event in outcome.transaction.events:
-        if isinstance(event, WithdrawalQuoted):
-            quote = event.quote
-            answer = QuoteView(
-                quote_id=quote.quote_id,
-                asset=quote.asset,
-                network=quote.network,
-                amount=format_scaled(quote.amount, scale),
-                net=format_scaled(quote.amount, scale),
-                fee=format_scaled(quote.fee, scale),
-                total=format_scaled(quote.amount + quote.fee, scale),
-                expires_at=instant_text(quote.expires_at),
-                as_of_seq=outcome.transaction.seq,
-            )
-            if outcome.duplicate:
-                return Reply(answer, 200, (REPLAYED,))
-            return Reply(answer, 201)
-    raise _problem(_refused(outcome), catalogue, request.asset)
+    event = results.answer_to(outcome, WithdrawalQuoted, Refused)
+    if isinstance(event, Refused):
+        raise _problem(event, catalogue, request.asset)
+    quote = event.quote
+    answer = QuoteView(
+        quote_id=quote.quote_id,
+        asset=quote.asset,
+        network=quote.network,
+        amount=format_scaled(quote.amount, scale),
+        net=format_scaled(quote.amount, scale),
+        fee=format_scaled(quote.fee, scale),
+        total=format_scaled(quote.amount + quote.fee, scale),
+        expires_at=instant_text(quote.expires_at),
+        as_of_seq=outcome.transaction.seq,
+    )
+    return Reply(answer, 200, (REPLAYED,)) if outcome.duplicate else Reply(answer, 201)
 
 
 def get_withdrawal(call: Call) -> Reply:
@@ -255,11 +250,10 @@ def _decide(
     """Submit a decision. One that was made before in the same way is answered with the state."""
     outcome = call.services.submit(command)
     catalogue = call.services.catalogue(asset=row.asset)
-    updated = _last_update(outcome)
-    if updated is not None:
+    refused = _outcome_of(outcome)
+    if isinstance(refused, Withdrawal):
         headers = (REPLAYED,) if outcome.duplicate else ()
-        return Reply(_answer(updated, catalogue, outcome.transaction.seq), 200, headers)
-    refused = _refused(outcome)
+        return Reply(_answer(refused, catalogue, outcome.transaction.seq), 200, headers)
     if refused.reason is not RejectReason.WITHDRAWAL_STATE:
         raise _problem(refused, catalogue, row.asset)
     current, seq = _find(call, row.account)
@@ -291,13 +285,13 @@ ROUTES: Final = (
                 "invalid_field", "memo_required", "network_suspended", "withdrawal_limit",
                 "insufficient_funds", "duplicate_client_withdrawal_id", "invalid_address",
                 "address_not_allowed", "address_cooling", "unknown_quote", "quote_expired",
-                "mismatch", "request_expired", "not_permitted"),
+                "mismatch", "request_expired", "not_permitted", "account_suspended"),
     ),
     Route(
         "POST", "/v1/withdrawals/quotes", quote_withdrawal, "Pin a withdrawal's fee", QuoteView,
         scope="withdraw", body=QuoteRequest, status=201, replays=True, needs_key=True, tag="money",
         errors=("unknown_asset", "unknown_network", "invalid_field", "network_suspended",
-                "request_expired", "not_permitted"),
+                "request_expired", "not_permitted", "account_suspended"),
     ),
     Route(
         "GET", "/v1/withdrawals", get_withdrawals, "Withdrawals", WithdrawalsView,
@@ -311,7 +305,7 @@ ROUTES: Final = (
     Route(
         "POST", "/v1/withdrawals/{withdrawal}/approve", approve_withdrawal,
         "Approve a withdrawal", WithdrawalAnswer, scope="approve", query=ActingQuery, replays=True,
-        tag="money", errors=(*_DECISION, "self_approval"),
+        tag="money", errors=(*_DECISION, "self_approval", "account_suspended"),
     ),
     Route(
         "POST", "/v1/withdrawals/{withdrawal}/reject", reject_withdrawal,

@@ -21,7 +21,7 @@ from account_api.settlement.network import (
     NetworkUnavailable,
     SendRequest,
 )
-from engine.client import EngineError, queries
+from engine.client import EngineError, own_event, queries
 from engine.core.commands import AdvanceWithdrawal
 from engine.core.events import Refused
 from engine.core.types import Origin, Withdrawal, WithdrawalState
@@ -129,11 +129,12 @@ class SettlementWorker:
                 seen.note,
             )
         )  # fmt: skip
-        for event in outcome.transaction.events:
-            if isinstance(event, Refused):
-                # It moved meanwhile, for instance by a cancel; the next turn sees how.
-                _log.info("not_moved", withdrawal_id=row.withdrawal_id, reason=event.text)
-                return 0
+        done = outcome.transaction
+        refused = own_event(done.events, done.command, Refused)
+        if refused is not None:
+            # It moved meanwhile, for instance by a cancel; the next turn sees how.
+            _log.info("not_moved", withdrawal_id=row.withdrawal_id, reason=refused.text)
+            return 0
         _log.info(
             "withdrawal", withdrawal_id=row.withdrawal_id, state=state.name.lower(),
             confirmations=seen.confirmations,

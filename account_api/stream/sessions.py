@@ -13,10 +13,10 @@ from typing import Final, NamedTuple
 import structlog
 
 from account_api.errors import Problem, refusal
-from account_api.results import sentence
+from account_api.results import answer_to, sentence
 from engine.client import AsyncEngineClient, EngineError
 from engine.core.commands import CloseSession, OpenSession
-from engine.core.events import Refused
+from engine.core.events import Refused, SessionChanged
 from engine.core.types import CancelScope, Origin
 
 RETRY_S: Final = 0.2
@@ -80,9 +80,9 @@ class Sessions:
     async def _open(self, source: str, terms: Terms) -> None:
         command = OpenSession(Origin(source), terms.account, terms.scope, terms.grace_us)
         outcome = await self._client.submit(command)
-        for event in outcome.transaction.events:
-            if isinstance(event, Refused):
-                raise refusal(event.reason, sentence(event.text))
+        event = answer_to(outcome, SessionChanged, Refused)
+        if isinstance(event, Refused):
+            raise refusal(event.reason, sentence(event.text))
 
     async def close(self, source: str, *, clean: bool = False, keep_orders: bool = False) -> None:
         """The connection has ended, or logs out.

@@ -121,6 +121,10 @@ def quote(exchange: Exchange, c: commands.QuoteWithdrawal) -> None:
         exchange.refuse(c.account, c.asset, *target)
         return
     account, network = target
+    inactive = check_active(account)
+    if inactive is not None:
+        exchange.refuse(c.account, c.asset, *inactive)
+        return
     if c.amount <= 0:
         text = "the amount of a withdrawal must be greater than zero"
         exchange.refuse(c.account, c.asset, RejectReason.AMOUNT_TOO_SMALL, text)

@@ -15,7 +15,7 @@ from engine.core.commands import (
     Tick,
 )
 from engine.core.events import DeadMansSwitchSet, SessionChanged
-from engine.core.risk import unknown_account
+from engine.core.risk import check_active, unknown_account
 from engine.core.timers import Timer, TimerKind
 from engine.core.types import CancelReason, CancelScope, RejectReason, SessionRow
 
@@ -148,6 +148,11 @@ def set_switch(exchange: Exchange, c: SetDeadMansSwitch) -> None:
         return
     if account is None:
         exchange.refuse(c.account, c.strategy, *unknown_account(c.account))
+        return
+    inactive = check_active(account)
+    if inactive is not None:
+        # Neither renewed nor turned off: what was set before the suspension fires (rule A-2).
+        exchange.refuse(c.account, c.strategy, *inactive)
         return
     timer = Timer(TimerKind.SWITCH, c.account, c.strategy, 0)
     before = account.switches.pop(c.strategy, 0)
