@@ -10,7 +10,7 @@ request (client order id, order id, batch id, requester and so on).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, overload
 
 from engine.core.commands import (
     AdvanceWithdrawal,
@@ -40,10 +40,12 @@ from engine.core.events import (
 )
 from engine.core.types import CancelReason
 
-E = TypeVar("E")
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
 
 
-def own_events(events: Iterable[Event], command: Command, *kinds: type[E]) -> Iterator[E]:
+def own_events(events: Iterable[Event], command: Command, *kinds: type[A]) -> Iterator[A]:
     """Yield, in order, the events of ``kinds`` that answer ``command``.
 
     ``command`` may be an entry of a batch; then ``events`` are those of that entry.
@@ -53,7 +55,21 @@ def own_events(events: Iterable[Event], command: Command, *kinds: type[E]) -> It
             yield event
 
 
-def own_event(events: Iterable[Event], command: Command, *kinds: type[E]) -> E | None:
+@overload
+def own_event(events: Iterable[Event], command: Command, a: type[A], /) -> A | None: ...
+@overload
+def own_event(
+    events: Iterable[Event], command: Command, a: type[A], b: type[B], /
+) -> A | B | None: ...
+@overload
+def own_event(
+    events: Iterable[Event], command: Command, a: type[A], b: type[B], c: type[C], /
+) -> A | B | C | None: ...
+@overload
+def own_event(
+    events: Iterable[Event], command: Command, /, *kinds: type[Any]
+) -> Event | None: ...
+def own_event(events: Iterable[Event], command: Command, /, *kinds: type[Any]) -> Any:
     """Return the first event of ``kinds`` that answers ``command``, None if there is none."""
     return next(own_events(events, command, *kinds), None)
 

@@ -79,7 +79,7 @@ def submit_batch(call: Call) -> Reply:
     if done.reason is not None and not done.results:
         raise refusal(done.reason, results.sentence(done.text))
     rows = [
-        _result(call, transaction, operation, entry, faults.get(part.index), catalogue, part)
+        _result(call, transaction, operation, entry, faults.get(part.number), catalogue, part)
         for operation, entry, part in zip(
             request.operations, entries, _parts(transaction, entries, done), strict=True
         )
@@ -157,7 +157,7 @@ class _Part(NamedTuple):
     that were set off by the batch included. So no fill is told twice, and none is missing.
     """
 
-    index: int
+    number: int
     event: Event | None
     accepted: bool
     fills_from: int
@@ -207,7 +207,7 @@ def _result(
             problem = refused
     named = entry.client_order_id or (order.client_order_id if order is not None else "")
     return BatchResult(
-        index=part.index,
+        index=part.number,
         op=_OPS[type(operation)],
         client_order_id=named or getattr(entry, "orig_client_order_id", "") or None,
         accepted=order is not None,

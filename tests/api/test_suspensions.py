@@ -94,3 +94,42 @@ def test_A1_the_same_request_again_finds_its_answer(caller: CallerOf, status: st
     again = operator.put(TARGET, {"status": status}, idempotency_key="k-1")
     assert again.replayed and again.ok() == first.ok()
     assert operator.put(TARGET, {"status": status}).ok()["status"] == status
+
+
+def test_A2_every_door_of_the_api_refuses_what_would_act(caller: CallerOf) -> None:
+    """What may be asked for: to cancel, to read, and to end what was allowed before."""
+    trader, treasurer = caller("alice-trade"), caller("alice-withdraw")
+    trader.put("/v1/dead-man-switch", {"timeout_s": 30}).ok()
+    key = {"name": "spare", "kind": "hmac", "scopes": ["read"]}
+    made = caller("alice-keys").post("/v1/api-keys", key).ok(201)["key"]
+    caller("operator").put(TARGET, SUSPEND).ok()
+    quote = {"asset": "BTC", "amount": "1"}
+    refused = (
+        trader.post("/v1/faucet", {"asset": "BTC"}),
+        trader.put("/v1/dead-man-switch", {"timeout_s": 30}),
+        trader.put("/v1/dead-man-switch", {"timeout_s": 0}),
+        treasurer.post("/v1/withdrawals/quotes", quote, idempotency_key="q-1"),
+        caller("alice-keys").post("/v1/api-keys", {**key, "name": "second"}),
+    )
+    for answer in refused:
+        problem = answer.problem(403, "account_suspended")
+        assert "alice is suspended" in problem["detail"]
+        assert problem["outcome"] == "not_applied"
+    balances = caller("alice-read").get("/v1/balances", asset="BTC").ok()["balances"]
+    assert balances[0]["posted"] == "1000"
+    caller("alice-keys").delete(f"/v1/api-keys/{made}").ok()
+    caller("operator").put(TARGET, {"status": "active"}).ok()
+    trader.post("/v1/faucet", {"asset": "BTC"}).ok(201)
+    treasurer.post("/v1/withdrawals/quotes", quote, idempotency_key="q-1").ok(201)
+
+
+def test_A2_a_key_that_waits_is_not_approved_while_its_account_is_suspended(
+    caller: CallerOf,
+) -> None:
+    wanted = {"name": "w", "kind": "hmac", "scopes": ["withdraw"]}
+    made = caller("alice-keys").post("/v1/api-keys", wanted)
+    target = f"/v1/api-keys/{made.ok(201)['key']}/approve"
+    caller("operator").put(TARGET, SUSPEND).ok()
+    caller("alice-approve").post(target).problem(403, "account_suspended")
+    caller("operator").put(TARGET, {"status": "active"}).ok()
+    assert caller("alice-approve").post(target).ok()["state"] == "active"

@@ -14,9 +14,12 @@ from engine.core.commands import (
     DefineAccount,
     DefineNetwork,
     Deposit,
+    QuoteWithdrawal,
     RejectWithdrawal,
     RequestWithdrawal,
     SetAccountStatus,
+    SetDeadMansSwitch,
+    Tick,
     Transfer,
 )
 from engine.core.events import (
@@ -24,9 +27,11 @@ from engine.core.events import (
     AddressChanged,
     BatchDone,
     CancelRejected,
+    DeadMansSwitchSet,
     OrderCanceled,
     OrderRejected,
     Refused,
+    WithdrawalQuoted,
     WithdrawalUpdated,
 )
 from engine.core.exchange import Exchange
@@ -213,3 +218,29 @@ def test_A3_withdrawals_that_no_network_has_are_canceled(bank: Venue) -> None:
     assert bank.held("alice", "BTC") == 0
     late = bank.do(AdvanceWithdrawal(worker, 3, S.BROADCASTING))
     assert only(late, Refused).reason is RejectReason.WITHDRAWAL_STATE
+
+
+def test_A2_no_fee_is_pinned_while_an_account_is_suspended(core_venue: Venue) -> None:
+    venue = core_venue
+    venue.do(DefineNetwork(ENGINE, "BTC", "bitcoin", 10, 10, 1, 1))
+    quote = QuoteWithdrawal(Origin("api:k", user="ann"), "alice", "BTC", "bitcoin", 100)
+    suspend(venue)
+    assert only(venue.do(quote), Refused).reason is SUSPENDED
+    resume(venue)
+    assert only(venue.do(quote), WithdrawalQuoted).quote.account == "alice"
+
+
+def test_A2_a_switch_is_neither_renewed_nor_turned_off_and_fires(core_venue: Venue) -> None:
+    venue = core_venue
+    venue.buy("alice", 5, 10)
+
+    def switch(timeout_us: int) -> list[Any]:
+        return venue.do(SetDeadMansSwitch(Origin("api:k"), "alice", timeout_us))
+
+    fires_at = only(switch(5_000_000), DeadMansSwitchSet).fires_at
+    suspend(venue, keep_open=True)
+    for timeout_us in (0, 300_000_000):
+        assert only(switch(timeout_us), Refused).reason is SUSPENDED
+    venue.now = fires_at
+    canceled = only(venue.do(Tick(ENGINE)), OrderCanceled)
+    assert canceled.reason is CancelReason.DEAD_MAN_SWITCH
