@@ -240,7 +240,8 @@ _ENGINE: Final = (
     _reason(_R.DUPLICATE_CLIENT_WITHDRAWAL_ID, 409, "The client withdrawal id is taken",
             "A withdrawal with other terms owns this id, for ever; `withdrawal_id` names it."),
     _reason(_R.DUPLICATE_DEPOSIT, 409, "The deposit id is taken",
-            "A deposit with another account, asset or amount owns this id."),
+            "The id is known with another account, asset, amount, network, address, transaction id "
+            "or number of confirmations required."),
     _reason(_R.ADDRESS_NOT_ALLOWED, 403, "The address is not on the allow-list",
             "The account sends to known addresses only."),
     _reason(_R.ADDRESS_COOLING, 403, "The address is still cooling off",

@@ -245,7 +245,11 @@ class RejectWithdrawalRequest(ForAccount, frozen=True, kw_only=True):
 
 
 class DepositRequest(Request, frozen=True, kw_only=True):
-    """A deposit that an operator reports; credited once, when it has its confirmations."""
+    """A deposit that an operator reports; credited once, when it has its confirmations.
+
+    How many it needs its `network` says, and `confirmations_required` may be left out; without a
+    network the first report says it.
+    """
 
     deposit_id: Name
     account: AccountName

@@ -19,7 +19,7 @@ Port: TypeAlias = Annotated[int, Meta(ge=0, le=65535)]
 Count: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 Milliseconds: TypeAlias = Annotated[int, Meta(ge=0, le=86_400_000)]
 Seconds: TypeAlias = Annotated[int, Meta(ge=0, le=86_400)]
-Ppm: TypeAlias = Annotated[int, Meta(ge=0, le=1_000_000)]
+Ppm: TypeAlias = Annotated[int, Meta(ge=0, le=999_999)]
 
 Environment: TypeAlias = Literal["demo", "test", "production"]
 SessionKind: TypeAlias = Literal["order", "drop_copy"]

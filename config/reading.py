@@ -39,7 +39,7 @@ class _Toml(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class VenueToml(_Toml, frozen=True, kw_only=True):
     day_roll: str = "00:00"
     cascade_max: Annotated[int, Meta(ge=1, le=10_000)] = 100
-    closed_orders_kept: Annotated[int, Meta(ge=0, le=10_000_000)] = 10_000
+    closed_orders_kept: Annotated[int, Meta(ge=1, le=10_000_000)] = 10_000
     client_id_window_days: Annotated[int, Meta(ge=1, le=3660)] = 30
 
 

@@ -3,6 +3,11 @@
 Only what differs from the state is submitted, so a start with an unchanged configuration
 writes nothing, and the journal alone yields the state. Initial money is a deposit whose id
 names account and asset, so it is credited once.
+
+A configuration that the exchange would refuse is found by a rehearsal: the commands are applied
+to an exchange in memory first, an empty one for `tandem config check` and a copy of the state
+when the engine starts. So both judge by the exchange's own rules and by no list beside them, and
+nothing is journalled of a configuration that does not hold as a whole.
 """
 
 from __future__ import annotations
@@ -19,6 +24,7 @@ from engine.core.commands import (
     DefineVenue,
     Deposit,
 )
+from engine.core.events import Refused
 from engine.core.exchange import Exchange
 from engine.core.types import Origin
 from engine.queries import account_row
@@ -67,6 +73,26 @@ def bootstrap_commands(settings: Any, exchange: Exchange) -> Iterator[Command]:
             )  # fmt: skip
     for account in settings.accounts:
         yield from _account(account, exchange)
+
+
+def refused(settings: Any, exchange: Exchange | None = None) -> list[str]:
+    """What the exchange would refuse of the configuration, a sentence each; nothing changes.
+
+    ``exchange`` is the state to which it is to be applied; None for an empty one. O(state) where
+    anything differs from the state, else O(configuration).
+    """
+    if exchange is None:
+        rehearsal = Exchange()
+    elif next(bootstrap_commands(settings, exchange), None) is None:
+        return []
+    else:
+        rehearsal = Exchange.restore(exchange.export_state())
+    return [
+        f"{event.subject}: {event.text}"
+        for command in bootstrap_commands(settings, rehearsal)
+        for event in rehearsal.apply(rehearsal.seq + 1, rehearsal.time_us, command)
+        if isinstance(event, Refused)
+    ]
 
 
 def _account(account: Any, exchange: Exchange) -> Iterator[Command]:

@@ -20,7 +20,7 @@ import structlog
 from config.awake import Awake
 from config.process import log_json_lines
 from config.settings import Settings, SettingsError, ensure_data, keep_private, load
-from engine.bootstrap import bootstrap_commands
+from engine.bootstrap import bootstrap_commands, refused
 from engine.core.events import Refused
 from engine.ipc import Limits, Server
 from engine.journal.base import JournalError, JournalLocked
@@ -43,6 +43,10 @@ class NotServing(Exception):
     """The socket cannot be made; the message says why."""
 
 
+class ConfigurationRefused(Exception):
+    """The exchange would refuse the configuration; the message says each reason."""
+
+
 def build(settings: Settings) -> tuple[Sequencer, LocalJournal, Server]:
     """Recover the state and put the engine together around it."""
     limits = settings.engine
@@ -60,6 +64,11 @@ def build(settings: Settings) -> tuple[Sequencer, LocalJournal, Server]:
     )
     snapshots.last_seq = snapshot_seq
     log.info("recovered", seq=exchange.seq, from_snapshot=snapshot_seq)
+    reasons = refused(settings, exchange)
+    if reasons:
+        journal.close()
+        listed = "\n".join(f"  {reason}" for reason in reasons)
+        raise ConfigurationRefused(f"{settings.file} cannot be used with this journal:\n{listed}")
     bounds = Limits(limits.clients_max, limits.client_queue_bytes_max, limits.frame_bytes_max)
     try:
         server = Server(limits.socket, bounds)
@@ -78,7 +87,7 @@ def build(settings: Settings) -> tuple[Sequencer, LocalJournal, Server]:
         transaction = sequencer.submit(command)
         for event in transaction.events if transaction else ():
             if isinstance(event, Refused):
-                log.error("configuration_refused", subject=event.subject, reason=event.text)
+                raise EngineStopped("fault", f"{event.subject}: {event.text}, after a rehearsal")
     return sequencer, journal, server
 
 
@@ -108,10 +117,7 @@ def serve(settings: Settings) -> int:
     sequencer.run()
     awake.close()
     server.close()
-    try:
-        sequencer.close()
-    except OSError as error:
-        log.error("last_snapshot_failed", reason=str(error))  # The journal has it all.
+    sequencer.close()
     journal.close()
     log.info("stopped", seq=journal.last_seq)
     return 0
@@ -125,7 +131,7 @@ def main() -> int:
         settings = load()
         ensure_data(settings)
         return serve(settings)
-    except (SettingsError, JournalLocked, NotServing) as error:
+    except (SettingsError, JournalLocked, NotServing, ConfigurationRefused) as error:
         log.critical("engine_not_started", reason=str(error))
         return EXIT_CONFIGURATION
     except JournalError as error:

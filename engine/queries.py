@@ -18,6 +18,7 @@ from engine.core.exchange import Exchange
 from engine.core.ledger import Account
 from engine.core.types import (
     ENGINE_VERSION,
+    INT64_MAX,
     AccountRow,
     AccountSnapshot,
     Address,
@@ -297,7 +298,10 @@ class Queries:
     def _withdrawn(self, a: Arguments) -> list[tuple[str, int, int]]:
         account = self._exchange.accounts.get(a.account)
         withdrawn = {} if account is None else account.withdrawn
-        return [(asset, day, amount) for asset, (day, amount) in withdrawn.items()]
+        # What went out and came in again and again can pass 64 bits; no limit is above them.
+        return [
+            (asset, day, min(amount, INT64_MAX)) for asset, (day, amount) in withdrawn.items()
+        ]
 
     def _open_orders(self, a: Arguments) -> list[OrderRow]:
         account = self._exchange.accounts.get(a.account)

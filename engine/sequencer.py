@@ -30,7 +30,7 @@ from engine.ipc import Connection, Gone, Item, Malformed, Server
 from engine.journal.base import Journal, JournalFailed, Record
 from engine.journal.index import IndexFeed
 from engine.journal.prior import with_prior
-from engine.journal.snapshots import SnapshotWriter
+from engine.journal.snapshots import Outcome, SnapshotWriter
 from engine.memory import Memory
 from engine.publisher import Publisher
 from engine.queries import Queries, QueryError, transaction_body
@@ -154,11 +154,23 @@ class Sequencer:
             self._memory.turn(self._exchange.seq, idle=not items)
 
     def close(self) -> None:
-        """Write a last snapshot; called once after ``run`` has returned by ``stop``."""
+        """Write a last snapshot; called once after ``run`` has returned by ``stop``.
+
+        One that fails, for whatever reason, is a failed snapshot and no fault: the journal has
+        everything, and the next start replays what the snapshot would have spared it.
+        """
         exchange = self._exchange
-        if exchange.seq > self._snapshots.last_seq:
+        if exchange.seq <= self._snapshots.last_seq:
+            return
+        try:
             crc = self._journal.crc_at(exchange.seq)
             self._snapshots.write_now(exchange, exchange.time_us, crc)
+        except Exception as error:
+            self._figures.snapshots_failed += 1
+            log.error(
+                "last_snapshot_failed", seq=exchange.seq,
+                reason=f"{type(error).__name__}: {error}",
+            )  # fmt: skip
 
     # One batch.
 
@@ -352,10 +364,14 @@ class Sequencer:
 
     def _look_after_snapshots(self) -> None:
         if self._snapshots.busy:
-            outcome = self._snapshots.poll()
-            if outcome:
-                log.info("snapshot", outcome=outcome)
-                self._figures.snapshots_failed += "failed" in outcome
+            finished = self._snapshots.poll()
+            if finished is not None:
+                tell = log.info if finished.outcome is Outcome.WRITTEN else log.error
+                tell(
+                    "snapshot", seq=finished.seq, outcome=finished.outcome.value,
+                    exit_code=finished.exit_code,
+                )  # fmt: skip
+                self._figures.snapshots_failed += finished.outcome is Outcome.FAILED
                 if self._memory is not None:
                     self._memory.broken_up()
             return

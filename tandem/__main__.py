@@ -157,6 +157,7 @@ def config_check_command(
 ) -> None:
     """Say whether a configuration file can be used, and if not, why."""
     settings = _settings(file, None)
+    up.rehearse(settings)
     print(
         f"{settings.file}: good for {settings.environment}; {len(settings.accounts)} accounts, "
         f"{len(settings.instruments)} instruments, {len(settings.sessions)} FIX sessions, "

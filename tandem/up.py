@@ -16,6 +16,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from config.settings import DEMO_FILE, Settings, ensure_data
+from engine.bootstrap import refused
 from tandem.http_client import base_url
 from tandem.output import CommandError
 from tandem.processes import venue_processes
@@ -46,6 +47,7 @@ def run(settings: Settings, market: bool | None = None) -> int:
     if market and not settings.bots.prices:
         raise CommandError(f"{settings.file} has no [bots] prices, so bots have nothing to quote")
     console = Console(stderr=True, highlight=False)
+    rehearse(settings)
     try:
         ensure_data(settings)
     except OSError as error:
@@ -77,6 +79,14 @@ def run(settings: Settings, market: bool | None = None) -> int:
     console.print("Ended.")
     lock.close()
     return code
+
+
+def rehearse(settings: Settings) -> None:
+    """Raise CommandError where the exchange itself would refuse the configuration."""
+    reasons = refused(settings)
+    if reasons:
+        listed = "\n".join(f"  {reason}" for reason in reasons)
+        raise CommandError(f"{settings.file} cannot be used:\n{listed}")
 
 
 def hold(data: Path) -> IO[bytes]:

@@ -17,7 +17,7 @@ from engine.core.instruments import SCALE_MAX, NumberError, make_instrument
 from engine.core.ledger import Account
 from engine.core.networks import Network
 from engine.core.triggers import StopBook
-from engine.core.types import InstrumentStatus, RejectReason
+from engine.core.types import INT64_MAX, InstrumentStatus, RejectReason
 from engine.core.withdrawals import DAY_US
 
 if TYPE_CHECKING:
@@ -79,6 +79,15 @@ def instrument(exchange: Exchange, c: c_.DefineInstrument) -> None:
         exchange.books[c.symbol] = Book(made, StopBook(), fees)
     else:
         old = book.instrument
+        largest = max((o.terms.qty for o in exchange.open_orders(c.symbol)), default=0)
+        if 2 * largest * made.max_price * made.unit > INT64_MAX:
+            text = (
+                f"{c.symbol} has an open order of {made.quantity_text(largest)}, which at the "
+                f"maximum price {made.price_text(made.max_price)} does not fit into 64 bits; lower "
+                "max_price, or have that order canceled first"
+            )
+            exchange.refuse("", c.symbol, _CONFLICT, text)
+            return
         if (old.base, old.quote, old.tick, old.lot) != (c.base, c.quote, c.tick, c.lot):
             text = f"assets, tick and lot of {c.symbol} cannot change"
             exchange.refuse("", c.symbol, _CONFLICT, text)

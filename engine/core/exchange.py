@@ -8,7 +8,7 @@ order in which things happened.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
 from engine.core import (
@@ -201,6 +201,13 @@ class Exchange:
         return state.state_hash(self)
 
     # What the handlers share.
+
+    def open_orders(self, symbol: str) -> Iterator[Order]:
+        """The open orders of an instrument, whoever's. O(open orders of the venue)."""
+        for account in self.accounts.values():
+            for order in account.orders.values():
+                if order.terms.symbol == symbol:
+                    yield order
 
     def emit(self, kind: type[_E], account: Account, *fields: object) -> None:
         """Add an event of an account, at the next place of its sequence."""

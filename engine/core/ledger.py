@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from engine.core.book import Book, Order
 
 
-
 class Money:
     """Money of one owner in one asset, in atoms."""
 
@@ -72,7 +71,6 @@ class Account:
             money = self.balances[asset] = Money()
         return money
 
-
     def purse(self, book: Book) -> tuple[Money, Money]:
         """The account's money in base and quote of an instrument, remembered by symbol."""
         instrument = book.instrument
@@ -82,13 +80,20 @@ class Account:
 
 
 class House:
-    """The venue's own side: fees earned, and settlement, the mirror of what is outside."""
+    """The venue's own side: fees earned, and settlement, the mirror of what is outside.
 
-    __slots__ = ("fees", "settlement")
+    ``awaited`` is what deposits reported but not credited will bring, and ``returnable`` what
+    withdrawals that were sent and are not final would bring back if they failed, by asset. Both
+    follow from the deposits and withdrawals, and count towards the total that rule N-5 bounds.
+    """
+
+    __slots__ = ("awaited", "fees", "returnable", "settlement")
 
     def __init__(self) -> None:
         self.fees: dict[str, Money] = {}
         self.settlement: dict[str, int] = {}
+        self.awaited: dict[str, int] = {}
+        self.returnable: dict[str, int] = {}
 
     def fees_of(self, asset: str) -> Money:
         """Fees earned in an asset."""
@@ -96,6 +101,22 @@ class House:
         if money is None:
             money = self.fees[asset] = Money()
         return money
+
+    def total(self, asset: str) -> int:
+        """All money of an asset that is, or may yet come to be, in the venue (rule N-5)."""
+        return (
+            self.awaited.get(asset, 0)
+            + self.returnable.get(asset, 0)
+            - self.settlement.get(asset, 0)
+        )
+
+    def await_deposit(self, asset: str, amount: int) -> None:
+        """Count a deposit that is reported and not credited; a negative amount ends that."""
+        self.awaited[asset] = self.awaited.get(asset, 0) + amount
+
+    def finish(self, asset: str, amount: int) -> None:
+        """A withdrawal that was sent is final and brings nothing back any more."""
+        self.returnable[asset] -= amount
 
     def bring_in(self, money: Money, asset: str, amount: int) -> None:
         """Credit a deposit: settlement to available."""
@@ -108,11 +129,13 @@ class House:
         check(money.held >= amount + fee, "a withdrawal is posted from its hold")
         money.held -= amount + fee
         self.settlement[asset] = self.settlement.get(asset, 0) + amount
+        self.returnable[asset] = self.returnable.get(asset, 0) + amount
         self.fees_of(asset).available += fee
 
     def take_back(self, money: Money, asset: str, amount: int, fee: int) -> None:
         """Undo ``send_out`` of a withdrawal that failed afterwards: back to available."""
         self.settlement[asset] = self.settlement.get(asset, 0) - amount
+        self.returnable[asset] -= amount
         self.fees_of(asset).available -= fee
         money.available += amount + fee
 

@@ -37,12 +37,14 @@ from engine.core.types import (
     WithdrawalQuote,
     WithdrawalState,
 )
-from engine.core.withdrawals import DepositRecord, WithdrawalRecord
+from engine.core.withdrawals import MOVES, DepositRecord, WithdrawalRecord
 
 if TYPE_CHECKING:
     from engine.core.exchange import Exchange
 
-STATE_VERSION: Final = 1
+STATE_VERSION: Final = 2
+READABLE: Final = (1, 2)
+"""Versions that can be restored: what a later one added has its value from before in an older."""
 _text: Final = json.JSONEncoder(separators=(",", ":")).encode
 _fast_text: Final = msgspec.json.Encoder().encode
 _COUNTERS: Final = (
@@ -178,7 +180,7 @@ def _row_text(row: Any) -> bytes:
 
 def restore(exchange: Exchange, exported: dict[str, Any]) -> Exchange:
     """Fill an empty exchange from an export; it then goes on as the original would."""
-    if exported.get("version") != STATE_VERSION:
+    if exported.get("version") not in READABLE:
         raise ValueError(f"a state of version {exported.get('version')} cannot be read")
     for name in _COUNTERS:
         setattr(exchange, name, exported["counters"][name])
@@ -289,6 +291,8 @@ def _restore_others(exchange: Exchange, exported: dict[str, Any]) -> None:
         d: Any = Deposit(*row)
         deposit: Deposit = d._replace(credited=bool(d.credited))
         exchange.deposits[deposit.deposit_id] = DepositRecord(deposit)
+        if not deposit.credited:
+            exchange.house.await_deposit(deposit.asset, deposit.amount)
     for values, posted in exported["withdrawals"]:
         steps = tuple(HistoryStep(WithdrawalState(s[0]), *s[1:]) for s in values[-1])
         withdrawal = Withdrawal(*values)._replace(
@@ -297,6 +301,11 @@ def _restore_others(exchange: Exchange, exported: dict[str, Any]) -> None:
         exchange.withdrawals[withdrawal.withdrawal_id] = WithdrawalRecord(
             withdrawal, bool(posted)
         )
+        if posted and MOVES[withdrawal.state]:
+            returnable = exchange.house.returnable
+            returnable[withdrawal.asset] = (
+                returnable.get(withdrawal.asset, 0) + withdrawal.amount
+            )
         key = (withdrawal.account, withdrawal.client_withdrawal_id)
         exchange.withdrawal_ids[key] = withdrawal.withdrawal_id
     exchange.transfer_ids = {(a, t): number for a, t, number in exported["transfers"]}

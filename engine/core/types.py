@@ -11,7 +11,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final, Generic, NamedTuple, TypeVar
 
-ENGINE_VERSION: Final = "1"
+ENGINE_VERSION: Final = "2"
 """Version of the matching semantics; a journal segment records the one that wrote it."""
 
 INT64_MAX: Final = 2**63 - 1

@@ -75,20 +75,38 @@ def deposit(exchange: Exchange, c: commands.Deposit) -> None:
         exchange.refuse(c.account, c.deposit_id, *(refusal or _no_account(c.account)))
         return
     now = exchange.time_us
+    house = exchange.house
     record = exchange.deposits.get(c.deposit_id)
-    before = record.row if record else None
-    credited = before is not None and before.credited
-    reached = max(c.confirmations, before.confirmations if before else 0)
-    reached_now = not credited and reached >= c.confirmations_required
-    row = Deposit(
-        c.deposit_id, c.account, c.asset, c.network, c.address, c.txid, c.amount, reached,
-        c.confirmations_required, credited or reached_now,
-        before.created_at if before else now, now,
-    )  # fmt: skip
+    if record is None:
+        required = _confirmations_required(exchange, c)
+        before = Deposit(
+            c.deposit_id, c.account, c.asset, c.network, c.address, c.txid, c.amount, 0, required,
+            False, now, now,
+        )  # fmt: skip
+        house.await_deposit(c.asset, c.amount)
+    else:
+        before = record.row
+    reached = max(c.confirmations, before.confirmations)
+    reached_now = not before.credited and reached >= before.confirmations_required
+    row = before._replace(
+        network=before.network or c.network,
+        address=before.address or c.address,
+        txid=before.txid or c.txid,
+        confirmations=reached,
+        credited=before.credited or reached_now,
+        updated_at=now,
+    )
     exchange.deposits[c.deposit_id] = DepositRecord(row)
     if reached_now:
-        exchange.house.bring_in(account.money(c.asset), c.asset, c.amount)
+        house.await_deposit(c.asset, -c.amount)
+        house.bring_in(account.money(c.asset), c.asset, c.amount)
     exchange.emit(DepositUpdated, account, row, c.amount if reached_now else 0)
+
+
+def _confirmations_required(exchange: Exchange, c: commands.Deposit) -> int:
+    """How many a new deposit needs: what its network says, or what the report says without one."""
+    network = exchange.networks.get((c.asset, c.network))
+    return c.confirmations_required if network is None else network.confirmations_required
 
 
 def _no_account(name: str) -> Refusal:
@@ -108,17 +126,45 @@ def _check_deposit(
     if c.amount <= 0 or c.confirmations < 0 or c.confirmations_required < 0:
         text = "the amount of a deposit must be greater than zero"
         return Refusal(RejectReason.AMOUNT_TOO_SMALL, text)
-    if c.amount - exchange.house.settlement.get(c.asset, 0) > INT64_MAX:
-        text = "the deposit would take the venue's total of this asset beyond 64 bits"
-        return Refusal(RejectReason.INVALID_FIELD, text)
+    if c.network and (c.asset, c.network) not in exchange.networks:
+        text = f"{c.asset} does not travel on a network {c.network!r}"
+        return Refusal(RejectReason.UNKNOWN_NETWORK, text)
     record = exchange.deposits.get(c.deposit_id)
     if record is None:
-        return None
+        return _check_new_deposit(exchange, c)
     row = record.row
-    if (row.account, row.asset, row.amount) == (c.account, c.asset, c.amount):
-        return None
-    text = f"deposit {c.deposit_id} is known with another account, asset or amount"
-    return Refusal(RejectReason.DUPLICATE_DEPOSIT, text)
+    # What is not said contradicts nothing; what was said once stands.
+    known = (
+        ("account", row.account, c.account), ("asset", row.asset, c.asset),
+        ("amount", row.amount, c.amount), ("network", row.network, c.network),
+        ("address", row.address, c.address), ("transaction id", row.txid, c.txid),
+        ("number of confirmations required", row.confirmations_required,
+         c.confirmations_required),
+    )  # fmt: skip
+    for name, before, now in known:
+        if before and now and before != now:
+            text = f"deposit {c.deposit_id} is known with another {name}: {before}"
+            return Refusal(RejectReason.DUPLICATE_DEPOSIT, text)
+    return None
+
+
+def _check_new_deposit(exchange: Exchange, c: commands.Deposit) -> Refusal | None:
+    required = _confirmations_required(exchange, c)
+    if c.confirmations_required not in (0, required):
+        text = (
+            f"{c.network} asks for {required} confirmations; say that number as "
+            "confirmations_required, or leave it out"
+        )
+        return Refusal(RejectReason.INVALID_FIELD, text)
+    if exchange.house.total(c.asset) + c.amount > INT64_MAX:
+        scale = exchange.assets[c.asset]
+        room = format_scaled(max(0, INT64_MAX - exchange.house.total(c.asset)), scale)
+        text = (
+            f"the venue's total of {c.asset} would leave 64 bits; at most {room} {c.asset} more "
+            "can be taken in"
+        )
+        return Refusal(RejectReason.INVALID_FIELD, text)
+    return None
 
 
 def request(exchange: Exchange, c: commands.RequestWithdrawal) -> None:
@@ -356,6 +402,8 @@ def move(
         exchange.house.send_out(money, row.asset, row.amount, row.fee)
         record.posted = True
         hold_change, posted = -total, total
+    elif state is S.COMPLETED:
+        exchange.house.finish(row.asset, row.amount)
     elif state in _RELEASING:
         if record.posted:
             exchange.house.take_back(money, row.asset, row.amount, row.fee)

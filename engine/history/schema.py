@@ -2,7 +2,8 @@
 
 All numbers are whole: prices in ticks, quantities in lots, money in atoms, times in
 microseconds, enums as their code points. They are turned into decimal text at the edges,
-by ``engine.core.instruments``, never here.
+by ``engine.core.instruments``, never here. Every number of one transaction fits into 64 bits
+(rule N-5); what adds up over many, as the volume of a candle does, is a ``WideInteger``.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Dialect,
     Index,
     Integer,
     MetaData,
     SmallInteger,
     Table,
     Text,
+    TypeDecorator,
 )
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 """Raised whenever a table changes; a store of another version is rebuilt from the journal."""
 
 metadata: Final = MetaData()
@@ -36,6 +39,28 @@ def _int(name: str, *, key: bool = False) -> Column[int]:
 
 def _small(name: str) -> Column[int]:
     return Column(name, SmallInteger, nullable=False)
+
+
+class WideInteger(TypeDecorator[int]):
+    """An integer of any size, kept as its decimal text: sums of money over time have no bound.
+
+    Rows are written past SQLAlchemy (``writing.py``), which turns them into text as this does.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> str | None:
+        """The text to keep."""
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> int | None:
+        """The integer that was kept."""
+        return None if value is None else int(value)
+
+
+def _wide(name: str) -> Column[int]:
+    return Column(name, WideInteger, nullable=False)
 
 
 def _text(name: str, *, key: bool = False) -> Column[str]:
@@ -186,8 +211,8 @@ candles: Final = Table(
     _int("high"),
     _int("low"),
     _int("close"),
-    _int("qty"),
-    _int("cash"),
+    _wide("qty"),
+    _wide("cash"),
     _int("trades"),
 )
 

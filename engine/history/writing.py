@@ -46,10 +46,21 @@ def _write(
     if not rows:
         return
     text, order = _compiled(make, table, connection.dialect.name)
-    parameters: list[Any] = list(rows)
+    wide = _wide_columns(table)
+    parameters: list[Any] = [
+        row | {name: str(row[name]) for name in wide} for row in rows
+    ] if wide else list(rows)
     if order:
-        parameters = [tuple([row[name] for name in order]) for row in rows]
+        parameters = [tuple([row[name] for name in order]) for row in parameters]
     connection.exec_driver_sql(text, parameters)
+
+
+@cache
+def _wide_columns(table: Table) -> tuple[str, ...]:
+    """The columns whose integers may have any size."""
+    return tuple(
+        column.name for column in table.columns if isinstance(column.type, schema.WideInteger)
+    )
 
 
 @cache

@@ -16,16 +16,21 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from enum import Enum
 from io import FileIO
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn, Protocol
 
 import msgspec
+import structlog
 
 from engine.core.exchange import Exchange
 from engine.core.state import hash_of
 from engine.core.types import ENGINE_VERSION
 from engine.journal.segment import make_folder, sync_folder
+from engine.journal.statecodec import decode_state, encode_state
+
+log = structlog.get_logger("engine.snapshots")
 
 MAGIC: Final = b"TANDEMS1"
 DIGEST_BYTES: Final = 32
@@ -46,6 +51,21 @@ class SnapshotInvalid(Exception):
 
 class SnapshotAhead(SnapshotInvalid):
     """A whole snapshot is newer than the journal, so the journal lacks its end."""
+
+
+class Outcome(Enum):
+    """What came of a snapshot that a child wrote."""
+
+    WRITTEN = "written"
+    FAILED = "failed"
+
+
+class Finished(NamedTuple):
+    """A child is done: the snapshot that it was to write, and what came of it."""
+
+    seq: int
+    outcome: Outcome
+    exit_code: int
 
 
 class SnapshotHeader(NamedTuple):
@@ -99,7 +119,7 @@ def write_snapshot(
     header = SnapshotHeader(
         ENGINE_VERSION, exchange.seq, time_us, journal_crc, hash_of(exported)
     )
-    body = _encode(_Content(header, msgspec.Raw(_encode(exported))))
+    body = _encode(_Content(header, msgspec.Raw(encode_state(exported))))
     make_folder(folder)
     path = snapshot_path(folder, exchange.seq)
     temporary = path.with_suffix(f".{os.getpid()}{WRITING}")
@@ -145,13 +165,19 @@ def read_snapshot(path: Path) -> tuple[SnapshotHeader, Exchange]:
     if snapshot_path(path.parent, header.seq) != path:
         raise SnapshotInvalid(f"snapshot {path.name} is of seq {header.seq}")
     try:
-        exchange = Exchange.restore(msgspec.msgpack.decode(state))
+        exported = decode_state(state)
+        exchange = Exchange.restore(exported)
     except (KeyError, ValueError, TypeError, AttributeError, AssertionError) as error:
         raise SnapshotInvalid(
             f"the state in snapshot {path.name} cannot be restored: "
             f"{type(error).__name__}: {error}"
         ) from error
-    if exchange.seq != header.seq or _encode(exchange.export_state()) != bytes(state):
+    if header.engine_version != ENGINE_VERSION:
+        # Another version exports its state in its own form; its hash vouches for what was read.
+        whole = exchange.seq == header.seq and hash_of(exported) == header.state_hash
+    else:
+        whole = exchange.seq == header.seq and encode_state(exchange.export_state()) == bytes(state)
+    if not whole:
         raise SnapshotInvalid(
             f"the state restored from snapshot {path.name} is not the one that was written"
         )
@@ -225,19 +251,18 @@ class SnapshotWriter:
             self._write_and_exit(exchange, time_us, journal_crc)
         self._child, self._child_seq = child, exchange.seq
 
-    def poll(self, wait: bool = False) -> str:
-        """Look after the child: "" while it works or there is none, else what came of it."""
+    def poll(self, wait: bool = False) -> Finished | None:
+        """Look after the child: None while it works or there is none, else what came of it."""
         if self._child == 0:
-            return ""
+            return None
         child, status = os.waitpid(self._child, 0 if wait else os.WNOHANG)
         if child == 0:
-            return ""
+            return None
         self._child = 0
         code = os.waitstatus_to_exitcode(status)
         if code == 0:
             self.last_seq = self._child_seq
-            return f"snapshot of seq {self._child_seq} written"
-        return f"snapshot of seq {self._child_seq} failed (exit code {code})"
+        return Finished(self._child_seq, Outcome.FAILED if code else Outcome.WRITTEN, code)
 
     def write_now(self, exchange: Exchange, time_us: int, journal_crc: int) -> None:
         """Write one in this process, for a clean stop. Raises OSError."""
@@ -264,5 +289,9 @@ class SnapshotWriter:
                 self._folder, exchange, time_us, journal_crc, self._kept, CHILD_PAUSE_S
             )
             code = 0
+        except Exception as error:
+            log.error(
+                "snapshot_failed", seq=exchange.seq, reason=f"{type(error).__name__}: {error}"
+            )
         finally:
             os._exit(code)

@@ -10,9 +10,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import msgspec
 import pytest
 
+from engine.journal.statecodec import decode_state, encode_state
 from engine.wire import decode_transaction, encode_transaction
 from tests.property.bookkeeper import Bookkeeper
 from tests.property.replay import commands, digest
@@ -51,7 +51,7 @@ def test_replay_of_the_encoded_transactions_gives_the_same_bytes(seed: int) -> N
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_restored_exchange_goes_on_identically(seed: int) -> None:
-    """At every 97th command the state goes out, through msgpack, and in; both go on."""
+    """At every 97th command the state goes out, as a snapshot, and in; both go on."""
     exchange = new_exchange()
     restored = new_exchange()
     for row in commands(WideFlow(seed), COMMANDS, exchange, lambda events: None):
@@ -61,7 +61,7 @@ def test_a_restored_exchange_goes_on_identically(seed: int) -> None:
         assert encode_transaction(seq, time_us, command, events) == encode_transaction(*row)
         assert restored.next_timer() == exchange.next_timer()
         if seq % 97 == 0:
-            state = msgspec.msgpack.decode(msgspec.msgpack.encode(exchange.export_state()))
+            state = decode_state(encode_state(exchange.export_state()))
             restored = type(exchange).restore(state)
             assert violations(restored) == []
             assert restored.state_hash() == exchange.state_hash()
@@ -74,7 +74,7 @@ def test_every_part_of_the_state_is_in_its_hash() -> None:
     exchange = new_exchange()
     seen: dict[str, bytes] = {}
     for _ in commands(WideFlow(FIRST_SEED), 300, exchange, lambda events: None):
-        state = msgspec.msgpack.encode(exchange.export_state())
+        state = encode_state(exchange.export_state())
         assert seen.setdefault(exchange.state_hash(), state) == state
     assert len(seen) == exchange.seq
 

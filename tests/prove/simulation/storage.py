@@ -12,12 +12,12 @@ from enum import Enum
 from typing import Final
 from zlib import crc32
 
-import msgspec
-
 from engine.core.exchange import Exchange
 from engine.core.types import RetiredId
 from engine.journal.base import AccountMark, JournalError, JournalFailed, Record
 from engine.journal.recovery import replay_record
+from engine.journal.snapshots import Finished, Outcome
+from engine.journal.statecodec import decode_state, encode_state
 from tests.prove.simulation.transport import Crash
 from tests.prove.simulation.world import World
 
@@ -66,7 +66,7 @@ class Disk:
             seqs.pop()
         exchange = Exchange()
         if seqs:
-            exchange = Exchange.restore(msgspec.msgpack.decode(self.snapshots[seqs[-1]]))
+            exchange = Exchange.restore(decode_state(self.snapshots[seqs[-1]]))
         for seq in range(exchange.seq + 1, len(self.bodies) + 1):
             replay_record(exchange, Record(seq, self.bodies[seq - 1]))
         return exchange
@@ -170,22 +170,22 @@ class SimSnapshots:
     def start(self, exchange: Exchange, time_us: int, journal_crc: int) -> None:
         if self._world.chance(0.1):
             raise OSError("the simulated system cannot fork")
-        self._state = msgspec.msgpack.encode(exchange.export_state())
+        self._state = encode_state(exchange.export_state())
         self._seq = exchange.seq
         self._done_us = self._world.now_us + self._world.delay_us(2_000_000)
 
-    def poll(self, wait: bool = False) -> str:
+    def poll(self, wait: bool = False) -> Finished | None:
         if not self._seq or self._world.now_us < self._done_us:
-            return ""
+            return None
         seq, self._seq = self._seq, 0
         if self._world.chance(0.1):
-            return f"snapshot of seq {seq} failed"
+            return Finished(seq, Outcome.FAILED, 1)
         self._disk.snapshots[seq] = self._state
         for old in sorted(self._disk.snapshots)[:-SNAPSHOTS_KEPT]:
             del self._disk.snapshots[old]
         self.last_seq = seq
-        return ""
+        return Finished(seq, Outcome.WRITTEN, 0)
 
     def write_now(self, exchange: Exchange, time_us: int, journal_crc: int) -> None:
-        self._disk.snapshots[exchange.seq] = msgspec.msgpack.encode(exchange.export_state())
+        self._disk.snapshots[exchange.seq] = encode_state(exchange.export_state())
         self.last_seq = exchange.seq

@@ -11,7 +11,7 @@ import pytest
 from engine import wire
 from engine.client import GapTooOld
 from engine.core.commands import Tick
-from engine.core.types import Origin
+from engine.core.types import ENGINE_VERSION, Origin
 from engine.journal import recovery, wal
 from engine.journal import segment as files
 from engine.journal.base import (
@@ -23,10 +23,12 @@ from engine.journal.base import (
 )
 from engine.journal.index import IndexFeed
 from engine.journal.local import LocalJournal
-from engine.journal.snapshots import SnapshotWriter, snapshot_paths
+from engine.journal.snapshots import Outcome, SnapshotWriter, snapshot_paths
 from engine.journal.verify import VerifyReport, verify
 from engine.sequencer import Bounds
 from tests.unit.engine_shell.harness import EngineThread, Start, cancel, new_order
+
+NEWER = str(int(ENGINE_VERSION) + 1)
 
 
 def record(seq: int, text: str = "") -> Record:
@@ -370,20 +372,20 @@ def test_what_another_engine_version_wrote_is_not_replayed(
 ) -> None:
     engine = traded(start, count=20)
     engine.kill()
-    monkeypatch.setattr(recovery, "ENGINE_VERSION", "2")
+    monkeypatch.setattr(recovery, "ENGINE_VERSION", NEWER)
     with pytest.raises(JournalError, match="cleanly stop that version"):
-        start(engine_version="2")
+        start(engine_version=NEWER)
     monkeypatch.undo()
     start().stop()
-    monkeypatch.setattr(recovery, "ENGINE_VERSION", "2")
-    newer = traded(start, count=5, engine_version="2")
+    monkeypatch.setattr(recovery, "ENGINE_VERSION", NEWER)
+    newer = traded(start, count=5, engine_version=NEWER)
     assert newer.recovered_from == engine.exchange.seq
     newer.stop()
-    monkeypatch.setattr("engine.journal.verify.ENGINE_VERSION", "2")
+    monkeypatch.setattr("engine.journal.verify.ENGINE_VERSION", NEWER)
     report = audit(engine.folder)
     assert report.ok
     assert report.replayed_from == engine.exchange.seq
-    assert "engine version 1" in report.notes[0]
+    assert f"engine version {ENGINE_VERSION}" in report.notes[0]
 
 
 def test_a_torn_snapshot_is_skipped(start: Start) -> None:
@@ -441,7 +443,7 @@ def test_a_forked_snapshot_is_what_the_engine_was_and_only_three_are_kept(
         exchange.apply(exchange.seq + 1, exchange.time_us, Tick(Origin("engine")))
         writer.start(exchange, exchange.time_us, 0)
         assert writer.busy
-        assert "written" in writer.poll(wait=True)
+        assert writer.poll(wait=True) == (exchange.seq, Outcome.WRITTEN, 0)
     seqs = [int(path.name[:20]) for path in snapshot_paths(folder)]
     assert seqs == [exchange.seq, exchange.seq - 1, exchange.seq - 2]
     assert writer.last_seq == exchange.seq

@@ -329,7 +329,7 @@ def test_queries_tell_what_is_so(start: Start) -> None:
     engine = start()
     client = engine.client()
     order = client.submit(new_order(1, qty=3, price=7, strategy="s")).transaction
-    pending = Deposit(Origin("operator:x"), "d1", "alice", "BTC", 5, "n", "", "", 0, 3)
+    pending = Deposit(Origin("operator:x"), "d1", "alice", "BTC", 5, "", "", "", 0, 3)
     client.submit(pending)
     usd = {row.asset: row for row in client.balances("alice").value}["USD"]
     assert (usd.held, usd.posted - usd.available) == (21, 21)
