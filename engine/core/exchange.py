@@ -15,6 +15,7 @@ from engine.core import (
     addresses,
     batches,
     definitions,
+    deposits,
     execution,
     orders,
     refusals,
@@ -56,6 +57,7 @@ from engine.core.commands import (
     Tick,
     Transfer,
 )
+from engine.core.deposits import DepositRecord
 from engine.core.events import ClientIdsRetired, Event, OrderCanceled, Refused
 from engine.core.faults import EngineFault, check
 from engine.core.ledger import Account, House
@@ -70,7 +72,7 @@ from engine.core.types import (
     RejectReason,
     RetiredId,
 )
-from engine.core.withdrawals import DepositRecord, WithdrawalRecord
+from engine.core.withdrawals import WithdrawalRecord
 
 _E = TypeVar("_E", bound=Event)
 Handler = Callable[["Exchange", Any], object]
@@ -359,7 +361,7 @@ _HANDLERS: Final[dict[type, Handler]] = {
     MassCancel: batches.mass_cancel,
     Batch: batches.batch,
     RecordRefusal: refusals.record_refusal,
-    Deposit: withdrawals.deposit,
+    Deposit: deposits.deposit,
     RequestWithdrawal: withdrawals.request,
     ApproveWithdrawal: withdrawals.approve,
     RejectWithdrawal: withdrawals.reject,

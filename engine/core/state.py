@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from engine.core.book import Book, BookSide, Order
+from engine.core.deposits import DepositRecord
 from engine.core.instruments import Instrument
 from engine.core.ledger import Account
 from engine.core.networks import Network
@@ -37,7 +38,7 @@ from engine.core.types import (
     WithdrawalQuote,
     WithdrawalState,
 )
-from engine.core.withdrawals import MOVES, DepositRecord, WithdrawalRecord
+from engine.core.withdrawals import MOVES, WithdrawalRecord
 
 if TYPE_CHECKING:
     from engine.core.exchange import Exchange

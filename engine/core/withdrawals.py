@@ -1,4 +1,4 @@
-"""Money in and out: deposits, withdrawals with their life cycle as a table, transfers (W)."""
+"""Money out: withdrawals with their life cycle as a table, and transfers (rules W)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from engine.core import commands
 from engine.core.addresses import check_allowed, quoted_fee
-from engine.core.events import DepositUpdated, Transferred, WithdrawalUpdated
+from engine.core.events import Transferred, WithdrawalUpdated
 from engine.core.instruments import format_scaled
 from engine.core.ledger import Account, hold, release
 from engine.core.networks import Network, find_network
@@ -14,7 +14,6 @@ from engine.core.risk import Refusal, check_active, check_client_id, unknown_acc
 from engine.core.timers import Timer, TimerKind
 from engine.core.types import (
     INT64_MAX,
-    Deposit,
     HistoryStep,
     RejectReason,
     Withdrawal,
@@ -58,113 +57,8 @@ class WithdrawalRecord:
         self.posted = posted
 
 
-class DepositRecord:
-    """A deposit as last reported."""
-
-    __slots__ = ("row",)
-
-    def __init__(self, row: Deposit) -> None:
-        self.row = row
-
-
-def deposit(exchange: Exchange, c: commands.Deposit) -> None:
-    """Note a deposit or its confirmations, and credit it when there are enough (rule W-8)."""
-    account = exchange.accounts.get(c.account)
-    refusal = _check_deposit(exchange, account, c)
-    if refusal is not None or account is None:
-        exchange.refuse(c.account, c.deposit_id, *(refusal or _no_account(c.account)))
-        return
-    now = exchange.time_us
-    house = exchange.house
-    record = exchange.deposits.get(c.deposit_id)
-    if record is None:
-        required = _confirmations_required(exchange, c)
-        before = Deposit(
-            c.deposit_id, c.account, c.asset, c.network, c.address, c.txid, c.amount, 0, required,
-            False, now, now,
-        )  # fmt: skip
-        house.await_deposit(c.asset, c.amount)
-    else:
-        before = record.row
-    reached = max(c.confirmations, before.confirmations)
-    reached_now = not before.credited and reached >= before.confirmations_required
-    row = before._replace(
-        network=before.network or c.network,
-        address=before.address or c.address,
-        txid=before.txid or c.txid,
-        confirmations=reached,
-        credited=before.credited or reached_now,
-        updated_at=now,
-    )
-    exchange.deposits[c.deposit_id] = DepositRecord(row)
-    if reached_now:
-        house.await_deposit(c.asset, -c.amount)
-        house.bring_in(account.money(c.asset), c.asset, c.amount)
-    exchange.emit(DepositUpdated, account, row, c.amount if reached_now else 0)
-
-
-def _confirmations_required(exchange: Exchange, c: commands.Deposit) -> int:
-    """How many a new deposit needs: what its network says, or what the report says without one."""
-    network = exchange.networks.get((c.asset, c.network))
-    return c.confirmations_required if network is None else network.confirmations_required
-
-
 def _no_account(name: str) -> Refusal:
     return unknown_account(name)
-
-
-def _check_deposit(
-    exchange: Exchange, account: Account | None, c: commands.Deposit
-) -> Refusal | None:
-    if account is None:
-        return _no_account(c.account)
-    if not 0 < len(c.deposit_id) <= TEXT_LENGTH_MAX:
-        text = f"a deposit id has 1 to {TEXT_LENGTH_MAX} characters"
-        return Refusal(RejectReason.INVALID_FIELD, text)
-    if c.asset not in exchange.assets:
-        return Refusal(RejectReason.UNKNOWN_ASSET, f"there is no asset {c.asset!r}")
-    if c.amount <= 0 or c.confirmations < 0 or c.confirmations_required < 0:
-        text = "the amount of a deposit must be greater than zero"
-        return Refusal(RejectReason.AMOUNT_TOO_SMALL, text)
-    if c.network and (c.asset, c.network) not in exchange.networks:
-        text = f"{c.asset} does not travel on a network {c.network!r}"
-        return Refusal(RejectReason.UNKNOWN_NETWORK, text)
-    record = exchange.deposits.get(c.deposit_id)
-    if record is None:
-        return _check_new_deposit(exchange, c)
-    row = record.row
-    # What is not said contradicts nothing; what was said once stands.
-    known = (
-        ("account", row.account, c.account), ("asset", row.asset, c.asset),
-        ("amount", row.amount, c.amount), ("network", row.network, c.network),
-        ("address", row.address, c.address), ("transaction id", row.txid, c.txid),
-        ("number of confirmations required", row.confirmations_required,
-         c.confirmations_required),
-    )  # fmt: skip
-    for name, before, now in known:
-        if before and now and before != now:
-            text = f"deposit {c.deposit_id} is known with another {name}: {before}"
-            return Refusal(RejectReason.DUPLICATE_DEPOSIT, text)
-    return None
-
-
-def _check_new_deposit(exchange: Exchange, c: commands.Deposit) -> Refusal | None:
-    required = _confirmations_required(exchange, c)
-    if c.confirmations_required not in (0, required):
-        text = (
-            f"{c.network} asks for {required} confirmations; say that number as "
-            "confirmations_required, or leave it out"
-        )
-        return Refusal(RejectReason.INVALID_FIELD, text)
-    if exchange.house.total(c.asset) + c.amount > INT64_MAX:
-        scale = exchange.assets[c.asset]
-        room = format_scaled(max(0, INT64_MAX - exchange.house.total(c.asset)), scale)
-        text = (
-            f"the venue's total of {c.asset} would leave 64 bits; at most {room} {c.asset} more "
-            "can be taken in"
-        )
-        return Refusal(RejectReason.INVALID_FIELD, text)
-    return None
 
 
 def request(exchange: Exchange, c: commands.RequestWithdrawal) -> None:
