@@ -185,9 +185,10 @@ _ENGINE: Final = (
     _reason(_R.INVALID_CLIENT_ORDER_ID, 422, "The client order id cannot be used",
             "It is empty, too long, or holds characters other than visible ASCII."),
     _reason(_R.INVALID_QUANTITY, 422, "The quantity cannot be used",
-            "It is zero, off the lot, out of bounds, or not above what is executed."),
+            "It is missing, zero, negative, off the lot, or no plain decimal number; or a minimum "
+            "or display quantity is above it."),
     _reason(_R.INVALID_PRICE, 422, "The price cannot be used",
-            "It is zero, off the tick, out of bounds, missing, or not allowed for the type."),
+            "It is zero, negative, off the tick, or no plain decimal number."),
     _reason(_R.QUANTITY_TOO_SMALL, 422, "The quantity is below the minimum",
             "GET /v1/instruments shows `min_quantity`."),
     _reason(_R.QUANTITY_TOO_LARGE, 422, "The quantity is above the maximum",

@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from engine.core.types import BATCH_ENTRIES_MAX, INT64_MAX, STRATEGY_LENGTH_MAX
 
-_DECIMAL: Final = r"^[0-9]{1,24}(\.[0-9]{1,24})?\Z"
+_DECIMAL: Final = r"^[0-9]+(\.[0-9]+)?\Z"
 _CLIENT_ID: Final = r"^[!-~]{1,64}\Z"
 _NAME: Final = r"^[A-Za-z0-9._:@-]{1,64}\Z"
 _SYMBOL: Final = r"^[A-Za-z0-9._/-]{1,32}\Z"
@@ -45,6 +45,16 @@ Amount = Annotated[
     str,
     Meta(pattern=_DECIMAL, max_length=40, description="Decimal text.", examples=["0.5"]),
 ]
+OrderNumber = Annotated[
+    str,
+    Meta(
+        description="Decimal text: digits, at most one point, no sign, no exponent. What cannot "
+        "be used is refused as the order would be by FIX: invalid_price, quantity_too_large …",
+        extra_json_schema={"pattern": _DECIMAL.replace("\\Z", "$"), "maxLength": 40},
+        examples=["0.5"],
+    ),
+]
+"""A price or quantity of an order, of which the engine's own reasons say what is wrong."""
 ClientId = Annotated[
     str, Meta(pattern=_CLIENT_ID, description="Chosen by the client.", examples=["order-1"])
 ]
@@ -103,12 +113,12 @@ class NewOrderRequest(ForAccount, frozen=True, kw_only=True):
     symbol: Symbol
     side: SideText
     type: OrderTypeText = "limit"
-    quantity: Amount | None = None
-    cash_quantity: Amount | None = None
-    price: Amount | None = None
-    stop_price: Amount | None = None
-    min_quantity: Amount | None = None
-    display_quantity: Amount | None = None
+    quantity: OrderNumber | None = None
+    cash_quantity: OrderNumber | None = None
+    price: OrderNumber | None = None
+    stop_price: OrderNumber | None = None
+    min_quantity: OrderNumber | None = None
+    display_quantity: OrderNumber | None = None
     time_in_force: TifText | None = None
     expire_at: Instant | None = None
     post_only: bool = False
@@ -127,10 +137,10 @@ class ReplaceOrderRequest(ForAccount, frozen=True, kw_only=True):
 
     request_id: Name | None = None
     client_order_id: ClientId | None = None
-    quantity: Amount | None = None
-    price: Amount | None = None
-    stop_price: Amount | None = None
-    display_quantity: Amount | None = None
+    quantity: OrderNumber | None = None
+    price: OrderNumber | None = None
+    stop_price: OrderNumber | None = None
+    display_quantity: OrderNumber | None = None
     time_in_force: TifText | None = None
     expire_at: Instant | None = None
     expires_at: Instant | None = None

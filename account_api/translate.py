@@ -5,6 +5,7 @@ Pure functions; what cannot be translated is a Problem that names the field.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -13,8 +14,14 @@ from account_api.present import SIDES, STPS, TIFS, TYPES
 from account_api.schemas import Instant, NewOrderRequest, ReplaceOrderRequest
 from account_api.services import Catalogue
 from engine.core.commands import CancelOrder, NewOrder, ReplaceOrder
-from engine.core.instruments import Instrument, NumberError
-from engine.core.types import Origin, TimeInForce
+from engine.core.instruments import (
+    PRICE_REASONS,
+    QUANTITY_REASONS,
+    Instrument,
+    NumberError,
+    NumberKind,
+)
+from engine.core.types import Origin, RejectReason, TimeInForce
 
 CLIENT_PREFIX: Final = "client:"
 ID_DIGITS_MAX: Final = 18
@@ -60,34 +67,26 @@ def order_reference(text: str, field: str = "order") -> tuple[int, str]:
 
 def quantity(instrument: Instrument, text: str | None, field: str) -> int:
     """Decimal text to lots; 0 for none."""
-    if text is None:
-        return 0
-    try:
-        return instrument.quantity(text, field)
-    except NumberError as error:
-        raise _number_problem(error, "quantity", field) from None
+    return 0 if text is None else _read(instrument.quantity, QUANTITY_REASONS, text, field)
 
 
 def price(instrument: Instrument, text: str | None, field: str) -> int:
     """Decimal text to ticks; 0 for none."""
-    if text is None:
-        return 0
+    return 0 if text is None else _read(instrument.price, PRICE_REASONS, text, field)
+
+
+def _read(
+    number: Callable[[str, str], int],
+    reasons: Mapping[NumberKind, RejectReason],
+    text: str,
+    field: str,
+) -> int:
+    """A number of an order; what is wrong with one has the same reason by every door."""
     try:
-        return instrument.price(text, field)
+        return number(text, field)
     except NumberError as error:
-        raise _number_problem(error, "price", field) from None
-
-
-def _number_problem(error: NumberError, kind: str, field: str) -> Problem:
-    """The problem for a number off the grid; its bounds have codes of their own."""
-    text = str(error)
-    if "below the minimum" in text:
-        code = f"{kind}_too_small"
-    elif "above the maximum" in text or "too large" in text:
-        code = f"{kind}_too_large"
-    else:
-        code = f"invalid_{kind}"
-    return Problem(code, f"{text[:1].upper()}{text[1:]}.", field=field)
+        sentence = f"{error.text[:1].upper()}{error.text[1:]}."
+        raise Problem(reasons[error.kind].name.lower(), sentence, field=field) from None
 
 
 def new_order(
@@ -99,11 +98,15 @@ def new_order(
         raise Problem(
             "unknown_symbol", f"There is no instrument {request.symbol}.", field="symbol"
         )
-    if (request.quantity is None) == (request.cash_quantity is None):
+    if request.quantity is None and request.cash_quantity is None:
         raise Problem(
-            "invalid_quantity",
-            "An order needs either quantity or cash_quantity.",
-            field="quantity",
+            "invalid_quantity", "An order needs quantity or cash_quantity.", field="quantity"
+        )
+    if request.quantity is not None and request.cash_quantity is not None:
+        raise Problem(
+            "unsupported_combination",
+            "An order has either quantity or cash_quantity, not both.",
+            field="cash_quantity",
         )
     cash = request.cash_quantity
     tif = request.time_in_force or ("ioc" if request.type == "market" else "gtc")
@@ -120,7 +123,7 @@ def new_order(
         price=price(instrument, request.price, "price"),
         stop_price=price(instrument, request.stop_price, "stop_price"),
         cash_qty=(
-            0 if cash is None else catalogue.amount(instrument.quote, cash, "cash_quantity")
+            0 if cash is None else _read(instrument.cash, QUANTITY_REASONS, cash, "cash_quantity")
         ),
         min_qty=quantity(instrument, request.min_quantity, "min_quantity"),
         display_qty=quantity(instrument, request.display_quantity, "display_quantity"),
@@ -139,7 +142,7 @@ def replace_order(
     reference: tuple[int, str],
     origin: Origin,
 ) -> ReplaceOrder:
-    """A replace of an order of ``instrument``. Raises Problem."""
+    """A replace of an order of ``instrument``, whose bounds the engine judges. Raises Problem."""
     wanted = (
         request.quantity, request.price, request.stop_price, request.display_quantity,
         request.time_in_force, request.expire_at, request.client_order_id,
@@ -150,10 +153,10 @@ def replace_order(
         )
 
     def lots(text: str | None, field: str) -> int | None:
-        return None if text is None else quantity(instrument, text, field)
+        return None if text is None else _read(instrument.lots, QUANTITY_REASONS, text, field)
 
     def ticks(text: str | None, field: str) -> int | None:
-        return None if text is None else price(instrument, text, field)
+        return None if text is None else _read(instrument.ticks, PRICE_REASONS, text, field)
 
     tif = request.time_in_force
     expire_at = instant_us(request.expire_at, "expire_at") or None

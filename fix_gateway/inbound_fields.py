@@ -6,10 +6,16 @@ command.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from engine.core.instruments import Instrument, NumberError, parse_scaled
+from engine.core.instruments import (
+    PRICE_REASONS,
+    QUANTITY_REASONS,
+    Instrument,
+    NumberError,
+    NumberKind,
+)
 from engine.core.types import (
     CLIENT_ID_LENGTH_MAX,
     INT64_MAX,
@@ -137,44 +143,37 @@ def _plain(text: str) -> str:
 
 
 def price_of(instrument: Instrument, text: str, name: str) -> int:
-    try:
-        return instrument.price(_plain(text), name)
-    except NumberError as error:
-        too_large = "above the maximum" in str(error)
-        reason = RejectReason.PRICE_TOO_LARGE if too_large else RejectReason.INVALID_PRICE
-        raise Refusal(reason, str(error)) from None
+    """Ticks of a new order; off the grid or out of the instrument's bounds is refused."""
+    return _read(instrument.price, PRICE_REASONS, text, name)
 
 
 def quantity_of(instrument: Instrument, text: str, name: str) -> int:
     """Lots of a new order; off the grid or out of the instrument's bounds is refused."""
-    text = _plain(text)
+    return _read(instrument.quantity, QUANTITY_REASONS, text, name)
+
+
+def changed_price(instrument: Instrument, text: str, name: str) -> int:
+    """Ticks of a replace, whose bounds the engine judges: what stays as it was may be beyond."""
+    return _read(instrument.ticks, PRICE_REASONS, text, name)
+
+
+def changed_quantity(instrument: Instrument, text: str, name: str) -> int:
+    """Lots of a replace, whose bounds the engine judges: what is at or below what is executed
+    amends the order to that (rows C.3.b, c), and what stays as it was may be beyond."""
+    return _read(instrument.lots, QUANTITY_REASONS, text, name)
+
+
+def _read(
+    number: Callable[[str, str], int],
+    reasons: Mapping[NumberKind, RejectReason],
+    text: str,
+    name: str,
+) -> int:
+    """A number of an order; what is wrong with one has the same reason by every door."""
     try:
-        return instrument.quantity(text, name)
+        return number(_plain(text), name)
     except NumberError as error:
-        lots = lots_or_none(instrument, text)
-        reason = RejectReason.INVALID_QUANTITY
-        if lots is not None and lots > 0:
-            small = lots < instrument.min_qty
-            reason = RejectReason.QUANTITY_TOO_SMALL if small else RejectReason.QUANTITY_TOO_LARGE
-        raise Refusal(reason, str(error)) from None
-
-
-def lots_or_none(instrument: Instrument, text: str) -> int | None:
-    """Lots without any bound, None when the text is not a whole number of them."""
-    try:
-        lots, rest = divmod(parse_scaled(text, instrument.lot_scale), instrument.lot_step)
-    except NumberError:
-        return None
-    return None if rest else lots
-
-
-def amended_quantity(instrument: Instrument, text: str) -> int:
-    """Lots of a replace: a quantity below the minimum may still be at or below what is
-    executed, which amends the order to that (rows C.3.b, c), so the engine judges it."""
-    lots = lots_or_none(instrument, _plain(text))
-    if lots is not None and 0 < lots < instrument.min_qty:
-        return lots
-    return quantity_of(instrument, text, "OrderQty(38)")
+        raise Refusal(reasons[error.kind], error.text) from None
 
 
 def expire_at_of(fields: Fields, tif: TimeInForce | None) -> int:
@@ -259,29 +258,16 @@ def limits_of(fields: Fields, ord_type: OrdType, instrument: Instrument) -> tupl
     if (price_text is not None) != (ord_type in _PRICED):
         verb = "is needed for" if price_text is None else "does not go with"
         raise Refusal(
-            RejectReason.INVALID_PRICE if price_text is None
-            else RejectReason.UNSUPPORTED_COMBINATION,
-            f"Price(44) {verb} {_TYPE_NAMES[ord_type]}",
-        )  # fmt: skip
+            RejectReason.UNSUPPORTED_COMBINATION, f"Price(44) {verb} {_TYPE_NAMES[ord_type]}"
+        )
     if (stop_text is not None) != (ord_type in _STOPPED):
         verb = "is needed for" if stop_text is None else "does not go with"
         raise Refusal(
-            RejectReason.INVALID_PRICE if stop_text is None
-            else RejectReason.UNSUPPORTED_COMBINATION,
-            f"StopPx(99) {verb} {_TYPE_NAMES[ord_type]}",
-        )  # fmt: skip
+            RejectReason.UNSUPPORTED_COMBINATION, f"StopPx(99) {verb} {_TYPE_NAMES[ord_type]}"
+        )
     price = 0 if price_text is None else price_of(instrument, price_text, "Price(44)")
     stop = 0 if stop_text is None else price_of(instrument, stop_text, "StopPx(99)")
     return price, stop
-
-
-def quote_scale(instrument: Instrument) -> int:
-    """Decimal places of the quote asset, which follow from the instrument's unit."""
-    factor, places = instrument.unit // (instrument.tick_step * instrument.lot_step), 0
-    while factor > 1:
-        factor //= 10
-        places += 1
-    return instrument.tick_scale + instrument.lot_scale + places
 
 
 def quantities_of(fields: Fields, ord_type: OrdType, instrument: Instrument) -> tuple[int, int]:
@@ -299,13 +285,7 @@ def quantities_of(fields: Fields, ord_type: OrdType, instrument: Instrument) -> 
             RejectReason.UNSUPPORTED_COMBINATION,
             "CashOrderQty(152) goes only with a market order (OrdType(40)=1) without OrderQty(38)",
         )
-    try:
-        cash = parse_scaled(_plain(cash_text), quote_scale(instrument), "CashOrderQty(152)")
-    except NumberError as error:
-        raise Refusal(RejectReason.INVALID_QUANTITY, str(error)) from None
-    if cash == 0:
-        raise Refusal(RejectReason.INVALID_QUANTITY, "CashOrderQty(152) must be greater than zero")
-    return 0, cash
+    return 0, _read(instrument.cash, QUANTITY_REASONS, cash_text, "CashOrderQty(152)")
 
 
 def existing_order(fields: Fields) -> tuple[str, int]:

@@ -18,7 +18,8 @@ from fix_gateway.inbound_fields import (
     Instruments,
     Refusal,
     account_of,
-    amended_quantity,
+    changed_price,
+    changed_quantity,
     check_handling,
     client_id,
     existing_order,
@@ -28,7 +29,6 @@ from fix_gateway.inbound_fields import (
     limits_of,
     ord_type_of,
     post_only_of,
-    price_of,
     quantities_of,
     quantity_of,
     self_trade_of,
@@ -128,10 +128,12 @@ def replace_order(
         side,
         ord_type,
         tif,
-        None if qty_text is None else amended_quantity(instrument, qty_text),
-        None if price_text is None else price_of(instrument, price_text, "Price(44)"),
-        None if stop_text is None else price_of(instrument, stop_text, "StopPx(99)"),
-        None if display_text is None else quantity_of(instrument, display_text, "MaxFloor(111)"),
+        None if qty_text is None else changed_quantity(instrument, qty_text, "OrderQty(38)"),
+        None if price_text is None else changed_price(instrument, price_text, "Price(44)"),
+        None if stop_text is None else changed_price(instrument, stop_text, "StopPx(99)"),
+        None
+        if display_text is None
+        else changed_quantity(instrument, display_text, "MaxFloor(111)"),
         None if "126" not in fields and tif is not TimeInForce.GTD else expire_at_of(fields, tif),
     )
 

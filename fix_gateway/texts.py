@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from engine.core.instruments import Instrument, format_scaled
-from fix_gateway.inbound_fields import quote_scale
 from fix_gateway.message import SOH
 
 _CACHED_MAX: Final = 20_000
@@ -37,7 +36,7 @@ class InstrumentText:
         self.quote = instrument.quote
         self.price = _Texts(instrument.price_text)
         self.quantity = _Texts(instrument.quantity_text)
-        self._quote_scale = quote_scale(instrument)
+        self._quote_scale = instrument.quote_scale
         self._quote_one = 10**self._quote_scale
 
     def money(self, atoms: int) -> str:

@@ -390,8 +390,14 @@ class Oracle(OracleBook):
         if c.qty is not None and c.qty <= 0:
             return RejectReason.INVALID_QUANTITY
         amended = new.qty == order.cum  # C-3: what is executed is valid, however small
-        reason = None if amended else self.bad_quantity(new)
-        reason = reason or self.bad_parts(new) or self.bad_price(new)
+        same = c.qty is None or c.qty == t.qty  # C-9: what stays as it was is not judged
+        reason = None if amended or same else self.bad_quantity(new)
+        reason = reason or self.bad_parts(new)
+        changed = new._replace(
+            price=0 if new.price == t.price else new.price,
+            stop_price=0 if new.stop_price == t.stop_price else new.stop_price,
+        )
+        reason = reason or self.bad_price(changed)
         if reason or (c.expire_at is None and new.tif is t.tif):
             return reason
         return self.bad_expiry(new.tif, c.expire_at or 0)
@@ -405,14 +411,18 @@ class Oracle(OracleBook):
             expire_at = t.expire_at
         elif tif is TimeInForce.DAY:
             expire_at = self.next_roll()
+        qty = t.qty if c.qty is None else max(c.qty, order.cum)
+        display = t.display_qty if c.display_qty is None else c.display_qty
+        if c.display_qty is None or (qty == t.qty and display == t.display_qty):
+            display = min(display, qty)
         return t._replace(
             client_order_id=c.client_order_id or t.client_order_id,
             tif=tif,
             expire_at=expire_at,
-            qty=t.qty if c.qty is None else max(c.qty, order.cum),
+            qty=qty,
             price=t.price if c.price is None else c.price,
             stop_price=t.stop_price if c.stop_price is None else c.stop_price,
-            display_qty=t.display_qty if c.display_qty is None else c.display_qty,
+            display_qty=display,
         )
 
     def takes_new_place(self, order: Order, new: OrderTerms) -> bool:

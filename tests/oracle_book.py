@@ -284,7 +284,10 @@ class OracleBook:
             return self.cancel(order, CancelReason.SELF_TRADE)
         order.leaves -= qty
         order.shown = min(order.shown, order.leaves)
-        order.terms = order.terms._replace(qty=order.terms.qty - qty)
+        total = order.terms.qty - qty
+        order.terms = order.terms._replace(
+            qty=total, display_qty=min(order.terms.display_qty, total)
+        )
         change = 0
         if not (order.at_market and order.terms.side is Side.BUY):
             change = self.set_hold(order, self.hold_needed(order, order.terms, order.leaves))

@@ -1,40 +1,73 @@
 """Decimal text to integers and back: the only place where either meets the other.
 
-Text is plain decimal notation (``1``, ``0.50``): no sign, no exponent, no white space, at
-most 40 characters. Anything else, and anything off the grid, is refused with one sentence.
+Text is plain decimal notation (``1``, ``0.50``): no sign, no exponent, no white space. Anything
+else, and anything off the grid or out of bounds, is refused with one sentence and its kind.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from engine.core.faults import NumberError as NumberError
-from engine.core.types import INT64_MAX
+from engine.core.faults import NumberKind as NumberKind
+from engine.core.types import INT64_MAX, RejectReason
 
-TEXT_LENGTH_MAX: Final = 40
 SCALE_MAX: Final = 18
-_DECIMAL: Final = re.compile(r"([0-9]{1,24})(?:\.([0-9]{1,24}))?\Z")
+_SHOWN_MAX: Final = 40
+_DIGITS_MAX: Final = 24
+"""More than an integer of 64 bits can have at any scale; beyond them nothing is converted."""
+_DECIMAL: Final = re.compile(r"([0-9]+)(?:\.([0-9]+))?\Z")
+
+PRICE_REASONS: Final[Mapping[NumberKind, RejectReason]] = {
+    NumberKind.MALFORMED: RejectReason.INVALID_PRICE,
+    NumberKind.ZERO: RejectReason.INVALID_PRICE,
+    NumberKind.OFF_GRID: RejectReason.INVALID_PRICE,
+    NumberKind.TOO_LARGE: RejectReason.PRICE_TOO_LARGE,
+}
+"""Why an order is refused for what is wrong with a price, by every door."""
+QUANTITY_REASONS: Final[Mapping[NumberKind, RejectReason]] = {
+    NumberKind.MALFORMED: RejectReason.INVALID_QUANTITY,
+    NumberKind.ZERO: RejectReason.INVALID_QUANTITY,
+    NumberKind.OFF_GRID: RejectReason.INVALID_QUANTITY,
+    NumberKind.TOO_SMALL: RejectReason.QUANTITY_TOO_SMALL,
+    NumberKind.TOO_LARGE: RejectReason.QUANTITY_TOO_LARGE,
+}
+"""Why an order is refused for what is wrong with a quantity or an amount of money."""
+
+
+def shown(text: str) -> str:
+    """A number as a sentence may show it: not longer than 40 characters."""
+    return text if len(text) <= _SHOWN_MAX else text[:_SHOWN_MAX] + "..."
 
 
 def parse_scaled(text: str, scale: int, what: str = "amount") -> int:
-    """Turn decimal text into an integer count of 10**-scale.
+    """Turn decimal text into an integer count of 10**-scale, at most 64 bits.
 
     Digits beyond the scale are allowed only if they are zeros. Raises NumberError.
     """
-    match = _DECIMAL.match(text) if len(text) <= TEXT_LENGTH_MAX else None
+    match = _DECIMAL.match(text)
     if match is None:
-        shown = text if len(text) <= TEXT_LENGTH_MAX else text[:TEXT_LENGTH_MAX] + "…"
-        raise NumberError(f"{what} {shown!r} is not a plain decimal number such as 1 or 0.5")
-    whole, fraction = match.group(1), match.group(2) or ""
-    if len(fraction) > scale:
-        if fraction[scale:].strip("0"):
-            raise NumberError(f"{what} {text} has more than {scale} decimal places")
-        fraction = fraction[:scale]
-    value = int(whole + fraction.ljust(scale, "0"))
+        raise NumberError(
+            NumberKind.MALFORMED,
+            f"{what} {shown(text)!r} is not a plain decimal number such as 1 or 0.5",
+        )
+    whole, fraction = match.group(1).lstrip("0"), match.group(2) or ""
+    if fraction[scale:].strip("0"):
+        raise NumberError(
+            NumberKind.OFF_GRID, f"{what} {shown(text)} has more than {scale} decimal places"
+        )
+    if len(whole) > _DIGITS_MAX:
+        raise _too_large(text, what)
+    value = int((whole + fraction[:scale].ljust(scale, "0")) or "0")
     if value > INT64_MAX:
-        raise NumberError(f"{what} {text} is too large")
+        raise _too_large(text, what)
     return value
+
+
+def _too_large(text: str, what: str) -> NumberError:
+    return NumberError(NumberKind.TOO_LARGE, f"{what} {shown(text)} is too large")
 
 
 def format_scaled(value: int, scale: int) -> str:
@@ -50,13 +83,16 @@ def format_scaled(value: int, scale: int) -> str:
 
 def _grid(text: str, what: str) -> tuple[int, int]:
     """Read a step such as 0.05 as (5, 2): its digits and its decimal places."""
-    match = _DECIMAL.match(text) if len(text) <= TEXT_LENGTH_MAX else None
+    match = _DECIMAL.match(text) if len(text) <= _SHOWN_MAX else None
     if match is None:
-        raise NumberError(f"{what} {text!r} is not a plain decimal number such as 0.01")
+        raise NumberError(
+            NumberKind.MALFORMED,
+            f"{what} {shown(text)!r} is not a plain decimal number such as 0.01",
+        )
     fraction = (match.group(2) or "").rstrip("0")
     step = int(match.group(1) + fraction)
     if step == 0:
-        raise NumberError(f"{what} must be greater than zero")
+        raise NumberError(NumberKind.ZERO, f"{what} must be greater than zero")
     return step, len(fraction)
 
 
@@ -83,45 +119,84 @@ class Instrument(NamedTuple):
     max_qty: int
     max_price: int
 
+    @property
+    def quote_scale(self) -> int:
+        """Decimal places of the quote asset, which follow from the unit."""
+        factor, places = self.unit // (self.tick_step * self.lot_step), 0
+        while factor > 1:
+            factor //= 10
+            places += 1
+        return self.tick_scale + self.lot_scale + places
+
     def price(self, text: str, what: str = "price") -> int:
         """Decimal text to ticks; raises NumberError off the grid, at zero or out of bounds."""
         ticks = self._steps(text, self.tick_scale, self.tick_step, what, "tick", self.tick)
-        if ticks == 0:
-            raise NumberError(f"{what} must be greater than zero")
-        if ticks > self.max_price:
-            limit = self.price_text(self.max_price)
-            raise NumberError(f"{what} {text} is above the maximum {limit} of {self.symbol}")
+        if ticks is None or ticks > self.max_price:
+            raise self._above(text, what, self.price_text(self.max_price))
         return ticks
 
     def quantity(self, text: str, what: str = "quantity") -> int:
         """Decimal text to lots; raises NumberError off the grid, at zero or out of bounds."""
         lots = self._steps(text, self.lot_scale, self.lot_step, what, "lot", self.lot)
-        if lots == 0:
-            raise NumberError(f"{what} must be greater than zero")
+        if lots is None or lots > self.max_qty:
+            raise self._above(text, what, self.quantity_text(self.max_qty))
         if lots < self.min_qty:
             limit = self.quantity_text(self.min_qty)
-            raise NumberError(f"{what} {text} is below the minimum {limit} of {self.symbol}")
-        if lots > self.max_qty:
-            limit = self.quantity_text(self.max_qty)
-            raise NumberError(f"{what} {text} is above the maximum {limit} of {self.symbol}")
+            raise NumberError(
+                NumberKind.TOO_SMALL,
+                f"{what} {shown(text)} is below the minimum {limit} of {self.symbol}",
+            )
         return lots
 
+    def ticks(self, text: str, what: str = "price") -> int:
+        """Decimal text to ticks without a bound: for a change, which the engine judges."""
+        ticks = self._steps(text, self.tick_scale, self.tick_step, what, "tick", self.tick)
+        if ticks is None:
+            raise self._above(text, what, self.price_text(self.max_price))
+        return ticks
+
+    def lots(self, text: str, what: str = "quantity") -> int:
+        """Decimal text to lots without a bound: for a change, which the engine judges."""
+        lots = self._steps(text, self.lot_scale, self.lot_step, what, "lot", self.lot)
+        if lots is None:
+            raise self._above(text, what, self.quantity_text(self.max_qty))
+        return lots
+
+    def cash(self, text: str, what: str = "amount") -> int:
+        """Decimal text to quote atoms of an order by money; raises NumberError."""
+        atoms = parse_scaled(text, self.quote_scale, what)
+        if atoms == 0:
+            raise NumberError(NumberKind.ZERO, f"{what} must be greater than zero")
+        return atoms
+
+    def _above(self, text: str, what: str, limit: str) -> NumberError:
+        return NumberError(
+            NumberKind.TOO_LARGE,
+            f"{what} {shown(text)} is above the maximum {limit} of {self.symbol}",
+        )
+
     def _steps(
-        self, text: str, scale: int, step: int, what: str, name: str, shown: str
-    ) -> int:
+        self, text: str, scale: int, step: int, what: str, name: str, grid: str
+    ) -> int | None:
+        """Text as a positive number of steps; None for one that is beyond 64 bits."""
         try:
             value = parse_scaled(text, scale, what)
         except NumberError as error:
-            if "decimal places" in str(error):
-                message = f"{what} {text} is not a multiple of the {name} {shown} of {self.symbol}"
-                raise NumberError(message) from None
-            raise
-        steps, rest = divmod(value, step)
+            if error.kind is NumberKind.TOO_LARGE:
+                return None
+            if error.kind is not NumberKind.OFF_GRID:
+                raise
+            value = rest = 1
+        else:
+            rest = value % step
         if rest:
             raise NumberError(
-                f"{what} {text} is not a multiple of the {name} {shown} of {self.symbol}"
-            )
-        return steps
+                NumberKind.OFF_GRID,
+                f"{what} {shown(text)} is not a multiple of the {name} {grid} of {self.symbol}",
+            ) from None
+        if value == 0:
+            raise NumberError(NumberKind.ZERO, f"{what} must be greater than zero")
+        return value // step
 
     def price_text(self, ticks: int) -> str:
         """Ticks to decimal text."""
@@ -167,22 +242,24 @@ def make_instrument(
     tick_step, tick_scale = _grid(tick, f"tick of {symbol}")
     lot_step, lot_scale = _grid(lot, f"lot of {symbol}")
     if lot_scale > base_scale:
-        raise NumberError(f"lot {lot} of {symbol} is finer than an atom of {base}")
+        raise NumberError(NumberKind.GRID, f"lot {lot} of {symbol} is finer than an atom of {base}")
     lot_atoms = lot_step * 10 ** (base_scale - lot_scale)
     if tick_scale + lot_scale > quote_scale:
         raise NumberError(
+            NumberKind.GRID,
             f"tick {tick} × lot {lot} of {symbol} is not a whole number of {quote} atoms "
-            f"(scale {quote_scale})"
+            f"(scale {quote_scale})",
         )
     unit = tick_step * lot_step * 10 ** (quote_scale - tick_scale - lot_scale)
     if not 1 <= min_qty <= max_qty:
-        raise NumberError(f"{symbol} needs 1 ≤ min_qty ≤ max_qty in lots")
+        raise NumberError(NumberKind.GRID, f"{symbol} needs 1 ≤ min_qty ≤ max_qty in lots")
     if max_price < 1:
-        raise NumberError(f"{symbol} needs a maximum price of one tick or more")
+        raise NumberError(NumberKind.GRID, f"{symbol} needs a maximum price of one tick or more")
     if 2 * max_price * max_qty * unit > INT64_MAX or max_qty * lot_atoms > INT64_MAX:
         raise NumberError(
+            NumberKind.GRID,
             f"the largest order of {symbol} (max_price × max_qty) does not fit into 64 bits; "
-            "lower max_qty or max_price"
+            "lower max_qty or max_price",
         )
     return Instrument(
         symbol, base, quote, tick, lot, tick_step, tick_scale, lot_step, lot_scale,

@@ -213,10 +213,11 @@ def prevent_self_trade(
 def _decrement(exchange: Exchange, order: Order, qty: int) -> None:
     """Take ``qty`` lots off an order without a trade and report it restated."""
     order.leaves -= qty
-    order.terms = order.terms._replace(qty=order.terms.qty - qty)
+    total = order.terms.qty - qty
+    shown = min(order.terms.display_qty, total)
+    order.terms = order.terms._replace(qty=total, display_qty=shown)
     order.updated_at = exchange.time_us
     if order.level is not None:
-        shown = order.terms.display_qty
         order.book.side(order.buy).resize(
             order, min(order.display, order.leaves) if shown else order.leaves
         )

@@ -20,6 +20,7 @@ from engine.core.risk import (
     check_open,
     check_prices,
     check_quantity,
+    check_worth,
     duplicate_client_id,
     valid_tag,
 )
@@ -95,14 +96,23 @@ def _change(exchange: Exchange, order: Order, c: ReplaceOrder) -> _Change | Refu
         return Refusal(RejectReason.UNSUPPORTED_COMBINATION, text)
     if stop_price != old.stop_price and order.triggered:
         return Refusal(RejectReason.TOO_LATE, "the stop price of a triggered order is final")
+    # Judged is what changes; what stays as it was the venue may have made itself (rule C-9).
     refusal: Refusal | None = None
-    if qty <= 0 or qty > order.cum:
+    same_qty = qty == old.qty
+    if not same_qty and (qty <= 0 or qty > order.cum):
         refusal = check_quantity(order.book, qty)
     qty = max(qty, order.cum)
-    if refusal is None and not 0 <= display_qty <= qty:
+    if c.display_qty is None or (same_qty and display_qty == old.display_qty):
+        display_qty = min(display_qty, qty)
+    elif refusal is None and not 0 <= display_qty <= qty:
         text = "the display quantity is at most the quantity"
         refusal = Refusal(RejectReason.INVALID_QUANTITY, text)
-    refusal = refusal or check_prices(order.book, price, stop_price)
+    refusal = refusal or check_prices(
+        order.book,
+        0 if price == old.price else price,
+        0 if stop_price == old.stop_price else stop_price,
+    )
+    refusal = refusal or check_worth(order.book, qty, max(price, stop_price))
     if refusal is not None:
         return refusal
     expiry = _expiry(exchange, order, c, tif)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from engine.core.types import (
     CLIENT_ID_LENGTH_MAX,
+    INT64_MAX,
     STRATEGY_LENGTH_MAX,
     InstrumentStatus,
     OrdType,
@@ -202,6 +203,18 @@ def check_prices(book: Book, price: int, stop_price: int) -> Refusal | None:
         RejectReason.PRICE_TOO_LARGE,
         f"price {shown} is above the maximum {instrument.price_text(bound)} of "
         f"{instrument.symbol}",
+    )
+
+
+def check_worth(book: Book, qty: int, price: int) -> Refusal | None:
+    """Rule C-9: an order that is beyond the bounds of today still fits into 64 bits (N-5)."""
+    if 2 * qty * price * book.unit <= INT64_MAX:
+        return None
+    instrument = book.instrument
+    return Refusal(
+        RejectReason.QUANTITY_TOO_LARGE,
+        f"{instrument.quantity_text(qty)} at {instrument.price_text(price)} is more than an order "
+        f"of {instrument.symbol} can be worth; cancel it and enter smaller ones",
     )
 
 

@@ -48,23 +48,22 @@ BAD_FIELDS: list[tuple[dict[str, Any], int, str, str]] = [
     ({"quantity": []}, 400, "invalid_request", "quantity"),
     ({"quantity": {"a": 1}}, 400, "invalid_request", "quantity"),
     *(
-        ({name: text}, 400, "invalid_request", name)
+        ({name: text}, 422, f"invalid_{name}", name)
         for name in NUMBERS
         for text in (
             "", " 1", "1 ", "1\n", "\n1", "+1", "-1", "1e3", "1E-8", "NaN", "Infinity", "-0",
-            "0x10", "1_000", "1,000", ".5", "5.", "1.2.3", "१", "１", "1\u0000", "9" * 41,
-            "1." + "0" * 40, "null",
+            "0x10", "1_000", "1,000", ".5", "5.", "1.2.3", "१", "１", "1\u0000", "null",
         )
     ),
     ({"quantity": "0"}, 422, "invalid_quantity", "quantity"),
     ({"quantity": "0.000001"}, 422, "invalid_quantity", "quantity"),
     ({"quantity": "10000.00001"}, 422, "quantity_too_large", "quantity"),
-    ({"quantity": "9" * 24}, 422, "quantity_too_large", "quantity"),
+    *(({"quantity": "9" * count}, 422, "quantity_too_large", "quantity") for count in (24, 25, 99)),
     ({"price": "0"}, 422, "invalid_price", "price"),
     ({"price": "100.001"}, 422, "invalid_price", "price"),
     ({"price": "1000000.01"}, 422, "price_too_large", "price"),
     ({"quantity": None}, 422, "invalid_quantity", "quantity"),
-    ({"cash_quantity": "5"}, 422, "invalid_quantity", "quantity"),
+    ({"cash_quantity": "5"}, 422, "unsupported_combination", "cash_quantity"),
     ({"symbol": "NO-SUCH"}, 422, "unknown_symbol", "symbol"),
     ({"symbol": "BTC USD"}, 400, "invalid_request", "symbol"),
     ({"side": "BUY"}, 400, "invalid_request", "side"),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from engine.core.commands import DefineInstrument
 from engine.core.events import (
     CancelRejected,
     MassCanceled,
@@ -13,14 +14,17 @@ from engine.core.events import (
     OrderCanceled,
     OrderFilled,
     OrderReplaced,
+    OrderRestated,
 )
 from engine.core.types import (
     CancelReason,
+    OrderTerms,
     OrdStatus,
     OrdType,
     Origin,
     RejectReason,
     RequestKind,
+    SelfTrade,
     Side,
     TimeInForce,
 )
@@ -381,3 +385,54 @@ def test_replace_keeps_everything_that_is_not_named(venue: Venue) -> None:
     after = only(venue.replace("alice", "one", client_order_id="two", qty=8), OrderReplaced)
     assert after.order == before._replace(client_order_id="two", qty=8)
     assert (after.orig_client_order_id, after.requester) == ("one", "api:alice")
+
+
+def shrink(venue: Venue) -> OrderTerms:
+    """An iceberg of 10 showing 8 of which self-trade prevention takes 5."""
+    venue.sell("alice", 10, 20, client_order_id="one", display_qty=8)
+    events = venue.buy("alice", 5, 20, stp=SelfTrade.DECREMENT)
+    return only(events, OrderRestated).order
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"price": 21}, {"price": 21, "qty": 5}, {"price": 21, "qty": 5, "display_qty": 5},
+     {"tif": TimeInForce.DAY}, {"qty": 4}],
+    ids=["price", "quantity restated", "all restated", "time in force", "smaller"],
+)  # fmt: skip
+def test_C9_an_order_that_the_venue_shrank_can_be_changed(
+    venue: Venue, changes: dict[str, Any]
+) -> None:
+    shrunk = shrink(venue)
+    assert (shrunk.qty, shrunk.display_qty) == (5, 5)
+    after = only(venue.replace("alice", "one", **changes), OrderReplaced)
+    qty = changes.get("qty", 5)
+    assert (after.order.qty, after.order.display_qty, after.display) == (qty, qty, qty)
+
+
+def test_C9_a_smaller_quantity_cuts_a_display_quantity_that_is_not_stated(venue: Venue) -> None:
+    venue.sell("alice", 10, 20, client_order_id="one", display_qty=8)
+    after = only(venue.replace("alice", "one", client_order_id="two", qty=3), OrderReplaced)
+    assert (after.order.display_qty, after.display, after.priority_kept) == (3, 3, True)
+    assert only(
+        venue.replace("alice", "two", qty=2, display_qty=3), CancelRejected
+    ).reason is REASON.INVALID_QUANTITY
+
+
+def test_C9_new_bounds_of_an_instrument_bar_no_change_of_anything_else(venue: Venue) -> None:
+    venue.sell("alice", 5, 900, client_order_id="small")
+    venue.sell("alice", 500, 900, client_order_id="large")
+    define = venue.definition(DefineInstrument)
+    venue.do(define._replace(min_qty=10, max_qty=100, max_price=800))
+    for name in ("small", "large"):
+        changed = only(venue.replace("alice", name, client_order_id=f"{name}-2",
+                                     tif=TimeInForce.DAY), OrderReplaced)  # fmt: skip
+        assert changed.priority_kept
+        assert only(venue.replace("alice", f"{name}-2", price=700), OrderReplaced)
+    venue.sell("alice", 50, 700, client_order_id="within")
+    for change, reason in (
+        ({"qty": 9}, REASON.QUANTITY_TOO_SMALL),
+        ({"qty": 101}, REASON.QUANTITY_TOO_LARGE),
+        ({"price": 801}, REASON.PRICE_TOO_LARGE),
+    ):
+        assert only(venue.replace("alice", "within", **change), CancelRejected).reason is reason

@@ -79,7 +79,7 @@ def test_a_replace_with_everything_and_with_nothing() -> None:
     [
         ("|38=0", R.INVALID_QUANTITY),
         ("|38=0.000001", R.INVALID_QUANTITY),
-        ("|38=1001", R.QUANTITY_TOO_LARGE),
+        (f"|38={'9' * 25}", R.QUANTITY_TOO_LARGE),
         ("|44=0.001", R.INVALID_PRICE),
         ("|99=x", R.INVALID_PRICE),
         ("|59=7", R.UNSUPPORTED_COMBINATION),
