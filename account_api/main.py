@@ -50,6 +50,7 @@ def api_settings(settings: Settings) -> ApiSettings:
         ),
         rate_limits=limits,
         answers=str(settings.data / "answers.db"),
+        logins=str(settings.data / "logins.db"),
         key_file=str(settings.data / "keys.db"),
         key_master=str(settings.data / "keys.master"),
         faucet=_faucet(settings),

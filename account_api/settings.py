@@ -104,6 +104,8 @@ class ApiSettings:
     """(asset, network, format) of networks whose addresses are checked."""
     answers: str = ":memory:"
     """The file that remembers what was answered under an Idempotency-Key."""
+    logins: str = ":memory:"
+    """The file that remembers which signatures have logged in to the stream."""
     key_file: str = ":memory:"
     """The file of the API keys that were made, and of revocations."""
     key_master: str = ""

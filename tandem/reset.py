@@ -53,7 +53,8 @@ def _paths(settings: Settings) -> list[Path]:
     """What the processes of a venue write. The journal goes last: without the others it is
     still a venue, without it the others are nothing."""
     url = make_url(settings.history.url)
-    databases = [settings.data / name for name in ("network.db", "keys.db", "answers.db")]
+    names = ("network.db", "keys.db", "answers.db", "logins.db")
+    databases = [settings.data / name for name in names]
     if url.get_backend_name() == "sqlite" and url.database:
         databases.append(Path(url.database))
     files = [path.with_name(path.name + end) for path in databases for end in _SQLITE]

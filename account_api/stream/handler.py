@@ -1,7 +1,9 @@
 """The conversation with one connection: reads requests in order and answers each.
 
-Requests of a connection are done one after the other, so a cancel never overtakes the create
-before it; subscriptions load beside them. Reading stops while a request is being done, so a
+Requests of a connection are done and answered one after the other, so a cancel never overtakes the
+create before it, and what was unsubscribed is silent from its answer on. Only what a private
+subscription begins with (a snapshot, or a part of the past) comes beside the answers that follow.
+Reading stops while a request is being done, so a
 client that sends faster than it is served waits in its own socket. Everybody has a turn after
 each answer, so a client that sends hundreds at once waits for them alone.
 """
@@ -29,14 +31,17 @@ from account_api.present import SCOPE_TEXT
 from account_api.proxies import forwarded_for
 from account_api.stream import requests
 from account_api.stream.hub import Hub
-from account_api.stream.loading import Loader, send_loaded
+from account_api.stream.loading import Loaded, Loader, send_loaded
+from account_api.stream.logins import Logins
 from account_api.stream.messages import refusal, reply
 from account_api.stream.operations import Operations
+from account_api.stream.paced import PacedConnection
 from account_api.stream.peer import Peer
 from account_api.stream.principal import StreamPrincipal
 from account_api.stream.requests import PUBLIC_CHANNELS, Message
 from account_api.stream.sessions import Sessions, Terms
 from account_api.stream.settings import StreamSettings
+from account_api.stream.subscription import PrivateSubscription
 
 STREAM_PATH: Final = "/v1/stream"
 CLOSE_NORMAL: Final = 1000
@@ -55,17 +60,18 @@ class Handler:
         loader: Loader,
         operations: Operations,
         sessions: Sessions,
+        logins: Logins,
         authenticator: Authenticator,
         clock_us: ClockUs,
     ) -> None:
         self._settings = settings
         self._hub = hub
-        self._loader = loader
+        self.loader = loader
         self._operations = operations
         self._sessions = sessions
         self._authenticator = authenticator
         self._clock_us = clock_us
-        self._logins: dict[str, int] = {}
+        self._logins = logins
         self._own: dict[str, Callable[[Peer, Message], Answer]] = {
             "login": self._login,
             "logout": self._logout,
@@ -139,8 +145,12 @@ class Handler:
         caller = self._authenticator.authenticate(
             headers, "GET", STREAM_PATH, b"", address, now_us
         )
-        self._once(caller.token, caller.valid_until, now_us)
+        token = caller.token
+        if token and not self._logins.first(token, caller.valid_until, now_us):
+            raise Problem("unauthorized", "This signature was used before; sign a new login.")
         peer.principal = StreamPrincipal(key=caller.key, connection=peer.name)
+        if isinstance(peer.connection, PacedConnection):
+            peer.connection.logged_in()
         _log.info("login", peer=peer.name, key=caller.key.key)
         await peer.send(
             reply(
@@ -153,15 +163,6 @@ class Handler:
                 },
             )
         )
-
-    def _once(self, token: str, valid_until: int, now_us: int) -> None:
-        """Refuse a signature that has logged in before; remembered while it is valid."""
-        self._logins = {each: end for each, end in self._logins.items() if end >= now_us}
-        if not token:
-            return
-        if token in self._logins:
-            raise Problem("unauthorized", "This signature was used before; sign a new login.")
-        self._logins[token] = valid_until
 
     async def _logout(self, peer: Peer, message: Message) -> None:
         params = message.read(requests.LogoutParams)
@@ -220,30 +221,26 @@ class Handler:
                 "invalid_request", "Wait for the subscriptions asked for before to begin.",
                 field="channels",
             )  # fmt: skip
-        peer.loading += 1
-        peer.spawn(self._load(peer, message, private, public, params.from_seq))
+        account = self._principal(peer).account
+        subscription, about, first = await self.loader.subscribe(
+            peer, account, private, params.from_seq
+        )
+        data = {"private": {"account": account, "channels": sorted(private), **about}}
+        await peer.send(reply(message.op, message.req_id, data))
+        await self._begin_public(peer, public)
+        peer.spawn(self._load(peer, subscription, first))
 
     async def _load(
-        self,
-        peer: Peer,
-        message: Message,
-        private: frozenset[str],
-        public: list[tuple[str, str]],
-        from_seq: int | None,
+        self, peer: Peer, subscription: PrivateSubscription, first: Loaded
     ) -> None:
-        """Begin private channels, beside whatever else the connection asks for."""
-        account = self._principal(peer).account
+        """Send what private channels begin with, at the peer's pace, beside its further requests.
+
+        Only the answer has its place among the answers: a cancel need not wait until ten
+        thousand events of the past are read.
+        """
+        peer.loading += 1
         try:
-            subscription, about, first = await self._loader.subscribe(
-                peer, account, private, from_seq
-            )
-            data = {"private": {"account": account, "channels": sorted(private), **about}}
-            await peer.send(reply(message.op, message.req_id, data))
-            await self._begin_public(peer, public)
             await send_loaded(subscription, first)
-        except Problem as problem:
-            document = problem.document(uuid.uuid4().hex)
-            await peer.send(refusal(message.op, message.req_id, document))
         finally:
             peer.loading -= 1
 
@@ -267,7 +264,7 @@ class Handler:
         private, public = await self._wanted(peer, list(params.channels), params.symbols)
         texts: list[str] = []
         if private:
-            texts = await self._loader.snapshot(self._principal(peer).account, private)
+            texts = await self.loader.snapshot(self._principal(peer).account, private)
         await peer.send(reply(message.op, message.req_id, {}))
         for text in texts:
             await peer.send(text)

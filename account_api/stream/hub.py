@@ -108,19 +108,35 @@ class Hub:
                 del self._public[channel, symbol]
 
     def add_private(self, subscription: PrivateSubscription) -> None:
-        """Begin to push the account's events; channels move from an earlier subscription."""
-        self.remove_private(subscription.peer, subscription.account, subscription.channels)
+        """Begin to push the account's events, beside an earlier subscription of the peer."""
         self._private.setdefault(subscription.account, set()).add(subscription)
 
-    def remove_private(self, peer: Peer, account: str, channels: frozenset[str]) -> None:
-        """End channels of an account for a peer."""
+    def take_over(self, subscription: PrivateSubscription) -> None:
+        """End the channels of a subscription in the peer's earlier ones."""
+        self.remove_private(
+            subscription.peer, subscription.account, subscription.channels, subscription
+        )
+
+    def drop_private(self, subscription: PrivateSubscription) -> None:
+        """End one subscription; others of the peer go on."""
+        subscriptions = self._private.get(subscription.account, set())
+        subscriptions.discard(subscription)
+        if not subscriptions:
+            self._private.pop(subscription.account, None)
+
+    def remove_private(
+        self,
+        peer: Peer,
+        account: str,
+        channels: frozenset[str],
+        spared: PrivateSubscription | None = None,
+    ) -> None:
+        """End channels of an account for a peer, but in the subscription that is ``spared``."""
         subscriptions = self._private.get(account, set())
-        for known in [each for each in subscriptions if each.peer is peer]:
+        for known in [each for each in subscriptions if each.peer is peer and each is not spared]:
             known.channels -= channels
             if not known.channels:
-                subscriptions.discard(known)
-        if not subscriptions:
-            self._private.pop(account, None)
+                self.drop_private(known)
 
     def private_channels(self, peer: Peer) -> int:
         """How many private channels a peer has."""

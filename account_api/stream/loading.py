@@ -23,6 +23,9 @@ from engine.client import AsyncEngineClient, EngineError, EngineRefused, GapTooO
 from engine.core import events as ev
 from engine.core.types import AccountSnapshot, Deposit
 
+Loaded = list[tuple[str, str] | Rendered]
+"""What a subscription begins with: snapshots as (channel, text), or events of the past."""
+
 
 class Loader:
     """Begins private subscriptions; a bounded number of replays at once."""
@@ -35,10 +38,11 @@ class Loader:
 
     async def subscribe(
         self, peer: Peer, account: str, channels: frozenset[str], from_seq: int | None
-    ) -> tuple[PrivateSubscription, dict[str, Any], list[str | Rendered]]:
+    ) -> tuple[PrivateSubscription, dict[str, Any], Loaded]:
         """Prepare a subscription: it, the answer to give, and what to send before ``go_live``.
 
-        Raises Problem when the engine cannot be asked.
+        It takes over the channels of an earlier one when it is ready. Raises Problem when the
+        engine cannot be asked; then what was subscribed goes on.
         """
         hub = self._hub
         state = hub.accounts.state(account)
@@ -54,18 +58,22 @@ class Loader:
                     reason = "gap_too_old"
                 else:
                     subscription.start_after(from_seq - 1)
+                    hub.take_over(subscription)
                     events = hub.accounts.replayed(past, money)
-                    texts: list[str | Rendered] = [Rendered(e, hub.catalogue) for e in events]
-                    return subscription, {"resumed": True, "from_seq": from_seq}, texts
+                    first: Loaded = [Rendered(event, hub.catalogue) for event in events]
+                    return subscription, {"resumed": True, "from_seq": from_seq}, first
             snapshot, deposits = await self._snapshot(account)
             subscription.start_after(snapshot.account_seq)
+            hub.take_over(subscription)
             return (
                 subscription,
                 {"resumed": False, "reason": reason, "seq": snapshot.account_seq},
                 list(self.snapshot_messages(snapshot, deposits, channels)),
             )
-        except EngineError as error:
-            hub.remove_private(peer, account, channels)
+        except BaseException as error:
+            hub.drop_private(subscription)
+            if not isinstance(error, EngineError):
+                raise
             raise Problem(
                 "engine_unavailable",
                 "The engine cannot be asked at this moment; subscribe again.",
@@ -81,7 +89,7 @@ class Loader:
                 "engine_unavailable", "The engine cannot be asked at this moment.",
                 outcome="not_applied",
             ) from error  # fmt: skip
-        return list(self.snapshot_messages(snapshot, deposits, channels))
+        return [text for _, text in self.snapshot_messages(snapshot, deposits, channels)]
 
     def _no_replay(self, from_seq: int | None, here: int) -> str | None:
         """Why events from ``from_seq`` on cannot be sent; None when they can, or none are asked."""
@@ -125,8 +133,8 @@ class Loader:
 
     def snapshot_messages(
         self, snapshot: AccountSnapshot, deposits: list[Deposit], channels: frozenset[str]
-    ) -> Iterable[str]:
-        """A snapshot message for each channel; those without a state have an empty one."""
+    ) -> Iterable[tuple[str, str]]:
+        """(channel, snapshot message) for each; channels without a state have an empty one."""
         hub = self._hub
         scales = hub.catalogue.scales
         catalogue = Catalogue(scales, {}, hub.catalogue.instruments, 0, snapshot.as_of_seq)
@@ -146,22 +154,23 @@ class Loader:
                     {"event": "deposit", **deposit_fields(row, scales[row.asset])}
                     for row in deposits
                 ]
-            yield envelope(
+            text = envelope(
                 channel, hub.epoch, "snapshot", snapshot.account_seq, snapshot.account_seq,
                 snapshot.as_of_seq, hub.time_us, text_of(data), snapshot.account,
             )  # fmt: skip
+            yield channel, text
 
 
-async def send_loaded(
-    subscription: PrivateSubscription, texts: Iterable[str | Rendered]
-) -> None:
-    """Send what a subscription begins with, at the peer's pace, and let it go live."""
-    for item in texts:
-        if isinstance(item, str):
-            await subscription.peer.send(item)
-        else:
-            for text in subscription.messages(item):
-                await subscription.peer.send(text)
+async def send_loaded(subscription: PrivateSubscription, first: Loaded) -> None:
+    """Send what a subscription begins with, at the peer's pace, and let it go live.
+
+    Channels that were unsubscribed meanwhile are left out.
+    """
+    for item in first:
+        if isinstance(item, Rendered):
+            await subscription.send(item)
+        elif item[0] in subscription.channels:
+            await subscription.peer.send(item[1])
     await subscription.go_live()
 
 

@@ -25,8 +25,10 @@ from account_api.services import HistoryOpener, Services
 from account_api.stream.handler import STREAM_PATH, Handler
 from account_api.stream.hub import Hub
 from account_api.stream.loading import Loader
+from account_api.stream.logins import Logins
 from account_api.stream.messages import text_of
 from account_api.stream.operations import Operations
+from account_api.stream.paced import PacedConnection
 from account_api.stream.peer import CLOSE_GOING_AWAY, Peer
 from account_api.stream.sessions import Sessions
 from account_api.stream.settings import StreamSettings
@@ -53,6 +55,7 @@ class StreamServer:
             settings.api, lambda: EngineClient(path, "stream-orders", timeout_s=timeout_s),
             history, clock_us,
         )  # fmt: skip
+        self.handler: Handler | None = None
         self._names = itertools.count(1)
         self._start_ms = clock_us() // 1000
         self._routes = tuple(routes)
@@ -75,10 +78,11 @@ class StreamServer:
         ring = self._services.ring
         self.hub.before_publishing = self._end_revoked
         operations = Operations(self._routes, self._services, limiter, settings.workers)
-        handler = Handler(
+        logins = Logins(settings.api.logins)
+        self.handler = handler = Handler(
             settings, self.hub,
             Loader(self.hub, queries, settings.replay_events_max, settings.replays_at_once_max),
-            operations, sessions,
+            operations, sessions, logins,
             Authenticator(ring, settings.api.window_ms, settings.api.ahead_ms), self._clock_us,
         )  # fmt: skip
         try:
@@ -99,6 +103,7 @@ class StreamServer:
                     ping_timeout=settings.ping_s,
                     close_timeout=settings.close_s,
                     server_header=None,
+                    create_connection=PacedConnection,
                 ) as server:
                     try:
                         yield server
@@ -108,6 +113,7 @@ class StreamServer:
                             task.cancel()
         finally:
             operations.close()
+            logins.close()
             self._services.close()
             await queries.close()
             await watched.close()

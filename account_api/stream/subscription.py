@@ -57,15 +57,15 @@ class PrivateSubscription:
     def push(self, event: Rendered) -> None:
         """An event happened."""
         if self._backlog is None:
-            for text in self.messages(event):
+            for _, text in self._messages(event):
                 self.peer.write(text)
         elif len(self._backlog) < self._backlog_max:
             self._backlog.append(event)
         else:
             self.peer.fail(CLOSE_SLOW, "too slow: events wait while an earlier part is read")
 
-    def messages(self, event: Rendered) -> list[str]:
-        """The messages of an event for the channels of this subscription."""
+    def _messages(self, event: Rendered) -> list[tuple[str, str]]:
+        """(channel, message) of an event for the channels of this subscription."""
         happened = event.happened
         if happened.seq <= self.position:
             return []
@@ -73,18 +73,23 @@ class PrivateSubscription:
         found = []
         for channel in event.channels:
             if channel in self.channels:
-                found.append(
-                    envelope(
-                        channel, self._epoch, "update", happened.seq, self._previous[channel],
-                        happened.as_of_seq, happened.time_us, event.data(channel), self.account,
-                    )  # fmt: skip
-                )
+                text = envelope(
+                    channel, self._epoch, "update", happened.seq, self._previous[channel],
+                    happened.as_of_seq, happened.time_us, event.data(channel), self.account,
+                )  # fmt: skip
+                found.append((channel, text))
                 self._previous[channel] = happened.seq
         return found
+
+    async def send(self, event: Rendered) -> None:
+        """Send the messages of an event at the peer's pace, as long as it wants them."""
+        for channel, text in self._messages(event):
+            # An unsubscribe may have been answered while the message before was being sent.
+            if channel in self.channels:
+                await self.peer.send(text)
 
     async def go_live(self) -> None:
         """Send what waited, at the peer's pace; from then on events are written at once."""
         while self._backlog and not self.peer.closing:
-            for text in self.messages(self._backlog.popleft()):
-                await self.peer.send(text)
+            await self.send(self._backlog.popleft())
         self._backlog = None

@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from account_api.keystore import KeyStore, StoredKey
 from account_api.main import api_settings
-from tests.api.stream.harness import Client, EngineProcess, Stream, begin, deposit, run
+from tests.api.stream.harness import Client, EngineProcess, Stream, begin, deposit, run, signed
 
 
 def test_cancel_on_disconnect_of_the_connection(engine: EngineProcess) -> None:
@@ -186,3 +186,22 @@ def test_a_clean_logout_chooses_what_happens_to_its_orders(
             assert bool(orders["data"]["orders"]) is not cancel_orders
 
     run(engine, story)
+
+
+def test_a_recorded_login_is_refused_after_a_restart_of_the_service(engine: EngineProcess) -> None:
+    """The signature is good for seconds, and the memory of it outlives the process."""
+    login = signed("demo-alice-trade")
+
+    async def first(stream: Stream) -> None:
+        async with stream.client() as client:
+            assert (await client.ask("login", **login))["ok"]
+
+    async def again(stream: Stream) -> None:
+        async with stream.client() as client:
+            answer = await client.ask("login", **login)
+            assert answer["error"]["code"] == "unauthorized"
+            assert "used before" in answer["error"]["detail"]
+            assert (await client.ask("login", **signed("demo-alice-trade")))["ok"]
+
+    run(engine, first)
+    run(engine, again)
