@@ -41,9 +41,9 @@ class LoginParams(Request, frozen=True, kw_only=True):
 
 
 class LogoutParams(Request, frozen=True, kw_only=True):
-    """A clean end. ``cancel_orders`` says whether cancel on disconnect is to act all the same."""
+    """A clean end, at which cancel on disconnect acts unless ``cancel_orders`` says otherwise."""
 
-    cancel_orders: bool = False
+    cancel_orders: bool = True
 
 
 class CancelOnDisconnectParams(Request, frozen=True, kw_only=True):

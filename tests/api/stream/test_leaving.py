@@ -166,24 +166,27 @@ def when(message: dict[str, Any]) -> datetime:
     return datetime.fromisoformat(message["ts"])
 
 
-@pytest.mark.parametrize("cancel_orders", [False, True])
+@pytest.mark.parametrize("cancel_orders", [False, True, None])
 def test_a_clean_logout_chooses_what_happens_to_its_orders(
-    engine: EngineProcess, cancel_orders: bool
+    engine: EngineProcess, cancel_orders: bool | None
 ) -> None:
+    """Where it says nothing it is an end as any other, as a Logout(5) of FIX is."""
+    chosen = {} if cancel_orders is None else {"cancel_orders": cancel_orders}
+
     async def story(stream: Stream) -> None:
         async with stream.client("demo-alice-trade") as watcher:
             await begin(watcher, "orders")
             async with stream.client("demo-alice-trade") as alice:
                 await alice.ask("cancel_on_disconnect", scope="firm")
                 await alice.create("mine", "buy")
-                assert (await alice.ask("logout", cancel_orders=cancel_orders))["ok"]
+                assert (await alice.ask("logout", **chosen))["ok"]
                 with pytest.raises(ConnectionClosed) as closed:
                     while True:
                         await alice.receive()
                 assert closed.value.rcvd is not None and closed.value.rcvd.code == 1000
             await watcher.until("orders", event="session_closed")
             orders = await watcher.ask("get_orders")
-            assert bool(orders["data"]["orders"]) is not cancel_orders
+            assert bool(orders["data"]["orders"]) is (cancel_orders is False)
 
     run(engine, story)
 
