@@ -16,7 +16,7 @@ ALLOWED = {
     "remembered[0] == password_hash": "two hashes of our own configuration",
     "len(signature) != SIGNATURE_BYTES": "a length, which everyone may know",
     "digest in used": "digests of signatures that were verified before: replays",
-    "token in self._logins": "digests of signatures that were verified before: replays",
+    "token in self._recent": "digests of signatures that were verified before: replays",
     "key.secret == f'{key.key}-secret'": "our configuration, at start: is it a demo secret?",
     "key.secret in _SECRETS": "our configuration, at start",
     "session.password_hash in _shown_hashes()": "our configuration, at start",
