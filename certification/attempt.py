@@ -46,12 +46,14 @@ class Held:
 class Stage(Protocol):
     """What an attempt needs from its surroundings.
 
-    ``patience_s`` bounds the wait for the client, ``venue_s`` that for the venue's answers.
+    ``patience_s`` bounds the wait for the client, ``venue_s`` that for the venue's answers, and
+    ``way_s`` is added to waits that are counted in heartbeats.
     """
 
     links: dict[str, Link]
     patience_s: float
     venue_s: float
+    way_s: float
     ids_used: set[str]
     old_orders: frozenset[str]
 
@@ -163,7 +165,7 @@ class Attempt:
                 )
 
     async def _client(self, step: Step) -> None:
-        seconds = step.seconds(self.link(step).heartbeat_s, self.stage.patience_s)
+        seconds = self._seconds(step, self.stage.patience_s)
         held = await self.wait_for(lambda: self._next_client(step), step, seconds)
         message = held.message
         try:
@@ -223,7 +225,7 @@ class Attempt:
             )
 
     async def _venue(self, step: Step) -> None:
-        seconds = step.seconds(self.link(step).heartbeat_s, self.stage.venue_s)
+        seconds = self._seconds(step, self.stage.venue_s)
         message = await self.wait_for(lambda: self._next_venue(step), step, seconds)
         check(step, message, self.memory)
 
@@ -266,6 +268,9 @@ class Attempt:
         await VERBS[step.do](self, step)
 
     # Waiting.
+
+    def _seconds(self, step: Step, default: float) -> float:
+        return step.seconds(self.link(step).heartbeat_s, default, self.stage.way_s)
 
     async def wait_for(self, look: Callable[[], T | None], step: Step, seconds: float) -> T:
         deadline = time.monotonic() + seconds

@@ -20,7 +20,7 @@ from certification.attempt import Attempt, Held, hold
 from certification.counterparty import Counterparty, CounterpartyFault
 from certification.link import Link
 from certification.results import CaseFailure, CaseResult, Transcript, blank, stamp
-from certification.scenario import Scenario
+from certification.scenario import WAY_S, Scenario
 from certification.values import ValueFault, same
 from certification.wire import ADMIN, Message
 
@@ -66,6 +66,7 @@ class Referee:
         *,
         patience_s: float,
         venue_s: float = VENUE_S,
+        way_s: float = WAY_S,
         news: bool = True,
         begun: Changed = _ignore,
     ) -> None:
@@ -74,6 +75,7 @@ class Referee:
         self.links: dict[str, Link] = {}
         self.patience_s = patience_s
         self.venue_s = venue_s
+        self.way_s = way_s
         self.ids_used: set[str] = set()
         self.old_orders: frozenset[str] = frozenset()
         self.current: Attempt | None = None

@@ -16,6 +16,8 @@ from typing import Final, Literal
 
 import msgspec
 
+WAY_S: Final = 1.0
+"""What a wait of some heartbeats has added, for the way and for a busy machine at its end."""
 FOLDER: Final = Path(__file__).resolve().parent.parent / "spec" / "certification"
 Direction = Literal["certify", "conform"]
 Session = Literal["main", "second", "drop_copy"]
@@ -84,12 +86,12 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
         """``client``, ``venue``, ``peer`` or ``do``."""
         return next(name for name in _KINDS if getattr(self, name))
 
-    def seconds(self, heartbeat_s: float, default: float) -> float:
-        """How long this step waits. Heartbeats have a second for the way added."""
+    def seconds(self, heartbeat_s: float, default: float, way_s: float = WAY_S) -> float:
+        """How long this step waits. Heartbeats have a time for the way added."""
         number, _, unit = self.within.partition(" ")
         if not number:
             return default
-        return float(number) * heartbeat_s + 1.0 if unit.startswith("heart") else float(number)
+        return float(number) * heartbeat_s + way_s if unit.startswith("heart") else float(number)
 
     @property
     def http(self) -> bool:

@@ -25,6 +25,7 @@ from certification.programme import Programme
 from certification.referee import VENUE_S, Referee
 from certification.rest import HttpGate
 from certification.results import CaseResult, Report, Transcript, blank, report, stamp
+from certification.scenario import WAY_S
 from certification.signature import fingerprint, public_text
 from certification.stream import StreamGate
 from certification.venue import BAD_PRICE, PEER, PRICE, SYMBOL, Credentials, Ports
@@ -72,7 +73,7 @@ class ClientRun:
     def __init__(
         self, place: Place, programme: Programme, key: Ed25519PrivateKey,
         say: Callable[[str, CaseResult], None], *, patience_s: float, venue_s: float = VENUE_S,
-        news: bool = True,
+        way_s: float = WAY_S, news: bool = True,
     ) -> None:  # fmt: skip
         self.place = place
         self.programme = programme
@@ -87,7 +88,7 @@ class ClientRun:
         }  # fmt: skip
         self.referee = Referee(
             self.scenarios, parameters, self._trader, self._changed, patience_s=patience_s,
-            venue_s=venue_s, news=news, begun=self._begun,
+            venue_s=venue_s, way_s=way_s, news=news, begun=self._begun,
         )  # fmt: skip
         self.account = AccountReferee(
             self.scenarios, self.referee, parameters,

@@ -1,11 +1,23 @@
-"""What all tests share. A venue, an engine or a gateway has its fixtures beside its tests."""
+"""What all tests share. A venue, an engine or a gateway has its fixtures beside its tests.
+
+Limits of time are scaled by how slow it is here (``tests/pace.py``). A test that is tried again
+is named at the end with what went wrong first; one that uses a fixture that others use too is
+never tried again, for a second try would judge the same results, or a venue that the first try
+has left behind.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
+
+from tests import pace
 
 ROOT = Path(__file__).parent.parent
 WHOLE_FILES = ("fix", "api", "crash", "demo", "certification", "docs")
@@ -21,6 +33,8 @@ def pytest_collection_modifyitems(
     for item, group in groups.items():
         if group:
             item.add_marker(pytest.mark.xdist_group(group))
+        if shares_a_fixture(item):
+            item.add_marker(pytest.mark.flaky(reruns=0), append=False)
     yield
     if not getattr(config.option, "loadgroup", False):
         return
@@ -36,6 +50,56 @@ def _group(item: pytest.Item) -> str:
     if item.get_closest_marker("serial"):
         return "serial"
     return str(item.path.relative_to(ROOT)) if folder in WHOLE_FILES else ""
+
+
+def shares_a_fixture(item: pytest.Item) -> bool:
+    """Whether a fixture of ours that a test uses is made once for several tests."""
+    info = getattr(item, "_fixtureinfo", None)
+    definitions = info.name2fixturedefs if info is not None else {}
+    return any(
+        last.scope != "function" and last.baseid and name != "root"
+        for name, (*_, last) in definitions.items()
+    )
+
+
+# How slow it is here.
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Measure before modules are read, some of which keep a margin."""
+    pace.keep()
+
+
+def pytest_report_header() -> str:
+    return (
+        f"pace: things take {pace.measured():.1f} times as long as on the reference machine, "
+        f"margins of time are {pace.factor():.1f} times as wide"
+    )
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Measure now and then, and scale the limit of each test."""
+    pace.keep()
+    marker = item.get_closest_marker("timeout")
+    limit = float(marker.args[0] if marker else item.config.getini("timeout"))
+    item.add_marker(pytest.mark.timeout(pace.seconds(limit)), append=False)
+    return (yield)
+
+
+# What was tried again.
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """Name each test that was tried again, with its first failure."""
+    first: dict[str, pytest.TestReport] = {}
+    for report in terminalreporter.stats.get("rerun", ()):
+        first.setdefault(report.nodeid, report)
+    if first:
+        terminalreporter.section("tried again: a fault to be found")
+    for nodeid, report in first.items():
+        terminalreporter.write_line(f"{nodeid}, {report.when}:", bold=True)
+        terminalreporter.write_line(report.longreprtext)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import pace
+
 
 class NoServer(RuntimeError):
     """PostgreSQL cannot be started here; the message says why."""
@@ -87,7 +89,8 @@ def _run(command: list[str | Path], folder: Path) -> None:
     # Output goes to a file: a pipe would be kept open by the server that pg_ctl leaves behind.
     with (folder / "output").open("wb") as output:
         done = subprocess.run(
-            command, stdout=output, stderr=output, cwd="/", timeout=60, env={"PATH": os.defpath}
+            command, stdout=output, stderr=output, cwd="/", timeout=pace.seconds(60),
+            env={"PATH": os.defpath},
         )
     if done.returncode:
         raise NoServer(f"{Path(command[-1]).name} failed: {(folder / 'output').read_text()[-500:]}")

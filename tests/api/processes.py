@@ -16,6 +16,7 @@ import requests
 
 from account_api.auth import sign_hmac
 from config.settings import DEMO_FILE
+from tests import pace
 from tests.api.client import Answer, with_query
 
 ROOT = Path(__file__).parent.parent.parent
@@ -64,7 +65,7 @@ class Venue:
     def _await_ready(self, name: str, log: Path, offset: int) -> dict[str, Any]:
         """Wait for the line event="ready" of a process that was just started."""
         process = self.processes[name]
-        deadline = time.monotonic() + READY_S
+        deadline = time.monotonic() + pace.seconds(READY_S)
         with log.open(encoding="utf-8") as lines, selectors.DefaultSelector() as pause:
             lines.seek(offset)
             while time.monotonic() < deadline:
@@ -83,14 +84,14 @@ class Venue:
         for child in children(process.pid):
             os.kill(child, signal.SIGKILL)
         process.kill()
-        process.wait(10)
+        process.wait(pace.seconds(10))
 
     def stop(self) -> dict[str, int]:
         """End everything as a supervisor does; exit codes by name."""
         codes = {}
         for name, process in reversed(list(self.processes.items())):
             process.terminate()
-            codes[name] = process.wait(10)
+            codes[name] = process.wait(pace.seconds(10))
         self.processes.clear()
         return codes
 
@@ -135,7 +136,8 @@ class HttpCaller:
         if data:
             headers["Content-Type"] = "application/json"
         response = self.session.request(
-            method, self.venue.url + target, data=data or None, headers=headers, timeout=20
+            method, self.venue.url + target, data=data or None, headers=headers,
+            timeout=pace.seconds(20),
         )
         return Answer(response.status_code, response.headers, response.content)
 

@@ -18,6 +18,7 @@ from account_api.idempotency import BUSY_US, Idempotency, fingerprint
 from account_api.ratelimit import RateLimiter
 from account_api.reply import REPLAYED, Reply
 from engine.client import EngineTimeout, EngineUnavailable
+from tests import pace
 from tests.api.client import Caller
 from tests.api.inprocess import Clock, InProcessEngine
 
@@ -187,14 +188,14 @@ def test_a_request_in_flight_is_not_done_twice(memory: Idempotency, clock: Clock
 
     def work() -> Reply:
         begun.set()
-        assert go_on.wait(10)
+        assert go_on.wait(pace.seconds(10))
         return Reply(Body(1), 201)
 
     thread = threading.Thread(
         target=lambda: replies.append(memory.once("alice", "k", SAME, work))
     )
     thread.start()
-    assert begun.wait(10)
+    assert begun.wait(pace.seconds(10))
     with pytest.raises(Problem) as busy:
         memory.once("alice", "k", SAME, work)
     assert (busy.value.kind.code, busy.value.status) == ("idempotency_key_in_flight", 409)

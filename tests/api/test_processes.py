@@ -15,6 +15,7 @@ import pytest
 
 from config.settings import load
 from engine.client import EngineClient, queries
+from tests import pace
 from tests.api.processes import HttpCaller, Venue, children
 
 BTC_ADDRESS = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
@@ -32,7 +33,7 @@ def venue(tmp_path: Path) -> Iterator[Venue]:
 
 
 def eventually(question: Callable[[], Any], wanted: Callable[[Any], bool]) -> Any:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + pace.seconds(20)
     while True:
         answer = question()
         if wanted(answer):
@@ -191,7 +192,8 @@ def test_the_shell_examples_of_the_guide_work(venue: Venue, root: Path) -> None:
         for line in script.splitlines()
     ]
     done = subprocess.run(
-        ["bash", "-eu", "-c", "\n".join(lines)], capture_output=True, text=True, timeout=60,
+        ["bash", "-eu", "-c", "\n".join(lines)], capture_output=True, text=True,
+        timeout=pace.seconds(60),
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -228,7 +230,7 @@ RAW = [
 def test_raw_bytes_never_bring_a_500(venue: Venue) -> None:
     host, port = venue.url.removeprefix("http://").split(":")
     for request in RAW:
-        with socket.create_connection((host, int(port)), timeout=10) as peer:
+        with socket.create_connection((host, int(port)), timeout=pace.seconds(10)) as peer:
             peer.sendall(request)
             peer.shutdown(socket.SHUT_WR)
             answer = b""

@@ -12,6 +12,7 @@ from account_api.settlement.network import KeyReused, Network, NetworkStatus, Se
 from account_api.settlement.simulated import Behaviour, SimulatedNetwork
 from account_api.settlement.worker import SettlementWorker
 from engine.client import EngineUnavailable
+from tests import pace
 from tests.api.client import Caller
 from tests.api.inprocess import Clock, InProcessEngine
 from tests.venue import violations
@@ -244,10 +245,10 @@ def test_an_engine_that_is_away_is_waited_for(
     engine.failure = EngineUnavailable("away", "not_applied")
     thread = threading.Thread(target=worker.run, args=(stopping, 0.001))
     thread.start()
-    assert all(asked.acquire(timeout=5) for _ in range(3))
+    assert all(asked.acquire(timeout=pace.seconds(5)) for _ in range(3))
     engine.failure = None
-    assert all(asked.acquire(timeout=5) for _ in range(3))
+    assert all(asked.acquire(timeout=pace.seconds(5)) for _ in range(3))
     stopping.set()
-    thread.join(5)
+    thread.join(pace.seconds(5))
     assert not thread.is_alive()
     assert state(caller, number)["state"] == "broadcasting"

@@ -19,6 +19,8 @@ import requests
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from tests import pace
+
 SYMBOL = "CERT-USD"
 ADDRESS = "cert-address-of-the-treasury"
 STEP_S = 20.0
@@ -82,7 +84,8 @@ class AccountTrader:
             headers["Content-Type"] = "application/json"
         try:
             answer = self.http.request(
-                method, self.url + target, data=data or None, headers=headers, timeout=STEP_S
+                method, self.url + target, data=data or None, headers=headers,
+                timeout=pace.seconds(STEP_S),
             )
         except requests.ConnectionError:
             raise Lost from None
@@ -167,7 +170,7 @@ class AccountTrader:
             await self.stream.send(json.dumps({"op": op, "req_id": number, "params": params}))
         except ConnectionClosed:
             raise Lost from None
-        async with asyncio.timeout(STEP_S):
+        async with asyncio.timeout(pace.seconds(STEP_S)):
             return await self.answers[number]
 
     async def _read(self, stream: ClientConnection) -> None:
@@ -198,7 +201,7 @@ class AccountTrader:
         self.changed.set()
 
     async def until(self, met: Callable[[], Any]) -> Any:
-        async with asyncio.timeout(STEP_S):
+        async with asyncio.timeout(pace.seconds(STEP_S)):
             while not (found := met()):
                 self.changed.clear()
                 await self.changed.wait()

@@ -16,6 +16,7 @@ from fixcore.store import FileStoreFactory
 from fixcore.transport import SocketInitiator
 
 from certification.wire import Message
+from tests import pace
 
 DICTIONARY = Path(__file__).parent.parent.parent / "spec" / "FIX44.xml"
 GROUPS = {73: 11, 20010: 20011}
@@ -52,13 +53,13 @@ class FixcoreEngine(Application):  # type: ignore[misc]
     async def start(self) -> None:
         self.session._reset_on_logon = True
         await self.initiator.start()
-        await asyncio.wait_for(self.online.wait(), 20)
+        await asyncio.wait_for(self.online.wait(), pace.seconds(20))
         self.session._reset_on_logon = False
         self.tasks.add(asyncio.create_task(self._send_all()))
 
     async def stop(self) -> None:
         await self.initiator.logout()
-        await asyncio.wait_for(self.offline.wait(), 10)
+        await asyncio.wait_for(self.offline.wait(), pace.seconds(10))
         await self.initiator.stop()
         for task in self.tasks:
             task.cancel()
@@ -91,8 +92,8 @@ class FixcoreEngine(Application):  # type: ignore[misc]
     async def log_out_and_in(self, *, reset: bool) -> None:
         self.session._reset_on_logon = reset
         await self.session.send_logout()
-        await asyncio.wait_for(self.offline.wait(), 10)
-        await asyncio.wait_for(self.online.wait(), 20)
+        await asyncio.wait_for(self.offline.wait(), pace.seconds(10))
+        await asyncio.wait_for(self.online.wait(), pace.seconds(20))
         self.session._reset_on_logon = False
 
     # Callbacks.

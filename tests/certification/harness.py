@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from certification.programme import programme
 from certification.server import ClientRun, FixGate, Place
 from tandem.lane import Lane
+from tests import pace
 from tests.certification.raw_engine import RawEngine
 from tests.certification.scripts import Scripted
 
@@ -58,20 +59,20 @@ class Certify:
     def line(self, text: str) -> str:
         return next(line for line in self.lines if text in line)
 
-    def wait_for(self, text: str, seconds: float = 60) -> None:
+    def wait_for(self, text: str, ample_s: float = 60) -> None:
         with self.news:
             there = self.news.wait_for(
                 lambda: any(text in line for line in self.lines) or self.popen.poll() is not None,
-                seconds,
+                pace.seconds(ample_s),
             )
         assert there and any(text in line for line in self.lines), "\n".join(self.lines)
 
     def sheet(self, client: str) -> Path:
         return self.folder / client / "settings-for-the-client.txt"
 
-    def wait(self, seconds: float = 30) -> int:
-        code = self.popen.wait(seconds)
-        self.reader.join(5)
+    def wait(self, ample_s: float = 30) -> int:
+        code = self.popen.wait(pace.seconds(ample_s))
+        self.reader.join(pace.seconds(5))
         return code
 
     def kill(self) -> None:
@@ -93,7 +94,7 @@ def check(path: Path, folder: Path, *arguments: str) -> subprocess.CompletedProc
     """`tandem certify --check`."""
     return subprocess.run(
         [sys.executable, "-m", "tandem", "certify", "--check", str(path), *arguments],
-        env=environment(folder), capture_output=True, text=True, cwd=ROOT, timeout=60,
+        env=environment(folder), capture_output=True, text=True, cwd=ROOT, timeout=pace.seconds(60),
     )  # fmt: skip
 
 
@@ -119,7 +120,7 @@ class Bench:
 
     async def verdict(self, name: str, attempts: int = 1) -> str:
         """Wait for the verdict of a case."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(pace.seconds(30)):
             while True:
                 found = self.run.referee.results.get(name)
                 if found and found.attempts >= attempts and found.verdict != "not run":
@@ -129,13 +130,14 @@ class Bench:
 
 @asynccontextmanager
 async def bench(
-    lane: Lane, folder: Path, *, patience_s: float = 5.0, venue_s: float = 3.0, **more: Any
+    lane: Lane, folder: Path, *, patience_s: float = 0.0, venue_s: float = 0.0, **more: Any
 ) -> AsyncIterator[Bench]:
     """A certifier in front of a lane, with its state in ``folder``."""
     folder.mkdir(exist_ok=True)
     run = ClientRun(
         Place(lane.credentials, lane.ports, folder), WHOLE, KEY, lambda name, result: None,
-        patience_s=patience_s, venue_s=venue_s, **more,
+        patience_s=patience_s or pace.seconds(5), venue_s=venue_s or pace.seconds(3),
+        way_s=pace.seconds(1), **more,
     )  # fmt: skip
     gate = FixGate([run])
     await gate.start("127.0.0.1", 0)

@@ -9,6 +9,7 @@ from pathlib import Path
 import quickfix
 
 from certification.wire import SOH, Message
+from tests import pace
 
 DICTIONARY = Path(__file__).parent.parent.parent / "spec" / "FIX44.xml"
 
@@ -49,12 +50,12 @@ class QuickFixEngine(quickfix.Application):  # type: ignore[misc]
     async def start(self) -> None:
         self.session.setResetOnLogon(True)
         self.initiator.start()
-        await asyncio.wait_for(self.online.wait(), 20)
+        await asyncio.wait_for(self.online.wait(), pace.seconds(20))
         self.session.setResetOnLogon(False)
 
     async def stop(self) -> None:
         self.session.logout()
-        await asyncio.wait_for(self.offline.wait(), 10)
+        await asyncio.wait_for(self.offline.wait(), pace.seconds(10))
 
     def send(self, msg_type: str, fields: list[tuple[int, str]]) -> None:
         head = "".join(f"{t}={v}{SOH}" for t, v in fields if t in (43, 97, 122))
@@ -66,10 +67,10 @@ class QuickFixEngine(quickfix.Application):  # type: ignore[misc]
 
     async def log_out_and_in(self, *, reset: bool) -> None:
         self.session.logout()
-        await asyncio.wait_for(self.offline.wait(), 10)
+        await asyncio.wait_for(self.offline.wait(), pace.seconds(10))
         self.session.setResetOnLogon(reset)
         self.session.logon()
-        await asyncio.wait_for(self.online.wait(), 20)
+        await asyncio.wait_for(self.online.wait(), pace.seconds(20))
         self.session.setResetOnLogon(False)
 
     # Callbacks.

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from certification.wire import ADMIN, Framer, Message, encode, in_order, now, time_text
+from tests import pace
 
 RECONNECT_S = 0.3
 
@@ -21,12 +22,12 @@ class RawEngine:
 
     def __init__(
         self, port: int, comp_id: str, username: str, password: str,
-        told: Callable[[Message], None], *, heartbeat_s: int = 2, broken: frozenset[str],
+        told: Callable[[Message], None], *, heartbeat_s: int = 0, broken: frozenset[str],
     ) -> None:  # fmt: skip
         self.port, self.comp_id = port, comp_id
         self.username, self.password = username, password
         self.told = told
-        self.heartbeat_s = heartbeat_s
+        self.heartbeat_s = heartbeat_s or max(2, round(pace.seconds(2)))
         self.broken = broken
         self.num = self.expected = 1
         self.store: dict[int, Message] = {}
@@ -46,14 +47,14 @@ class RawEngine:
 
     async def start(self) -> None:
         self.task = asyncio.create_task(self._live())
-        await asyncio.wait_for(self.online.wait(), 20)
+        await asyncio.wait_for(self.online.wait(), pace.seconds(20))
 
     async def stop(self) -> None:
         self.stopping = self.leaving = True
         if self.online.is_set():
             self._send("5", [])
             try:
-                await asyncio.wait_for(self.offline.wait(), 5)
+                await asyncio.wait_for(self.offline.wait(), pace.seconds(5))
             except TimeoutError:
                 pass
         if self.task is not None:
@@ -67,8 +68,8 @@ class RawEngine:
         self.reset_next = reset
         self.leaving = True
         self._send("5", [])
-        await asyncio.wait_for(self.offline.wait(), 10)
-        await asyncio.wait_for(self.online.wait(), 20)
+        await asyncio.wait_for(self.offline.wait(), pace.seconds(10))
+        await asyncio.wait_for(self.online.wait(), pace.seconds(20))
 
     # The connection.
 

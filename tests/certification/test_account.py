@@ -18,6 +18,7 @@ import pytest
 from certification.asking import OPERATIONS
 from certification.results import CaseResult
 from tandem.lane import ACCOUNT_PROCESSES, Lane
+from tests import pace
 from tests.certification.account_trader import AccountTrader
 from tests.certification.harness import EVERY, Bench, bench
 
@@ -65,7 +66,7 @@ async def play(
         await table.verdict(name, attempts + 1)
         found.append(table.run.referee.results[name])
         if found[-1].verdict == "passed":
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(pace.seconds(20)):
                 await asyncio.gather(playing, return_exceptions=True)
         playing.cancel()
         await asyncio.gather(playing, return_exceptions=True)
@@ -78,8 +79,8 @@ def played(
     kind: type[AccountTrader] = AccountTrader,
 ) -> list[CaseResult]:  # fmt: skip
     async def run() -> list[CaseResult]:
-        patience_s = 1.5 if broken else 20.0
-        async with bench(lane, folder, patience_s=patience_s, venue_s=10.0) as table:
+        patience_s = pace.seconds(1.5 if broken else 20)
+        async with bench(lane, folder, patience_s=patience_s, venue_s=pace.seconds(10)) as table:
             await table.run.open_account("127.0.0.1", 0)
             found = await play(table, broken, names, kind)
             if names == CASES:
@@ -166,7 +167,9 @@ def test_a_case_may_be_named_by_its_quantity_and_tried_again(
             return f"x-{super().new_id()}"
 
     async def run() -> None:
-        async with bench(full_lane, tmp_path, patience_s=1.0, venue_s=10.0) as table:
+        async with bench(
+            full_lane, tmp_path, patience_s=pace.seconds(1), venue_s=pace.seconds(10)
+        ) as table:
             await table.run.open_account("127.0.0.1", 0)
             own = full_lane.credentials
             for attempt, broken in ((1, "trusts-refused"), (2, "")):
@@ -188,7 +191,7 @@ def test_a_case_may_be_named_by_its_quantity_and_tried_again(
 
 def test_what_is_no_http_is_refused_and_harms_nobody(full_lane: Lane, tmp_path: Path) -> None:
     def ask(port: int, data: bytes) -> bytes:
-        with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+        with socket.create_connection(("127.0.0.1", port), timeout=pace.seconds(20)) as client:
             client.sendall(data)
             return client.recv(65536)
 

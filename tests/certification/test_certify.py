@@ -16,6 +16,7 @@ import pytest
 
 from certification.results import CaseResult
 from tandem.lane import FIX_PROCESSES, Lane
+from tests import pace
 from tests.certification.harness import FIX, ROOT, TO_PLAY, Certify, bench, check
 
 pytestmark = pytest.mark.timeout(280)
@@ -56,7 +57,8 @@ class FullMarks:
         self.began = time.monotonic()
         self.certify = Certify(
             folder / "runs", "--client", "QFIX", "--client", "CORE", "--port", "0",
-            "--page-port", "0", "--patience", "20", "--until-passed", "--interface", "FIX",
+            "--page-port", "0", "--patience", f"{pace.seconds(20):.0f}", "--until-passed",
+            "--interface", "FIX",
         )  # fmt: skip
         self.said = {client: folder / f"{client}.out" for client in ("QFIX", "CORE")}
         self.programs = {
@@ -77,7 +79,7 @@ class FullMarks:
         for program in self.programs.values():
             if program.poll() is None:
                 program.kill()
-            program.wait(10)
+            program.wait(pace.seconds(10))
         self.certify.end()
 
 
@@ -92,7 +94,7 @@ def full_marks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullMarks]:
 async def play_broken(lane: Lane, folder: Path, broken: str, names: list[str]) -> list[CaseResult]:
     """A broken client plays cases; it begins anew with 141=Y for each."""
     found = []
-    async with bench(lane, folder, patience_s=1.5) as table:
+    async with bench(lane, folder, patience_s=pace.seconds(1.5)) as table:
         for name in names:
             trader = await table.client(frozenset(broken.split()))
             playing = asyncio.create_task(trader.play(name))
@@ -152,13 +154,13 @@ def test_a_broken_client_fails_what_it_should_and_hears_why(
 def test_quickfix_and_another_engine_get_full_marks_side_by_side(full_marks: FullMarks) -> None:
     certify = full_marks.certify
     for client, program in full_marks.programs.items():
-        program.wait(150)
+        program.wait(pace.seconds(150))
         said = full_marks.said[client].read_text(encoding="utf-8")
         verdicts = json.loads(said.strip().splitlines()[-1])
         bad = {name: verdict for name, verdict in verdicts.items() if verdict != "passed"}
         assert not bad, (client, bad, certify.lines)
     assert certify.wait() == 0, certify.lines
-    assert time.monotonic() - full_marks.began < 300, "a full run takes less than five minutes"
+    assert time.monotonic() - full_marks.began < pace.seconds(300), "a full run takes less than five minutes"
     for client in ("QFIX", "CORE"):
         _check_report(certify.folder, client)
 

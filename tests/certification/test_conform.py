@@ -24,6 +24,7 @@ from certification.results import CaseResult, report, stamp
 from certification.venue import PEER
 from certification.wire import Message, changed
 from tandem.lane import Lane
+from tests import pace
 from tests.certification.mangle import Mangle, mangled, of_type
 
 ROOT = Path(__file__).parent.parent.parent
@@ -46,7 +47,7 @@ def target(lane: Lane, port: int = 0) -> Target:
         peer=identity(PEER, own.peer_password, "counterparty"),
         desk=identity(own.desk, own.desk_password, own.firm),
         drop_copy=identity(own.drop_copy, own.drop_copy_password, own.firm),
-        seconds=5.0,
+        seconds=pace.seconds(5),
         extensions=True,
     )
 
@@ -142,7 +143,7 @@ def test_a_bad_venue_fails_what_it_should_and_hears_why(lane: Lane, cases: str) 
     async def bad() -> list[CaseResult]:
         chosen = scenarios.chosen(scenarios.load(), cases.split())
         async with mangled(lane.ports.fix, mangle) as port:
-            where = replace(target(lane, port), seconds=1.0)
+            where = replace(target(lane, port), seconds=pace.seconds(1))
             return await run(where, chosen, f"m{next(_runs)}", lambda result: None)
 
     failed = {result.id: result.reason for result in asyncio.run(bad())
@@ -178,7 +179,7 @@ def test_the_command_plays_reports_and_signs(lane: Lane, tmp_path: Path) -> None
         [sys.executable, "-m", "tandem", "conform", "--port", str(lane.ports.fix), "--settings",
          str(settings), "--case", "A01", "--case", "A03", "--out", str(tmp_path / "out")],
         env=os.environ | {"TANDEM_DATA": str(tmp_path / "data"), "COLUMNS": "200"},
-        capture_output=True, text=True, timeout=60, cwd=ROOT,
+        capture_output=True, text=True, timeout=pace.seconds(60), cwd=ROOT,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "passed  A01" in done.stdout and "not run  A03" in done.stdout

@@ -16,6 +16,7 @@ import pytest
 from certification.page import Page
 from certification.wire import Message
 from tandem.lane import Lane
+from tests import pace
 from tests.certification.harness import Bench, Certify, bench
 from tests.certification.program import read_sheet
 from tests.certification.raw_engine import RawEngine
@@ -28,7 +29,7 @@ def play(lane: Lane, folder: Path, what: Any, **more: Any) -> None:
     """Run a test's coroutine on a bench of its own."""
 
     async def bounded() -> None:
-        async with bench(lane, folder, **more) as table, asyncio.timeout(60):
+        async with bench(lane, folder, **more) as table, asyncio.timeout(pace.seconds(60)):
             await what(table)
 
     asyncio.run(bounded())
@@ -164,7 +165,7 @@ def test_without_news_the_page_tells(lane: Lane, tmp_path: Path) -> None:
         def get(path: str, posted: bytes | None = None) -> tuple[int, str, dict[str, str]]:
             url = f"http://127.0.0.1:{page.port}{path}"
             try:
-                with urllib.request.urlopen(url, posted, timeout=5) as answer:
+                with urllib.request.urlopen(url, posted, timeout=pace.seconds(5)) as answer:
                     return answer.status, answer.read().decode(), dict(answer.headers)
             except urllib.error.HTTPError as error:
                 return error.code, "", {}
@@ -227,7 +228,7 @@ def test_a_wrong_password_is_the_venues_to_refuse(lane: Lane, tmp_path: Path) ->
         text = json.dumps([e.text for e in table.run.referee.results["S01"].transcript])
         assert own.password not in text and "554=***" in text
 
-    play(lane, tmp_path, day, venue_s=1.0)
+    play(lane, tmp_path, day, venue_s=pace.seconds(1))
 
 
 def test_numbers_stay_right_however_often_the_certifier_meddles(
@@ -250,7 +251,8 @@ def test_numbers_stay_right_however_often_the_certifier_meddles(
 
 def test_an_interrupted_run_resumes(tmp_path: Path) -> None:
     """The certifier is killed with its venue; the client comes back with 141=N and goes on."""
-    arguments = ("--client", "ACME", "--port", "{port}", "--page-port", "0", "--patience", "10",
+    arguments = ("--client", "ACME", "--port", "{port}", "--page-port", "0",
+                 "--patience", f"{pace.seconds(10):.0f}",
                  "--case", "A", "--case", "S08", "--case", "S12")  # fmt: skip
 
     def start(port: int) -> Certify:
@@ -271,9 +273,9 @@ def test_an_interrupted_run_resumes(tmp_path: Path) -> None:
             trader.case = "A01"
             order = await trader.enter(201)
             await asyncio.to_thread(certify.kill)
-            await asyncio.wait_for(engine.offline.wait(), 10)
+            await asyncio.wait_for(engine.offline.wait(), pace.seconds(10))
             certify = await asyncio.to_thread(start, certify.port)
-            await asyncio.wait_for(engine.online.wait(), 20)
+            await asyncio.wait_for(engine.online.wait(), pace.seconds(20))
             # The venue has canceled it on the disconnect; that is asked for as usual.
             await trader.ended(order)
             for case in ("S12", "A01"):

@@ -15,6 +15,7 @@ from itertools import count
 from typing import Protocol
 
 from certification.wire import Message, now, time_text
+from tests import pace
 
 STEP_S = 10.0
 SYMBOL = "CERT-USD"
@@ -131,7 +132,7 @@ class Trader:
 
     async def until(self, met: Callable[[], object]) -> None:
         """Wait until something holds. Raises TimeoutError."""
-        async with asyncio.timeout(STEP_S):
+        async with asyncio.timeout(pace.seconds(STEP_S)):
             while not met():
                 self.changed.clear()
                 await self.changed.wait()
@@ -231,8 +232,8 @@ class Trader:
     async def back_online(self) -> None:
         """The connection is lost, and is there again."""
         assert self.engine is not None
-        await asyncio.wait_for(self._offline(), STEP_S)
-        await asyncio.wait_for(self.engine.online.wait(), STEP_S)
+        await asyncio.wait_for(self._offline(), pace.seconds(STEP_S))
+        await asyncio.wait_for(self.engine.online.wait(), pace.seconds(STEP_S))
 
     async def _offline(self) -> None:
         assert self.engine is not None
@@ -250,7 +251,7 @@ class Trader:
         try:
             await asyncio.wait({script, verdict}, return_when=asyncio.FIRST_COMPLETED)
             if not verdict.done():
-                await asyncio.wait({verdict}, timeout=STEP_S)
+                await asyncio.wait({verdict}, timeout=pace.seconds(STEP_S))
         finally:
             for task in (script, verdict):
                 task.cancel()

@@ -19,6 +19,7 @@ from engine.core.commands import CancelOrder, NewOrder
 from engine.core.events import OrderAccepted
 from engine.core.types import OrdType, Origin, Side, TimeInForce
 from engine.journal.verify import verify
+from tests import pace
 
 KILLS = 8
 WORKERS = 3
@@ -54,7 +55,7 @@ class EngineProcess:
                 cwd=self._root, env=environment, stderr=log,
             )  # fmt: skip
         probe = EngineClient(str(self.socket), "probe")
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + pace.seconds(20)
         while True:
             try:
                 probe.connect()
@@ -69,7 +70,7 @@ class EngineProcess:
         """Send a signal and wait for the end."""
         assert self._process is not None
         self._process.send_signal(number)
-        return self._process.wait(15)
+        return self._process.wait(pace.seconds(15))
 
     @property
     def running(self) -> bool:
@@ -149,7 +150,7 @@ def everything(engine: EngineProcess) -> list[Transaction]:
             done.set()
 
     client.subscribe(1, take)
-    assert done.wait(20)
+    assert done.wait(pace.seconds(20))
     client.close()
     return found[:last]
 
@@ -169,7 +170,7 @@ def test_kill_9_under_load_loses_and_doubles_nothing(engine: EngineProcess) -> N
     for worker in workers:
         worker.halt.set()
     for worker in workers:
-        worker.join(10)
+        worker.join(pace.seconds(10))
         worker.client.close()
     assert sum(worker.retries for worker in workers) >= KILLS
     journal = everything(engine)
@@ -214,7 +215,8 @@ def _compare(journal: list[Transaction], workers: list[Worker]) -> None:
 
 def test_a_second_engine_over_the_same_data_is_refused(engine: EngineProcess, root: Path) -> None:
     other = subprocess.run(
-        [sys.executable, "-m", "engine.main"], cwd=root, capture_output=True, timeout=20,
+        [sys.executable, "-m", "engine.main"], cwd=root, capture_output=True,
+        timeout=pace.seconds(20),
         env={**os.environ, "TANDEM_CONFIG": str(engine._config), "TANDEM_DATA": str(engine.data)},
     )  # fmt: skip
     assert other.returncode == 2
@@ -241,7 +243,7 @@ def test_a_full_disk_stops_the_engine_with_one_clear_line_and_loses_nothing(
             order = NewOrder(origin, "alice", f"o{number}", "BTC-USD", Side.BUY, OrdType.LIMIT,
                              TimeInForce.IOC, 100, 100)  # fmt: skip
             acknowledged = client.submit(order).transaction.seq
-    assert process.wait(15) == 4
+    assert process.wait(pace.seconds(15)) == 4
     critical = [line for line in engine.log.read_text().splitlines() if '"critical"' in line]
     assert len(critical) == 1
     assert "could not be written" in critical[0]

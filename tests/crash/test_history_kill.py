@@ -20,6 +20,7 @@ from engine.core.types import OrdType, Origin, Side, TimeInForce
 from engine.history import queries, schema
 from engine.history.projector import Projector
 from engine.history.store import open_reader, open_writer
+from tests import pace
 from tests.api.stream.harness import ROOT, EngineProcess, await_ready
 from tests.unit.history.test_projector import dump
 
@@ -84,7 +85,7 @@ def test_kills_of_projector_and_engine_neither_lose_nor_double(tmp_path: Path) -
         with projector(engine) as running:
             caught_up(url, client)
             running.terminate()
-            assert running.wait(timeout=5) == 0
+            assert running.wait(timeout=pace.seconds(5)) == 0
         reader = open_reader(url)
         with reader.connect() as connection:
             for account in ("alice", "bob"):
@@ -111,7 +112,7 @@ def test_kills_of_projector_and_engine_neither_lose_nor_double(tmp_path: Path) -
 
 def reconnect(client: EngineClient) -> None:
     """Wait until the client has found the engine again."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + pace.seconds(10)
     while True:
         try:
             client.connect()
@@ -156,7 +157,7 @@ def test_a_history_ahead_of_its_engine_is_refused(tmp_path: Path) -> None:
         mixed["TANDEM_CONFIG"] = str(config)
         done = subprocess.run(
             [sys.executable, "-m", "engine.history.main"], cwd=ROOT, env=mixed,
-            stderr=subprocess.PIPE, text=True, timeout=30,
+            stderr=subprocess.PIPE, text=True, timeout=pace.seconds(30),
         )  # fmt: skip
         assert done.returncode == 1
         entry = json.loads(done.stderr.splitlines()[-1])

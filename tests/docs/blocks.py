@@ -17,6 +17,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import pace
 from tests.docs.quick import CLIENT
 
 ROOT = Path(__file__).parent.parent.parent
@@ -106,7 +107,7 @@ def _bash(
              "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8", **env},
     ) as bash:  # fmt: skip
         try:
-            out, err = bash.communicate(timeout=280)
+            out, err = bash.communicate(timeout=pace.seconds(280))
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(bash.pid, signal.SIGTERM)

@@ -19,6 +19,7 @@ import quickfix
 
 from account_api.auth import sign_hmac
 from tandem.demo.venue import TemporaryVenue
+from tests import pace
 from tests.docs.blocks import ROOT
 
 CLIENTS = ROOT / "clients"
@@ -88,7 +89,7 @@ def test_the_program_in_cpp_logs_on_and_trades(tmp_path: Path) -> None:
     subprocess.run(
         ["g++", "-std=c++17", "-w", f"-I{HEADERS}", f"-I{HEADERS}/quickfix", "-o", "order",
          CLIENTS / "quickfix-cpp" / "order.cpp", "./libcore.so", python, "-lpthread"],
-        cwd=tmp_path, check=True, timeout=200,
+        cwd=tmp_path, check=True, timeout=pace.seconds(200),
     )  # fmt: skip
     (tmp_path / "venue").mkdir()
     with TemporaryVenue(tmp_path / "venue", print) as venue:
@@ -98,7 +99,7 @@ def test_the_program_in_cpp_logs_on_and_trades(tmp_path: Path) -> None:
         (tmp_path / "tandem.cfg").write_text(text, encoding="utf-8")
         done = subprocess.run(
             ["./order", "tandem.cfg", "buy", "BTC-USD", "0.25", "41000", "cpp-1"],
-            cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True,
+            cwd=tmp_path, capture_output=True, text=True, timeout=pace.seconds(60), check=True,
         )  # fmt: skip
     report = dict(field.split("=", 1) for field in done.stdout.split("\x01") if "=" in field)
     assert (report["35"], report["11"], report["150"], report["38"]) == ("8", "cpp-1", "0", "0.25")
@@ -181,7 +182,7 @@ def test_the_collection_signs_as_the_api_wants_it(
     (tmp_path / "shim.js").write_text(SHIM)
     done = subprocess.run(
         ["node", str(tmp_path / "shim.js"), json.dumps(given)],
-        capture_output=True, text=True, timeout=30, check=True,
+        capture_output=True, text=True, timeout=pace.seconds(30), check=True,
     )  # fmt: skip
     headers = json.loads(done.stdout)
     key = headers["X-Tandem-Key"]
@@ -204,6 +205,6 @@ def test_prometheus_takes_the_rules_and_the_configuration() -> None:
     for words in (["rules", "rules.yml"], ["config", "prometheus.yml"]):
         done = subprocess.run(
             ["promtool", "check", *words], cwd=ROOT / "config" / "prometheus",
-            capture_output=True, text=True, timeout=30,
+            capture_output=True, text=True, timeout=pace.seconds(30),
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr

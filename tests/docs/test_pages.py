@@ -20,6 +20,7 @@ from engine.client import EngineClient
 from engine.core.commands import MassCancel
 from engine.core.types import Origin
 from tandem.demo.venue import TemporaryVenue, write_configuration
+from tests import pace
 from tests.docs.blocks import ROOT, RUN, SHOWN, blocks, environment, run
 
 pytestmark = pytest.mark.serial
@@ -59,7 +60,7 @@ def quick() -> Iterator[str]:
         assert process.stdout is not None and process.stdout.readline() == b"ready\n"
         yield path
         process.terminate()
-        process.wait(10)
+        process.wait(pace.seconds(10))
         process.stdout.close()
 
 

@@ -14,6 +14,7 @@ from flask import Flask, Response
 from flask.testing import FlaskClient
 
 from account_api.docs import add_docs
+from tests import pace
 from tests.docs.blocks import ROOT
 
 pytestmark = pytest.mark.skipif(
@@ -27,7 +28,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("site") / "docs"
     done = subprocess.run(
         [sys.executable, "docs/build.py", str(target)], cwd=ROOT, capture_output=True, text=True,
-        timeout=110, env={**os.environ, "http_proxy": "http://127.0.0.1:9"},
+        timeout=pace.seconds(110), env={**os.environ, "http_proxy": "http://127.0.0.1:9"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return target

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import quickfix
 
+from tests import pace
+
 SOH = "\x01"
 
 
@@ -73,7 +75,7 @@ def main(port: int, comp_id: str, folder: Path, count: int, rate: float) -> None
     factory = quickfix.FileStoreFactory(settings)
     initiator = quickfix.SocketInitiator(client, factory, settings)
     initiator.start()
-    client.logged_on.wait(20)
+    client.logged_on.wait(pace.seconds(20))
     side, price = ("1", "100") if comp_id == "ALICE" else ("2", "100")
     begin = time.monotonic()
     for number in range(count):

@@ -15,6 +15,7 @@ from typing import Any
 
 from config.ports import free_ports
 from engine.client import EngineClient
+from tests import pace
 
 ROOT = Path(__file__).parent.parent.parent
 START_TIMEOUT_S = 30.0
@@ -54,7 +55,7 @@ class Process:
         self, event: str, timeout: float = START_TIMEOUT_S, **values: Any
     ) -> dict[str, Any]:
         """The first line with this event and these values, now or to come."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + pace.seconds(timeout)
         with self._news:
             while True:
                 for line in self.lines:
@@ -78,18 +79,18 @@ class Process:
         """kill -9."""
         self.popen.send_signal(signal.SIGKILL)
         self.popen.wait()
-        self._reader.join(5)
+        self._reader.join(pace.seconds(5))
 
     def stop(self) -> int:
         """SIGTERM; gives the exit code."""
         if self.popen.poll() is None:
             self.popen.send_signal(signal.SIGTERM)
         try:
-            code = self.popen.wait(10)
+            code = self.popen.wait(pace.seconds(10))
         except subprocess.TimeoutExpired:
             self.popen.kill()
             raise AssertionError("did not end within 10 s of SIGTERM") from None
-        self._reader.join(5)
+        self._reader.join(pace.seconds(5))
         return code
 
 

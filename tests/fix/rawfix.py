@@ -10,6 +10,8 @@ import socket
 import time
 from collections.abc import Iterator
 
+from tests import pace
+
 SOH = "\x01"
 
 
@@ -72,7 +74,7 @@ class RawFix:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         if receive_bytes:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-        self.socket.settimeout(10)
+        self.socket.settimeout(pace.seconds(10))
         self.socket.bind((source, 0))
         self.socket.connect(address)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -120,7 +122,9 @@ class RawFix:
 
     def receive(self, timeout: float = 10.0) -> Message:
         """The next message. Raises TimeoutError, or Closed at the end of the stream."""
-        deadline = time.monotonic() + timeout
+        return self._receive(time.monotonic() + pace.seconds(timeout))
+
+    def _receive(self, deadline: float) -> Message:
         while True:
             message = self._parse()
             if message is not None:
@@ -156,26 +160,26 @@ class RawFix:
 
     def expect(self, *msg_types: str, timeout: float = 10.0) -> Message:
         """The next message of one of these types; heartbeats and TestRequests are passed."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + pace.seconds(timeout)
         while True:
-            message = self.receive(max(0.0, deadline - time.monotonic()))
+            message = self._receive(deadline)
             if message["35"] in msg_types:
                 return message
             assert message["35"] in ("0", "1"), f"{message!r} came instead of {msg_types}"
 
     def collect(self, count: int, msg_type: str = "8", timeout: float = 10.0) -> list[Message]:
         """The next ``count`` messages of a type; others are passed."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + pace.seconds(timeout)
         found: list[Message] = []
         while len(found) < count:
-            message = self.receive(max(0.0, deadline - time.monotonic()))
+            message = self._receive(deadline)
             if message["35"] == msg_type:
                 found.append(message)
         return found
 
     def closed(self, timeout: float = 10.0) -> bytes:
         """Wait until the other side closes; gives what it sent before."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + pace.seconds(timeout)
         rest = self.buffer
         while True:
             self.socket.settimeout(max(0.01, deadline - time.monotonic()))

@@ -16,6 +16,7 @@ from fix_gateway.asked import FILE_BYTES_MAX, Asked
 from fix_gateway.flow import Sender
 from fix_gateway.sessions import Link, Session
 from fix_gateway.settings import GatewaySettings, SessionSettings
+from tests import pace
 from tests.fix.conftest import Connect
 from tests.fix.processes import Venue
 from tests.fix.rawfix import RawFix
@@ -182,6 +183,6 @@ def test_nothing_is_sent_between_a_logon_and_its_answer(tmp_path: Path) -> None:
         thread.start()
         assert not quickfix.sent.wait(0.05)
         settle()
-        assert quickfix.sent.wait(10)
+        assert quickfix.sent.wait(pace.seconds(10))
         thread.join()
         session.leave()

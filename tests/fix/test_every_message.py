@@ -8,6 +8,7 @@ from itertools import count
 
 import pytest
 
+from tests import pace
 from tests.fix.conftest import Connect
 from tests.fix.processes import Process, Venue
 from tests.fix.rawfix import RawFix, now_text
@@ -161,7 +162,7 @@ def test_trades_come_from_the_history(alice: RawFix, connect: Connect, venue: Ve
     history = Process("engine.history.main", venue.environment)
     try:
         history.wait_for("ready")
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + pace.seconds(20)
         while True:
             alice.send("AD", f"568=T|569=1|55=BTC-USD|11={run}a|")
             answer = alice.receive()

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests import pace
 from tests.fix.processes import ROOT, Venue
 
 ORDERS = 400
@@ -45,14 +46,14 @@ class Client:
     def stop(self) -> None:
         self.popen.terminate()
         try:
-            self.popen.wait(5)
+            self.popen.wait(pace.seconds(5))
         except subprocess.TimeoutExpired:
             self.popen.kill()
             self.popen.wait()
 
 
 def wait_until(condition: Callable[[], bool], timeout: float, what: str) -> None:
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + pace.seconds(timeout)
     while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.1)

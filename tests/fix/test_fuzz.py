@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import pace
 from tests.fix.hostile import APPLICATION, Hostile, framed
 from tests.fix.processes import Process, Venue
 from tests.fix.rawfix import SOH, Closed, Message, RawFix, encode, now_text
@@ -86,7 +87,8 @@ class Behaving:
         wanted = self.rounds + rounds
         with self._told:
             self._told.wait_for(
-                lambda: self.rounds >= wanted or self.error is not None, ROUND_TRIP_S_MAX * rounds
+                lambda: self.rounds >= wanted or self.error is not None,
+                pace.seconds(ROUND_TRIP_S_MAX) * rounds,
             )
 
     def _report(self) -> Message:
@@ -102,7 +104,7 @@ class Behaving:
     def end(self) -> None:
         """Stop, log out in order, and fail if anything was wrong."""
         self._stop.set()
-        self._thread.join(ROUND_TRIP_S_MAX + 5)
+        self._thread.join(pace.seconds(ROUND_TRIP_S_MAX + 5))
         if self.error is not None:
             raise AssertionError(f"the session that behaves: {self.error!r}") from self.error
         self.client.send("5")
@@ -137,7 +139,7 @@ def unharmed(venue: Venue) -> Iterator[None]:
     yield
     behaving.go_on(5)
     behaving.end()
-    assert behaving.slowest_s < ROUND_TRIP_S_MAX
+    assert behaving.slowest_s < pace.seconds(ROUND_TRIP_S_MAX)
     assert gateway.popen.poll() is None and engine.popen.poll() is None
     odd = [line for line in gateway.lines[begin:] if line.get("event") not in HARMLESS]
     assert not odd, f"the gateway says {odd[:3]}"
@@ -166,7 +168,9 @@ def test_hostile_openings(venue: Venue) -> None:
         peers: list[socket.socket] = []
         for number in range(60):
             source = f"127.0.{30 + wave}.{number + 1}"
-            peer = socket.create_connection(venue.address, 10, source_address=(source, 0))
+            peer = socket.create_connection(
+                venue.address, pace.seconds(10), source_address=(source, 0)
+            )
             peers.append(peer)
             logon = hostile.logon(hostile.random.choice(("CERT", "CAROL")))
             try:
@@ -185,7 +189,7 @@ def wait_for_the_end(peers: list[socket.socket], timeout: float = 8.0) -> None:
     with selectors.DefaultSelector() as selector:
         for peer in peers:
             selector.register(peer, selectors.EVENT_READ)
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + pace.seconds(timeout)
         while selector.get_map():
             assert time.monotonic() < deadline, "a stranger is neither let in nor sent away"
             for key, _ in selector.select(0.5):
@@ -252,7 +256,7 @@ def test_hostile_fields_and_groups_are_all_answered(venue: Venue) -> None:
         last = f"sure-{SEED}-{turn}"
         client.order(last, price="1")
         answers, done = 0, False
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + pace.seconds(20)
         while answers < sent or not done:
             message = client.receive(max(0.0, deadline - time.monotonic()))
             assert message["35"] not in ("5", "2"), f"turn {turn}: {message!r}"

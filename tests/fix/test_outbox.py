@@ -14,6 +14,7 @@ from engine.core.types import OrdType, Origin, Side, TimeInForce
 from fix_gateway.outbox import DIRECT_MAX, Outbox
 from fix_gateway.sessions import Session
 from fix_gateway.settings import GatewaySettings, SessionSettings
+from tests import pace
 
 
 class Engine:
@@ -35,7 +36,8 @@ class Engine:
 
     def wait_for(self, count: int) -> list[Command]:
         with self.news:
-            assert self.news.wait_for(lambda: len(self.got) >= count, 5), f"only {len(self.got)}"
+            there = self.news.wait_for(lambda: len(self.got) >= count, pace.seconds(5))
+            assert there, f"only {len(self.got)}"
             return list(self.got)
 
 
@@ -103,12 +105,12 @@ def test_a_connection_is_noticed_though_the_wait_for_it_times_out_at_that_moment
         outbox = Outbox(1000, 5_000_000, list)
     engine.connected = False
     outbox.start(engine)
-    assert waits.acquire(timeout=5)
+    assert waits.acquire(timeout=pace.seconds(5))
     assert not outbox.online
     engine.connected = True
     outbox.connected()
     for _ in range(3):
-        assert waits.acquire(timeout=5)
+        assert waits.acquire(timeout=pace.seconds(5))
     assert outbox.online, "the gateway would let nobody in"
 
 

@@ -12,6 +12,7 @@ from engine.core.events import SessionChanged
 from engine.core.types import CancelScope
 from fix_gateway.gateway import Gateway
 from fix_gateway.settings import GatewaySettings, SessionSettings
+from tests import pace
 
 DICTIONARY = Path(__file__).parents[2] / "spec" / "FIX44.xml"
 
@@ -28,7 +29,7 @@ class Engine:
         assert session.delivery.held, "delivery must not move the cursor meanwhile"
 
         def deliver() -> None:
-            if session.gate.acquire(timeout=5):
+            if session.gate.acquire(timeout=pace.seconds(5)):
                 self.delivered = True
                 session.gate.release()
 

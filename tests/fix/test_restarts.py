@@ -10,6 +10,7 @@ import pytest
 
 from engine.core.commands import NewOrder
 from engine.core.types import OrdType, Origin, Side, TimeInForce
+from tests import pace
 from tests.fix.processes import Process, Venue
 from tests.fix.rawfix import Closed, Message, RawFix, encode, now_text
 
@@ -96,7 +97,7 @@ def test_what_the_engine_saw_but_the_gateway_did_not_hear_is_told_once(own_venue
 def resent_reports(client: RawFix, begin: int) -> list[Message]:
     """The reports from a number on, live or resent, each number once; waits for one."""
     found: dict[str, Message] = {}
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + pace.seconds(10)
     while not found:
         assert time.monotonic() < deadline, "no report came"
         client.send("2", f"7={begin}|16=0|")
@@ -168,7 +169,7 @@ def test_beyond_the_bound_a_session_is_ended_and_sends_the_rest_again(own_venue:
     bob.expect("0")
     resume(engine)
     engine_client = venue.client()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + pace.seconds(60)
     while True:
         row = engine_client.session("fix:ALICE")
         if row is not None and row.mark >= 20_001:
@@ -246,7 +247,7 @@ def test_a_client_that_left_before_its_logon_was_read_is_not_taken_for_the_next(
         early = RawFix(venue.address, "ALICE", num=alice.num)
         early.send("A", early.logon_fields())
         early.close()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + pace.seconds(30)
     while True:
         back = RawFix(venue.address, "ALICE", num=alice.num + 40)
         try:

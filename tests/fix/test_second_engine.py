@@ -24,6 +24,7 @@ from fixcore.session.session_settings import SessionSettings
 from fixcore.store import FileStoreFactory
 from fixcore.transport import SocketInitiator
 
+from tests import pace
 from tests.fix.processes import ROOT, Venue
 from tests.fix.rawfix import RawFix
 
@@ -97,7 +98,7 @@ class Client(Application):  # type: ignore[misc]
     async def until(self, met: Callable[[], Any]) -> None:
         """Wait until something holds."""
         async with self.news:
-            await asyncio.wait_for(self.news.wait_for(met), TIMEOUT_S)
+            await asyncio.wait_for(self.news.wait_for(met), pace.seconds(TIMEOUT_S))
 
     async def log_on(self) -> None:
         await self.initiator.start()
@@ -156,7 +157,7 @@ def values(message: Message, *tags: int) -> list[str]:
 
 def play(what: Coroutine[Any, Any, None]) -> None:
     async def bounded() -> None:
-        await asyncio.wait_for(what, 60)
+        await asyncio.wait_for(what, pace.seconds(60))
 
     asyncio.run(bounded())
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.core.types import CancelScope
+from tests import pace
 from tests.fix.processes import Venue
 from tests.fix.rawfix import Message, RawFix
 
@@ -27,7 +28,7 @@ def resend_from(client: RawFix, begin: int, until: str, timeout: float = 10.0) -
     """Ask for a resend and read until the report with this client order id and ExecType."""
     client.send("2", f"7={begin}|16=0|")
     found: list[Message] = []
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + pace.seconds(timeout)
     while not found or f"{found[-1].get('11')}/{found[-1].get('150')}" != until:
         message = client.receive(deadline - time.monotonic())
         if message["35"] == "8":
@@ -40,7 +41,7 @@ def open_ids(venue: Venue, account: str) -> set[str]:
 
 
 def wait_for_orders(venue: Venue, account: str, wanted: set[str], timeout: float = 10.0) -> None:
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + pace.seconds(timeout)
     engine = venue.client()
     while True:
         found = {row.order.client_order_id for row in engine.open_orders(account)}
@@ -378,4 +379,4 @@ def test_the_gateway_waits_for_the_engine_and_ends_when_told(own_venue: Venue) -
     gateway.wait_for("ready")
     begin = time.monotonic()
     assert gateway.stop() == 0
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < pace.seconds(5)

@@ -54,7 +54,7 @@ class Browser:
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         self.chrome = Chrome(options=options, service=Service(driver))
-        self.chrome.set_script_timeout(WAIT_S)
+        self.chrome.set_script_timeout(pace.seconds(WAIT_S))
 
     def close(self) -> None:
         self.chrome.quit()
@@ -67,7 +67,8 @@ class Browser:
 
     def until(self, condition: Callable[[], T]) -> T:
         """What the condition gives when it is true; elements may come and go meanwhile."""
-        return WebDriverWait(self.chrome, WAIT_S, POLL_S, _NOT_YET).until(lambda _: condition())
+        wait = WebDriverWait(self.chrome, pace.seconds(WAIT_S), POLL_S, _NOT_YET)
+        return wait.until(lambda _: condition())
 
     def one(self, selector: str) -> WebElement:
         return self.until(lambda: self.chrome.find_element(By.CSS_SELECTOR, selector))

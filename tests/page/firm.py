@@ -10,6 +10,7 @@ from typing import Any
 import requests
 
 from tandem import signing
+from tests import pace
 
 _numbers = itertools.count(1)
 
@@ -33,7 +34,7 @@ class Firm:
         if data:
             headers["Content-Type"] = "application/json"
         answer = self.http.request(
-            method, self.url + target, data=data or None, headers=headers, timeout=20
+            method, self.url + target, data=data or None, headers=headers, timeout=pace.seconds(20)
         )
         assert answer.ok, answer.text
         time.sleep(0.001)  # So that no two requests are signed in the same millisecond.

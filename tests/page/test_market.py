@@ -18,6 +18,7 @@ import pytest
 import requests
 
 from tandem.demo.venue import TemporaryVenue
+from tests import pace
 from tests.page.firm import Firm
 
 pytestmark = pytest.mark.serial
@@ -56,18 +57,20 @@ class Market:
 
     def wait_said(self, event: str, times: int) -> None:
         with self.changed:
-            happened = self.changed.wait_for(lambda: self.said(event) >= times, WAIT_S)
+            happened = self.changed.wait_for(
+                lambda: self.said(event) >= times, pace.seconds(WAIT_S)
+            )
         assert happened, "".join(self.lines)
 
     def end(self) -> int:
         self.process.terminate()
-        code = self.process.wait(10)
-        self.reader.join(5)
+        code = self.process.wait(pace.seconds(10))
+        self.reader.join(pace.seconds(5))
         return code
 
 
 def until(condition: Callable[[], Any], what: str) -> None:
-    deadline = time.monotonic() + WAIT_S
+    deadline = time.monotonic() + pace.seconds(WAIT_S)
     while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.05)
@@ -82,7 +85,7 @@ def market(venue: TemporaryVenue, tmp_path: Path) -> Iterator[Market]:
 
 
 def get(url: str, target: str) -> Any:
-    answer = requests.get(url + target, timeout=10)
+    answer = requests.get(url + target, timeout=pace.seconds(10))
     answer.raise_for_status()
     return answer.json()
 
@@ -113,7 +116,7 @@ def test_every_book_is_kept_through_deaths_and_empty_afterwards(
 
     def scraped() -> str:
         target = f"http://{metrics.host}:{metrics.port}"
-        return requests.get(f"{target}/metrics", timeout=10).text
+        return requests.get(f"{target}/metrics", timeout=pace.seconds(10)).text
 
     found = scraped()
     assert 'tandem_up{process="bots"} 1.0' in found

@@ -13,6 +13,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from tandem.demo.venue import write_configuration
+from tests import pace
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -20,7 +21,7 @@ ROOT = Path(__file__).parent.parent.parent
 def tandem(*arguments: str, given: str = "", **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "tandem", *arguments],
-        input=given, capture_output=True, text=True, timeout=60, cwd=ROOT,
+        input=given, capture_output=True, text=True, timeout=pace.seconds(60), cwd=ROOT,
         env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **env},
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from tandem.demo.money import Money, Order, atoms
 from tandem.demo.stage import Stage, SurpriseError
 from tandem.demo.trader import Report, Trader
+from tests import pace
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -21,7 +22,7 @@ ROOT = Path(__file__).parent.parent.parent
 def test_the_day_passes_without_a_surprise() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tandem", "demo"],
-        capture_output=True, text=True, timeout=220, cwd=ROOT,
+        capture_output=True, text=True, timeout=pace.seconds(220), cwd=ROOT,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert "no surprise" in done.stdout

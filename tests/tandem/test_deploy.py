@@ -24,6 +24,7 @@ from config.settings import load
 from tandem import signing
 from tandem.demo.venue import TemporaryVenue
 from tandem.processes import venue_processes
+from tests import pace
 from tests.fix.rawfix import Closed, RawFix
 
 pytestmark = pytest.mark.serial
@@ -60,10 +61,10 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def until_listening(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + pace.seconds(15)
     while True:
         try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
+            socket.create_connection(("127.0.0.1", port), pace.seconds(1)).close()
             return
         except OSError:
             assert process.poll() is None, process.communicate()[0]
@@ -106,7 +107,7 @@ def stunnel(
         yield port
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(pace.seconds(10))
 
 
 def over_tls(port: int, comp_id: str, source: str, context: ssl.SSLContext) -> RawFix:
@@ -180,7 +181,7 @@ def nginx(
         yield port
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(pace.seconds(10))
 
 
 def asked(
@@ -231,7 +232,9 @@ def test_the_stream_behind_nginx_knows_its_callers(
             "key": headers["X-Tandem-Key"], "timestamp": headers["X-Tandem-Timestamp"],
             "signature": headers["X-Tandem-Signature"],
         }  # fmt: skip
-        raw = socket.create_connection(("127.0.0.1", nginx), 10, source_address=(source, 0))
+        raw = socket.create_connection(
+            ("127.0.0.1", nginx), pace.seconds(10), source_address=(source, 0)
+        )
         with connect(
             "wss://venue.test/v1/stream", sock=raw, ssl=trusting(certificate),
             server_hostname="venue.test", compression=None,

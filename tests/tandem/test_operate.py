@@ -31,6 +31,7 @@ from tandem.backup import backup
 from tandem.demo.venue import TemporaryVenue
 from tandem.output import CommandError
 from tandem.up import environment
+from tests import pace
 from tests.fix.rawfix import Closed, RawFix, now_text
 
 pytestmark = pytest.mark.serial
@@ -90,7 +91,7 @@ def rows(venue: TemporaryVenue, *words: str) -> list[dict[str, str]]:
 def scrape(venue: TemporaryVenue) -> dict[tuple[str, ...], float]:
     """(name, label values…) → value."""
     metrics = venue.settings.metrics
-    answer = requests.get(f"http://{metrics.host}:{metrics.port}/metrics", timeout=10)
+    answer = requests.get(f"http://{metrics.host}:{metrics.port}/metrics", timeout=pace.seconds(10))
     return {
         (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(answer.text)
@@ -99,7 +100,7 @@ def scrape(venue: TemporaryVenue) -> dict[tuple[str, ...], float]:
 
 
 def wait_for(holds: Callable[[], Any], what: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + pace.seconds(20)
     while not holds():
         assert time.monotonic() < deadline, what
         time.sleep(0.02)
@@ -311,9 +312,9 @@ def test_every_process_is_measured(venue: TemporaryVenue) -> None:
 
 def test_the_dashboard_and_the_alerts_use_figures_that_exist(venue: TemporaryVenue) -> None:
     http = venue.settings.http
-    requests.get(f"http://{http.host}:{http.port}/healthz", timeout=10)
+    requests.get(f"http://{http.host}:{http.port}/healthz", timeout=pace.seconds(10))
     metrics = venue.settings.metrics
-    answer = requests.get(f"http://{metrics.host}:{metrics.port}/metrics", timeout=10)
+    answer = requests.get(f"http://{metrics.host}:{metrics.port}/metrics", timeout=pace.seconds(10))
     # A family is named also while it has nothing to show, as when no withdrawal is open.
     known = set(re.findall(r"^# TYPE (\S+)", answer.text, re.MULTILINE))
     known |= {name for name, *_ in scrape(venue)}

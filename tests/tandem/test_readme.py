@@ -14,6 +14,7 @@ import pytest
 
 from tandem.demo.venue import TemporaryVenue
 from tandem.http_client import base_url
+from tests import pace
 
 pytestmark = pytest.mark.serial
 ROOT = Path(__file__).parent.parent.parent
@@ -31,7 +32,7 @@ def shell(venue: TemporaryVenue, block: str) -> str:
     text = block.replace("http://127.0.0.1:8080", base_url(venue.settings))
     text = text.replace(".venv/bin/tandem", f"{sys.executable} -m tandem")
     done = subprocess.run(
-        ["bash", "-euc", text], capture_output=True, text=True, timeout=60, cwd=ROOT,
+        ["bash", "-euc", text], capture_output=True, text=True, timeout=pace.seconds(60), cwd=ROOT,
         env={"PATH": "/usr/bin:/bin", "TANDEM_CONFIG": str(venue.settings.file)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

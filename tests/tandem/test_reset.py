@@ -13,6 +13,7 @@ import pytest
 from config.settings import DEMO_FILE, Settings, load
 from tandem.output import CommandError
 from tandem.reset import reset
+from tests import pace
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDERS = ("journal/snapshots", "fix/store", "log", "control")
@@ -61,7 +62,7 @@ def test_it_asks_and_takes_no_for_an_answer(data: Path) -> None:
     before = names(data)
     done = subprocess.run(
         [sys.executable, "-m", "tandem", "reset", "--data", str(data)],
-        input="n\n", capture_output=True, text=True, timeout=60, cwd=ROOT,
+        input="n\n", capture_output=True, text=True, timeout=pace.seconds(60), cwd=ROOT,
         env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"},
     )  # fmt: skip
     assert done.returncode == 1 and done.stderr == "tandem: nothing was removed\n"

@@ -16,6 +16,7 @@ import pytest
 
 from tandem.processes import Process
 from tandem.supervisor import StartError, Supervisor
+from tests import pace
 
 STEADY = """
     import json, os, signal, subprocess, sys
@@ -51,7 +52,7 @@ class Venue:
     def down(self) -> None:
         self.supervisor.request_stop()
         if self.thread.ident:
-            self.thread.join(20)
+            self.thread.join(pace.seconds(20))
         self.supervisor.stop()
 
 
@@ -77,7 +78,7 @@ def alive(pid: int) -> bool:
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + pace.seconds(seconds)
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)

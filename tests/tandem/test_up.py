@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from tandem.demo.venue import write_configuration
+from tests import pace
 
 pytestmark = pytest.mark.serial
 
@@ -57,7 +58,7 @@ class Up:
         return found
 
     def wait_for(self, condition: Callable[[], bool], what: str, seconds: float = 40) -> None:
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + pace.seconds(seconds)
         while not condition():
             if time.monotonic() > deadline or self.process.poll() is not None:
                 raise AssertionError(f"{what}; the supervisor said:\n" + "\n".join(self.lines))
@@ -69,15 +70,15 @@ class Up:
     def seq(self) -> int:
         answer = requests.get(
             f"{self.http}/v1/balances",
-            headers={"Authorization": "Bearer demo-alice-read"}, timeout=10,
+            headers={"Authorization": "Bearer demo-alice-read"}, timeout=pace.seconds(10),
         )  # fmt: skip
         answer.raise_for_status()
         return int(answer.json()["as_of_seq"])
 
     def end(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
-        code = self.process.wait(30)
-        self.reader.join(10)
+        code = self.process.wait(pace.seconds(30))
+        self.reader.join(pace.seconds(10))
         return code
 
 
@@ -126,7 +127,7 @@ def test_it_starts_tells_where_it_listens_and_ends_without_a_trace(
         one.wait_for(lambda p=pid: len(processors(p)) == 1, "its threads are spread")  # type: ignore[misc]
     began = time.monotonic()
     assert one.end(number) == 0
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < pace.seconds(15)
     assert all(gone(pid) for pid in pids)
     assert {path.name for path in (one.data / "log").iterdir()} >= {
         "engine.log", "history.log", "fix.log", "api.log", "stream.log", "settlement.log",
@@ -172,8 +173,8 @@ def test_a_killed_supervisor_leaves_no_process(up: Callable[[], Up]) -> None:
     one = up()
     pids = list(one.children().values())
     one.process.kill()
-    one.process.wait(10)
-    deadline = time.monotonic() + 20
+    one.process.wait(pace.seconds(10))
+    deadline = time.monotonic() + pace.seconds(20)
     while not all(gone(pid) for pid in pids):
         assert time.monotonic() < deadline
         time.sleep(0.05)

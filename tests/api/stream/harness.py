@@ -32,6 +32,7 @@ from engine.core.types import Origin
 from engine.history.projector import Projector
 from engine.history.queries import open_reader
 from engine.history.store import open_writer
+from tests import pace
 from tests.api.stream import described
 
 ROOT = Path(__file__).parent.parent.parent.parent
@@ -111,7 +112,7 @@ async def running_stream(engine: EngineProcess, **changes: Any) -> AsyncIterator
         settings, ROUTES, lambda: open_reader(url), lambda: time.time_ns() // 1000
     )
     async with server.running() as listening:
-        await asyncio.wait_for(server.hub.ready.wait(), WAIT_S)
+        await asyncio.wait_for(server.hub.ready.wait(), pace.seconds(WAIT_S))
         yield Stream(server, listening.sockets[0])
 
 
@@ -125,7 +126,7 @@ class Stream:
 
     async def caught_up(self, answer: dict[str, Any]) -> None:
         """Wait until the service knows what an answer tells of."""
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(pace.seconds(WAIT_S)):
             while self.server.hub.as_of_seq < answer["data"]["as_of_seq"]:
                 await asyncio.sleep(0.005)
 
@@ -164,7 +165,7 @@ class Client:
 
     async def receive(self) -> dict[str, Any]:
         """The next message. Its place in its channel is checked."""
-        text = await asyncio.wait_for(self.connection.recv(), WAIT_S)
+        text = await asyncio.wait_for(self.connection.recv(), pace.seconds(WAIT_S))
         message: dict[str, Any] = json.loads(text)
         described.hold_received(message)
         if "channel" in message and message["channel"] != "heartbeat":

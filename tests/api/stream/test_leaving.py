@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from account_api.keystore import KeyStore, StoredKey
 from account_api.main import api_settings
+from tests import pace
 from tests.api.stream.harness import Client, EngineProcess, Stream, begin, deposit, run, signed
 
 
@@ -149,7 +150,7 @@ async def rest(client: Client, account: str, client_order_id: str) -> None:
 async def left(client: Client, account: str, wanted: set[str]) -> set[str]:
     """The open orders of an account once they are those wanted, or what they are at last."""
     found: set[str] = set()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(pace.seconds(20)):
         while True:
             orders = await client.ask("get_orders", account=account)
             found = {row["client_order_id"] for row in orders["data"]["orders"]}

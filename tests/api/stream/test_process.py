@@ -18,6 +18,7 @@ from account_api.stream.operations import OPERATIONS
 from account_api.stream.private import PRIVATE_CHANNELS
 from account_api.stream.requests import PUBLIC_CHANNELS
 from engine.core.types import OrdStatus
+from tests import pace
 from tests.api.stream.harness import ROOT, await_ready, running_engine, signed
 
 
@@ -50,7 +51,7 @@ def test_process_says_where_it_listens_serves_and_ends_on_sigterm(tmp_path: Path
                     return connection.close_code, connection.close_reason or ""
 
             assert asyncio.run(story()) == (1001, "the service ends; connect again")
-            assert process.wait(timeout=5) == 0
+            assert process.wait(timeout=pace.seconds(5)) == 0
             assert process.stderr is not None
             assert "secret" not in process.stderr.read()
         finally:
@@ -88,7 +89,7 @@ def test_orders_are_canceled_when_the_process_is_killed(tmp_path: Path) -> None:
                     await connection.wait_closed()
 
             asyncio.run(story())
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + pace.seconds(10)
             while client.open_orders("bob"):
                 assert time.monotonic() < deadline
                 time.sleep(0.02)

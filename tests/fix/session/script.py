@@ -44,6 +44,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests import pace
 from tests.fix.rawfix import SOH, now_text
 
 SCRIPTS = Path(__file__).parent / "scripts"
@@ -309,7 +310,7 @@ class Run:
 
     def _knock(self, step: Step, peer: Peer) -> None:
         """Send something until it is heard: what came before may have swallowed it."""
-        deadline = time.monotonic() + TIMEOUT_S
+        deadline = time.monotonic() + pace.seconds(TIMEOUT_S)
         while True:
             self._send(step, peer, self._composed(peer, step.rest))
             assert peer.sock is not None
@@ -371,7 +372,7 @@ class Run:
 
     def _next(self, peer: Peer) -> Fields | None:
         """The next message that is not passed over; None at the end of the stream."""
-        deadline = time.monotonic() + TIMEOUT_S
+        deadline = time.monotonic() + pace.seconds(TIMEOUT_S)
         while True:
             message = peer.receive(deadline)
             if message is None or message.get("35") not in peer.ignored:

@@ -7,6 +7,7 @@ from typing import Any
 
 from bots.maker import Maker, Plan
 from bots.rest import Refused, Unavailable
+from tests import pace
 
 INSTRUMENT = {
     "symbol": "BTC-USD", "base": "BTC", "quote": "USD", "tick": "0.01", "lot": "0.00001",
@@ -64,7 +65,7 @@ class Venue:
     def run(self) -> None:
         thread = threading.Thread(target=Maker(self, PLAN, self.stop).run)  # type: ignore[arg-type]
         thread.start()
-        thread.join(10)
+        thread.join(pace.seconds(10))
         assert not thread.is_alive()
 
 

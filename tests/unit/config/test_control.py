@@ -20,6 +20,7 @@ from config.control import (
     control_folder,
     socket_path,
 )
+from tests import pace
 
 
 def echo(words: list[str]) -> str:
@@ -81,7 +82,7 @@ def test_rubbish_does_not_end_it(path: Path) -> None:
             os.close(number)
             client.sendall(data)
             client.shutdown(socket.SHUT_WR)
-            client.settimeout(5)
+            client.settimeout(pace.seconds(5))
             try:
                 assert client.recv(100).startswith(b"refused")
             except ConnectionError:

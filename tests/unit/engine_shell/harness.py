@@ -16,6 +16,7 @@ from engine.journal.local import LocalJournal
 from engine.journal.recovery import recover
 from engine.journal.snapshots import SnapshotWriter
 from engine.sequencer import Bounds, Sequencer
+from tests import pace
 from tests.venue import SYMBOL, definitions
 
 WAIT_S = 10.0
@@ -88,7 +89,7 @@ class EngineThread:
     def kill(self) -> None:
         """End as a crash would, as far as a thread can: no last snapshot."""
         self.sequencer.stop()
-        self.thread.join(WAIT_S)
+        self.thread.join(pace.seconds(WAIT_S))
         assert not self.thread.is_alive()
         if self.error is None:
             self.server.close()
@@ -97,7 +98,7 @@ class EngineThread:
     def stop(self) -> None:
         """End as SIGTERM does."""
         self.sequencer.stop()
-        self.thread.join(WAIT_S)
+        self.thread.join(pace.seconds(WAIT_S))
         assert not self.thread.is_alive()
         self.server.close()
         self.sequencer.close()
@@ -122,5 +123,5 @@ class Collector:
         """Until the transaction ``seq`` has come."""
         with self._changed:
             assert self._changed.wait_for(
-                lambda: bool(self.seqs) and self.seqs[-1] >= seq, WAIT_S
+                lambda: bool(self.seqs) and self.seqs[-1] >= seq, pace.seconds(WAIT_S)
             ), f"seq {seq} did not come, the last was {self.seqs[-1:]}"

@@ -18,6 +18,7 @@ from engine.client import (
     queries,
 )
 from engine.wire import PROTOCOL_VERSION, Dropped, Welcome, WireError, encode_frame
+from tests import pace
 from tests.unit.engine_shell.harness import EngineThread, Start, new_order
 
 
@@ -95,7 +96,7 @@ class Peer:
                 end.recv(65536)
                 end.sendall(part)
             if not self.says:
-                self.end.wait(10)
+                self.end.wait(pace.seconds(10))
 
 
 def test_a_command_without_an_answer_may_have_been_done(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from engine import wire
 from engine.client import EngineUnavailable
 from engine.ipc import Limits, Server
+from tests import pace
 from tests.unit.engine_shell.harness import WAIT_S, EngineThread, Start, new_order
 
 
@@ -55,7 +56,7 @@ def test_a_frame_too_long_is_refused_before_it_is_read_and_earlier_ones_count() 
 
 def _raw(engine: EngineThread) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    sock.settimeout(WAIT_S)
+    sock.settimeout(pace.seconds(WAIT_S))
     sock.connect(str(engine.path))
     return sock
 

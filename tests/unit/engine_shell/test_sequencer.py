@@ -24,6 +24,7 @@ from engine.core.types import (
 from engine.journal.base import AccountMark, JournalFailed, Record
 from engine.journal.local import LocalJournal
 from engine.sequencer import Bounds, EngineStopped
+from tests import pace
 from tests.unit.engine_shell.harness import WAIT_S, Collector, Start, cancel, new_order
 from tests.venue import SYMBOL
 
@@ -66,7 +67,7 @@ def test_a_failed_commit_publishes_nothing_and_stops_the_engine(start: Start) ->
     with pytest.raises(EngineUnavailable) as lost:
         client.submit(new_order(2))
     assert lost.value.outcome == "unknown"
-    engine.thread.join(WAIT_S)
+    engine.thread.join(pace.seconds(WAIT_S))
     assert isinstance(engine.error, EngineStopped)
     assert engine.error.kind == "journal"
     assert collector.seqs[-1] == acknowledged
@@ -93,7 +94,7 @@ def test_an_exception_from_apply_stops_the_engine_and_publishes_nothing(
     monkeypatch.setattr(engine.exchange, "apply", broken)
     with pytest.raises(EngineUnavailable):
         client.submit(new_order(2))
-    engine.thread.join(WAIT_S)
+    engine.thread.join(pace.seconds(WAIT_S))
     assert isinstance(engine.error, EngineStopped)
     assert engine.error.kind == "fault"
     assert "NewOrder" in str(engine.error)
@@ -127,7 +128,7 @@ def test_a_duplicate_within_one_batch_gets_the_same_transaction(start: Start) ->
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(WAIT_S)
+        thread.join(pace.seconds(WAIT_S))
     assert len({outcome.transaction.seq for outcome in outcomes}) == 1
     assert sorted(outcome.duplicate for outcome in outcomes) == [False] + [True] * 7
     client.close()
@@ -244,7 +245,7 @@ def test_a_query_may_wait_for_a_sequence_but_not_for_ever(start: Start) -> None:
     thread = threading.Thread(target=lambda: answers.append(client.balances("alice", wanted)))
     thread.start()
     client.submit(new_order(1))
-    thread.join(WAIT_S)
+    thread.join(pace.seconds(WAIT_S))
     assert answers[0].as_of_seq >= wanted
     client.close()
 

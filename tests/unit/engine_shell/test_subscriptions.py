@@ -15,6 +15,7 @@ from engine.client_async import _Connection as Connection
 from engine.core.ledger import Account
 from engine.core.types import AccountRow
 from engine.ipc import Limits
+from tests import pace
 from tests.unit.engine_shell.harness import (
     WAIT_S,
     Collector,
@@ -50,7 +51,7 @@ def test_replay_then_live_has_neither_gap_nor_duplicate_under_concurrent_writes(
             collector.wait_for(600 + 300 * index)
     finally:
         stop.set()
-        thread.join(WAIT_S)
+        thread.join(pace.seconds(WAIT_S))
     last = writer.submit(new_order("last")).transaction.seq
     for index, collector in enumerate(collectors):
         collector.wait_for(last)
@@ -97,7 +98,7 @@ def test_a_slow_subscriber_is_dropped_with_a_reason_and_resumes_from_its_seq(
 ) -> None:
     engine = start(limits=Limits(queue_bytes_max=1 << 20))
     slow = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    slow.settimeout(WAIT_S)
+    slow.settimeout(pace.seconds(WAIT_S))
     slow.connect(str(engine.path))
     slow.sendall(wire.encode_frame(wire.Hello(1, "slow")))
     slow.sendall(wire.encode_frame(wire.Subscribe(1, 1)))
@@ -135,7 +136,7 @@ def test_a_subscription_goes_on_by_itself_when_the_engine_comes_back(start: Star
     reader.subscribe(1, collector)
     collector.wait_for(engine.exchange.seq)
     engine.kill()
-    assert lost.wait(WAIT_S)
+    assert lost.wait(pace.seconds(WAIT_S))
     again = start()
     writer = again.client("writer")
     last = writer.submit(new_order(1)).transaction.seq
@@ -152,7 +153,7 @@ def test_a_dropped_subscriber_of_the_client_is_told_and_resumes(start: Start) ->
     collector = Collector()
 
     def slowly(transactions: list[wire.Transaction]) -> None:
-        gate.wait(WAIT_S)
+        gate.wait(pace.seconds(WAIT_S))
         collector(transactions)
 
     reader = engine.client("reader", on_lost=errors.append)
@@ -203,7 +204,7 @@ def test_the_asyncio_client_submits_asks_and_follows(start: Start) -> None:
         outcomes = await asyncio.gather(*[other.submit(new_order(n)) for n in range(50)])
         await other.post([cancel(n) for n in range(50)])
         last = (await other.submit(new_order("last"))).transaction.seq
-        await asyncio.wait_for(follow(), WAIT_S)
+        await asyncio.wait_for(follow(), pace.seconds(WAIT_S))
         assert len({outcome.transaction.seq for outcome in outcomes}) == 50
         answered = await other.balances("alice", min_seq=last)
         assert answered.as_of_seq >= last
@@ -239,7 +240,7 @@ def test_the_asyncio_subscription_survives_the_engine(start: Start) -> None:
         await client.close()
         return seqs
 
-    seqs = asyncio.run(asyncio.wait_for(run(), WAIT_S))
+    seqs = asyncio.run(asyncio.wait_for(run(), pace.seconds(WAIT_S)))
     assert seqs == list(range(1, len(seqs) + 1))
 
 
@@ -262,7 +263,7 @@ def test_a_cancellation_that_comes_with_the_answer_is_not_lost(
 
         monkeypatch.setattr(Connection, "data_received", then_cancel)
         task = asyncio.create_task(client.submit(new_order(1)))
-        await asyncio.wait((task,), timeout=WAIT_S)
+        await asyncio.wait((task,), timeout=pace.seconds(WAIT_S))
         assert task.cancelled()
         assert client.connected is (what == "answer")
         await client.close()
@@ -273,7 +274,7 @@ def test_a_cancellation_that_comes_with_the_answer_is_not_lost(
 def _mute(engine: EngineThread, frames: bytes) -> socket.socket:
     """A client that sends and never reads."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    sock.settimeout(WAIT_S)
+    sock.settimeout(pace.seconds(WAIT_S))
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     sock.connect(str(engine.path))
     sock.sendall(wire.encode_frame(wire.Hello(1, "mute")) + frames)
@@ -306,7 +307,7 @@ def test_a_subscriber_that_is_behind_and_stalls_is_ended(start: Start) -> None:
         writer.post(new_order(f"{batch}-{n}", strategy="s" * 32) for n in range(400))
         writer.status()
     mute = _mute(engine, wire.encode_frame(wire.Subscribe(1, 1)))
-    deadline = time.monotonic() + WAIT_S
+    deadline = time.monotonic() + pace.seconds(WAIT_S)
     while engine.server._last_number < 2 or writer.status().clients > 1:
         assert time.monotonic() < deadline, "the stalled client is still there"
         time.sleep(0.05)

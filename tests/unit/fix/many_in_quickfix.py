@@ -17,6 +17,7 @@ import quickfix
 
 from config.ports import free_ports
 from fix_gateway.handover import InnerListener, Passage
+from tests import pace
 from tests.fix.rawfix import encode, now_text
 
 SESSIONS = 2_000
@@ -60,7 +61,7 @@ def main(folder: Path) -> None:
     threading.Thread(target=acceptor.block, daemon=True).start()
     inner = InnerListener(port, folder)
     ours, theirs = socket.socketpair()
-    ours.settimeout(5)
+    ours.settimeout(pace.seconds(5))
     logon = encode(f"35=A|34=1|49=C{SESSIONS - 1:04d}|52={now_text()}|56=VENUE|98=0|108=30|")
     ours.sendall(logon)
     application.passage = inner.passage(theirs, logon)

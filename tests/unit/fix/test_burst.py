@@ -11,6 +11,7 @@ import pytest
 
 from fix_gateway.burst import TOGETHER_MAX, Burst
 from fix_gateway.sessions import Link
+from tests import pace
 
 
 class Client:
@@ -18,7 +19,7 @@ class Client:
 
     def __init__(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
-            self.far = socket.create_connection(server.getsockname(), 5)
+            self.far = socket.create_connection(server.getsockname(), pace.seconds(5))
             near, _ = server.accept()
         near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.link = Link(near, "127.0.0.1")

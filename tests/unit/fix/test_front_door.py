@@ -16,6 +16,7 @@ from fix_gateway.front_door import FrontDoor
 from fix_gateway.logon import Logon
 from fix_gateway.sessions import Link, Session, Sessions
 from fix_gateway.settings import GatewaySettings, SessionSettings
+from tests import pace
 from tests.fix.rawfix import encode, now_text
 
 
@@ -36,7 +37,7 @@ class Behind:
 
     def wait_for(self, count: int) -> bool:
         with self.news:
-            return self.news.wait_for(lambda: len(self.links) >= count, 5)
+            return self.news.wait_for(lambda: len(self.links) >= count, pace.seconds(5))
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def door(tmp_path: Path, behind: Behind) -> Iterator[FrontDoor]:
 
 
 def logon(door: FrontDoor) -> socket.socket:
-    client = socket.create_connection(door.address, 5)
+    client = socket.create_connection(door.address, pace.seconds(5))
     fields = f"35=A|34=1|49=ALICE|52={now_text()}|56=TANDEM|98=0|108=30|553=alice|554=secret|"
     client.sendall(encode(fields))
     return client

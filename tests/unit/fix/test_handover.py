@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from fix_gateway.handover import own_folder
+from tests import pace
 
 ROOT = Path(__file__).parent.parent.parent.parent
 
@@ -30,5 +31,6 @@ def test_a_start_removes_what_killed_gateways_left_and_nothing_of_a_live_one(
 
 def test_quickfix_knows_every_session_before_its_socket_is_taken(tmp_path: Path) -> None:
     child = [sys.executable, "-m", "tests.unit.fix.many_in_quickfix", str(tmp_path / "inner")]
-    run = subprocess.run(child, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    run = subprocess.run(child, cwd=ROOT, capture_output=True, text=True, check=True,
+                         timeout=pace.seconds(60))  # fmt: skip
     assert "\x0135=A\x01" in run.stdout
