@@ -20,6 +20,8 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
+from tests import pace
+
 T = TypeVar("T")
 WAIT_S = 15.0
 POLL_S = 0.03
