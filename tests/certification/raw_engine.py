@@ -131,9 +131,11 @@ class RawEngine:
         if moment - self.sent_at >= self.heartbeat_s and "no-heartbeats" not in self.broken:
             self._send("0", [])
         silent = moment - self.heard_at
-        if silent > 2.4 * self.heartbeat_s:
+        # Who never asks gives up too, but later than the certifier has told it what is wrong.
+        asks = "never-asks" not in self.broken
+        if silent > (2.4 if asks else 6) * self.heartbeat_s:
             return False
-        if silent > 1.2 * self.heartbeat_s and not self.test and "never-asks" not in self.broken:
+        if silent > 1.2 * self.heartbeat_s and not self.test and asks:
             self.test = f"T{self.num}"
             self._send("1", [(112, self.test)])
         return True
