@@ -121,6 +121,15 @@ class Browser:
         self.run("document.activeElement?.blur()")
         self.one("body").send_keys(*keys)
 
+    def confirm(self, *words: str) -> str:
+        """Say yes to the question that is asked; gives what it said, with ``words`` among it."""
+        self.until(lambda: self.one("#confirm").is_displayed())
+        asked = self.text("#confirm")
+        assert all(word in asked for word in words), asked
+        self.click("#confirm-go")
+        self.until(lambda: not self.one("#confirm").is_displayed())
+        return asked
+
     def sign_in(self, key: str) -> None:
         """With a public key of the demo."""
         self.click("#sign")

@@ -115,18 +115,22 @@ def test_a_withdrawal_is_asked_for_by_one_and_approved_by_another(
     page.type("[name=address]", "nowhere")
     page.type("[name=amount]", "20")
     page.click("#withdraw-go")
+    page.confirm("nowhere")
     page.until(lambda: "address" in page.text("#withdraw-error").lower())
     assert all("422" in line for line in page.complaints())
     page.type("[name=address]", "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4")
     page.click("#withdraw-go")
+    page.confirm("Withdraw 20 BTC?", "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "20.0002 BTC")
     page.until(lambda: "20 BTC wait for somebody else's approval." in page.text("#toasts"))
     page.until(lambda: first_row(page, "transfers")[2:5:2] == ["20 BTC", "pending approval"])
     # Who asked may take it back, and not approve it.
     assert first_row(page, "transfers")[6] == "Cancel"
     page.type("[name=amount]", "21")
     page.click("#withdraw-go")
+    page.confirm()
     page.until(lambda: first_row(page, "transfers")[2] == "21 BTC")
     page.click("#panel-transfers tbody tr [data-verb=cancel]")
+    page.confirm("Cancel the withdrawal of 21 BTC?")
     page.until(lambda: first_row(page, "transfers")[4] == "canceled")
     page.sign_out()
     page.sign_in("demo-alice-approve")
@@ -134,6 +138,8 @@ def test_a_withdrawal_is_asked_for_by_one_and_approved_by_another(
     assert not page.one("#withdraw").is_displayed()
     page.until(lambda: page.rows("#panel-transfers tbody")[1][6] == "ApproveRefuse")
     page.click("#panel-transfers tbody [data-verb=approve]")
+    page.confirm("Approve the withdrawal of 20 BTC?", "Once it is approved the venue sends it.")
+    page.until(lambda: "The withdrawal of 20 BTC is approved." in page.text("#toasts"))
     page.until(lambda: page.rows("#panel-transfers tbody")[1][4] == "completed")
     assert page.rows("#panel-transfers tbody")[1][6] == ""
     page.sign_out()
@@ -177,17 +183,21 @@ def test_everything_works_with_the_keyboard(page: Browser, alice: Firm) -> None:
     page.until(lambda: page.text("#who") == "alice")
     page.press("s")
     assert page.run("return document.activeElement.name") in ("price", "quantity")
-    page.type("[name=price]", "70000")
+    page.type("[name=price]", "700000")
     page.type("[name=quantity]", "0.1")
     page.one("[name=quantity]").send_keys(Keys.ENTER)
     page.until(lambda: "0.1 BTC waits in the book" in page.text("#toasts"))
     assert alice.call("GET", "/v1/orders")["orders"][0]["side"] == "sell"
-    page.type("[name=price]", "71000")
+    page.type("[name=price]", "710000")
     page.type("[name=quantity]", "0.2X")
     page.one("[name=quantity]").send_keys(Keys.ENTER)
     # A letter in a field is a letter, and no key.
     assert len(alice.call("GET", "/v1/orders")["orders"]) == 1
     page.press("X")
+    # The question begins at its harmless answer.
+    page.until(lambda: page.run("return document.activeElement.id") == "confirm-back")
+    assert "Cancel your open order?" in page.text("#confirm")
+    page.one("#confirm-back").send_keys(Keys.TAB, Keys.ENTER)
     page.until(lambda: "1 order is canceled." in page.text("#toasts"))
     assert alice.call("GET", "/v1/orders")["orders"] == []
     page.press("3")
@@ -304,9 +314,11 @@ def test_an_operator_sees_sessions_and_halts_trading(page: Browser, alice: Firm)
     assert {row[0] for row in rows} >= {"fix:ALICE", "fix:BOB"}
     assert rows[0][2] == "not connected"
     page.click("#panel-sessions .operator button")
+    page.confirm("Halt BTC-USD?", "For everybody, at once")
     page.until(lambda: page.text("#status-text").startswith("Halted"))
     assert page.text("#book-note") == "halted: cancels only"
     page.click("#panel-sessions .operator button")
+    page.confirm("Resume BTC-USD?")
     page.until(lambda: page.text("#status-text").startswith("Live"))
     page.sign_out()
 

@@ -6,6 +6,7 @@ import { Figures } from "./model/figures.js";
 import { Market } from "./model/market.js";
 import { Stream } from "./model/stream.js";
 import { mountBook } from "./view/book.js";
+import { mountQuestions } from "./view/confirm.js";
 import { mountChart } from "./view/chart.js";
 import { mountDepth } from "./view/depth.js";
 import { mountFigures } from "./view/figures.js";
@@ -61,6 +62,7 @@ mountChart(market);
 mountDepth(market);
 mountSessions(market, account);
 mountFigures(stream, new Figures());
+mountQuestions();
 mountShortcuts({ ticket, panels, signIn, showPane, toggleTheme });
 for (const button of $$(".panes button")) {
   button.addEventListener("click", () => showPane(button.dataset.pane));

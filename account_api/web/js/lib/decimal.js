@@ -59,6 +59,20 @@ export function divideDown(value, divisor, step) {
   return other === 0n ? "0" : multiply(text(one / other, 0), step);
 }
 
+/** value ÷ divisor cut to so many places: a figure to look at, not one to pay. */
+export function divide(value, divisor, scale) {
+  const [one, other] = aligned(value, divisor);
+  if (other === 0n) return null;
+  return text((one * 10n ** BigInt(scale)) / other, scale);
+}
+
+/** part ÷ whole in percent with two places, rounded up, as text like "0.13". */
+export function percentUp(part, whole) {
+  const [one, other] = aligned(part, whole);
+  if (other === 0n) return null;
+  return text((one * 10000n + other - 1n) / other, 2);
+}
+
 /** -1, 0 or 1. */
 export function compare(first, second) {
   const [one, other] = aligned(first, second);

@@ -43,6 +43,9 @@ export function rows(body, items, keyOf, build, fill) {
   for (const row of known.values()) row.remove();
 }
 
+/** A promise of some time later. */
+export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
 /** Local time of day of an instant as the venue writes it. */
 export function clock(instant) {
   return new Date(instant).toLocaleTimeString([], { hour12: false });

@@ -4,6 +4,7 @@
    last one; after a lost connection it asks to go on from there, and where that is not
    possible the venue sends snapshots, which replace what is known. */
 
+import { pause } from "../lib/dom.js";
 import { Emitter } from "../lib/events.js";
 import { Signer, Token } from "../lib/sign.js";
 import { Problem, lost } from "./stream.js";
@@ -17,6 +18,13 @@ const PAGES_MAX = 10;
 const SESSIONS_MS = 5_000;
 const AGAIN_MS = 1_000;
 const WAIT_BACK_MS = 15_000;
+const REST_MS = 10_000;
+/** An order that comes later than this is refused by the venue: nobody waits for it any more. */
+const ORDER_MS = 8_000;
+/** By how much the clock of the venue may be known wrongly. */
+const CLOCK_MS = 2_000;
+const OUTCOME_MS = 60_000;
+const OUTCOME_EVERY_MS = 700;
 
 /** Emits `signed` (in or out), `orders`, `fills`, `balances`, `transfers`, `sessions`. */
 export class Account extends Emitter {
@@ -78,19 +86,58 @@ export class Account extends Emitter {
     await back;
   }
 
-  /** Send an order; an answer that was lost is asked for again, which does it at most once. */
-  async create(order) {
+  /**
+   * Send an order. Where the answer is lost, the venue is asked for the order by its client order
+   * id until it is known what became of it; `lost` is called when that begins. The order is not
+   * sent again: the market has moved since.
+   */
+  async create(order, onLost = () => {}) {
+    const signer = this.signer;
+    const until = this.#stream.now() + ORDER_MS;
     try {
-      return await this.#stream.request("create_order", order);
+      const expires = new Date(until).toISOString();
+      return await this.#stream.request("create_order", { ...order, expires_at: expires });
+    } catch (problem) {
+      if (problem.outcome !== "unknown") throw problem;
+    }
+    onLost();
+    return this.#outcome(signer, order.client_order_id, until + CLOCK_MS);
+  }
+
+  /** The order as it is, by HTTP, which needs no stream. After `until` it can no longer arrive. */
+  async #outcome(signer, id, until) {
+    const giveUp = performance.now() + OUTCOME_MS;
+    while (performance.now() < giveUp) {
+      const asked = this.#stream.now();
+      try {
+        return await this.#rest(signer, "GET", `/v1/orders/client:${id}`);
+      } catch (problem) {
+        if (problem.code === "unknown_order" && asked > until) {
+          throw new Problem({
+            code: "not_received", outcome: "not_applied",
+            detail: "The order did not reach the venue: nothing was done. Send it again if you still want it.",
+          });
+        }
+      }
+      await pause(OUTCOME_EVERY_MS);
+    }
+    throw new Problem({
+      code: "lost", outcome: "unknown",
+      detail: `The venue does not say what became of the order (client order id ${id}).`,
+    });
+  }
+
+  /** Cancel an order; where the answer is lost, once more on the next connection. */
+  async cancel(orderId) {
+    try {
+      await this.#stream.request("cancel_order", { order: orderId });
     } catch (problem) {
       if (problem.outcome !== "unknown") throw problem;
       await this.#connected();
-      return this.#stream.request("create_order", order);
+      await this.#stream.request("cancel_order", { order: orderId }).catch((second) => {
+        if (second.code !== "too_late") throw second;
+      });
     }
-  }
-
-  cancel(orderId) {
-    return this.#stream.request("cancel_order", { order: orderId });
   }
 
   /** Cancel every open order of the account, or those of one instrument. */
@@ -99,17 +146,23 @@ export class Account extends Emitter {
   }
 
   /** A request over HTTP, signed. Rejects with Problem. */
-  async rest(method, target, body) {
+  rest(method, target, body) {
+    return this.#rest(this.signer, method, target, body);
+  }
+
+  async #rest(signer, method, target, body) {
     const text = body === undefined ? "" : JSON.stringify(body);
-    const headers = await this.signer.headers(method, target, text);
+    const headers = await signer.headers(method, target, text);
     if (text) headers["Content-Type"] = "application/json";
     let answer;
+    let content;
     try {
-      answer = await fetch(target, { method, headers, body: text || undefined });
+      const signal = AbortSignal.timeout(REST_MS);
+      answer = await fetch(target, { method, headers, body: text || undefined, signal });
+      content = await answer.json();
     } catch {
       throw lost();
     }
-    const content = await answer.json();
     if (!answer.ok) throw new Problem(content);
     return content;
   }
@@ -301,7 +354,8 @@ export class Account extends Emitter {
 
   #order(order, time) {
     const before = this.orders.get(order.order_id);
-    const merged = { created_at: time, ...before, ...order, updated_at: time };
+    const triggered = before?.triggered || order.triggered || order.event === "triggered";
+    const merged = { created_at: time, ...before, ...order, triggered, updated_at: time };
     this.orders.set(order.order_id, merged);
     const closed = [...this.orders.values()].filter((one) => !OPEN.has(one.status));
     closed.sort((one, other) => (one.updated_at < other.updated_at ? 1 : -1));

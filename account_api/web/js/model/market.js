@@ -9,11 +9,18 @@ const TRADES_KEPT = 60;
 const CANDLES_ASKED = 180;
 const DAY_MS = 86_400_000;
 const RESYNC_MS = 1_000;
+const PROBE_MS = 4_000;
+const PROBE_WAIT_MS = 4_000;
 
-/** Emits `instruments`, `selected`, `book`, `trades`, `candles`, `day`. */
+/**
+ * Emits `instruments`, `selected`, `book`, `trades`, `candles`, `day`, and `stale` when what is
+ * shown begins or ceases to be what is so.
+ */
 export class Market extends Emitter {
   #stream;
   #resyncAt = 0;
+  #synced = false;
+  #answers = true;
 
   constructor(stream) {
     super();
@@ -25,7 +32,12 @@ export class Market extends Emitter {
     this.#clear();
     stream.on("message", (message) => this.#take(message));
     stream.on("open", () => this.#resume());
+    stream.on("closed", () => this.#sync(false));
+    stream.on("engine", () => this.#judge());
+    setInterval(() => this.#probe(), PROBE_MS);
   }
+
+  #why = "Connecting to the venue …";
 
   get instrument() {
     return this.instruments.get(this.symbol);
@@ -35,12 +47,18 @@ export class Market extends Emitter {
     return this.trades[0]?.price ?? this.instrument?.last_price ?? null;
   }
 
+  /** Why what is shown may not be so any more; "" while it is. */
+  get stale() {
+    return this.#why;
+  }
+
   /** Look at another instrument. */
   async select(symbol) {
     if (symbol === this.symbol || !this.instruments.has(symbol)) return;
     const before = this.symbol;
     this.symbol = symbol;
     this.#clear();
+    this.#sync(false);
     this.emit("selected");
     if (before) await this.#quietly("unsubscribe", { symbols: [before] });
     await this.#follow();
@@ -50,6 +68,43 @@ export class Market extends Emitter {
   async setInterval(interval) {
     this.interval = interval;
     await this.#loadCandles();
+  }
+
+  #sync(yes) {
+    this.#synced = yes;
+    this.#answers ||= yes;
+    this.#judge();
+  }
+
+  #judge() {
+    const { state, engine } = this.#stream;
+    const why = state === "closed"
+      ? "The connection to the venue is lost. Prices and orders are as they were before."
+      : state !== "open" ? "Connecting to the venue …"
+      : !engine || !this.#answers ? "The venue's engine does not answer. Prices are as they were before."
+      : !this.#synced ? "Waiting for the book …" : "";
+    if (why === this.#why) return;
+    this.#why = why;
+    this.emit("stale");
+  }
+
+  /** A stream may beat its heart in front of an engine that stands still: that one is asked. */
+  async #probe() {
+    if (this.#stream.state !== "open" || !this.symbol || document.hidden) return;
+    const late = setTimeout(() => this.#heardOf(false), PROBE_WAIT_MS);
+    try {
+      await this.#stream.request("get_book", { symbol: this.symbol, depth: 1 });
+      this.#heardOf(true);
+    } catch (problem) {
+      if (problem.code === "engine_unavailable") this.#heardOf(false);
+    } finally {
+      clearTimeout(late);
+    }
+  }
+
+  #heardOf(engine) {
+    this.#answers = engine;
+    this.#judge();
   }
 
   #clear() {
@@ -87,15 +142,22 @@ export class Market extends Emitter {
       await this.#stream.request(op, { channels: ["book", "trades"], ...params });
     } catch (problem) {
       // A connection that ended resumes by itself, and begins with this again.
-      if (problem.code === "engine_unavailable") this.#stream.again();
+      const { symbol } = this;
+      if (problem.code !== "lost" && problem.code !== "offline" && op === "subscribe") {
+        this.#later(() => this.symbol === symbol && !this.#synced && this.#follow());
+      }
     }
   }
 
   #take(message) {
     const { channel, data } = message;
     if (channel === "book" && data.symbol === this.symbol) {
-      if (!this.book.apply(message)) this.#resync();
+      const good = this.book.apply(message);
+      if (!good) this.#resync();
       this.emit("book");
+      if (good !== this.#synced || !this.#answers) this.#sync(good);
+    } else if (channel === "heartbeat") {
+      if (!this.#synced && this.book.seq !== null) this.#resync();
     } else if (channel === "trades") {
       const fresh = data.filter((trade) => trade.symbol === this.symbol);
       this.#trades(fresh);

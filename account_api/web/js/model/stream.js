@@ -3,10 +3,20 @@
 import { Emitter } from "../lib/events.js";
 
 const ANSWER_MS = 10_000;
-const SILENCE_MS = 16_000;
-const PING_MS = 5_000;
-const RETRY_FIRST_MS = 300;
-const RETRY_MAX_MS = 8_000;
+const PING_MS = 2_000;
+/** After a ping something has to come within this time. */
+const PING_SILENCE_MS = 4_000;
+/** Two of the venue's heartbeats: pings wait where the browser slows a page that nobody sees. */
+const SILENCE_MS = 11_000;
+const CONNECT_MS = 5_000;
+const WATCH_MS = 250;
+const RETRY_FIRST_MS = 250;
+const RETRY_MAX_MS = 4_000;
+
+/** Why a known key is let in no more; whatever else happens, it is tried again. */
+const REFUSALS = new Set([
+  "unauthorized", "outside_window", "source_not_allowed", "key_pending", "not_permitted",
+]);
 
 /** A refusal, as the venue words it; `outcome` says whether something was done. */
 export class Problem extends Error {
@@ -25,7 +35,11 @@ export function lost() {
 
 /**
  * Emits `open` (logged in again where it was), `closed`, `message` (of a channel), `figures`,
- * and `refused` when the venue does not let a known key in again.
+ * `engine` when the engine comes or goes behind it, and `refused` when the venue does not let a
+ * known key in again.
+ *
+ * A connection that is silent is given up at once. Closing it properly would wait for an answer
+ * of the side that does not answer.
  */
 export class Stream extends Emitter {
   #socket = null;
@@ -33,8 +47,10 @@ export class Stream extends Emitter {
   #number = 0;
   #retry = RETRY_FIRST_MS;
   #heard = 0;
+  #pinged = 0;
   #received = 0;
   #trips = [];
+  #again = null;
 
   constructor(url) {
     super();
@@ -43,9 +59,12 @@ export class Stream extends Emitter {
     /** What logs in after every connection; null: nobody is signed in. */
     this.credentials = null;
     this.who = null;
+    /** Whether the venue says that its engine is there. */
+    this.engine = true;
     this.clockOffset = 0;
     this.figures = { perSecond: 0, roundTrip: null, seq: 0 };
     setInterval(() => this.#second(), 1000);
+    setInterval(() => this.#watch(), WATCH_MS);
     setInterval(() => this.#ping().catch(() => {}), PING_MS);
   }
 
@@ -55,10 +74,12 @@ export class Stream extends Emitter {
   }
 
   connect() {
-    this.state = "connecting";
+    this.#again = null;
+    if (this.state !== "closed") this.state = "connecting";
     const socket = new WebSocket(this.url);
     this.#socket = socket;
     this.#heard = performance.now();
+    this.#pinged = 0;
     socket.onmessage = (event) => this.#take(JSON.parse(event.data));
     socket.onclose = (event) => this.#closed(socket, event);
     socket.onopen = () => this.#opened(socket);
@@ -67,7 +88,7 @@ export class Stream extends Emitter {
   /** End this connection; another one follows at once. */
   again() {
     this.#retry = 0;
-    this.#socket?.close();
+    this.#drop("");
   }
 
   /** Ask something. Rejects with Problem; `outcome` unknown when the connection ended. */
@@ -100,18 +121,33 @@ export class Stream extends Emitter {
       await this.#ping();
       if (this.credentials) await this.login();
     } catch (problem) {
-      if (socket.readyState !== WebSocket.OPEN) return;
+      if (socket !== this.#socket) return;
+      if (!REFUSALS.has(problem.code)) {
+        this.#drop("it does not let us in at this moment");
+        return;
+      }
       this.credentials = null;
       this.who = null;
       this.emit("refused", problem);
     }
-    this.#retry = RETRY_FIRST_MS;
+    if (socket !== this.#socket) return;
+    this.engine = true;
     this.state = "open";
     this.emit("open");
   }
 
+  /** Let go of the connection, whatever its other end does. */
+  #drop(reason) {
+    const socket = this.#socket;
+    if (!socket) return;
+    for (const name of ["onopen", "onmessage", "onclose"]) socket[name] = null;
+    socket.close();
+    this.#closed(socket, { reason });
+  }
+
   #closed(socket, event) {
     if (socket !== this.#socket) return;
+    this.#socket = null;
     for (const { reject, timer } of this.#waiting.values()) {
       clearTimeout(timer);
       reject(lost());
@@ -121,8 +157,23 @@ export class Stream extends Emitter {
     this.state = "closed";
     this.figures.roundTrip = null;
     this.emit("closed", { reason: event.reason });
-    setTimeout(() => this.connect(), this.#retry);
-    this.#retry = Math.min(Math.max(this.#retry, RETRY_FIRST_MS) * 2, RETRY_MAX_MS);
+    // Somewhat apart from all others who lost it in the same moment.
+    this.#again ??= setTimeout(() => this.connect(), this.#retry * (0.5 + Math.random() / 2));
+    this.#retry = Math.min(Math.max(this.#retry * 2, RETRY_FIRST_MS), RETRY_MAX_MS);
+  }
+
+  /** Silence is a connection that is gone. */
+  #watch() {
+    if (!this.#socket) return;
+    const now = performance.now();
+    const silent = now - this.#heard;
+    if (this.state !== "open") {
+      if (silent > CONNECT_MS) this.#drop("it does not answer");
+    } else if (silent > SILENCE_MS
+        || (this.#pinged > this.#heard && now - this.#pinged > PING_SILENCE_MS)) {
+      this.#retry = 0;
+      this.#drop("it is silent");
+    }
   }
 
   #take(message) {
@@ -138,12 +189,21 @@ export class Stream extends Emitter {
       return;
     }
     this.figures.seq = Math.max(this.figures.seq, message.as_of_seq ?? 0);
+    if (message.channel === "heartbeat") {
+      this.#retry = 0;
+      if (this.engine !== message.data.engine_connected) {
+        this.engine = message.data.engine_connected;
+        this.emit("engine");
+      }
+    }
     this.emit("message", message);
   }
 
   async #ping() {
     const sent = performance.now();
     const began = Date.now();
+    // Heard of after this one, or one before it that has no answer yet.
+    if (this.#pinged <= this.#heard) this.#pinged = sent;
     const { time_ms: time } = await this.request("ping");
     const took = performance.now() - sent;
     this.#trips = [...this.#trips, took].slice(-9);
@@ -155,8 +215,6 @@ export class Stream extends Emitter {
   #second() {
     this.figures.perSecond = this.#received;
     this.#received = 0;
-    // The venue beats its heart every few seconds: silence is a connection that is gone.
-    if (this.state === "open" && performance.now() - this.#heard > SILENCE_MS) this.again();
     this.emit("figures");
   }
 }

@@ -12,12 +12,12 @@ const LEVELS_MAX = 40;
 export function mountBook(market, account, take) {
   const draw = oncePerFrame(() => drawBook(market, account));
   new ResizeObserver(draw).observe($("#asks"));
-  for (const type of ["book", "selected", "trades"]) market.on(type, draw);
+  for (const type of ["book", "selected", "trades", "stale"]) market.on(type, draw);
   for (const type of ["orders", "signed"]) account.on(type, draw);
   for (const body of [$("#asks"), $("#bids")]) {
     body.addEventListener("click", (event) => {
       const row = event.target.closest("tr");
-      if (row) take(row.dataset.price, body.dataset.side);
+      if (row && !market.stale) take(row.dataset.price, body.dataset.side);
     });
   }
 }
@@ -44,7 +44,7 @@ function drawBook(market, account) {
   drawSide($("#asks"), asks.reverse(), "sell", style);
   drawSide($("#bids"), bids, "buy", style);
   say($("#spread"), middle(market, style.digits));
-  say($("#book-note"), book.status === "halted" ? "halted: cancels only" : "");
+  say($("#book-note"), market.stale ? "not live" : book.status === "halted" ? "halted: cancels only" : "");
 }
 
 function summed(levels) {
@@ -76,6 +76,7 @@ function build() {
 function middle(market, digits) {
   const bid = market.book.best("buy");
   const ask = market.book.best("sell");
+  if (!bid && !ask && market.stale) return "–";
   if (!bid && !ask) return "Empty: yours can be the first order";
   if (!bid || !ask) return market.last ? `Last ${show(market.last, digits)}` : "One side is empty";
   const spread = subtract(ask.price, bid.price);

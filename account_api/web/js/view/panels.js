@@ -4,6 +4,7 @@ import { $, $$, clock, make, moment, rows, say } from "../lib/dom.js";
 import { places, show } from "../lib/decimal.js";
 import { oncePerFrame } from "../lib/events.js";
 import { isOpen } from "../model/account.js";
+import { confirm } from "./confirm.js";
 import { toast } from "./toasts.js";
 import { Withdrawals } from "./withdrawals.js";
 
@@ -12,6 +13,14 @@ const STATUS = {
   new: "waits in the book", partially_filled: "partly filled", filled: "filled",
   canceled: "canceled", expired: "expired", rejected: "rejected",
 };
+
+/** Where an order stands, in words. An order with a stop price is in no book until it triggers. */
+function standing(order) {
+  if (order.status === "new" && order.stop_price && !order.triggered) {
+    return `waits for a trade at ${order.side === "buy" ? "or above" : "or below"} its stop price`;
+  }
+  return STATUS[order.status] ?? order.status;
+}
 
 /** A table with a caption, in a panel; returns its body. `columns` are [title, class]. */
 function table(panel, caption, columns, empty) {
@@ -81,8 +90,20 @@ export class Panels {
   }
 
   async cancelAll() {
-    const count = this.#account.openOrders().length;
-    if (!this.#account.mayTrade || !count) return;
+    const open = this.#account.openOrders();
+    if (!this.#account.mayTrade || !open.length) return;
+    const symbols = [...new Set(open.map((order) => order.symbol))].sort();
+    const sure = await confirm({
+      kind: "cancel", danger: true,
+      title: open.length === 1 ? "Cancel your open order?" : `Cancel all ${open.length} open orders?`,
+      rows: symbols.map((symbol) => {
+        const count = open.filter((order) => order.symbol === symbol).length;
+        return [symbol, count === 1 ? "1 order" : `${count} orders`];
+      }),
+      warnings: ["Orders of this account that others have entered go too, those of FIX sessions included."],
+      go: open.length === 1 ? "Cancel it" : "Cancel them all",
+    });
+    if (!sure) return;
     try {
       const { canceled } = await this.#account.cancelAll();
       toast(canceled.length === 1 ? "1 order is canceled." : `${canceled.length} orders are canceled.`, "good");
@@ -149,12 +170,15 @@ export class Panels {
     say(symbol, order.symbol);
     side(which, order.side);
     say(type, `${order.type.replace("_", " ")}, ${order.time_in_force}`);
-    say(price, order.price ? show(order.price, this.#digits(order.symbol, "tick")) : "market");
-    say(quantity, show(order.quantity));
+    const digits = this.#digits(order.symbol, "tick");
+    const limit = order.price ? show(order.price, digits) : "market";
+    say(price, order.stop_price ? `stop ${show(order.stop_price, digits)}, then ${limit}` : limit);
+    say(quantity, order.display_quantity
+      ? `${show(order.quantity)}, ${show(order.display_quantity)} shown` : show(order.quantity));
     say(filled, order.average_price && order.filled_quantity !== "0"
-      ? `${show(order.filled_quantity)} at ${show(order.average_price, this.#digits(order.symbol, "tick"))}`
+      ? `${show(order.filled_quantity)} at ${show(order.average_price, digits)}`
       : show(order.filled_quantity));
-    say(status, STATUS[order.status] ?? order.status);
+    say(status, standing(order));
     say(entered, order.manual ? "by hand" : "automated");
     entered.title = order.entered_by ?? "";
     const wanted = isOpen(order) && this.#account.mayTrade;

@@ -2,6 +2,7 @@
 
 import { $, make, moment, rows, say } from "../lib/dom.js";
 import { oncePerFrame } from "../lib/events.js";
+import { confirm } from "./confirm.js";
 import { toast } from "./toasts.js";
 
 const COLUMNS = ["Session", "Account", "State", "Received", "Per second", "Epoch", "On disconnect"];
@@ -34,17 +35,27 @@ export function mountSessions(market, account) {
     const halted = market.book?.status === "halted";
     say(desk.firstChild, `${market.symbol} ${halted ? "is halted" : "is trading"}. `);
     say(halt, halted ? "Resume" : "Halt");
+    halt.disabled = Boolean(market.stale);
     halt.className = halted ? "quiet" : "quiet danger";
   });
   for (const type of ["signed", "sessions"]) account.on(type, draw);
-  for (const type of ["book", "selected"]) market.on(type, draw);
+  for (const type of ["book", "selected", "stale"]) market.on(type, draw);
   draw();
 
   halt.addEventListener("click", async () => {
     const status = market.book.status === "halted" ? "open" : "halted";
+    const { symbol } = market;
+    const sure = await confirm(status === "halted" ? {
+      kind: "trading", danger: true, title: `Halt ${symbol}?`, go: `Halt ${symbol}`,
+      warnings: ["For everybody, at once: new orders are refused, cancels are taken, and what is in the book stays."],
+    } : {
+      kind: "trading", title: `Resume ${symbol}?`, go: `Resume ${symbol}`,
+      warnings: ["For everybody, at once: orders are taken and trade again."],
+    });
+    if (!sure) return;
     try {
-      await account.rest("PUT", `/v1/instruments/${market.symbol}/status`, { status });
-      toast(`${market.symbol} is ${status === "open" ? "trading again" : "halted"}.`, "good");
+      await account.rest("PUT", `/v1/instruments/${symbol}/status`, { status });
+      toast(`${symbol} is ${status === "open" ? "trading again" : "halted"}.`, "good");
     } catch (problem) {
       toast(problem.message, "bad");
     }

@@ -26,6 +26,14 @@ export function mountStatus(stream, market) {
 
   const draw = oncePerFrame(() => drawStatus(stream, market));
   for (const type of ["open", "closed", "figures"]) stream.on(type, draw);
+  // At once and not with the next frame: a page that is not seen has none.
+  const judge = () => {
+    document.body.dataset.stale = market.stale ? "yes" : "no";
+    document.body.dataset.stream = stream.state;
+    drawStatus(stream, market);
+  };
+  market.on("stale", judge);
+  judge();
 }
 
 function drawTicker(market) {
@@ -55,10 +63,12 @@ function drawStatus(stream, market) {
   const element = $("#status");
   const { perSecond, roundTrip, seq } = stream.figures;
   const halted = market.book?.status === "halted";
-  element.dataset.state = stream.state === "open" && halted ? "halted" : stream.state;
-  if (stream.state !== "open") {
-    say($("#status-text"), stream.state === "closed" ? "Connection lost, trying again …" : "Connecting …");
-    element.title = stream.url;
+  element.dataset.state = stream.state !== "open" ? stream.state
+    : market.stale ? "stale" : halted ? "halted" : "open";
+  if (market.stale) {
+    say($("#status-text"), stream.state === "closed" ? "Connection lost, trying again …"
+      : stream.state === "connecting" ? "Connecting …" : "Not live");
+    element.title = `${market.stale} ${stream.url}`;
     return;
   }
   const trip = roundTrip === null ? "" : ` · ${roundTrip < 10 ? roundTrip.toFixed(1) : Math.round(roundTrip)} ms`;

@@ -3,9 +3,11 @@
 import { $, make } from "../lib/dom.js";
 
 const SHOWN_MS = 7_000;
+/** What went otherwise than was asked for stays longer. */
+const SHOWN_LONG_MS = 20_000;
 const KEPT = 3;
 
-/** Say something; `kind` is good, bad or plain; `action` is {label, act}. */
+/** Say something; `kind` is good, warn, bad or plain; `action` is {label, act}. */
 export function toast(text, kind = "plain", action = null) {
   const box = $("#toasts");
   const element = make("div", { class: `toast ${kind}` }, make("p", { textContent: text }));
@@ -19,5 +21,5 @@ export function toast(text, kind = "plain", action = null) {
   }
   box.append(element);
   while (box.children.length > KEPT) box.firstElementChild.remove();
-  setTimeout(() => element.remove(), SHOWN_MS);
+  setTimeout(() => element.remove(), ["warn", "bad"].includes(kind) ? SHOWN_LONG_MS : SHOWN_MS);
 }

@@ -1,7 +1,8 @@
 /* Asking for withdrawals, and deciding about them: what the key that is signed in may do. */
 
 import { $, make, say } from "../lib/dom.js";
-import { show } from "../lib/decimal.js";
+import { add, isZero, parse, show } from "../lib/decimal.js";
+import { confirm } from "./confirm.js";
 import { toast } from "./toasts.js";
 
 const UNDECIDED = "pending_approval";
@@ -11,6 +12,11 @@ const DECISIONS = [
   ["reject", "Refuse", "quiet danger", "approve", (state) => state === UNDECIDED],
   ["cancel", "Cancel", "quiet danger", "withdraw", (state) => BEFORE_SENDING.has(state)],
 ];
+
+const WORDS = {
+  approve: ["Approve", "Approve and send", "approved"], reject: ["Refuse", "Refuse it", "refused"],
+  cancel: ["Cancel", "Cancel it", "canceled"],
+};
 
 /** The form above the list; returns what fills the last cell of a row. */
 export class Withdrawals {
@@ -82,6 +88,23 @@ export class Withdrawals {
       client_withdrawal_id: `page-${crypto.randomUUID()}`, asset: network.asset,
       network: network.network, address: address.value.trim(), amount: amount.value.trim(),
     };
+    if (!parse(body.amount) || isZero(body.amount)) {
+      say($("#withdraw-error"), "Enter an amount in digits with at most one point, like 0.5.");
+      amount.focus();
+      return;
+    }
+    const fee = network.withdrawal_fee;
+    const sure = await confirm({
+      kind: "money", danger: true,
+      title: `Withdraw ${show(body.amount)} ${body.asset}?`,
+      rows: [
+        ["To", body.address], ["Network", body.network],
+        ["Arrives", `${show(body.amount)} ${body.asset}`], ["Fee", `${show(fee)} ${body.asset}`],
+        ["Taken from your balance", `${show(add(body.amount, fee))} ${body.asset}`],
+      ],
+      warnings: ["What is sent to a wrong address is lost."], go: "Request the withdrawal",
+    });
+    if (!sure) return;
     const button = $("#withdraw-go");
     button.disabled = true;
     try {
@@ -108,12 +131,24 @@ export class Withdrawals {
   }
 
   async #decide(button, verb, id) {
+    const row = this.#account.transfers.get(`withdrawal:${id}`);
+    const [word, go, done] = WORDS[verb];
+    const sure = await confirm({
+      kind: "money", danger: true,
+      title: `${word} the withdrawal of ${show(row.amount)} ${row.asset}?`,
+      rows: [["To", row.address], ["Network", row.network ?? "–"], ["Amount", `${show(row.amount)} ${row.asset}`],
+        ["Fee", `${show(row.fee)} ${row.asset}`], ...(row.memo ? [["Memo", row.memo]] : []), ["Requested by", row.requested_by ?? "–"]],
+      warnings: verb === "approve" ? ["Once it is approved the venue sends it."] : [],
+      go,
+    });
+    if (!sure) return;
     button.disabled = true;
     const target = `/v1/withdrawals/${id}`;
     try {
       await (verb === "cancel"
         ? this.#account.rest("DELETE", target)
         : this.#account.rest("POST", `${target}/${verb}`));
+      toast(`The withdrawal of ${show(row.amount)} ${row.asset} is ${done}.`, "good");
     } catch (problem) {
       toast(problem.message, "bad");
       button.disabled = false;
