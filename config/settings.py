@@ -19,7 +19,7 @@ from typing import Any, Final, get_args
 
 import msgspec
 
-from config import checks, reading
+from config import checks, container, reading
 from config.model import (
     Account,
     Asset,
@@ -92,10 +92,22 @@ def load(path: Path | None = None, env: Mapping[str, str] | None = None) -> Sett
     settings = _read(file, document, env, problems)
     if settings is not None and not problems.lines:
         checks.check(settings, problems)
+        settings = _in_container(settings, env, problems)
     if settings is None or problems.lines:
         listed = "\n".join(f"  {line}" for line in problems.lines)
         raise SettingsError(f"{file} cannot be used:\n{listed}")
     return settings
+
+
+def _in_container(settings: Settings, env: Mapping[str, str], problems: Problems) -> Settings:
+    """After the checks: what they refuse for a host stays refused."""
+    said = env.get(container.VARIABLE, "")
+    if said in ("", "0"):
+        return settings
+    if why := container.refusal(settings):
+        problems.add(container.VARIABLE, why)
+        return settings
+    return container.listening(settings)
 
 
 def ensure_data(settings: Settings) -> None:

@@ -13,11 +13,14 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 import yaml
 from websockets.sync.client import connect
 
+from config import container
 from config.awake import DEVICE
 from config.ports import free_ports
 from config.settings import load
@@ -297,13 +300,91 @@ def test_units_and_containers_start_every_process() -> None:
     modules = {process.module for process in venue_processes()}
     target = (CONFIG / "systemd" / "tandem.target").read_text()
     assert set(re.findall(r"^Wants=tandem@(.*)\.service$", target, re.M)) == modules
-    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
-    started = {
-        service["entrypoint"][2] for name, service in compose["services"].items()
-        if name != "demo"
+    services = composed("production")
+    assert {service["entrypoint"][2] for service in services.values()} == modules
+
+
+def composed(*profiles: str) -> dict[str, Any]:
+    """The services that start with these profiles, as the Compose specification has it."""
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    return {
+        name: service for name, service in services.items()
+        if not service.get("profiles") or set(service["profiles"]) & set(profiles)
     }  # fmt: skip
-    assert started == modules
-    assert all(service["network_mode"] == "host" for service in compose["services"].values())
+
+
+def test_no_profile_starts_the_services_of_the_other() -> None:
+    assert composed() == {}, "a service without a profile starts beside every other"
+    assert set(composed("demo")) == {"demo"}
+    assert "demo" not in composed("production") and len(composed("production")) > 5
+
+
+def test_every_service_has_a_health_check_that_the_command_line_knows() -> None:
+    names = {process.name for process in venue_processes()}
+    for name, service in composed("demo", "production").items():
+        command, *words = service["healthcheck"]["test"][1:]
+        assert command == "tandem" and words == (
+            ["health"] if name == "demo" else ["health", name]
+        )
+        assert name == "demo" or name in names
+
+
+def test_the_demo_is_published_on_loopback_alone_and_production_shares_the_host() -> None:
+    demo = composed("demo")["demo"]
+    assert "network_mode" not in demo
+    published = [port.split(":") for port in demo["ports"]]
+    assert all(host == "127.0.0.1" and outer == inner for host, outer, inner in published)
+    settings = load(CONFIG / "demo.toml")
+    assert {int(inner) for _, _, inner in published} == {
+        settings.fix.port, settings.http.port, settings.stream.port, settings.metrics.port,
+    }  # fmt: skip
+    assert demo["environment"] == {container.VARIABLE: "1"}
+    assert all(one["network_mode"] == "host" for one in composed("production").values())
+
+
+@pytest.fixture
+def inside(tmp_path: Path) -> Path:
+    """The root of a container with a network of its own."""
+    (tmp_path / ".dockerenv").touch()
+    for name in ("lo", "eth0"):
+        (tmp_path / "sys" / "class" / "net" / name).mkdir(parents=True)
+    return tmp_path
+
+
+def test_the_demo_listens_beyond_loopback_in_a_network_of_its_own_alone(inside: Path) -> None:
+    demo = load(CONFIG / "demo.toml")
+    assert container.refusal(demo, inside) == ""
+    there = container.listening(demo)
+    assert {there.fix.host, there.http.host, there.stream.host, there.metrics.host} == {"0.0.0.0"}
+    # The network of the host: a card, a bridge of containers.
+    for name, what in (("eth1", "device"), ("docker0", "bridge")):
+        (inside / "sys" / "class" / "net" / name / what).mkdir(parents=True)
+        assert f"{name} is a device" in container.refusal(demo, inside)
+        shutil.rmtree(inside / "sys" / "class" / "net" / name)
+    (inside / ".dockerenv").unlink()
+    assert "this is none" in container.refusal(demo, inside)
+    (inside / "run").mkdir()
+    (inside / "run" / ".containerenv").touch()
+    assert container.refusal(demo, inside) == ""
+    shutil.rmtree(inside / "sys")
+    assert "does not say" in container.refusal(demo, inside)
+    real = msgspec.structs.replace(demo, environment="production")
+    assert "is for the demo" in container.refusal(real, inside)
+
+
+def test_a_host_that_claims_to_be_a_container_is_refused(tmp_path: Path) -> None:
+    claim = {container.VARIABLE: "1"}
+    if container.refusal(load(CONFIG / "demo.toml")):
+        with pytest.raises(ValueError, match=container.VARIABLE):
+            load(CONFIG / "demo.toml", claim)
+    assert load(CONFIG / "demo.toml", {container.VARIABLE: "0"}).http.host == "127.0.0.1"
+    # And what the file itself says is refused as ever, claim or not.
+    text = (CONFIG / "demo.toml").read_text()
+    exposed = tmp_path / "venue.toml"
+    open_http = re.sub(r'(?s)(\[http\].*?host = )"127.0.0.1"', r'\1"0.0.0.0"', text, count=1)
+    exposed.write_text(open_http)
+    with pytest.raises(ValueError, match="is a demo secret"):
+        load(exposed, claim)
 
 
 def test_the_container_file_copies_what_is_there() -> None:
