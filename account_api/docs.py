@@ -12,8 +12,6 @@ from typing import Final
 
 from flask import Flask, Response, redirect, send_from_directory
 
-SITE: Final = Path(__file__).parent.parent / "build" / "docs"
-"""Where ``make docs`` puts it."""
 _REFERENCE_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 _SITE_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -27,9 +25,9 @@ _HEADERS: Final = {
 }
 
 
-def built_site() -> Path | None:
+def built_site(folder: Path) -> Path | None:
     """The folder of the site, None when it was not built."""
-    return SITE if (SITE / "index.html").is_file() else None
+    return folder if (folder / "index.html").is_file() else None
 
 
 def add_docs(
@@ -42,8 +40,13 @@ def add_docs(
         response.headers["Content-Security-Policy"] = _REFERENCE_POLICY
         return response
 
+    app.add_url_rule("/docs/api", "docs_api", docs_api, methods=["GET"])
+    if site is None:
+        app.add_url_rule("/docs", "docs", docs_api, methods=["GET"])
+        return
+
     def docs_file(name: str) -> Response:
-        response = send_from_directory(site or SITE, name, conditional=True)
+        response = send_from_directory(site, name, conditional=True)
         response.headers.update(_HEADERS | {"Content-Security-Policy": _SITE_POLICY})
         return response
 
@@ -53,10 +56,6 @@ def add_docs(
     def docs_moved() -> Response:
         return finish(Response(redirect("/docs/").data, 302, {"Location": "/docs/"}))
 
-    app.add_url_rule("/docs/api", "docs_api", docs_api, methods=["GET"])
-    if site is None:
-        app.add_url_rule("/docs", "docs", docs_api, methods=["GET"])
-        return
     app.add_url_rule("/docs", "docs", docs_moved, methods=["GET"])
     app.add_url_rule("/docs/", "docs_home", docs_home, methods=["GET"])
     app.add_url_rule("/docs/<path:name>", "docs_file", docs_file, methods=["GET"])

@@ -24,6 +24,7 @@ from account_api.settings import Faucet, Page
 from config.control import ControlServer, socket_path
 from config.process import log_json_lines
 from config.settings import Key, Settings, SettingsError, keep_private, load
+from config.shipped import shipped
 from engine.client import DirectEngineClient
 from engine.history.queries import open_reader
 
@@ -56,7 +57,7 @@ def api_settings(settings: Settings) -> ApiSettings:
         faucet=_faucet(settings),
         page=_page(settings),
         proxies=frozenset(http.proxies),
-        docs=built_site(),
+        docs=built_site(shipped("build/docs")),
     )
 
 

@@ -16,9 +16,11 @@ from typing import Final, Literal
 
 import msgspec
 
+from config.shipped import shipped
+
 WAY_S: Final = 1.0
 """What a wait of some heartbeats has added, for the way and for a busy machine at its end."""
-FOLDER: Final = Path(__file__).resolve().parent.parent / "spec" / "certification"
+FOLDER: Final = shipped("spec/certification")
 Direction = Literal["certify", "conform"]
 Session = Literal["main", "second", "drop_copy"]
 Interface = Literal["FIX", "REST", "WebSocket"]

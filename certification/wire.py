@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree
+
+from config.shipped import shipped
 
 SOH: Final = "\x01"
 BEGIN: Final = b"8=FIX"
@@ -24,7 +25,7 @@ SECRETS: Final = frozenset({96, 554, 925})
 _HEADER_FIRST: Final = (35, 34, 49, 52, 56)
 _HEADER_MORE: Final = frozenset({43, 97, 122, 50, 57, 115, 128})
 _TRAILER_BYTES: Final = 7
-DICTIONARY: Final = Path(__file__).resolve().parent.parent / "spec" / "FIX44.xml"
+DICTIONARY: Final = shipped("spec/FIX44.xml")
 
 Pairs = tuple[tuple[int, str], ...]
 

@@ -16,7 +16,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Final
 
 import structlog
@@ -28,6 +27,7 @@ from config.ports import free_ports
 from config.process import collect_seldom, log_json_lines, on_signals
 from config.processor import OneProcessor
 from config.settings import SettingsError, ensure_data, keep_private, load
+from config.shipped import shipped
 from engine.client import EngineError, EngineUnavailable
 from engine.core.types import CancelScope
 from fix_gateway.control import ControlRefused
@@ -46,7 +46,7 @@ FILES_SPARE: Final = 512
 ENGINE_RETRY_S: Final = 0.1
 SWITCH_INTERVAL_S: Final = 0.0005
 """How long a Python thread may keep QuickFIX's thread waiting: a tenth of the default."""
-DICTIONARY: Final = Path(__file__).resolve().parent.parent / "spec" / "FIX44.xml"
+DICTIONARY: Final = shipped("spec/FIX44.xml")
 
 log = structlog.get_logger("fix_gateway")
 

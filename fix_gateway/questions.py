@@ -205,9 +205,8 @@ class Questions:
         account = query.account or session.context.account
         found = self._client.fetch(
             queries.open_orders(
-                account, self._firm_wide(session, query.account), query.symbol, query.strategy,
-                "", query.side,
-            )  # fmt: skip
+                account, not query.account, query.symbol, query.strategy, "", query.side
+            )
         )
         return found.value, found.as_of_seq
 
@@ -221,10 +220,6 @@ class Questions:
         return answers.answer_balances(query, rows, self._scales, seq, now_us)
 
     @staticmethod
-    def _firm_wide(session: Session, account: str) -> bool:
-        return not account and session.context.firm_wide
-
-    @staticmethod
     def _accounts(session: Session, account: str) -> list[str]:
         context = session.context
         if account:
@@ -233,8 +228,7 @@ class Questions:
 
     def _snapshot(self, session: Session) -> None:
         """Send the open orders and an end mark, as asked for in the Logon."""
-        account, firm_wide = session.context.account, session.context.firm_wide
-        found = self._client.fetch(queries.open_orders(account, firm_wide))
+        found = self._client.fetch(queries.open_orders(session.context.account, True))
         for answer in answers.open_order_snapshot(
             found.value, self._instruments, found.as_of_seq, self._clock()
         ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import importlib.metadata
 import sys
 from pathlib import Path
 from typing import Annotated, Final
@@ -11,7 +12,7 @@ import typer
 from argon2 import PasswordHasher
 
 from config.settings import Settings, SettingsError, load
-from tandem import certification_commands, engine_state, http_client, up
+from tandem import certification_commands, engine_state, health, http_client, up
 from tandem.operator_commands import register
 from tandem.output import CommandError
 
@@ -28,6 +29,22 @@ Config = Annotated[
     Path | None, typer.Option("--config", "-c", help="The TOML file (or TANDEM_CONFIG).")
 ]
 Data = Annotated[Path | None, typer.Option("--data", help="The data folder (or TANDEM_DATA).")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"tandem {importlib.metadata.version('tandem-venue')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main_options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Say the version."),
+    ] = False,
+) -> None:
+    """A venue: FIX gateway and account API on one matching engine."""
 
 
 @app.command("up")
@@ -69,6 +86,18 @@ def demo_command(keep: Annotated[bool, typer.Option(help="Keep the data folder."
 def status_command(config: Config = None, data: Data = None) -> None:
     """Show where the running engine stands, and its FIX sessions."""
     engine_state.status(_settings(config, data))
+
+
+@app.command("health")
+def health_command(
+    process: Annotated[
+        list[str] | None, typer.Argument(help="engine, history, fix, api, …; all without it.")
+    ] = None,
+    config: Config = None,
+    data: Data = None,
+) -> None:
+    """Say whether processes of the venue answer; the exit code is 1 when one does not."""
+    raise typer.Exit(health.health(_settings(config, data), process or (), print))
 
 
 @app.command("check")

@@ -24,7 +24,6 @@ from account_api.views import (
     WithdrawalLimitView,
 )
 from engine.client import queries
-from engine.core.authority import Thing
 from engine.core.instruments import format_scaled
 from engine.core.types import BATCH_ENTRIES_MAX, AccountRow, Balance
 from engine.history import queries as history
@@ -154,23 +153,22 @@ _HISTORY: Final = ("not_caught_up", "history_unavailable")
 ROUTES: Final = (
     Route(
         "GET", "/v1/balances", get_balances, "Balances", BalancesView,
-        thing=Thing.READ_MONEY, query=BalancesQuery,
-        errors=(*_READ, "unknown_asset"), tag="account",
+        scope="read", query=BalancesQuery, errors=(*_READ, "unknown_asset"), tag="account",
     ),
     Route(
         "GET", "/v1/ledger", get_ledger, "Ledger", LedgerView,
-        thing=Thing.READ_MONEY, query=LedgerQuery, errors=_HISTORY, tag="account",
+        scope="read", query=LedgerQuery, errors=_HISTORY, tag="account",
     ),
     Route(
         "GET", "/v1/holds", get_holds, "Holds", HoldsView,
-        thing=Thing.READ_MONEY, query=AccountQuery, errors=_READ, tag="account",
+        scope="read", query=AccountQuery, errors=_READ, tag="account",
     ),
     Route(
         "GET", "/v1/fees", get_fees, "Fees", FeesView,
-        thing=Thing.READ_MONEY, query=AccountQuery, errors=_READ, tag="account",
+        scope="read", query=AccountQuery, errors=_READ, tag="account",
     ),
     Route(
         "GET", "/v1/limits", get_limits, "Limits", LimitsView,
-        thing=Thing.READ_MONEY, query=AccountQuery, errors=_READ, tag="account",
+        scope="read", query=AccountQuery, errors=_READ, tag="account",
     ),
 )  # fmt: skip

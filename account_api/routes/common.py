@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from account_api.addresses import address_fault
-from account_api.auth import require
 from account_api.errors import Problem, refusal
 from account_api.registry import Call
 from account_api.schemas import Instant
 from account_api.translate import instant_us
 from engine.client import queries
-from engine.core import authority
-from engine.core.authority import Reach
 from engine.core.types import RejectReason
 
 
@@ -27,8 +24,12 @@ def account_of(call: Call, named: str | None) -> str:
         raise Problem(
             "invalid_request", "An operator must say which account is meant.", field="account"
         )
-    if reaches(call, named):
+    if named == key.account or key.is_operator:
         return named
+    if key.account and key.account == key.firm:
+        for row in call.services.fetch(queries.accounts(key.firm)).value:
+            if row.account == named:
+                return named
     raise Problem("not_found", f"There is no account {named}.", field="account")
 
 
@@ -45,17 +46,6 @@ def require_active(call: Call, account: str) -> None:
                 f"Account {row.account} is suspended; until the venue lets it act again, cancels "
                 "are accepted and nothing else.",
             )
-
-
-def reaches(call: Call, named: str) -> bool:
-    """Whether the caller may do what it asks for with this account, by the table of authority."""
-    key = call.principal.key
-    if require(call.principal, call.thing) is Reach.VENUE or named == key.account:
-        return True
-    if not authority.speaks_for_firm(key.account, key.firm):
-        return False
-    firm = call.services.fetch(queries.accounts(key.firm)).value
-    return any(row.account == named for row in firm)
 
 
 def checked_address(call: Call, asset: str, network: str, address: str) -> str:

@@ -10,7 +10,6 @@ from account_api.present import fill_view
 from account_api.registry import Call, Reply, Route
 from account_api.routes.common import account_of
 from account_api.schemas import FillsQuery
-from engine.core.authority import Thing
 from engine.history import queries as history
 
 
@@ -53,7 +52,7 @@ def get_fills(call: Call) -> Reply:
 ROUTES: Final = (
     Route(
         "GET", "/v1/fills", get_fills, "Fills", FillsView,
-        thing=Thing.READ_FILLS, query=FillsQuery, tag="orders",
+        scope="read", query=FillsQuery, tag="orders",
         errors=("not_caught_up", "history_unavailable"),
     ),
 )  # fmt: skip

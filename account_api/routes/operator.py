@@ -11,7 +11,6 @@ from account_api.registry import REPLAYED, Call, Reply, Route
 from account_api.schemas import AccountStatusRequest, InstrumentStatusRequest
 from account_api.views import AccountStatusView, InstrumentStatusView
 from engine.client import own_cancels, own_event, own_events
-from engine.core.authority import Thing
 from engine.core.commands import SetAccountStatus, SetInstrumentStatus
 from engine.core.events import InstrumentStatusChanged, Refused, WithdrawalUpdated
 from engine.core.types import InstrumentStatus
@@ -74,13 +73,12 @@ ROUTES: Final = (
     Route(
         "PUT", "/v1/accounts/{account}/status", set_account_status,
         "Suspend an account or let it act again (operator)", AccountStatusView,
-        thing=Thing.SUSPEND_ACCOUNTS, body=AccountStatusRequest, replays=True, tag="operator",
+        scope="operator", body=AccountStatusRequest, replays=True, tag="operator",
         errors=("unknown_account", "request_expired"),
     ),
     Route(
         "PUT", "/v1/instruments/{symbol}/status", set_instrument_status,
-        "Halt or resume an instrument (operator)", InstrumentStatusView,
-        thing=Thing.HALT_INSTRUMENTS,
+        "Halt or resume an instrument (operator)", InstrumentStatusView, scope="operator",
         body=InstrumentStatusRequest, replays=True, tag="operator",
         errors=("unknown_symbol", "request_expired"),
     ),

@@ -6,7 +6,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from engine.core import withdrawals
-from engine.core.authority import speaks_for_firm
 from engine.core.batches import open_orders
 from engine.core.commands import (
     CloseSession,
@@ -16,7 +15,7 @@ from engine.core.commands import (
     Tick,
 )
 from engine.core.events import DeadMansSwitchSet, SessionChanged
-from engine.core.risk import check_active, not_for_firm, unknown_account
+from engine.core.risk import check_active, unknown_account
 from engine.core.timers import Timer, TimerKind
 from engine.core.types import CancelReason, CancelScope, RejectReason, SessionRow
 
@@ -76,10 +75,6 @@ def open_session(exchange: Exchange, c: OpenSession) -> None:
     name = c.origin.source
     if c.account not in exchange.accounts:
         exchange.refuse(c.account, name, *unknown_account(c.account))
-        return
-    account = exchange.accounts[c.account]
-    if c.cancel_scope is CancelScope.FIRM and not speaks_for_firm(account.name, account.firm):
-        exchange.refuse(c.account, name, *not_for_firm(account))
         return
     session = exchange.sessions.get(name)
     if session is None:

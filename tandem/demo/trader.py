@@ -10,10 +10,11 @@ from typing import Any, Final
 
 import quickfix
 
+from config.shipped import shipped
 from tandem.output import CommandError
 
 WAIT_S: Final = 20.0
-DICTIONARY: Final = Path(__file__).parent.parent.parent / "spec" / "FIX44.xml"
+DICTIONARY: Final = shipped("spec/FIX44.xml")
 SOH: Final = "\x01"
 
 
