@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from engine.core.types import INT64_MAX, RejectReason
+from engine.core.types import RejectReason
 from fix_gateway.context import SessionContext
 from fix_gateway.inbound_fields import Refusal, account_of, order_id_of, shown, side_of
 from fix_gateway.message import FixMessage, parse_time
@@ -21,6 +22,7 @@ from fix_gateway.queries import (
 )
 from fix_gateway.reasons import BUSINESS_REJECT_REASON
 
+_EXEC_ID: Final = re.compile(r"[1-9][0-9]{0,17}-(0|[1-9][0-9]{0,8})\Z")
 _DAY_US: Final = 86_400_000_000
 _PERIOD: Final = frozenset(("75", "60"))
 
@@ -152,15 +154,10 @@ def _replay(message: FixMessage, context: SessionContext, num: int) -> Query:
     exec_id = message.get("17")
     if not exec_id:
         return ReplayQuery(num, message.get("20017"), 0, -1)
-    seq, dash, index = exec_id.partition("-")
-    if not (dash and seq.isdecimal() and index.isdecimal() and len(exec_id) < 30):
-        raise Refusal(
-            RejectReason.INVALID_FIELD,
-            f"ExecID(17) {shown(exec_id)} is not one of ours, such as 1234-0",
-        )
-    if int(seq) > INT64_MAX or int(index) > INT64_MAX:
-        raise Refusal(RejectReason.INVALID_FIELD, f"ExecID(17) {exec_id} is not one of ours")
-    return ReplayQuery(num, message.get("20017"), int(seq), int(index))
+    if _EXEC_ID.match(exec_id) is None:
+        return ReplayQuery(num, message.get("20017"), -1, -1, exec_id)
+    seq, _, index = exec_id.partition("-")
+    return ReplayQuery(num, message.get("20017"), int(seq), int(index), exec_id)
 
 
 _Reader = Callable[[FixMessage, SessionContext, int], Query]

@@ -17,6 +17,7 @@ from engine.core.instruments import Instrument
 from engine.history import queries as history
 from fix_gateway import answers, trades
 from fix_gateway.answers import Answer
+from fix_gateway.inbound_fields import shown
 from fix_gateway.outbound import messages
 from fix_gateway.queries import NotAvailable, ReplayQuery, TradesQuery
 from fix_gateway.sessions import Session
@@ -89,13 +90,16 @@ class Past:
     ) -> None:
         """Send every report after the one named again, marked as such, and an end.
 
-        The copies carry no cursor: they are not what delivery counts.
+        The copies carry no cursor: they are not what delivery counts. What is named must be an
+        ExecID that this session was told, or could have been; a place that only lies somewhere
+        would make a client believe that it has everything.
         """
         found = _Replay(session, query, self._instruments, send)
         client = self._connect(f"fix-replay-{session.comp_id}", found.lost)
         try:
             found.until = client.connect().seq
-            if query.after_seq < found.until:
+            found.unknown = not 0 <= query.after_seq <= found.until
+            if found.until and not found.unknown:
                 client.subscribe(max(1, query.after_seq), found.take)
                 found.finished.wait(REPLAY_TIMEOUT_S)
         except EngineRefused as error:
@@ -103,8 +107,19 @@ class Past:
             return
         finally:
             client.close()
+        if found.unknown:
+            send(answers.replay_refused(query, _unknown(query.exec_id), found.until))
+            return
         complete = found.seq >= found.until
-        send(answers.replay_end(query, found.count, found.last_exec_id, found.seq, complete))
+        last = found.last_exec_id or ("" if complete else query.exec_id)
+        send(answers.replay_end(query, found.count, last, found.seq, complete))
+
+
+def _unknown(exec_id: str) -> str:
+    return (
+        f"ExecID(17) {shown(exec_id)} is unknown: no ExecutionReport for this session has it; "
+        "leave it out to have all"
+    )
 
 
 class _Replay:
@@ -121,6 +136,9 @@ class _Replay:
         self._after = (query.after_seq, query.after_index)
         self._instruments = instruments
         self._send = send
+        self.unknown = False
+        """There is no report after which the replay could begin."""
+        self._sought = query.exec_id
         self.until = 0
         self.seq = query.after_seq
         self.count = 0
@@ -139,7 +157,15 @@ class _Replay:
             if self._session.delivery.reasons or self.count >= REPLAY_MAX:
                 self.finished.set()
                 return
-            for message in messages(transaction, self._session.context, self._instruments):
+            found = messages(transaction, self._session.context, self._instruments)
+            if self._sought:
+                # The first transaction is the one that the ExecID names, if there is such a one.
+                told, self._sought = f"\x0117={self._sought}\x01", ""
+                if not any(each.msg_type == "8" and told in each.body for each in found):
+                    self.unknown = True
+                    self.finished.set()
+                    return
+            for message in found:
                 if message.msg_type == "8" and self._after < (transaction.seq, message.event_index):
                     body = _PLACE.sub("", message.body)
                     self.count += 1

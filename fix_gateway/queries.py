@@ -75,12 +75,17 @@ class BalancesQuery(NamedTuple):
 
 
 class ReplayQuery(NamedTuple):
-    """ReplayRequest(UD): every report after ``after_seq``/``after_index``, (0, -1) for all."""
+    """ReplayRequest(UD): every report after ``after_seq``/``after_index``, (0, -1) for all.
+
+    ``exec_id`` is what was named, "" for nothing; where it is no ExecID at all the place is
+    (-1, -1), which no report has.
+    """
 
     num: int
     request_id: str
     after_seq: int
     after_index: int
+    exec_id: str = ""
 
 
 class BadQuery(NamedTuple):

@@ -151,6 +151,34 @@ def test_reports_are_replayed_after_an_execution_id(alice: RawFix) -> None:
     )  # fmt: skip
 
 
+def test_a_replay_from_an_unknown_execution_is_refused(alice: RawFix, connect: Connect) -> None:
+    """One ahead of the venue, one that was another firm's or nobody's, one that is none at all."""
+    own = unique("own")
+    alice.send("D", order(own))
+    report = alice.expect("8")
+    bob = connect("BOB")
+    bob.logon(reset=True)
+    bob.send("D", order(unique("bob")))
+    other = bob.expect("8")["17"]
+    bob.send("q", f"11={unique('gone')}|530=7|60={now_text()}|")
+    bob.collect(1, "r")
+    ahead = f"{int(other.partition('-')[0]) + 1_000_000}-0"
+    never = f"{report['20001']}-9"
+    for exec_id in (ahead, never, other, "x", "0", "1-99999999999999999999"):
+        alice.send("UD", f"20017=R|17={exec_id}|")
+        end = alice.expect("UE")
+        assert (end["20017"], end["20018"], end["20019"]) == ("R", "0", "1"), exec_id
+        assert end["58"] == (
+            f"ExecID(17) {exec_id} is unknown: no ExecutionReport for this session has it; "
+            "leave it out to have all"
+        )
+        assert int(end["20001"]) < 1_000_000, "the venue's own sequence, not the client's"
+    alice.send("UD", f"20017=R|17={report['17']}|")
+    end = alice.expect("UE")
+    assert (end["20018"], end["20019"]) == ("0", "0"), "the newest report is known"
+    bob.logout()
+
+
 def test_trades_come_from_the_history(alice: RawFix, connect: Connect, venue: Venue) -> None:
     bob = connect("BOB")
     bob.logon(reset=True)
