@@ -12,7 +12,7 @@ from typing import Final
 from config import demo_secrets
 from config.model import Key, Settings
 from config.reading import Problems
-from engine.core.instruments import NumberError
+from engine.core.instruments import NumberError, format_scaled
 from engine.core.types import INT64_MAX
 
 _ASSET: Final = re.compile(r"[A-Z0-9]{1,12}\Z")
@@ -37,6 +37,41 @@ def check(settings: Settings, problems: Problems) -> None:
     _ports(settings, problems)
     _secrets(settings, problems)
     _file_mode(settings, problems)
+
+
+def notes(settings: Settings) -> list[str]:
+    """What is allowed and yet not as it may look: settings of sub-accounts that are looser than
+    their firm's, which hold for every account of the firm (rule W-13)."""
+    mains = {account.account: account for account in settings.accounts}
+    scales = {asset.asset: asset.scale for asset in settings.assets}
+    found = []
+    for index, account in enumerate(settings.accounts):
+        main = mains.get(account.firm)
+        if main is None or main is account:
+            continue
+        for field in ("approval_above", "daily_limits"):
+            of_firm = dict(getattr(main, field))
+            for asset, atoms in getattr(account, field):
+                if atoms > of_firm.get(asset, atoms):
+                    here, there = (
+                        format_scaled(value, scales[asset]) for value in (atoms, of_firm[asset])
+                    )
+                    found.append(
+                        f"accounts[{index}].{field}.{asset}: {here} is looser than {there} of "
+                        f"{main.account}, which holds for all accounts of the firm"
+                    )
+        if main.require_known_address and not account.require_known_address:
+            found.append(
+                f"accounts[{index}].require_known_address: false is looser than {main.account}'s; "
+                f"{account.account} may send to addresses in the book of {main.account} only"
+            )
+        if account.address_cooloff_us < main.address_cooloff_us:
+            found.append(
+                f"accounts[{index}].address_cooloff_s: {account.address_cooloff_us // 1_000_000} "
+                f"is looser than {main.address_cooloff_us // 1_000_000} of {main.account}, which "
+                "holds for all accounts of the firm"
+            )
+    return found
 
 
 def is_loopback(host: str) -> bool:
@@ -74,9 +109,17 @@ def _names(settings: Settings, problems: Problems) -> None:
     _each("instruments", symbols, _SYMBOL, "BTC-USD", problems)
     accounts = (("account", a.account) for a in settings.accounts)
     _each("accounts", accounts, _NAME, "alice or alice:desk", problems)
+    names = {account.account: account.firm for account in settings.accounts}
+    firms = [account.firm for account in settings.accounts]
     for index, account in enumerate(settings.accounts):
         if not _NAME.match(account.firm):
             problems.add(f"accounts[{index}].firm", "expected a name like alice")
+        elif firms.count(account.firm) > 1 and names.get(account.firm) != account.firm:
+            problems.add(
+                f"accounts[{index}].firm",
+                f"firm {account.firm!r} has several accounts, so one of them must bear its name: "
+                "that one's limits, address rules and suspension are the firm's",
+            )
     comp_ids = (("comp_id", s.comp_id) for s in settings.sessions)
     _each("sessions", comp_ids, _COMP_ID, "ALICE", problems)
     _each("keys", (("key", k.key) for k in settings.keys), _NAME, "alice-trade", problems)

@@ -13,6 +13,7 @@ from msgspec.msgpack import Decoder
 
 from engine.core.instruments import Instrument
 from engine.core.types import (
+    AccountLimits,
     AccountRow,
     AccountSnapshot,
     Address,
@@ -61,7 +62,7 @@ _WITHDRAWALS: Final = Decoder(list[Withdrawal])
 _DEPOSITS: Final = Decoder(list[Deposit])
 _ADDRESSES: Final = Decoder(list[Address])
 _DEPOSIT_ADDRESSES: Final = Decoder(list[DepositAddress])
-_WITHDRAWN: Final = Decoder(list[tuple[str, int, int]])
+_LIMITS: Final = Decoder(AccountLimits | None)
 _SESSION: Final[Decoder[SessionRow | None]] = Decoder(SessionRow | None)
 _SESSIONS: Final = Decoder(list[SessionRow])
 _BYTES: Final = Decoder(bytes)
@@ -188,9 +189,9 @@ def deposit_addresses(account: str) -> Query[list[DepositAddress]]:
     return Query("deposit_addresses", {"account": account}, _DEPOSIT_ADDRESSES)
 
 
-def withdrawn(account: str) -> Query[list[tuple[str, int, int]]]:
-    """(asset, UTC day since 1970, atoms) of what last counted towards the daily limits."""
-    return Query("withdrawn", {"account": account}, _WITHDRAWN)
+def limits(account: str, day: int) -> Query[AccountLimits | None]:
+    """What bounds the account's withdrawals on a UTC day, counted since 1970."""
+    return Query("limits", {"account": account, "day": day}, _LIMITS)
 
 
 def session(session: str) -> Query[SessionRow | None]:

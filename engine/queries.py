@@ -12,13 +12,14 @@ from typing import Any, Final
 
 import msgspec
 
-from engine.core import checks
+from engine.core import checks, firms
 from engine.core.book import Order
 from engine.core.exchange import Exchange
 from engine.core.ledger import Account
 from engine.core.types import (
     ENGINE_VERSION,
     INT64_MAX,
+    AccountLimits,
     AccountRow,
     AccountSnapshot,
     Address,
@@ -59,6 +60,7 @@ class Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     account_seq: int = 0
     client_order_id: str = ""
     client_withdrawal_id: str = ""
+    day: int = 0
     depth: int = 10
     firm: str = ""
     firm_wide: bool = False
@@ -186,7 +188,7 @@ class Queries:
             "deposits": lambda a: self._money.deposits(a.account),
             "addresses": self._addresses,
             "deposit_addresses": self._deposit_addresses,
-            "withdrawn": self._withdrawn,
+            "limits": self._limits,
             "session": self._session,
             "sessions": self._sessions,
             "transaction": self._transaction,
@@ -295,13 +297,18 @@ class Queries:
         account = self._exchange.accounts.get(a.account)
         return [] if account is None else list(account.deposit_addresses.values())
 
-    def _withdrawn(self, a: Arguments) -> list[tuple[str, int, int]]:
+    def _limits(self, a: Arguments) -> AccountLimits | None:
+        """What bounds the account's withdrawals on the UTC day ``day``, counted since 1970."""
         account = self._exchange.accounts.get(a.account)
-        withdrawn = {} if account is None else account.withdrawn
+        if account is None:
+            return None
+        rules = firms.address_rules(self._exchange, account)
         # What went out and came in again and again can pass 64 bits; no limit is above them.
-        return [
-            (asset, day, min(amount, INT64_MAX)) for asset, (day, amount) in withdrawn.items()
+        rows = [
+            row._replace(daily_used=min(row.daily_used, INT64_MAX))
+            for row in firms.limits(self._exchange, account, a.day)
         ]
+        return AccountLimits(account.name, rules, tuple(rows))
 
     def _open_orders(self, a: Arguments) -> list[OrderRow]:
         account = self._exchange.accounts.get(a.account)

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 import typer
 from argon2 import PasswordHasher
 
+from config.checks import notes
 from config.settings import Settings, SettingsError, load
 from tandem import certification_commands, engine_state, health, http_client, up
 from tandem.operator_commands import register
@@ -192,6 +193,8 @@ def config_check_command(
         f"{len(settings.instruments)} instruments, {len(settings.sessions)} FIX sessions, "
         f"{len(settings.keys)} API keys."
     )
+    for note in notes(settings):
+        print(f"  note: {note}")
 
 
 def _settings(config: Path | None, data: Path | None) -> Settings:

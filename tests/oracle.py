@@ -103,12 +103,20 @@ class Oracle(OracleBook):
         self.emit(InstrumentStatusChanged, "", c.symbol, self.status[c.symbol], c.note)
 
     def do_SetAccountStatus(self, c: SetAccountStatus) -> None:
-        """A-1 and A-3, of a flow without withdrawals."""
-        if c.suspended != (c.account in self.suspended):
-            (self.suspended.add if c.suspended else self.suspended.remove)(c.account)
-            self.emit(AccountStatusChanged, c.account, c.suspended, c.note)
-        if c.suspended and not c.keep_open:
-            theirs = [o for o in self.open if o.terms.account == c.account]
+        """A-1, A-3 and A-4, of a flow without withdrawals."""
+        (self.barred.add if c.suspended else self.barred.discard)(c.account)
+        concerned = [c.account]
+        if self.firm(c.account) == c.account:  # A-4: the firm's main account
+            concerned = [name for name in self.accounts if self.firm(name) == c.account]
+        for name in concerned:
+            main = self.firm(name)
+            of_firm = main in self.accounts and self.firm(main) == main and main in self.barred
+            suspended = name in self.barred or of_firm
+            if suspended != (name in self.suspended):
+                (self.suspended.add if suspended else self.suspended.remove)(name)
+                self.emit(AccountStatusChanged, name, suspended, c.note)
+        for name in concerned if c.suspended and not c.keep_open else ():
+            theirs = [o for o in self.open if o.terms.account == name]
             for order in sorted(theirs, key=lambda o: o.terms.order_id):
                 self.cancel(order, CancelReason.OPERATOR, "", c.origin.source)
 

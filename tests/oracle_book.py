@@ -98,6 +98,7 @@ class OracleBook:
         self.status: dict[str, InstrumentStatus] = {}
         self.last_price: dict[str, int] = {}
         self.accounts: dict[str, DefineAccount] = {}
+        self.barred: set[str] = set()
         self.suspended: set[str] = set()
         self.account_seqs: dict[str, int] = {}
         self.available: dict[tuple[str, str], int] = {}

@@ -23,6 +23,8 @@ from engine.core.commands import AddAddress, AssignDepositAddress, RemoveAddress
 from engine.core.events import AddressChanged, DepositAddressAssigned, Refused
 from engine.core.types import Address, DepositAddress
 
+_DAY_US: Final = 86_400_000_000
+
 
 def _address_fields(row: Address, now_us: int) -> dict[str, Any]:
     return {
@@ -64,13 +66,13 @@ def get_addresses(call: Call) -> Reply:
     query = call.query(AccountQuery)
     account = account_of(call, query.account)
     answer = call.services.fetch(queries.addresses(account), query.min_seq)
-    rows = call.services.fetch(queries.accounts(call.principal.key.firm)).value
-    own = next((row for row in rows if row.account == account), None)
+    limits = call.services.fetch(queries.limits(account, call.now_us // _DAY_US)).value
+    rules = None if limits is None else limits.addresses
     return Reply(
         AddressesView(
             account=account,
-            required=own is not None and own.require_known_address,
-            cool_off_s=0 if own is None else own.address_cooloff_us // 1_000_000,
+            required=rules is not None and rules.require_known_address,
+            cool_off_s=0 if rules is None else rules.address_cooloff_us // 1_000_000,
             addresses=[AddressView(**_address_fields(row, call.now_us)) for row in answer.value],
             as_of_seq=answer.as_of_seq,
         )

@@ -25,7 +25,7 @@ from account_api.views import (
 )
 from engine.client import queries
 from engine.core.instruments import format_scaled
-from engine.core.types import BATCH_ENTRIES_MAX, AccountRow, Balance
+from engine.core.types import BATCH_ENTRIES_MAX, AccountRow, Balance, WithdrawalLimit
 from engine.history import queries as history
 
 _FEE_DECIMALS: Final = 6
@@ -104,9 +104,9 @@ def get_limits(call: Call) -> Reply:
     """What bounds the account, how much of it is used, and how much is left."""
     row, seq = _account_row(call)
     scales = call.services.catalogue().scales
-    withdrawn = call.services.fetch(queries.withdrawn(row.account)).value
-    today = call.now_us // _DAY_US
-    used = {asset: amount for asset, day, amount in withdrawn if day == today}
+    found = call.services.fetch(queries.limits(row.account, call.now_us // _DAY_US)).value
+    if found is None:
+        raise Problem("not_found", f"There is no account {row.account}.", field="account")
     return Reply(
         LimitsView(
             account=row.account,
@@ -115,25 +115,25 @@ def get_limits(call: Call) -> Reply:
             open_orders_used=row.open_orders,
             open_orders_remaining=max(0, row.open_orders_max - row.open_orders),
             batch_operations_max=BATCH_ENTRIES_MAX,
-            withdrawals=[
-                _withdrawal_limit(row, asset, scale, used.get(asset, 0))
-                for asset, scale in scales.items()
-            ],
+            require_known_address=found.addresses.require_known_address,
+            address_cooloff_s=found.addresses.address_cooloff_us // 1_000_000,
+            withdrawals=[_withdrawal_limit(one, scales[one.asset]) for one in found.withdrawals],
             as_of_seq=seq,
         )
     )
 
 
-def _withdrawal_limit(
-    row: AccountRow, asset: str, scale: int, used: int
-) -> WithdrawalLimitView:
-    daily, approval = dict(row.daily_limits).get(asset), dict(row.approval_above).get(asset)
+def _withdrawal_limit(row: WithdrawalLimit, scale: int) -> WithdrawalLimitView:
+    def text(atoms: int | None) -> str | None:
+        return None if atoms is None else format_scaled(atoms, scale)
+
     return WithdrawalLimitView(
-        asset=asset,
-        daily_limit=None if daily is None else format_scaled(daily, scale),
-        daily_used=format_scaled(used, scale),
-        daily_remaining=None if daily is None else format_scaled(max(0, daily - used), scale),
-        approval_above=None if approval is None else format_scaled(approval, scale),
+        asset=row.asset,
+        daily_limit=text(row.daily_limit),
+        daily_used=format_scaled(row.daily_used, scale),
+        daily_remaining=text(row.daily_remaining),
+        limit_of="firm" if row.firm_wide else "account",
+        approval_above=text(row.approval_above),
     )
 
 

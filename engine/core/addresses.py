@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from engine.core import commands
 from engine.core.events import AddressChanged, DepositAddressAssigned, WithdrawalQuoted
+from engine.core.firms import address_rules, books_to_obey
 from engine.core.ledger import Account
 from engine.core.networks import Network, find_network
 from engine.core.risk import Refusal, check_active, unknown_account
@@ -51,7 +52,7 @@ def add(exchange: Exchange, c: commands.AddAddress) -> None:
         exchange.refuse(c.account, c.address, *(refusal or target))
         return
     account, network = target
-    known = find(account, c.asset, c.network, c.address, c.memo)
+    known = find(account.addresses, c.asset, c.network, c.address, c.memo)
     if known is not None:
         exchange.emit(AddressChanged, account, known, False)
         return
@@ -72,7 +73,7 @@ def add(exchange: Exchange, c: commands.AddAddress) -> None:
     now = exchange.time_us
     entry = Address(
         address_id, c.account, c.asset, c.network, c.address, c.memo, c.label, now,
-        now + account.address_cooloff_us,
+        now + address_rules(exchange, account).address_cooloff_us,
     )  # fmt: skip
     account.addresses[address_id] = entry
     exchange.emit(AddressChanged, account, entry, False)
@@ -89,10 +90,12 @@ def remove(exchange: Exchange, c: commands.RemoveAddress) -> None:
     exchange.emit(AddressChanged, account, entry, True)
 
 
-def find(account: Account, asset: str, network: str, address: str, memo: str) -> Address | None:
-    """The entry of exactly this address. O(addresses)."""
+def find(
+    book: dict[int, Address], asset: str, network: str, address: str, memo: str
+) -> Address | None:
+    """The entry of exactly this address in a book. O(addresses)."""
     wanted = (asset, network, address, memo)
-    for entry in account.addresses.values():
+    for entry in book.values():
         if (entry.asset, entry.network, entry.address, entry.memo) == wanted:
             return entry
     return None
@@ -101,16 +104,18 @@ def find(account: Account, asset: str, network: str, address: str, memo: str) ->
 def check_allowed(
     exchange: Exchange, account: Account, c: commands.RequestWithdrawal
 ) -> tuple[Refusal, int] | None:
-    """Rule W-10 for a withdrawal; the number is when the address becomes usable."""
-    if not account.require_known_address:
-        return None
-    entry = find(account, c.asset, c.network, c.address, c.memo)
-    if entry is None:
-        text = "the address is not in the account's address book"
-        return Refusal(RejectReason.ADDRESS_NOT_ALLOWED, text), 0
-    if entry.available_at > exchange.time_us:
-        text = "the address was added recently and cannot be used before its cool-off has passed"
-        return Refusal(RejectReason.ADDRESS_COOLING, text), entry.available_at
+    """Rules W-10 and W-13 for a withdrawal; the number is when the address becomes usable."""
+    for owner in books_to_obey(exchange, account):
+        entry = find(owner.addresses, c.asset, c.network, c.address, c.memo)
+        if entry is None:
+            text = f"the address is not in the address book of account {owner.name}"
+            return Refusal(RejectReason.ADDRESS_NOT_ALLOWED, text), 0
+        if entry.available_at > exchange.time_us:
+            text = (
+                f"the address was added recently to the book of account {owner.name} and cannot "
+                "be used before its cool-off has passed"
+            )
+            return Refusal(RejectReason.ADDRESS_COOLING, text), entry.available_at
     return None
 
 

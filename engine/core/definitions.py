@@ -13,6 +13,7 @@ from engine.core.events import (
     InstrumentStatusChanged,
     NetworkDefined,
 )
+from engine.core.firms import settle_suspension
 from engine.core.instruments import SCALE_MAX, NumberError, make_instrument
 from engine.core.ledger import Account
 from engine.core.networks import Network
@@ -111,6 +112,7 @@ def account(exchange: Exchange, c: c_.DefineAccount) -> None:
     if known is None:
         known = exchange.accounts[c.account] = Account(c.account, c.firm)
         exchange.firms.setdefault(c.firm, []).append(c.account)
+        settle_suspension(exchange, known)
     known.maker_ppm, known.taker_ppm = rates
     known.stp = c.stp
     known.open_orders_max = c.open_orders_max

@@ -30,11 +30,13 @@ class Account:
     """A customer's account: settings, money, orders, and its place in its own sequence.
 
     ``orders`` are the open ones by order id; ``client_ids`` finds any order that is still
-    in memory by any id of its chain; ``closed`` lists closed orders, oldest first.
+    in memory by any id of its chain; ``closed`` lists closed orders, oldest first. ``barred``
+    says that the venue suspended this account, ``suspended`` that it may not act, because of
+    that or because its firm is suspended (rule A-4).
     """
 
     __slots__ = (
-        "address_cooloff_us", "addresses", "approval_above", "balances", "client_ids",
+        "address_cooloff_us", "addresses", "approval_above", "balances", "barred", "client_ids",
         "closed", "daily_limits", "deposit_addresses", "firm", "maker_ppm",
         "name", "open_orders_max", "orders", "purses", "quotes", "require_known_address",
         "seq", "stp", "suspended", "switches", "taker_ppm", "withdrawn",
@@ -47,6 +49,7 @@ class Account:
         self.maker_ppm = 0
         self.taker_ppm = 0
         self.stp = SelfTrade.NONE
+        self.barred = False
         self.suspended = False
         self.open_orders_max = 0
         self.approval_above: dict[str, int] = {}

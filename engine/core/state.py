@@ -15,6 +15,7 @@ import msgspec
 
 from engine.core.book import Book, BookSide, Order
 from engine.core.deposits import DepositRecord
+from engine.core.firms import settle_suspension
 from engine.core.instruments import Instrument
 from engine.core.ledger import Account
 from engine.core.networks import Network
@@ -104,7 +105,7 @@ def _account(account: Account) -> dict[str, Any]:
         "fields": [getattr(account, name) for name in _ACCOUNT_FIELDS],
         "require_known_address": int(account.require_known_address),
         "stp": int(account.stp),
-        "suspended": int(account.suspended),
+        "suspended": int(account.barred),
         "approval_above": list(account.approval_above.items()),
         "daily_limits": list(account.daily_limits.items()),
         "withdrawn": [[asset, *day] for asset, day in account.withdrawn.items()],
@@ -197,6 +198,8 @@ def restore(exchange: Exchange, exported: dict[str, Any]) -> Exchange:
     exchange.house.settlement = dict(exported["settlement"])
     for row in exported["accounts"]:
         _restore_account(exchange, row)
+    for account in exchange.accounts.values():
+        settle_suspension(exchange, account)
     for row in exported["books"]:
         instrument = Instrument(*row["instrument"])
         fees = exchange.house.fees_of(instrument.quote)
@@ -225,7 +228,7 @@ def _restore_account(exchange: Exchange, row: dict[str, Any]) -> None:
         setattr(account, name, value)
     account.require_known_address = bool(row["require_known_address"])
     account.stp = SelfTrade(row["stp"])
-    account.suspended = bool(row.get("suspended", 0))
+    account.barred = bool(row.get("suspended", 0))
     account.approval_above = dict(row["approval_above"])
     account.daily_limits = dict(row["daily_limits"])
     account.withdrawn = {asset: (day, atoms) for asset, day, atoms in row["withdrawn"]}

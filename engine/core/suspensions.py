@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.core import batches, withdrawals
+from engine.core import batches, firms, withdrawals
 from engine.core.commands import SetAccountStatus
 from engine.core.events import AccountStatusChanged
 from engine.core.risk import unknown_account
@@ -17,18 +17,22 @@ if TYPE_CHECKING:
 def set_status(exchange: Exchange, c: SetAccountStatus) -> None:
     """Suspend an account, ending what it has open, or let it act again.
 
+    A firm's main account stands for the firm: each of its accounts is suspended with it (A-4).
     Nothing happens where it is so already; but a suspension that kept what was open can be
-    repeated without doing so. O(open orders of the account + withdrawals of the venue).
+    repeated without doing so. O(open orders of the accounts + withdrawals of the venue).
     """
     account = exchange.accounts.get(c.account)
     if account is None:
         exchange.refuse(c.account, c.account, *unknown_account(c.account))
         return
-    if c.suspended is not account.suspended:
-        account.suspended = c.suspended
-        exchange.emit(AccountStatusChanged, account, c.suspended, c.note)
+    account.barred = c.suspended
+    members = firms.members(exchange, account)
+    for member in members:
+        if firms.settle_suspension(exchange, member):
+            exchange.emit(AccountStatusChanged, member, member.suspended, c.note)
     if c.suspended and not c.keep_open:
         source = c.origin.source
-        for order in batches.open_orders(exchange, account, firm_wide=False):
-            exchange.cancel_order(order, CancelReason.OPERATOR, "", source)
-        withdrawals.cancel_open(exchange, account, c.origin.user or source, c.note)
+        for member in members:
+            for order in batches.open_orders(exchange, member, firm_wide=False):
+                exchange.cancel_order(order, CancelReason.OPERATOR, "", source)
+            withdrawals.cancel_open(exchange, member, c.origin.user or source, c.note)

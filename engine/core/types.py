@@ -474,6 +474,36 @@ class AccountRow(NamedTuple):
     suspended: bool
 
 
+class AddressRules(NamedTuple):
+    """Whether money leaves to known addresses only, and how long a new one cools off."""
+
+    require_known_address: bool
+    address_cooloff_us: int
+
+
+class WithdrawalLimit(NamedTuple):
+    """What bounds an account's withdrawals of an asset on one day, in atoms; None is no bound.
+
+    Of the account's own daily limit and its firm's the one that leaves less, with what counts
+    towards it: with ``firm_wide`` the withdrawals of all accounts of the firm (rule W-13).
+    """
+
+    asset: str
+    daily_limit: int | None
+    daily_used: int
+    daily_remaining: int | None
+    firm_wide: bool
+    approval_above: int | None
+
+
+class AccountLimits(NamedTuple):
+    """What holds for an account's withdrawals, its firm's rules included."""
+
+    account: str
+    addresses: AddressRules
+    withdrawals: tuple[WithdrawalLimit, ...]
+
+
 class Hold(NamedTuple):
     """Money set aside for one open order (``O<order_id>``) or withdrawal (``W<id>``).
 

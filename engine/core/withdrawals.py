@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from engine.core import commands
+from engine.core import commands, firms
 from engine.core.addresses import check_allowed, quoted_fee
 from engine.core.events import Transferred, WithdrawalUpdated
+from engine.core.firms import DAY_US as DAY_US
 from engine.core.instruments import format_scaled
 from engine.core.ledger import Account, hold, release
 from engine.core.networks import Network, find_network
 from engine.core.risk import Refusal, check_active, check_client_id, unknown_account
 from engine.core.timers import Timer, TimerKind
 from engine.core.types import (
-    INT64_MAX,
     HistoryStep,
     RejectReason,
     Withdrawal,
@@ -23,7 +23,6 @@ from engine.core.types import (
 if TYPE_CHECKING:
     from engine.core.exchange import Exchange
 
-DAY_US: Final = 86_400_000_000
 APPROVAL_WINDOW_US: Final = DAY_US
 TEXT_LENGTH_MAX: Final = 200
 
@@ -80,7 +79,8 @@ def request(exchange: Exchange, c: commands.RequestWithdrawal) -> None:
             checked, detail = barred
     if isinstance(checked, Refusal):
         if checked.reason is RejectReason.WITHDRAWAL_LIMIT:
-            detail = _remaining(exchange, account, c.asset)
+            room = _room(exchange, account, c.asset)
+            detail = 0 if room is None else room.left
         exchange.refuse(c.account, c.client_withdrawal_id, *checked, detail)
         return
     network, fee = checked
@@ -92,7 +92,8 @@ def request(exchange: Exchange, c: commands.RequestWithdrawal) -> None:
     exchange.next_withdrawal_id += 1
     exchange.withdrawal_ids[(c.account, c.client_withdrawal_id)] = withdrawal_id
     actor = c.origin.user or c.origin.source
-    needs_approval = c.amount > account.approval_above.get(c.asset, INT64_MAX)
+    approval_above = firms.approval_above(exchange, account, c.asset)
+    needs_approval = approval_above is not None and c.amount > approval_above
     row = Withdrawal(
         withdrawal_id, c.account, c.client_withdrawal_id, c.asset, c.network, c.address, c.memo,
         c.amount, fee, S.REQUESTED, actor, "", now, now,
@@ -111,23 +112,17 @@ def request(exchange: Exchange, c: commands.RequestWithdrawal) -> None:
         move(exchange, record, S.QUEUED, "venue", "")
 
 
-def _remaining(exchange: Exchange, account: Account, asset: str) -> int:
-    """What the daily limit leaves today; 0 where there is no limit to speak of."""
-    limit = account.daily_limits.get(asset)
-    return 0 if limit is None else max(0, limit - withdrawn_today(exchange, account, asset))
-
-
-def withdrawn_today(exchange: Exchange, account: Account, asset: str) -> int:
-    """What counts towards the daily limit so far on this UTC day, in atoms."""
-    day, amount = account.withdrawn.get(asset, (0, 0))
-    return amount if day == exchange.time_us // DAY_US else 0
+def _room(exchange: Exchange, account: Account, asset: str) -> firms.Room | None:
+    """The daily limit that leaves the least today (rule W-13)."""
+    return firms.daily_room(exchange, account, asset, exchange.time_us // DAY_US)
 
 
 def _count_towards_limit(
     exchange: Exchange, account: Account, asset: str, amount: int
 ) -> None:
-    today = withdrawn_today(exchange, account, asset) + amount
-    account.withdrawn[asset] = (exchange.time_us // DAY_US, max(0, today))
+    day = exchange.time_us // DAY_US
+    today = firms.withdrawn(exchange, account, asset, day) + amount
+    account.withdrawn[asset] = (day, max(0, today))
 
 
 def _check_request(
@@ -158,10 +153,11 @@ def _check_request(
         step = format_scaled(network.withdrawal_step, scale)
         text = f"withdrawals on {c.network} go in steps of {step} {c.asset}"
         return Refusal(RejectReason.INVALID_QUANTITY, text)
-    limit = account.daily_limits.get(c.asset)
-    if limit is not None and withdrawn_today(exchange, account, c.asset) + c.amount > limit:
-        left = format_scaled(_remaining(exchange, account, c.asset), scale)
-        text = f"{left} {c.asset} of today's withdrawal limit is left"
+    room = _room(exchange, account, c.asset)
+    if room is not None and c.amount > room.left:
+        whose = "the firm's" if room.firm_wide else "the account's"
+        left = format_scaled(room.left, scale)
+        text = f"{left} {c.asset} of {whose} withdrawal limit of today is left"
         return Refusal(RejectReason.WITHDRAWAL_LIMIT, text)
     fee = quoted_fee(exchange, account, c, network)
     if isinstance(fee, Refusal):

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from engine.core.commands import DefineAccount
 from tests.api.client import Caller
+from tests.api.inprocess import ENGINE, InProcessEngine
 
 CallerOf = Callable[[str], Caller]
 DESK = "alice:desk"
@@ -121,3 +123,26 @@ def test_another_firm_finds_no_such_account(
 def test_the_scope_is_asked_for_all_the_same(funded: CallerOf) -> None:
     funded("alice-withdraw").post("/v1/orders", order()).problem(403, "insufficient_scope")
     funded("operator").send("POST", "/v1/orders", order()).problem(403, "insufficient_scope")
+
+
+def test_W13_a_sub_account_shows_and_obeys_the_limits_of_its_firm(
+    funded: CallerOf, engine: InProcessEngine
+) -> None:
+    rows = [r for r in engine.exchange.accounts.values() if r.name == "alice"]
+    engine.submit(
+        DefineAccount(ENGINE, "alice", "alice", 500, 1000, rows[0].stp, 10_000,
+                      (("BTC", 10**8),), (("BTC", 5 * 10**8),))
+    )  # fmt: skip
+    alice, treasurer = funded("alice-read"), funded("alice-withdraw")
+    body = {"client_withdrawal_id": "w1", "asset": "BTC", "address": BTC_ADDRESS, "amount": "1.5",
+            "account": DESK}  # fmt: skip
+    assert treasurer.post("/v1/withdrawals", body).ok(201)["state"] == "pending_approval"
+    for account in ("alice", DESK):
+        limits = alice.get("/v1/limits", account=account).ok()
+        btc = next(row for row in limits["withdrawals"] if row["asset"] == "BTC")
+        assert (btc["daily_limit"], btc["daily_used"], btc["daily_remaining"]) == ("5", "1.5", "3.5")
+        assert (btc["limit_of"], btc["approval_above"]) == ("firm", "1")
+    for account in ("alice", DESK):
+        more = body | {"client_withdrawal_id": "w2", "amount": "3.6", "account": account}
+        problem = treasurer.post("/v1/withdrawals", more).problem(422, "withdrawal_limit")
+        assert problem["remaining"] == "3.5"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 
+from config.checks import notes
 from config.settings import DEMO_FILE, Settings, SettingsError, ensure_data, load
 
 DEMO = DEMO_FILE.read_text(encoding="utf-8")
@@ -272,3 +273,37 @@ def test_production_refuses_a_file_that_others_can_read(tmp_path: Path, mode: in
 def test_a_production_file_for_a_group_to_read_is_fine(tmp_path: Path) -> None:
     assert load_text(tmp_path, production(), 0o640).fix.proxy_protocol
     assert os.stat(tmp_path / "venue.toml").st_mode & 0o777 == 0o640
+
+
+def sub_account(more: str) -> str:
+    """The demo whose firm alice is strict, and whose sub-account says ``more``."""
+    strict = changed(
+        'approval_above = { BTC = "10", ETH = "100", USD = "1000000" }',
+        'approval_above = { BTC = "1" }\ndaily_limits = { BTC = "5" }\n'
+        "require_known_address = true\naddress_cooloff_s = 60",
+    )
+    head, _, tail = strict.partition('account = "alice:desk"')
+    old = 'approval_above = { BTC = "10", ETH = "100", USD = "1000000" }'
+    return head + 'account = "alice:desk"' + tail.replace(old, more, 1)
+
+
+def test_a_sub_account_that_is_looser_than_its_firm_is_noted(tmp_path: Path) -> None:
+    loose = 'approval_above = { BTC = "10", USD = "1" }\ndaily_limits = { BTC = "6" }'
+    found = notes(load_text(tmp_path, sub_account(loose)))
+    assert [line.split(":")[0] for line in found] == [
+        "accounts[6].approval_above.BTC", "accounts[6].daily_limits.BTC",
+        "accounts[6].require_known_address", "accounts[6].address_cooloff_s",
+    ]  # fmt: skip
+    assert "10 is looser than 1 of alice, which holds for all accounts of the firm" in found[0]
+    tight = (
+        'approval_above = { BTC = "0.5" }\ndaily_limits = { BTC = "5" }\n'
+        "require_known_address = true\naddress_cooloff_s = 61"
+    )
+    assert notes(load_text(tmp_path, sub_account(tight))) == []
+    assert notes(load(env={})) == []
+
+
+def test_a_firm_with_several_accounts_has_one_that_bears_its_name(tmp_path: Path) -> None:
+    text = DEMO.replace('firm = "alice"', 'firm = "wonderland"')
+    found = refusal(tmp_path, text)
+    assert "accounts[0].firm: firm 'wonderland' has several accounts" in found

@@ -37,11 +37,24 @@ from engine.core.events import (
 from engine.core.exchange import Exchange
 from engine.core.state import export_state, restore
 from engine.core.types import BatchMode, CancelReason, Origin, RejectReason, Side, WithdrawalState
+from tests.unit.core.conftest import MakeVenue
 from tests.venue import ENGINE, Venue, all_of, kinds, only
 
 OPERATOR = Origin("operator:tandem", user="operator")
+ALONE = {"alice": "A", "alice2": "A", "bob": "B", "carol": "C"}
+"""Firms without a main account: each account stands for itself (rules A-4: test_firms.py)."""
 S = WithdrawalState
 SUSPENDED = RejectReason.ACCOUNT_SUSPENDED
+
+
+@pytest.fixture
+def venue(make_venue: MakeVenue) -> Venue:
+    return make_venue(accounts=ALONE)
+
+
+@pytest.fixture
+def core_venue(make_core_venue: MakeVenue) -> Venue:
+    return make_core_venue(accounts=ALONE)
 
 
 def suspend(venue: Venue, account: str = "alice", keep_open: bool = False) -> list[Any]:

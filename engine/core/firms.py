@@ -1,0 +1,124 @@
+"""What bounds an account's money because of its firm (rules A-4, W-13).
+
+A firm's *main account* bears the firm's name. Its approval amounts, daily limits, address rules
+and suspension are the firm's: each holds for every account of the firm, unless the account's own
+is tighter. Money that moves within the firm therefore finds the same bounds wherever it is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from engine.core.ledger import Account
+from engine.core.types import AddressRules, WithdrawalLimit
+
+if TYPE_CHECKING:
+    from engine.core.exchange import Exchange
+
+DAY_US: Final = 86_400_000_000
+
+
+class Room(NamedTuple):
+    """A daily limit, what counts towards it, and whether it is the whole firm's; in atoms."""
+
+    limit: int
+    used: int
+    firm_wide: bool
+
+    @property
+    def left(self) -> int:
+        """What may still be withdrawn that day."""
+        return max(0, self.limit - self.used)
+
+
+def main_account(exchange: Exchange, account: Account) -> Account | None:
+    """The main account of an account's firm, perhaps itself; None where the firm has none."""
+    main = exchange.accounts.get(account.firm)
+    return main if main is not None and main.firm == account.firm else None
+
+
+def _rulers(exchange: Exchange, account: Account) -> tuple[Account, ...]:
+    """The accounts whose settings hold for an account: its own, and the firm's."""
+    main = main_account(exchange, account)
+    return (account,) if main is None or main is account else (account, main)
+
+
+def withdrawn(exchange: Exchange, account: Account, asset: str, day: int) -> int:
+    """What one account withdrew on a UTC day that counts towards daily limits, in atoms."""
+    last, amount = account.withdrawn.get(asset, (0, 0))
+    return amount if last == day else 0
+
+
+def firm_withdrawn(exchange: Exchange, firm: str, asset: str, day: int) -> int:
+    """The same of all accounts of a firm together. O(accounts of the firm)."""
+    return sum(
+        withdrawn(exchange, exchange.accounts[name], asset, day) for name in exchange.firms[firm]
+    )
+
+
+def daily_room(exchange: Exchange, account: Account, asset: str, day: int) -> Room | None:
+    """The daily limit that leaves an account the least; None where nothing bounds it."""
+    rooms = []
+    own = account.daily_limits.get(asset)
+    main = main_account(exchange, account)
+    if own is not None and main is not account:
+        rooms.append(Room(own, withdrawn(exchange, account, asset, day), False))
+    of_firm = None if main is None else main.daily_limits.get(asset)
+    if of_firm is not None:
+        used = firm_withdrawn(exchange, account.firm, asset, day)
+        rooms.append(Room(of_firm, used, True))
+    return min(rooms, key=lambda room: room.left, default=None)
+
+
+def approval_above(exchange: Exchange, account: Account, asset: str) -> int | None:
+    """Above what amount a second person approves: the lower of the account's and the firm's."""
+    amounts = (ruler.approval_above.get(asset) for ruler in _rulers(exchange, account))
+    return min((amount for amount in amounts if amount is not None), default=None)
+
+
+def address_rules(exchange: Exchange, account: Account) -> AddressRules:
+    """Whether money leaves to known addresses only, and how long a new one cools off."""
+    rulers = _rulers(exchange, account)
+    return AddressRules(
+        any(ruler.require_known_address for ruler in rulers),
+        max(ruler.address_cooloff_us for ruler in rulers),
+    )
+
+
+def books_to_obey(exchange: Exchange, account: Account) -> list[Account]:
+    """The accounts in whose address books an address must be for this one to send to it."""
+    return [ruler for ruler in _rulers(exchange, account) if ruler.require_known_address]
+
+
+def limits(exchange: Exchange, account: Account, day: int) -> list[WithdrawalLimit]:
+    """What bounds the account's withdrawals on a day, asset by asset, as queries show it."""
+    rows = []
+    for asset in exchange.assets:
+        room = daily_room(exchange, account, asset, day)
+        used = withdrawn(exchange, account, asset, day)
+        rows.append(
+            WithdrawalLimit(
+                asset,
+                None if room is None else room.limit,
+                used if room is None else room.used,
+                None if room is None else room.left,
+                room is not None and room.firm_wide,
+                approval_above(exchange, account, asset),
+            )
+        )
+    return rows
+
+
+def members(exchange: Exchange, account: Account) -> list[Account]:
+    """The accounts that a suspension of this one concerns: a main account's is the firm's."""
+    if main_account(exchange, account) is not account:
+        return [account]
+    return [exchange.accounts[name] for name in exchange.firms[account.firm]]
+
+
+def settle_suspension(exchange: Exchange, account: Account) -> bool:
+    """Bring ``suspended`` to what the account and its firm say; tells whether it changed."""
+    suspended = any(ruler.barred for ruler in _rulers(exchange, account))
+    changed = suspended is not account.suspended
+    account.suspended = suspended
+    return changed
