@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from account_api.errors import Problem
+from account_api.limit_views import LimitsView, WithdrawalLimitView
 from account_api.present import (
     account_status,
     balance_view,
@@ -20,8 +21,6 @@ from account_api.views import (
     FeesView,
     HoldsView,
     LedgerView,
-    LimitsView,
-    WithdrawalLimitView,
 )
 from engine.client import queries
 from engine.core.instruments import format_scaled
