@@ -19,6 +19,7 @@ from engine.core.commands import NewOrder
 from engine.core.types import OrdType, Origin, Side, TimeInForce
 from tandem.output import CommandError
 from tandem.up import rehearse
+from tests import pace
 from tests.crash.test_engine_kill import EngineProcess
 
 DEMO = (Path(__file__).parent.parent.parent / "config" / "demo.toml").read_text("utf-8")
@@ -29,7 +30,7 @@ def run(root: Path, engine: EngineProcess, text: str) -> subprocess.CompletedPro
     engine._config.write_text(text)
     env = {**os.environ, "TANDEM_CONFIG": str(engine._config), "TANDEM_DATA": str(engine.data)}
     return subprocess.run([sys.executable, "-m", "engine.main"], cwd=root, env=env,
-                          capture_output=True, text=True, timeout=30)  # fmt: skip
+                          capture_output=True, text=True, timeout=pace.seconds(30))  # fmt: skip
 
 
 @pytest.mark.parametrize(

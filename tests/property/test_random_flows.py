@@ -14,6 +14,7 @@ import pytest
 
 from engine.journal.statecodec import decode_state, encode_state
 from engine.wire import decode_transaction, encode_transaction
+from tests import pace
 from tests.property.bookkeeper import Bookkeeper
 from tests.property.replay import commands, digest
 from tests.venue import new_exchange, violations
@@ -89,7 +90,7 @@ def test_outcomes_do_not_depend_on_the_hash_seed(root: Path) -> None:
             capture_output=True,
             text=True,
             check=True,
-            timeout=100,
+            timeout=pace.seconds(100),
         ).stdout.split()
         seen.add((printed[0], printed[1]))
     assert len(seen) == 1, f"{len(seen)} different outcomes of seed {FIRST_SEED}"

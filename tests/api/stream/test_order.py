@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from engine.client import EngineUnavailable
+from tests import pace
 from tests.api.stream.harness import WAIT_S, Client, EngineProcess, Stream, begin, run
 
 PRIVATE = ["balances", "executions", "ledger", "orders", "transfers"]
@@ -23,7 +24,7 @@ async def answers(client: Client, count: int) -> list[dict[str, Any]]:
     """The next ``count`` answers; a past that is asked for again begins channels anew."""
     found: list[dict[str, Any]] = []
     while len(found) < count:
-        message = json.loads(await asyncio.wait_for(client.connection.recv(), WAIT_S))
+        message = json.loads(await asyncio.wait_for(client.connection.recv(), pace.seconds(WAIT_S)))
         if message.get("req_id", 0) >= 1000:
             found.append(message)
     return found

@@ -294,7 +294,7 @@ class Run:
             peer = self.peers[step.label] = Peer(step.rest or "CERT")
         peer.buffer = b""
         peer.sock = socket.create_connection(
-            self.address, TIMEOUT_S, source_address=(self.source, 0)
+            self.address, pace.seconds(TIMEOUT_S), source_address=(self.source, 0)
         )
         peer.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
