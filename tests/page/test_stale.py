@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tandem.demo.venue import TemporaryVenue
+from tests import pace
 from tests.page.browser import Browser
 from tests.page.firm import Firm
 
@@ -141,7 +142,7 @@ def test_an_order_that_never_arrived_is_told_as_not_done_and_cannot_arrive_later
     """It lies in the socket of a stream that stands still, which reads it when it goes on."""
     with standing_still(venue.pids["stream"]):
         send(desk, "57500", "0.3")
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + pace.seconds(40)
         while "nothing was done" not in desk.text("#ticket-error"):
             assert time.monotonic() < deadline, desk.text("#ticket")
             threading.Event().wait(0.2)

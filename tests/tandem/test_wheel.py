@@ -19,6 +19,7 @@ import pytest
 import requests
 
 from tandem.demo.venue import write_configuration
+from tests import pace
 
 pytestmark = [pytest.mark.serial, pytest.mark.timeout(280)]
 ROOT = Path(__file__).parent.parent.parent
@@ -41,7 +42,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index",
          "--no-build-isolation", "--wheel-dir", str(out), str(tree)],
-        capture_output=True, text=True, timeout=240,
+        capture_output=True, text=True, timeout=pace.seconds(240),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     (found,) = out.glob("*.whl")
@@ -63,7 +64,7 @@ class Installed:
     def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [str(self.bin / "tandem"), *arguments], cwd=self.folder, env=self.env | more,
-            capture_output=True, text=True, timeout=200,
+            capture_output=True, text=True, timeout=pace.seconds(200),
         )  # fmt: skip
 
 
@@ -75,7 +76,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
     python = base / "venv" / "bin" / "python"
     subprocess.run(
         [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps",
-         "--no-index", str(wheel)], check=True, timeout=120,
+         "--no-index", str(wheel)], check=True, timeout=pace.seconds(120),
     )  # fmt: skip
     (site,) = (base / "venv" / "lib").glob("python*/site-packages")
     # A plain line is a folder and no more: the .pth of the editable install is not read there.
@@ -121,8 +122,8 @@ class Running:
 
     def end(self) -> int:
         self.popen.send_signal(signal.SIGTERM)
-        code = self.popen.wait(60)
-        self._reader.join(10)
+        code = self.popen.wait(pace.seconds(60))
+        self._reader.join(pace.seconds(10))
         return code
 
 
@@ -157,10 +158,10 @@ def test_it_says_its_version(installed: Installed) -> None:
 
 
 def test_up_serves_the_venue_and_its_page(installed: Installed, url: str) -> None:
-    assert requests.get(f"{url}/v1/instruments", timeout=10).json()["instruments"]
-    assert "Order book" in requests.get(f"{url}/", timeout=10).text
-    assert requests.get(f"{url}/web/js/app.js", timeout=10).ok
-    assert requests.get(f"{url}/docs", timeout=10).ok
+    assert requests.get(f"{url}/v1/instruments", timeout=pace.seconds(10)).json()["instruments"]
+    assert "Order book" in requests.get(f"{url}/", timeout=pace.seconds(10)).text
+    assert requests.get(f"{url}/web/js/app.js", timeout=pace.seconds(10)).ok
+    assert requests.get(f"{url}/docs", timeout=pace.seconds(10)).ok
 
 
 def test_health_names_what_does_not_answer(installed: Installed, url: str) -> None:
