@@ -116,7 +116,7 @@ class Running:
         with self._news:
             self._news.wait_for(
                 lambda: any(text in line for line in self.lines) or self.popen.poll() is not None,
-                90,
+                pace.seconds(90),
             )
         assert any(text in line for line in self.lines), "\n".join(self.lines)
 
