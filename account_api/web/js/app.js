@@ -36,7 +36,7 @@ function showPane(name) {
 }
 
 const stream = new Stream(streamUrl());
-const market = new Market(stream);
+const market = new Market(stream, location.hash.slice(1));
 const account = new Account(stream);
 const signIn = new SignIn(account);
 const panels = new Panels(market, account);
@@ -62,6 +62,8 @@ mountChart(market);
 mountDepth(market);
 mountSessions(market, account);
 mountFigures(stream, new Figures());
+// A reload, a bookmark and a link lead to the same instrument.
+market.on("selected", () => history.replaceState(null, "", `#${market.symbol}`));
 mountQuestions();
 mountShortcuts({ ticket, panels, signIn, showPane, toggleTheme });
 for (const button of $$(".panes button")) {

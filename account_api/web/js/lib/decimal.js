@@ -102,6 +102,11 @@ export function show(value, least = 0) {
   return whole.replace(/\B(?=([0-9]{3})+$)/g, ",") + (padded ? `.${padded}` : "");
 }
 
+/** For people: an average, which may have many places, cut after two more than the price has. */
+export function showAverage(value, digits) {
+  return value === null || value === undefined ? "–" : show(divide(value, "1", digits + 2), digits);
+}
+
 /** Rounded up to so many places: what is shown as a bound must not be too small. */
 export function roundUp(value, scale) {
   const exact = parse(value);

@@ -22,8 +22,10 @@ export class Market extends Emitter {
   #synced = false;
   #answers = true;
 
-  constructor(stream) {
+  /** `first` is the instrument to begin with, where there is such a one. */
+  constructor(stream, first = "") {
     super();
+    this.first = first;
     this.#stream = stream;
     this.instruments = new Map();
     this.symbol = null;
@@ -120,7 +122,8 @@ export class Market extends Emitter {
       const { instruments } = await this.#stream.request("get_instruments");
       this.instruments = new Map(instruments.map((row) => [row.symbol, row]));
       this.emit("instruments");
-      if (!this.symbol) await this.select(instruments[0]?.symbol);
+      const wanted = this.instruments.has(this.first) ? this.first : instruments[0]?.symbol;
+      if (!this.symbol) await this.select(wanted);
       else await this.#follow();
     } catch (problem) {
       if (problem.code !== "lost" && problem.code !== "offline") this.#later(() => this.#resume());

@@ -1,7 +1,7 @@
 /* The order book: the best levels of both sides, their sums, and where own orders are. */
 
 import { $, make, rows, say } from "../lib/dom.js";
-import { add, compare, multiply, pixels, places, show, subtract } from "../lib/decimal.js";
+import { add, compare, multiply, percentUp, pixels, places, show, subtract } from "../lib/decimal.js";
 import { oncePerFrame } from "../lib/events.js";
 
 const ROW = 22;
@@ -81,5 +81,6 @@ function middle(market, digits) {
   if (!bid || !ask) return market.last ? `Last ${show(market.last, digits)}` : "One side is empty";
   const spread = subtract(ask.price, bid.price);
   const half = multiply(add(ask.price, bid.price), "0.5");
-  return `${show(half, digits)} · spread ${show(spread, digits)}`;
+  const share = compare(spread, "0") > 0 ? ` (${percentUp(spread, half)} %)` : "";
+  return `${show(half, digits)} · spread ${show(spread, digits)}${share}`;
 }

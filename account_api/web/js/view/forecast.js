@@ -48,7 +48,7 @@ export function drawSums(draft, found, fees, balances) {
   $("#sum-average-row").hidden = $("#sum-slippage-row").hidden = off === null;
   if (off !== null) {
     const digits = places(instrument.tick);
-    say($("#sum-average"), `about ${show(divide(found.value, found.filled, digits + 2), digits)} ${quote}`);
+    say($("#sum-average"), `about ${show(divide(found.value, found.filled, digits), digits)} ${quote}`);
     say($("#sum-slippage"), `${off} %`);
     $("#sum-slippage").classList.toggle("warning", compare(off, SLIPPED) > 0);
   }

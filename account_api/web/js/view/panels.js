@@ -1,7 +1,7 @@
 /* The tabs of the account and what is in them. */
 
 import { $, $$, clock, make, moment, rows, say } from "../lib/dom.js";
-import { places, show } from "../lib/decimal.js";
+import { places, show, showAverage } from "../lib/decimal.js";
 import { oncePerFrame } from "../lib/events.js";
 import { isOpen } from "../model/account.js";
 import { confirm } from "./confirm.js";
@@ -17,7 +17,7 @@ const STATUS = {
 /** Where an order stands, in words. An order with a stop price is in no book until it triggers. */
 function standing(order) {
   if (order.status === "new" && order.stop_price && !order.triggered) {
-    return `waits for a trade at ${order.side === "buy" ? "or above" : "or below"} its stop price`;
+    return "waits for its stop price";
   }
   return STATUS[order.status] ?? order.status;
 }
@@ -154,7 +154,7 @@ export class Panels {
       const id = event.target.closest("button")?.dataset.order;
       if (id) this.#cancel(event.target, id);
     });
-    this.#keep(view, "orders", "No orders. What you send shows up here.", ["orders"], () => {
+    this.#keep(view, "orders", "No open orders, and none closed since you signed in.", ["orders"], () => {
       const open = this.#account.openOrders().length;
       say($("#count-orders"), open ? String(open) : "");
       $("#cancel-all").hidden = !open || !this.#account.mayTrade;
@@ -165,7 +165,8 @@ export class Panels {
   #order(row, order) {
     const [time, symbol, which, type, price, quantity, filled, status, entered, act] = row.children;
     row.classList.toggle("closed", !isOpen(order));
-    row.title = `Client order id ${order.client_order_id}, order ${order.order_id}`;
+    const average = order.average_price ? `, average price ${order.average_price}` : "";
+    row.title = `Client order id ${order.client_order_id}, order ${order.order_id}${average}`;
     say(time, clock(order.created_at));
     say(symbol, order.symbol);
     side(which, order.side);
@@ -176,7 +177,7 @@ export class Panels {
     say(quantity, order.display_quantity
       ? `${show(order.quantity)}, ${show(order.display_quantity)} shown` : show(order.quantity));
     say(filled, order.average_price && order.filled_quantity !== "0"
-      ? `${show(order.filled_quantity)} at ${show(order.average_price, digits)}`
+      ? `${show(order.filled_quantity)} at ${showAverage(order.average_price, digits)}`
       : show(order.filled_quantity));
     say(status, standing(order));
     say(entered, order.manual ? "by hand" : "automated");

@@ -4,9 +4,15 @@ import { $, make, say } from "../lib/dom.js";
 import { toast } from "./toasts.js";
 
 const PEOPLE = {
-  trade: ["a trading firm", true], withdraw: ["its treasurer", false],
-  approve: ["who approves", false],
+  trade: ["a trading firm", true], withdraw: ["treasurer", false],
+  approve: ["approver", false],
 };
+
+/** What somebody who does not trade is there for. */
+function role(scopes) {
+  if (scopes.includes("trade")) return "";
+  return scopes.includes("withdraw") ? ", treasurer" : scopes.includes("approve") ? ", approver" : ", read only";
+}
 
 export class SignIn {
   #account;
@@ -52,7 +58,7 @@ export class SignIn {
       const button = large
         ? make("button", { type: "button", class: "person", "data-key": key },
           make("b", { textContent: name }), make("span", { textContent: what }))
-        : make("button", { type: "button", class: "quiet", "data-key": key, textContent: what,
+        : make("button", { type: "button", class: "quiet", "data-key": key, textContent: `${name}'s ${what}`,
           "aria-label": `${name}: ${what}` });
       // The secrets of a demo are its keys' names and a word, for everyone to know.
       button.addEventListener("click", () => this.#enter(key, `${key}-secret`));
@@ -81,7 +87,7 @@ export class SignIn {
     $("#sign").classList.toggle("main", !signedIn);
     $("#sign").classList.toggle("quiet", signedIn);
     $("#who").hidden = !signedIn;
-    say($("#who"), signedIn ? name ?? "operator" : "");
+    say($("#who"), signedIn ? `${name ?? "operator"}${name ? role(this.#account.scopes) : ""}` : "");
     document.body.dataset.signed = signedIn ? "yes" : "no";
     if (problem) toast(`You are signed out: ${problem.message}`, "bad");
   }

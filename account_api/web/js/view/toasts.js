@@ -19,6 +19,9 @@ export function toast(text, kind = "plain", action = null) {
     });
     element.append(button);
   }
+  const close = make("button", { type: "button", class: "quiet", textContent: "×", "aria-label": "Close" });
+  close.addEventListener("click", () => element.remove());
+  element.append(close);
   box.append(element);
   while (box.children.length > KEPT) box.firstElementChild.remove();
   setTimeout(() => element.remove(), ["warn", "bad"].includes(kind) ? SHOWN_LONG_MS : SHOWN_MS);

@@ -110,8 +110,8 @@ export class Withdrawals {
     try {
       const asked = await this.#twice("/v1/withdrawals", body);
       toast(asked.state === UNDECIDED
-        ? `${show(asked.amount)} ${asked.asset} wait for somebody else's approval.`
-        : `${show(asked.amount)} ${asked.asset} are on their way.`, "good");
+        ? `The withdrawal of ${show(asked.amount)} ${asked.asset} waits for somebody else's approval.`
+        : `The withdrawal of ${show(asked.amount)} ${asked.asset} is on its way.`, "good");
       amount.value = "";
     } catch (problem) {
       say($("#withdraw-error"), problem.message);

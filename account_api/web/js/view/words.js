@@ -1,6 +1,6 @@
 /* What an order is and what became of it, in words. */
 
-import { compare, isZero, places, show, subtract } from "../lib/decimal.js";
+import { compare, isZero, places, show, showAverage, subtract } from "../lib/decimal.js";
 
 export const VERBS = { buy: "Buy", sell: "Sell" };
 const DONE = { buy: "Bought", sell: "Sold" };
@@ -29,11 +29,11 @@ export function outcome(answer, instrument) {
     const waits = answer.stop_price && !answer.triggered ? "waits for its stop price" : "waits in the book";
     return { text: `${show(answer.leaves_quantity)} ${base} ${waits}`, kind: "good", traded };
   }
-  const price = `at ${show(answer.average_price, digits)} ${quote}`;
+  const price = `at ${showAverage(answer.average_price, digits)} ${quote}`;
   if (whole) return { text: `${DONE[answer.side]} ${show(answer.filled_quantity)} ${base} ${price}`, kind: "good", traded };
   const left = subtract(answer.quantity, answer.filled_quantity);
   const part = `${DONE[answer.side]} ${show(answer.filled_quantity)} of ${show(answer.quantity)} ${base} ${price}`;
   return rests
-    ? { text: `${part}; ${show(answer.leaves_quantity)} ${base} wait in the book`, kind: "good", traded }
+    ? { text: `${part}; ${show(answer.leaves_quantity)} ${base} waits in the book`, kind: "good", traded }
     : { text: `${part}; the rest, ${show(left)} ${base}, is canceled`, kind: "warn", traded };
 }
