@@ -22,7 +22,9 @@ from fix_gateway.queries import (
     Query,
     ReplayQuery,
     SecurityListQuery,
+    TradesQuery,
 )
+from fix_gateway.reasons import TRADE_REQUEST_OTHER, TRADE_REQUEST_RESULT
 from fix_gateway.reports import status_fields
 from fix_gateway.texts import clean, optional, sentence, texts_of
 
@@ -52,12 +54,28 @@ def reject_query(query: Query, reason: str, text: str) -> Answer:
     """BusinessMessageReject(j) of a question that cannot be answered now."""
     if isinstance(query, BadQuery):
         return answer_bad_query(query)
+    if isinstance(query, TradesQuery):
+        return trades_ack(query.request_id, query.request_type, "99", "2", text, query.symbol)
     return business_reject(query.num, QUERY_MSG_TYPES[type(query)], query.request_id, reason, text)
 
 
 def answer_bad_query(query: BadQuery) -> Answer:
-    """BusinessMessageReject(j) of a question that could not be read."""
+    """BusinessMessageReject(j) of a question that could not be read; AQ of an AD."""
+    if query.msg_type == "AD":
+        result = TRADE_REQUEST_RESULT.get(query.code, TRADE_REQUEST_OTHER)
+        return trades_ack(query.request_id, query.request_type, result, "2", query.text)
     return business_reject(query.num, query.msg_type, query.request_id, query.reason, query.text)
+
+
+def trades_ack(
+    request_id: str, request_type: str, result: str, status: str, text: str, symbol: str = ""
+) -> Answer:
+    """TradeCaptureReportRequestAck(AQ): ``result`` is 749, ``status`` 750."""
+    return Answer(
+        "AQ",
+        f"568={clean(request_id)}\x01748=0\x01569={request_type}\x01749={result}\x01"
+        f"750={status}\x01{optional('55', symbol)}58={sentence(text)}\x01",
+    )
 
 
 def _status(row: OrderRow, instruments: Mapping[str, Instrument]) -> str:

@@ -19,6 +19,7 @@ import structlog
 from engine.core.commands import Command, RecordRefusal
 from engine.core.instruments import Instrument
 from engine.core.types import Origin, RejectReason, RequestKind
+from fix_gateway import answers
 from fix_gateway.flow import Sender
 from fix_gateway.inbound import FixMessage, refuse, translate
 from fix_gateway.outbox import Outbox
@@ -229,7 +230,8 @@ class Application(quickfix.Application):  # type: ignore[misc]
             if not self._outbox.submit(session, command, now_us):
                 self._events.overloaded(session, command.origin.num)
         elif not self._events.asked(session, meant, text):  # type: ignore[arg-type]
-            self._business_reject(session, FixMessage(text), "Too many questions wait; ask again")
+            answer = answers.reject_query(meant, "4", "Too many questions wait; ask again")  # type: ignore[arg-type]
+            self._say(session, f"{answer.msg_type}\x01{answer.body}")
 
     def _throttled(
         self, session: Session, throttle: Throttle, command: Command, text: str, now_us: int
@@ -267,8 +269,12 @@ class Application(quickfix.Application):  # type: ignore[misc]
 
     def _business_reject(self, session: Session, message: FixMessage, why: str) -> None:
         """Answer with BusinessMessageReject(j), BusinessRejectReason(380) 4."""
-        text = (
-            f"8=FIX.4.4\x019=0\x0135=j\x0145={message.get('34')}\x01"
-            f"372={message.msg_type}\x01380=4\x0158={why}\x0110=000\x01"
+        self._say(
+            session,
+            f"j\x0145={message.get('34')}\x01372={message.msg_type}\x01380=4\x0158={why}\x01",
         )
+
+    def _say(self, session: Session, content: str) -> None:
+        """Send an answer of ours, given from its MsgType on."""
+        text = f"8=FIX.4.4\x019=0\x0135={content}10=000\x01"
         self._sender.send(session, quickfix.Message(text, False), len(text))

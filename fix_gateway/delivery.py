@@ -13,6 +13,7 @@ session catches up through a subscription of its own.
 
 from __future__ import annotations
 
+import operator
 import threading
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -26,8 +27,10 @@ from engine.core.events import AssetDefined, InstrumentDefined
 from engine.core.instruments import Instrument, make_instrument
 from engine.core.types import Origin
 from fix_gateway.burst import Burst
+from fix_gateway.capture import CAPTURES_MAX, Capture, captured
 from fix_gateway.flow import Sender
 from fix_gateway.outbound import OutMessage, Router, messages
+from fix_gateway.queries import NotAvailable, TradesQuery
 from fix_gateway.sessions import Phase, Session, Sessions
 from fix_gateway.store import LAST_INDEX
 
@@ -36,6 +39,7 @@ log = structlog.get_logger()
 DRAIN_STEP: Final = 100
 """Held transactions sent before others get a turn at the session's gate."""
 
+PLACE: Final = operator.attrgetter("event_index", "part")
 _DEFINITIONS: Final = frozenset((DefineAsset, DefineInstrument))
 _HEAD: Final = "8=FIX.4.4\x019=0\x0135="
 _TAIL: Final = "10=000\x01"
@@ -78,6 +82,9 @@ class Delivery:
         self._connect = connect
         self._catching_up: dict[str, EngineClient] = {}
         self._burst = Burst()
+        self._routing = threading.Lock()
+        self._routed_to = 0
+        self._capturing: dict[str, dict[str, Capture]] = {}
         self.position = 0
         self.update_sessions()
 
@@ -108,7 +115,9 @@ class Delivery:
                         session.mark = max(session.mark, origin.num)
             self._outbox.done(origin)
         self._learn(transaction)
-        routed = list(self._routed(transaction).items())
+        with self._routing:
+            routed = list(self._routed(transaction).items())
+            self._routed_to = transaction.seq
         if len(routed) > 1:
             # Who is away comes first: when somebody hears of a trade, it is stored for the others.
             routed.sort(key=lambda item: sources[item[0]].phase is not Phase.FREE)
@@ -126,7 +135,58 @@ class Delivery:
         routed: dict[str, list[OutMessage]] = {}
         for source, message in pairs:
             routed.setdefault(source, []).append(message)
+        for source in self._capturing:
+            more = self._captured(source, transaction)
+            if more:
+                routed[source] = sorted(routed.get(source, []) + more, key=PLACE)
         return routed
+
+    def _captured(self, source: str, transaction: Transaction) -> list[OutMessage]:
+        """What a session's subscriptions to trade capture have of a transaction."""
+        captures = self._capturing.get(source)
+        if not captures:
+            return []
+        try:
+            return captured(transaction, list(captures.values()), self._instruments)
+        except Exception:
+            log.exception("reports_not_made", seq=transaction.seq)
+            return []
+
+    # Trade capture.
+
+    def capture(self, session: Session, query: TradesQuery) -> int:
+        """Begin to report later fills; gives the seq after which they are later.
+
+        What is up to that seq is the history's to tell. Raises NotAvailable.
+        """
+        context = session.context
+        accounts = frozenset((query.account,)) if query.account else context.accounts
+        with self._routing:
+            known = self._capturing.get(session.source, {})
+            if query.request_id in known:
+                raise NotAvailable(f"TradeRequestID(568) {query.request_id} is subscribed already")
+            if len(known) >= CAPTURES_MAX:
+                raise NotAvailable(
+                    f"A session has at most {CAPTURES_MAX} subscriptions; end one with "
+                    "SubscriptionRequestType(263)=2"
+                )
+            if session.phase is not Phase.LIVE:
+                raise NotAvailable("The session has left meanwhile")
+            made = Capture(query, accounts, self._routed_to)
+            # Never changed in place: the other side may be going through it.
+            self._capturing[session.source] = known | {query.request_id: made}
+            return made.after_seq
+
+    def end_capture(self, session: Session, request_id: str = "") -> bool:
+        """End one subscription, or all that a session has; False when there was none."""
+        with self._routing:
+            known = dict(self._capturing.get(session.source, {}))
+            found = bool(known.pop(request_id, None) if request_id else known)
+            if request_id and known:
+                self._capturing[session.source] = known
+            elif found:
+                self._capturing.pop(session.source, None)
+            return found
 
     def _learn(self, transaction: Transaction) -> None:
         """Take in assets and instruments that are defined while we run."""
@@ -164,6 +224,8 @@ class Delivery:
         """Send what a held transaction means to one session; the gate is held."""
         try:
             found = messages(transaction, session.context, self._instruments)
+            more = self._captured(session.source, transaction)
+            found = sorted(found + more, key=PLACE) if more else found
         except Exception:
             log.exception("reports_not_made", session=session.comp_id, seq=transaction.seq)
             return True

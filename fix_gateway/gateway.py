@@ -98,7 +98,7 @@ class Gateway(Events):
             self._dictionary,
             self._sender,
             self._outbox,
-            Past(history_url, self._connect, self._instruments),
+            Past(history_url, self._connect, self._instruments, self._delivery),
             clock,
         )
         self._inner: InnerListener | None = None
@@ -355,6 +355,7 @@ class Gateway(Events):
     def logged_out(self, session: Session) -> None:
         """The session has gone."""
         session.leave()
+        self._delivery.end_capture(session)
         if session.settings.reset_on_logon:
             # QuickFIX drops what is sent while both numbers are 1.
             session.delivery.reasons.add("away")

@@ -114,7 +114,6 @@ def _period(message: FixMessage) -> tuple[int, int]:
 
 
 def _trades(message: FixMessage, context: SessionContext, num: int) -> Query:
-    _snapshot_only(message)
     fields = message.fields
     kind = message.get("569")
     if kind not in ("0", "1"):
@@ -126,6 +125,13 @@ def _trades(message: FixMessage, context: SessionContext, num: int) -> Query:
     if not (trade_id.isdecimal() and len(trade_id) < 19):
         raise Refusal(
             RejectReason.INVALID_FIELD, f"TrdMatchID(880) {shown(trade_id)} is not a trade id"
+        )
+    subscription = message.get("263", "0")
+    if subscription == "1" and trade_id != "0":
+        raise Refusal(
+            RejectReason.UNSUPPORTED_COMBINATION,
+            "TrdMatchID(880) names one trade that was; it does not go with "
+            "SubscriptionRequestType(263)=1",
         )
     from_us, until_us = _period(message)
     return TradesQuery(
@@ -141,6 +147,7 @@ def _trades(message: FixMessage, context: SessionContext, num: int) -> Query:
         int(trade_id),
         from_us,
         until_us,
+        subscription,
     )
 
 
@@ -185,4 +192,7 @@ def translate_query(message: FixMessage, context: SessionContext) -> Query:
     except Refusal as error:
         request_id = message.get(id_tag).encode("ascii", "replace").decode("ascii")
         reason = BUSINESS_REJECT_REASON.get(error.reason, "0")
-        return BadQuery(num, message.msg_type, shown(request_id), reason, error.text)
+        return BadQuery(
+            num, message.msg_type, shown(request_id), reason, error.text, error.reason.name.lower(),
+            message.get("569", "0"),
+        )  # fmt: skip

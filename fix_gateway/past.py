@@ -6,7 +6,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import sqlalchemy
 import structlog
@@ -31,32 +31,72 @@ REPLAY_MAX: Final = 10_000
 REPLAY_TIMEOUT_S: Final = 60.0
 _PLACE: Final = re.compile("2000[27]=[0-9]+\x01")
 _EXEC_ID: Final = re.compile("(?:^|\x01)17=([^\x01]+)\x01")
+HISTORY_WAIT_S: Final = 2.0
+"""How long a subscription waits for the history to have what happened before it."""
 Connect = Callable[[str, Callable[[EngineError], None]], EngineClient]
+
+
+class Captures(Protocol):
+    """Subscriptions to later fills."""
+
+    def capture(self, session: Session, query: TradesQuery) -> int:
+        """Begin one; gives the seq after which fills are reported. Raises NotAvailable."""
+
+    def end_capture(self, session: Session, request_id: str = "") -> bool:
+        """End one, or all; False when there was none."""
 
 
 class Past:
     """Looks back for the thread that answers questions."""
 
     def __init__(
-        self, history_url: str, connect: Connect, instruments: Mapping[str, Instrument]
+        self,
+        history_url: str,
+        connect: Connect,
+        instruments: Mapping[str, Instrument],
+        captures: Captures,
     ) -> None:
+        self._captures = captures
         self._url = history_url
         self._engine: sqlalchemy.Engine | None = None
         self._connect = connect
         self._instruments = instruments
 
     def trades(self, session: Session, query: TradesQuery) -> list[Answer]:
-        """TradeCaptureReports of the fills that match. Raises NotAvailable."""
+        """TradeCaptureReports of the fills that match, or what became of a subscription."""
+        if query.subscription == "0":
+            page = self._page(session, query, 0)
+            rows = [row for row in page.rows if query.trade_id in (0, row.trade_id)]
+            return trades.answer_trades(query, rows, self._instruments, page.as_of_seq)
+        if query.subscription == "2":
+            if self._captures.end_capture(session, query.request_id):
+                return [trades.ack(query, "0", "1", "The subscription has ended")]
+            return [trades.ack(query, "99", "2", "No subscription has this TradeRequestID(568)")]
+        after_seq = self._captures.capture(session, query)
         try:
-            page = self._fills(session, query)
+            page = self._page(session, query, after_seq)
+        except NotAvailable:
+            self._captures.end_capture(session, query.request_id)
+            raise
+        # What came later is reported as it comes; each fill once, by one way or the other.
+        rows = [row for row in page.rows if row.seq <= after_seq]
+        begun = trades.ack(query, "0", "0", "Subscribed: later fills come as they happen")
+        if not rows:
+            return [begun]
+        return [begun, *trades.answer_trades(query, rows, self._instruments, after_seq)]
+
+    def _page(self, session: Session, query: TradesQuery, min_seq: int) -> Any:
+        """Fills that match, once the history has come to ``min_seq``. Raises NotAvailable."""
+        try:
+            if min_seq and not history.wait_for(self._history(), min_seq, HISTORY_WAIT_S):
+                raise NotAvailable("The trade history lags behind; ask again in a moment")
+            return self._fills(session, query)
         except (SQLAlchemyError, history.StoreError) as error:
             reason = str(error).partition("\n")[0]
             log.warning("history_not_available", session=session.comp_id, reason=reason)
             raise NotAvailable(
                 "The trade history cannot be read at the moment; ask again later"
             ) from None
-        rows = [row for row in page.rows if query.trade_id in (0, row.trade_id)]
-        return trades.answer_trades(query, rows, self._instruments, page.as_of_seq)
 
     def _fills(self, session: Session, query: TradesQuery) -> Any:
         context = session.context

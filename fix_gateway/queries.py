@@ -48,7 +48,8 @@ class SecurityListQuery(NamedTuple):
 class TradesQuery(NamedTuple):
     """TradeCaptureReportRequest(AD): fills that match; times in µs, 0 for no bound.
 
-    The period is ``from_us`` up to, not including, ``until_us``.
+    The period is ``from_us`` up to, not including, ``until_us``. ``subscription`` is
+    SubscriptionRequestType(263): 0 what there is, 1 and what comes, 2 no more of it.
     """
 
     num: int
@@ -63,6 +64,7 @@ class TradesQuery(NamedTuple):
     trade_id: int
     from_us: int
     until_us: int
+    subscription: str = "0"
 
 
 class BalancesQuery(NamedTuple):
@@ -89,13 +91,18 @@ class ReplayQuery(NamedTuple):
 
 
 class BadQuery(NamedTuple):
-    """A question that cannot be answered; BusinessMessageReject(j) says why."""
+    """A question that cannot be answered; BusinessMessageReject(j) says why, for AD an AQ.
+
+    ``code`` is the reason as RejectCode(20016) names it.
+    """
 
     num: int
     msg_type: str
     request_id: str
     reason: str
     text: str
+    code: str = ""
+    request_type: str = "0"
 
 
 Query: TypeAlias = (

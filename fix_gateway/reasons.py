@@ -59,6 +59,15 @@ BUSINESS_REJECT_REASON: Final[Mapping[RejectReason, str]] = {
 }
 """BusinessRejectReason(380); what is not here is 0 with Text(58)."""
 
+TRADE_REQUEST_OTHER: Final = "99"
+TRADE_REQUEST_RESULT: Final[Mapping[str, str]] = {
+    "unknown_symbol": "1",
+    "unsupported_combination": "8",
+    "unknown_account": "9",
+    "not_permitted": "9",
+}
+"""TradeRequestResult(749) by RejectCode; what is not here is 99 with Text(58)."""
+
 ORD_STATUS: Final[Mapping[OrdStatus, str]] = {
     OrdStatus.NEW: "0",
     OrdStatus.PARTIALLY_FILLED: "1",

@@ -184,7 +184,7 @@ def test_trade_reports_come_from_the_fills() -> None:
     assert {tag: found[0][tag] for tag in expected} == expected
     (none,) = trades.answer_trades(query, [], INSTRUMENTS, 99)
     assert (seen(none)["35"], seen(none)["748"], seen(none)["750"]) == ("AQ", "0", "1")
-    assert seen(trades.refuse_trades(query, "99", "no history"))["750"] == "2"
+    assert seen(trades.ack(query, "99", "2", "no history"))["750"] == "2"
 
 
 @pytest.mark.parametrize(
@@ -236,9 +236,6 @@ def test_what_is_no_exec_id_names_no_place(exec_id: str) -> None:
         ("35=x|320=S|559=1", "0", "SecurityListRequestType(559) 1 is not supported"),
         ("35=x|320=S|559=0", "5", "Symbol(55) is needed"),
         ("35=x|320=S|559=4|263=1", "0", "SubscriptionRequestType(263) must be 0"),
-        ("35=AD|568=T|569=2", "0", "TradeRequestType(569) 2 is not supported"),
-        ("35=AD|568=T|569=0|880=x", "5", "TrdMatchID(880) x is not a trade id"),
-        ("35=AD|568=T|569=0|580=1|75=20260231", "5", "NoDates(580) holds a TradeDate"),
         ("35=BB|909=C|1=bob", "6", "Account(1) bob is not an account"),
     ],
 )
@@ -259,3 +256,31 @@ def test_a_question_can_be_refused_for_now() -> None:
     for line in ("35=H|11=a|55=BTC-USD|54=1", "35=UD|20017=R", "35=AF|584=M|585=3"):
         reject = seen(answers.reject_query(asked(line), "4", "not now"))
         assert reject["372"] == line.split("|")[0].removeprefix("35=")
+
+
+@pytest.mark.parametrize(
+    ("line", "result", "text"),
+    [
+        ("35=AD|568=T|569=2", "8", "TradeRequestType(569) 2 is not supported"),
+        ("35=AD|568=T|569=0|880=x", "99", "TrdMatchID(880) x is not a trade id"),
+        ("35=AD|568=T|569=0|580=1|75=20260231", "99", "NoDates(580) holds a TradeDate"),
+        ("35=AD|568=T|569=0|1=bob", "9", "Account(1) bob is not an account of your firm"),
+        ("35=AD|568=T|569=0|263=1|880=7", "8", "TrdMatchID(880) names one trade that was"),
+    ],
+)
+def test_what_cannot_be_served_of_a_trade_capture_request_is_said_by_its_ack(
+    line: str, result: str, text: str
+) -> None:
+    """FIX has an answer of its own for it; a client of trade capture does not look for j."""
+    query = asked(line)
+    assert isinstance(query, BadQuery)
+    ack = seen(answers.answer_bad_query(query))
+    assert [ack[tag] for tag in ("35", "568", "749", "750")] == ["AQ", "T", result, "2"]
+    assert ack["569"] == line[line.index("569=") + 4]
+    assert text in ack["58"]
+
+
+def test_a_trade_capture_request_that_finds_no_place_is_refused_by_its_ack() -> None:
+    query = asked("35=AD|568=T|569=1|263=1|55=BTC-USD")
+    ack = seen(answers.reject_query(query, "4", "too many questions wait"))
+    assert [ack[tag] for tag in ("35", "749", "750", "55")] == ["AQ", "99", "2", "BTC-USD"]
