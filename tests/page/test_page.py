@@ -404,6 +404,24 @@ def test_it_loads_nothing_from_elsewhere_and_runs_no_script_of_others(
     assert any("Content Security Policy" in line for line in window.complaints())
 
 
+def test_an_order_far_away_does_not_flatten_the_depth_chart(window: Browser, url: str) -> None:
+    window.open(url)
+
+    def reach(bids: list[tuple[str, str]], asks: list[tuple[str, str]]) -> float:
+        book = {side: {"levels": [{"price": price, "quantity": quantity}
+                                  for price, quantity in levels]}
+                for side, levels in (("bids", bids), ("asks", asks))}  # fmt: skip
+        return float(window.module("/web/js/view/depth.js", "m.span(a[0], 60000)", book))
+
+    bids = [(str(59990 - 10 * n), "1") for n in range(20)]
+    asks = [(str(60010 + 10 * n), "1") for n in range(20)]
+    usual = reach(bids, asks)
+    assert 150 <= usual <= 200
+    assert reach([*bids, ("100", "2")], asks) <= 3 * usual
+    assert reach([("100", "2")], asks) <= 3 * usual
+    assert reach(bids, []) == usual and reach([], []) == 0
+
+
 def test_money_is_computed_exactly(window: Browser, url: str) -> None:
     """The page's decimals against Python's, where floats would be wrong."""
     window.open(url)

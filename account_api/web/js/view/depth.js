@@ -7,6 +7,8 @@ import { axisText, sharpCanvas, ticks } from "./canvas.js";
 const BOTTOM = 18;
 const REACH_MAX = 0.2;
 const MOST = 0.97;
+const BULK = 0.75;
+const WIDER = 3;
 
 export function mountDepth(market) {
   const canvas = $("#depth");
@@ -68,15 +70,23 @@ function paint(market, view, canvas, context, width, height, colours) {
   );
 }
 
-/** How far from the middle nearly everything is: a lone order far away tells little. */
-function span(book, middle) {
-  const far = [book.bids.levels, book.asks.levels].map((levels) => {
-    const total = levels.reduce((sum, level) => sum + pixels(level.quantity), 0);
-    let seen = 0;
-    const edge = levels.find((level) => (seen += pixels(level.quantity)) >= total * MOST);
-    return edge ? Math.abs(pixels(edge.price) - middle) : 0;
-  });
-  return Math.max(...far);
+/** How far from the middle a share of the quantity of some levels lies. */
+function within(levels, middle, share) {
+  const total = levels.reduce((sum, level) => sum + pixels(level.quantity), 0);
+  let seen = 0;
+  const edge = levels.find((level) => (seen += pixels(level.quantity)) >= total * share);
+  return edge ? Math.abs(pixels(edge.price) - middle) : 0;
+}
+
+/**
+ * How far the chart reaches from the middle: to almost all of what waits, and yet an order far
+ * away from all others, or a side that has no other, does not make the market a vertical line.
+ */
+export function span(book, middle) {
+  const far = [book.bids.levels, book.asks.levels]
+    .map((levels) => Math.min(within(levels, middle, MOST), WIDER * within(levels, middle, BULK)))
+    .filter((reach) => reach > 0);
+  return far.length ? Math.min(Math.max(...far), WIDER * Math.min(...far)) : 0;
 }
 
 function axis(context, { middle, reach, x, width, plot, digits }, colours) {
