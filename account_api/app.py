@@ -22,6 +22,7 @@ from account_api.docs import add_docs
 from account_api.errors import CATALOGUE, PROBLEM_TYPE, Problem
 from account_api.idempotency import KEY_FORM, fingerprint
 from account_api.keystore import KEYS_MAX
+from account_api.malformed import BODY_UNREADABLE
 from account_api.openapi import document, page
 from account_api.page import add_page
 from account_api.ports import ClockUs, EngineFactory
@@ -178,7 +179,10 @@ class _Server:
             return route.handler(call)
         owner = caller.account or f"operator {caller.key.key}"
         same = fingerprint(route.method, _target(incoming), body)
-        return self._services.idempotency.once(owner, key, same, lambda: route.handler(call))
+        return self._services.idempotency.once(
+            owner, key, same, lambda token: route.handler(call.under(token)), caller.token,
+            money=route.group == "money",
+        )  # fmt: skip
 
     def _limit(self, key: ApiKey, group: str, headers: list[tuple[str, str]]) -> None:
         verdict = self._limiter.take(key.key, group, key.slot)
@@ -268,14 +272,31 @@ def _read_body(incoming: Request, limit: int) -> bytes:
     if not environ.get("CONTENT_LENGTH") and "HTTP_TRANSFER_ENCODING" not in environ:
         return b""  # No body is announced; reading none would still cost a stream.
     try:
-        return incoming.get_data(cache=False, parse_form_data=False)
+        if "HTTP_TRANSFER_ENCODING" not in environ:
+            return incoming.get_data(cache=False, parse_form_data=False)
+        # Flask ends a body without a stated length at the limit, as if nothing had been behind.
+        chunks: bytes = environ["wsgi.input"].read(limit + 1)
+        if len(chunks) > limit:
+            raise _too_large(limit)
+        return chunks
     except RequestEntityTooLarge:
+        raise _too_large(limit) from None
+    except BODY_UNREADABLE:
         raise Problem(
-            "body_too_large",
-            f"The body is larger than {limit} bytes.",
+            "malformed_http",
+            "The body ends too early, or its chunks are not as HTTP has them.",
+            status=400,
             headers=(("Connection", "close"),),
-            limit_bytes=limit,
         ) from None
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem(
+        "body_too_large",
+        f"The body is larger than {limit} bytes.",
+        headers=(("Connection", "close"),),
+        limit_bytes=limit,
+    )
 
 
 def _parse_body(route: Route, incoming: Request, body: bytes) -> Any:
@@ -287,6 +308,13 @@ def _parse_body(route: Route, incoming: Request, body: bytes) -> Any:
         return None
     if not body and not route.body_required:
         return route.body()
+    coding = incoming.headers.get("Content-Encoding", "").strip().lower()
+    if coding not in ("", "identity"):
+        raise Problem(
+            "unsupported_media_type",
+            f"The body must come as it is; the Content-Encoding {coding[:20]!r} is not read here.",
+            headers=(("Accept-Encoding", "identity"),),
+        )
     media_type = incoming.mimetype
     if media_type not in ("", _JSON_TYPE):
         raise Problem(

@@ -18,7 +18,10 @@ _END: Final = b"\r\n\r\n"
 _LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*(?=\r\n)", re.I)
 _CHUNKED: Final = re.compile(rb"\r\ntransfer-encoding:", re.I)
 _EXPECT: Final = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*(?=\r\n)", re.I)
-_SIZE: Final = re.compile(rb"([0-9a-fA-F]{1,8})[^\r\n]{0,64}\r\n")
+_SIZE: Final = re.compile(rb"([0-9a-fA-F]{1,8})(?:[ \t]*;[^\r\n]{0,64})?\r\n")
+_SIZE_BEGUN: Final = re.compile(rb"(?:[0-9a-fA-F]{1,8}(?:[ \t]*;[^\r\n]{0,64}|[ \t]{0,8})\r?)?\Z")
+_TRAILER: Final = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*\r\n)*\Z")
+_CRLF: Final = b"\r\n"
 
 
 class Reading(Enum):
@@ -74,17 +77,24 @@ def _chunked(data: bytes, place: int, body_bytes_max: int) -> Reading:
     while True:
         size = _SIZE.match(data, place)
         if size is None:
-            # Not even the size is there, or what stands there is none.
-            return Reading.PARTIAL if len(data) - place < 80 else Reading.UNCLEAR
+            # Not all of the size is there, or what stands there is none.
+            begun = len(data) - place < 80 and _SIZE_BEGUN.match(data, place) is not None
+            return Reading.PARTIAL if begun else Reading.UNCLEAR
         length = int(size[1], 16)
         total += length
         if total > body_bytes_max:
             return Reading.UNCLEAR
         if length == 0:
             # The line of the last chunk is the first half of an empty line, or a trailer comes.
-            ended = data.find(_END, size.end() - 2) >= 0
-            return Reading.WHOLE if ended else _bounded(data, place)
-        place = size.end() + length + 2
+            end = data.find(_END, size.end() - 2)
+            if end < 0:
+                return _bounded(data, place)
+            trailer = data[size.end() : end + 2]
+            return Reading.WHOLE if _TRAILER.match(trailer) is not None else Reading.UNCLEAR
+        end = size.end() + length
+        if not _CRLF.startswith(data[end : end + 2]):
+            return Reading.UNCLEAR  # Where the next chunk begins nobody knows.
+        place = end + 2
         if place > len(data):
             return Reading.PARTIAL
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from gunicorn import util
+from gunicorn.http.errors import NoMoreData, ParseException
 
 from account_api.errors import PROBLEM_TYPE, Problem
+
+BODY_UNREADABLE: Final = (ParseException, NoMoreData)
+"""What gunicorn raises while a body is read whose framing is wrong, or which ends too early."""
 
 
 def answer_by_problem() -> None:

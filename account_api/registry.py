@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 import msgspec
+from msgspec import structs
 
 from account_api.auth import Principal
 from account_api.errors import Problem
@@ -44,6 +45,12 @@ class Call(msgspec.Struct, frozen=True):
         if self.caller is None:
             raise RuntimeError("a public route asked who its caller is")
         return self.caller
+
+    def under(self, token: str) -> Call:
+        """The same request, known to the engine by another token."""
+        if self.caller is None or self.caller.token == token:
+            return self
+        return structs.replace(self, caller=structs.replace(self.caller, token=token))
 
     def query(self, shape: type[R]) -> R:
         """The query string, of the type that the route declares."""

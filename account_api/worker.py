@@ -255,6 +255,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             return False  # The client has gone.
         return result
 
+    def handle_request(self, req: Any, conn: Visit) -> Any:
+        """Serve it; whose end nobody waits for says in its answer that the connection ends."""
+        if not conn.whole:
+            req.force_close()
+        return super().handle_request(req, conn)
+
     def _keepalive_after(self, conn: Visit, keepalive: bool) -> bool:
         """Go on only behind a request whose end is known: nobody waits for the rest."""
         return bool(keepalive and conn.whole and super()._keepalive_after(conn, keepalive))

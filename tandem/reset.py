@@ -60,7 +60,8 @@ def _paths(settings: Settings) -> list[Path]:
     files = [path.with_name(path.name + end) for path in databases for end in _SQLITE]
     return [
         settings.data / "log", settings.data / "control", *files,
-        settings.data / "keys.master", settings.data / "keys.db-changes", settings.fix.store,
+        settings.data / "keys.master", settings.data / "keys.db-changes",
+        settings.data / "answers.db-holders", settings.fix.store,
         settings.engine.socket, settings.engine.journal,
     ]  # fmt: skip
 

@@ -132,8 +132,9 @@ def replace_order(call: Call) -> Reply:
     # The space keeps it apart from Idempotency-Keys, which have none.
     key = f"request_id {request.request_id}"
     return call.services.idempotency.once(
-        account, key, same, lambda: _replace(call, request, account)
-    )
+        account, key, same, lambda token: _replace(call.under(token), request, account),
+        call.principal.token, money=False,
+    )  # fmt: skip
 
 
 def _replace(call: Call, request: ReplaceOrderRequest, account: str) -> Reply:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -14,13 +17,13 @@ import pytest
 from flask import Flask
 
 from account_api.errors import Problem
-from account_api.idempotency import BUSY_US, Idempotency, fingerprint
+from account_api.idempotency import BUSY_US, KEPT_US, PRUNE_EVERY, Idempotency, fingerprint
 from account_api.ratelimit import RateLimiter
 from account_api.reply import REPLAYED, Reply
 from engine.client import EngineTimeout, EngineUnavailable
 from tests import pace
 from tests.api.client import Caller
-from tests.api.inprocess import Clock, InProcessEngine
+from tests.api.inprocess import START_US, Clock, InProcessEngine
 
 CallerOf = Callable[[str], Caller]
 QUOTE = {"asset": "BTC", "amount": "1"}
@@ -175,6 +178,10 @@ class Body(msgspec.Struct):
     number: int
 
 
+class Text(msgspec.Struct):
+    text: str
+
+
 @pytest.fixture
 def memory(tmp_path: Path, clock: Clock) -> Idempotency:
     return Idempotency(str(tmp_path / "data" / "answers.db"), clock)
@@ -186,7 +193,7 @@ SAME = fingerprint("POST", "/x", b"body")
 def test_a_request_in_flight_is_not_done_twice(memory: Idempotency, clock: Clock) -> None:
     begun, go_on, replies = threading.Event(), threading.Event(), []
 
-    def work() -> Reply:
+    def work(token: str) -> Reply:
         begun.set()
         assert go_on.wait(pace.seconds(10))
         return Reply(Body(1), 201)
@@ -208,37 +215,117 @@ def test_a_request_in_flight_is_not_done_twice(memory: Idempotency, clock: Clock
     assert msgspec.json.encode(again.body) == b'{"number":1}'
 
 
-def test_what_a_dead_worker_began_is_done_again(
-    memory: Idempotency, tmp_path: Path, clock: Clock
-) -> None:
-    other = Idempotency(str(tmp_path / "data" / "answers.db"), clock)
-    assert other._claim("alice", "k", SAME) is None
+def test_what_a_stuck_thread_began_is_done_again(memory: Idempotency, clock: Clock) -> None:
+    assert memory._claim("alice", "k", SAME, "first") == "first"
     with pytest.raises(Problem):
-        memory.once("alice", "k", SAME, lambda: Reply(Body(1)))
+        memory.once("alice", "k", SAME, lambda token: Reply(Body(1)))
     clock.now_us += BUSY_US
-    assert memory.once("alice", "k", SAME, lambda: Reply(Body(2))).status == 200
+    seen: list[str] = []
+
+    def work(token: str) -> Reply:
+        seen.append(token)
+        return Reply(Body(2))
+
+    assert memory.once("alice", "k", SAME, work, "second").status == 200
+    assert seen == ["first"], "the engine may know the request by its first token"
+
+
+def test_who_holds_a_key_is_known_to_be_gone(memory: Idempotency, tmp_path: Path) -> None:
+    """A process that is killed lets go of its lock; no clock has to move."""
+    path = tmp_path / "data" / "answers.db"
+    script = (
+        "import sys, time\n"
+        "from account_api.idempotency import Idempotency, fingerprint\n"
+        "memory = Idempotency(sys.argv[1], lambda: int(sys.argv[2]))\n"
+        "memory._claim('alice', 'k', fingerprint('POST', '/x', b'body'), 'first')\n"
+        "print('claimed', flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script, str(path), str(START_US)], stdout=subprocess.PIPE,
+        cwd=Path(__file__).parent.parent.parent, text=True,
+    )  # fmt: skip
+    try:
+        assert holder.stdout is not None and holder.stdout.readline() == "claimed\n"
+        with pytest.raises(Problem) as busy:
+            memory.once("alice", "k", SAME, lambda token: Reply(Body(1)))
+        assert busy.value.kind.code == "idempotency_key_in_flight"
+    finally:
+        holder.kill()
+        holder.wait()
+        assert holder.stdout is not None
+        holder.stdout.close()
+    assert memory.once("alice", "k", SAME, lambda token: Reply(Body(2))).status == 200
+
+
+def test_answers_about_money_stay_and_others_go_after_a_day(
+    memory: Idempotency, clock: Clock
+) -> None:
+    for number in range(PRUNE_EVERY * 3):
+        memory.once("alice", f"t{number}", SAME, lambda token: Reply(Body(1)), money=False)
+        memory.once("alice", f"m{number}", SAME, lambda token: Reply(Body(1)), money=True)
+    assert len(kept(memory)) == PRUNE_EVERY * 6
+    clock.now_us += KEPT_US + 1
+    for number in range(PRUNE_EVERY * 2):
+        memory.once("alice", f"n{number}", SAME, lambda token: Reply(Body(1)), money=False)
+    names = kept(memory)
+    assert not [name for name in names if name.startswith("t")]
+    assert len([name for name in names if name.startswith("m")]) == PRUNE_EVERY * 3
+
+
+def test_the_memory_of_what_is_not_money_has_a_bound(tmp_path: Path, clock: Clock) -> None:
+    bound = 1 << 18
+    memory = Idempotency(str(tmp_path / "small.db"), clock, bytes_max=bound)
+    large = "".join(f"{os.urandom(64).hex()}" for _ in range(40))
+    for number in range(PRUNE_EVERY * 8):
+        clock.now_us += 1
+        memory.once("a", f"t{number}", SAME, lambda token: Reply(Text(large)), money=False)
+    memory.close()
+    assert (tmp_path / "small.db").stat().st_size < bound + 2 * PRUNE_EVERY * len(large)
+
+
+def test_a_file_from_before_is_read_on(tmp_path: Path, clock: Clock) -> None:
+    path = tmp_path / "old.db"
+    database = sqlite3.connect(path)
+    database.execute(
+        "create table answers (owner text not null, key text not null, request blob not null,"
+        " busy_until integer not null, status integer not null, body blob,"
+        " primary key (owner, key)) without rowid"
+    )
+    row = ("alice", "k", SAME, 0, 200, b'{"number":7}')
+    database.execute("insert into answers values (?, ?, ?, ?, ?, ?)", row)
+    database.commit()
+    database.close()
+    memory = Idempotency(str(path), clock)
+    again = memory.once("alice", "k", SAME, lambda token: Reply(Body(8)))
+    assert msgspec.json.encode(again.body) == b'{"number":7}'
+
+
+def kept(memory: Idempotency) -> list[str]:
+    """The keys that the memory has."""
+    return [row[0] for row in memory._database().execute("select key from answers")]
 
 
 def test_the_memory_survives_a_restart_and_is_private(
     memory: Idempotency, tmp_path: Path, clock: Clock
 ) -> None:
-    memory.once("alice", "k", SAME, lambda: Reply(Body(1)))
+    memory.once("alice", "k", SAME, lambda token: Reply(Body(1)))
     memory.close()
     path = tmp_path / "data" / "answers.db"
     assert path.stat().st_mode & 0o077 == 0
     other = Idempotency(str(path), clock)
-    assert other.once("alice", "k", SAME, lambda: Reply(Body(2))).headers == (REPLAYED,)
+    assert other.once("alice", "k", SAME, lambda token: Reply(Body(2))).headers == (REPLAYED,)
 
 
 def test_a_fault_leaves_the_outcome_open(memory: Idempotency) -> None:
-    def fail() -> Reply:
+    def fail(token: str) -> Reply:
         raise RuntimeError("a fault")
 
     with pytest.raises(RuntimeError):
         memory.once("alice", "k", SAME, fail)
     with pytest.raises(Problem):
         memory.once("alice", "k", fingerprint("other"), fail)
-    assert memory.once("alice", "k", SAME, lambda: Reply(Body(2))).status == 200
+    assert memory.once("alice", "k", SAME, lambda token: Reply(Body(2))).status == 200
 
 
 def test_parts_do_not_run_together() -> None:
@@ -267,3 +354,21 @@ def test_a_replace_over_the_socket_is_remembered_too(
     assert msgspec.json.encode(run[0].data) == msgspec.json.encode(run[1].data)
     body = {name: value for name, value in params.items() if name != "order"}
     assert caller("alice-trade").patch("/v1/orders/client:a1", body).replayed
+
+
+def test_a_retry_signed_anew_is_the_first_request_for_the_engine(
+    caller: CallerOf, engine: InProcessEngine
+) -> None:
+    """A portion of the faucet has no id of the client's; the key alone makes it one."""
+    alice = caller("alice-trade")
+    engine.lost = EngineTimeout("no answer came")
+    problem = alice.post("/v1/faucet", {"asset": "BTC"}, idempotency_key="f-1")
+    assert problem.problem(503, "engine_unavailable")["outcome"] == "unknown"
+    engine.lost = None
+    again = alice.post("/v1/faucet", {"asset": "BTC"}, idempotency_key="f-1")
+    assert again.replayed and again.ok()["credited"]
+    third = alice.post("/v1/faucet", {"asset": "BTC"}, idempotency_key="f-1")
+    assert third.ok()["deposit_id"] == again.json["deposit_id"]
+    deposits = [t for t in engine.transactions if type(t.command).__name__ == "Deposit"]
+    faucet = [t for t in deposits if t.command.deposit_id.startswith("faucet:")]
+    assert len(faucet) == 1

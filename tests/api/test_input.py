@@ -345,3 +345,17 @@ def test_fuzzed_headers_never_break_anything(
     nobody = Caller(app.test_client(), clock)
     for method, target in (("GET", "/v1/balances"), ("POST", "/v1/orders")):
         check(nobody.send(method, target, headers=headers))
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate, gzip", "br"])
+def test_a_body_comes_as_it_is(caller: CallerOf, coding: str) -> None:
+    """Whoever says that it is packed means so, whatever it looks like."""
+    alice = caller("alice-trade")
+    body = json.dumps(ORDER).encode()
+    headers = alice.headers("POST", "/v1/orders", body) | {"Content-Encoding": coding}
+    answer = alice.send("POST", "/v1/orders", body, headers)
+    problem = answer.problem(415, "unsupported_media_type")
+    assert "Content-Encoding" in problem["detail"] and coding.split(",")[0] in problem["detail"]
+    assert answer.headers["Accept-Encoding"] == "identity"
+    headers["Content-Encoding"] = "identity"
+    alice.send("POST", "/v1/orders", body, headers).ok(201)

@@ -205,6 +205,74 @@ def test_the_shell_examples_of_the_guide_work(venue: Venue, root: Path) -> None:
     assert batch["accepted"] == 2
 
 
+_CHUNKED = b"POST /v1/orders HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+UNREAD = {
+    "a body above the limit": (
+        b"POST /v1/orders HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n" + b"x" * 70_000,
+        b"413",
+    ),
+    "a body above the limit that nobody sends": (
+        b"POST /v1/orders HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n", b"413",
+    ),
+    "chunks above the limit": (
+        _CHUNKED + b"11170\r\n" + b"x" * 70_000 + b"\r\n0\r\n\r\n", b"413",
+    ),
+    "a path that is not there, and a body above the limit": (
+        b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n", b"404",
+    ),
+    "a method that is not there, and a body above the limit": (
+        b"PUT /v1/orders HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n", b"405",
+    ),
+    "a space behind the size of a chunk": (_CHUNKED + b"3 \r\n{}x\r\n0\r\n\r\n", b"400"),
+    "no line behind a chunk": (_CHUNKED + b"2\r\n{}0\r\n\r\n", b"400"),
+    "a size that is none": (_CHUNKED + b"zz\r\n", b"400"),
+    "a trailer that is none": (_CHUNKED + b"2\r\n{}\r\n0\r\nbad trailer\r\n\r\n", b"400"),
+    "two lengths": (
+        b"POST /v1/orders HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}x",
+        b"400",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", sorted(UNREAD))
+def test_an_answer_that_leaves_a_body_unread_says_that_the_connection_ends(
+    venue: Venue, kind: str
+) -> None:
+    """Else the client's next request, perhaps an order, would die unanswered."""
+    request, status = UNREAD[kind]
+    host, port = venue.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as peer:
+        peer.sendall(request)
+        answer = b""
+        while chunk := peer.recv(65536):
+            answer += chunk
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head[9:12] == status, answer
+    assert b"connection: close" in head.lower(), head
+    assert json.loads(body)["outcome"] == "not_applied"
+
+
+def test_the_connection_goes_on_where_the_body_was_read(venue: Venue) -> None:
+    """Refused for what it says, not for how it came: nothing is lost by going on."""
+    host, port = venue.url.removeprefix("http://").split(":")
+    refused = (
+        b"POST /v1/orders HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
+        b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
+        b"PUT /v1/time HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
+    )
+    with socket.create_connection((host, int(port)), timeout=10) as peer:
+        for request in refused:
+            peer.sendall(request)
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += peer.recv(65536)
+            assert b"connection: close" not in head.lower(), head
+            length = int(head.lower().partition(b"content-length:")[2].split()[0])
+            body = head.partition(b"\r\n\r\n")[2]
+            while len(body) < length:
+                body += peer.recv(65536)
+
+
 RAW = [
     b"get /v1/time HTTP/1.1\r\nHost: x\r\n\r\n",
     b"GET /v1/time HTTP/1.1\r\nHost: x\r\nX-A: a\0b\r\n\r\n",

@@ -20,8 +20,8 @@ FOLDERS = ("journal/snapshots", "fix/store", "log", "control")
 FILES = (
     "journal/index.db", "journal/snapshots/1", "fix/store/a.body", "log/engine.log",
     "history.db", "history.db-wal", "network.db", "keys.db",
-    "keys.master", "keys.db-changes", "answers.db", "answers.db-wal", "logins.db",
-    "tandem.lock", "notes.txt",
+    "keys.master", "keys.db-changes", "answers.db", "answers.db-wal", "answers.db-holders",
+    "logins.db", "tandem.lock", "notes.txt",
 )  # fmt: skip
 
 
