@@ -40,7 +40,8 @@ SIGNATURE_HEADER: Final = "X-Tandem-Signature"
 IDEMPOTENCY_HEADER: Final = "Idempotency-Key"
 CHALLENGE: Final = (("WWW-Authenticate", 'Bearer realm="tandem", Tandem-Signature'),)
 
-_TIMESTAMP: Final = re.compile(r"[0-9]{1,15}\Z")
+_TIMESTAMP: Final = re.compile(r"[0-9]{1,19}\Z")
+_OTHER_UNITS: Final = ((1_000_000, "nanoseconds"), (1_000, "microseconds"))
 _HMAC_HEX: Final = re.compile(r"[0-9a-f]{64}\Z")
 _ED25519_HEX: Final = re.compile(r"[0-9a-f]{128}\Z")
 _DUMMY_SECRET: Final = b"no key has this secret; it only takes the time that one would"
@@ -185,12 +186,23 @@ class Authenticator:
             raise Problem(
                 "outside_window",
                 f"The timestamp {stamped_ms} is not within {self._window_ms} ms before and "
-                f"{self._ahead_ms} ms after the venue's clock, which shows {now_ms}.",
+                f"{self._ahead_ms} ms after the venue's clock, which shows {now_ms} milliseconds "
+                f"since 1970{_in_other_unit(stamped_ms, now_ms)}.",
                 headers=CHALLENGE,
                 server_time_ms=now_ms,
             )
         token = hashlib.sha256(signature.encode("ascii")).hexdigest()
         return Principal(key, token, (stamped_ms + self._window_ms) * 1000)
+
+
+def _in_other_unit(stamped: int, now_ms: int) -> str:
+    """What a timestamp of another size seems to count, as the end of a sentence."""
+    if abs(stamped * 1_000 - now_ms) < now_ms // 100:
+        return "; yours seems to be in seconds"
+    for factor, unit in _OTHER_UNITS:
+        if abs(stamped // factor - now_ms) < now_ms // 100:
+            return f"; yours seems to be in {unit}"
+    return ""
 
 
 def _verify_ed25519(key: Ed25519PublicKey, signature: str, text: bytes) -> bool:

@@ -12,6 +12,7 @@ import re
 from typing import Any, Final, NoReturn, TypeVar
 
 import msgspec
+from msgspec import inspect
 
 from account_api.errors import Problem
 from account_api.schemas import FORMS
@@ -21,6 +22,8 @@ _EMPTY: Final[dict[type, Any]] = {}
 """What an empty query is read as, for each shape that allows one."""
 _FORM: Final = re.compile(r"Expected `str` matching regex (.*)\Z", re.DOTALL)
 _KINDS: Final = re.compile(r"Expected `([^`]*)`, got `([^`]*)`\Z")
+_CHOICE: Final = re.compile(r"Invalid (?:enum )?value (.*)\Z", re.DOTALL)
+_PART: Final = re.compile(r"[^.\[\]]+|\[[^\]]*\]")
 _WORDS: Final = {
     "str": "text in quotes",
     "int": "a whole number",
@@ -105,7 +108,7 @@ def body_of(body: bytes, shape: type[T]) -> T:
     try:
         return msgspec.convert(value, shape, strict=True)
     except msgspec.ValidationError as error:
-        raise _invalid(str(error), "body") from None
+        raise _invalid(str(error), "body", shape) from None
     except RecursionError:
         raise Problem("invalid_json", "The body is nested too deeply.") from None
 
@@ -127,7 +130,7 @@ def query_of(pairs: list[tuple[str, str]], shape: type[T]) -> T:
     try:
         result = msgspec.convert(values, shape, strict=False)
     except msgspec.ValidationError as error:
-        raise _invalid(str(error), "query") from None
+        raise _invalid(str(error), "query", shape) from None
     if not pairs:
         _EMPTY[shape] = result
     for name in values:
@@ -141,7 +144,7 @@ def query_of(pairs: list[tuple[str, str]], shape: type[T]) -> T:
     return result
 
 
-def _invalid(message: str, where: str) -> Problem:
+def _invalid(message: str, where: str, shape: type[Any]) -> Problem:
     """Turn msgspec's sentence into a problem that names the field."""
     path = ""
     found = _PATH.search(message)
@@ -158,13 +161,19 @@ def _invalid(message: str, where: str) -> Problem:
     field = path or where
     return Problem(
         "invalid_request",
-        f"The field {_shown(field)} {_in_words(message)}.",
+        f"The field {_shown(field)} {_in_words(message, where, shape, path)}.",
         field=_shown(field, 200),
     )
 
 
-def _in_words(message: str) -> str:
+def _in_words(message: str, where: str, shape: type[Any], path: str) -> str:
     """What is wrong with a field, as the end of a sentence."""
+    choice = _CHOICE.match(message)
+    if choice is not None:
+        values = list(dict.fromkeys(_choices(inspect.type_info(shape), _PART.findall(path))))
+        if values:
+            one_of = ", ".join(values[:-1]) + f" or {values[-1]}" if values[1:] else values[0]
+            return f"must be {one_of}, not {_shown(choice.group(1))}"
     form = _FORM.match(message)
     if form is not None:
         # The message shows the pattern as Python would write it.
@@ -174,9 +183,29 @@ def _in_words(message: str) -> str:
     kinds = _KINDS.match(message)
     if kinds is not None:
         wanted, got = (_named(kind) for kind in kinds.groups())
-        return f"must be {wanted}, not {got}"
+        # All of a query is text, so that it is text says nothing.
+        return f"must be {wanted}" if where == "query" else f"must be {wanted}, not {got}"
     reason = message[:1].lower() + message[1:]
     return f"cannot be used: {_shown(reason, 300)}"
+
+
+def _choices(kind: inspect.Type, path: list[str]) -> list[str]:
+    """The values that the field at a path may have, where they are few and fixed."""
+    if isinstance(kind, inspect.Metadata):
+        return _choices(kind.type, path)
+    if isinstance(kind, inspect.UnionType):
+        return [value for one in kind.types for value in _choices(one, path)]
+    if not path:
+        return list(map(str, kind.values)) if isinstance(kind, inspect.LiteralType) else []
+    if isinstance(kind, inspect.ListType):
+        return _choices(kind.item_type, path[1:])
+    if isinstance(kind, inspect.StructType):
+        if path == [kind.tag_field]:
+            return [str(kind.tag)]
+        for field in kind.fields:
+            if field.encode_name == path[0]:
+                return _choices(field.type, path[1:])
+    return []
 
 
 def _named(kinds: str) -> str:

@@ -227,8 +227,9 @@ def _responses(route: Route) -> dict[str, Any]:
     by_status: dict[int, set[str]] = {}
     for code in codes_of(route):
         status = CATALOGUE[code].status
-        if code == "unknown_symbol" and (route.scope is None or "{symbol}" in route.path):
-            status = 404
+        named = route.body is None or "{symbol}" in route.path
+        if code in ("unknown_symbol", "unknown_asset") and named:
+            status = 404  # Named by the path or the query: there is no such thing to read.
         by_status.setdefault(status, set()).add(code)
     for status, codes in sorted(by_status.items()):
         responses[str(status)] = {

@@ -14,7 +14,7 @@ from account_api.present import (
     network_view,
 )
 from account_api.registry import Call, Reply, Route
-from account_api.routes.common import account_of
+from account_api.routes.common import account_of, check_filters
 from account_api.schemas import AccountQuery, BalancesQuery, LedgerQuery
 from account_api.views import (
     BalancesView,
@@ -35,9 +35,8 @@ def get_balances(call: Call) -> Reply:
     """Posted, held, available and pending money; `min_seq` waits, bounded, for a sequence."""
     query = call.query(BalancesQuery)
     account = account_of(call, query.account)
+    check_filters(call, asset=query.asset)
     scales = call.services.catalogue(asset=query.asset or "").scales
-    if query.asset is not None and query.asset not in scales:
-        raise Problem("unknown_asset", f"There is no asset {query.asset}.", field="asset")
     answer = call.services.fetch(queries.balances(account), query.min_seq)
     held = {row.asset: row for row in answer.value}
     wanted = scales if query.asset is None else {query.asset: scales[query.asset]}
@@ -62,6 +61,7 @@ def get_ledger(call: Call) -> Reply:
     """Every change of the account's money, ascending, with the balance after it."""
     query = call.query(LedgerQuery)
     account = account_of(call, query.account)
+    check_filters(call, asset=query.asset)
     scales = call.services.catalogue().scales
     with call.services.fresh_history(query.min_seq) as connection:
         page = history.ledger(
@@ -156,7 +156,7 @@ ROUTES: Final = (
     ),
     Route(
         "GET", "/v1/ledger", get_ledger, "Ledger", LedgerView,
-        scope="read", query=LedgerQuery, errors=_HISTORY, tag="account",
+        scope="read", query=LedgerQuery, errors=(*_HISTORY, "unknown_asset"), tag="account",
     ),
     Route(
         "GET", "/v1/holds", get_holds, "Holds", HoldsView,

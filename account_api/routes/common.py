@@ -24,13 +24,25 @@ def account_of(call: Call, named: str | None) -> str:
         raise Problem(
             "invalid_request", "An operator must say which account is meant.", field="account"
         )
-    if named == key.account or key.is_operator:
+    if named == key.account:
         return named
-    if key.account and key.account == key.firm:
+    if key.is_operator or (key.account and key.account == key.firm):
+        # An operator's firm is none, which means every account.
         for row in call.services.fetch(queries.accounts(key.firm)).value:
             if row.account == named:
                 return named
     raise Problem("not_found", f"There is no account {named}.", field="account")
+
+
+def check_filters(call: Call, symbol: str | None = None, asset: str | None = None) -> None:
+    """Raise Problem (404) where a query filters by what is not there.
+
+    An empty answer would say that nothing happened in an instrument that has another name.
+    """
+    if symbol is not None:
+        call.services.instrument(symbol, status=404)
+    if asset is not None and asset not in call.services.catalogue(asset=asset).scales:
+        raise Problem("unknown_asset", f"There is no asset {asset}.", status=404, field="asset")
 
 
 def require_active(call: Call, account: str) -> None:

@@ -8,7 +8,7 @@ from account_api.errors import Problem
 from account_api.order_views import FillsView
 from account_api.present import fill_view
 from account_api.registry import Call, Reply, Route
-from account_api.routes.common import account_of
+from account_api.routes.common import account_of, check_filters
 from account_api.schemas import FillsQuery
 from engine.history import queries as history
 
@@ -17,6 +17,7 @@ def get_fills(call: Call) -> Reply:
     """Fills, ascending by trade id; a symbol and the last trade id are enough to sync."""
     query = call.query(FillsQuery)
     account = account_of(call, query.account)
+    check_filters(call, symbol=query.symbol)
     after = query.after_trade_id or 0
     if query.cursor is not None:
         if not query.cursor.isascii() or not query.cursor.isdigit() or len(query.cursor) > 18:
@@ -53,6 +54,6 @@ ROUTES: Final = (
     Route(
         "GET", "/v1/fills", get_fills, "Fills", FillsView,
         scope="read", query=FillsQuery, tag="orders",
-        errors=("not_caught_up", "history_unavailable"),
+        errors=("not_caught_up", "history_unavailable", "unknown_symbol"),
     ),
 )  # fmt: skip

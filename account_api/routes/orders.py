@@ -21,6 +21,7 @@ from account_api.present import SIDES, instant_text
 from account_api.registry import REPLAYED, Call, Reply, Route
 from account_api.routes.common import (
     account_of,
+    check_filters,
     expired,
     has_expired,
     not_after,
@@ -288,8 +289,7 @@ def cancel_all(call: Call) -> Reply:
     """Cancel every open order that all filters match; it never fails because none does."""
     query = call.query(CancelAllQuery)
     account = own_account(call, query.account)
-    if query.symbol is not None:
-        call.services.instrument(query.symbol)
+    check_filters(call, symbol=query.symbol)
     command = MassCancel(
         origin=call.principal.origin(),
         account=account,
@@ -352,6 +352,7 @@ def get_orders(call: Call) -> Reply:
     """Orders by status, symbol, side, strategy or client order id, ascending by order id."""
     query = call.query(OrdersQuery)
     account = account_of(call, query.account)
+    check_filters(call, symbol=query.symbol)
     listed = list_orders(call.services, account, query)
     return Reply(
         OrdersView(
@@ -385,7 +386,7 @@ ROUTES: Final = (
     Route(
         "GET", "/v1/orders", get_orders, "List orders", OrdersView,
         scope="read", query=OrdersQuery, tag="orders",
-        errors=("not_caught_up", "history_unavailable"),
+        errors=("not_caught_up", "history_unavailable", "unknown_symbol"),
     ),
     Route(
         "PATCH", "/v1/orders/{order}", replace_order, "Change an order", OrderAnswer,

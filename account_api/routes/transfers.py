@@ -8,7 +8,7 @@ from account_api import results
 from account_api.errors import Problem, refusal
 from account_api.present import instant_text
 from account_api.registry import REPLAYED, Call, Reply, Route
-from account_api.routes.common import account_of, own_account
+from account_api.routes.common import account_of, check_filters, own_account
 from account_api.schemas import LedgerQuery, TransferRequest
 from account_api.views import TransferAnswer, TransfersView, TransferView
 from engine.core.commands import Transfer
@@ -90,6 +90,7 @@ def get_transfers(call: Call) -> Reply:
     """Transfers of the account, ascending."""
     query = call.query(LedgerQuery)
     account = account_of(call, query.account)
+    check_filters(call, asset=query.asset)
     with call.services.fresh_history(query.min_seq) as connection:
         page = history.transfers(
             connection, [account], asset=query.asset or "", cursor=query.cursor or "",
@@ -110,7 +111,7 @@ ROUTES: Final = (
     Route(
         "GET", "/v1/transfers", get_transfers, "Transfers", TransfersView,
         scope="read", query=LedgerQuery, tag="money",
-        errors=("not_caught_up", "history_unavailable"),
+        errors=("not_caught_up", "history_unavailable", "unknown_asset"),
     ),
     Route(
         "POST", "/v1/transfers", transfer, "Move money within the firm", TransferAnswer,

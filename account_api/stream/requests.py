@@ -36,7 +36,7 @@ class LoginParams(Request, frozen=True, kw_only=True):
 
     token: Annotated[str, Meta(max_length=512)] | None = None
     key: Name | None = None
-    timestamp: Annotated[str, Meta(max_length=15)] | None = None
+    timestamp: Annotated[str, Meta(max_length=19)] | None = None
     signature: Annotated[str, Meta(max_length=128)] | None = None
 
 

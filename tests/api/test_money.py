@@ -41,7 +41,7 @@ def test_balances_show_every_asset_and_wait_for_a_sequence(
     assert reader.get("/v1/balances", min_seq=seq).ok()["as_of_seq"] == seq
     problem = reader.get("/v1/balances", min_seq=seq + 1).problem(409, "not_caught_up")
     assert problem["outcome"] == "not_applied"
-    reader.get("/v1/balances", asset="XXX").problem(422, "unknown_asset")
+    reader.get("/v1/balances", asset="XXX").problem(404, "unknown_asset")
 
 
 def test_reads_of_the_history_wait_for_it_or_say_how_old_they_are(

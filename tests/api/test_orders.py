@@ -276,7 +276,7 @@ def test_C7_cancel_all_by_filter(alice: Caller, bob: Caller) -> None:
     assert canceled(strategy="y", symbol="ETH-USD") == ["a3"]
     assert canceled(strategy="nothing") == []
     assert canceled() == ["a2", "a4"]
-    alice.delete("/v1/orders", symbol="NO-SUCH").problem(422, "unknown_symbol")
+    alice.delete("/v1/orders", symbol="NO-SUCH").problem(404, "unknown_symbol")
     assert len(bob.get("/v1/orders").ok()["orders"]) == 1
 
 
