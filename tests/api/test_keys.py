@@ -442,7 +442,7 @@ def test_the_memory_of_answers_keeps_what_may_be_kept() -> None:
 
     memory = Idempotency(":memory:", lambda: 1)
     first, kept = TimeView(time="secret", time_ms=1), TimeView(time="", time_ms=1)
-    memory.once("o", "k", b"r", lambda: Reply(first, 201, kept=kept))
-    again: Answer | Any = memory.once("o", "k", b"r", lambda: Reply(first, 201))
+    memory.once("o", "k", b"r", lambda token: Reply(first, 201, kept=kept))
+    again: Answer | Any = memory.once("o", "k", b"r", lambda token: Reply(first, 201))
     assert b"secret" not in bytes(again.body)
     assert hashlib.sha256(bytes(again.body)).digest()
