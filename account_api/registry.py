@@ -48,7 +48,7 @@ class Call(msgspec.Struct, frozen=True):
 
     def under(self, token: str) -> Call:
         """The same request, known to the engine by another token."""
-        if self.caller is None or self.caller.token == token:
+        if self.caller is None:
             return self
         return structs.replace(self, caller=structs.replace(self.caller, token=token))
 

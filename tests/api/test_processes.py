@@ -241,7 +241,7 @@ def test_an_answer_that_leaves_a_body_unread_says_that_the_connection_ends(
     """Else the client's next request, perhaps an order, would die unanswered."""
     request, status = UNREAD[kind]
     host, port = venue.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as peer:
+    with socket.create_connection((host, int(port)), timeout=pace.seconds(10)) as peer:
         peer.sendall(request)
         answer = b""
         while chunk := peer.recv(65536):
@@ -260,7 +260,7 @@ def test_the_connection_goes_on_where_the_body_was_read(venue: Venue) -> None:
         b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
         b"PUT /v1/time HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
     )
-    with socket.create_connection((host, int(port)), timeout=10) as peer:
+    with socket.create_connection((host, int(port)), timeout=pace.seconds(10)) as peer:
         for request in refused:
             peer.sendall(request)
             head = b""
