@@ -267,6 +267,10 @@ _ENGINE: Final = (
     _reason(_R.TOO_MANY_ADDRESSES, 409, "Too many addresses", "The engine bounds their number."),
     _reason(_R.ACCOUNT_SUSPENDED, 403, "The account is suspended",
             "The venue lets it cancel and read, and nothing else for now."),
+    _reason(_R.SWEEP_TOO_LARGE, 422, "The order would meet too many others at once",
+            "An order by money is done in one piece, which the venue bounds; ask for less."),
+    _reason(_R.INSTRUMENT_BUSY, 409, "The instrument is at work on earlier orders",
+            "An order by money is accepted once they are done; ask again.", True),
 )  # fmt: skip
 
 CATALOGUE: Final[dict[str, ErrorKind]] = {

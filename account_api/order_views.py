@@ -100,9 +100,16 @@ class CanceledView(View, frozen=True, kw_only=True):
 
 
 class CancelAllView(View, frozen=True, kw_only=True):
-    """What a cancel-all did."""
+    """What a cancel-all did.
+
+    ``canceled`` names at most 1,000 orders, ``total`` counts all. With ``complete`` false more
+    than one command may do was asked for: none of the orders can trade any more, and the rest
+    is canceled in the moments that follow; the ``orders`` channel says when all are.
+    """
 
     canceled: list[CanceledView]
+    total: int
+    complete: bool
     as_of_seq: int
 
 

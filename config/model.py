@@ -35,10 +35,15 @@ class _Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Venue(Struct, frozen=True, kw_only=True):
-    """What holds for the venue as a whole; ``day_roll_us`` counts from midnight UTC."""
+    """What holds for the venue as a whole; ``day_roll_us`` counts from midnight UTC.
+
+    ``work_max`` bounds the trades, cancels and triggered stops of one command (rule M-10 of
+    ``spec/MATCHING.md``), and so how long it can keep others waiting: see docs/operator.md.
+    """
 
     day_roll_us: int
     cascade_max: int
+    work_max: int
     closed_orders_kept: int
     client_id_window_us: int
 

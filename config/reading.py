@@ -39,6 +39,7 @@ class _Toml(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class VenueToml(_Toml, frozen=True, kw_only=True):
     day_roll: str = "00:00"
     cascade_max: Annotated[int, Meta(ge=1, le=10_000)] = 100
+    work_max: Annotated[int, Meta(ge=1, le=10_000)] = 500
     closed_orders_kept: Annotated[int, Meta(ge=1, le=10_000_000)] = 10_000
     client_id_window_days: Annotated[int, Meta(ge=1, le=3660)] = 30
 
@@ -223,6 +224,7 @@ def venue(table: VenueToml, problems: Problems) -> model.Venue:
     return model.Venue(
         day_roll_us=minutes * 60_000_000,
         cascade_max=table.cascade_max,
+        work_max=table.work_max,
         closed_orders_kept=table.closed_orders_kept,
         client_id_window_us=table.client_id_window_days * 86_400_000_000,
     )

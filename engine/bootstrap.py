@@ -43,12 +43,14 @@ def bootstrap_commands(settings: Any, exchange: Exchange) -> Iterator[Command]:
         venue.cascade_max,
         venue.closed_orders_kept,
         venue.client_id_window_us,
+        venue.work_max,
     )
     state = (
         exchange.day_roll_us,
         exchange.cascade_max,
         exchange.closed_orders_kept,
         exchange.client_id_window_us,
+        exchange.work_max,
     )
     if wanted != state:
         yield DefineVenue(ORIGIN, *wanted)

@@ -12,6 +12,7 @@ import os
 import selectors
 import socket
 from collections import deque
+from collections.abc import Container
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
@@ -116,8 +117,14 @@ class Server:
         except BlockingIOError:
             pass  # The pipe is full of wake-ups already.
 
-    def poll(self, timeout_s: float, now: float) -> list[tuple[Connection, Item]]:
-        """Wait for sockets, read each readable one once, and send where there is room."""
+    def poll(
+        self, timeout_s: float, now: float, unread: Container[int] = ()
+    ) -> list[tuple[Connection, Item]]:
+        """Wait for sockets, read each readable one once, and send where there is room.
+
+        Connections whose numbers are in ``unread`` are not read: what came from them before has
+        not been dealt with yet.
+        """
         items: list[tuple[Connection, Item]] = []
         for key, events in self._selector.select(timeout_s):
             connection = key.data
@@ -129,7 +136,11 @@ class Server:
                 continue
             if events & selectors.EVENT_WRITE:
                 self._send(connection, now)
-            if events & selectors.EVENT_READ and connection.open:
+            if (
+                events & selectors.EVENT_READ
+                and connection.open
+                and connection.number not in unread
+            ):
                 self._receive(connection, items)
         for connection in self._gone:
             items.append((connection, Gone()))

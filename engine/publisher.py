@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import structlog
+
 from engine import wire
 from engine.ipc import Connection, Server
 from engine.journal.base import Journal, JournalError, Record
@@ -20,6 +22,10 @@ REPLAY_BYTES: Final = 1 << 19
 REPLAY_QUEUE_BYTES: Final = 1 << 20
 """A catching-up subscriber gets its next piece when less than this waits for it."""
 REPLAYS_PER_TURN: Final = 4
+PUBLISHED_BYTES: Final = 2
+"""What Published adds to a transaction."""
+
+log = structlog.get_logger("engine.publisher")
 
 
 class Publisher:
@@ -123,6 +129,7 @@ class Publisher:
             self._server.fail(connection, 0, code, str(error))
             return
         if records:
+            records = [_tellable(record) for record in records]
             accounts = self._filters.get(connection.number)
             if accounts is None:
                 data = b"".join([wire.published_frame(record.body) for record in records])
@@ -140,6 +147,23 @@ class Publisher:
         if cursor == self._journal.last_seq + 1:
             del self._behind[connection.number]
             self._live[connection.number] = connection
+
+
+def _tellable(record: Record) -> Record:
+    """A stored transaction, without its events where these are more than a frame can hold.
+
+    Only a journal from before rule M-10 can hold such a one. A subscriber that gets it without
+    events misses them for good, but goes on; one that got nothing would ask for it for ever.
+    """
+    if len(record.body) + PUBLISHED_BYTES <= wire.ENGINE_FRAME_BYTES_MAX:
+        return record
+    told = wire.decode_transaction(record.body)
+    log.error(
+        "transaction_too_large_to_publish", seq=record.seq, bytes=len(record.body),
+        events_left_out=len(told.events),
+    )  # fmt: skip
+    body = wire.encode_transaction(told.seq, told.time_us, told.command, [])
+    return Record(record.seq, body)
 
 
 def filtered(

@@ -3,15 +3,18 @@
 The law: nothing leaves this process that is not durable. Each turn drains the sockets; each
 batch of at most ``batch_max`` items is stamped and applied in order of arrival, written to
 the journal with one commit, and only then are its results queued, its transactions
-published, and its queries answered. Whatever goes wrong between apply and commit is
+published, and its queries answered. A turn that takes longer than ``turn_ms_max`` ends early:
+what is left waits, the connections take turns, and what has arrived meanwhile is looked at.
+Work that one command did not finish (rule M-10) goes on with a Tick a batch, so that commands
+come between. Whatever goes wrong between apply and commit is
 ``EngineStopped``: the process must end, and recovers from the journal.
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
 import structlog
@@ -59,6 +62,7 @@ class Bounds(NamedTuple):
     """Numeric limits of the sequencer."""
 
     batch_max: int = 512
+    turn_ms_max: float = 10.0
     snapshot_every: int = 200_000
     min_seq_wait_ms_max: int = 5_000
 
@@ -103,6 +107,8 @@ class Sequencer:
         self._desk = QueryDesk(queries, journal, server, wait_ms_max)
         self._index = IndexFeed(journal.last_marks(), journal.accounts_with_retired())
         self._stopping = False
+        self._queues: OrderedDict[int, deque[tuple[Connection, Item]]] = OrderedDict()
+        self._turn_ends = 0.0
         self._owners: dict[str, int] = {}
         self._injected: deque[Command] = deque()
         self._snapshot_at = exchange.seq + self._bounds.snapshot_every
@@ -138,10 +144,17 @@ class Sequencer:
     def turn(self, timeout_s: float) -> None:
         """One round: what has arrived, what is due, and a piece for those that catch up."""
         now = self._monotonic()
-        items = self._server.poll(timeout_s, now)
-        size = self._bounds.batch_max
-        for start in range(0, max(len(items), 1), size):
-            self._batch(items[start : start + size])
+        items = self._server.poll(timeout_s, now, self._queues)
+        self._turn_ends = self._monotonic() + self._bounds.turn_ms_max / 1_000
+        if self._queues:
+            self._queue(items)
+            source = self._in_turns()
+        else:
+            source = iter(items)
+        while self._batch(source):
+            pass
+        if not self._queues:
+            self._queue(source)
         self._publisher.replay()
         now = self._monotonic()
         self._desk.answer_waiters(now)
@@ -151,7 +164,7 @@ class Sequencer:
         self._server.flush(now)
         self._look_after_snapshots()
         if self._memory is not None:
-            self._memory.turn(self._exchange.seq, idle=not items)
+            self._memory.turn(self._exchange.seq, idle=not items and not self._queues)
 
     def close(self) -> None:
         """Write a last snapshot; called once after ``run`` has returned by ``stop``.
@@ -174,10 +187,16 @@ class Sequencer:
 
     # One batch.
 
-    def _batch(self, items: list[tuple[Connection, Item]]) -> None:
+    def _batch(self, source: Iterator[tuple[Connection, Item]]) -> bool:
+        """Do what comes, at most ``batch_max`` and until the turn's time is over.
+
+        Tells whether there may be more and time for it.
+        """
         later: list[tuple[Connection, Item]] = []
         self._inject()
-        for connection, item in items:
+        left = self._bounds.batch_max
+        for connection, item in source:
+            left -= 1
             if connection.refused and type(item) is not Gone:
                 continue  # What follows a frame that was refused is not looked at.
             if type(item) is Submit:
@@ -186,6 +205,8 @@ class Sequencer:
                 self._greet(connection, item)
             else:
                 later.append((connection, item))
+            if not left or self._is_over:
+                break
         if self._records:
             records, transactions = self._records, self._transactions
             self._commit()
@@ -193,9 +214,44 @@ class Sequencer:
             self._publisher.publish(records, transactions)
         elif self._results:
             self._send_results([])
-        for connection, item in later:
+        for index, (connection, item) in enumerate(later):
+            if index and self._is_over:
+                self._put_back(later[index:])
+                break
             self._serve(connection, item)
         self._server.flush(self._monotonic())
+        return not left and not self._is_over
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether the turn has had its time."""
+        return self._monotonic() >= self._turn_ends
+
+    # What a turn had no time for.
+
+    def _queue(self, items: Iterable[tuple[Connection, Item]]) -> None:
+        queues = self._queues
+        for connection, item in items:
+            queue = queues.get(connection.number)
+            if queue is None:
+                queue = queues[connection.number] = deque()
+            queue.append((connection, item))
+
+    def _put_back(self, items: list[tuple[Connection, Item]]) -> None:
+        for connection, item in reversed(items):
+            self._queues.setdefault(connection.number, deque()).appendleft((connection, item))
+
+    def _in_turns(self) -> Iterator[tuple[Connection, Item]]:
+        """Take out what waits, an item of each connection in turn."""
+        queues = self._queues
+        while queues:
+            number, queue = next(iter(queues.items()))
+            found = queue.popleft()
+            if queue:
+                queues.move_to_end(number)
+            else:
+                del queues[number]
+            yield found
 
     def _take(
         self, connection: Connection, frame: Submit, later: list[tuple[Connection, Item]]
@@ -242,6 +298,13 @@ class Sequencer:
                 f"seq {seq} ({type(command).__name__}) could not be applied: "
                 f"{type(error).__name__}: {error}",
             ) from error
+        if len(body) > wire.RECORD_BYTES_MAX:
+            # Before the commit: nobody could ever be told of it.
+            raise EngineStopped(
+                "fault",
+                f"seq {seq} ({type(command).__name__}) makes a record of {len(body)} bytes, "
+                f"above the limit of {wire.RECORD_BYTES_MAX}",
+            )
         self._records.append(Record(seq, body))
         self._transactions.append(Transaction(seq, time_us, command, tuple(events)))
 
@@ -270,7 +333,12 @@ class Sequencer:
                 if found is None:
                     continue
                 body = found
-            self._server.reply(connection, wire.result_frame(number, duplicate, body))
+            try:
+                frame = wire.result_frame(number, duplicate, body)
+            except wire.WireError as error:
+                text = f"the command was done as seq {seq}, but cannot be told whole: {error}"
+                frame = wire.encode_frame(wire.Failed(number, "too_large", text))
+            self._server.reply(connection, frame)
 
     def _original(self, connection: Connection, number: int, seq: int) -> bytes | None:
         """The stored transaction of a duplicate; tells the client when it is not kept."""
@@ -339,18 +407,21 @@ class Sequencer:
     # Time.
 
     def _inject(self) -> None:
-        """Apply what the engine itself has to say: timers that are due, sessions that ended."""
-        for _ in range(self._bounds.batch_max):
-            due = self._exchange.next_timer()
-            if due == 0 or due > max(self._clock(), self._exchange.time_us):
-                break
+        """Apply what the engine itself has to say: a Tick that is due, sessions that ended.
+
+        One Tick, though more may be due: clients' commands come between them.
+        """
+        due = self._exchange.next_timer()
+        if due and due <= max(self._clock(), self._exchange.time_us):
             self._apply(Tick(Origin(SOURCE)))
         for _ in range(min(len(self._injected), self._bounds.batch_max)):
             self._apply(self._injected.popleft())
+            if self._is_over:
+                break
 
     def _timeout(self) -> float:
         """How long the next poll may wait, in seconds."""
-        if self._injected or self._publisher.can_replay or self._server.has_gone:
+        if self._queues or self._injected or self._publisher.can_replay or self._server.has_gone:
             return 0.0
         if self._memory is not None and self._memory.pending and not self._snapshots.busy:
             return 0.0

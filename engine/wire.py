@@ -29,8 +29,11 @@ from engine.core.types import BatchMode, Origin
 PROTOCOL_VERSION: Final = 1
 FRAME_BYTES_MAX: Final = 1 << 20
 """Bound on a frame that a client sends."""
-ENGINE_FRAME_BYTES_MAX: Final = 1 << 28
-"""Bound on a frame that the engine sends: one transaction may cancel a great many orders."""
+ENGINE_FRAME_BYTES_MAX: Final = 1 << 30
+"""Bound on a frame that the engine sends. Transactions are far smaller (rule M-10); an answer
+to a query may be large, and so may a transaction written before there was that rule."""
+RECORD_BYTES_MAX: Final = 1 << 26
+"""Bound on a transaction that the engine commits; the largest that can be is 16 times smaller."""
 HEADER: Final = struct.Struct(">I")
 EMPTY: Final = msgspec.Raw(b"\xc0")
 """The body of an Answer that says nothing but yes."""

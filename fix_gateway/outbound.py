@@ -69,6 +69,8 @@ def _render(event: Event, index: int, frame: Frame) -> list[OutMessage]:
     if isinstance(event, CancelRejected):
         return [OutMessage(index, 0, "9", reports.cancel_rejected(event, index, frame))]
     if isinstance(event, MassCanceled):
+        if not event.complete:
+            return []  # The report comes when it is true: with the last of the orders.
         parts = summaries.mass_canceled(event, index, frame)
         return [OutMessage(index, part, "r", body) for part, body in enumerate(parts)]
     if isinstance(event, BatchDone):
@@ -96,13 +98,18 @@ def _is_told(event: Event, session: SessionContext, source: str) -> bool:
         if by_request and event.requester == name:  # type: ignore[union-attr]
             return True
     elif kind in _ANSWERS:
-        if source == name:
+        if source == name or _asked_for(event, name):
             return True
         if kind is not OrderRejected:
             return False
     else:
         return False
     return session.reports == "firm" and event.account in session.accounts
+
+
+def _asked_for(event: Event, name: str) -> bool:
+    """Whether a session asked for what an event of a later command answers."""
+    return isinstance(event, MassCanceled) and event.requester == name
 
 
 def messages(
@@ -164,6 +171,8 @@ class Router:
                 asked.append(event.requester)  # type: ignore[union-attr]
         elif kind in _ANSWERS:
             asked = [source]
+            if kind is MassCanceled:
+                asked.append(event.requester)  # type: ignore[union-attr]
         else:
             return []
         names = []

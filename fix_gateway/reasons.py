@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from engine.core.types import CancelReason, OrdStatus, RejectReason
+from engine.core.types import CancelReason, OrdStatus, RejectReason, RestateReason
 
 R = RejectReason
 
@@ -30,6 +30,8 @@ ORD_REJ_REASON: Final[Mapping[RejectReason, str]] = {
     R.QUANTITY_TOO_SMALL: "13",
     R.UNKNOWN_ACCOUNT: "15",
     R.ACCOUNT_SUSPENDED: "0",
+    R.SWEEP_TOO_LARGE: "3",
+    R.INSTRUMENT_BUSY: "0",
 }
 """OrdRejReason(103); what is not here is 99 with Text(58)."""
 
@@ -90,8 +92,20 @@ CANCEL_TEXT: Final[Mapping[CancelReason, str]] = {
     CancelReason.OPERATOR: "Canceled by the venue",
     CancelReason.MIN_QTY: "MinQty(110) could not be filled at once",
     CancelReason.STOP_UNFUNDED: "Triggered stop order is not covered by available money",
+    CancelReason.SWEEP_TOO_LARGE: (
+        "What must be done at once would meet more orders than the venue allows for that"
+    ),
+    CancelReason.UNFUNDED: "The rest of the market order is not covered by available money",
+    CancelReason.POST_ONLY: "The order is post-only and would have traded when its turn came",
 }
 """Text(58) of a cancel that is not the plain answer to a request."""
+
+
+RESTATE_REASON: Final[Mapping[RestateReason, tuple[str, str]]] = {
+    RestateReason.SELF_TRADE_DECREMENT: ("5", "Quantity reduced by self-trade prevention"),
+    RestateReason.RESTS: ("8", "The order waited for its turn and rests in the book now"),
+}
+"""ExecRestatementReason(378) and Text(58)."""
 
 
 def reject_code(reason: RejectReason) -> str:

@@ -40,6 +40,7 @@ from fix_gateway.reasons import (
     ORD_REJ_OTHER,
     ORD_REJ_REASON,
     ORD_STATUS,
+    RESTATE_REASON,
     reject_code,
 )
 from fix_gateway.texts import InstrumentText, clean, optional, sentence, texts_of
@@ -177,14 +178,16 @@ def replaced(e: OrderReplaced, i: int, f: Frame) -> str:
 
 
 def restated(e: OrderRestated, i: int, f: Frame) -> str:
-    """ExecType D: self-trade prevention took a part of the quantity (378=5)."""
+    """ExecType D: self-trade prevention took a part of the quantity (378=5), or the order has
+    come to rest in the book later than it arrived (378=8)."""
     o = e.order
     t = _known(o.symbol, f.instruments)
+    code, text = RESTATE_REASON[e.reason]
     return (
         f"37={o.order_id}\x0111={o.client_order_id}\x0117={f.seq}-{i}\x01150=D\x01"
-        f"39={ORD_STATUS[e.status]}\x01378=5\x01151={t.quantity[e.leaves]}\x01"
+        f"39={ORD_STATUS[e.status]}\x01378={code}\x01151={t.quantity[e.leaves]}\x01"
         f"14={t.quantity[e.cum]}\x016={t.average(e.notional, e.cum)}\x01{terms_fields(o, t)}"
-        f"60={f.time}\x0158=Quantity reduced by self-trade prevention\x01"
+        f"60={f.time}\x0158={text}\x01"
         f"20001={f.seq}\x0120002={i}\x0120007=0\x01"
     )
 

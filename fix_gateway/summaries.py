@@ -58,8 +58,8 @@ def mass_canceled(e: MassCanceled, i: int, f: Frame) -> list[str]:
             f"{head}531=0\x01532={why}\x01{tail}58={sentence(e.text)}\x01"
             f"{_cursor(i, f)}20016={reject_code(e.reason)}\x01"
         ]
-    total = len(e.affected)
-    parts = max(1, -(-total // AFFECTED_MAX))
+    total = max(e.total, len(e.affected))  # Records from before ``total`` have 0.
+    parts = max(1, -(-len(e.affected) // AFFECTED_MAX))
     bodies = []
     for part in range(parts):
         rows = e.affected[part * AFFECTED_MAX : (part + 1) * AFFECTED_MAX]

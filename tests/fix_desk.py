@@ -118,6 +118,7 @@ class FixDesk:
         comp_ids: Iterable[str] = ("ALICE", "ALICE2", "BOB", "CAROL"),
         *,
         open_orders_max: int = 1000,
+        work_max: int = 500,
         stp: SelfTrade = SelfTrade.NONE,
     ) -> None:
         self.exchange = Exchange()
@@ -130,15 +131,17 @@ class FixDesk:
         self.transactions: list[Transaction] = []
         self.query: Query | None = None
         self.command: Command | None = None
-        for command in self._definitions(open_orders_max, stp):
+        for command in self._definitions(open_orders_max, stp, work_max):
             self.apply(command)
         for context in known.values():
             start = Origin(context.session, 1)
             self.apply(StartEpoch(start, context.account, (0, 0, 0), "first"))
 
     @staticmethod
-    def _definitions(open_orders_max: int, stp: SelfTrade) -> Iterable[Command]:
-        yield DefineVenue(ENGINE, 0, 100, 10_000, 30 * 86_400_000_000)
+    def _definitions(
+        open_orders_max: int, stp: SelfTrade, work_max: int
+    ) -> Iterable[Command]:
+        yield DefineVenue(ENGINE, 0, 100, 10_000, 30 * 86_400_000_000, work_max)
         for asset in FUNDS:
             yield DefineAsset(ENGINE, asset, SCALE)
         for symbol, (tick, lot) in GRIDS.items():

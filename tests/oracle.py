@@ -60,16 +60,18 @@ from engine.core.types import (
     TimeInForce,
 )
 from engine.core.types import Deposit as DepositRow
-from tests.oracle_book import DAY_US, PRICED, RESTING_TIFS, STOPS, OracleBook, Order, printable
+from tests.oracle_book import DAY_US, PRICED, RESTING_TIFS, STOPS, Order, printable
+from tests.oracle_turns import OracleTurns, Purge
 
 
-class Oracle(OracleBook):
+class Oracle(OracleTurns):
     """The exchange as the rules have it, one command at a time."""
 
     # -- one command -------------------------------------------------------------------
 
     def apply(self, seq: int, time_us: int, command: Command) -> list[Event]:
         self.seq, self.now, self.events = seq, time_us, []
+        self.work, self.triggers = self.venue.work_max, self.venue.cascade_max
         self.do(command)
         self.trigger_stops()
         return self.events
@@ -116,9 +118,9 @@ class Oracle(OracleBook):
                 (self.suspended.add if suspended else self.suspended.remove)(name)
                 self.emit(AccountStatusChanged, name, suspended, c.note)
         for name in concerned if c.suspended and not c.keep_open else ():
-            theirs = [o for o in self.open if o.terms.account == name]
-            for order in sorted(theirs, key=lambda o: o.terms.order_id):
-                self.cancel(order, CancelReason.OPERATOR, "", c.origin.source)
+            self.begin_purge(
+                Purge([name], len(self.orders), CancelReason.OPERATOR, "", c.origin.source)
+            )
 
     def do_Deposit(self, c: Deposit) -> None:
         """W-8, for deposits that are complete when first reported."""
@@ -132,10 +134,18 @@ class Oracle(OracleBook):
         self.emit(DepositUpdated, c.account, row, c.amount)
 
     def do_Tick(self, _: Tick) -> None:
-        """S-4: orders end in order of their time."""
+        """M-10: cancels in progress, what is due (S-4), then orders that wait for their turn."""
+        while self.purges and self.run_purge(self.purges[0]):
+            pass
         due = [o for o in self.open if o.terms.expire_at and o.terms.expire_at <= self.now]
-        for order in sorted(due, key=lambda o: (o.terms.expire_at, o.terms.order_id)):
+        due.sort(key=lambda o: (o.terms.expire_at, o.terms.order_id))
+        for order in due[: max(0, self.work)]:
+            self.work -= 1
             self.cancel(order, CancelReason.EXPIRED)
+        self.expired_to = self.now if any(order.open for order in due) else 0
+        for symbol in list(self.busy):
+            if self.work > 0 and self.status[symbol] is InstrumentStatus.OPEN:
+                self.go_on(symbol)
 
     # -- new orders --------------------------------------------------------------------
 
@@ -250,13 +260,22 @@ class Oracle(OracleBook):
             return self.reject(c, RejectReason.TOO_MANY_OPEN_ORDERS)
         if c.post_only and self.opposite(order):
             return self.reject(c, RejectReason.POST_ONLY_WOULD_TRADE)
+        busy = c.symbol in self.busy
         if c.cash_qty:
-            lots, tradable = self.lots_for_money(order)
+            if busy:
+                return self.reject(c, RejectReason.INSTRUMENT_BUSY)
+            lots, tradable, cut = self.lots_for_money(order)
+            if cut and self.work < self.venue.work_max:
+                return self.reject(c, RejectReason.INSTRUMENT_BUSY)
+            if cut:
+                return self.reject(c, RejectReason.SWEEP_TOO_LARGE)
             if tradable == 0:
                 return self.reject(c, RejectReason.NO_LIQUIDITY)
             order.leaves = lots
             order.terms = order.terms._replace(qty=lots)
-        hold = self.hold_needed(order, order.terms, order.leaves)
+        hold = 0
+        if not (busy and order.market_buy):
+            hold = self.hold_needed(order, order.terms, order.leaves)
         if self.short(order, hold):
             return self.reject(c, RejectReason.INSUFFICIENT_FUNDS)
         self.orders.append(order)
@@ -313,6 +332,8 @@ class Oracle(OracleBook):
             named = self.by_client_id(order.terms.account, client_id) if order else None
             if order and client_id and named is not order:
                 return None, RejectReason.MISMATCH
+        if order and order.open:
+            self.meet_doom(order)
         return order, None if order else RejectReason.UNKNOWN_ORDER
 
     def firm(self, account: str) -> str:
@@ -374,7 +395,8 @@ class Oracle(OracleBook):
             if leaves and self.opposite(probe):
                 reason = RejectReason.POST_ONLY_WOULD_TRADE
         if reason is None:
-            hold = self.hold_needed(order, new, leaves)
+            waiting_market_buy = order.market_buy and not order.waiting
+            hold = 0 if waiting_market_buy else self.hold_needed(order, new, leaves)
             if self.short(order, hold):
                 reason = RejectReason.INSUFFICIENT_FUNDS
         if reason is not None:
@@ -388,7 +410,7 @@ class Oracle(OracleBook):
             return RejectReason.ACCOUNT_SUSPENDED
         if self.status[t.symbol] is InstrumentStatus.HALTED:
             return RejectReason.INSTRUMENT_HALTED
-        if c.tif in (TimeInForce.IOC, TimeInForce.FOK):
+        if t.tif not in RESTING_TIFS or c.tif not in (None, *RESTING_TIFS):
             return RejectReason.UNSUPPORTED_COMBINATION
         new = self.replaced_terms(c, order)
         if reason := self.bad_combination(new):
@@ -455,17 +477,21 @@ class Oracle(OracleBook):
         if c.client_order_id:
             self.client_ids[new.account, c.client_order_id] = order
         change = self.set_hold(order, hold)
+        in_line = self.waits_for_turn(order)
         if order.leaves == 0:
             order.status = OrdStatus.FILLED
             self.close(order)
         elif new_place:
             order.joined = 0
+            self.leave_line(order)
         elif order.joined:
             order.shown = min(order.shown, new.display_qty or order.leaves, order.leaves)
         self.emit(OrderReplaced, new.account, new, previous, order.status, order.leaves,
                   order.cum, order.notional, not new_place, c.origin.source, change,
                   order.display)  # fmt: skip
-        if order.open and (new_place or order.waiting):
+        if order.open and new_place and in_line:
+            self.stand_in_line(order)
+        elif order.open and (new_place or order.waiting):
             self.arrive(order)
 
     def do_MassCancel(self, c: MassCancel) -> None:
@@ -477,21 +503,20 @@ class Oracle(OracleBook):
             reason = RejectReason.UNKNOWN_ACCOUNT
         elif c.symbol and c.symbol not in self.instruments:
             reason = RejectReason.UNKNOWN_SYMBOL
-        affected = []
-        for order in list(self.open) if reason is None else []:
-            t = order.terms
-            firm = self.accounts[t.account].firm == self.accounts[c.account].firm
-            if (
-                (firm if c.firm_wide else t.account == c.account)
-                and c.session in ("", t.session)
-                and c.symbol in ("", t.symbol)
-                and c.side in (None, t.side)
-                and c.strategy in ("", t.strategy)
-            ):
-                self.cancel(order, CancelReason.MASS_CANCEL, c.client_order_id, c.origin.source)
-                affected.append((t.account, t.client_order_id, t.order_id))
-        self.emit(MassCanceled, c.account, c.client_order_id, tuple(affected), c.symbol, c.side,
-                  c.strategy, c.session, c.firm_wide, reason, "")  # fmt: skip
+        elif sum(p.asked is not None and p.asked.account == c.account for p in self.purges) >= 8:
+            reason = RejectReason.THROTTLED
+        if reason is not None:
+            return self.emit(MassCanceled, c.account, c.client_order_id, (), c.symbol, c.side,
+                             c.strategy, c.session, c.firm_wide, reason, "", 0, True,
+                             c.origin.source)  # fmt: skip
+        names = [c.account]
+        if c.firm_wide:
+            names = [name for name in self.accounts if self.firm(name) == self.firm(c.account)]
+        purge = Purge(names, len(self.orders), CancelReason.MASS_CANCEL, c.client_order_id,
+                      c.origin.source, c)  # fmt: skip
+        self.begin_purge(purge)
+        if purge in self.purges:
+            self.summarize(purge, False)
 
     # -- batches -----------------------------------------------------------------------
 
@@ -514,6 +539,8 @@ class Oracle(OracleBook):
             reasons = [r or reason for r in reasons]
         results = []
         for entry, refusal in zip(c.entries, reasons, strict=True):
+            if not isinstance(entry, NewOrder):
+                self.lookup(entry.account, entry.orig_client_order_id, entry.order_id)
             first = len(self.events)
             if refusal is not None:
                 self.refuse_entry(entry, refusal)

@@ -70,6 +70,10 @@ class Order:
         return self.terms.ord_type in (OrdType.MARKET, OrdType.STOP)
 
     @property
+    def market_buy(self) -> bool:
+        return self.at_market and self.terms.side is Side.BUY
+
+    @property
     def display(self) -> int:
         """What the book shows of the order, nothing while it does not rest."""
         return self.shown if self.joined else 0
@@ -85,7 +89,14 @@ def printable(text: str) -> bool:
 
 
 class OracleBook:
-    """All that happens to an order after it was accepted."""
+    """All that happens to an order after it was accepted; tests/oracle_turns.py has the turns."""
+
+    busy: list[str]
+    doomed: Any
+    meet_doom: Any
+    interrupt: Any
+    stand_in_line: Any
+    leave_line: Any
 
     def __init__(self) -> None:
         self.seq = self.now = 0
@@ -109,6 +120,7 @@ class OracleBook:
         self.open: list[Order] = []
         self.client_ids: dict[tuple[str, str], Order] = {}
         self.places = self.trades = 0
+        self.work = self.triggers = 0
         self.events: list[Event] = []
         self.in_batch = False
 
@@ -150,7 +162,7 @@ class OracleBook:
             return 0  # T-4
         else:
             rate = order.taker_ppm
-            plan = self.plan(order, leaves)
+            plan = self.plan(order, leaves)[: max(0, self.work)]
             prices = [step.maker.terms.price * step.qty for step in plan if step.kind == "trade"]
             notional = sum(prices) * instrument.unit
         return notional + ceil_ppm(order.fee_parts + notional * rate) - ceil_ppm(order.fee_parts)
@@ -166,18 +178,33 @@ class OracleBook:
         t = order.terms
         if order.waiting:
             order.reached = self.reaches(order, self.last_price.get(t.symbol, 0))
-            return
+        elif t.symbol in self.busy:
+            self.stand_in_line(order)
+        else:
+            self.act(order)
+
+    def act(self, order: Order) -> None:
+        """It is the order's turn (M-4 to M-6, M-10)."""
+        t = order.terms
         plan = self.plan(order, order.leaves)
-        possible = sum(step.qty for step in plan if step.kind == "trade")
-        if t.tif is TimeInForce.FOK and possible < order.leaves:
-            return self.cancel(order, CancelReason.FOK_UNFILLABLE)
-        if possible < t.min_qty:
-            return self.cancel(order, CancelReason.MIN_QTY)
-        for step in plan:
+        steps = plan[: max(0, self.work)]
+        cut = len(plan) > len(steps)
+        possible = sum(step.qty for step in steps if step.kind == "trade")
+        fok = t.tif is TimeInForce.FOK
+        if (fok and possible < order.leaves) or (t.min_qty > order.cum and possible < t.min_qty):
+            if cut and self.work < self.venue.work_max:
+                return self.interrupt(order)
+            if cut:
+                return self.cancel(order, CancelReason.SWEEP_TOO_LARGE)
+            return self.cancel(order, CancelReason.FOK_UNFILLABLE if fok else CancelReason.MIN_QTY)
+        for step in steps:
+            self.work -= 1
             self.meet(order, step)
         if not order.open:
             return
-        if order.at_market:
+        if cut:
+            self.interrupt(order)
+        elif order.at_market:
             self.cancel(order, CancelReason.MARKET_REMAINDER)
         elif t.tif is TimeInForce.IOC:
             self.cancel(order, CancelReason.IOC_REMAINDER)
@@ -193,6 +220,8 @@ class OracleBook:
             if getattr(event, "order", None) is order.terms:
                 self.events[index] = event._replace(display=order.shown)
                 return
+        self.emit(OrderRestated, order.terms.account, order.terms, order.status, order.leaves,
+                  order.cum, order.notional, RestateReason.RESTS, 0, order.shown)  # fmt: skip
 
     def join(self, order: Order) -> None:
         self.places += 1
@@ -227,6 +256,10 @@ class OracleBook:
             queue.sort(key=lambda row: row[:2])
             row: Any = queue[0]
             maker = row[4]
+            if self.doomed(maker):
+                steps.append(Step("doomed", maker, 0))
+                queue.pop(0)
+                continue
             if self.own(order, maker):
                 stp = order.terms.stp
                 qty = min(leaves, row[3]) if stp is SelfTrade.DECREMENT else 0
@@ -250,14 +283,17 @@ class OracleBook:
                 row[1], row[2] = place, min(maker.terms.display_qty, row[3])
         return steps
 
-    def lots_for_money(self, order: Order) -> tuple[int, int]:
-        """M-9: (lots that the money buys or that bring it in, those of them that would trade).
+    def lots_for_money(self, order: Order) -> tuple[int, int, bool]:
+        """M-9: (lots that the money buys or that bring it in, those of them that would trade,
+        whether that is more than one command may do).
 
         Under DECREMENT own orders met use money up as if they traded.
         """
         instrument = self.instruments[order.terms.symbol]
         money, lots, tradable = order.terms.cash_qty, 0, 0
-        for step in self.plan(order, instrument.max_qty):
+        for number, step in enumerate(self.plan(order, instrument.max_qty)):
+            if number >= self.work:
+                return lots, tradable, True
             cost = step.maker.terms.price * instrument.unit
             possible = min(money // cost, step.qty)
             lots += possible
@@ -266,10 +302,12 @@ class OracleBook:
                 tradable += possible
             if possible < step.qty:
                 break
-        return lots, tradable
+        return lots, tradable, False
 
     def meet(self, order: Order, step: Step) -> None:
         """Do one step of the plan; the incoming order's event comes first (M-3, M-7)."""
+        if step.kind == "doomed":
+            self.meet_doom(step.maker)
         if step.kind == "trade":
             self.trade(order, step.maker, step.qty)
         if step.kind in ("CANCEL_NEWEST", "CANCEL_BOTH"):
@@ -323,7 +361,7 @@ class OracleBook:
         order.status = OrdStatus.PARTIALLY_FILLED if order.leaves else OrdStatus.FILLED
         self.fees[instrument.quote] = self.fees.get(instrument.quote, 0) + fee
         old = order.held
-        if t.side is Side.BUY and order.at_market:
+        if order.market_buy:
             hold = old - cash - fee  # exactly what the walk of L-3 has left
         else:
             hold = self.hold_needed(order, t, order.leaves)
@@ -345,6 +383,7 @@ class OracleBook:
         order.open = False
         order.joined = order.shown = order.leaves = 0
         self.open.remove(order)
+        self.leave_line(order)
 
     def cancel(
         self, order: Order, reason: CancelReason, client_id: str = "", requester: str = ""
@@ -367,15 +406,18 @@ class OracleBook:
 
     def trigger_stops(self) -> None:
         """T-2 and T-3."""
-        for _ in range(self.venue.cascade_max):
-            ready = [
-                o
-                for o in self.open
-                if o.waiting and o.reached and self.status[o.terms.symbol] is InstrumentStatus.OPEN
-            ]
+        while self.triggers > 0 and self.work > 0:
+            ready = [o for o in self.ready() if o.terms.symbol not in self.busy]
             if not ready:
                 return
             self.trigger(min(ready, key=self.urgency))
+
+    def ready(self) -> list[Order]:
+        return [
+            o
+            for o in self.open
+            if o.waiting and o.reached and self.status[o.terms.symbol] is InstrumentStatus.OPEN
+        ]
 
     def urgency(self, order: Order) -> tuple[str, Side, int, int]:
         t = order.terms
@@ -383,6 +425,10 @@ class OracleBook:
         return t.symbol, t.side, nearest, t.order_id
 
     def trigger(self, order: Order) -> None:
+        self.work -= 1
+        self.triggers -= 1
+        if self.meet_doom(order):
+            return
         order.triggered = True
         hold = order.held
         if order.at_market and order.terms.side is Side.BUY:
@@ -392,4 +438,4 @@ class OracleBook:
         self.emit(OrderTriggered, order.terms.account, order.terms, order.leaves, 0, change)
         if not funded:
             return self.cancel(order, CancelReason.STOP_UNFUNDED)  # T-4
-        self.arrive(order)
+        self.act(order)

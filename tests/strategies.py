@@ -80,6 +80,7 @@ class Profile(NamedTuple):
     taker_ppm: int
     lots_of_money: int
     cascade_max: int
+    work_max: int
     open_orders_max: int
     width: int
     weights: tuple[int, ...]
@@ -102,14 +103,15 @@ def profile_of(seed: int) -> Profile:
         taker_ppm=pick.choice((0, 1_000, 2_500, 77_777)),
         lots_of_money=pick.choice((60, 200, 2_000)),
         cascade_max=pick.choice((1, 2, 3, 50)),
+        work_max=(work := pick.choice((1, 2, 3, 5, 12, 1_000))),
         open_orders_max=pick.choice((6, 20, 60)),
         width=pick.choice((2, 4, 9)),
         weights=pick.choice(
             (
-                (60, 18, 18, 1, 2, 0, 1, 1, 0),
-                (40, 25, 25, 3, 8, 3, 3, 2, 3),
-                (75, 5, 5, 0, 5, 1, 1, 0, 1),
-                (45, 10, 40, 0, 3, 0, 2, 0, 2),
+                (60, 18, 18, 1, 2, 0, 20 if work < 6 else 1, 1, 0),
+                (40, 25, 25, 3, 8, 3, 15 if work < 6 else 3, 2, 3),
+                (75, 5, 5, 0, 5, 1, 9 if work < 6 else 1, 0, 1),
+                (45, 10, 40, 4, 3, 0, 9 if work < 6 else 2, 0, 2),
             )
         ),
         types=pick.choice(((10, 80, 5, 5), (20, 40, 20, 20), (5, 95, 0, 0), (10, 20, 35, 35))),
@@ -157,7 +159,9 @@ class Flow:
     def definitions(self) -> list[Command]:
         """The commands that make the venue."""
         p = self.profile
-        found: list[Command] = [DefineVenue(ENGINE, 3_600_000_000, p.cascade_max, 10**6, 10**15)]
+        found: list[Command] = [
+            DefineVenue(ENGINE, 3_600_000_000, p.cascade_max, 10**6, 10**15, p.work_max)
+        ]
         found += [DefineAsset(ENGINE, asset, scale) for asset, scale in ASSETS.items()]
         found += [DefineInstrument(ENGINE, *market[:-1]) for market in MARKETS]
         for index, (account, firm) in enumerate(ACCOUNTS.items()):

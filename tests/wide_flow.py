@@ -54,7 +54,7 @@ class WideFlow(Flow):
     def definitions(self) -> list[Command]:
         p = self.profile
         found = super().definitions()
-        found[0] = DefineVenue(ENGINE, 3_600_000_000, p.cascade_max, 20, DAY_US)
+        found[0] = DefineVenue(ENGINE, 3_600_000_000, p.cascade_max, 20, DAY_US, p.work_max)
         for asset in ASSETS:
             found.append(DefineNetwork(ENGINE, asset, "main", 2, 5, 1, 2))
             found.append(DefineNetwork(ENGINE, asset, "memo", 0, 1, 1, 1, memo_required=True))

@@ -306,7 +306,12 @@ def cancel_all(call: Call) -> Reply:
         CanceledView(order_id=str(order_id), client_order_id=client_order_id)
         for _, client_order_id, order_id in event.affected
     ]
-    answer = CancelAllView(canceled=rows, as_of_seq=outcome.transaction.seq)
+    answer = CancelAllView(
+        canceled=rows,
+        total=max(event.total, len(rows)),
+        complete=event.complete,
+        as_of_seq=outcome.transaction.seq,
+    )
     return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
 
 

@@ -260,6 +260,8 @@ def _mass_canceled(event: ev.MassCanceled, catalogue: LiveCatalogue) -> Any:
             {"account": account, "client_order_id": client_id, "order_id": str(order_id)}
             for account, client_id, order_id in event.affected
         ],
+        "total": max(event.total, len(event.affected)),
+        "complete": event.complete,
         "reason": None if event.reason is None else event.reason.name.lower(),
         "text": event.text,
     }

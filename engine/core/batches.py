@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.core import orders, replaces
-from engine.core.book import Order
+from engine.core import orders, purges, replaces
 from engine.core.commands import (
     Batch,
     BatchEntry,
@@ -15,8 +14,9 @@ from engine.core.commands import (
     RecordRefusal,
     ReplaceOrder,
 )
-from engine.core.events import BatchDone, MassCanceled
-from engine.core.ledger import Account
+from engine.core.events import BatchDone
+from engine.core.lookup import find_named
+from engine.core.purges import MASS_CANCELS_MAX
 from engine.core.refusals import record_refusal, refuse
 from engine.core.risk import Refusal, unknown_account
 from engine.core.types import BATCH_ENTRIES_MAX, BatchMode, CancelReason, RejectReason
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 
 def mass_cancel(exchange: Exchange, c: MassCancel) -> None:
-    """Cancel every open order that all filters match, in order of order id."""
+    """Cancel every open order that all filters match (rule C-7).
+
+    Account by account of the firm, each in order of order id.
+    """
     account = exchange.accounts.get(c.account)
     if account is None:
         refuse(exchange, c, *unknown_account(c.account))
@@ -35,32 +38,25 @@ def mass_cancel(exchange: Exchange, c: MassCancel) -> None:
         text = f"there is no instrument {c.symbol!r}"
         refuse(exchange, c, RejectReason.UNKNOWN_SYMBOL, text)
         return
-    chosen = [
-        order
-        for order in open_orders(exchange, account, c.firm_wide)
-        if (not c.session or order.terms.session == c.session)
-        and (not c.symbol or order.terms.symbol == c.symbol)
-        and (c.side is None or order.terms.side is c.side)
-        and (not c.strategy or order.terms.strategy == c.strategy)
-    ]
-    source = c.origin.source
-    for order in chosen:
-        exchange.cancel_order(order, CancelReason.MASS_CANCEL, c.client_order_id, source)
-    affected = tuple(
-        (order.account.name, order.terms.client_order_id, order.order_id) for order in chosen
-    )
-    exchange.emit(
-        MassCanceled, account, c.client_order_id, affected, c.symbol, c.side, c.strategy,
-        c.session, c.firm_wide, None, "",
-    )  # fmt: skip
+    if sum(_is_theirs(purge, c.account) for purge in exchange.purges) >= MASS_CANCELS_MAX:
+        text = f"{MASS_CANCELS_MAX} mass cancels of this account are in progress; wait for one"
+        refuse(exchange, c, RejectReason.THROTTLED, text)
+        return
+    reason = CancelReason.MASS_CANCEL
+    purge = purges.make(exchange, c.account, c.firm_wide, reason, purges.Ending.SUMMARY)
+    purge.session = c.session
+    purge.symbol = c.symbol
+    purge.side = c.side
+    purge.strategy = c.strategy
+    purge.client_order_id = c.client_order_id
+    purge.requester = c.origin.source
+    purges.begin(exchange, purge)
+    if purge in exchange.purges:
+        purges.summarize(exchange, purge, complete=False)
 
 
-def open_orders(exchange: Exchange, account: Account, firm_wide: bool) -> list[Order]:
-    """Open orders of an account, or of all accounts of its firm, by order id."""
-    names = exchange.firms[account.firm] if firm_wide else [account.name]
-    chosen = [order for name in names for order in exchange.accounts[name].orders.values()]
-    chosen.sort(key=lambda order: order.order_id)
-    return chosen
+def _is_theirs(purge: purges.Purge, account: str) -> bool:
+    return purge.ending is purges.Ending.SUMMARY and purge.account == account
 
 
 def batch(exchange: Exchange, c: Batch) -> None:
@@ -88,6 +84,8 @@ def batch(exchange: Exchange, c: Batch) -> None:
             exchange.emit(BatchDone, account, *fields)
             return
     for entry in c.entries:
+        if exchange.wary and not isinstance(entry, NewOrder):
+            find_named(exchange, entry)  # What it names may be canceled already (rule C-10).
         start = len(exchange.events)
         if isinstance(entry, NewOrder):
             done = orders.new_order(exchange, entry)

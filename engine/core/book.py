@@ -11,6 +11,7 @@ copy of 8 bytes each: 20 µs where 100,000 levels are better.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from engine.core.instruments import Instrument
@@ -219,10 +220,15 @@ class BookSide:
 
 
 class Book:
-    """Both sides of an instrument, its stop orders and its last price (0 before any trade)."""
+    """Both sides of an instrument, its stop orders and its last price (0 before any trade).
 
-    __slots__ = ("asks", "bids", "fees", "instrument", "last_price", "lot_atoms", "max_price",
-                 "max_qty", "min_qty", "status", "stops", "symbol", "unit")  # fmt: skip
+    ``current`` is the order whose turn has begun and is not over, ``queue`` those that arrived
+    behind it, by order id (rule M-10). ``busy`` is true while there is either.
+    """
+
+    __slots__ = ("asks", "bids", "busy", "current", "fees", "instrument", "last_price",
+                 "lot_atoms", "max_price", "max_qty", "min_qty", "queue", "status", "stops",
+                 "symbol", "unit")  # fmt: skip
 
     def __init__(self, instrument: Instrument, stops: StopBook, fees: Money) -> None:
         self.bids = BookSide(True)
@@ -231,6 +237,9 @@ class Book:
         self.fees = fees
         self.status = InstrumentStatus.OPEN
         self.last_price = 0
+        self.busy = False
+        self.current: Order | None = None
+        self.queue: OrderedDict[int, Order] = OrderedDict()
         self.adopt(instrument)
 
     def adopt(self, instrument: Instrument) -> None:

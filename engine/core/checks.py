@@ -20,6 +20,10 @@ def violations(exchange: Exchange) -> list[str]:
     _holds(exchange, faults)
     for book in exchange.books.values():
         _book(book, faults)
+        _waiting(exchange, book, faults)
+        _stops(book, faults)
+    if exchange.wary is not bool(exchange.purges or exchange.expired_to):
+        faults.append("whether cancels are in progress is not remembered")
     _orders(exchange, faults)
     return faults
 
@@ -95,6 +99,34 @@ def _side(book: Book, side: BookSide, buy: bool, faults: list[str]) -> int:
     return resting
 
 
+def _waiting(exchange: Exchange, book: Book, faults: list[str]) -> None:
+    """Rule M-10: who waits for a turn is open, and the book says so."""
+    symbol = book.instrument.symbol
+    waiting = [*book.queue.values(), *([book.current] if book.current else [])]
+    if book.busy is not bool(waiting) or book.busy is not (symbol in exchange.busy):
+        faults.append(f"{symbol} does not know whether an order waits for its turn")
+    for number, order in book.queue.items():
+        if number != order.order_id or order is book.current:
+            faults.append(f"order {order.order_id} waits twice in {symbol}")
+    for order in waiting:
+        if not order.open or order.book is not book:
+            faults.append(f"order {order.order_id} waits in {symbol} and is not open there")
+
+
+def _stops(book: Book, faults: list[str]) -> None:
+    """A zone of reached stops has a stop in it, and late ones only while there is a zone."""
+    stops = book.stops
+    high, low = stops.zone_high, stops.zone_low
+    first_buy = stops.buys[0].terms.stop_price if stops.buys else 0
+    first_sell = stops.sells[0].terms.stop_price if stops.sells else 0
+    if (high and not 0 < first_buy <= high) or (low and first_sell < low):
+        faults.append(f"{book.symbol} keeps a zone of reached stops in which there is none")
+    if (stops.late_buys and not high) or (stops.late_sells and not low):
+        faults.append(f"a stop of {book.symbol} waits for a zone that is over")
+    if sorted(stops.late) != sorted(o.order_id for o in [*stops.late_buys, *stops.late_sells]):
+        faults.append(f"{book.symbol} has lost count of its late stops")
+
+
 def _book(book: Book, faults: list[str]) -> None:
     _side(book, book.bids, True, faults)
     _side(book, book.asks, False, faults)
@@ -106,8 +138,12 @@ def _orders(exchange: Exchange, faults: list[str]) -> None:
     """Each open order is in exactly one place, and quantities add up."""
     for account in exchange.accounts.values():
         for order in account.orders.values():
-            if order.armed == (order.level is not None):
-                faults.append(f"order {order.order_id} must rest or wait, and not both")
+            book = order.book
+            queued = book.current is order or order.order_id in book.queue
+            if order.armed + (order.level is not None) + queued != 1:
+                faults.append(f"order {order.order_id} must rest or wait, in one place")
+            if queued and order.display:
+                faults.append(f"order {order.order_id} waits for its turn and shows itself")
             if order.leaves <= 0 or order.leaves + order.cum != order.terms.qty:
                 faults.append(f"the quantities of order {order.order_id} do not add up")
             expected = OrdStatus.PARTIALLY_FILLED if order.cum else OrdStatus.NEW

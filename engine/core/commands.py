@@ -415,6 +415,8 @@ class DefineVenue(NamedTuple):
     cascade_max: int
     closed_orders_kept: int
     client_id_window_us: int
+    work_max: int = 500
+    """Trades, cancels and triggered stops of one command (rule M-10)."""
 
 
 Command: TypeAlias = (

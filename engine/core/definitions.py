@@ -140,7 +140,7 @@ def venue(exchange: Exchange, c: c_.DefineVenue) -> None:
     """Change settings of the whole venue."""
     if (
         not 0 <= c.day_roll_us < DAY_US
-        or min(c.cascade_max, c.closed_orders_kept, c.client_id_window_us) < 1
+        or min(c.cascade_max, c.closed_orders_kept, c.client_id_window_us, c.work_max) < 1
     ):
         text = "the day roll lies within a day, and every bound of the venue is positive"
         exchange.refuse("", "venue", _INVALID, text)
@@ -149,3 +149,4 @@ def venue(exchange: Exchange, c: c_.DefineVenue) -> None:
     exchange.cascade_max = c.cascade_max
     exchange.closed_orders_kept = c.closed_orders_kept
     exchange.client_id_window_us = c.client_id_window_us
+    exchange.work_max = c.work_max

@@ -209,6 +209,10 @@ class MassCanceled(NamedTuple):
     """What a mass cancel did: (account, client order id, order id) of each order.
 
     It follows the OrderCanceled events of those orders. With ``reason`` set it was refused.
+    A mass cancel of more than one command may do says so with ``complete`` false, and a second
+    event follows the last order's. ``total`` counts the orders canceled so far, of which
+    ``affected`` names the first 1,000 (both are of all pieces together). ``requester`` is the
+    ``Origin.source`` of whoever asked, since the second event comes with another command.
     """
 
     account: str
@@ -222,6 +226,9 @@ class MassCanceled(NamedTuple):
     firm_wide: bool
     reason: RejectReason | None
     text: str
+    total: int = 0
+    complete: bool = True
+    requester: str = ""
 
 
 class BatchDone(NamedTuple):

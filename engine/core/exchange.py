@@ -8,6 +8,7 @@ order in which things happened.
 
 from __future__ import annotations
 
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
@@ -18,10 +19,12 @@ from engine.core import (
     deposits,
     execution,
     orders,
+    purges,
     refusals,
     replaces,
     sessions,
     suspensions,
+    ticks,
     withdrawals,
 )
 from engine.core.book import Book, Order
@@ -78,7 +81,10 @@ _E = TypeVar("_E", bound=Event)
 Handler = Callable[["Exchange", Any], object]
 
 TOKEN_GRACE_US: Final = 60_000_000
+TOKENS_FORGOTTEN: Final = 8
 RETIRE_BATCH: Final = 256
+RETIRED_IDS_MAX: Final = 1000
+"""Client order ids that one command hands to the durable index, but for the last order's."""
 _BY_TIME: Final = CancelReason.EXPIRED
 _EXPIRED: Final = OrdStatus.EXPIRED
 _CANCELED: Final = OrdStatus.CANCELED
@@ -92,6 +98,12 @@ class Exchange:
     events of the command being applied. ``orders`` finds orders in memory, open or closed,
     by order id. ``armed`` holds the books that have stop orders. ``tokens`` remembers signed
     requests: token → (seq, forget at).
+
+    ``work_max`` bounds the trades, cancels and triggered stops of one command and
+    ``work_left`` is what is left of it (rule M-10); ``triggers_left`` is the same for stops and
+    ``retire_left`` for ids handed over. ``busy`` holds the books with orders that wait for
+    their turn, the one whose turn is next first. ``purges`` are cancels of many orders in
+    progress, and expiries up to ``expired_to`` are; ``wary`` is true while there is either.
     """
 
     def __init__(self) -> None:
@@ -106,6 +118,12 @@ class Exchange:
         self.next_quote_id = 1
         self.day_roll_us = 0
         self.cascade_max = 1000
+        self.work_max = 500
+        self.work_left = 500
+        self.triggers_left = 1000
+        self.retire_left = RETIRED_IDS_MAX
+        self.expired_to = 0
+        self.wary = False
         self.closed_orders_kept = 10_000
         self.client_id_window_us = 30 * 86_400_000_000
         self.assets: dict[str, int] = {}
@@ -116,11 +134,14 @@ class Exchange:
         self.house = House()
         self.orders = OrderTable()
         self.armed: dict[str, Book] = {}
+        self.busy: OrderedDict[str, Book] = OrderedDict()
+        self.purges: deque[purges.Purge] = deque()
         self.timers = Timers()
         self.sessions: dict[str, Session] = {}
-        self.tokens: dict[str, tuple[int, int]] = {}
+        self.tokens: OrderedDict[str, tuple[int, int]] = OrderedDict()
         self.deposits: dict[str, DepositRecord] = {}
         self.withdrawals: dict[int, WithdrawalRecord] = {}
+        self.open_withdrawals: dict[str, dict[int, None]] = {}
         self.withdrawal_ids: dict[tuple[str, str], int] = {}
         self.transfer_ids: dict[tuple[str, str], int] = {}
 
@@ -137,6 +158,9 @@ class Exchange:
         self.time_us = time_us
         events: list[Event] = []
         self.events = events
+        self.work_left = self.work_max
+        self.triggers_left = self.cascade_max
+        self.retire_left = RETIRED_IDS_MAX
         origin = command.origin
         source, epoch, num, token, valid_until, _ = origin
         refusal = None
@@ -179,7 +203,11 @@ class Exchange:
 
     def next_timer(self) -> int:
         """When a Tick is due (microseconds), 0 if nothing waits."""
-        if self.armed and execution.stops_pending(self):
+        if (
+            self.purges
+            or (self.busy and execution.queues_pending(self))
+            or (self.armed and execution.stops_pending(self))
+        ):
             return self.time_us
         return self.timers.next()
 
@@ -239,6 +267,8 @@ class Exchange:
             self.disarm(order)
         elif order.level is not None:
             (order.book.bids if buy else order.book.asks).remove(order)
+        elif order.book.busy:
+            self.leave_queue(order)
         held = order.held
         if held:
             money = order.quote if buy else order.base
@@ -266,6 +296,28 @@ class Exchange:
         if not book.stops:
             del self.armed[book.instrument.symbol]
 
+    def join_queue(self, order: Order) -> None:
+        """Let an order wait for its turn behind all others (rule M-10)."""
+        book = order.book
+        book.queue[order.order_id] = order
+        book.busy = True
+        self.busy[book.symbol] = book
+
+    def leave_queue(self, order: Order) -> None:
+        """Let an order wait for its turn no longer, if it does (rule M-10)."""
+        book = order.book
+        if book.current is order:
+            book.current = None
+        else:
+            book.queue.pop(order.order_id, None)
+        if book.current is None and not book.queue:
+            self.idle(book)
+
+    def idle(self, book: Book) -> None:
+        """Nobody waits for a turn in this book any more."""
+        book.busy = False
+        self.busy.pop(book.symbol, None)
+
     def close_order(self, order: Order) -> None:
         """Move an order that can trade no more from the open to the closed ones."""
         if order.held:
@@ -279,26 +331,23 @@ class Exchange:
         closed.append(order)
         count = len(closed)
         if count >= self.closed_orders_kept + RETIRE_BATCH:
-            self._retire(account, count - self.closed_orders_kept)
+            self._retire(account, self.closed_orders_kept, self.time_us + 1)
         elif count % RETIRE_BATCH == 0:
-            self._retire_old(account)
+            self._retire(account, 0, self.time_us - self.client_id_window_us)
 
-    def _retire_old(self, account: Account) -> None:
-        """Retire the account's closed orders that are older than the window (rule I-3)."""
-        horizon = self.time_us - self.client_id_window_us
-        count = 0
-        for order in account.closed:
-            if order.updated_at >= horizon:
-                break
-            count += 1
-        if count:
-            self._retire(account, count)
+    def _retire(self, account: Account, kept: int, horizon: int) -> None:
+        """Hand ids of the oldest closed orders to the durable index (rule I-3).
 
-    def _retire(self, account: Account, count: int) -> None:
-        """Hand the oldest ``count`` closed orders' ids to the durable index."""
+        They are those beyond the newest ``kept`` that closed before ``horizon``, as many as one
+        command may retire; the rest goes when more of the account's orders close.
+        """
         closed, client_ids, parts = account.closed, account.client_ids, self.orders.parts
-        retired = []
-        for _ in range(count):
+        retired: list[RetiredId] = []
+        while (
+            len(closed) > kept
+            and len(retired) < self.retire_left
+            and closed[0].updated_at < horizon
+        ):
             order = closed.popleft()
             order_id = order.order_id
             del parts[order_id >> RUN_BITS & PARTS_MASK][order_id]
@@ -306,10 +355,13 @@ class Exchange:
                 if client_ids.get(client_id) is order:
                     del client_ids[client_id]
                     retired.append(retired_id(order, client_id))
-        self.emit_public(ClientIdsRetired, tuple(retired))
+        self.retire_left -= len(retired)
+        if retired:
+            self.emit_public(ClientIdsRetired, tuple(retired))
 
     def retire_chain(self, order: Order, client_ids: list[str]) -> None:
         """Hand ids from the middle of a very long replace chain to the durable index."""
+        self.retire_left -= len(client_ids)
         for client_id in client_ids:
             del order.account.client_ids[client_id]
         retired = tuple(retired_id(order, client_id) for client_id in client_ids)
@@ -331,11 +383,12 @@ class Exchange:
             session.mark = origin.num
         if origin.token:
             tokens = self.tokens
-            while tokens:
-                oldest = next(iter(tokens))
-                if tokens[oldest][1] >= self.time_us:
+            for _ in range(TOKENS_FORGOTTEN):
+                oldest = next(iter(tokens), "")
+                if not oldest or tokens[oldest][1] >= self.time_us:
                     break
                 del tokens[oldest]
+            tokens.pop(origin.token, None)
             tokens[origin.token] = (self.seq, origin.valid_until + TOKEN_GRACE_US)
         if origin.valid_until and self.time_us > origin.valid_until:
             return (
@@ -376,7 +429,7 @@ _HANDLERS: Final[dict[type, Handler]] = {
     OpenSession: sessions.open_session,
     CloseSession: sessions.close_session,
     StartEpoch: sessions.start_epoch,
-    Tick: sessions.tick,
+    Tick: ticks.tick,
     DefineAsset: definitions.asset,
     DefineInstrument: definitions.instrument,
     DefineAccount: definitions.account,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.core import purges
 from engine.core.book import Order
-from engine.core.commands import CancelOrder, ReplaceOrder
+from engine.core.commands import CancelOrder, RecordRefusal, ReplaceOrder
 from engine.core.ledger import Account
 from engine.core.risk import Refusal, unknown_account
 from engine.core.types import RejectReason
@@ -30,13 +31,17 @@ def find(
             return Refusal(RejectReason.MISMATCH, text)
     else:
         order = account.client_ids.get(orig_client_order_id)
+    if order is not None and exchange.wary and order.open:
+        purges.meet(exchange, order)
     if order is None:
         shown = f"order id {order_id}" if order_id else f"client order id {orig_client_order_id}"
         return Refusal(RejectReason.UNKNOWN_ORDER, f"there is no order with {shown}")
     return order
 
 
-def find_named(exchange: Exchange, c: CancelOrder | ReplaceOrder) -> Order | Refusal:
+def find_named(
+    exchange: Exchange, c: CancelOrder | ReplaceOrder | RecordRefusal
+) -> Order | Refusal:
     """The order that a request names, for the account that it names."""
     account = exchange.accounts.get(c.account)
     if account is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from engine.core import purges
 from engine.core.events import OrderFilled, OrderRestated
 from engine.core.ledger import limit_hold, set_hold, settle
 from engine.core.types import (
@@ -37,24 +38,29 @@ _event: Final = tuple.__new__
 
 class Reach(NamedTuple):
     """What an arriving order would get: lots traded, lots used up (trades and M-7
-    decrements together), and the cost of the trades in ticks × lots."""
+    decrements together), and the cost of the trades in ticks × lots. ``cut`` says that the
+    work of this command ends before the order would."""
 
     traded: int
     used: int
     cost: int
+    cut: bool
 
 
 def walk(
-    book: Book, buy: bool, firm: str, stp: SelfTrade, limit: int, want: int, budget: int = 0
-) -> Reach:
+    exchange: Exchange, book: Book, buy: bool, firm: str, stp: SelfTrade, limit: int, want: int,
+    budget: int = 0,
+) -> Reach:  # fmt: skip
     """Go through the other side as ``match`` would, without touching it.
 
     ``limit`` 0 is none; ``budget`` (quote atoms, 0 for none) bounds what is bought or
-    brought in (rule M-9). O(orders passed).
+    brought in (rule M-9). O(orders passed), of which there are no more than work is left.
     """
     side = book.asks if buy else book.bids
     traded = used = cost = 0
     purse = budget
+    steps = exchange.work_left
+    wary = exchange.wary
     for key in reversed(side.keys):
         level = side.levels[abs(key)]
         price = level.price
@@ -72,11 +78,16 @@ def walk(
                 behind -= shown
             else:
                 break
+            if steps <= 0:
+                return Reach(traded, used, cost, True)
+            steps -= 1
+            if wary and purges.covered(exchange, maker):
+                continue
             own = stp is not _NONE and maker.account.firm == firm
             if own and stp is _OLDEST:
                 continue
             if own and stp is not _DECREMENT:
-                return Reach(traded, used, cost)
+                return Reach(traded, used, cost, False)
             qty = offered = min(want - used, shown + behind if own else shown)
             if budget:
                 qty = min(qty, purse // (price * book.unit))
@@ -88,38 +99,50 @@ def walk(
                 if behind:
                     hidden.append((maker, behind))
             if qty < offered:
-                return Reach(traded, used, cost)
+                return Reach(traded, used, cost, False)
         if used >= want:
             break
-    return Reach(traded, used, cost)
+    return Reach(traded, used, cost, False)
 
 
-def match(exchange: Exchange, taker: Order, stp: SelfTrade) -> None:
-    """Trade an arriving order as far as its price and the book allow (rules M-1 to M-3).
+def match(exchange: Exchange, taker: Order, stp: SelfTrade) -> bool:
+    """Trade an order as far as its price and the book allow (rules M-1 to M-3).
 
     Ends with the order filled, canceled by self-trade prevention, or with leaves and nothing
-    more to trade with. O(trades).
+    more to trade with; or, which is told with true, with the work of this command used up
+    (rule M-10). O(trades).
     """
     book = taker.book
     buy = taker.buy
     side = book.asks if buy else book.bids
     limit = taker.price
     firm = taker.account.firm
+    wary = exchange.wary
+    left = exchange.work_left
+    cut = False
     while taker.leaves:
         level = side.best
         if level is None:
-            return
+            break
         price = level.price
         if limit and (price > limit if buy else price < limit):
-            return
+            break
+        if left <= 0:
+            cut = True
+            break
+        left -= 1
         maker = level.head
         if maker is None:
             raise AssertionError("a level in the book has an order")
+        if wary and purges.meet(exchange, maker):
+            continue
         if stp is not _NONE and maker.account.firm == firm:
             if not prevent_self_trade(exchange, taker, maker, stp):
-                return
+                break
             continue
         _trade(exchange, book, side, taker, maker, price)
+    exchange.work_left = left
+    return cut
 
 
 def _trade(

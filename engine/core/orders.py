@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from engine.core.book import Order
+from engine.core.book import Book, Order
 from engine.core.commands import CancelOrder, NewOrder
 from engine.core.events import OrderAccepted, StatusReported
 from engine.core.execution import (
@@ -86,6 +86,7 @@ def new_order(exchange: Exchange, c: NewOrder) -> bool:
         or not 0 < price <= book.max_price
         or book.status is not _OPEN
         or account.suspended
+        or book.busy
         or client_id in account.client_ids
         or not valid_tag(client_id, CLIENT_ID_LENGTH_MAX)
         or stop_price
@@ -145,11 +146,16 @@ def _create(exchange: Exchange, c: NewOrder) -> bool:
         text = "the order is post-only and would trade on arrival"
         return refuse_new(exchange, c, Refusal(RejectReason.POST_ONLY_WOULD_TRADE, text))
     cost = 0
-    if c.ord_type is _MARKET and (buy or c.cash_qty):
-        reach = walk(book, buy, account.firm, stp, 0, qty or book.max_qty, c.cash_qty)
+    if c.cash_qty and book.busy:
+        return refuse_new(exchange, c, _busy(book))
+    if c.ord_type is _MARKET and (buy or c.cash_qty) and not book.busy:
+        want = qty or book.max_qty
+        reach = walk(exchange, book, buy, account.firm, stp, 0, want, c.cash_qty)
         cost = reach.cost
         if c.cash_qty:
             qty = reach.used
+            if reach.cut:
+                return refuse_new(exchange, c, _too_much(exchange, book))
             if reach.traded == 0:
                 text = "nothing can be traded for this amount of money at present"
                 return refuse_new(exchange, c, Refusal(RejectReason.NO_LIQUIDITY, text))
@@ -172,6 +178,26 @@ def _too_many(account: Account) -> Refusal:
     """Rule R-8 in words."""
     text = f"the account has its maximum of {account.open_orders_max} open orders"
     return Refusal(RejectReason.TOO_MANY_OPEN_ORDERS, text)
+
+
+def _busy(book: Book) -> Refusal:
+    """Rule M-10 for an order by money, whose quantity the book must tell on arrival."""
+    text = (
+        f"{book.symbol} is at work on orders that came before; an order by money is accepted "
+        "once they are done, which takes a moment"
+    )
+    return Refusal(RejectReason.INSTRUMENT_BUSY, text)
+
+
+def _too_much(exchange: Exchange, book: Book) -> Refusal:
+    """Rule M-10 for an order by money that meets more orders than one command may."""
+    if exchange.work_left < exchange.work_max:
+        return _busy(book)
+    text = (
+        f"an order by money must be done at once and would meet more than the "
+        f"{exchange.work_max} orders that the venue allows for that; ask for less"
+    )
+    return Refusal(RejectReason.SWEEP_TOO_LARGE, text)
 
 
 def _report(exchange: Exchange, known: Order) -> bool:
@@ -204,7 +230,8 @@ def _accept(
     account.client_ids[terms.client_order_id] = order
     if order.expire_at:
         exchange.timers.add(order.expire_at, order_id)
-    rests = not crossing and tif is not _IOC and tif is not _FOK
+    queues = order.book.busy
+    rests = not crossing and tif is not _IOC and tif is not _FOK and not queues
     if rests:
         order.display = terms.display_qty or order.leaves
         (order.book.bids if order.buy else order.book.asks).add(order)
@@ -215,6 +242,8 @@ def _accept(
         return True
     if terms.ord_type is _STOP or terms.ord_type is _STOP_LIMIT:
         arm(exchange, order)
+    elif queues:
+        exchange.join_queue(order)
     else:
         execute(exchange, order)
     return True
@@ -223,8 +252,7 @@ def _accept(
 def arm(exchange: Exchange, order: Order) -> None:
     """Let a stop order wait; the last price may have reached it already (rule T-1)."""
     book = order.book
-    book.stops.add(order)
-    book.stops.reach(book.last_price)
+    book.stops.arm(order, book.last_price)
     exchange.armed[order.terms.symbol] = book
 
 
@@ -271,6 +299,7 @@ def cancel(exchange: Exchange, c: CancelOrder) -> bool:
     if (
         order is not None
         and (order.status is _NEW or order.status is _PARTIAL)
+        and not exchange.wary
         and (not symbol or symbol == order.book.symbol)
         and (side is None or (side is _BUY) is order.buy)
     ):

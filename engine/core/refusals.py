@@ -103,6 +103,7 @@ def refuse_request(exchange: Exchange, account: Account | None, c: RecordRefusal
     elif c.request is RequestKind.MASS_CANCEL:
         fields = (
             c.client_order_id, (), c.symbol, c.side, c.strategy, "", False, c.reason, c.text,
+            0, True, c.origin.source,
         )  # fmt: skip
         _emit_for(exchange, account, c.account, MassCanceled, fields)
     elif c.request is RequestKind.BATCH:
@@ -125,7 +126,7 @@ def refuse(exchange: Exchange, command: Command, reason: RejectReason, text: str
         c = command
         fields: tuple[object, ...] = (
             c.client_order_id, (), c.symbol, c.side, c.strategy, c.session, c.firm_wide, reason,
-            text,
+            text, 0, True, c.origin.source,
         )  # fmt: skip
         _emit_for(exchange, exchange.accounts.get(c.account), c.account, MassCanceled, fields)
     elif isinstance(command, Batch):

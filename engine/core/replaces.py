@@ -39,10 +39,12 @@ if TYPE_CHECKING:
     from engine.core.exchange import Exchange
 
 CHAIN_IDS_MAX: Final = 1000
+CHAIN_IDS_RETIRED: Final = 100
 _LIMIT: Final = OrdType.LIMIT
 _DAY: Final = TimeInForce.DAY
 _GTC: Final = TimeInForce.GTC
 _GTD: Final = TimeInForce.GTD
+_RESTING: Final = (_DAY, _GTC, _GTD)
 _OPEN: Final = InstrumentStatus.OPEN
 _FILLED: Final = OrdStatus.FILLED
 _event: Final = tuple.__new__
@@ -88,8 +90,8 @@ def _change(exchange: Exchange, order: Order, c: ReplaceOrder) -> _Change | Refu
     if bool(price) != bool(old.price) or bool(stop_price) != bool(old.stop_price):
         text = "a replace cannot give an order a kind of price that its type does not have"
         return Refusal(RejectReason.UNSUPPORTED_COMBINATION, text)
-    if tif not in (_DAY, _GTC, _GTD):
-        text = "a resting order can be Day, GTC or GTD"
+    if tif not in _RESTING or old.tif not in _RESTING:
+        text = "an order can be replaced that is Day, GTC or GTD, and stays one of them"
         return Refusal(RejectReason.UNSUPPORTED_COMBINATION, text)
     if display_qty and old.ord_type is not _LIMIT:
         text = "a display quantity needs a limit order"
@@ -198,6 +200,7 @@ def _plain_change(exchange: Exchange, c: ReplaceOrder) -> tuple[Order, _Change] 
         or (side is not None and side is not its_side)
         or book.status is not _OPEN
         or order.account.suspended
+        or exchange.wary
         or new_id in account.client_ids
         or not valid_tag(new_id, CLIENT_ID_LENGTH_MAX)
         or not book.min_qty <= qty <= book.max_qty
@@ -258,7 +261,8 @@ def _apply_change(
     """Everything is checked: give the order its new terms, place and hold."""
     old = order.terms
     terms, leaves, kept, needed = change
-    side = order.book.bids if order.buy else order.book.asks
+    book = order.book
+    side = book.bids if order.buy else book.asks
     if terms.client_order_id != old.client_order_id:
         _rename(exchange, order, terms.client_order_id)
     if terms.expire_at != old.expire_at:
@@ -267,10 +271,15 @@ def _apply_change(
         if terms.expire_at:
             exchange.timers.add(terms.expire_at, order.order_id)
     armed = order.armed
+    waits = not armed and order.level is None
+    queues = waits or book.busy
     if armed:
         exchange.disarm(order)
     elif not kept or not leaves:
-        side.remove(order)
+        if waits:
+            exchange.leave_queue(order)
+        else:
+            side.remove(order)
     order.terms = terms
     order.expire_at = terms.expire_at
     order.price = terms.price
@@ -283,7 +292,10 @@ def _apply_change(
     elif armed:
         arm(exchange, order)
     elif kept:
-        side.resize(order, min(order.display, shown, leaves) if shown else leaves)
+        if not waits:
+            side.resize(order, min(order.display, shown, leaves) if shown else leaves)
+    elif queues:
+        exchange.join_queue(order)
     elif not crossing:
         order.display = shown if 0 < shown < leaves else leaves
         side.add(order)
@@ -296,7 +308,7 @@ def _apply_change(
     exchange.events.append(_event(OrderReplaced, fields))
     if not leaves:
         exchange.close_order(order)
-    elif crossing:
+    elif crossing and not queues:
         execute(exchange, order)
 
 
@@ -308,6 +320,6 @@ def _rename(exchange: Exchange, order: Order, new_id: str) -> None:
         order.later_ids = [new_id]
         return
     later_ids.append(new_id)
-    if len(later_ids) > CHAIN_IDS_MAX:
-        exchange.retire_chain(order, later_ids[: CHAIN_IDS_MAX // 2])
-        del later_ids[: CHAIN_IDS_MAX // 2]
+    if len(later_ids) > CHAIN_IDS_MAX and exchange.retire_left > 0:
+        exchange.retire_chain(order, later_ids[:CHAIN_IDS_RETIRED])
+        del later_ids[:CHAIN_IDS_RETIRED]

@@ -1,18 +1,15 @@
-"""FIX sessions, dead man's switches and the timers that go off (rules I-1, S)."""
+"""FIX sessions and dead man's switches (rules I-1, S)."""
 
 from __future__ import annotations
 
-from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from engine.core import withdrawals
-from engine.core.batches import open_orders
+from engine.core import purges
 from engine.core.commands import (
     CloseSession,
     OpenSession,
     SetDeadMansSwitch,
     StartEpoch,
-    Tick,
 )
 from engine.core.events import DeadMansSwitchSet, SessionChanged
 from engine.core.risk import check_active, unknown_account
@@ -21,9 +18,6 @@ from engine.core.types import CancelReason, CancelScope, RejectReason, SessionRo
 
 if TYPE_CHECKING:
     from engine.core.exchange import Exchange
-
-
-TIMERS_PER_TICK: Final = 1000
 
 
 class Session:
@@ -110,12 +104,13 @@ def _end(exchange: Exchange, session: Session) -> None:
         del exchange.sessions[session.name]
     if session.cancel_scope is CancelScope.NONE:
         return
-    account = exchange.accounts[session.account]
     firm_wide = session.cancel_scope is not CancelScope.ACCOUNT
-    for order in open_orders(exchange, account, firm_wide=firm_wide):
-        in_scope = session.cancel_scope is not CancelScope.SESSION
-        if in_scope or order.terms.session == session.name:
-            exchange.cancel_order(order, CancelReason.DISCONNECT)
+    purge = purges.make(
+        exchange, session.account, firm_wide, CancelReason.DISCONNECT, purges.Ending.NOTHING
+    )
+    if session.cancel_scope is CancelScope.SESSION:
+        purge.session = session.name
+    purges.begin(exchange, purge)
 
 
 def start_epoch(exchange: Exchange, c: StartEpoch) -> None:
@@ -166,25 +161,18 @@ def set_switch(exchange: Exchange, c: SetDeadMansSwitch) -> None:
     exchange.emit(DeadMansSwitchSet, account, c.strategy, fires_at)
 
 
-def tick(exchange: Exchange, c: Tick) -> None:
-    """Let what is due happen, in order of time, a bounded number at once (rule S-4)."""
-    for timer in islice(exchange.timers.pop_due(exchange.time_us), TIMERS_PER_TICK):
-        if isinstance(timer, int):
-            exchange.cancel_order(exchange.orders[timer], CancelReason.EXPIRED)
-        elif timer.kind is TimerKind.SESSION:
-            session = exchange.sessions[timer.name]
-            session.closes_at = 0
-            _end(exchange, session)
-        elif timer.kind is TimerKind.SWITCH:
-            _fire_switch(exchange, timer)
-        else:
-            withdrawals.expire(exchange, timer.number)
+def end_grace(exchange: Exchange, name: str) -> None:
+    """The grace period of a session ends (rule S-1)."""
+    session = exchange.sessions[name]
+    session.closes_at = 0
+    _end(exchange, session)
 
 
-def _fire_switch(exchange: Exchange, timer: Timer) -> None:
-    account = exchange.accounts[timer.name]
-    del account.switches[timer.detail]
-    for order in open_orders(exchange, account, firm_wide=False):
-        if not timer.detail or order.terms.strategy == timer.detail:
-            exchange.cancel_order(order, CancelReason.DEAD_MAN_SWITCH)
-    exchange.emit(DeadMansSwitchSet, account, timer.detail, 0)
+def fire_switch(exchange: Exchange, timer: Timer) -> None:
+    """A dead man's switch was not renewed in time (rule S-3)."""
+    del exchange.accounts[timer.name].switches[timer.detail]
+    purge = purges.make(
+        exchange, timer.name, False, CancelReason.DEAD_MAN_SWITCH, purges.Ending.SWITCH
+    )
+    purge.strategy = timer.detail
+    purges.begin(exchange, purge)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from engine.core import purges
 from engine.core.book import Book, BookSide, Order
 from engine.core.deposits import DepositRecord
 from engine.core.firms import settle_suspension
@@ -52,7 +53,7 @@ _fast_text: Final = msgspec.json.Encoder().encode
 _COUNTERS: Final = (
     "seq", "time_us", "next_order_id", "next_trade_id", "next_withdrawal_id", "next_transfer_id",
     "next_address_id", "next_quote_id", "day_roll_us", "cascade_max", "closed_orders_kept",
-    "client_id_window_us",
+    "client_id_window_us", "work_max", "expired_to",
 )  # fmt: skip
 _ACCOUNT_FIELDS: Final = (
     "seq", "maker_ppm", "taker_ppm", "open_orders_max", "address_cooloff_us",
@@ -76,6 +77,11 @@ def export_state(exchange: Exchange) -> dict[str, Any]:
         "accounts": [_account(account) for account in exchange.accounts.values()],
         "books": [_book(book) for book in exchange.books.values()],
         "orders": [_order(order) for order in exchange.orders.values()],
+        "busy": [
+            [symbol, book.current.order_id if book.current else 0, list(book.queue)]
+            for symbol, book in exchange.busy.items()
+        ],
+        "purges": [purges.export(purge) for purge in exchange.purges],
         "sessions": [
             [s.name, s.account, s.epoch, s.mark, s.connected, int(s.cancel_scope), s.grace_us,
              list(s.cursor), s.closes_at]
@@ -126,6 +132,7 @@ def _book(book: Book) -> dict[str, Any]:
         "last_price": book.last_price,
         "bids": _queue(book.bids),
         "asks": _queue(book.asks),
+        "stops": [book.stops.zone_high, book.stops.zone_low, sorted(book.stops.late)],
     }
 
 
@@ -185,7 +192,8 @@ def restore(exchange: Exchange, exported: dict[str, Any]) -> Exchange:
     if exported.get("version") not in READABLE:
         raise ValueError(f"a state of version {exported.get('version')} cannot be read")
     for name in _COUNTERS:
-        setattr(exchange, name, exported["counters"][name])
+        if name in exported["counters"]:
+            setattr(exchange, name, exported["counters"][name])
     exchange.assets = dict(exported["assets"])
     for row in exported["networks"]:
         n: Any = Network(*row)
@@ -206,6 +214,9 @@ def restore(exchange: Exchange, exported: dict[str, Any]) -> Exchange:
         book = Book(instrument, StopBook(), fees)
         book.status = InstrumentStatus(row["status"])
         book.last_price = row["last_price"]
+        high, low, late = row.get("stops", (0, 0, ()))
+        book.stops.zone_high, book.stops.zone_low = high, low
+        book.stops.late = dict.fromkeys(late)
         exchange.books[instrument.symbol] = book
     for row in exported["orders"]:
         _restore_order(exchange, row)
@@ -269,7 +280,7 @@ def _restore_order(exchange: Exchange, row: list[Any]) -> None:
     for client_id in order.client_ids():
         account.client_ids[client_id] = order
     if order.armed:
-        order.book.stops.add(order)
+        order.book.stops.put_back(order)
         exchange.armed[terms.symbol] = order.book
 
 
@@ -286,7 +297,17 @@ def _restore_others(exchange: Exchange, exported: dict[str, Any]) -> None:
         session.cursor = (cursor[0], cursor[1], cursor[2])
         session.closes_at = closes
         exchange.sessions[name] = session
-    exchange.tokens = {token: (seq, until) for token, seq, until in exported["tokens"]}
+    for symbol, current, queued in exported.get("busy", ()):
+        book = exchange.books[symbol]
+        book.current = exchange.orders[current] if current else None
+        for order_id in queued:
+            book.queue[order_id] = exchange.orders[order_id]
+        book.busy = True
+        exchange.busy[symbol] = book
+    exchange.purges.extend(purges.restore(row) for row in exported.get("purges", ()))
+    exchange.wary = bool(exchange.purges or exchange.expired_to)
+    for token, seq, until in exported["tokens"]:
+        exchange.tokens[token] = (seq, until)
     for time_us, bucket in exported["timers"]:
         for key in bucket:
             timer = key if isinstance(key, int) else Timer(TimerKind(key[0]), *key[1:])
@@ -312,4 +333,7 @@ def _restore_others(exchange: Exchange, exported: dict[str, Any]) -> None:
             )
         key = (withdrawal.account, withdrawal.client_withdrawal_id)
         exchange.withdrawal_ids[key] = withdrawal.withdrawal_id
+        if MOVES[withdrawal.state]:
+            theirs = exchange.open_withdrawals.setdefault(withdrawal.account, {})
+            theirs[withdrawal.withdrawal_id] = None
     exchange.transfer_ids = {(a, t): number for a, t, number in exported["transfers"]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.core import batches, firms, withdrawals
+from engine.core import firms, purges
 from engine.core.commands import SetAccountStatus
 from engine.core.events import AccountStatusChanged
 from engine.core.risk import unknown_account
@@ -19,7 +19,7 @@ def set_status(exchange: Exchange, c: SetAccountStatus) -> None:
 
     A firm's main account stands for the firm: each of its accounts is suspended with it (A-4).
     Nothing happens where it is so already; but a suspension that kept what was open can be
-    repeated without doing so. O(open orders of the accounts + withdrawals of the venue).
+    repeated without doing so.
     """
     account = exchange.accounts.get(c.account)
     if account is None:
@@ -31,8 +31,12 @@ def set_status(exchange: Exchange, c: SetAccountStatus) -> None:
         if firms.settle_suspension(exchange, member):
             exchange.emit(AccountStatusChanged, member, member.suspended, c.note)
     if c.suspended and not c.keep_open:
-        source = c.origin.source
         for member in members:
-            for order in batches.open_orders(exchange, member, firm_wide=False):
-                exchange.cancel_order(order, CancelReason.OPERATOR, "", source)
-            withdrawals.cancel_open(exchange, member, c.origin.user or source, c.note)
+            purge = purges.make(
+                exchange, member.name, False, CancelReason.OPERATOR, purges.Ending.NOTHING
+            )
+            purge.requester = c.origin.source
+            purge.withdrawal_max = exchange.next_withdrawal_id - 1
+            purge.actor = c.origin.user or c.origin.source
+            purge.note = c.note
+            purges.begin(exchange, purge)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from enum import IntEnum
-from itertools import chain
 from typing import Final, NamedTuple, TypeAlias
 
 from sortedcontainers import SortedList
 
-from engine.core.ordertable import PARTS_MASK, RUN_BITS
+from engine.core.ordertable import RUN_BITS
 
 
 class TimerKind(IntEnum):
@@ -34,27 +33,30 @@ Key: TypeAlias = int | Timer
 """An order's expiry is the bare order id, since most orders have one; the rest are Timers."""
 
 
-_OTHERS: Final = -1
-"""The part of the timers that are of no order."""
+_OTHERS: Final = 1 << 62
+"""The part of the timers that are of no order; it comes after those of orders."""
 
 
 class Timers:
     """Timers by time; adding and removing are O(1) when the time is known already.
 
-    Those of one time are kept in parts, since every DAY order ends at the same time: no part
-    becomes so large that a command waits while its dictionary grows, as with OrderTable.
+    Those of one time are kept in parts, a part for each run of consecutive order ids, since
+    every DAY order ends at the same time: no part becomes so large that a command waits while
+    its dictionary grows or while it is sorted.
 
-    What is due is sorted once, however many Ticks it takes to fire: ``_due`` holds what may
-    be left of the time ``_due_time``, the next one last. It is made anew when something is
-    added to that time, and is no part of the state.
+    What is due is sorted part by part, however many Ticks it takes to fire: ``_due`` holds what
+    may be left of a part of the time ``_due_time``, the next one last, and ``_due_parts`` the
+    parts after it. They are made anew when something is added to that time, and are no part of
+    the state.
     """
 
-    __slots__ = ("_due", "_due_time", "by_time", "times")
+    __slots__ = ("_due", "_due_parts", "_due_time", "by_time", "times")
 
     def __init__(self) -> None:
         self.by_time: dict[int, dict[int, dict[Key, None]]] = {}
         self.times: SortedList = SortedList()
         self._due: list[Key] = []
+        self._due_parts: list[int] = []
         self._due_time = 0
 
     def add(self, time_us: int, timer: Key) -> None:
@@ -91,9 +93,7 @@ class Timers:
     def at(self, time_us: int) -> list[Key]:
         """What is set for a time as it fires: orders by id, then the others by kind and name."""
         parts = self.by_time.get(time_us, {})
-        others: Iterable[Key] = parts.get(_OTHERS, ())
-        orders = chain.from_iterable(keys for part, keys in parts.items() if part != _OTHERS)
-        return [*sorted(orders), *sorted(others)]
+        return [key for part in sorted(parts) for key in sorted(parts[part])]
 
     def _is_set(self, time_us: int, timer: Key) -> bool:
         part = _part(timer)
@@ -111,9 +111,12 @@ class Timers:
         while self.times and self.times[0] <= now_us:
             time_us = self.times[0]
             if time_us != self._due_time:
-                self._due = self.at(time_us)
-                self._due.reverse()
+                self._due = []
+                self._due_parts = sorted(self.by_time[time_us], reverse=True)
                 self._due_time = time_us
+            if not self._due:
+                keys = self.by_time[time_us].get(self._due_parts.pop(), ())
+                self._due = sorted(keys, reverse=True)
             while self._due and time_us == self._due_time:
                 key = self._due.pop()
                 if self._is_set(time_us, key):
@@ -122,4 +125,4 @@ class Timers:
 
 
 def _part(timer: Key) -> int:
-    return timer >> RUN_BITS & PARTS_MASK if isinstance(timer, int) else _OTHERS
+    return timer >> RUN_BITS if isinstance(timer, int) else _OTHERS

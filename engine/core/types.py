@@ -115,12 +115,16 @@ class CancelReason(IntEnum):
     OPERATOR = 10
     MIN_QTY = 11
     STOP_UNFUNDED = 12
+    SWEEP_TOO_LARGE = 13
+    UNFUNDED = 14
+    POST_ONLY = 15
 
 
 class RestateReason(IntEnum):
     """Why an order changed without a request (ExecRestatementReason(378))."""
 
     SELF_TRADE_DECREMENT = 1
+    RESTS = 2
 
 
 class RequestKind(IntEnum):
@@ -187,6 +191,8 @@ class RejectReason(IntEnum):
     TOO_MANY_SESSIONS = 51
     TOO_MANY_ADDRESSES = 52
     ACCOUNT_SUSPENDED = 53
+    SWEEP_TOO_LARGE = 56
+    INSTRUMENT_BUSY = 57
 
 
 class WithdrawalState(IntEnum):

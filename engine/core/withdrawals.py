@@ -22,6 +22,7 @@ from engine.core.types import (
 
 if TYPE_CHECKING:
     from engine.core.exchange import Exchange
+    from engine.core.purges import Purge
 
 APPROVAL_WINDOW_US: Final = DAY_US
 TEXT_LENGTH_MAX: Final = 200
@@ -102,6 +103,7 @@ def request(exchange: Exchange, c: commands.RequestWithdrawal) -> None:
     )  # fmt: skip
     record = WithdrawalRecord(row, posted=False)
     exchange.withdrawals[withdrawal_id] = record
+    exchange.open_withdrawals.setdefault(c.account, {})[withdrawal_id] = None
     exchange.emit(WithdrawalUpdated, account, row, c.amount + fee, 0)
     if needs_approval:
         timer = Timer(TimerKind.WITHDRAWAL, "", "", withdrawal_id)
@@ -181,6 +183,7 @@ def _find(
     if record is None or record.row.account != name:
         text = f"there is no withdrawal {withdrawal_id}"
         return Refusal(RejectReason.UNKNOWN_WITHDRAWAL, text)
+    _meet(exchange, record)
     return record
 
 
@@ -231,11 +234,21 @@ def cancel(exchange: Exchange, c: commands.CancelWithdrawal) -> None:
     move(exchange, found, S.CANCELED, c.origin.user or c.origin.source, "")
 
 
-def cancel_open(exchange: Exchange, account: Account, actor: str, note: str) -> None:
-    """Cancel every withdrawal of an account that can be (rule A-3). O(withdrawals)."""
-    for record in exchange.withdrawals.values():
-        if record.row.account == account.name and S.CANCELED in MOVES[record.row.state]:
-            move(exchange, record, S.CANCELED, actor, note)
+def cancel_covered(exchange: Exchange, record: WithdrawalRecord, purge: Purge) -> bool:
+    """Cancel a withdrawal that a suspension in progress covers (rule A-3); tells if it did."""
+    row = record.row
+    covered = row.account == purge.account and row.withdrawal_id <= purge.withdrawal_max
+    if not covered or S.CANCELED not in MOVES[row.state]:
+        return False
+    move(exchange, record, S.CANCELED, purge.actor, purge.note)
+    return True
+
+
+def _meet(exchange: Exchange, record: WithdrawalRecord) -> None:
+    """Whoever names a withdrawal that a suspension in progress covers finds it canceled."""
+    for purge in exchange.purges:
+        if cancel_covered(exchange, record, purge):
+            return
 
 
 def advance(exchange: Exchange, c: commands.AdvanceWithdrawal) -> None:
@@ -246,6 +259,7 @@ def advance(exchange: Exchange, c: commands.AdvanceWithdrawal) -> None:
         exchange.refuse("", str(c.withdrawal_id), RejectReason.UNKNOWN_WITHDRAWAL, text)
         return
     state = WithdrawalState(c.state)
+    _meet(exchange, record)
     row = record.row
     actor = c.origin.user or c.origin.source
     if state is row.state:
@@ -309,6 +323,8 @@ def move(
         updated_at=now,
         history=(*row.history, HistoryStep(state, now, actor, note[:TEXT_LENGTH_MAX])),
     )
+    if not MOVES[state]:
+        exchange.open_withdrawals[row.account].pop(row.withdrawal_id, None)
     exchange.emit(WithdrawalUpdated, account, row, hold_change, posted)
 
 

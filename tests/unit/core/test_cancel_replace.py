@@ -330,7 +330,7 @@ def test_C6_the_stop_price_of_a_triggered_order_cannot_change(venue: Venue) -> N
         ({"symbol": "BTC-USD", "side": Side.BUY}, [1, 3, 5]),
         ({"strategy": "none of them"}, []),
         ({"session": "fix:A"}, [3]),
-        ({"firm_wide": True}, [1, 2, 3, 4, 5]),
+        ({"firm_wide": True}, [1, 2, 3, 5, 4]),
         ({"firm_wide": True, "strategy": "mm"}, [2, 3, 4]),
     ],
 )
