@@ -66,6 +66,7 @@ def definitions(
     stp: SelfTrade = SelfTrade.NONE,
     funds: int = RICH,
     cascade_max: int = 100,
+    work_max: int = 500,
     open_orders_max: int = 1000,
     closed_orders_kept: int = 100_000,
     client_id_window_us: int = 30 * DAY_US,
@@ -73,7 +74,9 @@ def definitions(
     accounts: dict[str, str] | None = None,
 ) -> Iterable[Command]:
     """The commands that make the small venue."""
-    yield DefineVenue(ENGINE, day_roll_us, cascade_max, closed_orders_kept, client_id_window_us)
+    yield DefineVenue(
+        ENGINE, day_roll_us, cascade_max, closed_orders_kept, client_id_window_us, work_max
+    )
     yield DefineAsset(ENGINE, "BTC", 0)
     yield DefineAsset(ENGINE, "USD", 0)
     yield DefineInstrument(ENGINE, SYMBOL, "BTC", "USD", "1", "1", 1, 1_000_000, 1_000_000)
@@ -186,6 +189,16 @@ class Venue:
     def tick(self, advance_us: int = 0) -> list[Any]:
         self.now += advance_us
         return self.do(Tick(ENGINE))
+
+    def finish(self, ticks_max: int = 10_000) -> list[Any]:
+        """Tick until nothing is left to go on with; returns the events of those Ticks."""
+        found: list[Any] = []
+        for _ in range(ticks_max):
+            events = self.tick()
+            if not events:
+                return found
+            found += events
+        raise AssertionError(f"after {ticks_max} Ticks there is still something to do")
 
     # What can be known from the events alone.
 
