@@ -55,6 +55,7 @@ PARTS: Final = (
     Part("apply-compiled", "apply", compiled=True),
     Part("fix", "fix"),
     Part("day", "day", ("--plot", PLOT), ("--seconds", "5"), asked_for=True),
+    Part("turns", "turns"),
     Part("journal", "journal"),
     Part("recovery", "recovery"),
     Part("recovery-compiled", "recovery", compiled=True),

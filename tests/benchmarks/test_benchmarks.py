@@ -74,6 +74,12 @@ def test_fix_pipelined_and_one_at_a_time() -> None:
     assert [float(cell) >= 0 for cell in figures(costs, "2")] == [True] * 3
 
 
+def test_what_one_command_makes_others_wait() -> None:
+    text = printed("turns", "--tiny")
+    for what in ("a sweep through all of them", "a mass cancel of the firm", "a snapshot"):
+        assert float(figures(text, what)[2].split(" ")[0]) > 0
+
+
 def test_a_trading_day_of_two_seconds_is_drawn(tmp_path: Path) -> None:
     text = printed("day", "--seconds", "2", "--plot", str(tmp_path / "day.svg"))
     batches = int(figures(text, "6 quotes moved by one batch over FIX, until its summary")[0])
