@@ -118,7 +118,7 @@ class Server:
             pass  # The pipe is full of wake-ups already.
 
     def poll(
-        self, timeout_s: float, now: float, unread: Container[int] = ()
+        self, timeout_s: float, now: float, unread: Container[int] = frozenset()
     ) -> list[tuple[Connection, Item]]:
         """Wait for sockets, read each readable one once, and send where there is room.
 

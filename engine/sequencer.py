@@ -13,13 +13,14 @@ come between. Whatever goes wrong between apply and commit is
 from __future__ import annotations
 
 import time
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 import structlog
 
 from engine import wire
+from engine.backlog import Backlog
 from engine.core.commands import (
     CloseSession,
     Command,
@@ -107,7 +108,7 @@ class Sequencer:
         self._desk = QueryDesk(queries, journal, server, wait_ms_max)
         self._index = IndexFeed(journal.last_marks(), journal.accounts_with_retired())
         self._stopping = False
-        self._queues: OrderedDict[int, deque[tuple[Connection, Item]]] = OrderedDict()
+        self._backlog = Backlog()
         self._turn_ends = 0.0
         self._owners: dict[str, int] = {}
         self._injected: deque[Command] = deque()
@@ -144,17 +145,17 @@ class Sequencer:
     def turn(self, timeout_s: float) -> None:
         """One round: what has arrived, what is due, and a piece for those that catch up."""
         now = self._monotonic()
-        items = self._server.poll(timeout_s, now, self._queues)
+        items = self._server.poll(timeout_s, now, self._backlog)
         self._turn_ends = self._monotonic() + self._bounds.turn_ms_max / 1_000
-        if self._queues:
-            self._queue(items)
-            source = self._in_turns()
+        if self._backlog:
+            self._backlog.add(items)
+            while self._batch(self._backlog.take()):
+                pass
         else:
             source = iter(items)
-        while self._batch(source):
-            pass
-        if not self._queues:
-            self._queue(source)
+            while self._batch(source):
+                pass
+            self._backlog.add(source)
         self._publisher.replay()
         now = self._monotonic()
         self._desk.answer_waiters(now)
@@ -164,7 +165,7 @@ class Sequencer:
         self._server.flush(now)
         self._look_after_snapshots()
         if self._memory is not None:
-            self._memory.turn(self._exchange.seq, idle=not items and not self._queues)
+            self._memory.turn(self._exchange.seq, idle=not items and not self._backlog)
 
     def close(self) -> None:
         """Write a last snapshot; called once after ``run`` has returned by ``stop``.
@@ -216,7 +217,7 @@ class Sequencer:
             self._send_results([])
         for index, (connection, item) in enumerate(later):
             if index and self._is_over:
-                self._put_back(later[index:])
+                self._backlog.put_back(later[index:])
                 break
             self._serve(connection, item)
         self._server.flush(self._monotonic())
@@ -226,32 +227,6 @@ class Sequencer:
     def _is_over(self) -> bool:
         """Whether the turn has had its time."""
         return self._monotonic() >= self._turn_ends
-
-    # What a turn had no time for.
-
-    def _queue(self, items: Iterable[tuple[Connection, Item]]) -> None:
-        queues = self._queues
-        for connection, item in items:
-            queue = queues.get(connection.number)
-            if queue is None:
-                queue = queues[connection.number] = deque()
-            queue.append((connection, item))
-
-    def _put_back(self, items: list[tuple[Connection, Item]]) -> None:
-        for connection, item in reversed(items):
-            self._queues.setdefault(connection.number, deque()).appendleft((connection, item))
-
-    def _in_turns(self) -> Iterator[tuple[Connection, Item]]:
-        """Take out what waits, an item of each connection in turn."""
-        queues = self._queues
-        while queues:
-            number, queue = next(iter(queues.items()))
-            found = queue.popleft()
-            if queue:
-                queues.move_to_end(number)
-            else:
-                del queues[number]
-            yield found
 
     def _take(
         self, connection: Connection, frame: Submit, later: list[tuple[Connection, Item]]
@@ -421,7 +396,7 @@ class Sequencer:
 
     def _timeout(self) -> float:
         """How long the next poll may wait, in seconds."""
-        if self._queues or self._injected or self._publisher.can_replay or self._server.has_gone:
+        if self._backlog or self._injected or self._publisher.can_replay or self._server.has_gone:
             return 0.0
         if self._memory is not None and self._memory.pending and not self._snapshots.busy:
             return 0.0

@@ -321,5 +321,6 @@ def _rename(exchange: Exchange, order: Order, new_id: str) -> None:
         return
     later_ids.append(new_id)
     if len(later_ids) > CHAIN_IDS_MAX and exchange.retire_left > 0:
-        exchange.retire_chain(order, later_ids[:CHAIN_IDS_RETIRED])
-        del later_ids[:CHAIN_IDS_RETIRED]
+        count = min(CHAIN_IDS_RETIRED, CHAIN_IDS_MAX // 2)  # Never the id that it has now.
+        exchange.retire_chain(order, later_ids[:count])
+        del later_ids[:count]

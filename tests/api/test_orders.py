@@ -395,7 +395,7 @@ def test_closed_orders_are_found_long_after_the_engine_forgot_them(
     number = alice.post("/v1/orders", body).ok(201)["order_id"]
     alice.delete("/v1/orders/client:a1").ok()
     account = engine.exchange.accounts["alice"]
-    engine.exchange._retire(account, 1)
+    engine.exchange._retire(account, 0, engine.exchange.time_us + 1)
     assert len(engine.exchange.orders) == 0
     for name in ("client:a1", number):
         assert alice.get(f"/v1/orders/{name}").ok()["status"] == "canceled"
