@@ -16,6 +16,7 @@ from benchmarks.apply import is_compiled
 from benchmarks.book_flow import BookFlow
 from benchmarks.book_own import BareBook
 from benchmarks.plot import Panel, plot
+from tests import pace
 
 ROOT = Path(__file__).parent.parent.parent
 pytestmark = pytest.mark.timeout(300)
@@ -25,7 +26,7 @@ def printed(module: str, *arguments: str) -> str:
     """What a benchmark prints."""
     return subprocess.run(
         [sys.executable, "-m", f"benchmarks.{module}", *arguments],
-        cwd=ROOT, check=True, capture_output=True, text=True, timeout=240,
+        cwd=ROOT, check=True, capture_output=True, text=True, timeout=pace.seconds(240),
     ).stdout  # fmt: skip
 
 
