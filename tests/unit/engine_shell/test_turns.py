@@ -32,6 +32,7 @@ from engine.core.types import (
     TimeInForce,
 )
 from engine.sequencer import Bounds, EngineStopped
+from tests import pace
 from tests.unit.engine_shell.harness import WAIT_S, Collector, EngineThread, Start, new_order
 
 LARGEST = INT64_MAX
@@ -58,7 +59,7 @@ def sweep(count: int) -> NewOrder:
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
-    ends = time.monotonic() + 6 * WAIT_S
+    ends = time.monotonic() + pace.seconds(6 * WAIT_S)
     while not condition():
         assert time.monotonic() < ends, what
         time.sleep(0.01)
@@ -182,7 +183,7 @@ def test_a_record_that_nobody_could_be_told_stops_the_engine_before_the_commit(
     seq = engine.local.last_seq
     monkeypatch.setattr(wire, "RECORD_BYTES_MAX", 100)
     client.post([new_order(1)])
-    engine.thread.join(WAIT_S)
+    engine.thread.join(pace.seconds(WAIT_S))
     assert isinstance(engine.error, EngineStopped)
     assert "above the limit of 100" in str(engine.error)
     assert engine.local.last_seq == seq
