@@ -13,23 +13,23 @@ import msgspec
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from certification import report as reports
-from certification import rest
-from certification.accepting import Gate
-from certification.account import AccountReferee
-from certification.client import READ_BYTES, FixClient, Identity
-from certification.counterparty import Counterparty, CounterpartyFault
-from certification.link import REFUSAL_S, Link
-from certification.numbering import from_state
-from certification.programme import Programme
-from certification.referee import VENUE_S, Referee
-from certification.rest import HttpGate
-from certification.results import CaseResult, Report, Transcript, blank, report, stamp
-from certification.scenario import WAY_S
-from certification.signature import fingerprint, public_text
-from certification.stream import StreamGate
+from certification.api import http
+from certification.api.http import HttpGate
+from certification.api.referee import AccountReferee
+from certification.api.websocket import StreamGate
+from certification.fix.client import READ_BYTES, FixClient, Identity
+from certification.fix.counterparty import Counterparty, CounterpartyFault
+from certification.fix.link import REFUSAL_S, Link
+from certification.fix.numbering import from_state
+from certification.fix.referee import VENUE_S, Referee
+from certification.fix.wire import Framer, Message
+from certification.gate import Gate
+from certification.report import files as reports
+from certification.report.results import CaseResult, Report, Transcript, blank, report, stamp
+from certification.report.signature import fingerprint, public_text
+from certification.scenarios.programme import Programme
+from certification.scenarios.scenario import WAY_S
 from certification.venue import BAD_PRICE, PEER, PRICE, SYMBOL, Credentials, Ports
-from certification.wire import Framer, Message
 
 log = structlog.get_logger()
 
@@ -92,7 +92,7 @@ class ClientRun:
         )  # fmt: skip
         self.account = AccountReferee(
             self.scenarios, self.referee, parameters,
-            lambda request: rest.forward(request, VENUE_HOST, place.ports.http),
+            lambda request: http.forward(request, VENUE_HOST, place.ports.http),
         )  # fmt: skip
         self.http = HttpGate(self.account.serve)
         self.stream = StreamGate(VENUE_HOST, place.ports.stream, self.account)

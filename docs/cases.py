@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from certification.programme import edition
-from certification.scenario import Scenario, load
+from certification.scenarios.programme import edition
+from certification.scenarios.scenario import Scenario, load
 
 HEAD: Final = (
     "Made by `python docs/generate.py` from `spec/certification/`; a test holds the two together."

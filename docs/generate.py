@@ -2,7 +2,7 @@
 
 docs/reference/rest.md, docs/reference/websocket.md and the collection of requests in
 clients/postman/ from the OpenAPI and AsyncAPI documents, docs/reference/certification.md from
-the scenarios, and certification/edition.py, which names them. A test holds them to their
+the scenarios, and certification/scenarios/edition.py, which names them. A test holds them to their
 sources.
 """
 
@@ -31,7 +31,7 @@ def documents() -> dict[str, str]:
     asyncapi = yaml.safe_load((ROOT / "spec/asyncapi.yaml").read_text(encoding="utf-8"))
     collection = json.dumps(postman(openapi), indent=2, ensure_ascii=False)
     return {
-        "certification/edition.py": cases.edition_module(),
+        "certification/scenarios/edition.py": cases.edition_module(),
         "docs/reference/certification.md": cases.document(),
         "docs/reference/rest.md": rest(openapi),
         "docs/reference/websocket.md": websocket(asyncapi),

@@ -15,17 +15,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from rich.console import Console
 from rich.markup import escape
 
-from certification import report as reports
-from certification.page import Page
-from certification.programme import Programme, programme
-from certification.results import VERSION, CaseResult, Report
-from certification.scenario import ScenarioFault
+from certification.report import files as reports
+from certification.report.page import Page
+from certification.report.results import VERSION, CaseResult, Report
+from certification.report.signature import SignatureFault, load_or_make_key, load_public
+from certification.scenarios.programme import Programme, programme
+from certification.scenarios.scenario import ScenarioFault
 from certification.server import TARGET, ClientRun, FixGate, Place
-from certification.signature import (
-    SignatureFault,
-    load_or_make_key,
-    load_public,
-)
 from certification.venue import NETWORK, CredentialsFault, write_private
 from config.process import log_json_lines
 from config.settings import SettingsError

@@ -14,14 +14,14 @@ import msgspec
 from rich.console import Console
 from rich.markup import escape
 
-from certification import report as reports
-from certification.client import Identity
-from certification.conform import Target, run
-from certification.making import parse_fields
-from certification.programme import programme
-from certification.results import CaseResult, report, stamp
-from certification.scenario import ScenarioFault
-from certification.signature import SignatureFault, load_or_make_key
+from certification.fix.client import Identity
+from certification.fix.conform import Target, run
+from certification.fix.messages import parse_fields
+from certification.report import files as reports
+from certification.report.results import CaseResult, report, stamp
+from certification.report.signature import SignatureFault, load_or_make_key
+from certification.scenarios.programme import programme
+from certification.scenarios.scenario import ScenarioFault
 from tandem.output import CommandError
 
 PASSWORD: Final = "TANDEM_FIX_PASSWORD"

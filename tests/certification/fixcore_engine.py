@@ -15,7 +15,7 @@ from fixcore.session.session_settings import SessionSettings
 from fixcore.store import FileStoreFactory
 from fixcore.transport import SocketInitiator
 
-from certification.wire import Message
+from certification.fix.wire import Message
 from tests import pace
 
 DICTIONARY = Path(__file__).parent.parent.parent / "spec" / "FIX44.xml"

@@ -15,7 +15,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from certification.programme import programme
+from certification.scenarios.programme import programme
 from certification.server import ClientRun, FixGate, Place
 from tandem.lane import Lane
 from tests import pace

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from certification.wire import Framer, Message, changed
+from certification.fix.wire import Framer, Message, changed
 
 Mangle = Callable[[Message], bytes | None]
 """What goes on instead of a message of the venue; None loses it."""

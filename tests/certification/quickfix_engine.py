@@ -8,7 +8,7 @@ from pathlib import Path
 
 import quickfix
 
-from certification.wire import SOH, Message
+from certification.fix.wire import SOH, Message
 from tests import pace
 
 DICTIONARY = Path(__file__).parent.parent.parent / "spec" / "FIX44.xml"

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
-from certification.wire import ADMIN, Framer, Message, encode, in_order, now, time_text
+from certification.fix.wire import ADMIN, Framer, Message, encode, in_order, now, time_text
 from tests import pace
 
 RECONNECT_S = 0.3

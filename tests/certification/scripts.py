@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from certification.wire import Message, now, time_text
+from certification.fix.wire import Message, now, time_text
 from tests.certification.trader import SYMBOL, Order, Trader
 
 

@@ -15,8 +15,8 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from certification.asking import OPERATIONS
-from certification.results import CaseResult
+from certification.api.requests import OPERATIONS
+from certification.report.results import CaseResult
 from tandem.lane import ACCOUNT_PROCESSES, Lane
 from tests import pace
 from tests.certification.account_trader import AccountTrader

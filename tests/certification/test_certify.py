@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from certification.results import CaseResult
+from certification.report.results import CaseResult
 from tandem.lane import FIX_PROCESSES, Lane
 from tests import pace
 from tests.certification.harness import FIX, ROOT, TO_PLAY, Certify, bench, check

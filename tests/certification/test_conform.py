@@ -15,14 +15,14 @@ from xml.etree import ElementTree
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from certification import report as reports
-from certification import scenario as scenarios
-from certification.client import Identity
-from certification.conform import Target, run
-from certification.programme import programme
-from certification.results import CaseResult, report, stamp
+from certification.fix.client import Identity
+from certification.fix.conform import Target, run
+from certification.fix.wire import Message, changed
+from certification.report import files as reports
+from certification.report.results import CaseResult, report, stamp
+from certification.scenarios import scenario as scenarios
+from certification.scenarios.programme import programme
 from certification.venue import PEER
-from certification.wire import Message, changed
 from tandem.lane import Lane
 from tests import pace
 from tests.certification.mangle import Mangle, mangled, of_type

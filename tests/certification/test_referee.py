@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from certification.page import Page
-from certification.wire import Message
+from certification.fix.wire import Message
+from certification.report.page import Page
 from tandem.lane import Lane
 from tests import pace
 from tests.certification.harness import Bench, Certify, bench

@@ -14,7 +14,7 @@ from decimal import Decimal
 from itertools import count
 from typing import Protocol
 
-from certification.wire import Message, now, time_text
+from certification.fix.wire import Message, now, time_text
 from tests import pace
 
 STEP_S = 10.0

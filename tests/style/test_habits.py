@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from certification.edition import EDITION
-from certification.programme import edition
-from certification.scenario import load
+from certification.scenarios.edition import EDITION
+from certification.scenarios.programme import edition
+from certification.scenarios.scenario import load
 
 ROOT = Path(__file__).parent.parent.parent
 OURS = ("engine", "fix_gateway", "account_api", "config", "certification", "tandem", "bots")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certification.numbering import Numbering, asked, finished, from_state, resent
+from certification.fix.numbering import Numbering, asked, finished, from_state, resent
 
 
 def test_numbers_are_the_venues_until_something_is_added() -> None:

@@ -12,17 +12,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from rich.console import Console
 
-from certification import report as reports
-from certification.edition import EDITION
-from certification.programme import Programme, programme
-from certification.results import VERSION, CaseResult, Entry, Report, report
-from certification.scenario import FOLDER, Scenario, Step
-from certification.signature import (
-    SignatureFault,
-    load_key,
-    load_or_make_key,
-    load_public,
-)
+from certification.report import files as reports
+from certification.report.results import VERSION, CaseResult, Entry, Report, report
+from certification.report.signature import SignatureFault, load_key, load_or_make_key, load_public
+from certification.scenarios.edition import EDITION
+from certification.scenarios.programme import Programme, programme
+from certification.scenarios.scenario import FOLDER, Scenario, Step
 from tandem.certify import check
 
 KEY = Ed25519PrivateKey.generate()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from certification.scenario import ScenarioFault, chosen, load, walk
+from certification.scenarios.scenario import ScenarioFault, chosen, load, walk
 
 EVERY = load()
 SHORT = """

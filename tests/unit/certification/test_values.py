@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from certification.values import Document, Memory, Named, ValueFault, at_path
-from certification.wire import Message, encode
+from certification.fix.wire import Message, encode
+from certification.scenarios.values import Document, Memory, Named, ValueFault, at_path
 
 ORDER = Named(Message(encode([(35, "D"), (11, "A07-1"), (38, "207"), (44, "100.10")])))
 MEMORY = Memory(

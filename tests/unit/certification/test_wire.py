@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certification.wire import (
+from certification.fix.wire import (
     BYTES_MAX,
     Framer,
     Message,

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Final
 
-from certification.scenario import Step
-from certification.values import Memory, ValueFault
-from certification.wire import SOH, Pairs, in_order, now, time_text
+from certification.fix.wire import SOH, Pairs, in_order, now, time_text
+from certification.scenarios.scenario import Step
+from certification.scenarios.values import Memory, ValueFault
 
 _ORDER: Final = (11, 55, 54, 60, 38, 40, 44, 59)
 _NEEDED: Final[Mapping[str, tuple[int, ...]]] = {

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from certification.edition import EDITION
-from certification.scenario import (
+from certification.scenarios.edition import EDITION
+from certification.scenarios.scenario import (
     FOLDER,
     Direction,
     Interface,

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from certification.rest import Reply, Request
-from certification.scenario import Step
-from certification.values import as_text, at_path
+from certification.api.http import Reply, Request
+from certification.scenarios.scenario import Step
+from certification.scenarios.values import as_text, at_path
 
 CLIENT_PREFIX: Final = "client:"
 OPERATIONS: Final[Mapping[str, tuple[str, str]]] = {

@@ -7,9 +7,9 @@ from typing import Final, Literal
 
 import msgspec
 
-from certification.programme import INTERFACES, Programme
-from certification.scenario import Direction, Interface, Scenario
-from certification.wire import Message, now
+from certification.fix.wire import Message, now
+from certification.scenarios.programme import INTERFACES, Programme
+from certification.scenarios.scenario import Direction, Interface, Scenario
 
 Verdict = Literal["passed", "failed", "not run"]
 ENTRIES_MAX: Final = 2_000

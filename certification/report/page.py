@@ -11,10 +11,10 @@ from typing import Final, Protocol
 
 import msgspec
 
-from certification import report as reports
-from certification.rest import HttpGate, Reply, Request
-from certification.results import CaseResult, Report
-from certification.scenario import Scenario
+from certification.api.http import HttpGate, Reply, Request
+from certification.report import files as reports
+from certification.report.results import CaseResult, Report
+from certification.scenarios.scenario import Scenario
 
 REQUEST_S: Final = 5.0
 REFRESH_S: Final = 2

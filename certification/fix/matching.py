@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from certification.results import CaseFailure
-from certification.scenario import Step
-from certification.values import Memory, Named
-from certification.wire import Message, tag_name, type_name
+from certification.fix.wire import Message, tag_name, type_name
+from certification.report.results import CaseFailure
+from certification.scenarios.scenario import Step
+from certification.scenarios.values import Memory, Named
 
 _OPTIONAL_TEXT = {"8", "9", "r", "N", "UC", "j", "3", "5"}
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
-from certification.client import FixClient
-from certification.wire import Message, now, time_text
+from certification.fix.client import FixClient
+from certification.fix.wire import Message, now, time_text
 
 _SIDES: Final = {"buy": "1", "sell": "2"}
 _CLOSED: Final = frozenset({"2", "4", "8", "C"})

@@ -13,12 +13,12 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol, TypeVar
 
-from certification.asking import Answer, Asked, names
-from certification.counterparty import Counterparty
-from certification.rest import problem
-from certification.results import CaseFailure, Transcript
-from certification.scenario import Scenario, Step
-from certification.values import Document, Memory, as_text, at_path
+from certification.api.http import problem
+from certification.api.requests import Answer, Asked, names
+from certification.fix.counterparty import Counterparty
+from certification.report.results import CaseFailure, Transcript
+from certification.scenarios.scenario import Scenario, Step
+from certification.scenarios.values import Document, Memory, as_text, at_path
 
 QUIET_S: Final = 0.3
 T = TypeVar("T")

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from certification.results import CaseFailure
-from certification.scenario import Step
-from certification.values import Named, ValueFault
-from certification.wire import Message, changed, exact_time_text, now
+from certification.fix.wire import Message, changed, exact_time_text, now
+from certification.report.results import CaseFailure
+from certification.scenarios.scenario import Step
+from certification.scenarios.values import Named, ValueFault
 
 if TYPE_CHECKING:
-    from certification.attempt import Attempt
+    from certification.fix.attempt import Attempt
 
 QUIET_S: Final = 0.3
 CLOSE_S: Final = 10.0

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
-from certification.accepting import Gate
+from certification.gate import Gate
 
 HEAD_BYTES_MAX: Final = 32_768
 BODY_BYTES_MAX: Final = 1_048_576

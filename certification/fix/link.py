@@ -15,10 +15,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from certification.client import READ_BYTES
-from certification.numbering import Asked, Fill, Numbering, asked, finished, resent
-from certification.values import same
-from certification.wire import Framer, Message, changed, encode, exact_time_text, in_order, now
+from certification.fix.client import READ_BYTES
+from certification.fix.numbering import Asked, Fill, Numbering, asked, finished, resent
+from certification.fix.wire import Framer, Message, changed, encode, exact_time_text, in_order, now
+from certification.scenarios.values import same
 
 REFUSAL_S: Final = 0.25
 CONNECT_S: Final = 10.0

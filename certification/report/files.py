@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
     Ed25519PublicKey,
 )
 
-from certification import signature
-from certification.results import FORMAT, VERSION, CaseResult, Entry, Report
-from certification.signature import SignatureFault
+from certification.report import signature
+from certification.report.results import FORMAT, VERSION, CaseResult, Entry, Report
+from certification.report.signature import SignatureFault
 
 JSON_NAME: Final = "report.json"
 HTML_NAME: Final = "report.html"

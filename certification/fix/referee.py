@@ -16,13 +16,13 @@ from typing import Final, Protocol
 import msgspec
 import structlog
 
-from certification.attempt import Attempt, Held, hold
-from certification.counterparty import Counterparty, CounterpartyFault
-from certification.link import Link
-from certification.results import CaseFailure, CaseResult, Transcript, blank, stamp
-from certification.scenario import WAY_S, Scenario
-from certification.values import ValueFault, same
-from certification.wire import ADMIN, Message
+from certification.fix.attempt import Attempt, Held, hold
+from certification.fix.counterparty import Counterparty, CounterpartyFault
+from certification.fix.link import Link
+from certification.fix.wire import ADMIN, Message
+from certification.report.results import CaseFailure, CaseResult, Transcript, blank, stamp
+from certification.scenarios.scenario import WAY_S, Scenario
+from certification.scenarios.values import ValueFault, same
 
 log = structlog.get_logger()
 

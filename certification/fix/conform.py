@@ -16,11 +16,12 @@ from typing import Final
 
 import msgspec
 
-from certification.checking import check, missing, unexpected
-from certification.client import FixClient, Identity
-from certification.counterparty import Counterparty, CounterpartyFault
-from certification.making import Maker
-from certification.results import (
+from certification.fix.client import FixClient, Identity
+from certification.fix.counterparty import Counterparty, CounterpartyFault
+from certification.fix.matching import check, missing, unexpected
+from certification.fix.messages import Maker
+from certification.fix.wire import Message, now, time_text
+from certification.report.results import (
     CaseFailure,
     CaseResult,
     Transcript,
@@ -28,9 +29,8 @@ from certification.results import (
     open_orders,
     stamp,
 )
-from certification.scenario import Scenario, Step, walk
-from certification.values import Memory, Named, ValueFault
-from certification.wire import Message, now, time_text
+from certification.scenarios.scenario import Scenario, Step, walk
+from certification.scenarios.values import Memory, Named, ValueFault
 
 SETTLE_S: Final = 0.25
 _PASSED_OVER: Final = frozenset({"0", "1", "2", "4", "B", "f"})

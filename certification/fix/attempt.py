@@ -14,15 +14,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
-from certification.checking import check, missing, unexpected
-from certification.counterparty import Counterparty
-from certification.link import Link
-from certification.results import CaseFailure, Transcript
-from certification.scenario import Scenario, Step
-from certification.values import Memory
-from certification.verbs import VERBS
-from certification.wire import ADMIN, Message, parse_time, type_name
-from certification.wire import now as wall_clock
+from certification.fix.counterparty import Counterparty
+from certification.fix.link import Link
+from certification.fix.matching import check, missing, unexpected
+from certification.fix.verbs import VERBS
+from certification.fix.wire import ADMIN, Message, parse_time, type_name
+from certification.fix.wire import now as wall_clock
+from certification.report.results import CaseFailure, Transcript
+from certification.scenarios.scenario import Scenario, Step
+from certification.scenarios.values import Memory
 
 _PASSED_OVER: Final = frozenset({"B", "f"})
 _ENTRY_TYPES: Final = frozenset({"D", "F", "G", "q", "E", "UB"})

@@ -13,8 +13,9 @@ from typing import Any, Final, Protocol
 
 import structlog
 
-from certification.account_attempt import AccountAttempt
-from certification.asking import (
+from certification.api.attempt import AccountAttempt
+from certification.api.http import VERDICT_HEADER, HttpFault, Reply, Request, problem
+from certification.api.requests import (
     Answer,
     Asked,
     from_frame,
@@ -23,11 +24,10 @@ from certification.asking import (
     meant_quantity,
     without_secrets,
 )
-from certification.referee import CASE_ID, Referee
-from certification.rest import VERDICT_HEADER, HttpFault, Reply, Request, problem
-from certification.scenario import Scenario
-from certification.stream import Passage
-from certification.values import as_text, same
+from certification.api.websocket import Passage
+from certification.fix.referee import CASE_ID, Referee
+from certification.scenarios.scenario import Scenario
+from certification.scenarios.values import as_text, same
 
 log = structlog.get_logger()
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from certification.results import Transcript
-from certification.wire import Framer, Message, encode, in_order, now, time_text
+from certification.fix.wire import Framer, Message, encode, in_order, now, time_text
+from certification.report.results import Transcript
 
 CONNECT_S: Final = 10.0
 READ_BYTES: Final = 1 << 16

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, Protocol
 
-from certification.wire import Message
+from certification.fix.wire import Message
 
 _REFERENCE: Final = re.compile(r"@([a-z][a-z0-9_]*)\.([A-Za-z0-9_.]+)\Z")
 _PARAMETER: Final = re.compile(r"\$([a-z_]+)")

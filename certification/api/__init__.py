@@ -1,0 +1,1 @@
+"""Certification of clients of the account API, by REST and WebSocket."""

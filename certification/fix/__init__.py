@@ -1,0 +1,1 @@
+"""Certification over FIX: clients under test, and acceptors (conform)."""

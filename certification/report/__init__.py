@@ -1,0 +1,1 @@
+"""Verdicts, and the report that is made of them."""

@@ -1,0 +1,1 @@
+"""Scenarios: the data of spec/certification, read and checked."""
