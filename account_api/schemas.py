@@ -279,6 +279,13 @@ class InstrumentStatusRequest(Request, frozen=True, kw_only=True):
     note: Note = ""
 
 
+class ReferencePriceRequest(Request, frozen=True, kw_only=True):
+    """Let an instrument's price band lie around a price until its next trade."""
+
+    price: OrderNumber
+    note: Note = ""
+
+
 class AccountStatusRequest(Request, frozen=True, kw_only=True):
     """Suspend an account, or let it act again. `note` says why, to its owner as well.
 

@@ -46,7 +46,8 @@ class NetworkView(View, frozen=True, kw_only=True):
 
 
 class InstrumentView(View, frozen=True, kw_only=True):
-    """An instrument: the grid and the bounds of its prices and quantities."""
+    """An instrument: the grid and the bounds of its prices and quantities. `band` is how far a
+    price may lie from `reference_price`, 0.1 for 10 %, which gives `band_low` and `band_high`."""
 
     symbol: str
     base: str
@@ -58,6 +59,10 @@ class InstrumentView(View, frozen=True, kw_only=True):
     max_price: str
     status: str
     last_price: str | None
+    band: str | None
+    reference_price: str | None
+    band_low: str | None
+    band_high: str | None
 
 
 class AssetsView(View, frozen=True, kw_only=True):
@@ -401,6 +406,14 @@ class InstrumentStatusView(View, frozen=True, kw_only=True):
 
     symbol: str
     status: str
+    as_of_seq: int
+
+
+class ReferencePriceView(View, frozen=True, kw_only=True):
+    """The price around which an instrument's band lies until its next trade."""
+
+    symbol: str
+    reference_price: str
     as_of_seq: int
 
 

@@ -151,6 +151,7 @@ class Bots(_Section, frozen=True, kw_only=True):
 
     ``prices`` (symbol to decimal text) are where the maker's prices wander around; an
     instrument between two assets that both have a price in a third one follows from them.
+    ``band_ppm`` is the price band of instruments that have none of their own, while bots trade.
     ``quantities`` (base asset to decimal text) is about what one quote shows. The maker and
     one taker sign with their keys, the other taker is the FIX session.
     """
@@ -162,6 +163,7 @@ class Bots(_Section, frozen=True, kw_only=True):
     orders_per_minute: Annotated[int, Meta(ge=1, le=600)] = 40
     prices: dict[str, str] = {}
     quantities: dict[str, str] = {}
+    band_ppm: Annotated[int, Meta(ge=0, le=999_999)] = 0
     maker_key: str = ""
     taker_key: str = ""
     taker_comp_id: str = ""

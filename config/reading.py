@@ -75,6 +75,7 @@ class InstrumentToml(_Toml, frozen=True, kw_only=True):
     min_qty: str
     max_qty: str
     max_price: str
+    band_ppm: Annotated[int, Meta(ge=0, le=999_999)] = 0
 
 
 class AccountToml(_Toml, frozen=True, kw_only=True):
@@ -245,7 +246,7 @@ def instrument(
     def build(min_qty: int, max_qty: int, max_price: int) -> Instrument:
         return make_instrument(
             table.symbol, table.base, scales[table.base], table.quote, scales[table.quote],
-            table.tick, table.lot, min_qty, max_qty, max_price,
+            table.tick, table.lot, min_qty, max_qty, max_price, table.band_ppm,
         )  # fmt: skip
 
     try:

@@ -66,6 +66,8 @@ __all__ = [
     "load",
 ]
 
+MARKET_VARIABLE: Final = "TANDEM_MARKET"
+"""Set by `tandem up --market`: the bots of the file trade, whatever it says itself."""
 DEMO_FILE: Final = Path(__file__).parent / "demo.toml"
 _TOP_LEVEL: Final = frozenset(
     ["environment", "data", "venue", "engine", "fix", "http", "stream", "metrics", "history",
@@ -140,9 +142,16 @@ def _read(
     bots = reader.table("bots", Bots)
     assets = _assets(reader)
     scales = {asset.asset: asset.scale for asset in assets}
+    if bots is not None and env.get(MARKET_VARIABLE):
+        bots = msgspec.structs.replace(bots, enabled=True)
     accounts = _accounts(reader, scales, problems)
     faucet = _faucet(reader, scales, problems)
     networks, instruments = _markets(reader, assets, problems)
+    if bots is not None and bots.enabled:
+        # A market that bots make is for everybody to trade in, so it has a band (rules P).
+        instruments = tuple(
+            one._replace(band_ppm=one.band_ppm or bots.band_ppm) for one in instruments
+        )
     firms = {account.account: account.firm for account in accounts}
     sessions = _sessions(reader, firms, problems)
     keys = _keys(reader, firms, problems)

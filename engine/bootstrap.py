@@ -72,6 +72,7 @@ def bootstrap_commands(settings: Any, exchange: Exchange) -> Iterator[Command]:
             yield DefineInstrument(
                 ORIGIN, instrument.symbol, instrument.base, instrument.quote, instrument.tick,
                 instrument.lot, instrument.min_qty, instrument.max_qty, instrument.max_price,
+                instrument.band_ppm,
             )  # fmt: skip
     for account in settings.accounts:
         yield from _account(account, exchange)

@@ -278,7 +278,10 @@ class Queries:
 
     def _instrument_states(self, a: Arguments) -> list[InstrumentRow]:
         return [
-            InstrumentRow(symbol, book.status, book.last_price)
+            InstrumentRow(
+                symbol, book.status, book.last_price, book.anchor if book.band_ppm else 0,
+                *book.band(),
+            )
             for symbol, book in self._exchange.books.items()
         ]
 

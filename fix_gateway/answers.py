@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from engine.core.instruments import Instrument, format_scaled
-from engine.core.types import Balance, InstrumentStatus, OrderRow
+from engine.core.types import Balance, InstrumentRow, InstrumentStatus, OrderRow
 from fix_gateway.message import time_text
 from fix_gateway.queries import (
     QUERY_MSG_TYPES,
@@ -169,7 +169,7 @@ def news(headline: str, lines: Iterable[str], now_us: int, more: str = "") -> An
 def answer_security_list(
     query: SecurityListQuery,
     instruments: Mapping[str, Instrument],
-    statuses: Mapping[str, InstrumentStatus],
+    states: Mapping[str, InstrumentRow],
     as_of_seq: int,
 ) -> list[Answer]:
     """SecurityList(y): grid and bounds of one instrument or of all, in parts if need be."""
@@ -182,7 +182,7 @@ def answer_security_list(
     for start in range(0, len(chosen), SECURITIES_MAX):
         part = chosen[start : start + SECURITIES_MAX]
         last = "Y" if start + len(part) == len(chosen) else "N"
-        rows = "".join([_security(instruments[symbol], statuses.get(symbol)) for symbol in part])
+        rows = "".join([_security(instruments[symbol], states.get(symbol)) for symbol in part])
         answers.append(
             Answer(
                 "y",
@@ -193,13 +193,18 @@ def answer_security_list(
     return answers
 
 
-def _security(i: Instrument, status: InstrumentStatus | None) -> str:
+def _security(i: Instrument, state: InstrumentRow | None) -> str:
+    """A row: the highest price is the end of the price band where there is one (rules P)."""
     trading = {InstrumentStatus.OPEN: "326=17\x01", InstrumentStatus.HALTED: "326=2\x01"}
+    highest, band = i.max_price, ""
+    if state is not None and state.band_high:
+        highest = min(highest, state.band_high)
+        band = f"1148={i.price_text(state.band_low)}\x011150={i.price_text(state.reference)}\x01"
     return (
         f"55={i.symbol}\x0115={i.quote}\x01561={i.quantity_text(1)}\x01"
-        f"562={i.quantity_text(i.min_qty)}\x01{trading[status] if status is not None else ''}"
+        f"562={i.quantity_text(i.min_qty)}\x01{trading[state.status] if state is not None else ''}"
         f"969={i.price_text(1)}\x011140={i.quantity_text(i.max_qty)}\x01"
-        f"1149={i.price_text(i.max_price)}\x0120021={i.base}\x01"
+        f"1149={i.price_text(highest)}\x01{band}20021={i.base}\x01"
     )
 
 

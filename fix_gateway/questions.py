@@ -182,9 +182,9 @@ class Questions:
             return answers.answer_mass_status(query, rows, self._instruments, seq, now_us)
         if isinstance(query, SecurityListQuery):
             states = self._client.fetch(queries.instrument_states())
-            statuses = {state.symbol: state.status for state in states.value}
+            by_symbol = {state.symbol: state for state in states.value}
             return answers.answer_security_list(
-                query, self._instruments, statuses, states.as_of_seq
+                query, self._instruments, by_symbol, states.as_of_seq
             )
         assert isinstance(query, BalancesQuery)
         return self._balances(session, query, now_us)

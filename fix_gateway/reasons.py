@@ -91,6 +91,7 @@ CANCEL_TEXT: Final[Mapping[CancelReason, str]] = {
     CancelReason.DEAD_MAN_SWITCH: "Canceled by the dead man's switch",
     CancelReason.OPERATOR: "Canceled by the venue",
     CancelReason.MIN_QTY: "MinQty(110) could not be filled at once",
+    CancelReason.PRICE_BAND: "Canceled: what is left could only trade outside the price band",
     CancelReason.STOP_UNFUNDED: "Triggered stop order is not covered by available money",
     CancelReason.SWEEP_TOO_LARGE: (
         "What must be done at once would meet more orders than the venue allows for that"

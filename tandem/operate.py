@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from config.control import ControlError, ask, socket_path
 from config.settings import Settings
 from engine.client import EngineClient
-from engine.core.commands import SetAccountStatus, SetInstrumentStatus
+from engine.core.commands import SetAccountStatus, SetInstrumentStatus, SetReferencePrice
 from engine.core.events import AccountStatusChanged, OrderCanceled, Refused, WithdrawalUpdated
-from engine.core.instruments import format_scaled
+from engine.core.instruments import NumberError, format_scaled
 from engine.core.types import InstrumentStatus, Origin, WithdrawalState
 from tandem.engine_state import connected
 from tandem.output import CommandError
@@ -174,10 +174,12 @@ def instruments(settings: Settings, as_json: bool) -> None:
             rows.append(
                 (one.symbol, state.status.name.lower(), last, one.price_text(1),
                  one.quantity_text(1), one.quantity_text(one.min_qty),
-                 one.quantity_text(one.max_qty), one.price_text(one.max_price))
+                 one.quantity_text(one.max_qty), one.price_text(one.max_price),
+                 f"{one.price_text(state.band_low)} to {one.price_text(state.band_high)}"
+                 if state.band_high else "")
             )  # fmt: skip
     columns = ("symbol", "status", "last", "tick", "lot", "min_quantity", "max_quantity",
-               "max_price")  # fmt: skip
+               "max_price", "band")  # fmt: skip
     show("Instruments", columns, rows, as_json)
 
 
@@ -193,6 +195,24 @@ def set_status(settings: Settings, symbol: str, status: InstrumentStatus, note: 
         print(f"{symbol} is {state} as of sequence {done.seq}.")
     else:
         print(f"{symbol} was {state} already.")
+
+
+def set_reference(settings: Settings, symbol: str, text: str, note: str) -> None:
+    """Move the price band of an instrument."""
+    with connected(settings) as client:
+        instrument = next((one for one in client.instruments() if one.symbol == symbol), None)
+        if instrument is None:
+            raise CommandError(f"there is no instrument {symbol!r}")
+        try:
+            price = instrument.price(text)
+        except NumberError as error:
+            raise CommandError(error.text) from None
+        done = client.submit(SetReferencePrice(ORIGIN, symbol, price, note)).transaction
+    for event in done.events:
+        if isinstance(event, Refused):
+            raise CommandError(event.text)
+    band = "" if instrument.band_ppm else "; it has no price band, so this bounds nothing"
+    print(f"The reference price of {symbol} is {instrument.price_text(price)}{band}.")
 
 
 def withdrawals(settings: Settings, waiting: bool, as_json: bool) -> None:

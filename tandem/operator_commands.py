@@ -148,6 +148,17 @@ def _instruments(load: Load) -> typer.Typer:
         """Take no orders for an instrument any more; cancels are still done."""
         operate.set_status(load(config, data), symbol, InstrumentStatus.HALTED, note)
 
+    @app.command("reference")
+    def reference(
+        symbol: Symbol,
+        price: Annotated[str, typer.Argument(help="The price, in decimal notation.")],
+        note: Note = "",
+        config: Config = None,
+        data: Data = None,
+    ) -> None:
+        """Let an instrument's price band lie around a price, until its next trade."""
+        operate.set_reference(load(config, data), symbol, price, note)
+
     @app.command("resume")
     def resume(symbol: Symbol, note: Note = "", config: Config = None, data: Data = None) -> None:
         """Let an instrument trade again."""

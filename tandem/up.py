@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from config.settings import DEMO_FILE, Settings, ensure_data
+from config.settings import DEMO_FILE, MARKET_VARIABLE, Settings, ensure_data
 from engine.bootstrap import refused
 from tandem.http_client import base_url
 from tandem.output import CommandError
@@ -57,6 +57,8 @@ def run(settings: Settings, market: bool | None = None) -> int:
     env = environment(settings.file, settings.data)
     # Without it a child's output would wait in its buffer while somebody waits for it.
     env["PYTHONUNBUFFERED"] = "1"
+    if market:
+        env[MARKET_VARIABLE] = "1"
     supervisor = Supervisor(
         venue_processes(market), env, settings.data / "log",
         lambda name, text: console.print(f"[bold]{name:>10}[/bold] {escape(text)}"),

@@ -26,6 +26,7 @@ from engine.core.commands import (
     ReplaceOrder,
     SetAccountStatus,
     SetInstrumentStatus,
+    SetReferencePrice,
     Tick,
 )
 from engine.core.events import (
@@ -42,6 +43,7 @@ from engine.core.events import (
     OrderAccepted,
     OrderRejected,
     OrderReplaced,
+    ReferencePriceSet,
     StatusReported,
 )
 from engine.core.instruments import make_instrument
@@ -89,7 +91,7 @@ class Oracle(OracleTurns):
     def do_DefineInstrument(self, c: DefineInstrument) -> None:
         self.instruments[c.symbol] = make_instrument(
             c.symbol, c.base, self.assets[c.base], c.quote, self.assets[c.quote],
-            c.tick, c.lot, c.min_qty, c.max_qty, c.max_price,
+            c.tick, c.lot, c.min_qty, c.max_qty, c.max_price, c.band_ppm,
         )  # fmt: skip
         self.status.setdefault(c.symbol, InstrumentStatus.OPEN)
         self.emit(InstrumentDefined, "", *c[1:])
@@ -103,6 +105,11 @@ class Oracle(OracleTurns):
             return
         self.status[c.symbol] = InstrumentStatus(c.status)
         self.emit(InstrumentStatusChanged, "", c.symbol, self.status[c.symbol], c.note)
+
+    def do_SetReferencePrice(self, c: SetReferencePrice) -> None:
+        """P-2."""
+        self.anchor[c.symbol] = c.price
+        self.emit(ReferencePriceSet, "", c.symbol, c.price, c.note)
 
     def do_SetAccountStatus(self, c: SetAccountStatus) -> None:
         """A-1, A-3 and A-4, of a flow without withdrawals."""
@@ -182,6 +189,7 @@ class Oracle(OracleTurns):
             or self.bad_quantity(terms)
             or self.bad_parts(terms)
             or self.bad_price(terms)
+            or self.bad_limit(terms)
             or self.bad_expiry(c.tif, c.expire_at)
         )
 
@@ -231,6 +239,12 @@ class Oracle(OracleTurns):
         too_large = max(t.price, t.stop_price) > self.instruments[t.symbol].max_price
         return RejectReason.PRICE_TOO_LARGE if too_large else None
 
+    def bad_limit(self, t: OrderTerms) -> RejectReason | None:
+        """P-3; stop orders are judged when they are triggered (P-5)."""
+        if t.ord_type is OrdType.LIMIT and self.outside(t.symbol, t.price):
+            return RejectReason.PRICE_OUTSIDE_BAND
+        return None
+
     def bad_expiry(self, tif: TimeInForce, expire_at: int) -> RejectReason | None:
         """R-7."""
         if expire_at <= self.now if tif is TimeInForce.GTD else expire_at != 0:
@@ -258,6 +272,7 @@ class Oracle(OracleTurns):
                       account.maker_fee_ppm, account.taker_fee_ppm)  # fmt: skip
         if sum(o.terms.account == c.account for o in self.open) >= account.open_orders_max:
             return self.reject(c, RejectReason.TOO_MANY_OPEN_ORDERS)
+        order.worst = self.end_of_band(order.terms)
         if c.post_only and self.opposite(order):
             return self.reject(c, RejectReason.POST_ONLY_WOULD_TRADE)
         busy = c.symbol in self.busy
@@ -270,7 +285,7 @@ class Oracle(OracleTurns):
             if cut:
                 return self.reject(c, RejectReason.SWEEP_TOO_LARGE)
             if tradable == 0:
-                return self.reject(c, RejectReason.NO_LIQUIDITY)
+                return self.reject(c, self.nothing_for_money(order))
             order.leaves = lots
             order.terms = order.terms._replace(qty=lots)
         hold = 0
@@ -284,6 +299,13 @@ class Oracle(OracleTurns):
         change = self.set_hold(order, hold)
         self.emit(OrderAccepted, c.account, order.terms, order.leaves, change, order.display)
         self.arrive(order)
+
+    def nothing_for_money(self, order: Order) -> RejectReason:
+        """R-10 and P-4: the best price may lie beyond the band."""
+        reachable, order.worst = self.opposite(order), 0
+        if not reachable and self.opposite(order):
+            return RejectReason.PRICE_OUTSIDE_BAND
+        return RejectReason.NO_LIQUIDITY
 
     def known_client_order_id(self, c: NewOrder) -> None:
         order = self.by_client_id(c.account, c.client_order_id)
@@ -428,6 +450,8 @@ class Oracle(OracleTurns):
             stop_price=0 if new.stop_price == t.stop_price else new.stop_price,
         )
         reason = reason or self.bad_price(changed)
+        if reason is None and changed.price and not order.waiting:
+            reason = self.bad_limit(changed._replace(ord_type=OrdType.LIMIT))
         if reason or (c.expire_at is None and new.tif is t.tif):
             return reason
         return self.bad_expiry(new.tif, c.expire_at or 0)

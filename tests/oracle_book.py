@@ -57,7 +57,7 @@ class Order:
         self.status = OrdStatus.NEW
         self.open = True
         self.cum = self.notional = self.fee_parts = self.fees = self.held = 0
-        self.shown = self.joined = 0
+        self.shown = self.joined = self.worst = 0
         self.reached = self.triggered = False
 
     @property
@@ -108,6 +108,7 @@ class OracleBook:
         self.instruments: dict[str, Instrument] = {}
         self.status: dict[str, InstrumentStatus] = {}
         self.last_price: dict[str, int] = {}
+        self.anchor: dict[str, int] = {}
         self.accounts: dict[str, DefineAccount] = {}
         self.barred: set[str] = set()
         self.suspended: set[str] = set()
@@ -173,6 +174,22 @@ class OracleBook:
 
     # -- matching ----------------------------------------------------------------------
 
+    def band(self, symbol: str) -> tuple[int, int]:
+        """P-1 and P-2: the lowest and the highest price; 0 and 0 without a band."""
+        ppm, anchor = self.instruments[symbol].band_ppm, self.anchor.get(symbol, 0)
+        if ppm == 0 or anchor == 0:
+            return 0, 0
+        inside = [p for p in range(1, 2 * anchor + 1) if abs(p - anchor) * PPM <= anchor * ppm]
+        return inside[0], inside[-1]
+
+    def outside(self, symbol: str, price: int) -> bool:
+        low, high = self.band(symbol)
+        return high > 0 and not low <= price <= high
+
+    def end_of_band(self, t: OrderTerms) -> int:
+        """P-4: how far an order without a price may go."""
+        return self.band(t.symbol)[t.side is Side.BUY]
+
     def arrive(self, order: Order) -> None:
         """An order acts: as a stop it waits, else it matches and rests or ends (M-4)."""
         t = order.terms
@@ -205,7 +222,13 @@ class OracleBook:
         if cut:
             self.interrupt(order)
         elif order.at_market:
-            self.cancel(order, CancelReason.MARKET_REMAINDER)
+            beyond = order.worst and any(
+                o.joined and o.terms.symbol == t.symbol and o.terms.side is not t.side
+                for o in self.open
+            )
+            self.cancel(
+                order, CancelReason.PRICE_BAND if beyond else CancelReason.MARKET_REMAINDER
+            )
         elif t.tif is TimeInForce.IOC:
             self.cancel(order, CancelReason.IOC_REMAINDER)
         else:
@@ -230,13 +253,14 @@ class OracleBook:
     def opposite(self, order: Order) -> list[Order]:
         """Resting orders that this one could trade with, in the order of M-1."""
         sign = 1 if order.terms.side is Side.BUY else -1
+        limit = order.worst if order.at_market else order.terms.price
         found = [
             o
             for o in self.open
             if o.joined
             and o.terms.symbol == order.terms.symbol
             and o.terms.side is not order.terms.side
-            and (order.at_market or sign * o.terms.price <= sign * order.terms.price)
+            and (limit == 0 or sign * o.terms.price <= sign * limit)
         ]
         return sorted(found, key=lambda o: (sign * o.terms.price, o.joined))
 
@@ -337,7 +361,7 @@ class OracleBook:
     def trade(self, taker: Order, maker: Order, qty: int) -> None:
         self.trades += 1
         price = maker.terms.price
-        self.last_price[maker.terms.symbol] = price
+        self.last_price[maker.terms.symbol] = self.anchor[maker.terms.symbol] = price
         self.fill(taker, qty, price, Liquidity.TAKER, taker.taker_ppm)
         maker.shown -= qty
         if maker.shown == 0 and maker.leaves > qty:
@@ -430,6 +454,7 @@ class OracleBook:
         if self.meet_doom(order):
             return
         order.triggered = True
+        order.worst = self.end_of_band(order.terms)
         hold = order.held
         if order.at_market and order.terms.side is Side.BUY:
             hold = self.hold_needed(order, order.terms, order.leaves)
@@ -438,4 +463,6 @@ class OracleBook:
         self.emit(OrderTriggered, order.terms.account, order.terms, order.leaves, 0, change)
         if not funded:
             return self.cancel(order, CancelReason.STOP_UNFUNDED)  # T-4
+        if not order.at_market and self.outside(order.terms.symbol, order.terms.price):
+            return self.cancel(order, CancelReason.PRICE_BAND)  # P-5
         self.act(order)

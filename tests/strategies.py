@@ -29,6 +29,7 @@ from engine.core.commands import (
     ReplaceOrder,
     SetAccountStatus,
     SetInstrumentStatus,
+    SetReferencePrice,
     Tick,
 )
 from engine.core.events import Event, OrderAccepted, OrderCanceled, OrderFilled, OrderReplaced
@@ -90,6 +91,8 @@ class Profile(NamedTuple):
     stps: tuple[SelfTrade, ...]
     odd: float
     """Share of new orders with fields that do not fit."""
+    bands: tuple[int, int, int]
+    """Of each market, in parts per million; 0 for none."""
 
 
 ALL_STPS = tuple(SelfTrade)
@@ -117,6 +120,7 @@ def profile_of(seed: int) -> Profile:
         types=pick.choice(((10, 80, 5, 5), (20, 40, 20, 20), (5, 95, 0, 0), (10, 20, 35, 35))),
         stps=pick.choice((ALL_STPS, (SelfTrade.NONE,), ALL_STPS[1:], (SelfTrade.DECREMENT,))),
         odd=pick.choice((0.0, 0.03, 0.15)),
+        bands=pick.choice(((0, 0, 0), (200_000, 0, 500_000), (50_000, 900_000, 150_000))),
     )
 
 
@@ -163,7 +167,10 @@ class Flow:
             DefineVenue(ENGINE, 3_600_000_000, p.cascade_max, 10**6, 10**15, p.work_max)
         ]
         found += [DefineAsset(ENGINE, asset, scale) for asset, scale in ASSETS.items()]
-        found += [DefineInstrument(ENGINE, *market[:-1]) for market in MARKETS]
+        found += [
+            DefineInstrument(ENGINE, *market[:-1], band)
+            for market, band in zip(MARKETS, p.bands, strict=True)
+        ]
         for index, (account, firm) in enumerate(ACCOUNTS.items()):
             stp = self.random.choice(p.stps)
             found.append(
@@ -179,6 +186,8 @@ class Flow:
     def next(self) -> tuple[int, Command]:
         """The next command and its time."""
         self.now += self.random.choice((0, 1, 1_000, 50_000))
+        if any(self.profile.bands) and self.chance(0.02):
+            return self.now, self.reference()
         kind = self.random.choices(
             (self.new, self.cancel, self.replace, self.mass_cancel, self.batch, self.status,
              self.tick, self.refusal, self.suspension),
@@ -349,6 +358,12 @@ class Flow:
         halt = symbol not in self.halted and self.chance(0.4)
         (self.halted.add if halt else self.halted.discard)(symbol)
         return SetInstrumentStatus(ENGINE, symbol, 2 if halt else 1)
+
+    def reference(self) -> SetReferencePrice:
+        """An operator moves the band of an instrument, which may have none."""
+        market = self.random.choice(MARKETS)
+        price = max(1, market.price + self.random.randint(-5, 5))
+        return SetReferencePrice(ENGINE, market.symbol, price)
 
     def suspension(self, account: str) -> SetAccountStatus:
         """Of any account, but one that is suspended already is soon let go."""

@@ -26,7 +26,7 @@ from account_api.views import (
     TradesView,
 )
 from engine.client import queries
-from engine.core.instruments import Instrument
+from engine.core.instruments import Instrument, format_scaled
 from engine.core.types import InstrumentRow, InstrumentStatus
 from engine.history import queries as history
 
@@ -68,8 +68,13 @@ def get_instruments(call: Call) -> Reply:
 
 def instrument_view(instrument: Instrument, state: InstrumentRow | None) -> InstrumentView:
     """An instrument and its state."""
-    last = state.last_price if state is not None else 0
-    status = state.status if state is not None else InstrumentStatus.HALTED
+    if state is None:
+        state = InstrumentRow(instrument.symbol, InstrumentStatus.HALTED, 0)
+
+    def price(ticks: int) -> str | None:
+        return instrument.price_text(ticks) if ticks else None
+
+    ppm = instrument.band_ppm
     return InstrumentView(
         symbol=instrument.symbol,
         base=instrument.base,
@@ -79,8 +84,12 @@ def instrument_view(instrument: Instrument, state: InstrumentRow | None) -> Inst
         min_quantity=instrument.quantity_text(instrument.min_qty),
         max_quantity=instrument.quantity_text(instrument.max_qty),
         max_price=instrument.price_text(instrument.max_price),
-        status=status.name.lower(),
-        last_price=instrument.price_text(last) if last else None,
+        status=state.status.name.lower(),
+        last_price=price(state.last_price),
+        band=format_scaled(ppm, _PPM_DECIMALS) if ppm else None,
+        reference_price=price(state.reference),
+        band_low=price(state.band_low),
+        band_high=price(state.band_high),
     )
 
 
@@ -137,6 +146,8 @@ def get_candles(call: Call) -> Reply:
         )
     )
 
+
+_PPM_DECIMALS: Final = 6
 
 ROUTES: Final = (
     Route("GET", "/v1/time", get_time, "The venue's clock", TimeView),

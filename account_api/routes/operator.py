@@ -8,11 +8,21 @@ from account_api import results
 from account_api.errors import Problem, refusal
 from account_api.present import account_status
 from account_api.registry import REPLAYED, Call, Reply, Route
-from account_api.schemas import AccountStatusRequest, InstrumentStatusRequest
-from account_api.views import AccountStatusView, InstrumentStatusView
+from account_api.schemas import (
+    AccountStatusRequest,
+    InstrumentStatusRequest,
+    ReferencePriceRequest,
+)
+from account_api.translate import price
+from account_api.views import AccountStatusView, InstrumentStatusView, ReferencePriceView
 from engine.client import own_cancels, own_event, own_events
-from engine.core.commands import SetAccountStatus, SetInstrumentStatus
-from engine.core.events import InstrumentStatusChanged, Refused, WithdrawalUpdated
+from engine.core.commands import SetAccountStatus, SetInstrumentStatus, SetReferencePrice
+from engine.core.events import (
+    InstrumentStatusChanged,
+    ReferencePriceSet,
+    Refused,
+    WithdrawalUpdated,
+)
 from engine.core.types import InstrumentStatus
 
 
@@ -34,6 +44,25 @@ def set_instrument_status(call: Call) -> Reply:
     answer = InstrumentStatusView(
         symbol=instrument.symbol,
         status=status.name.lower(),
+        as_of_seq=outcome.transaction.seq,
+    )
+    return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
+
+
+def set_reference_price(call: Call) -> Reply:
+    """Let an instrument's price band lie around a price, until its next trade moves it on."""
+    request = call.body(ReferencePriceRequest)
+    instrument = call.services.instrument(call.parts["symbol"], status=404)
+    ticks = price(instrument, request.price, "price")
+    outcome = call.services.submit(
+        SetReferencePrice(call.principal.origin(), instrument.symbol, ticks, request.note)
+    )
+    event = results.answer_to(outcome, ReferencePriceSet, Refused)
+    if isinstance(event, Refused):
+        raise refusal(event.reason, results.sentence(event.text))
+    answer = ReferencePriceView(
+        symbol=instrument.symbol,
+        reference_price=instrument.price_text(event.price),
         as_of_seq=outcome.transaction.seq,
     )
     return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
@@ -81,5 +110,11 @@ ROUTES: Final = (
         "Halt or resume an instrument (operator)", InstrumentStatusView, scope="operator",
         body=InstrumentStatusRequest, replays=True, tag="operator",
         errors=("unknown_symbol", "request_expired"),
+    ),
+    Route(
+        "PUT", "/v1/instruments/{symbol}/reference-price", set_reference_price,
+        "Move an instrument's price band (operator)", ReferencePriceView, scope="operator",
+        body=ReferencePriceRequest, replays=True, tag="operator",
+        errors=("unknown_symbol", "invalid_price", "price_too_large", "request_expired"),
     ),
 )  # fmt: skip

@@ -15,7 +15,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from engine.core.instruments import Instrument
-from engine.core.types import InstrumentStatus, OrderTerms, OrdStatus, PriceLevel, Side
+from engine.core.types import PPM, InstrumentStatus, OrderTerms, OrdStatus, PriceLevel, Side
 
 if TYPE_CHECKING:
     from engine.core.ledger import Account, Money
@@ -35,6 +35,8 @@ class Order:
     parts per million, from which rule N-3 has the fee. ``held`` is in atoms of the asset
     that the order gives. ``armed`` is true for a stop order that waits, ``reached``
     when its stop price was met and its turn has not come, ``triggered`` after that.
+    ``limit`` is the worst price at which it may trade: its own, or for an order without one the
+    end of the band when it arrived; 0 for any.
     ``later_ids`` are the client order ids that replaces gave it, after the first. ``ahead`` and
     ``behind`` are its neighbours in the queue; they come early in the alphabet, by which
     attributes lie in memory, and so beside the reference count that is touched with them.
@@ -42,9 +44,9 @@ class Order:
 
     __slots__ = (
         "account", "ahead", "armed", "base", "behind", "book", "buy", "cum", "display", "expire_at",
-        "fee_weight", "fees", "held", "later_ids", "leaves", "level", "maker_ppm", "notional",
-        "order_id", "price", "quote", "reached", "status", "taker_ppm", "terms", "triggered",
-        "updated_at",
+        "fee_weight", "fees", "held", "later_ids", "leaves", "level", "limit", "maker_ppm",
+        "notional", "order_id", "price", "quote", "reached", "status", "taker_ppm", "terms",
+        "triggered", "updated_at",
     )  # fmt: skip
 
     def __init__(self, terms: OrderTerms, account: Account, book: Book) -> None:
@@ -72,6 +74,7 @@ class Order:
         self.quote: Money
         self.base, self.quote = account.purses.get(terms.symbol) or account.purse(book)
         self.price: int = terms.price
+        self.limit: int = terms.price
         self.order_id: int = terms.order_id
         self.later_ids: list[str] | None = None
         self.fee_weight = 0
@@ -223,12 +226,16 @@ class Book:
     """Both sides of an instrument, its stop orders and its last price (0 before any trade).
 
     ``current`` is the order whose turn has begun and is not over, ``queue`` those that arrived
-    behind it, by order id (rule M-10). ``busy`` is true while there is either.
+    behind it, by order id (rule M-10). ``busy`` is true while there is either. ``anchor`` is the
+    price around which the band lies: of the last trade or as an operator set it, whichever came
+    last (rule P-2).
     """
 
-    __slots__ = ("asks", "bids", "busy", "current", "fees", "instrument", "last_price",
-                 "lot_atoms", "max_price", "max_qty", "min_qty", "queue", "status", "stops",
-                 "symbol", "unit")  # fmt: skip
+    __slots__ = (
+        "anchor", "asks", "band_ppm", "bids", "busy", "current", "fees", "instrument", "last_price",
+        "lot_atoms", "max_price", "max_qty", "min_qty", "queue", "status", "stops", "symbol",
+        "unit",
+    )  # fmt: skip
 
     def __init__(self, instrument: Instrument, stops: StopBook, fees: Money) -> None:
         self.bids = BookSide(True)
@@ -240,6 +247,7 @@ class Book:
         self.busy = False
         self.current: Order | None = None
         self.queue: OrderedDict[int, Order] = OrderedDict()
+        self.anchor = 0
         self.adopt(instrument)
 
     def adopt(self, instrument: Instrument) -> None:
@@ -251,6 +259,24 @@ class Book:
         self.min_qty: int = instrument.min_qty
         self.max_qty: int = instrument.max_qty
         self.max_price: int = instrument.max_price
+        self.band_ppm: int = instrument.band_ppm
+
+    def band(self) -> tuple[int, int]:
+        """The lowest and the highest price of the band, in ticks; (0, 0) without one (P-1)."""
+        anchor, ppm = self.anchor, self.band_ppm
+        if not ppm or not anchor:
+            return 0, 0
+        return -(-anchor * (PPM - ppm) // PPM), anchor * (PPM + ppm) // PPM
+
+    def within_band(self, price: int) -> bool:
+        """Whether the band, if there is one, holds a price."""
+        low, high = self.band()
+        return not high or low <= price <= high
+
+    def worst(self, buy: bool) -> int:
+        """The worst price at which an order without a price may trade now; 0 for any (P-4)."""
+        low, high = self.band()
+        return high if buy else low
 
     def side(self, buy: bool) -> BookSide:
         """The side on which a buy (or sell) order rests."""

@@ -350,6 +350,7 @@ class DefineInstrument(NamedTuple):
     min_qty: int
     max_qty: int
     max_price: int
+    band_ppm: int = 0
 
 
 class DefineAccount(NamedTuple):
@@ -391,6 +392,15 @@ class SetInstrumentStatus(NamedTuple):
     origin: Origin
     symbol: str
     status: int
+    note: str = ""
+
+
+class SetReferencePrice(NamedTuple):
+    """Let the band of an instrument lie around ``price`` (ticks) until the next trade (P-2)."""
+
+    origin: Origin
+    symbol: str
+    price: int
     note: str = ""
 
 
@@ -448,6 +458,7 @@ Command: TypeAlias = (
     | DefineNetwork
     | SetInstrumentStatus
     | SetAccountStatus
+    | SetReferencePrice
     | DefineVenue
 )
 
@@ -481,5 +492,6 @@ COMMAND_KINDS: Final[dict[type[Command], int]] = {
     SetInstrumentStatus: 34,
     DefineVenue: 35,
     SetAccountStatus: 36,
+    SetReferencePrice: 37,
 }
 """The number of each command on the wire and in the journal; never used again for another."""

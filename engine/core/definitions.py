@@ -12,6 +12,7 @@ from engine.core.events import (
     InstrumentDefined,
     InstrumentStatusChanged,
     NetworkDefined,
+    ReferencePriceSet,
 )
 from engine.core.firms import settle_suspension
 from engine.core.instruments import SCALE_MAX, NumberError, make_instrument
@@ -69,7 +70,7 @@ def instrument(exchange: Exchange, c: c_.DefineInstrument) -> None:
     try:
         made = make_instrument(
             c.symbol, c.base, base_scale, c.quote, quote_scale, c.tick, c.lot, c.min_qty,
-            c.max_qty, c.max_price,
+            c.max_qty, c.max_price, c.band_ppm,
         )  # fmt: skip
     except NumberError as error:
         exchange.refuse("", c.symbol, _INVALID, str(error))
@@ -134,6 +135,21 @@ def instrument_status(exchange: Exchange, c: c_.SetInstrumentStatus) -> None:
     if status is not book.status:
         book.status = status
         exchange.emit_public(InstrumentStatusChanged, c.symbol, status, c.note)
+
+
+def reference_price(exchange: Exchange, c: c_.SetReferencePrice) -> None:
+    """Let the band of an instrument lie around a price until the next trade (rule P-2)."""
+    book = exchange.books.get(c.symbol)
+    if book is None:
+        text = f"there is no instrument {c.symbol!r}"
+        exchange.refuse("", c.symbol, RejectReason.UNKNOWN_SYMBOL, text)
+        return
+    if not 0 < c.price <= book.max_price:
+        text = f"a reference price of {c.symbol} is above zero and at most its maximum price"
+        exchange.refuse("", c.symbol, RejectReason.INVALID_PRICE, text)
+        return
+    book.anchor = c.price
+    exchange.emit_public(ReferencePriceSet, c.symbol, c.price, c.note)
 
 
 def venue(exchange: Exchange, c: c_.DefineVenue) -> None:

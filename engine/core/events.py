@@ -351,6 +351,16 @@ class InstrumentStatusChanged(NamedTuple):
     note: str
 
 
+class ReferencePriceSet(NamedTuple):
+    """An operator moved the price around which an instrument's band lies, in ticks."""
+
+    account: str
+    account_seq: int
+    symbol: str
+    price: int
+    note: str
+
+
 class AccountStatusChanged(NamedTuple):
     """An account was suspended, or may act again (rules A)."""
 
@@ -382,6 +392,7 @@ class InstrumentDefined(NamedTuple):
     min_qty: int
     max_qty: int
     max_price: int
+    band_ppm: int = 0
 
 
 class AccountDefined(NamedTuple):
@@ -436,6 +447,7 @@ Event: TypeAlias = (
     | SessionChanged
     | InstrumentStatusChanged
     | AccountStatusChanged
+    | ReferencePriceSet
     | AssetDefined
     | InstrumentDefined
     | AccountDefined
@@ -471,5 +483,6 @@ EVENT_KINDS: Final[dict[type[Event], int]] = {
     NetworkDefined: 34,
     ClientIdsRetired: 35,
     AccountStatusChanged: 36,
+    ReferencePriceSet: 37,
 }
 """The number of each event on the wire and in the journal; never used again for another."""

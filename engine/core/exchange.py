@@ -56,6 +56,7 @@ from engine.core.commands import (
     SetAccountStatus,
     SetDeadMansSwitch,
     SetInstrumentStatus,
+    SetReferencePrice,
     StartEpoch,
     Tick,
     Transfer,
@@ -436,5 +437,6 @@ _HANDLERS: Final[dict[type, Handler]] = {
     DefineNetwork: definitions.network,
     SetInstrumentStatus: definitions.instrument_status,
     SetAccountStatus: suspensions.set_status,
+    SetReferencePrice: definitions.reference_price,
     DefineVenue: definitions.venue,
 }

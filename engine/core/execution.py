@@ -52,7 +52,7 @@ def execute(exchange: Exchange, order: Order) -> None:
         if order.status is OrdStatus.FILLED:
             exchange.close_order(order)
     elif not order.price:
-        exchange.cancel_order(order, CancelReason.MARKET_REMAINDER)
+        exchange.cancel_order(order, _remainder(order))
     elif terms.tif is _IOC:
         exchange.cancel_order(order, CancelReason.IOC_REMAINDER)
     else:
@@ -64,7 +64,7 @@ def _whole(exchange: Exchange, order: Order) -> bool:
     terms = order.terms
     want = order.leaves
     reach = walk(
-        exchange, order.book, order.buy, order.account.firm, terms.stp, order.price, want
+        exchange, order.book, order.buy, order.account.firm, terms.stp, order.limit, want
     )
     if reach.traded >= (want if terms.tif is _FOK else terms.min_qty):
         return True
@@ -90,6 +90,13 @@ def _interrupt(exchange: Exchange, order: Order) -> None:
     book.current = order
     book.busy = True
     exchange.busy[book.symbol] = book
+
+
+def _remainder(order: Order) -> CancelReason:
+    """Why the rest of an order without a price ends: nothing is there, or only beyond the band."""
+    side = order.book.side(not order.buy)
+    beyond = order.limit and side.best is not None
+    return CancelReason.PRICE_BAND if beyond else CancelReason.MARKET_REMAINDER
 
 
 def rest(exchange: Exchange, order: Order) -> None:
@@ -129,7 +136,7 @@ def market_hold(exchange: Exchange, order: Order) -> int:
     """What a market buy holds for as much as the work of this command lets it trade (L-3)."""
     terms = order.terms
     firm = order.account.firm
-    reach = walk(exchange, order.book, True, firm, terms.stp, 0, order.leaves)
+    reach = walk(exchange, order.book, True, firm, terms.stp, order.limit, order.leaves)
     return market_cost(order, reach.cost)
 
 
@@ -260,6 +267,8 @@ def _trigger(exchange: Exchange, order: Order) -> None:
     order.triggered = True
     order.updated_at = exchange.time_us
     needed = 0
+    book = order.book
+    order.limit = order.price or book.worst(order.buy)
     if order.buy and not order.price:
         needed = market_hold(exchange, order)
     funded = needed <= order.quote.available
@@ -268,7 +277,9 @@ def _trigger(exchange: Exchange, order: Order) -> None:
         hold(order.quote, hold_change)
         order.held = hold_change
     exchange.emit(OrderTriggered, order.account, order.terms, order.leaves, 0, hold_change)
-    if funded:
-        execute(exchange, order)
-    else:
+    if not funded:
         exchange.cancel_order(order, CancelReason.STOP_UNFUNDED)
+    elif order.price and not book.within_band(order.price):
+        exchange.cancel_order(order, CancelReason.PRICE_BAND)
+    else:
+        execute(exchange, order)

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from engine.core.faults import NumberError as NumberError
 from engine.core.faults import NumberKind as NumberKind
-from engine.core.types import INT64_MAX, RejectReason
+from engine.core.types import INT64_MAX, PPM, RejectReason
 
 SCALE_MAX: Final = 18
 _SHOWN_MAX: Final = 40
@@ -101,7 +101,8 @@ class Instrument(NamedTuple):
 
     One lot is ``lot_atoms`` atoms of the base asset; one lot at one tick costs ``unit``
     atoms of the quote asset, so ``price × qty × unit`` is a notional, exactly. Bounds are
-    in lots and ticks. ``tick`` and ``lot`` are the configured texts.
+    in lots and ticks. ``tick`` and ``lot`` are the configured texts. ``band_ppm`` is how far, in
+    parts per million, a price may lie from the reference (rules P); 0 for as far as it likes.
     """
 
     symbol: str
@@ -118,6 +119,7 @@ class Instrument(NamedTuple):
     min_qty: int
     max_qty: int
     max_price: int
+    band_ppm: int = 0
 
     @property
     def quote_scale(self) -> int:
@@ -233,6 +235,7 @@ def make_instrument(
     min_qty: int,
     max_qty: int,
     max_price: int,
+    band_ppm: int = 0,
 ) -> Instrument:
     """Build an instrument from its configured texts.
 
@@ -253,6 +256,10 @@ def make_instrument(
     unit = tick_step * lot_step * 10 ** (quote_scale - tick_scale - lot_scale)
     if not 1 <= min_qty <= max_qty:
         raise NumberError(NumberKind.GRID, f"{symbol} needs 1 ≤ min_qty ≤ max_qty in lots")
+    if not 0 <= band_ppm < PPM:
+        raise NumberError(
+            NumberKind.GRID, f"{symbol} needs a band of 0 (none) to {PPM - 1} parts per million"
+        )
     if max_price < 1:
         raise NumberError(NumberKind.GRID, f"{symbol} needs a maximum price of one tick or more")
     if 2 * max_price * max_qty * unit > INT64_MAX or max_qty * lot_atoms > INT64_MAX:
@@ -263,5 +270,5 @@ def make_instrument(
         )
     return Instrument(
         symbol, base, quote, tick, lot, tick_step, tick_scale, lot_step, lot_scale,
-        lot_atoms, unit, min_qty, max_qty, max_price,
+        lot_atoms, unit, min_qty, max_qty, max_price, band_ppm,
     )  # fmt: skip

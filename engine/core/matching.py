@@ -115,7 +115,7 @@ def match(exchange: Exchange, taker: Order, stp: SelfTrade) -> bool:
     book = taker.book
     buy = taker.buy
     side = book.asks if buy else book.bids
-    limit = taker.price
+    limit = taker.limit
     firm = taker.account.firm
     wary = exchange.wary
     left = exchange.work_left
@@ -154,7 +154,7 @@ def _trade(
     qty = leaves if leaves < shown else shown
     trade_id = exchange.next_trade_id
     exchange.next_trade_id = trade_id + 1
-    book.last_price = price
+    book.last_price = book.anchor = price
     if exchange.armed:
         book.stops.reach(price)
     notional = price * qty

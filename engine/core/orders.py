@@ -27,6 +27,7 @@ from engine.core.risk import (
     check_order,
     check_strategy,
     duplicate_client_id,
+    outside_band,
     unknown_account,
     valid_tag,
 )
@@ -84,6 +85,7 @@ def new_order(exchange: Exchange, c: NewOrder) -> bool:
         or tif is _GTD
         or not book.min_qty <= qty <= book.max_qty
         or not 0 < price <= book.max_price
+        or (book.band_ppm and not book.within_band(price))
         or book.status is not _OPEN
         or account.suspended
         or book.busy
@@ -148,17 +150,17 @@ def _create(exchange: Exchange, c: NewOrder) -> bool:
     cost = 0
     if c.cash_qty and book.busy:
         return refuse_new(exchange, c, _busy(book))
+    worst = c.price or book.worst(buy)
     if c.ord_type is _MARKET and (buy or c.cash_qty) and not book.busy:
         want = qty or book.max_qty
-        reach = walk(exchange, book, buy, account.firm, stp, 0, want, c.cash_qty)
+        reach = walk(exchange, book, buy, account.firm, stp, worst, want, c.cash_qty)
         cost = reach.cost
         if c.cash_qty:
             qty = reach.used
             if reach.cut:
                 return refuse_new(exchange, c, _too_much(exchange, book))
             if reach.traded == 0:
-                text = "nothing can be traded for this amount of money at present"
-                return refuse_new(exchange, c, Refusal(RejectReason.NO_LIQUIDITY, text))
+                return refuse_new(exchange, c, _nothing_for_money(book, buy))
     known = exchange.sessions.get(c.origin.source)
     terms = OrderTerms(
         exchange.next_order_id, account.name, c.client_order_id, c.client_order_id, book.symbol,
@@ -167,11 +169,21 @@ def _create(exchange: Exchange, c: NewOrder) -> bool:
         known.name if known else c.origin.source, exchange.time_us,
     )  # fmt: skip
     order = Order(terms, account, book)
+    order.limit = worst
     if not buy:
         needed = qty * book.lot_atoms
     else:
         needed = limit_hold(order, c.price, qty) if c.price else market_cost(order, cost)
     return _accept(exchange, c, order, needed, crossing)
+
+
+def _nothing_for_money(book: Book, buy: bool) -> Refusal:
+    """Rule R-10 in words; what lies beyond the band alone is no reason to say that it is empty."""
+    worst, best = book.worst(buy), book.side(not buy).best
+    if worst and best is not None and (best.price > worst if buy else best.price < worst):
+        return outside_band(book, best.price, "the best price")
+    text = "nothing can be traded for this amount of money at present"
+    return Refusal(RejectReason.NO_LIQUIDITY, text)
 
 
 def _too_many(account: Account) -> Refusal:

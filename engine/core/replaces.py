@@ -22,6 +22,7 @@ from engine.core.risk import (
     check_quantity,
     check_worth,
     duplicate_client_id,
+    outside_band,
     valid_tag,
 )
 from engine.core.types import (
@@ -114,6 +115,8 @@ def _change(exchange: Exchange, order: Order, c: ReplaceOrder) -> _Change | Refu
         0 if price == old.price else price,
         0 if stop_price == old.stop_price else stop_price,
     )
+    if refusal is None and price != old.price and not order.armed:
+        refusal = None if order.book.within_band(price) else outside_band(order.book, price)
     refusal = refusal or check_worth(order.book, qty, max(price, stop_price))
     if refusal is not None:
         return refusal
@@ -206,6 +209,7 @@ def _plain_change(exchange: Exchange, c: ReplaceOrder) -> tuple[Order, _Change] 
         or not book.min_qty <= qty <= book.max_qty
         or qty <= order.cum
         or not 0 < price <= book.max_price
+        or (book.band_ppm and price != old_price and not book.within_band(price))
     ):
         return None
     fields = (
@@ -282,7 +286,7 @@ def _apply_change(
             side.remove(order)
     order.terms = terms
     order.expire_at = terms.expire_at
-    order.price = terms.price
+    order.price = order.limit = terms.price
     order.leaves = leaves
     order.updated_at = exchange.time_us
     hold_change = set_hold(order, needed)

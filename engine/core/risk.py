@@ -130,6 +130,8 @@ def check_order(book: Book, c: NewOrder, now_us: int) -> Refusal | None:
             RejectReason.QUANTITY_TOO_LARGE, "the amount of money is above the largest order's"
         )
     refusal = check_prices(book, c.price, c.stop_price)
+    if refusal is None and c.ord_type is _LIMIT and not book.within_band(c.price):
+        refusal = outside_band(book, c.price)
     if refusal is not None:
         return refusal
     return check_expiry(c.tif, c.expire_at, now_us)
@@ -203,6 +205,17 @@ def check_prices(book: Book, price: int, stop_price: int) -> Refusal | None:
         RejectReason.PRICE_TOO_LARGE,
         f"price {shown} is above the maximum {instrument.price_text(bound)} of "
         f"{instrument.symbol}",
+    )
+
+
+def outside_band(book: Book, price: int, what: str = "price") -> Refusal:
+    """Rule P-3 in words."""
+    instrument = book.instrument
+    low, high, anchor = (instrument.price_text(ticks) for ticks in (*book.band(), book.anchor))
+    return Refusal(
+        RejectReason.PRICE_OUTSIDE_BAND,
+        f"{what} {instrument.price_text(price)} is outside the price band {low} to {high} of "
+        f"{instrument.symbol}, which lies around {anchor}",
     )
 
 

@@ -60,7 +60,7 @@ _ACCOUNT_FIELDS: Final = (
 )  # fmt: skip
 _ORDER_FIELDS: Final = (
     "price", "leaves", "cum", "notional", "fee_weight", "fees", "maker_ppm", "taker_ppm", "held",
-    "display", "updated_at",
+    "display", "updated_at", "limit",
 )  # fmt: skip
 _ORDER_FLAGS: Final = ("armed", "reached", "triggered")
 
@@ -130,6 +130,7 @@ def _book(book: Book) -> dict[str, Any]:
         "instrument": list(book.instrument),
         "status": int(book.status),
         "last_price": book.last_price,
+        "anchor": book.anchor,
         "bids": _queue(book.bids),
         "asks": _queue(book.asks),
         "stops": [book.stops.zone_high, book.stops.zone_low, sorted(book.stops.late)],
@@ -214,6 +215,7 @@ def restore(exchange: Exchange, exported: dict[str, Any]) -> Exchange:
         book = Book(instrument, StopBook(), fees)
         book.status = InstrumentStatus(row["status"])
         book.last_price = row["last_price"]
+        book.anchor = row.get("anchor", book.last_price)
         high, low, late = row.get("stops", (0, 0, ()))
         book.stops.zone_high, book.stops.zone_low = high, low
         book.stops.late = dict.fromkeys(late)
@@ -270,6 +272,8 @@ def _restore_order(exchange: Exchange, row: list[Any]) -> None:
     )
     account = exchange.accounts[terms.account]
     order = Order(terms, account, exchange.books[terms.symbol])
+    if len(fields) < len(_ORDER_FIELDS):
+        fields = [*fields, terms.price]  # Before version 2 only an order's own price bounded it.
     for name, value in zip(_ORDER_FIELDS, fields, strict=True):
         setattr(order, name, value)
     for name, flag in zip(_ORDER_FLAGS, flags, strict=True):

@@ -118,6 +118,7 @@ class CancelReason(IntEnum):
     SWEEP_TOO_LARGE = 13
     UNFUNDED = 14
     POST_ONLY = 15
+    PRICE_BAND = 20
 
 
 class RestateReason(IntEnum):
@@ -193,6 +194,7 @@ class RejectReason(IntEnum):
     ACCOUNT_SUSPENDED = 53
     SWEEP_TOO_LARGE = 56
     INSTRUMENT_BUSY = 57
+    PRICE_OUTSIDE_BAND = 60
 
 
 class WithdrawalState(IntEnum):
@@ -523,11 +525,18 @@ class Hold(NamedTuple):
 
 
 class InstrumentRow(NamedTuple):
-    """Where an instrument stands, for lists that need more than its grid."""
+    """Where an instrument stands, for lists that need more than its grid.
+
+    ``reference`` is the price around which its band lies now, ``band_low`` and ``band_high`` its
+    ends in ticks, the ends included; all 0 where no band bounds prices (rules P).
+    """
 
     symbol: str
     status: InstrumentStatus
     last_price: int
+    reference: int = 0
+    band_low: int = 0
+    band_high: int = 0
 
 
 class AccountSnapshot(NamedTuple):

@@ -205,7 +205,7 @@ class Fold:
     def instrument_defined(self, event: ev.InstrumentDefined, place: Place) -> None:
         self.pairs[event.symbol] = Pair(event.base, event.quote)
         row = event._asdict()
-        del row["account"], row["account_seq"]
+        del row["account"], row["account_seq"], row["band_ppm"]  # What holds now is the engine's.
         self.rows.instruments[event.symbol] = row
 
     def account_defined(self, event: ev.AccountDefined, place: Place) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from engine.core.types import (
     Balance,
+    InstrumentRow,
     InstrumentStatus,
     Liquidity,
     OrderRow,
@@ -121,7 +122,7 @@ def test_the_snapshot_at_logon_ends_with_news() -> None:
 def test_the_security_list_has_grid_and_bounds() -> None:
     assert asked("35=x|320=S|559=4") == SecurityListQuery(1, "S", "")
     assert asked("35=x|320=S|559=0|55=BTC-USD") == SecurityListQuery(1, "S", "BTC-USD")
-    states = {"BTC-USD": InstrumentStatus.HALTED}
+    states = {"BTC-USD": InstrumentRow("BTC-USD", InstrumentStatus.HALTED, 0)}
     query = SecurityListQuery(1, "S", "BTC-USD")
     (one,) = map(seen, answers.answer_security_list(query, INSTRUMENTS, states, 99))
     expected = {
@@ -130,6 +131,11 @@ def test_the_security_list_has_grid_and_bounds() -> None:
         "1140": "1000", "1149": "1000000", "20021": "BTC", "20001": "99",
     }  # fmt: skip
     assert {tag: one[tag] for tag in expected} == expected
+    assert "1148" not in one and "1150" not in one
+    row = states["BTC-USD"]._replace(reference=100, band_low=90, band_high=110)
+    banded = {"BTC-USD": row}
+    (one,) = map(seen, answers.answer_security_list(query, INSTRUMENTS, banded, 99))
+    assert (one["1148"], one["1149"], one["1150"]) == ("0.9", "1.1", "1")
     (every,) = answers.answer_security_list(SecurityListQuery(1, "S", ""), INSTRUMENTS, {}, 99)
     assert [part for part in every.body.split("\x01") if part.startswith("55=")] == [
         "55=BTC-USD", "55=ETH-BTC", "55=ETH-USD",
