@@ -31,6 +31,7 @@ from fix_gateway.capture import CAPTURES_MAX, Capture, captured
 from fix_gateway.flow import Sender
 from fix_gateway.outbound import OutMessage, Router, messages
 from fix_gateway.queries import NotAvailable, TradesQuery
+from fix_gateway.reopening import reopen
 from fix_gateway.sessions import Phase, Session, Sessions
 from fix_gateway.store import LAST_INDEX
 
@@ -246,7 +247,7 @@ class Delivery:
             if not self._store(session, message, seq):
                 if not place.reasons:  # Else it has just gone, which is why.
                     log.error("report_not_stored", session=session.comp_id, seq=seq)
-                    self.hold(session, "store")
+                    self.store_failed(session)
                 return False
             place.cursor = cursor
         return True
@@ -268,6 +269,22 @@ class Delivery:
             return False
 
     # Holding and releasing.
+
+    def store_failed(self, session: Session) -> None:
+        """The store of a session cannot be written: end its connection until it can.
+
+        A session that cannot be told what becomes of its orders must not go on entering them.
+        There is no Logout, which would have to be stored as well.
+        """
+        self.hold(session, "store")
+        if session.phase is not Phase.FREE:
+            log.error("cut", session=session.comp_id, reason="its store cannot be written")
+            session.cut()
+
+    def reopen_store(self, session: Session) -> bool:
+        """Open the store of a session that is away again; False while it cannot be written."""
+        with session.gate:
+            return session.phase is Phase.FREE and reopen(session)
 
     def hold(self, session: Session, reason: str) -> None:
         """Send nothing to a session until the reason is gone; its cursor keeps the place."""

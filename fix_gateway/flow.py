@@ -30,6 +30,8 @@ class Sender:
 
     def __init__(self) -> None:
         self.hold: Hold | None = None
+        self.failed: Callable[[Session], None] | None = None
+        """Told when a message for a session that is there could not be stored."""
         self._probes = 0
 
     def send(self, session: Session, message: quickfix.Message, size: int) -> bool:
@@ -54,7 +56,10 @@ class Sender:
         while True:
             with session.gate:
                 if session.phase is not Phase.ENTERING:
-                    return self.send(session, message, size)
+                    sent = self.send(session, message, size)
+                    if not sent and session.phase is Phase.LIVE and self.failed is not None:
+                        self.failed(session)
+                    return sent
             session.settled.wait()
 
     def _check(self, session: Session) -> None:

@@ -89,6 +89,7 @@ class Gateway(Events):
             self._connect,
         )
         self._sender.hold = self._delivery.hold
+        self._sender.failed = self._delivery.store_failed
         self._housekeeping = Housekeeping(settings, self.sessions, self._delivery, self._sender)
         self._questions = Questions(
             settings.questions_max,
@@ -262,6 +263,10 @@ class Gateway(Events):
         """Hand a checked client to QuickFIX; gives the reason where that cannot be."""
         if self._stopping or not self._outbox.online or self._inner is None:
             return "the engine is not available"
+        if "store" in session.delivery.reasons:
+            return "its store cannot be written"
+        if session.unanswered and not self._delivery.reopen_store(session):
+            return "its store cannot be written"
         if not session.enter(link):
             if not session.free.wait(FREE_WAIT_S) or not session.enter(link):
                 return "session is logged on already"
@@ -271,6 +276,7 @@ class Gateway(Events):
             reason = self._prepare(session, logon)
             if not reason:
                 session.logon_due = logon.mark
+                session.unanswered = True
                 passage = self._inner.passage(link.socket, logon.raw)
                 session.passage = passage
                 passage.start()
@@ -338,6 +344,7 @@ class Gateway(Events):
 
     def logged_on(self, session: Session) -> None:
         """The session is there: tell the engine, and let its reports flow."""
+        session.unanswered = False
         session.logged_on()
         self._outbox.notify(session.open_command())
         self._housekeeping.release(session, "entering")

@@ -88,7 +88,10 @@ class Housekeeping:
         reasons = session.delivery.reasons
         if "store" in reasons and now > session.delivery.retry_at:
             session.delivery.retry_at = now + STORE_RETRY_S
-            self._delivery.release(session, "store")
+            if self._delivery.reopen_store(session):
+                self._delivery.release(session, "store")
+            elif session.phase is Phase.LIVE:
+                session.cut()
         if session.phase is Phase.FREE:
             if reasons & {"entering", "unread"}:
                 self._delivery.release(session, "entering", "unread")

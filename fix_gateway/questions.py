@@ -48,6 +48,10 @@ WAITING_MAX: Final = 1_000
 """Questions of one session that may wait for it to come back."""
 
 
+class NotStored(Exception):
+    """The answer could not be stored; the question waits until the session is back."""
+
+
 class Looks(Protocol):
     """Answers questions about what is long past."""
 
@@ -142,6 +146,10 @@ class Questions:
                     self._mark(session, epoch, query.num)
                     with self._lock:
                         session.asked.done(epoch, query.num)
+            except NotStored:
+                if query is not None:
+                    with self._lock:
+                        session.asked.queued.discard(query.num)
             except Exception:
                 log.exception("question_failed", session=session.comp_id)
 
@@ -152,6 +160,8 @@ class Questions:
                 self._snapshot(session)
             else:
                 self._answer(session, query)
+        except NotStored:
+            raise
         except NotAvailable as error:
             self._reject(session, query, str(error))
         except EngineError as error:
@@ -239,6 +249,7 @@ class Questions:
         message = quickfix.Message(text, self._dictionary, False)
         if not self._sender.send_settled(session, message, len(text)):
             log.error("answer_not_stored", session=session.comp_id)
+            raise NotStored
 
     def _reject(self, session: Session, query: Query | None, why: str) -> None:
         if query is not None:

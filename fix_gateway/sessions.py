@@ -140,6 +140,8 @@ class Session:
         """The connection on its way to QuickFIX, until the Logon is read."""
         self.logon_due: LogonMark | None = None
         """The Logon that QuickFIX has been handed and has not read yet."""
+        self.unanswered = False
+        """QuickFIX was handed a Logon and has not answered it: perhaps it could not store it."""
         self.store_wiped = False
         """QuickFIX has begun the numbers again by itself: a new epoch has to be recorded."""
         self.rewind_to = 0

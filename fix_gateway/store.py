@@ -30,6 +30,7 @@ FILES: Final = (".body", ".header", ".seqnums", ".session")
 BLOCK_BYTES: Final = 1 << 16
 MESSAGE_BYTES_MAX: Final = 1 << 20
 _TRIPLE: Final = re.compile(rb"([0-9]+),([0-9]+),([0-9]+) ")
+_WHOLE: Final = re.compile(rb"[0-9]{1,10},[0-9]{1,18},[0-9]{1,10}\Z")
 _SEQ: Final = re.compile(rb"\x0120001=([0-9]{1,18})\x01")
 _INDEX: Final = re.compile(rb"\x0120002=([0-9]{1,9})\x01")
 _PART: Final = re.compile(rb"\x0120007=([0-9]{1,9})\x01")
@@ -91,6 +92,36 @@ class SessionStore:
         for suffix in FILES:
             self.path(suffix).unlink(missing_ok=True)
         sync_folder(self.prefix.parent)
+
+    def probe(self, size: int) -> None:
+        """Append so much to the messages and take it back. Raises OSError."""
+        handle = os.open(self.path(".body"), os.O_WRONLY)
+        try:
+            end = os.lseek(handle, 0, os.SEEK_END)
+            try:
+                left = size
+                while left:
+                    left -= os.write(handle, bytes(left))
+                os.fsync(handle)  # Some disks find out that they are full only then.
+            finally:
+                os.ftruncate(handle, end)
+        finally:
+            os.close(handle)
+
+    def mend_index(self) -> None:
+        """Leave out of the index what is torn or does not count, while nobody writes.
+
+        A triple of which a part was written would run into the next one, and QuickFIX reads no
+        further than the first that it does not understand. Raises OSError.
+        """
+        path, sender = self.path(".header"), self.numbers().sender
+        rows = path.read_bytes().split(b" ")[:-1]
+        kept = [row for row in rows if _WHOLE.match(row) and int(row.partition(b",")[0]) < sender]
+        if len(kept) == len(rows):
+            return
+        temporary = path.with_name(path.name + ".new")
+        temporary.write_bytes(b"".join([row + b" " for row in kept]))
+        temporary.replace(path)
 
     def epoch(self) -> int:
         """The epoch that the numbers belong to, 0 when nothing says so."""
