@@ -162,7 +162,7 @@ class _Server:
                 now_us,
             )
             self._limit(caller.key, route.group, headers)
-            auth.require_scope(caller, route.scope)
+            auth.require(caller, route.thing)
         call = Call(
             services=self._services,
             caller=caller,
@@ -171,6 +171,7 @@ class _Server:
             raw_body=_parse_body(route, incoming, body),
             now_us=now_us,
             request_id=_request_id(environ),
+            thing=route.thing,
         )
         if caller is None or route.method == "GET":
             return route.handler(call)

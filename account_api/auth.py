@@ -31,7 +31,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from account_api.errors import Problem
 from account_api.keyring import KeyRing
-from account_api.settings import ApiKey, Scope
+from account_api.settings import ApiKey
+from engine.core import authority
+from engine.core.authority import Reach, Thing
 from engine.core.types import Origin
 
 KEY_HEADER: Final = "X-Tandem-Key"
@@ -215,20 +217,21 @@ def _verify_ed25519(key: Ed25519PublicKey, signature: str, text: bytes) -> bool:
     return True
 
 
-def require_scope(principal: Principal, scope: Scope) -> None:
-    """Raise Problem ``insufficient_scope`` unless the key has the scope.
+def require(principal: Principal, thing: Thing) -> Reach:
+    """For whom the key may do a thing, by the table of authority.
 
-    An operator may read everything and end any key, and nothing else but what asks for an
-    operator.
+    Raises Problem ``insufficient_scope`` where it may not do it at all.
     """
-    scopes = principal.key.scopes
-    if scope in scopes or (scope in ("read", "keys") and "operator" in scopes):
-        return
-    raise Problem(
-        "insufficient_scope",
-        f"The key {principal.key.key} does not have the scope {scope}.",
-        required_scope=scope,
-    )
+    found = authority.may(principal.key.holders, thing)
+    if found is Reach.NONE:
+        needed = authority.scope_of(thing)
+        scope = "" if needed is None else needed.value
+        raise Problem(
+            "insufficient_scope",
+            f"The key {principal.key.key} does not have the scope {scope}.",
+            required_scope=scope,
+        )
+    return found
 
 
 def _check_address(key: ApiKey, address: str) -> None:

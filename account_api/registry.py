@@ -18,7 +18,7 @@ from account_api.errors import Problem
 from account_api.reply import REPLAYED, Reply
 from account_api.schemas import NoQuery, Request
 from account_api.services import Services
-from account_api.settings import Scope
+from engine.core.authority import Thing, scope_of
 
 __all__ = ["REPLAYED", "Call", "Handler", "Method", "Reply", "Route", "part_id"]
 
@@ -28,7 +28,8 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 class Call(msgspec.Struct, frozen=True):
     """One request on its way through a handler.
 
-    ``parts`` are the variable parts of the path. ``now_us`` is when it was received.
+    ``parts`` are the variable parts of the path. ``now_us`` is when it was received. ``thing`` is
+    what the caller was found to be allowed to do.
     """
 
     services: Services
@@ -38,6 +39,7 @@ class Call(msgspec.Struct, frozen=True):
     raw_body: Request | None
     now_us: int
     request_id: str
+    thing: Thing = Thing.READ_REFERENCE
 
     @property
     def principal(self) -> Principal:
@@ -70,7 +72,7 @@ Handler = Callable[[Call], Reply]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One row of the table. ``scope`` None: anybody may call it.
+    """One row of the table. ``thing`` is its row in the table of authority.
 
     ``needs_key``: the request has no natural id, so an Idempotency-Key has to come with it.
 
@@ -83,7 +85,7 @@ class Route:
     handler: Handler
     summary: str
     answer: type[msgspec.Struct]
-    scope: Scope | None = None
+    thing: Thing = Thing.READ_REFERENCE
     query: type[Request] = NoQuery
     body: type[Request] | None = None
     body_required: bool = True
@@ -92,6 +94,12 @@ class Route:
     needs_key: bool = False
     errors: tuple[str, ...] = ()
     tag: str = "market"
+
+    @property
+    def scope(self) -> str | None:
+        """The scope that it needs; None: anybody may call it."""
+        holder = scope_of(self.thing)
+        return None if holder is None else holder.value
 
     @property
     def group(self) -> str:

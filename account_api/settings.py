@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 from account_api.addresses import AddressFormat
+from engine.core import authority
+from engine.core.authority import Holder
 
 Scope = Literal["read", "trade", "withdraw", "address", "approve", "keys", "operator"]
 SCOPES: Final[tuple[Scope, ...]] = (
@@ -22,6 +24,8 @@ SCOPES: Final[tuple[Scope, ...]] = (
     "keys",
     "operator",
 )
+
+_HOLDERS: Final = {holder.value: holder for holder in authority.SCOPES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,11 @@ class ApiKey:
     allow: tuple[IPv4Network | IPv6Network, ...] = ()
     slot: int = 0
     pending: bool = False
+
+    @property
+    def holders(self) -> frozenset[Holder]:
+        """What the table of authority knows it as: each of its scopes."""
+        return frozenset([_HOLDERS[scope] for scope in self.scopes])
 
     @property
     def is_operator(self) -> bool:

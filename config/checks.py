@@ -10,10 +10,11 @@ from collections.abc import Iterable
 from typing import Final
 
 from config import demo_secrets
-from config.model import Key, Settings
+from config.model import Key, Session, Settings
 from config.reading import Problems
+from engine.core.authority import speaks_for_firm
 from engine.core.instruments import NumberError, format_scaled
-from engine.core.types import INT64_MAX
+from engine.core.types import INT64_MAX, CancelScope
 
 _ASSET: Final = re.compile(r"[A-Z0-9]{1,12}\Z")
 _SYMBOL: Final = re.compile(r"[A-Z0-9]{1,12}-[A-Z0-9]{1,12}\Z")
@@ -169,6 +170,20 @@ def _sessions(settings: Settings, problems: Problems) -> None:
         if session.comp_id == settings.fix.comp_id:
             problems.add(f"{where}.comp_id", "expected another name than fix.comp_id")
         _networks(f"{where}.allow", session.allow, problems)
+        _cancel_on_disconnect(where, session, problems)
+
+
+def _cancel_on_disconnect(where: str, session: Session, problems: Problems) -> None:
+    """A session is set to cause no more than the table of authority lets it."""
+    if session.kind == "drop_copy" and session.cancel_on_disconnect:
+        problems.add(f"{where}.cancel_on_disconnect", "expected 0: a drop copy causes nothing")
+    elif session.cancel_on_disconnect == CancelScope.FIRM and not speaks_for_firm(
+        session.account, session.firm
+    ):
+        problems.add(
+            f"{where}.cancel_on_disconnect",
+            f"expected 0, 1 or 3: only a session of the account {session.firm} speaks for the firm",
+        )
 
 
 def _keys(settings: Settings, problems: Problems) -> None:

@@ -25,7 +25,8 @@ SECTIONS: Final = (
     ("How it works", ("money", "spec/ARCHITECTURE", "spec/MATCHING", "security", "proofs",
                       "benchmarks", "comparison")),
     ("Reference", ("spec/FIX", "reference/rest", "spec/REST", "reference/websocket",
-                   "spec/ERRORS", "reference/certification", "spec/IPC", "spec/JOURNAL")),
+                   "spec/ERRORS", "reference/authority", "reference/certification", "spec/IPC",
+                   "spec/JOURNAL")),
 )  # fmt: skip
 """The order of the pages in the menu. One that is not there yet is left out, and one that is
 not named here comes last."""

@@ -2,8 +2,8 @@
 
 docs/reference/rest.md, docs/reference/websocket.md and the collection of requests in
 clients/postman/ from the OpenAPI and AsyncAPI documents, docs/reference/certification.md from
-the scenarios, and certification/scenarios/edition.py, which names them. A test holds them to their
-sources.
+the scenarios, and certification/scenarios/edition.py, which names them;
+docs/reference/authority.md from the table of authority. A test holds them to their sources.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import yaml
 ROOT: Final = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from docs import cases  # noqa: E402
+from docs import cases, rights  # noqa: E402
 
 HEAD: Final = "Made by `python docs/generate.py` from `{source}`; a test holds the two together."
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
@@ -32,6 +32,7 @@ def documents() -> dict[str, str]:
     collection = json.dumps(postman(openapi), indent=2, ensure_ascii=False)
     return {
         "certification/scenarios/edition.py": cases.edition_module(),
+        "docs/reference/authority.md": rights.document(),
         "docs/reference/certification.md": cases.document(),
         "docs/reference/rest.md": rest(openapi),
         "docs/reference/websocket.md": websocket(asyncapi),

@@ -17,7 +17,7 @@ import structlog
 from engine.client import EngineClient, EngineError, EngineRefused, GapTooOld
 from engine.core.commands import Command
 from engine.core.instruments import Instrument
-from fix_gateway import control
+from fix_gateway import control, forbidden
 from fix_gateway.answers import news
 from fix_gateway.application import AWAY_TEXT, Application, Events
 from fix_gateway.delivery import Delivery
@@ -273,7 +273,11 @@ class Gateway(Events):
         reason = "not handed over"
         try:
             self._delivery.hold(session, "entering")
-            reason = self._prepare(session, logon)
+            reason = forbidden.objection(session, logon)
+            if reason:
+                forbidden.tell(session, link, reason, self._clock)
+            else:
+                reason = self._prepare(session, logon)
             if not reason:
                 session.logon_due = logon.mark
                 session.unanswered = True

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from engine.core.authority import Reach, Thing, reach
 from engine.core.commands import Command, RecordRefusal
 from engine.core.types import Origin, RejectReason, RequestKind
-from fix_gateway.context import SessionContext
+from fix_gateway.context import HOLDERS, SessionContext
 from fix_gateway.inbound_batch import batch, new_order_list
 from fix_gateway.inbound_fields import Fields, Instruments, Refusal, shown
 from fix_gateway.inbound_orders import (
@@ -23,7 +24,7 @@ from fix_gateway.inbound_orders import (
     refusal,
     replace_order,
 )
-from fix_gateway.inbound_queries import QUERY_TYPES, translate_query
+from fix_gateway.inbound_queries import QUERY_TYPES, not_allowed, translate_query
 from fix_gateway.message import SOH, FixMessage, parse_time
 from fix_gateway.queries import Query
 
@@ -39,6 +40,25 @@ _REQUESTS: Final = {
     "q": RequestKind.MASS_CANCEL,
     "E": RequestKind.BATCH,
     "UB": RequestKind.BATCH,
+}
+THINGS: Final = {
+    "D": Thing.ENTER_ORDERS,
+    "E": Thing.ENTER_ORDERS,
+    "G": Thing.CHANGE_ORDERS,
+    "F": Thing.CANCEL_ORDERS,
+    "q": Thing.CANCEL_ORDERS,
+    "UB": Thing.BATCH_ORDERS,
+    "H": Thing.READ_ORDERS,
+    "AF": Thing.READ_ORDERS,
+    "UD": Thing.READ_ORDERS,
+    "AD": Thing.READ_FILLS,
+    "BB": Thing.READ_MONEY,
+    "x": Thing.READ_REFERENCE,
+}
+"""What each message causes or reads, as the table of authority names it."""
+_ALLOWED: Final = {
+    kind: frozenset([t for t, thing in THINGS.items() if reach(holder, thing) is not Reach.NONE])
+    for kind, holder in HOLDERS.items()
 }
 _MAKES_ORDERS: Final = frozenset(("D", "G", "E", "UB"))
 
@@ -88,14 +108,11 @@ def translate(
     if maker is None:
         if msg_type not in QUERY_TYPES:
             return None
-        return translate_query(message, session)
+        return translate_query(message, session, msg_type in _ALLOWED[session.kind])
     origin = Origin(session.session, epoch, int(fields["34"]))
     try:
-        if session.kind != "order":
-            raise Refusal(
-                RejectReason.NOT_PERMITTED,
-                f"MsgType(35) {msg_type} is not allowed on a drop-copy session, which only reads",
-            )
+        if msg_type not in _ALLOWED[session.kind]:
+            raise Refusal(RejectReason.NOT_PERMITTED, not_allowed(msg_type, session))
         _check_text(text, fields)
         if "43" in fields and msg_type in _MAKES_ORDERS:
             _check_age(fields, now_us, session.stale_after_us)

@@ -79,7 +79,10 @@ def account_of(fields: Fields, context: SessionContext) -> str:
     if account not in context.accounts:
         raise Refusal(
             RejectReason.UNKNOWN_ACCOUNT,
-            f"Account(1) {shown(account)} is not an account of your firm",
+            f"Account(1) {shown(account)} is not an account of your firm"
+            if context.firm_wide
+            else f"Account(1) {shown(account)} is not {context.account}, the only account that "
+            "this session acts for and reads",
         )
     return account
 

@@ -143,7 +143,7 @@ def mass_cancel(
 ) -> MassCancel:
     """OrderMassCancelRequest(q) as a command. Raises Refusal.
 
-    Without Account(1) the accounts of the whole firm are meant, and without
+    Without Account(1) all accounts that the session reaches are meant, and without
     MassCancelScope(20008)=1 only what this session entered.
     """
     own_id = client_id(fields)
@@ -173,7 +173,7 @@ def mass_cancel(
         origin,
         account_of(fields, context),
         own_id,
-        "1" not in fields,
+        context.firm_wide and "1" not in fields,
         context.session if scope == "0" else "",
         symbol,
         side_of(fields) if "54" in fields else None,

@@ -179,11 +179,20 @@ _READERS: Final[Mapping[str, tuple[_Reader, str]]] = {
 QUERY_TYPES: Final = frozenset(_READERS)
 
 
-def translate_query(message: FixMessage, context: SessionContext) -> Query:
-    """A question as a Query; BadQuery when it cannot be asked like that."""
+def not_allowed(msg_type: str, context: SessionContext) -> str:
+    """Why a message is not for a session of this kind, in a sentence."""
+    reads = context.kind == "drop_copy"
+    kind = "a drop-copy session, which only reads" if reads else "this session"
+    return f"MsgType(35) {msg_type} is not allowed on {kind}"
+
+
+def translate_query(message: FixMessage, context: SessionContext, allowed: bool = True) -> Query:
+    """A question as a Query; BadQuery when it cannot be asked like that, or not by this session."""
     reader, id_tag = _READERS[message.msg_type]
     num = int(message.get("34"))
     try:
+        if not allowed:
+            raise Refusal(RejectReason.NOT_PERMITTED, not_allowed(message.msg_type, context))
         if not message.text.isascii():
             raise Refusal(
                 RejectReason.INVALID_FIELD, "The message holds characters that are not ASCII"

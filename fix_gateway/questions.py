@@ -215,8 +215,9 @@ class Questions:
         account = query.account or session.context.account
         found = self._client.fetch(
             queries.open_orders(
-                account, not query.account, query.symbol, query.strategy, "", query.side
-            )
+                account, self._firm_wide(session, query.account), query.symbol, query.strategy,
+                "", query.side,
+            )  # fmt: skip
         )
         return found.value, found.as_of_seq
 
@@ -230,6 +231,10 @@ class Questions:
         return answers.answer_balances(query, rows, self._scales, seq, now_us)
 
     @staticmethod
+    def _firm_wide(session: Session, account: str) -> bool:
+        return not account and session.context.firm_wide
+
+    @staticmethod
     def _accounts(session: Session, account: str) -> list[str]:
         context = session.context
         if account:
@@ -238,7 +243,8 @@ class Questions:
 
     def _snapshot(self, session: Session) -> None:
         """Send the open orders and an end mark, as asked for in the Logon."""
-        found = self._client.fetch(queries.open_orders(session.context.account, True))
+        account, firm_wide = session.context.account, session.context.firm_wide
+        found = self._client.fetch(queries.open_orders(account, firm_wide))
         for answer in answers.open_order_snapshot(
             found.value, self._instruments, found.as_of_seq, self._clock()
         ):

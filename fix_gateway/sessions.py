@@ -22,6 +22,7 @@ from typing import Final, TypeAlias
 import quickfix
 
 from engine.client import Transaction
+from engine.core.authority import accounts_of
 from engine.core.commands import CloseSession, OpenSession
 from engine.core.types import CancelScope, Origin, SessionRow
 from fix_gateway.asked import Asked
@@ -337,7 +338,7 @@ def _context(settings: SessionSettings, gateway: GatewaySettings) -> SessionCont
         comp_id=settings.comp_id,
         account=settings.account,
         firm=settings.firm,
-        accounts=settings.firm_accounts,
+        accounts=accounts_of(settings.account, settings.firm, settings.firm_accounts),
         kind=settings.kind,
         reports=settings.reports,
         stale_after_us=gateway.stale_after_us,

@@ -2,7 +2,7 @@
 
 Every message that is sent goes through QuickFIX with our dictionary, as in the gateway, and
 every message that comes back is validated with it, too. The venue is that of the demo
-configuration; ``ALICE2`` is a second session of firm alice, with account ``alice2``;
+configuration; ``ALICE2`` is a session of the sub-account ``alice2`` of firm alice;
 ``DESK`` belongs to alice as well and asked for all reports of its firm; ``DROP`` is her drop
 copy.
 """
@@ -73,7 +73,7 @@ def sessions() -> dict[str, SessionContext]:
 
     made = [
         session("ALICE", "alice", ALICE),
-        session("ALICE2", "alice2", ALICE),
+        session("ALICE2", "alice2", frozenset({"alice2"})),
         session("DESK", "alice", ALICE, reports="firm"),
         session("DROP", "alice", ALICE, kind="drop_copy"),
         session("BOB", "bob", frozenset({"bob"})),

@@ -349,7 +349,7 @@ class Oracle(OracleTurns):
         order = self.by_client_id(account, client_id)
         if order_id:
             order = self.orders[order_id - 1] if 0 < order_id <= len(self.orders) else None
-            if order and self.firm(order.terms.account) != self.firm(account):
+            if order and not self.acts_for(account, order.terms.account):
                 order = None
             named = self.by_client_id(order.terms.account, client_id) if order else None
             if order and client_id and named is not order:
@@ -357,6 +357,10 @@ class Oracle(OracleTurns):
         if order and order.open:
             self.meet_doom(order)
         return order, None if order else RejectReason.UNKNOWN_ORDER
+
+    def acts_for(self, account: str, other: str) -> bool:
+        """The firm's own account reaches all of the firm, any other itself."""
+        return account == other or account == self.firm(account) == self.firm(other)
 
     def firm(self, account: str) -> str:
         return self.accounts[account].firm
@@ -527,6 +531,8 @@ class Oracle(OracleTurns):
             reason = RejectReason.UNKNOWN_ACCOUNT
         elif c.symbol and c.symbol not in self.instruments:
             reason = RejectReason.UNKNOWN_SYMBOL
+        elif c.firm_wide and c.account != self.firm(c.account):
+            reason = RejectReason.NOT_PERMITTED
         elif sum(p.asked is not None and p.asked.account == c.account for p in self.purges) >= 8:
             reason = RejectReason.THROTTLED
         if reason is not None:
@@ -576,7 +582,7 @@ class Oracle(OracleTurns):
         self.emit(BatchDone, c.account, c.batch_id, tuple(results), reason, "")
 
     def one_firm(self, c: Batch) -> bool:
-        return all(self.firm(entry.account) == self.firm(c.account) for entry in c.entries)
+        return all(self.acts_for(c.account, entry.account) for entry in c.entries)
 
     def faults(self, c: Batch) -> list[RejectReason | None]:
         """B-3; a new client order id that is in the batch twice is a fault too."""

@@ -48,7 +48,9 @@ from engine.core.types import (
 ENGINE = Origin("engine")
 START_US = 1_700_000_000_000_000
 DAY_US = 86_400_000_000
-ACCOUNTS = {"alice": "A", "alice-2": "A", "bob": "B", "bob-2": "B", "carol": "C"}
+ACCOUNTS = {
+    "alice": "alice", "alice-2": "alice", "bob": "bob", "bob-2": "bob", "carol": "carol",
+}  # fmt: skip
 STRATEGIES = ("", "", "mm", "arb")
 
 

@@ -19,6 +19,7 @@ from account_api.views import (
     DepositAddressView,
 )
 from engine.client import Outcome, queries
+from engine.core.authority import Thing
 from engine.core.commands import AddAddress, AssignDepositAddress, RemoveAddress
 from engine.core.events import AddressChanged, DepositAddressAssigned, Refused
 from engine.core.types import Address, DepositAddress
@@ -167,27 +168,27 @@ _TARGET: Final = (
 ROUTES: Final = (
     Route(
         "GET", "/v1/addresses", get_addresses, "Address book", AddressesView,
-        scope="address", query=AccountQuery, tag="money", errors=("not_caught_up",),
+        thing=Thing.ADDRESS_BOOK, query=AccountQuery, tag="money", errors=("not_caught_up",),
     ),
     Route(
         "POST", "/v1/addresses", add_address, "Add an address", AddressAnswer,
-        scope="address", body=AddressRequest, status=201, replays=True, tag="money",
+        thing=Thing.ADDRESS_BOOK, body=AddressRequest, status=201, replays=True, tag="money",
         errors=(*_TARGET, "invalid_address", "memo_required", "too_many_addresses",
                 "account_suspended"),
     ),
     Route(
         "DELETE", "/v1/addresses/{address_id}", remove_address, "Remove an address",
-        AddressAnswer, scope="address", query=ActingQuery, replays=True, tag="money",
+        AddressAnswer, thing=Thing.ADDRESS_BOOK, query=ActingQuery, replays=True, tag="money",
         errors=("unknown_address", "request_expired", "not_permitted"),
     ),
     Route(
         "GET", "/v1/deposit-addresses", get_deposit_addresses, "Addresses for deposits",
-        DepositAddressesView, scope="read", query=AccountQuery, tag="money",
+        DepositAddressesView, thing=Thing.READ_MONEY, query=AccountQuery, tag="money",
         errors=("not_caught_up",),
     ),
     Route(
         "POST", "/v1/deposit-addresses", assign_deposit_address, "An address for deposits",
-        DepositAddressAnswer, scope="address", body=DepositAddressRequest, status=201,
+        DepositAddressAnswer, thing=Thing.DEPOSIT_ADDRESSES, body=DepositAddressRequest, status=201,
         replays=True, tag="money", errors=_TARGET,
     ),
 )  # fmt: skip

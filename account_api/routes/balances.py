@@ -23,6 +23,7 @@ from account_api.views import (
     LedgerView,
 )
 from engine.client import queries
+from engine.core.authority import Thing
 from engine.core.instruments import format_scaled
 from engine.core.types import BATCH_ENTRIES_MAX, AccountRow, Balance, WithdrawalLimit
 from engine.history import queries as history
@@ -152,22 +153,24 @@ _HISTORY: Final = ("not_caught_up", "history_unavailable")
 ROUTES: Final = (
     Route(
         "GET", "/v1/balances", get_balances, "Balances", BalancesView,
-        scope="read", query=BalancesQuery, errors=(*_READ, "unknown_asset"), tag="account",
+        thing=Thing.READ_MONEY, query=BalancesQuery,
+        errors=(*_READ, "unknown_asset"), tag="account",
     ),
     Route(
         "GET", "/v1/ledger", get_ledger, "Ledger", LedgerView,
-        scope="read", query=LedgerQuery, errors=(*_HISTORY, "unknown_asset"), tag="account",
+        thing=Thing.READ_MONEY, query=LedgerQuery,
+        errors=(*_HISTORY, "unknown_asset"), tag="account",
     ),
     Route(
         "GET", "/v1/holds", get_holds, "Holds", HoldsView,
-        scope="read", query=AccountQuery, errors=_READ, tag="account",
+        thing=Thing.READ_MONEY, query=AccountQuery, errors=_READ, tag="account",
     ),
     Route(
         "GET", "/v1/fees", get_fees, "Fees", FeesView,
-        scope="read", query=AccountQuery, errors=_READ, tag="account",
+        thing=Thing.READ_MONEY, query=AccountQuery, errors=_READ, tag="account",
     ),
     Route(
         "GET", "/v1/limits", get_limits, "Limits", LimitsView,
-        scope="read", query=AccountQuery, errors=_READ, tag="account",
+        thing=Thing.READ_MONEY, query=AccountQuery, errors=_READ, tag="account",
     ),
 )  # fmt: skip

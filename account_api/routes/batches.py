@@ -20,6 +20,7 @@ from account_api.schemas import (
 )
 from account_api.services import Catalogue
 from engine.client import Transaction, own_event
+from engine.core.authority import Thing
 from engine.core.commands import (
     Batch,
     BatchEntry,
@@ -277,7 +278,7 @@ def _error(problem: Problem) -> BatchError:
 ROUTES: Final = (
     Route(
         "POST", "/v1/orders/batch", submit_batch, "Create, replace and cancel in one turn",
-        BatchView, scope="trade", body=BatchRequest, replays=True, tag="orders",
+        BatchView, thing=Thing.BATCH_ORDERS, body=BatchRequest, replays=True, tag="orders",
         errors=("request_expired", "not_permitted", "invalid_batch"),
     ),
 )  # fmt: skip

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from account_api.addresses import address_fault
+from account_api.auth import require
 from account_api.errors import Problem, refusal
 from account_api.registry import Call
 from account_api.schemas import Instant
 from account_api.translate import instant_us
 from engine.client import queries
+from engine.core import authority
+from engine.core.authority import Reach
 from engine.core.types import RejectReason
 
 
@@ -24,13 +27,8 @@ def account_of(call: Call, named: str | None) -> str:
         raise Problem(
             "invalid_request", "An operator must say which account is meant.", field="account"
         )
-    if named == key.account:
+    if reaches(call, named):
         return named
-    if key.is_operator or (key.account and key.account == key.firm):
-        # An operator's firm is none, which means every account.
-        for row in call.services.fetch(queries.accounts(key.firm)).value:
-            if row.account == named:
-                return named
     raise Problem("not_found", f"There is no account {named}.", field="account")
 
 
@@ -58,6 +56,19 @@ def require_active(call: Call, account: str) -> None:
                 f"Account {row.account} is suspended; until the venue lets it act again, cancels "
                 "are accepted and nothing else.",
             )
+
+
+def reaches(call: Call, named: str) -> bool:
+    """Whether the caller may do what it asks for with this account, by the table of authority."""
+    key = call.principal.key
+    venue = require(call.principal, call.thing) is Reach.VENUE
+    if named == key.account:
+        return True
+    if not venue and not authority.speaks_for_firm(key.account, key.firm):
+        return False
+    # An operator's firm is none, which means every account.
+    firm = call.services.fetch(queries.accounts(key.firm)).value
+    return any(row.account == named for row in firm)
 
 
 def checked_address(call: Call, asset: str, network: str, address: str) -> str:

@@ -11,6 +11,7 @@ from account_api.registry import REPLAYED, Call, Reply, Route
 from account_api.routes.common import account_of
 from account_api.schemas import DepositRequest, PageQuery
 from account_api.views import DepositAnswer, DepositsView, DepositView
+from engine.core.authority import Thing
 from engine.core.commands import Deposit
 from engine.core.events import DepositUpdated, Refused
 from engine.history import queries as history
@@ -74,12 +75,12 @@ def get_deposits(call: Call) -> Reply:
 ROUTES: Final = (
     Route(
         "GET", "/v1/deposits", get_deposits, "Deposits", DepositsView,
-        scope="read", query=PageQuery, tag="money",
+        thing=Thing.READ_MONEY, query=PageQuery, tag="money",
         errors=("not_caught_up", "history_unavailable"),
     ),
     Route(
         "POST", "/v1/deposits", report_deposit, "Report a deposit (operator)", DepositAnswer,
-        scope="operator", body=DepositRequest, status=201, replays=True, tag="money",
+        thing=Thing.REPORT_DEPOSITS, body=DepositRequest, status=201, replays=True, tag="money",
         errors=("unknown_account", "unknown_asset", "unknown_network", "duplicate_deposit",
                 "invalid_field", "request_expired"),
     ),

@@ -12,6 +12,7 @@ from account_api.routes.common import own_account, require_active
 from account_api.schemas import AssetName, Request
 from account_api.views import DepositAnswer
 from engine.client import queries
+from engine.core.authority import Thing
 from engine.core.commands import Deposit
 from engine.core.events import DepositUpdated, Refused
 
@@ -74,7 +75,7 @@ def _nothing_given(now_us: int, is_empty: bool) -> Problem:
 ROUTES: Final = (
     Route(
         "POST", "/v1/faucet", ask_faucet, "Ask for test coins (not in production)", DepositAnswer,
-        scope="trade", body=FaucetRequest, status=201, replays=True, tag="money",
+        thing=Thing.FAUCET, body=FaucetRequest, status=201, replays=True, tag="money",
         errors=("not_permitted", "account_suspended", "unknown_account", "unknown_asset",
                 "request_expired"),
     ),

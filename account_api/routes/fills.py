@@ -10,6 +10,7 @@ from account_api.present import fill_view
 from account_api.registry import Call, Reply, Route
 from account_api.routes.common import account_of, check_filters
 from account_api.schemas import FillsQuery
+from engine.core.authority import Thing
 from engine.history import queries as history
 
 
@@ -53,7 +54,7 @@ def get_fills(call: Call) -> Reply:
 ROUTES: Final = (
     Route(
         "GET", "/v1/fills", get_fills, "Fills", FillsView,
-        scope="read", query=FillsQuery, tag="orders",
+        thing=Thing.READ_FILLS, query=FillsQuery, tag="orders",
         errors=("not_caught_up", "history_unavailable", "unknown_symbol"),
     ),
 )  # fmt: skip

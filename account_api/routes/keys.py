@@ -18,11 +18,11 @@ from account_api.keyring import api_key
 from account_api.keystore import ActorRevoked, Full, KeyStoreError, NameTaken, StoredKey
 from account_api.present import instant_text
 from account_api.registry import REPLAYED, Call, Reply, Route
-from account_api.routes.common import account_of, own_account, require_active
+from account_api.routes.common import account_of, own_account, reaches, require_active
 from account_api.schemas import ActingQuery, ForAccount, Name, NoQuery, Request
 from account_api.settings import SCOPES, ApiKey, Scope
 from account_api.views import View
-from engine.client import queries
+from engine.core.authority import Thing
 
 SECOND_PERSON: Final = frozenset(("withdraw", "address", "approve", "keys"))
 """Scopes with which money can leave; a key that has one is good when another user agrees."""
@@ -319,13 +319,7 @@ def _made_key(call: Call) -> StoredKey:
 
 def _governs(call: Call, account: str) -> bool:
     """Whether the caller decides about keys of an account ("" is the venue itself)."""
-    key = call.principal.key
-    if key.is_operator or account == key.account:
-        return True
-    if key.account != key.firm:
-        return False
-    firm = call.services.fetch(queries.accounts(key.firm)).value
-    return any(row.account == account for row in firm)
+    return reaches(call, account)
 
 
 def _view(key: ApiKey) -> dict[str, Any]:
@@ -368,20 +362,21 @@ _NAMED: Final = ("not_found",)
 ROUTES: Final = (
     Route(
         "GET", "/v1/api-keys", get_keys, "API keys", KeysView,
-        scope="read", query=ActingQuery, tag="keys",
+        thing=Thing.READ_KEYS, query=ActingQuery, tag="keys",
     ),
     Route(
         "POST", "/v1/api-keys", create_key, "Make an API key", NewKeyView,
-        scope="keys", query=NoQuery, body=NewKeyRequest, status=201, replays=True, tag="keys",
+        thing=Thing.MAKE_KEYS, query=NoQuery, body=NewKeyRequest, status=201, replays=True,
+        tag="keys",
         errors=("key_name_taken", "too_many_keys", "not_permitted", "account_suspended"),
     ),
     Route(
         "DELETE", "/v1/api-keys/{key}", revoke_key, "Revoke an API key", RevokedKeyView,
-        scope="keys", query=RevokeQuery, replays=True, tag="keys", errors=_NAMED,
+        thing=Thing.REVOKE_KEYS, query=RevokeQuery, replays=True, tag="keys", errors=_NAMED,
     ),
     Route(
         "POST", "/v1/api-keys/{key}/approve", approve_key, "Approve an API key", KeyView,
-        scope="approve", replays=True, tag="keys",
+        thing=Thing.APPROVE_KEYS, replays=True, tag="keys",
         errors=("self_approval", "account_suspended", *_NAMED),
     ),
 )  # fmt: skip

@@ -16,6 +16,7 @@ from account_api.schemas import (
 from account_api.translate import price
 from account_api.views import AccountStatusView, InstrumentStatusView, ReferencePriceView
 from engine.client import own_cancels, own_event, own_events
+from engine.core.authority import Thing
 from engine.core.commands import SetAccountStatus, SetInstrumentStatus, SetReferencePrice
 from engine.core.events import (
     InstrumentStatusChanged,
@@ -102,19 +103,20 @@ ROUTES: Final = (
     Route(
         "PUT", "/v1/accounts/{account}/status", set_account_status,
         "Suspend an account or let it act again (operator)", AccountStatusView,
-        scope="operator", body=AccountStatusRequest, replays=True, tag="operator",
+        thing=Thing.SUSPEND_ACCOUNTS, body=AccountStatusRequest, replays=True, tag="operator",
         errors=("unknown_account", "request_expired"),
     ),
     Route(
         "PUT", "/v1/instruments/{symbol}/status", set_instrument_status,
-        "Halt or resume an instrument (operator)", InstrumentStatusView, scope="operator",
+        "Halt or resume an instrument (operator)", InstrumentStatusView,
+        thing=Thing.HALT_INSTRUMENTS,
         body=InstrumentStatusRequest, replays=True, tag="operator",
         errors=("unknown_symbol", "request_expired"),
     ),
     Route(
         "PUT", "/v1/instruments/{symbol}/reference-price", set_reference_price,
-        "Move an instrument's price band (operator)", ReferencePriceView, scope="operator",
-        body=ReferencePriceRequest, replays=True, tag="operator",
+        "Move an instrument's price band (operator)", ReferencePriceView,
+        thing=Thing.SET_REFERENCE_PRICES, body=ReferencePriceRequest, replays=True, tag="operator",
         errors=("unknown_symbol", "invalid_price", "price_too_large", "request_expired"),
     ),
 )  # fmt: skip

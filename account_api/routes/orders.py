@@ -39,6 +39,7 @@ from account_api.schemas import (
 from account_api.services import Catalogue
 from account_api.translate import instant_us
 from engine.client import Outcome, Transaction
+from engine.core.authority import Thing
 from engine.core.commands import MassCancel, NewOrder, ReplaceOrder, SetDeadMansSwitch
 from engine.core.events import (
     CancelRejected,
@@ -379,39 +380,39 @@ _TERMS: Final = (
 ROUTES: Final = (
     Route(
         "POST", "/v1/orders", create_order, "Create an order", OrderAnswer,
-        scope="trade", body=NewOrderRequest, status=201, replays=True, tag="orders",
+        thing=Thing.ENTER_ORDERS, body=NewOrderRequest, status=201, replays=True, tag="orders",
         errors=(*_TERMS, "duplicate_client_order_id", "invalid_client_order_id",
                 "too_many_open_orders", "no_liquidity"),
     ),
     Route(
         "DELETE", "/v1/orders", cancel_all, "Cancel all orders that match", CancelAllView,
-        scope="trade", query=CancelAllQuery, replays=True, tag="orders",
+        thing=Thing.CANCEL_ORDERS, query=CancelAllQuery, replays=True, tag="orders",
         errors=("unknown_symbol", "request_expired", "not_permitted"),
     ),
     Route(
         "GET", "/v1/orders", get_orders, "List orders", OrdersView,
-        scope="read", query=OrdersQuery, tag="orders",
+        thing=Thing.READ_ORDERS, query=OrdersQuery, tag="orders",
         errors=("not_caught_up", "history_unavailable", "unknown_symbol"),
     ),
     Route(
         "PATCH", "/v1/orders/{order}", replace_order, "Change an order", OrderAnswer,
-        scope="trade", body=ReplaceOrderRequest, replays=True, tag="orders",
+        thing=Thing.CHANGE_ORDERS, body=ReplaceOrderRequest, replays=True, tag="orders",
         errors=(*_TERMS, "unknown_order", "too_late", "mismatch", "duplicate_client_order_id",
                 "invalid_client_order_id"),
     ),
     Route(
         "DELETE", "/v1/orders/{order}", cancel_order, "Cancel an order", OrderAnswer,
-        scope="trade", query=ActingQuery, replays=True, tag="orders",
+        thing=Thing.CANCEL_ORDERS, query=ActingQuery, replays=True, tag="orders",
         errors=("unknown_order", "too_late", "request_expired", "not_permitted"),
     ),
     Route(
         "GET", "/v1/orders/{order}", get_order, "One order", OrderAnswer,
-        scope="read", query=AccountQuery, tag="orders",
+        thing=Thing.READ_ORDERS, query=AccountQuery, tag="orders",
         errors=("unknown_order", "not_caught_up", "history_unavailable"),
     ),
     Route(
         "PUT", "/v1/dead-man-switch", set_dead_mans_switch, "Dead man's switch",
-        DeadMansSwitchView, scope="trade", body=DeadMansSwitchRequest, replays=True,
+        DeadMansSwitchView, thing=Thing.SET_SWITCH, body=DeadMansSwitchRequest, replays=True,
         tag="orders", errors=("request_expired", "not_permitted", "account_suspended"),
     ),
 )  # fmt: skip

@@ -10,6 +10,7 @@ from account_api.routes.common import account_of
 from account_api.schemas import AccountQuery
 from account_api.views import View
 from engine.client import queries
+from engine.core.authority import Reach, Thing, may
 from engine.core.types import SessionRow
 
 
@@ -40,7 +41,8 @@ class SessionsView(View, frozen=True, kw_only=True):
 def get_sessions(call: Call) -> Reply:
     """Sessions of the account; an operator who names none sees those of all accounts."""
     query = call.query(AccountQuery)
-    everybody = call.principal.key.is_operator and query.account is None
+    venue = may(call.principal.key.holders, call.thing) is Reach.VENUE
+    everybody = venue and query.account is None
     account = "" if everybody else account_of(call, query.account)
     answer = call.services.fetch(queries.sessions(), query.min_seq)
     rows = sorted(
@@ -68,6 +70,6 @@ def _view(row: SessionRow) -> SessionView:
 ROUTES: Final = (
     Route(
         "GET", "/v1/sessions", get_sessions, "Sessions", SessionsView,
-        scope="read", query=AccountQuery, tag="orders", errors=("not_caught_up",),
+        thing=Thing.READ_SESSIONS, query=AccountQuery, tag="orders", errors=("not_caught_up",),
     ),
 )  # fmt: skip

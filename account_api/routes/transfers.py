@@ -11,6 +11,7 @@ from account_api.registry import REPLAYED, Call, Reply, Route
 from account_api.routes.common import account_of, check_filters, own_account
 from account_api.schemas import LedgerQuery, TransferRequest
 from account_api.views import TransferAnswer, TransfersView, TransferView
+from engine.core.authority import Thing
 from engine.core.commands import Transfer
 from engine.core.events import Refused, Transferred
 from engine.core.instruments import format_scaled
@@ -110,12 +111,12 @@ def get_transfers(call: Call) -> Reply:
 ROUTES: Final = (
     Route(
         "GET", "/v1/transfers", get_transfers, "Transfers", TransfersView,
-        scope="read", query=LedgerQuery, tag="money",
+        thing=Thing.READ_MONEY, query=LedgerQuery, tag="money",
         errors=("not_caught_up", "history_unavailable", "unknown_asset"),
     ),
     Route(
         "POST", "/v1/transfers", transfer, "Move money within the firm", TransferAnswer,
-        scope="withdraw", body=TransferRequest, status=201, replays=True, tag="money",
+        thing=Thing.TRANSFER, body=TransferRequest, status=201, replays=True, tag="money",
         errors=("unknown_account", "unknown_asset", "invalid_field", "insufficient_funds",
                 "duplicate_client_transfer_id", "history_unavailable", "request_expired",
                 "not_permitted", "account_suspended"),

@@ -27,6 +27,7 @@ from account_api.services import Catalogue
 from account_api.translate import instant_us
 from account_api.views import QuoteView, WithdrawalAnswer, WithdrawalsView, WithdrawalView
 from engine.client import Outcome, own_events, queries
+from engine.core.authority import Thing
 from engine.core.commands import (
     ApproveWithdrawal,
     CancelWithdrawal,
@@ -279,8 +280,8 @@ _DECISION: Final = ("unknown_withdrawal", "withdrawal_state", "request_expired",
 ROUTES: Final = (
     Route(
         "POST", "/v1/withdrawals", request_withdrawal, "Request a withdrawal",
-        WithdrawalAnswer, scope="withdraw", body=WithdrawalRequest, status=201, replays=True,
-        tag="money",
+        WithdrawalAnswer, thing=Thing.REQUEST_WITHDRAWALS, body=WithdrawalRequest, status=201,
+        replays=True, tag="money",
         errors=("unknown_asset", "unknown_network", "amount_too_small", "invalid_quantity",
                 "invalid_field", "memo_required", "network_suspended", "withdrawal_limit",
                 "insufficient_funds", "duplicate_client_withdrawal_id", "invalid_address",
@@ -289,33 +290,35 @@ ROUTES: Final = (
     ),
     Route(
         "POST", "/v1/withdrawals/quotes", quote_withdrawal, "Pin a withdrawal's fee", QuoteView,
-        scope="withdraw", body=QuoteRequest, status=201, replays=True, needs_key=True, tag="money",
+        thing=Thing.REQUEST_WITHDRAWALS, body=QuoteRequest, status=201, replays=True,
+        needs_key=True, tag="money",
         errors=("unknown_asset", "unknown_network", "invalid_field", "network_suspended",
                 "request_expired", "not_permitted", "account_suspended"),
     ),
     Route(
         "GET", "/v1/withdrawals", get_withdrawals, "Withdrawals", WithdrawalsView,
-        scope="read", query=WithdrawalsQuery, tag="money",
+        thing=Thing.READ_MONEY, query=WithdrawalsQuery, tag="money",
         errors=("not_caught_up", "history_unavailable"),
     ),
     Route(
         "GET", "/v1/withdrawals/{withdrawal}", get_withdrawal, "One withdrawal",
-        WithdrawalAnswer, scope="read", query=AccountQuery, tag="money", errors=_READ,
+        WithdrawalAnswer, thing=Thing.READ_MONEY, query=AccountQuery, tag="money", errors=_READ,
     ),
     Route(
         "POST", "/v1/withdrawals/{withdrawal}/approve", approve_withdrawal,
-        "Approve a withdrawal", WithdrawalAnswer, scope="approve", query=ActingQuery, replays=True,
-        tag="money", errors=(*_DECISION, "self_approval", "account_suspended"),
+        "Approve a withdrawal", WithdrawalAnswer, thing=Thing.DECIDE_WITHDRAWALS, query=ActingQuery,
+        replays=True, tag="money", errors=(*_DECISION, "self_approval", "account_suspended"),
     ),
     Route(
         "POST", "/v1/withdrawals/{withdrawal}/reject", reject_withdrawal,
-        "Refuse a withdrawal", WithdrawalAnswer, scope="approve",
+        "Refuse a withdrawal", WithdrawalAnswer, thing=Thing.DECIDE_WITHDRAWALS,
         body=RejectWithdrawalRequest, body_required=False, replays=True, tag="money",
         errors=_DECISION,
     ),
     Route(
         "DELETE", "/v1/withdrawals/{withdrawal}", cancel_withdrawal, "Cancel a withdrawal",
-        WithdrawalAnswer, scope="withdraw", query=ActingQuery, replays=True, tag="money",
+        WithdrawalAnswer, thing=Thing.REQUEST_WITHDRAWALS, query=ActingQuery, replays=True,
+        tag="money",
         errors=_DECISION,
     ),
 )  # fmt: skip

@@ -23,7 +23,7 @@ from account_api.auth import (
     SIGNATURE_HEADER,
     TIMESTAMP_HEADER,
     Authenticator,
-    require_scope,
+    require,
 )
 from account_api.errors import Problem
 from account_api.ports import ClockUs
@@ -42,6 +42,7 @@ from account_api.stream.requests import PUBLIC_CHANNELS, Message
 from account_api.stream.sessions import Sessions, Terms
 from account_api.stream.settings import StreamSettings
 from account_api.stream.subscription import PrivateSubscription
+from engine.core.authority import Thing, speaks_for_firm
 
 STREAM_PATH: Final = "/v1/stream"
 CLOSE_NORMAL: Final = 1000
@@ -176,7 +177,7 @@ class Handler:
     async def _cancel_on_disconnect(self, peer: Peer, message: Message) -> None:
         params = message.read(requests.CancelOnDisconnectParams)
         principal = self._principal(peer)
-        require_scope(principal, "trade")
+        require(principal, Thing.CANCEL_ON_DISCONNECT)
         if params.grace_s > self._settings.grace_s_max:
             raise Problem(
                 "invalid_request",
@@ -188,7 +189,7 @@ class Handler:
                 "invalid_request", "The field account goes with the scope account.",
                 field="account",
             )  # fmt: skip
-        if params.scope == "firm" and principal.account != principal.key.firm:
+        if params.scope == "firm" and not speaks_for_firm(principal.account, principal.key.firm):
             raise Problem(
                 "not_permitted",
                 f"Only a key of the account {principal.key.firm} speaks for the whole firm.",
@@ -296,9 +297,9 @@ class Handler:
                 )
         if private:
             principal = self._principal(peer)
-            require_scope(principal, "read")
             if not principal.account:
                 raise Problem("not_permitted", "An operator's key has no account of its own.")
+            require(principal, Thing.STREAM_ACCOUNT)
         return private, [(name, symbol) for name in public for symbol in dict.fromkeys(symbols)]
 
     async def _state(self) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from account_api.auth import require_scope
+from account_api.auth import require
 from account_api.errors import Problem
 from account_api.ratelimit import RateLimiter
 from account_api.registry import REPLAYED, Call, Method, Reply, Route
@@ -26,6 +26,7 @@ from account_api.schemas import NoQuery
 from account_api.services import Services
 from account_api.stream.principal import StreamPrincipal
 from account_api.stream.requests import convert
+from engine.core.authority import Thing
 
 OPERATIONS: Final[dict[str, tuple[Method, str]]] = {
     "create_order": ("POST", "/v1/orders"),
@@ -94,7 +95,7 @@ class Operations:
                     f"there is room again in {verdict.retry_after_s} s.",
                     retry_after_s=verdict.retry_after_s,
                 )
-            require_scope(caller, route.scope)
+            require(caller, route.thing)
         call = self._call(route, dict(params), caller, request_id)
         loop = asyncio.get_running_loop()
         reply: Reply = await loop.run_in_executor(self._pool, _serve, route, call)
@@ -104,6 +105,7 @@ class Operations:
         """The account that the caller may act for: its own, or one of its firm. Raises Problem."""
         call = Call(
             self._services, caller, {}, NoQuery(), None, self._services.clock_us(), "",
+            Thing.CANCEL_ON_DISCONNECT,
         )  # fmt: skip
         return await asyncio.get_running_loop().run_in_executor(
             self._pool, own_account, call, named
@@ -139,6 +141,7 @@ class Operations:
             raw_body=body,
             now_us=self._services.clock_us(),
             request_id=request_id,
+            thing=route.thing,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.core import orders, purges, replaces
+from engine.core.authority import reaches, speaks_for_firm
 from engine.core.commands import (
     Batch,
     BatchEntry,
@@ -15,10 +16,11 @@ from engine.core.commands import (
     ReplaceOrder,
 )
 from engine.core.events import BatchDone
+from engine.core.ledger import Account
 from engine.core.lookup import find_named
 from engine.core.purges import MASS_CANCELS_MAX
 from engine.core.refusals import record_refusal, refuse
-from engine.core.risk import Refusal, unknown_account
+from engine.core.risk import Refusal, not_for_firm, unknown_account
 from engine.core.types import BATCH_ENTRIES_MAX, BatchMode, CancelReason, RejectReason
 
 if TYPE_CHECKING:
@@ -37,6 +39,9 @@ def mass_cancel(exchange: Exchange, c: MassCancel) -> None:
     if c.symbol and c.symbol not in exchange.books:
         text = f"there is no instrument {c.symbol!r}"
         refuse(exchange, c, RejectReason.UNKNOWN_SYMBOL, text)
+        return
+    if c.firm_wide and not speaks_for_firm(account.name, account.firm):
+        refuse(exchange, c, *not_for_firm(account))
         return
     if sum(_is_theirs(purge, c.account) for purge in exchange.purges) >= MASS_CANCELS_MAX:
         text = f"{MASS_CANCELS_MAX} mass cancels of this account are in progress; wait for one"
@@ -69,10 +74,9 @@ def batch(exchange: Exchange, c: Batch) -> None:
         text = f"a batch has 1 to {BATCH_ENTRIES_MAX} entries, this one has {len(c.entries)}"
         refuse(exchange, c, RejectReason.INVALID_BATCH, text)
         return
-    if any(exchange.accounts.get(entry.account) is None for entry in c.entries) or any(
-        exchange.accounts[entry.account].firm != account.firm for entry in c.entries
-    ):
-        refuse(exchange, c, RejectReason.INVALID_BATCH, "a batch is for accounts of one firm")
+    if not all(_reached(exchange, account, entry.account) for entry in c.entries):
+        text = f"a batch of {account.name} is for the accounts that {account.name} acts for"
+        refuse(exchange, c, RejectReason.INVALID_BATCH, text)
         return
     results: list[tuple[int, int, bool]] = []
     if c.mode is BatchMode.VALIDATE_ALL:
@@ -98,6 +102,11 @@ def batch(exchange: Exchange, c: Batch) -> None:
             done = False
         results.append((start, len(exchange.events) - start, done))
     exchange.emit(BatchDone, account, c.batch_id, tuple(results), None, "")
+
+
+def _reached(exchange: Exchange, account: Account, name: str) -> bool:
+    other = exchange.accounts.get(name)
+    return other is not None and reaches(account.name, account.firm, name, other.firm)
 
 
 def _faults(exchange: Exchange, c: Batch) -> list[Refusal | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.core import purges
+from engine.core.authority import reaches
 from engine.core.book import Order
 from engine.core.commands import CancelOrder, RecordRefusal, ReplaceOrder
 from engine.core.ledger import Account
@@ -22,8 +23,10 @@ def find(
     order: Order | None = None
     if order_id:
         order = exchange.orders.get(order_id)
-        if order is not None and order.account.firm != account.firm:
-            order = None
+        if order is not None:
+            owner = order.account
+            if not reaches(account.name, account.firm, owner.name, owner.firm):
+                order = None
         owner = account if order is None else order.account
         named = owner.client_ids.get(orig_client_order_id) if orig_client_order_id else order
         if order is not None and named is not order:

@@ -72,6 +72,12 @@ def unknown_account(name: str) -> Refusal:
     return Refusal(RejectReason.UNKNOWN_ACCOUNT, f"there is no account {name!r}")
 
 
+def not_for_firm(account: Account) -> Refusal:
+    """What only the firm's own account may do, asked for by a sub-account (rule S-2)."""
+    text = f"only the account {account.firm} speaks for the whole firm, not {account.name}"
+    return Refusal(RejectReason.NOT_PERMITTED, text)
+
+
 def check_active(account: Account) -> Refusal | None:
     """Rule A-2."""
     if not account.suspended:

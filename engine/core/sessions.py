@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.core import purges
+from engine.core.authority import speaks_for_firm
 from engine.core.commands import (
     CloseSession,
     OpenSession,
@@ -12,7 +13,7 @@ from engine.core.commands import (
     StartEpoch,
 )
 from engine.core.events import DeadMansSwitchSet, SessionChanged
-from engine.core.risk import check_active, unknown_account
+from engine.core.risk import check_active, not_for_firm, unknown_account
 from engine.core.timers import Timer, TimerKind
 from engine.core.types import CancelReason, CancelScope, RejectReason, SessionRow
 
@@ -69,6 +70,10 @@ def open_session(exchange: Exchange, c: OpenSession) -> None:
     name = c.origin.source
     if c.account not in exchange.accounts:
         exchange.refuse(c.account, name, *unknown_account(c.account))
+        return
+    account = exchange.accounts[c.account]
+    if c.cancel_scope is CancelScope.FIRM and not speaks_for_firm(account.name, account.firm):
+        exchange.refuse(c.account, name, *not_for_firm(account))
         return
     session = exchange.sessions.get(name)
     if session is None:

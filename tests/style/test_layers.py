@@ -18,9 +18,9 @@ CORE_LIBRARIES = {"sortedcontainers", "msgspec"}
 GATEWAY_MAY = (
     "engine.client", "engine.history", "engine.history.queries", "engine.history.rows",
     "engine.core.types", "engine.core.commands", "engine.core.events",
-    "engine.core.instruments",
+    "engine.core.instruments", "engine.core.authority",
 )  # fmt: skip
-CONFIG_MAY = ("engine.core.types", "engine.core.instruments")
+CONFIG_MAY = ("engine.core.types", "engine.core.instruments", "engine.core.authority")
 
 
 def sources(package: str) -> list[Path]:

@@ -58,11 +58,17 @@ def test_C1_an_order_is_found_by_any_id_of_its_chain(venue: Venue) -> None:
     assert (canceled.order.client_order_id, canceled.client_order_id) == ("three", "x")
 
 
-def test_C1_an_order_is_found_by_order_id_across_the_firm(venue: Venue) -> None:
-    rest(venue)
-    events = venue.cancel("alice2", order_id=1, client_order_id="x")
+def test_C1_the_firms_account_finds_an_order_of_a_sub_account_by_order_id(venue: Venue) -> None:
+    venue.buy("alice2", 10, 5, client_order_id="one")
+    events = venue.cancel("alice", order_id=1, client_order_id="x")
     canceled = only(events, OrderCanceled)
-    assert (canceled.account, canceled.requester) == ("alice", "api:alice2")
+    assert (canceled.account, canceled.requester) == ("alice2", "api:alice")
+
+
+def test_C1_a_sub_account_finds_no_order_of_its_firm(venue: Venue) -> None:
+    rest(venue)
+    rejected = only(venue.cancel("alice2", order_id=1), CancelRejected)
+    assert rejected.reason is REASON.UNKNOWN_ORDER and rejected.order_id == 0
 
 
 def test_C1_unknown_orders(venue: Venue) -> None:

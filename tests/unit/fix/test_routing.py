@@ -49,18 +49,18 @@ def test_a_cancel_from_rest_is_reported_to_the_owner_as_if_unasked(desk: FixDesk
 
 
 def test_a_cancel_by_another_session_is_told_to_both(desk: FixDesk) -> None:
-    desk.send("ALICE", BUY)
-    told = desk.send("ALICE2", "35=F|11=X|37=1|55=BTC-USD|54=1|60=20260105-09:30:00")
+    desk.send("ALICE2", BUY)
+    told = desk.send("ALICE", "35=F|11=X|37=1|55=BTC-USD|54=1|60=20260105-09:30:00")
     assert names(told) == ["ALICE", "ALICE2", "DESK", "DROP"]
     assert {fields(text)["41"] for _, text in told} == {"A1"}
 
 
 def test_a_replace_by_another_session_leaves_the_order_with_its_owner(desk: FixDesk) -> None:
-    desk.send("ALICE", BUY)
-    line = "35=G|11=X|41=A1|1=alice|55=BTC-USD|54=1|60=20260105-09:30:00|40=2|38=2"
-    assert names(desk.send("ALICE2", line)) == ["ALICE", "ALICE2", "DESK", "DROP"]
+    desk.send("ALICE2", BUY)
+    line = "35=G|11=X|41=A1|1=alice2|55=BTC-USD|54=1|60=20260105-09:30:00|40=2|38=2"
+    assert names(desk.send("ALICE", line)) == ["ALICE", "ALICE2", "DESK", "DROP"]
     fill = desk.send("BOB", BUY.replace("54=1", "54=2"))
-    assert names(fill) == ["ALICE", "BOB", "BOB", "DESK", "DROP"]
+    assert names(fill) == ["ALICE2", "BOB", "BOB", "DESK", "DROP"]
 
 
 def test_refusals_are_for_who_asked_and_drop_copy(desk: FixDesk) -> None:
