@@ -1,17 +1,30 @@
-"""What every process of the venue does alike: its log, and what it does with signals."""
+"""What every process of the venue does alike: its log, its signals, and how it fails to start."""
 
 from __future__ import annotations
 
+import errno
 import gc
+import getpass
 import logging
 import signal
+import sqlite3
 import sys
 import threading
-from collections.abc import Callable, Iterable
-from typing import Final, TextIO
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, TextIO
 
 import structlog
 
+EXIT_CONFIGURATION: Final = 2
+"""What it was told, or what it may do, is wrong: only a person can help."""
+EXIT_DAMAGED: Final = 3
+"""The journal cannot be trusted: only a person can help."""
+EXIT_UNAVAILABLE: Final = 4
+"""Something that it needs fails (a full disk, a port, a database): trying again may help."""
+EXIT_FAULT: Final = 5
+
+FORBIDDEN: Final = frozenset((errno.EACCES, errno.EPERM, errno.EROFS))
+NO_SPACE: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
 COLLECT_AFTER: Final = 10_000
 """More objects made than freed, before the collector of cycles looks at those."""
 
@@ -61,3 +74,56 @@ def on_signals(numbers: Iterable[signal.Signals], act: Callable[[int], None]) ->
             act(signal.sigwait(wanted))
 
     threading.Thread(target=wait, name="signals", daemon=True).start()
+
+
+def no_space(error: BaseException) -> bool:
+    """Whether an error, or one that it came from, says that the disk is full."""
+    return any(
+        (isinstance(one, OSError) and one.errno in NO_SPACE)
+        or (isinstance(one, sqlite3.Error) and _code(one) == sqlite3.SQLITE_FULL)
+        for one in _origins(error)
+    )
+
+
+def start_failure(error: BaseException) -> tuple[int, str]:
+    """The exit code and the sentence for what kept a process from starting.
+
+    Of OSError, errors of SQLite, and what wraps them.
+    """
+    if no_space(error):
+        return EXIT_UNAVAILABLE, f"the disk is full; make room, and it goes on by itself: {error}"
+    for one in _origins(error):
+        if isinstance(one, OSError) and one.errno in FORBIDDEN:
+            return EXIT_CONFIGURATION, forbidden(one)
+    return EXIT_UNAVAILABLE, str(error) or type(error).__name__
+
+
+def forbidden(error: OSError) -> str:
+    """The sentence for a file or folder that this user may not use."""
+    return (
+        f"{error.filename or 'a file'} cannot be used by the user {_user()}: {error.strerror}; "
+        "start it as the user who owns the data folder, or choose another folder"
+    )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "without a name"
+
+
+def _code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _origins(error: BaseException) -> Iterator[BaseException]:
+    """An error, what it wraps (SQLAlchemy keeps that in ``orig``), and what caused it."""
+    waiting: list[Any] = [error]
+    seen: set[int] = set()
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, BaseException) and id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            waiting += [getattr(one, "orig", None), one.__cause__, one.__context__]

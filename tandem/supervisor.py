@@ -16,17 +16,26 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from config.process import EXIT_CONFIGURATION, EXIT_DAMAGED
 from tandem.output import LINE_BYTES_MAX, LogFile, Output
 from tandem.processes import Process
 
-BACKOFF_FIRST_S: Final = 0.2
+BACKOFF_FIRST_S: Final = 0.1
 BACKOFF_MAX_S: Final = 10.0
-STEADY_S: Final = 30.0
-"""A process that was ready for this long has its backoff forgotten."""
+"""Between two starts of a process that ends by itself before it has been ready for a while."""
+KILLED_BACKOFF_MAX_S: Final = 1.0
+"""The same for one that was killed: whoever kills it again and again, the venue comes back."""
+STEADY_S: Final = 1.0
+"""A process that was ready for this long has its failures forgotten: it can start."""
+HOPELESS_S: Final = 10.0
+"""Until a process is tried again that said that only a person can help it."""
+HOPELESS_CODES: Final = frozenset((EXIT_CONFIGURATION, EXIT_DAMAGED))
+TOLD_MAX: Final = 32
+"""Different lines about one process that is down; its log has them all."""
 START_ATTEMPTS_MAX: Final = 3
 READY_TIMEOUT_S: Final = 60.0
 """How long a process may be silent before it is ready; recovery tells how far it is."""
@@ -58,7 +67,11 @@ class _Stop:
 
 @dataclass(slots=True)
 class _Slot:
-    """A process and where it stands. ``restart_at`` is set while it waits for its restart."""
+    """A process and where it stands. ``restart_at`` is set while it waits for its restart.
+
+    ``failures`` counts starts in a row that led to nothing, ``reason`` is what it last gave as a
+    reason for its trouble, and ``told`` what was said of it since it is down.
+    """
 
     process: Process
     output: Output
@@ -67,6 +80,10 @@ class _Slot:
     ready_at: float = 0.0
     heard_at: float = 0.0
     failures: int = 0
+    down: bool = False
+    hopeless: bool = False
+    reason: str = ""
+    told: set[str] = field(default_factory=set)
     restart_at: float | None = None
 
 
@@ -222,32 +239,67 @@ class Supervisor:
         if fields.get("event") == "ready" and slot.ready is None:
             slot.ready = fields
             slot.ready_at = self._clock()
-            if slot.failures:
+            if slot.down:
                 self._say(slot.process.name, "is back")
+            slot.down, slot.hopeless, slot.reason = False, False, ""
+            slot.told.clear()
         elif fields.get("level") in ("error", "critical"):
+            event = str(fields.get("event"))
             why = fields.get("reason") or fields.get("error") or fields.get("exception") or ""
-            self._say(slot.process.name, f"{fields.get('event')} {why}".rstrip())
+            slot.reason = str(why) or event
+            text = f"{event} {why}".rstrip()
+            if slot.ready is None:
+                self._say_once(slot, text)
+            else:
+                self._say(slot.process.name, text)
 
     def _on_exit(self, slot: _Slot, code: int) -> None:
         slot.child = None
         if self._stopping:
             return
-        if slot.ready is not None and self._clock() - slot.ready_at >= STEADY_S:
+        now = self._clock()
+        if slot.ready is not None and now - slot.ready_at >= STEADY_S:
             slot.failures = 0
-        pause = min(BACKOFF_FIRST_S * 2**slot.failures, BACKOFF_MAX_S)
-        slot.failures += 1
-        slot.ready = None
-        slot.restart_at = self._clock() + pause
+        slot.down, slot.ready = True, None
+        slot.hopeless = code in HOPELESS_CODES
         how = f"signal {-code}" if code < 0 else f"code {code}"
-        self._say(slot.process.name, f"ended with {how}; starting it again in {pause:.1f} s")
+        if slot.hopeless:
+            pause = HOPELESS_S
+            self._say_once(
+                slot, f"ended with {how}, which a person must mend; trying every {pause:.0f} s"
+            )
+        else:
+            longest = KILLED_BACKOFF_MAX_S if code < 0 else BACKOFF_MAX_S
+            pause = min(BACKOFF_FIRST_S * 2 ** min(slot.failures, 16), longest)
+            self._say(slot.process.name, f"ended with {how}; starting it again in {pause:.1f} s")
+        slot.failures += 1
+        slot.restart_at = now + pause
+
+    def _say_once(self, slot: _Slot, text: str) -> None:
+        """Say of a process that is down what was not said yet since it is."""
+        if text not in slot.told and len(slot.told) < TOLD_MAX:
+            slot.told.add(text)
+            self._say(slot.process.name, text)
 
     def _give_up_if_hopeless(self, waiting: list[_Slot]) -> None:
         for slot in waiting:
-            late = self._clock() >= slot.heard_at + READY_TIMEOUT_S
-            if slot.ready is None and (late or slot.failures >= START_ATTEMPTS_MAX):
-                why = f"is silent for {READY_TIMEOUT_S:.0f} s" if late else "does not start"
-                tail = "\n".join(f"    {line}" for line in slot.output.tail)
-                raise StartError(f"{slot.process.name} {why}; its last lines were:\n{tail}")
+            if slot.ready is not None:
+                continue
+            if self._clock() >= slot.heard_at + READY_TIMEOUT_S:
+                why = f"is silent for {READY_TIMEOUT_S:.0f} s"
+            elif slot.hopeless or slot.failures >= START_ATTEMPTS_MAX:
+                why = "does not start"
+            else:
+                continue
+            raise StartError(f"{slot.process.name} {why}{_because(slot)}")
+
+
+def _because(slot: _Slot) -> str:
+    """The reason that a process gave, or its last lines where it gave none."""
+    if slot.reason:
+        return f": {slot.reason}"
+    tail = "\n".join(f"    {line}" for line in slot.output.tail)
+    return f"; its last lines were:\n{tail}"
 
 
 def _signal(child: subprocess.Popen[bytes] | None, number: signal.Signals) -> None:

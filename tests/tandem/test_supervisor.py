@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tandem import supervisor as module
 from tandem.processes import Process
 from tandem.supervisor import StartError, Supervisor
 from tests import pace
@@ -104,7 +105,7 @@ def test_a_killed_process_comes_back_alone(venue: Callable[..., Venue]) -> None:
     after = one.supervisor.pids
     assert after["first"] == before["first"]
     assert after["second"] != before["second"]
-    assert ("second", "ended with signal 9; starting it again in 0.2 s") in one.said
+    assert ("second", "ended with signal 9; starting it again in 0.1 s") in one.said
 
 
 def test_what_a_dead_process_forked_is_ended_with_it(venue: Callable[..., Venue]) -> None:
@@ -127,6 +128,121 @@ def test_a_process_that_cannot_start_is_told_with_its_last_lines(
     with pytest.raises(StartError, match=r"first does not start(.|\n)*the port is taken"):
         one.supervisor.start()
     assert (one.log / "first.log").read_text().count("the port is taken") == 3
+
+
+REASON = """
+    import json, sys
+    print(json.dumps({"event": "not_started", "level": "error", "reason": "port: a word"}))
+    sys.exit(int(open("%s").read()))
+"""
+
+
+@pytest.mark.parametrize("code", [2, 3])
+def test_what_only_a_person_can_mend_is_told_at_once_in_its_own_words(
+    venue: Callable[..., Venue], tmp_path: Path, code: int
+) -> None:
+    (tmp_path / "code").write_text(str(code))
+    one = venue(("first", REASON % (tmp_path / "code"), 0))
+    with pytest.raises(StartError) as caught:
+        one.supervisor.start()
+    assert str(caught.value) == "first does not start: port: a word"
+    assert (one.log / "first.log").read_text().count("port: a word") == 1
+
+
+def test_what_a_disk_or_a_port_keeps_from_starting_is_tried_three_times(
+    venue: Callable[..., Venue], tmp_path: Path
+) -> None:
+    (tmp_path / "code").write_text("4")
+    one = venue(("first", REASON % (tmp_path / "code"), 0))
+    with pytest.raises(StartError, match="first does not start: port: a word"):
+        one.supervisor.start()
+    assert (one.log / "first.log").read_text().count("port: a word") == 3
+    # The person at the terminal reads the reason once.
+    assert [text for _, text in one.said if "a word" in text] == ["not_started port: a word"]
+
+
+class Deaths:
+    """A supervisor of one process that never runs, whose clock and deaths the test makes."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        self.said: list[str] = []
+        self.one = Supervisor(
+            [Process("first", "none", 0)], os.environ, folder / "log",
+            lambda _, text: self.said.append(text), lambda: self.now,
+        )  # fmt: skip
+        self.slot = self.one._slots["first"]
+        self.starts: list[float] = []
+        monkeypatch.setattr(self.one, "_spawn", self._spawn)
+        self._spawn(self.slot)
+
+    def _spawn(self, slot: object) -> None:
+        self.slot.restart_at = None
+        self.starts.append(self.now)
+
+    def life(self, code: int, *, ready_s: float | None, start_s: float = 0.0) -> float:
+        """One life from its start on; the pause until the next start."""
+        if ready_s is not None:
+            self.now += start_s
+            self.one._on_line(self.slot, {"event": "ready"})
+            self.now += ready_s
+        self.one._on_exit(self.slot, code)
+        died, due = self.now, self.slot.restart_at
+        assert due is not None
+        self.now = due
+        self.one._restart_due()
+        return due - died
+
+
+@pytest.fixture
+def deaths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deaths:
+    return Deaths(tmp_path, monkeypatch)
+
+
+def test_with_a_kill_every_three_seconds_the_venue_is_mostly_up(deaths: Deaths) -> None:
+    start_s = 1.5
+    up = 0.0
+    began = deaths.now
+    for _ in range(100):
+        next_kill = deaths.now - (deaths.now - began) % 3 + 3
+        ready_s = next_kill - deaths.now - start_s
+        if ready_s <= 0:
+            deaths.now = next_kill
+            deaths.life(-9, ready_s=None)
+        else:
+            deaths.life(-9, ready_s=ready_s, start_s=start_s)
+            up += ready_s
+    assert up / (deaths.now - began) > 0.4
+    assert max(b - a for a, b in zip(deaths.starts, deaths.starts[1:], strict=False)) < 6
+
+
+def test_a_process_that_is_killed_while_it_starts_is_started_again_within_a_second(
+    deaths: Deaths,
+) -> None:
+    pauses = [deaths.life(-9, ready_s=None) for _ in range(20)]
+    assert pauses[0] == pytest.approx(module.BACKOFF_FIRST_S)
+    assert max(pauses) == pytest.approx(module.KILLED_BACKOFF_MAX_S)
+
+
+def test_a_process_that_never_starts_does_not_keep_the_machine_busy(deaths: Deaths) -> None:
+    pauses = [deaths.life(1, ready_s=None) for _ in range(20)]
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == pytest.approx(module.BACKOFF_MAX_S)
+
+
+def test_ready_for_a_moment_only_is_a_start_that_led_to_nothing(deaths: Deaths) -> None:
+    pauses = [deaths.life(1, ready_s=0.1) for _ in range(20)]
+    assert pauses[-1] == pytest.approx(module.BACKOFF_MAX_S)
+    assert deaths.life(1, ready_s=module.STEADY_S) == pytest.approx(module.BACKOFF_FIRST_S)
+
+
+def test_a_wrong_configuration_met_later_is_tried_slowly_and_told_once(deaths: Deaths) -> None:
+    deaths.life(-9, ready_s=5.0)
+    pauses = [deaths.life(2, ready_s=None) for _ in range(3)]
+    assert pauses == pytest.approx([module.HOPELESS_S] * 3)
+    assert len([text for text in deaths.said if "a person must mend" in text]) == 1
+    deaths.life(-9, ready_s=5.0)
+    assert "is back" in deaths.said
 
 
 def test_what_ignores_the_request_to_end_is_killed(
