@@ -22,7 +22,7 @@ from account_api.figures import watch
 from account_api.proxies import behind_proxies
 from account_api.settings import Faucet, Page
 from config.control import ControlServer, socket_path
-from config.process import log_json_lines
+from config.process import EXIT_CONFIGURATION, log_json_lines
 from config.settings import Key, Settings, SettingsError, keep_private, load
 from config.shipped import shipped
 from engine.client import DirectEngineClient
@@ -143,7 +143,7 @@ def main() -> int:
         load()
     except SettingsError as error:
         structlog.get_logger("account_api").error("not_started", reason=str(error))
-        return 2
+        return EXIT_CONFIGURATION
     arguments = [
         sys.executable, "-m", "gunicorn", "--config", str(_GUNICORN_FILE),
         "account_api.main:application()",

@@ -2,7 +2,7 @@
 
 Configuration comes from TANDEM_CONFIG and TANDEM_DATA; there are no options. Exit codes:
 0 a clean stop, 2 a wrong configuration or a folder in use, 3 the journal cannot be trusted,
-4 a write to the journal failed, 5 a fault of the engine.
+4 the disk is full or fails, at the start too, 5 a fault of the engine.
 """
 
 from __future__ import annotations
@@ -18,22 +18,26 @@ from typing import Final
 import structlog
 
 from config.awake import Awake
-from config.process import log_json_lines
+from config.process import (
+    EXIT_CONFIGURATION,
+    EXIT_DAMAGED,
+    EXIT_FAULT,
+    EXIT_UNAVAILABLE,
+    log_json_lines,
+    no_space,
+    start_failure,
+)
 from config.settings import Settings, SettingsError, ensure_data, keep_private, load
 from engine.bootstrap import bootstrap_commands, refused
 from engine.core.events import Refused
 from engine.ipc import Limits, Server
-from engine.journal.base import JournalError, JournalLocked
+from engine.journal.base import JournalError, JournalFailed, JournalForbidden, JournalLocked
 from engine.journal.local import LocalJournal
 from engine.journal.recovery import recover
 from engine.journal.snapshots import SnapshotWriter
 from engine.memory import Memory
 from engine.sequencer import Bounds, EngineStopped, Sequencer
 
-EXIT_CONFIGURATION: Final = 2
-EXIT_JOURNAL: Final = 3
-EXIT_WRITE_FAILED: Final = 4
-EXIT_FAULT: Final = 5
 DESCRIPTORS_OWN: Final = 64
 
 log = structlog.get_logger("engine")
@@ -73,6 +77,8 @@ def build(settings: Settings) -> tuple[Sequencer, LocalJournal, Server]:
     try:
         server = Server(limits.socket, bounds)
     except (OSError, ValueError) as error:
+        if no_space(error):
+            raise
         raise NotServing(f"the socket {limits.socket} cannot be used: {error}") from error
     sequencer = Sequencer(
         exchange,
@@ -131,15 +137,24 @@ def main() -> int:
         settings = load()
         ensure_data(settings)
         return serve(settings)
-    except (SettingsError, JournalLocked, NotServing, ConfigurationRefused) as error:
+    except (
+        SettingsError, JournalLocked, JournalForbidden, NotServing, ConfigurationRefused
+    ) as error:  # fmt: skip
         log.critical("engine_not_started", reason=str(error))
         return EXIT_CONFIGURATION
+    except JournalFailed as error:
+        log.critical("journal_failed", reason=str(error))
+        return EXIT_UNAVAILABLE
     except JournalError as error:
         log.critical("journal_not_usable", reason=str(error))
-        return EXIT_JOURNAL
+        return EXIT_DAMAGED
     except EngineStopped as error:
         log.critical("engine_stopped", kind=error.kind, reason=str(error))
-        return EXIT_WRITE_FAILED if error.kind == "journal" else EXIT_FAULT
+        return EXIT_UNAVAILABLE if error.kind == "journal" else EXIT_FAULT
+    except OSError as error:
+        code, reason = start_failure(error)
+        log.critical("engine_stopped", kind="system", reason=reason)
+        return code
     except Exception as error:
         log.critical("engine_stopped", kind="fault", reason=str(error), exc_info=error)
         return EXIT_FAULT

@@ -2,8 +2,8 @@
 
 SIGTERM and SIGINT end it in order; SIGHUP reads the configuration again and takes changed
 credentials, limits and permissions of sessions that are known. Exit codes: 0 a clean stop,
-2 a wrong configuration, 3 the public port or the store cannot be used, 4 the engine's record
-cannot be followed any further by this process.
+2 a wrong configuration, 4 what it needs cannot be had (the public port, room in its store, the
+engine) or the engine's record cannot be followed any further by this process: a new one may.
 """
 
 from __future__ import annotations
@@ -24,7 +24,14 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from config.control import ControlServer, Refusal, Verb, socket_path
 from config.model import Settings
 from config.ports import free_ports
-from config.process import collect_seldom, log_json_lines, on_signals
+from config.process import (
+    EXIT_CONFIGURATION,
+    EXIT_UNAVAILABLE,
+    collect_seldom,
+    log_json_lines,
+    on_signals,
+    start_failure,
+)
 from config.processor import OneProcessor
 from config.settings import SettingsError, ensure_data, keep_private, load
 from config.shipped import shipped
@@ -36,9 +43,6 @@ from fix_gateway.gateway import Gateway
 from fix_gateway.handover import HandOverError
 from fix_gateway.settings import GatewaySettings, SessionSettings, networks
 
-EXIT_CONFIGURATION: Final = 2
-EXIT_RESOURCE: Final = 3
-EXIT_ENGINE: Final = 4
 FILES_OF_CONNECTION: Final = 3
 FILES_OF_SESSION: Final = 5
 """QuickFIX keeps four open for each session that there is, connected or not."""
@@ -154,7 +158,7 @@ def serve(settings: Settings) -> int:
     control.close()
     gateway.stop()
     log.info("stopped")
-    return EXIT_ENGINE if failed.is_set() else 0
+    return EXIT_UNAVAILABLE if failed.is_set() else 0
 
 
 def registry(gateway: Gateway) -> CollectorRegistry:
@@ -233,9 +237,13 @@ def main() -> int:
     except (SettingsError, ValueError) as error:
         log.critical("gateway_not_started", reason=str(error))
         return EXIT_CONFIGURATION
-    except (OSError, EngineError, HandOverError) as error:
+    except OSError as error:
+        code, reason = start_failure(error)
+        log.critical("gateway_not_started", reason=reason)
+        return code
+    except (EngineError, HandOverError) as error:
         log.critical("gateway_not_started", reason=str(error))
-        return EXIT_RESOURCE
+        return EXIT_UNAVAILABLE
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from config.control import ControlError, ask, control_folder
-from config.process import log_json_lines, on_signals
+from config.process import EXIT_CONFIGURATION, EXIT_UNAVAILABLE, log_json_lines, on_signals
 from config.settings import Settings, SettingsError, load
 from engine.client import EngineClient, EngineError, queries
 from engine.core.types import EngineFigures, EngineStatus, InstrumentStatus, WithdrawalState
@@ -207,7 +207,7 @@ def serve(settings: Settings) -> int:
         )
     except OSError as error:
         log.error("not_started", reason=f"cannot listen at {settings.metrics.host}: {error}")
-        return 2
+        return EXIT_UNAVAILABLE
     host, port = server.server_address[:2]
     log.info("ready", url=f"http://{host!s}:{port}/metrics")
     stopping.wait()
@@ -234,13 +234,13 @@ class _Unasked(Collector):
 
 
 def main() -> int:
-    """Entry point; 2 when it cannot start."""
+    """Entry point; 2 for a wrong configuration, 4 where its port is taken."""
     log_json_lines()
     try:
         settings = load()
     except SettingsError as error:
         log.error("not_started", reason=str(error))
-        return 2
+        return EXIT_CONFIGURATION
     return serve(settings)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import sys
 import threading
 import time
@@ -13,22 +14,33 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollecto
 from account_api.settlement.simulated import Behaviour, SimulatedNetwork
 from account_api.settlement.worker import SettlementWorker
 from config.control import ControlServer, socket_path
-from config.process import log_json_lines, on_signals
-from config.settings import SettingsError, ensure_data, keep_private, load
+from config.process import EXIT_CONFIGURATION, log_json_lines, on_signals, start_failure
+from config.settings import Settings, SettingsError, ensure_data, keep_private, load
 from engine.client import EngineClient
+
+log = structlog.get_logger("settlement")
 
 
 def main() -> int:
-    """Run until SIGTERM or SIGINT; 0 after a clean end, 2 if not started."""
+    """Run until SIGTERM or SIGINT; 0 after a clean end, 2 for a wrong configuration, 4 where the
+    disk is full or fails."""
     log_json_lines()
     keep_private()
-    log = structlog.get_logger("settlement")
     try:
         settings = load()
+        ensure_data(settings)
+        return serve(settings)
     except SettingsError as error:
         log.error("not_started", reason=str(error))
-        return 2
-    ensure_data(settings)
+        return EXIT_CONFIGURATION
+    except (OSError, sqlite3.Error) as error:
+        code, reason = start_failure(error)
+        log.error("stopped", reason=reason)
+        return code
+
+
+def serve(settings: Settings) -> int:
+    """Wire the worker and run it; the exit code."""
     told = settings.settlement
     stopping = threading.Event()
     on_signals((signal.SIGTERM, signal.SIGINT), lambda _: stopping.set())

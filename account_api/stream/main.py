@@ -15,8 +15,8 @@ from account_api.stream.figures import StreamFigures
 from account_api.stream.server import StreamServer
 from account_api.stream.settings import StreamSettings
 from config.control import ControlServer, socket_path
-from config.process import log_json_lines
-from config.settings import Settings, SettingsError, keep_private, load
+from config.process import EXIT_CONFIGURATION, log_json_lines, start_failure
+from config.settings import Settings, SettingsError, ensure_data, keep_private, load
 from engine.history.queries import open_reader
 
 
@@ -65,20 +65,26 @@ async def first_of(*events: asyncio.Event) -> None:
 
 
 def main() -> int:
-    """0 after a clean end, 1 after a fault, 2 when it could not start."""
+    """0 after a clean end, 1 after a fault, 2 for a wrong configuration, 4 without its port."""
     log_json_lines()
     keep_private()
     log = structlog.get_logger("account_api.stream")
     try:
         settings = load()
+        ensure_data(settings)
     except SettingsError as error:
         log.error("not_started", reason=str(error))
-        return 2
+        return EXIT_CONFIGURATION
+    except OSError as error:
+        code, reason = start_failure(error)
+        log.error("not_started", reason=reason)
+        return code
     try:
         asyncio.run(run(settings))
     except OSError as error:
-        log.error("not_started", reason=f"cannot listen at {settings.stream.host}: {error}")
-        return 2
+        code, reason = start_failure(error)
+        log.error("not_started", reason=f"the stream cannot listen or write: {reason}")
+        return code
     except BaseExceptionGroup as group:
         log.error("stopped", exc_info=group)
         return 1

@@ -9,10 +9,11 @@ import sys
 import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from config.control import ControlServer, socket_path
-from config.process import log_json_lines
-from config.settings import SettingsError, keep_private, load
+from config.process import EXIT_CONFIGURATION, log_json_lines, start_failure
+from config.settings import SettingsError, ensure_data, keep_private, load
 from engine.client import EngineUnavailable
 from engine.history.figures import HistoryFigures
 from engine.history.fold import HistoryFault
@@ -22,7 +23,11 @@ from engine.history.store import StoreError, open_writer
 
 
 def main() -> int:
-    """Run until SIGTERM or SIGINT; 0 after a clean end, 1 after a fault, 2 if not started."""
+    """Run until SIGTERM or SIGINT; the exit code.
+
+    0 after a clean end, 1 after a fault, 2 for a wrong configuration, 4 where its database, its
+    disk or the engine cannot be had at the start.
+    """
     parser = argparse.ArgumentParser(prog="python -m engine.history.main")
     parser.add_argument(
         "--rebuild",
@@ -35,11 +40,16 @@ def main() -> int:
     log = structlog.get_logger().bind(process="history")
     try:
         settings = load()
+        ensure_data(settings)
         # Tables of an older version are no obstacle to making them anew.
         projector = Projector(open_writer(settings.history.url), any_version=arguments.rebuild)
     except (SettingsError, StoreError) as error:
         log.error("not_started", reason=str(error))
-        return 2
+        return EXIT_CONFIGURATION
+    except (OSError, SQLAlchemyError) as error:
+        code, reason = start_failure(error)
+        log.error("not_started", reason=f"the history cannot be opened: {reason}")
+        return code
     follower = Follower(str(settings.engine.socket), projector, log)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: follower.stop())
@@ -56,6 +66,10 @@ def main() -> int:
         control.start()
         follower.run()
         control.close()
+    except OSError as error:
+        code, reason = start_failure(error)
+        log.error("not_started", reason=reason)
+        return code
     except (CannotFollow, EngineUnavailable, HistoryFault) as error:
         log.error("stopped", reason=str(error), last_seq=projector.last_seq)
         return 1

@@ -20,7 +20,14 @@ class JournalError(Exception):
 
 
 class JournalFailed(JournalError):
-    """A write failed; nothing of its batch may be published, and the engine stops."""
+    """The disk failed or is full: nothing of the batch may be published, and the engine stops.
+
+    It says nothing against what is stored; a later start may succeed.
+    """
+
+
+class JournalForbidden(JournalError):
+    """This user may not use the journal's files."""
 
 
 class JournalLocked(JournalError):

@@ -12,7 +12,7 @@ import msgspec
 from engine.core.events import ClientIdsRetired
 from engine.core.types import RetiredId
 from engine.journal.base import Record
-from engine.journal.segment import DAMAGE
+from engine.journal.trouble import DAMAGE
 from engine.wire import decode_transaction
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -20,8 +20,8 @@ import msgspec
 
 from engine import wire
 from engine.core.types import ENGINE_VERSION, RetiredId
+from engine.journal import mark, trouble, wal
 from engine.journal import segment as files
-from engine.journal import wal
 from engine.journal.base import (
     AccountMark,
     JournalCorrupt,
@@ -32,6 +32,7 @@ from engine.journal.base import (
 )
 from engine.journal.index import IndexFeed, RetiredQueue, Waiting
 from engine.journal.segment import SegmentMeta
+from engine.journal.trouble import DAMAGE
 
 SEGMENT_RECORDS_MAX: Final = 1_000_000
 OPEN_READERS_MAX: Final = 4
@@ -60,8 +61,9 @@ _decode_retired: Final = msgspec.msgpack.Decoder(RetiredId).decode
 class LocalJournal:
     """The ``Journal`` protocol over a folder. One writer at a time, held by a file lock.
 
-    ``on_note(text)`` is told what was unusual when it was opened. Raises JournalLocked or
-    JournalCorrupt when it cannot be opened.
+    ``on_note(text)`` is told what was unusual when it was opened. When it cannot be opened
+    raises JournalLocked, JournalForbidden, JournalFailed (the disk is full or fails) or
+    JournalCorrupt.
     """
 
     def __init__(
@@ -78,24 +80,19 @@ class LocalJournal:
         self._note: Callable[[str], None] = on_note or (lambda text: None)
         try:
             files.make_folder(self._folder)
-            self._lock = self._take_lock()
+            self._lock, self._mark = self._take_lock()
         except OSError as error:
-            raise self._not_opened(error) from error
+            raise trouble.of_opening(error, self._folder) from error
         self._failed = False
         self._retired = RetiredQueue()
         self._readers: dict[Path, tuple[sqlite3.Connection, SegmentMeta]] = {}
         try:
             self._open()
-        except files.DAMAGE as error:
-            os.close(self._lock)
-            raise JournalCorrupt(
-                f"the journal in {self._folder} cannot be opened: {error} ({_DERIVED})"
-            ) from error
-        except OSError as error:
-            os.close(self._lock)
+        except (*DAMAGE, OSError) as error:
+            self._unlock()
             raise self._not_opened(error) from error
         except BaseException:
-            os.close(self._lock)
+            self._unlock()
             raise
 
     @property
@@ -121,11 +118,9 @@ class LocalJournal:
             if self._last_seq + 1 - self._meta.first_seq >= self._segment_records_max:
                 self._rotate()
             self._write(records, marks, retired)
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, JournalError) as error:
             self._failed = True
-            raise JournalFailed(
-                f"the journal in {self._folder} could not be written: {error}"
-            ) from error
+            raise trouble.of_writing(error, self._folder) from error
 
     def read(self, from_seq: int, count: int, bytes_max: int = 1 << 22) -> list[Record]:
         """See the protocol."""
@@ -222,48 +217,76 @@ class LocalJournal:
         try:
             self._connection.close()
         finally:
-            os.close(self._lock)
+            self._unlock()
 
-    def _not_opened(self, error: OSError) -> JournalError:
-        return JournalError(f"the journal in {self._folder} cannot be opened: {error}")
+    def _not_opened(self, error: Exception) -> JournalError:
+        if isinstance(error, OSError):
+            return trouble.of_opening(error, self._folder)
+        what = f"the journal in {self._folder} cannot be opened"
+        return trouble.of_reading(error, what, self._folder)
 
-    def _take_lock(self) -> int:
-        descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def _of_index(self, error: Exception) -> JournalError:
+        """The failure of the index, which can be done without as long as it is not the disk's."""
+        what = f"index.db in {self._folder} cannot be used"
+        found = trouble.of_reading(error, what, self._folder)
+        return JournalCorrupt(f"{found} ({_DERIVED})") if type(found) is JournalCorrupt else found
+
+    def _take_lock(self) -> tuple[int, mark.Mark]:
+        descriptor = os.open(self._folder / mark.NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+            return descriptor, mark.Mark(descriptor)
+        except BlockingIOError as error:
             os.close(descriptor)
             raise JournalLocked(
                 f"the journal in {self._folder} is in use by another engine; stop that one first"
             ) from error
-        return descriptor
+        except OSError:
+            os.close(descriptor)
+            raise
+
+    def _unlock(self) -> None:
+        self._mark.close()
+        os.close(self._lock)
 
     def _open(self) -> None:
         """Find the segments, open the newest for writing or begin a new one."""
         paths = files.segment_paths(self._folder)
+        self._without_log = mark.log_missing(paths[-1] if paths else None)
         damage = wal.damage(paths[-1]) if paths else ""
         if damage:
             raise JournalCorrupt(
                 f"segment {paths[-1].name} would lose transactions that were durable: {damage}"
             )
         while paths and not self._whole(paths[-1]):
+            self._check_end(int(paths[-1].name.removesuffix(files.SUFFIX)) - 1)
             self._note(f"removing segment {paths[-1].name}, whose creation was cut short")
             paths.pop().unlink()
         if not paths:
+            self._check_end(0)
             self._firsts = [1]
             self._last_seq, self._crc = 0, 0
             self._create(1)
         else:
             self._open_newest(paths)
         self._check_order(paths)
-        self._catch_up_index()
-        self._retired = RetiredQueue(self._read_waiting())
+        try:
+            self._catch_up_index()
+            self._retired = RetiredQueue(self._read_waiting())
+        except DAMAGE as error:
+            raise self._of_index(error) from error
 
     def _open_newest(self, paths: list[Path]) -> None:
         path = paths[-1]
         connection = files.open_writing(path)
-        self._meta = files.read_meta(connection, path)
-        self._last_seq, self._crc = files.last_record(connection, self._meta, path)
+        try:
+            self._meta = files.read_meta(connection, path)
+            self._last_seq, self._crc = files.last_record(connection, self._meta, path)
+            self._check_end(self._last_seq)
+        except BaseException:
+            # At once: its end removes a log, and would remove one that was put back meanwhile.
+            connection.close()
+            raise
         self._firsts = [int(p.name.removesuffix(files.SUFFIX)) for p in paths]
         self._path = path
         if self._meta.engine_version == self._engine_version:
@@ -279,10 +302,18 @@ class LocalJournal:
             self._firsts.pop()
         self._create(self._last_seq + 1)
 
+    def _check_end(self, last_seq: int) -> None:
+        """Raise JournalCorrupt where the journal ends before what was acknowledged."""
+        acknowledged = self._mark.seq
+        if last_seq < acknowledged:
+            raise JournalCorrupt(
+                mark.lost(self._folder, last_seq, acknowledged, self._without_log)
+            )
+
     def _whole(self, path: Path) -> bool:
         connection = sqlite3.connect(path, timeout=files.BUSY_S, isolation_level=None)
         try:
-            return files.has_meta(connection) or path.stat().st_size > 2 * files.PAGE_BYTES
+            return files.has_meta(connection, path) or path.stat().st_size > 2 * files.PAGE_BYTES
         finally:
             connection.close()
 
@@ -308,6 +339,12 @@ class LocalJournal:
 
     def _attach(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        try:
+            self._attach_index(connection)
+        except DAMAGE as error:
+            raise self._of_index(error) from error
+
+    def _attach_index(self, connection: sqlite3.Connection) -> None:
         path = self._folder / "index.db"
         connection.execute("ATTACH DATABASE ? AS idx", (str(path),))
         os.chmod(path, 0o600)
@@ -347,6 +384,7 @@ class LocalJournal:
             self._write_waiting(added, moved)
             self._write_index(marks, [(seq, row) for _, seq, row in moved], last_seq)
         connection.execute("COMMIT")
+        self._mark.set(last_seq)
         self._crc = crc
         self._last_seq = last_seq
 

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from zlib import crc32
 
-from engine.journal.base import JournalCorrupt, JournalError, Record
+from engine.journal import trouble
+from engine.journal.base import JournalCorrupt, JournalError, JournalFailed, Record
+from engine.journal.trouble import DAMAGE
 
 FORMAT: Final = 1
 SUFFIX: Final = ".segment"
 PAGE_BYTES: Final = 16_384
 AUTOCHECKPOINT_PAGES: Final = 1_000
 BUSY_S: Final = 5.0
-DAMAGE: Final = (sqlite3.Error, UnicodeDecodeError)
-"""What reading a damaged file raises: SQLite's errors, also where they quote what is no text."""
 
 _SCHEMA: Final = """
 CREATE TABLE meta (
@@ -64,8 +64,12 @@ def open_reading(path: Path) -> sqlite3.Connection:
         )  # fmt: skip
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except DAMAGE as error:
-        raise JournalCorrupt(f"segment {path.name} cannot be read: {error}") from error
+        raise _unreadable(error, path) from error
     return connection
+
+
+def _unreadable(error: Exception, path: Path) -> JournalError:
+    return trouble.of_reading(error, f"segment {path.name} cannot be read", path.parent)
 
 
 def open_writing(path: Path) -> sqlite3.Connection:
@@ -122,12 +126,18 @@ def make_folder(folder: Path) -> None:
             sync_folder(path.parent)
 
 
-def has_meta(connection: sqlite3.Connection) -> bool:
-    """False for a segment whose creation was cut short."""
+def has_meta(connection: sqlite3.Connection, path: Path) -> bool:
+    """False for a segment whose creation was cut short. Raises JournalFailed.
+
+    A disk in need says nothing about the segment, which would be thought to be nothing.
+    """
     try:
         rows = connection.execute("SELECT name FROM sqlite_master").fetchall()
         return ("meta",) in rows
-    except DAMAGE:
+    except DAMAGE as error:
+        found = _unreadable(error, path)
+        if isinstance(found, JournalFailed):
+            raise found from error
         return False
 
 
@@ -138,7 +148,8 @@ def read_meta(connection: sqlite3.Connection, path: Path) -> SegmentMeta:
             "SELECT format, engine_version, first_seq, previous_crc, checksum FROM meta"
         ).fetchall()
     except DAMAGE as error:
-        raise JournalCorrupt(f"segment {path.name} has no readable meta row: {error}") from error
+        what = f"segment {path.name} has no readable meta row"
+        raise trouble.of_reading(error, what, path.parent) from error
     if len(rows) != 1:
         raise JournalCorrupt(f"segment {path.name} has {len(rows)} meta rows instead of one")
     *values, checksum = rows[0]
@@ -159,7 +170,7 @@ def last_record(connection: sqlite3.Connection, meta: SegmentMeta, path: Path) -
             "SELECT seq, crc FROM records ORDER BY seq DESC LIMIT 1"
         ).fetchone()
     except DAMAGE as error:
-        raise JournalCorrupt(f"segment {path.name} cannot be read: {error}") from error
+        raise _unreadable(error, path) from error
     return (meta.first_seq - 1, meta.previous_crc) if row is None else (row[0], row[1])
 
 
@@ -170,7 +181,7 @@ def crc_of(connection: sqlite3.Connection, meta: SegmentMeta, path: Path, seq: i
     try:
         row = connection.execute("SELECT crc FROM records WHERE seq = ?", (seq,)).fetchone()
     except DAMAGE as error:
-        raise JournalCorrupt(f"segment {path.name} seq {seq}: {error}") from error
+        raise trouble.of_reading(error, f"segment {path.name} seq {seq}", path.parent) from error
     if row is None:
         raise JournalCorrupt(f"segment {path.name} lacks the record of seq {seq}")
     return int(row[0])
@@ -203,7 +214,8 @@ def scan(
             expected += 1
             yield Record(seq, body)
     except DAMAGE as error:
-        raise JournalCorrupt(f"segment {path.name} near seq {expected}: {error}") from error
+        what = f"segment {path.name} near seq {expected}"
+        raise trouble.of_reading(error, what, path.parent) from error
     finally:
         if cursor is not None:
             cursor.close()

@@ -15,8 +15,8 @@ from typing import Final
 
 from engine.core.exchange import Exchange
 from engine.core.types import ENGINE_VERSION
+from engine.journal import mark, wal
 from engine.journal import segment as files
-from engine.journal import wal
 from engine.journal.base import JournalCorrupt, JournalError
 from engine.journal.indexaudit import IndexAudit
 from engine.journal.recovery import ReplayDiffers, replay_record
@@ -28,6 +28,7 @@ from engine.journal.snapshots import (
     read_snapshot,
     snapshot_paths,
 )
+from engine.journal.trouble import DAMAGE
 
 PROGRESS_RECORDS: Final = 20_000
 
@@ -108,13 +109,20 @@ def verify(
         raise JournalError(f"there is no journal in {journal_dir}")
     report = VerifyReport()
     segments: list[_Segment] = []
+    acknowledged = mark.read(journal_dir)  # First: a live engine goes on meanwhile.
+    paths = files.segment_paths(journal_dir)
+    without_log = mark.log_missing(paths[-1] if paths else None)
     try:
-        for path in files.segment_paths(journal_dir):
+        for path in paths:
             if not _audit_segment(path, segments, report):
                 break
         chain = _ReadOnlyChain(segments)
         report.segments = len(segments)
         report.first_seq, report.last_seq = chain.first_seq, chain.last_seq
+        if report.last_seq < acknowledged:
+            text = mark.lost(journal_dir, report.last_seq, acknowledged, without_log)
+            place = paths[-1].name if paths else journal_dir.name
+            report.findings.append(Finding(place, report.last_seq + 1, text))
         snapshots = _audit_snapshots(snapshots_dir, chain, report)
         start = _start(snapshots, segments, report)
         if start is not None:
@@ -140,7 +148,7 @@ def _audit_segment(path: Path, segments: list[_Segment], report: VerifyReport) -
         if structure != "ok":
             text = f"the file's structure is damaged: {structure}"
             report.findings.append(Finding(name, 0, text))
-    except (JournalError, *files.DAMAGE) as error:
+    except (JournalError, *DAMAGE) as error:
         report.findings.append(Finding(name, 0, str(error)))
         if connection is not None:
             connection.close()
@@ -159,7 +167,7 @@ def _audit_segment(path: Path, segments: list[_Segment], report: VerifyReport) -
                 break
             segment.last_seq = record.seq
             report.records += 1
-    except JournalCorrupt as error:
+    except JournalError as error:
         report.findings.append(Finding(name, segment.last_seq + 1, str(error)))
         return False
     segment.last_crc = last_crc

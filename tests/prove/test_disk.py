@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.prove.disk.faults import some_faults, try_faults
+from tests.prove.disk.fullstart import try_full_starts
 from tests.prove.disk.powerloss import explore
 from tests.prove.disk.shim import NoCompiler, library
 
@@ -38,3 +39,9 @@ def test_each_failed_or_torn_call_stops_the_journal_or_is_survived() -> None:
     tried = try_faults(SEED, 20, some_faults(SEED, 20, 20))
     assert tried.findings == []
     assert tried.faults == 20 and len(tried.ends) >= 3
+
+
+def test_a_disk_that_is_full_at_the_start_is_named_and_nothing_is_lost() -> None:
+    tried = try_full_starts(SEED)
+    assert tried.findings == []
+    assert tried.ends["stopped"] > 10

@@ -5,7 +5,7 @@ and inline, and begins a new segment now and then. Before each append it writes 
 after it ``ack N`` to the file ``acks``, so that whoever watches knows what it was promised.
 With ``careless`` it flushes less than it must, so that a test can see that this is found.
 Started again over the same folder it goes on with what it finds there. It ends with the
-engine's exit codes: 0, 3 when the journal cannot be opened, 4 when a write failed.
+engine's exit codes: 0, 3 when the journal cannot be trusted, 4 when the disk failed or is full.
 
 ``driver serve`` lives many such lives, each in a child; see ``serve``.
 """
@@ -137,7 +137,7 @@ def life(folder: Path, seed: int, batches: int) -> int:
         writer = Writer(folder, seed)
     except JournalError as error:
         print(error, file=sys.stderr)
-        return 3
+        return 4 if isinstance(error, JournalFailed) else 3
     pick = writer.flow.random
     due = writer.exchange.seq + SNAPSHOT_EVERY
     try:

@@ -13,7 +13,7 @@ from engine.client import EngineClient, EngineError
 from engine.core.commands import CancelOrder, NewOrder
 from engine.core.types import OrdType, Origin, Side, TimeInForce
 from engine.journal.verify import verify
-from tests.prove.disk.faults import ACTIONS, NOT_OPENED, WRITE_FAILED, Tried
+from tests.prove.disk.faults import ACTIONS, WRITE_FAILED, Tried
 from tests.prove.disk.shim import environment
 from tests.prove.venue import Venue
 
@@ -116,5 +116,5 @@ def _said_why(venue: Venue, fault: str, code: int, result: Tried) -> None:
     reasons = [str(line.get("reason", "")) for line in lines]
     result.ends["stopped" if code == WRITE_FAILED else "did not start"] += 1
     said = len(reasons) == 1 and ("journal" in reasons[0] or "segment" in reasons[0])
-    if code not in (NOT_OPENED, WRITE_FAILED) or not said:
+    if code != WRITE_FAILED or not said:
         result.findings.append(f"{fault}: ended with {code}, saying {reasons}")

@@ -129,9 +129,15 @@ def _try(
     kills = fault.split(":")[2].startswith("kill")
     end = {WENT_ON: "went on", NOT_OPENED: "did not start", WRITE_FAILED: "stopped",
            KILLED: "killed"}.get(code, "")  # fmt: skip
-    if not end or (code == KILLED and not kills):
+    if not end or code == NOT_OPENED or (code == KILLED and not kills):
+        # A disk that fails a call says nothing against the journal: 3 would be wrong.
         result.findings.append(f"{fault}: exit code {code}: {said[-300:]}")
-    elif code in (NOT_OPENED, WRITE_FAILED) and "journal" not in said and "segment" not in said:
+    elif (
+        code == WRITE_FAILED and fault.endswith(("full", "enospc"))
+        and "disk is full" not in said and "no room" not in said
+    ):  # fmt: skip
+        result.findings.append(f"{fault}: the sentence does not name the disk: {said[-300:]}")
+    elif code == WRITE_FAILED and "journal" not in said and "segment" not in said:
         result.findings.append(f"{fault}: stopped without a reason: {said[-300:]}")
     result.ends[end or "otherwise"] += 1
     before = promises(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from engine import wire
 from engine.client import GapTooOld
 from engine.core.commands import Tick
 from engine.core.types import ENGINE_VERSION, Origin
-from engine.journal import recovery, wal
+from engine.journal import mark, recovery, wal
 from engine.journal import segment as files
 from engine.journal.base import (
     JournalCorrupt,
@@ -410,8 +411,66 @@ def test_a_journal_that_lacks_its_end_is_not_traded_on(start: Start, tmp_path: P
     client.close()
     engine.stop()
     os.replace(early, path)
+    with pytest.raises(JournalError, match="its end is missing|-wal is not there"):
+        start()
+    # The snapshot knows it too: the mark may be behind, or be gone.
+    (engine.folder / "journal" / mark.NAME).unlink()
     with pytest.raises(JournalError, match="acknowledged transactions are missing"):
         start()
+
+
+def killed(tmp_path: Path, records: int) -> Path:
+    """The folder of a journal whose engine was killed after so many records."""
+    child = os.fork()
+    if child == 0:
+        fill(LocalJournal(tmp_path / "journal"), 1, records)
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    return tmp_path / "journal"
+
+
+@pytest.mark.parametrize("records", [1, 5, 3000])
+def test_a_journal_without_its_log_is_not_an_empty_one(tmp_path: Path, records: int) -> None:
+    folder = killed(tmp_path, records)
+    (segment,) = files.segment_paths(folder)
+    log = wal.wal_path(segment)
+    before = segment.read_bytes()
+    log.rename(tmp_path / "log")
+    expected = f"up to seq {records} were acknowledged: {log.name} is "
+    for _ in range(2):
+        with pytest.raises(JournalCorrupt, match=expected):
+            LocalJournal(folder)
+        assert files.segment_paths(folder) == [segment] and segment.read_bytes() == before
+    found = [finding.text for finding in verify(folder, folder / "snapshots").findings]
+    assert any(expected in text for text in found), found
+    log.unlink(missing_ok=True)
+    segment.with_name(f"{segment.name}-shm").unlink(missing_ok=True)
+    (tmp_path / "log").rename(log)
+    journal = LocalJournal(folder)
+    assert journal.last_seq == records
+    journal.close()
+
+
+def test_a_journal_without_its_segments_is_not_an_empty_one(tmp_path: Path) -> None:
+    folder = killed(tmp_path, 5)
+    for path in folder.glob("*.segment*"):
+        path.unlink()
+    with pytest.raises(JournalCorrupt, match="its segments are not there"):
+        LocalJournal(folder)
+    (folder / mark.NAME).unlink()
+    LocalJournal(folder).close()
+
+
+def test_a_journal_that_was_stopped_in_order_opens_without_a_log(tmp_path: Path) -> None:
+    for first in (1, 6, 11):
+        journal = LocalJournal(tmp_path, segment_records_max=4)
+        fill(journal, first, first + 4)
+        journal.close()
+    (newest,) = tmp_path.glob("*9.segment")
+    assert not wal.wal_path(newest).exists()
+    journal = LocalJournal(tmp_path)
+    assert journal.last_seq == 15
+    journal.close()
 
 
 def test_replay_that_differs_stops_and_names_the_seq(
