@@ -197,7 +197,7 @@ class Idempotency:
                 self._settled += 1
                 if self._settled % PRUNE_EVERY == 1:
                     self._prune(database)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             # The entry stays open, so the next identical request is done, and the engine
             # knows it by its natural id.
             _log.warning("answer_not_kept", reason=str(error))

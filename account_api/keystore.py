@@ -9,14 +9,12 @@ under a key of its own file (``keys.master``). The decision is in
 
 from __future__ import annotations
 
-import fcntl
-import mmap
+import errno
 import os
 import sqlite3
-import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -24,15 +22,16 @@ from typing import Final, Literal
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from account_api.changes import Changes
 from account_api.sqlitefile import open_private
 
 KEYS_MAX: Final = 65_536
 """Keys that the file ever holds, revoked ones included; each has a place in the rate limits."""
 KEYS_OF_ACCOUNT_MAX: Final = 1_000
 """Keys that one account may ever make."""
+_FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
 _NONCE_BYTES: Final = 12
 _MASTER_BYTES: Final = 32
-_COUNT: Final = struct.Struct("Q")
 _SCHEMA: Final = (
     """
 create table if not exists keys (
@@ -60,6 +59,10 @@ State = Literal["active", "pending_approval"]
 
 class KeyStoreError(RuntimeError):
     """The file of keys cannot be read or written."""
+
+
+class NoRoom(KeyStoreError):
+    """The disk is full: nothing can be changed until there is room."""
 
 
 class NameTaken(KeyStoreError):
@@ -122,53 +125,12 @@ class Revoked:
     changed: bool
 
 
-class Changes:
-    """How often the file of keys was changed, in memory that all processes share.
-
-    To ask SQLite takes some microseconds and lets go of the interpreter, and every request
-    wants to know. The count is odd while a change is made; a process that dies in between
-    leaves it so, and then everybody reads the keys at every request until the next change.
-    """
-
-    def __init__(self, path: str) -> None:
-        if not path:
-            self._file = -1
-            self._memory = mmap.mmap(-1, _COUNT.size)
-            return
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if os.fstat(self._file).st_size < _COUNT.size:
-            os.ftruncate(self._file, _COUNT.size)
-        self._memory = mmap.mmap(self._file, _COUNT.size)
-
-    def count(self) -> int:
-        """The count at this moment."""
-        (count,) = _COUNT.unpack_from(self._memory)
-        return int(count)
-
-    @contextmanager
-    def one(self) -> Iterator[None]:
-        """While a change is made; one process at a time."""
-        if self._file >= 0:
-            fcntl.flock(self._file, fcntl.LOCK_EX)
-        try:
-            _COUNT.pack_into(self._memory, 0, self.count() | 1)
-            try:
-                yield
-            finally:
-                _COUNT.pack_into(self._memory, 0, self.count() + 1)
-        finally:
-            if self._file >= 0:
-                fcntl.flock(self._file, fcntl.LOCK_UN)
-
-    def __del__(self) -> None:
-        if self._file >= 0:
-            os.close(self._file)
-
-
 class KeyStore:
     """The file ``path``; ":memory:" for one process alone. Thread-safe, also after a fork.
 
-    ``master`` is the file of the key that encrypts secrets; it is made when it is missing.
+    On a full disk it can be read and not changed: who may come in is known, and no key is made or
+    ended until there is room. ``master`` is the file of the key that encrypts secrets; it is made
+    when it is missing.
     """
 
     def __init__(self, path: str, master: str = "") -> None:
@@ -181,12 +143,18 @@ class KeyStore:
         self._changes: Changes | None = None
 
     def version(self) -> int:
-        """What differs after every change, by whichever process; odd while one is made."""
+        """What differs after every change, by whichever process; odd while one is made.
+
+        Also odd, so that keys are read at every request, where there is no room for the count.
+        """
         changes = self._changes
         if changes is None or self._pid != os.getpid():
-            with self._locked():
-                changes = self._changes
-                assert changes is not None
+            try:
+                with self._locked():
+                    changes = self._changes
+                    assert changes is not None
+            except NoRoom:
+                return 1
         return changes.count()
 
     def live(self) -> list[StoredKey]:
@@ -210,7 +178,9 @@ class KeyStore:
         return next(iter(self._select("account = ? and name = ?", (account, name))), None)
 
     def _select(self, where: str, values: tuple[str, ...]) -> list[StoredKey]:
-        with self._locked() as database:
+        if self._is_empty():
+            return []
+        with self._reading() as database:
             revoked = self._revocations(database)
             rows = database.execute(
                 f"select {_COLUMNS} from keys where {where} order by slot", values
@@ -219,7 +189,9 @@ class KeyStore:
 
     def revocations(self) -> dict[str, Revocation]:
         """Every key that was revoked, those of the configuration included."""
-        with self._locked() as database:
+        if self._is_empty():
+            return {}
+        with self._reading() as database:
             return self._revocations(database)
 
     def add(self, key: StoredKey) -> StoredKey:
@@ -291,12 +263,16 @@ class KeyStore:
     # Inside the lock.
 
     @contextmanager
-    def _locked(self) -> Iterator[sqlite3.Connection]:
+    def _locked(self, *, to_read: bool = False) -> Iterator[sqlite3.Connection]:
         try:
             with self._lock:
-                yield self._database()
+                yield self._file() if to_read else self._database()
         except (sqlite3.Error, OSError) as error:
-            raise KeyStoreError(f"the file of API keys cannot be used: {error}") from error
+            text = f"the file of API keys cannot be used: {error}"
+            raise (NoRoom if _is_full(error) else KeyStoreError)(text) from error
+
+    def _reading(self) -> AbstractContextManager[sqlite3.Connection]:
+        return self._locked(to_read=True)
 
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
@@ -311,12 +287,31 @@ class KeyStore:
                     raise
                 database.execute("commit")
 
+    def _is_empty(self) -> bool:
+        """Whether nothing was ever kept, so that nothing need be made in order to read."""
+        if self._path == ":memory:":
+            return False
+        try:
+            return os.stat(self._path).st_size == 0
+        except FileNotFoundError:
+            return True
+        except OSError as error:
+            raise KeyStoreError(f"the file of API keys cannot be used: {error}") from error
+
     def _database(self) -> sqlite3.Connection:
-        if self._open is None or self._pid != os.getpid():
-            database = open_private(self._path, "pragma secure_delete = on", *_SCHEMA)
+        """The connection of this process, and the count of changes (the lock is held)."""
+        database = self._file()
+        if self._changes is None:
             memory = self._path == ":memory:"
             self._changes = Changes("" if memory else f"{self._path}-changes")
-            self._open, self._pid = database, os.getpid()
+        return database
+
+    def _file(self) -> sqlite3.Connection:
+        if self._open is None or self._pid != os.getpid():
+            database = open_private(
+                self._path, "pragma secure_delete = on", *_SCHEMA, log="truncate"
+            )
+            self._open, self._pid, self._changes = database, os.getpid(), None
         return self._open
 
     def _revocations(self, database: sqlite3.Connection) -> dict[str, Revocation]:
@@ -348,6 +343,11 @@ class KeyStore:
         if self._cipher is None:
             self._cipher = AESGCM(_master_key(self._master))
         return self._cipher
+
+
+def _is_full(error: Exception) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code == sqlite3.SQLITE_FULL or getattr(error, "errno", 0) in _FULL
 
 
 def _descendants(database: sqlite3.Connection, key: str) -> list[str]:

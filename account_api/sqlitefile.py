@@ -5,15 +5,21 @@ from __future__ import annotations
 import sqlite3
 import time
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 WAIT_S: Final = 5.0
 """How long others may keep a file to themselves."""
 PAUSE_S: Final = 0.01
 
 
-def open_private(path: str, *statements: str) -> sqlite3.Connection:
+def open_private(
+    path: str, *statements: str, log: Literal["wal", "truncate"] = "wal"
+) -> sqlite3.Connection:
     """Open a file, made if it is not there, and run statements; ":memory:" is none.
+
+    ``log`` is SQLite's journal mode. With "wal" readers and a writer do not wait for each other,
+    but two more files are made whenever the first process opens it, even to read. With
+    "truncate" a file that exists is read without room for anything on its disk.
 
     A commit is on disk when it returns. Transactions are the caller's, and so is the lock of
     those threads that share the connection. ``statements`` may be run more than once. Raises
@@ -30,12 +36,12 @@ def open_private(path: str, *statements: str) -> sqlite3.Connection:
         )
         try:
             for statement in (
-                "pragma journal_mode = wal", "pragma synchronous = full", *statements,
+                f"pragma journal_mode = {log}", "pragma synchronous = full", *statements,
             ):  # fmt: skip
                 database.execute(statement)
         except sqlite3.Error as error:
             database.close()
-            # To become WAL, or to be recovered as it, SQLite does not always wait for another
+            # To change its mode, or to be recovered, SQLite does not always wait for another
             # process that opens or closes the file at the same moment.
             if not _is_busy(error) or time.monotonic() > deadline:
                 raise

@@ -20,12 +20,12 @@ from flask import Flask
 
 from account_api import create_app
 from account_api.auth import signing_text
+from account_api.changes import Changes
 from account_api.idempotency import Idempotency
 from account_api.keyring import KeyRing
 from account_api.keystore import (
     KEYS_OF_ACCOUNT_MAX,
     ActorRevoked,
-    Changes,
     Full,
     KeyStore,
     NameTaken,
