@@ -25,7 +25,7 @@ from account_api.keystore import KEYS_MAX
 from account_api.malformed import BODY_UNREADABLE
 from account_api.openapi import document, page
 from account_api.page import add_page
-from account_api.ports import ClockUs, EngineFactory
+from account_api.ports import ClockUs, EngineFactory, PartsSource
 from account_api.ratelimit import RateLimiter
 from account_api.registry import Call, Reply, Route
 from account_api.requestids import RequestIds
@@ -62,18 +62,20 @@ def create_app(
     history: HistoryOpener | None = None,
     clock_us: ClockUs = lambda: time.time_ns() // 1000,
     deposit_address: DepositAddressSource | None = None,
+    parts: PartsSource = lambda seq: (),
 ) -> Flask:
     """Make the WSGI application.
 
     ``engine_factory`` and ``history`` are called once in each worker process, at the first
     request that needs them; ``clock_us`` is the clock of windows and rate limits.
-    ``deposit_address`` gives out addresses for deposits; None: there are none.
+    ``deposit_address`` gives out addresses for deposits; None: there are none. ``parts`` says how
+    the other parts of the venue are, for /readyz.
     """
     app = Flask("account_api", static_folder=None)
     app.url_map.merge_slashes = False
     app.url_map.converters |= {"order": _OrderName, "withdrawal": _WithdrawalName}
     app.config["MAX_CONTENT_LENGTH"] = settings.body_bytes_max
-    services = Services(settings, engine_factory, history, clock_us, deposit_address)
+    services = Services(settings, engine_factory, history, clock_us, deposit_address, parts)
     authenticator = auth.Authenticator(services.ring, settings.window_ms, settings.ahead_ms)
     limiter = RateLimiter(
         settings.rate_limits, (key.key for key in settings.keys), lambda: clock_us() / 1e6,

@@ -156,6 +156,9 @@ _EDGE: Final = (
     ErrorKind("history_unavailable", 503, "The history does not answer",
               "Closed orders, fills, trades and ledger cannot be read at this moment.",
               retryable=True),
+    ErrorKind("not_ready", 503, "The service cannot do its work",
+              "The history does not keep up with the engine, or the disk is full; `parts` says how "
+              "each part of the venue is.", retryable=True),
     ErrorKind("engine_refused", 503, "The engine could not serve the request",
               "The engine refused the frame itself, for instance because a queue is full.",
               retryable=True),

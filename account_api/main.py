@@ -1,7 +1,7 @@
-"""The process: ``python -m account_api.main`` reads the configuration and becomes gunicorn.
+"""The process: ``python -m account_api.main`` reads the configuration and runs gunicorn.
 
-gunicorn imports this module again for ``application()``; nothing is opened before a worker
-exists, except for the shared memory of the rate limits.
+gunicorn asks this module for ``application()``; nothing is opened before a worker exists, except
+for the shared memory of the rate limits.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import structlog
+from gunicorn.app.wsgiapp import WSGIApplication
 
 from account_api import ApiKey, ApiSettings, RateLimit, create_app
 from account_api.addresses import simulated_deposit_address
@@ -22,8 +23,9 @@ from account_api.figures import watch
 from account_api.proxies import behind_proxies
 from account_api.settings import Faucet, Page
 from config.control import ControlServer, socket_path
-from config.process import EXIT_CONFIGURATION, log_json_lines
-from config.settings import Key, Settings, SettingsError, keep_private, load
+from config.health import Watch, health_verb
+from config.process import EXIT_CONFIGURATION, log_json_lines, start_failure
+from config.settings import Key, Settings, SettingsError, ensure_data, keep_private, load
 from config.shipped import shipped
 from engine.client import DirectEngineClient
 from engine.history.queries import open_reader
@@ -120,6 +122,7 @@ def application() -> Any:
                 if one.address_format
             }
         ),
+        parts=Watch(settings.data, (settings.engine.journal,)).look,
     )
     behind: Any = behind_proxies(app.wsgi_app, settings.http.proxies)
     app.wsgi_app = behind  # type: ignore[method-assign]
@@ -127,7 +130,10 @@ def application() -> Any:
 
     def serve_figures() -> ControlServer:
         """Open the control socket of a worker; gunicorn's configuration calls this."""
-        control = ControlServer(socket_path(settings.data, f"api-{os.getpid()}"), registry, {})
+        control = ControlServer(
+            socket_path(settings.data, f"api-{os.getpid()}"), registry,
+            health_verb(lambda: (None, "")),
+        )  # fmt: skip
         control.start()
         return control
 
@@ -136,19 +142,21 @@ def application() -> Any:
 
 
 def main() -> int:
-    """Become gunicorn; returns only when the configuration cannot be used."""
+    """Run gunicorn in this process, which has imported already what its workers need."""
     log_json_lines()
     keep_private()
     try:
-        load()
+        ensure_data(load())
     except SettingsError as error:
         structlog.get_logger("account_api").error("not_started", reason=str(error))
         return EXIT_CONFIGURATION
-    arguments = [
-        sys.executable, "-m", "gunicorn", "--config", str(_GUNICORN_FILE),
-        "account_api.main:application()",
-    ]  # fmt: skip
-    os.execv(sys.executable, arguments)
+    except OSError as error:
+        code, reason = start_failure(error)
+        structlog.get_logger("account_api").error("not_started", reason=reason)
+        return code
+    sys.argv = ["gunicorn", "--config", str(_GUNICORN_FILE), "account_api.main:application()"]
+    WSGIApplication("%(prog)s [OPTIONS] [APP_MODULE]").run()
+    return 0
 
 
 if __name__ == "__main__":

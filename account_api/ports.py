@@ -6,7 +6,7 @@ exchange in the same process.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol, TypeVar
 
 from engine.client import Answered, Outcome, Transaction, queries
@@ -40,3 +40,22 @@ EngineFactory = Callable[[], EnginePort]
 
 ClockUs = Callable[[], int]
 """Microseconds since 1970-01-01 UTC."""
+
+
+class PartSeen(Protocol):
+    """How a part of the venue is; ``state`` "ok" or what is wrong with it, in a word."""
+
+    @property
+    def part(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def seq(self) -> int | None: ...
+    @property
+    def lag_records(self) -> int: ...
+    @property
+    def lag_s(self) -> float: ...
+
+
+PartsSource = Callable[[int | None], Iterable[PartSeen]]
+"""Says how the other parts are; told at which seq the engine is, None where it is away."""

@@ -22,7 +22,7 @@ from account_api.errors import Problem
 from account_api.idempotency import Idempotency
 from account_api.keyring import KeyRing
 from account_api.keystore import KeyStore
-from account_api.ports import ClockUs, EngineFactory, EnginePort
+from account_api.ports import ClockUs, EngineFactory, EnginePort, PartsSource
 from account_api.settings import ApiSettings
 from engine.client import (
     Answered,
@@ -135,8 +135,10 @@ class Services:
         history: HistoryOpener | None,
         clock_us: ClockUs,
         deposit_address: DepositAddressSource | None = None,
+        parts: PartsSource = lambda seq: (),
     ) -> None:
         self.settings = settings
+        self.parts = parts
         self.deposit_address = deposit_address
         self.address_formats: dict[tuple[str, str], AddressFormat] = {
             (asset, network): form for asset, network, form in settings.address_formats

@@ -22,6 +22,7 @@ import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from config.control import ControlServer, Refusal, Verb, socket_path
+from config.health import health_verb
 from config.model import Settings
 from config.ports import free_ports
 from config.process import (
@@ -189,7 +190,11 @@ def verbs(gateway: Gateway) -> dict[str, Verb]:
         except ControlRefused as error:
             raise Refusal(str(error)) from None
 
+    def health() -> tuple[int, str]:
+        return gateway.position, "" if gateway.engine_connected else "the engine is not connected"
+
     return {
+        **health_verb(health),
         "announce": announce,
         "kick": of_one_session(gateway.kick),
         "reset": of_one_session(gateway.reset),

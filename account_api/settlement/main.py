@@ -7,6 +7,7 @@ import sqlite3
 import sys
 import threading
 import time
+from typing import Final
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
@@ -14,9 +15,12 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollecto
 from account_api.settlement.simulated import Behaviour, SimulatedNetwork
 from account_api.settlement.worker import SettlementWorker
 from config.control import ControlServer, socket_path
+from config.health import health_verb
 from config.process import EXIT_CONFIGURATION, log_json_lines, on_signals, start_failure
 from config.settings import Settings, SettingsError, ensure_data, keep_private, load
 from engine.client import EngineClient
+
+TURN_LATE_S: Final = 10.0
 
 log = structlog.get_logger("settlement")
 
@@ -64,12 +68,23 @@ def serve(settings: Settings) -> int:
         registry=registry,
     )  # fmt: skip
 
+    last_turn = time.monotonic()
+
     def on_turn(done: int) -> None:
+        nonlocal last_turn
+        last_turn = time.monotonic()
         steps.inc(done)
         turned.set(clock_us() / 1e6)
 
+    def health() -> tuple[None, str]:
+        silent_s = time.monotonic() - last_turn
+        late = silent_s > TURN_LATE_S + told.poll_ms / 1000
+        return None, f"no turn was completed for {silent_s:.0f} s" if late else ""
+
     ProcessCollector(registry=registry)
-    control = ControlServer(socket_path(settings.data, "settlement"), registry, {})
+    control = ControlServer(
+        socket_path(settings.data, "settlement"), registry, health_verb(health)
+    )
     control.start()
     log.info("ready", mode=told.mode, engine=str(settings.engine.socket))
     try:

@@ -12,9 +12,11 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from account_api.main import api_settings
 from account_api.routes import ROUTES
 from account_api.stream.figures import StreamFigures
+from account_api.stream.hub import Hub
 from account_api.stream.server import StreamServer
 from account_api.stream.settings import StreamSettings
 from config.control import ControlServer, socket_path
+from config.health import health_verb
 from config.process import EXIT_CONFIGURATION, log_json_lines, start_failure
 from config.settings import Settings, SettingsError, ensure_data, keep_private, load
 from engine.history.queries import open_reader
@@ -41,7 +43,9 @@ async def run(settings: Settings) -> None:
     registry = CollectorRegistry()
     registry.register(StreamFigures(server.hub))
     ProcessCollector(registry=registry)
-    control = ControlServer(socket_path(settings.data, "stream"), registry, {})
+    control = ControlServer(
+        socket_path(settings.data, "stream"), registry, health_verb(lambda: _health(server.hub))
+    )
     control.start()
     async with server.running() as listening:
         port = listening.sockets[0].getsockname()[1]
@@ -52,6 +56,11 @@ async def run(settings: Settings) -> None:
         await ended.wait()
     control.close()
     log.info("ended")
+
+
+def _health(hub: Hub) -> tuple[int, str]:
+    trouble = "" if hub.connected else "the engine is not connected"
+    return hub.as_of_seq, trouble
 
 
 async def first_of(*events: asyncio.Event) -> None:

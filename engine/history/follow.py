@@ -58,6 +58,8 @@ class Follower:
         # SimpleQueue.put may be called by a signal handler, unlike Event.set.
         self._signals: queue.SimpleQueue[_Stop | Exception] = queue.SimpleQueue()
         self._failed = False
+        self.trouble = ""
+        """Why the history does not follow at this moment; "" while it does."""
 
     def stop(self) -> None:
         """Ask ``run`` to end; safe in a signal handler and from any thread."""
@@ -76,6 +78,7 @@ class Follower:
                     raise CannotFollow(self._refusal(error)) from error
                 failures = 0 if self._projector.last_seq > before else failures + 1
                 pause = min(RETRY_FIRST_S * 2**failures, RETRY_MAX_S)
+                self.trouble = f"interrupted: {error}".splitlines()[0]
                 self._log.warning("interrupted", reason=str(error), retry_s=pause)
                 if self._stopped_within(pause):
                     return
@@ -104,12 +107,14 @@ class Follower:
         try:
             self._check_same_journal(client)
             client.subscribe(self._projector.last_seq + 1, self._apply)
+            self.trouble = ""
             while True:
                 signal = self._signals.get()
                 if isinstance(signal, _Stop):
                     return True
                 if isinstance(signal, (EngineRefused, DBAPIError, HistoryFault)):
                     raise signal
+                self.trouble = f"the engine is lost: {signal}"
                 self._log.warning("engine_lost", reason=str(signal))
         finally:
             client.close()
@@ -146,6 +151,7 @@ class Follower:
             self._failed = True
             self._signals.put(error if isinstance(error, DBAPIError) else _fault(error))
             return
+        self.trouble = ""
         if self._on_applied is not None:
             self._on_applied(last_seq)
 

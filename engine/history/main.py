@@ -12,6 +12,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.control import ControlServer, socket_path
+from config.health import health_verb
 from config.process import EXIT_CONFIGURATION, log_json_lines, start_failure
 from config.settings import SettingsError, ensure_data, keep_private, load
 from engine.client import EngineUnavailable
@@ -62,7 +63,10 @@ def main() -> int:
         registry = CollectorRegistry()
         registry.register(HistoryFigures(projector))
         ProcessCollector(registry=registry)
-        control = ControlServer(socket_path(settings.data, "history"), registry, {})
+        control = ControlServer(
+            socket_path(settings.data, "history"), registry,
+            health_verb(lambda: (projector.last_seq, follower.trouble)),
+        )  # fmt: skip
         control.start()
         follower.run()
         control.close()

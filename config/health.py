@@ -1,0 +1,157 @@
+"""Whether each part of a venue does its work, asked of it and watched from outside.
+
+Every process answers the word ``health`` on its control socket: how far it has followed the
+engine, and what troubles it. That a process answers does not mean that it moves: so a ``Watch``
+remembers how far the engine was at some moment and how long each part has not been there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+from config.control import ControlError, Verb, ask, socket_path
+
+FOLLOWERS: Final = ("history", "fix", "stream")
+"""Processes that follow the engine transaction by transaction."""
+WATCHED: Final = (*FOLLOWERS, "settlement")
+BEHIND_S: Final = 10.0
+"""A part that lacks what the engine had so long ago does not keep up."""
+ASK_S: Final = 1.0
+AGE_S_MAX: Final = 1.0
+"""What was found is told again for so long: anybody may ask, and each look asks everybody."""
+DISK_LOW_BYTES: Final = 1 << 30
+DISK_FULL_BYTES: Final = 16 << 20
+
+State = Literal["ok", "behind", "troubled", "away", "low", "full"]
+Health = Callable[[], tuple[int | None, str]]
+"""(engine sequence that was reached, None if it follows none; what troubles it, "" for nothing)."""
+
+
+class Part(NamedTuple):
+    """How one part is. ``lag_records`` and ``lag_s`` say by how much it is behind the engine."""
+
+    part: str
+    state: State
+    detail: str
+    seq: int | None = None
+    lag_records: int = 0
+    lag_s: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing need be done."""
+        return self.state == "ok"
+
+
+def health_verb(health: Health) -> Mapping[str, Verb]:
+    """The word ``health`` for a control socket."""
+
+    def verb(_: list[str]) -> str:
+        seq, trouble = health()
+        return json.dumps({"seq": seq, "trouble": trouble})
+
+    return {"health": verb}
+
+
+class Lag:
+    """How long one follower has not been where the engine was. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._seq = 0
+        self._at = 0.0
+
+    def seconds(self, engine_seq: int, seq: int, now: float) -> float:
+        """Note where both are; for how long the follower has lacked something, at least."""
+        if seq >= self._seq or engine_seq < self._seq:
+            self._seq, self._at = engine_seq, now
+        return 0.0 if seq >= self._seq else now - self._at
+
+
+class Watch:
+    """Asks the parts of a venue, at most once a second. Thread-safe.
+
+    ``folders`` are those whose disks must have room.
+    """
+
+    def __init__(
+        self, data: Path, folders: Iterable[Path] = (),
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        self._data = data
+        self._folders = tuple(dict.fromkeys((data, *folders)))
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._lags = {name: Lag() for name in FOLLOWERS}
+        self._parts: tuple[Part, ...] = ()
+        self._looked = -AGE_S_MAX
+
+    def look(self, engine_seq: int | None) -> tuple[Part, ...]:
+        """Every part but the engine, which is at ``engine_seq``; None: it does not answer."""
+        with self._lock:
+            if self._monotonic() - self._looked >= AGE_S_MAX:
+                self._parts = (
+                    *(self._ask(name, engine_seq) for name in WATCHED), disk_part(self._folders)
+                )  # fmt: skip
+                self._looked = self._monotonic()
+            return self._parts
+
+    def _ask(self, name: str, engine_seq: int | None) -> Part:
+        try:
+            told = json.loads(ask(socket_path(self._data, name), "health", timeout_s=ASK_S))
+            seq, trouble = told["seq"], str(told["trouble"])
+        except ControlError as error:
+            return Part(name, "away", str(error))
+        except (ValueError, KeyError, TypeError):
+            return Part(name, "troubled", f"{name} gave no answer that can be read")
+        lag = self._lags.get(name)
+        if lag is None or seq is None or engine_seq is None:
+            return Part(name, "troubled" if trouble else "ok", trouble or "works", seq)
+        return follower_part(name, lag, engine_seq, seq, trouble, self._monotonic())
+
+
+def follower_part(
+    name: str, lag: Lag, engine_seq: int, seq: int, trouble: str, now: float
+) -> Part:
+    """What is to be said of a part that has followed the engine to ``seq``."""
+    behind_s = lag.seconds(engine_seq, seq, now)
+    records = max(0, engine_seq - seq)
+    state: State = "ok"
+    if behind_s >= BEHIND_S:
+        state = "behind"
+    elif trouble:
+        state = "troubled"
+    where = f"at seq {seq}"
+    if records:
+        where += f", {records} transactions behind the engine"
+    if behind_s >= 1:
+        where += f" for {behind_s:.0f} s"
+    return Part(name, state, f"{where}: {trouble}" if trouble else where, seq, records, behind_s)
+
+
+def disk_part(folders: Iterable[Path]) -> Part:
+    """The disk with the least room of those that hold the folders."""
+    least: tuple[int, Path] | None = None
+    for folder in folders:
+        try:
+            disk = os.statvfs(folder)
+        except OSError:
+            continue
+        free = disk.f_bavail * disk.f_frsize
+        if disk.f_files and not disk.f_favail:
+            free = 0  # No file can be made, however many bytes there are.
+        if least is None or free < least[0]:
+            least = (free, folder)
+    if least is None:
+        return Part("disk", "troubled", "the data folder is not there")
+    free, folder = least
+    state: State = (
+        "full" if free < DISK_FULL_BYTES else "low" if free < DISK_LOW_BYTES else "ok"
+    )
+    words = {"full": "the disk is full: ", "low": "little room: "}.get(state, "")
+    return Part("disk", state, f"{words}{free >> 20} MiB free in {folder}")
