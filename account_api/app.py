@@ -6,6 +6,7 @@ import re
 import time
 import traceback
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -395,12 +396,20 @@ def _unexpected(error: Exception) -> Response:
 
 
 def _add_documents(app: Flask, site: Path | None) -> None:
-    """/openapi.json, the documentation and the page of each error, made once."""
-    content = document(ROUTES)
-    encoded = msgspec.json.format(msgspec.json.encode(content), indent=2)
+    """/openapi.json, the documentation and the page of each error.
+
+    The first two are made when somebody first asks for them: a worker that takes the place of a
+    killed one has clients waiting.
+    """
+    content = cache(lambda: document(ROUTES))
+    reference = cache(lambda: page(content()))
+
+    @cache
+    def encoded() -> bytes:
+        return msgspec.json.format(msgspec.json.encode(content()), indent=2)
 
     def openapi_json() -> Response:
-        return _finish(Response(encoded, content_type=_JSON_TYPE), [])
+        return _finish(Response(encoded(), content_type=_JSON_TYPE), [])
 
     def error_page(code: str) -> Response:
         kind = CATALOGUE.get(code)
@@ -410,4 +419,4 @@ def _add_documents(app: Flask, site: Path | None) -> None:
 
     app.add_url_rule("/errors/<code>", "error_page", error_page, methods=["GET"])
     app.add_url_rule("/openapi.json", "openapi_json", openapi_json, methods=["GET"])
-    add_docs(app, page(content), site, lambda response: _finish(response, []))
+    add_docs(app, reference, site, lambda response: _finish(response, []))

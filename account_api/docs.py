@@ -31,12 +31,14 @@ def built_site(folder: Path) -> Path | None:
 
 
 def add_docs(
-    app: Flask, reference: str, site: Path | None, finish: Callable[[Response], Response]
-) -> None:
-    """Serve the documentation; ``finish`` adds what every response has."""
+    app: Flask, reference: Callable[[], str], site: Path | None,
+    finish: Callable[[Response], Response],
+) -> None:  # fmt: skip
+    """Serve the documentation; ``reference`` makes the page of the API, and ``finish`` adds what
+    every response has."""
 
     def docs_api() -> Response:
-        response = finish(Response(reference, content_type="text/html; charset=utf-8"))
+        response = finish(Response(reference(), content_type="text/html; charset=utf-8"))
         response.headers["Content-Security-Policy"] = _REFERENCE_POLICY
         return response
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-from config.control import ControlError, Verb, ask, socket_path
+from config.control import SUFFIX, ControlError, Verb, ask, control_folder, socket_path
 
 FOLLOWERS: Final = ("history", "fix", "stream")
 """Processes that follow the engine transaction by transaction."""
@@ -96,7 +96,8 @@ class Watch:
         with self._lock:
             if self._monotonic() - self._looked >= AGE_S_MAX:
                 self._parts = (
-                    *(self._ask(name, engine_seq) for name in WATCHED), disk_part(self._folders)
+                    *(self._ask(name, engine_seq) for name in WATCHED), self._api(),
+                    disk_part(self._folders),
                 )  # fmt: skip
                 self._looked = self._monotonic()
             return self._parts
@@ -113,6 +114,20 @@ class Watch:
         if lag is None or seq is None or engine_seq is None:
             return Part(name, "troubled" if trouble else "ok", trouble or "works", seq)
         return follower_part(name, lag, engine_seq, seq, trouble, self._monotonic())
+
+
+    def _api(self) -> Part:
+        """The workers of the account API, each of which has a socket of its own."""
+        answers = 0
+        for path in control_folder(self._data).glob(f"api-*{SUFFIX}"):
+            try:
+                ask(path, "health", timeout_s=ASK_S)
+            except ControlError:
+                continue  # One that was killed leaves its socket.
+            answers += 1
+        if not answers:
+            return Part("api", "away", "no worker of the account API answers")
+        return Part("api", "ok", f"{answers} workers answer")
 
 
 def follower_part(
@@ -138,15 +153,9 @@ def disk_part(folders: Iterable[Path]) -> Part:
     """The disk with the least room of those that hold the folders."""
     least: tuple[int, Path] | None = None
     for folder in folders:
-        try:
-            disk = os.statvfs(folder)
-        except OSError:
-            continue
-        free = disk.f_bavail * disk.f_frsize
-        if disk.f_files and not disk.f_favail:
-            free = 0  # No file can be made, however many bytes there are.
-        if least is None or free < least[0]:
-            least = (free, folder)
+        room = free_bytes(folder)
+        if room is not None and (least is None or room < least[0]):
+            least = (room, folder)
     if least is None:
         return Part("disk", "troubled", "the data folder is not there")
     free, folder = least
@@ -155,3 +164,12 @@ def disk_part(folders: Iterable[Path]) -> Part:
     )
     words = {"full": "the disk is full: ", "low": "little room: "}.get(state, "")
     return Part("disk", state, f"{words}{free >> 20} MiB free in {folder}")
+
+
+def free_bytes(folder: Path) -> int | None:
+    """The room on the disk of a folder; 0 where no file can be made, None without the folder."""
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return None
+    return 0 if disk.f_files and not disk.f_favail else disk.f_bavail * disk.f_frsize

@@ -31,7 +31,8 @@ _Handle = asyncio.Future[Any]
 QUEUED_TRANSACTIONS_MAX: Final = 20_000
 """Past this many undelivered transactions the client stops reading from the socket."""
 BACKOFF_FIRST_S: Final = 0.05
-BACKOFF_MAX_S: Final = 2.0
+BACKOFF_MAX_S: Final = 0.25
+"""To ask for a socket that is not there costs microseconds; an engine that is back is found."""
 
 
 class _Connection(asyncio.Protocol):

@@ -39,7 +39,8 @@ from engine.wire import Welcome
 
 T = TypeVar("T")
 BACKOFF_FIRST_S: Final = 0.05
-BACKOFF_MAX_S: Final = 2.0
+BACKOFF_MAX_S: Final = 0.25
+"""To ask for a socket that is not there costs microseconds; an engine that is back is found."""
 MIN_SEQ_GRACE_S: Final = 1.0
 """A query with min_seq waits this much longer, so that the engine says first what is amiss."""
 CHECK_AFTER_S: Final = 0.02

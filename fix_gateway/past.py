@@ -6,15 +6,12 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-import sqlalchemy
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from engine.client import EngineClient, EngineError, EngineRefused, Transaction
 from engine.core.instruments import Instrument
-from engine.history import queries as history
 from fix_gateway import answers, trades
 from fix_gateway.answers import Answer
 from fix_gateway.inbound_fields import shown
@@ -22,6 +19,11 @@ from fix_gateway.outbound import messages
 from fix_gateway.queries import NotAvailable, ReplayQuery, TradesQuery
 from fix_gateway.sessions import Session
 
+if TYPE_CHECKING:
+    import sqlalchemy
+
+# SQLAlchemy and the history's queries are imported where somebody first asks for trades: they are
+# a third of what the gateway would import, and after a kill its sessions wait for that.
 log = structlog.get_logger()
 
 FILLS_MAX: Final = 1_000
@@ -87,6 +89,10 @@ class Past:
 
     def _page(self, session: Session, query: TradesQuery, min_seq: int) -> Any:
         """Fills that match, once the history has come to ``min_seq``. Raises NotAvailable."""
+        from sqlalchemy.exc import SQLAlchemyError
+
+        from engine.history import queries as history
+
         try:
             if min_seq and not history.wait_for(self._history(), min_seq, HISTORY_WAIT_S):
                 raise NotAvailable("The trade history lags behind; ask again in a moment")
@@ -99,6 +105,8 @@ class Past:
             ) from None
 
     def _fills(self, session: Session, query: TradesQuery) -> Any:
+        from engine.history import queries as history
+
         context = session.context
         accounts = [query.account] if query.account else sorted(context.accounts)
         with self._history().connect() as connection:
@@ -118,6 +126,10 @@ class Past:
 
     def _history(self) -> sqlalchemy.Engine:
         """The history, which somebody else makes: SQLite would make an empty one."""
+        import sqlalchemy
+
+        from engine.history import queries as history
+
         if self._engine is None:
             url = sqlalchemy.make_url(self._url)
             if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():

@@ -1,4 +1,4 @@
-"""Runs a module as a child that cannot outlive its supervisor: ``child PARENT_PID MODULE``.
+"""Runs a module as a child that cannot outlive its supervisor: ``child.py PARENT_PID MODULE``.
 
 The kernel is asked to send SIGTERM when the parent dies, however it dies, and then this
 interpreter is replaced by one that runs the module. The request survives the replacement.

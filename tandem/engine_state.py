@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Final
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from config.health import Part, Watch
 from config.settings import Settings
 from engine.client import EngineClient, EngineError
 from engine.journal.base import JournalError
@@ -28,12 +32,39 @@ def connected(settings: Settings) -> Iterator[EngineClient]:
         client.close()
 
 
+ADVICE: Final = {
+    ("engine", "away"): "its log, last lines: log/engine.log; runbook “A process has died”",
+    ("history", "behind"): "its log, and the disk or database; runbook “The history is behind”",
+    ("history", "troubled"): "its log says why; runbook “The history is behind”",
+    ("fix", "behind"): "restart it: clients log on again and lose nothing; keep its log",
+    ("fix", "troubled"): "the engine: is it up, are its commits slow",
+    ("stream", "behind"): "its processor time; a restart makes clients resume",
+    ("stream", "troubled"): "the engine: is it up",
+    ("settlement", "troubled"): "its log; no coin is sent twice, so it may be restarted",
+    ("disk", "low"): "make room soon; runbook “The disk is full”",
+    ("disk", "full"): "make room now; runbook “The disk is full”",
+}
+_AWAY: Final = "its log, last lines; it is restarted by itself"
+LOOK_AGAIN_S: Final = 1.1
+
+
 def status(settings: Settings) -> None:
-    """Print the engine's own figures and its FIX sessions."""
+    """Print how each part of the venue is, the engine's figures, and its FIX sessions.
+
+    Raises CommandError where the engine does not answer, after the parts.
+    """
     console = Console(highlight=False)
-    with connected(settings) as client:
-        engine = client.status()
-        sessions = client.sessions()
+    client = EngineClient(str(settings.engine.socket), "tandem", timeout_s=30.0)
+    try:
+        engine, sessions = client.status(), client.sessions()
+        parts = _parts(settings, lambda: client.status().seq)
+        _show_parts(console, [Part("engine", "ok", f"at seq {engine.seq}"), *parts])
+    except EngineError as error:
+        away = Part("engine", "away", str(error))
+        _show_parts(console, [away, *_parts(settings, lambda: None)])
+        raise CommandError(f"the engine does not answer: {error}") from None
+    finally:
+        client.close()
     table = Table(title=f"Engine {engine.engine_version} at {settings.engine.socket}")
     table.add_column("")
     table.add_column("", justify="right")
@@ -58,6 +89,32 @@ def status(settings: Settings) -> None:
             str(row.mark), row.cancel_scope.name.lower(),
         )  # fmt: skip
     console.print(rows)
+
+
+def _parts(settings: Settings, engine_seq: Callable[[], int | None]) -> tuple[Part, ...]:
+    """How the parts are; one that is behind is looked at twice, to see whether it moves."""
+    watch = Watch(settings.data, (settings.engine.journal,))
+    before = watch.look(engine_seq())
+    if not any(part.lag_records for part in before):
+        return before
+    time.sleep(LOOK_AGAIN_S)
+    seqs = {part.part: part.seq for part in before}
+    return tuple(
+        part._replace(state="behind", detail=f"{part.detail}, and does not move")
+        if part.lag_records and part.seq == seqs.get(part.part) and part.state == "ok"
+        else part
+        for part in watch.look(engine_seq())
+    )
+
+
+def _show_parts(console: Console, parts: Iterable[Part]) -> None:
+    for part in parts:
+        console.print(f"[bold]{part.part:>10}[/bold]  {part.state:<8}  {escape(part.detail)}",
+                      soft_wrap=True)  # fmt: skip
+        if not part.ok:
+            advice = ADVICE.get((part.part, part.state), _AWAY)
+            console.print(f"{'':>10}  look at: {escape(advice)}", soft_wrap=True)
+    console.print()
 
 
 def check(settings: Settings) -> None:

@@ -27,6 +27,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from config.control import ControlError, ask, control_folder
+from config.health import FOLLOWERS, Watch, free_bytes
 from config.process import EXIT_CONFIGURATION, EXIT_UNAVAILABLE, log_json_lines, on_signals
 from config.settings import Settings, SettingsError, load
 from engine.client import EngineClient, EngineError, queries
@@ -41,8 +42,12 @@ log = structlog.get_logger("metrics")
 class VenueFigures(Collector):
     """Asks everybody at each scrape. ``names`` are the processes that ought to answer."""
 
-    def __init__(self, data: Path, engine: EngineClient, names: Iterable[str]) -> None:
+    def __init__(
+        self, data: Path, engine: EngineClient, names: Iterable[str], journal: Path | None = None
+    ) -> None:
         self._data = data
+        self._folders = {"data": data} | ({"journal": journal} if journal is not None else {})
+        self._watch = Watch(data, self._folders.values())
         self._engine = engine
         self._names = tuple(names)
         self._lock = threading.Lock()
@@ -60,6 +65,7 @@ class VenueFigures(Collector):
             except EngineError as error:
                 log.warning("engine_silent", reason=str(error))
                 up.add_metric(["engine"], 0)
+            families += self._parts(families)
             answered, found = self._others()
             # The bots of a test-net need not be there; where they are they are seen.
             there = {name.partition("-")[0] for name in self._sockets()}
@@ -68,6 +74,35 @@ class VenueFigures(Collector):
             yield up
             yield from families
             yield from found
+
+    def _parts(self, engine: Iterable[Metric]) -> Iterator[Metric]:
+        """How each part is, as /readyz tells it, and the room on the disks."""
+        seq = next(
+            (int(one.samples[0].value) for one in engine if one.name == "tandem_engine_seq"), None
+        )
+        ok = GaugeMetricFamily(
+            "tandem_part_ok", "1 while a part of the venue does its work", labels=["part"]
+        )
+        records = GaugeMetricFamily(
+            "tandem_lag_transactions", "What a part lacks of the engine's transactions",
+            labels=["part"],
+        )  # fmt: skip
+        seconds = GaugeMetricFamily(
+            "tandem_lag_seconds", "How long a part has lacked some of them", labels=["part"]
+        )
+        ok.add_metric(["engine"], int(seq is not None))
+        for part in self._watch.look(seq):
+            ok.add_metric([part.part], int(part.ok))
+            if part.part in FOLLOWERS:
+                records.add_metric([part.part], part.lag_records)
+                seconds.add_metric([part.part], part.lag_s)
+        free = GaugeMetricFamily(
+            "tandem_disk_free_bytes", "Room on the disk of a folder", labels=["folder"]
+        )
+        for name, folder in self._folders.items():
+            if (size := free_bytes(folder)) is not None:
+                free.add_metric([name], size)
+        yield from (ok, records, seconds, free)
 
     def _sockets(self) -> list[str]:
         """Names of the control sockets that lie there, of dead processes as well."""
@@ -199,7 +234,7 @@ def serve(settings: Settings) -> int:
     names = [p.name for p in venue_processes() if p.name not in ("engine", "metrics")]
     registry = CollectorRegistry()
     # Not asked at registration: the venue may not be there yet.
-    figures = VenueFigures(settings.data, engine, names)
+    figures = VenueFigures(settings.data, engine, names, settings.engine.journal)
     registry.register(_Unasked(figures))
     try:
         server, thread = start_http_server(
