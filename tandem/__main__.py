@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import getpass
 import importlib.metadata
+import os
+import sqlite3
 import sys
 from pathlib import Path
 from typing import Annotated, Final
@@ -12,6 +14,7 @@ import typer
 from argon2 import PasswordHasher
 
 from config.checks import notes
+from config.process import start_failure
 from config.settings import Settings, SettingsError, load
 from tandem import certification_commands, engine_state, health, http_client, up
 from tandem.operator_commands import register
@@ -208,11 +211,21 @@ certification_commands.register(app)
 
 
 def main() -> None:
-    """Run the command; an expected failure is one message on stderr and exit code 1."""
+    """Run the command; an expected failure is one message on stderr and exit code 1.
+
+    A file that may not be used, a full disk and the like can meet every command.
+    """
     try:
         app()
     except (SettingsError, CommandError) as error:
         print(f"tandem: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except BrokenPipeError:
+        # Whoever read what is printed has seen enough; nothing more is said at the end either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+    except (OSError, sqlite3.Error) as error:
+        print(f"tandem: {start_failure(error)[1]}", file=sys.stderr)
         raise SystemExit(1) from None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import deque
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -16,13 +17,21 @@ class CommandError(RuntimeError):
     """A command cannot do what was asked; the message is for the person who asked."""
 
 
+def open_private(path: Path) -> BinaryIO:
+    """Open a file for appending that only its owner can read, whatever it was before."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    if os.fstat(descriptor).st_uid == os.geteuid():
+        os.fchmod(descriptor, 0o600)
+    return open(descriptor, "ab", buffering=0)
+
+
 class LogFile:
     """Appends lines to ``path``; at ``bytes_max`` the file becomes ``<path>.1``."""
 
     def __init__(self, path: Path, bytes_max: int = LOG_BYTES_MAX) -> None:
         self._path = path
         self._bytes_max = bytes_max
-        self._file: BinaryIO = path.open("ab", buffering=0)
+        self._file: BinaryIO = open_private(path)
         self._size = self._file.tell()
         self.lines_lost = 0
 
@@ -40,7 +49,7 @@ class LogFile:
         if self._size + len(line) > self._bytes_max:
             self._file.close()
             self._path.replace(self._path.with_name(f"{self._path.name}.1"))
-            self._file = self._path.open("ab", buffering=0)
+            self._file = open_private(self._path)
             self._size = 0
         self._file.write(line)
         self._size += len(line)

@@ -111,6 +111,7 @@ class Supervisor:
             for process in processes
         }
         self._stopping = False
+        self._starting = False
 
     @property
     def ready_fields(self) -> dict[str, dict[str, Any]]:
@@ -131,6 +132,7 @@ class Supervisor:
 
         False when a stop was requested meanwhile. Raises StartError.
         """
+        self._starting = True
         for stage in sorted({slot.process.stage for slot in self._slots.values()}):
             slots = [slot for slot in self._slots.values() if slot.process.stage == stage]
             for slot in slots:
@@ -141,6 +143,7 @@ class Supervisor:
                 if self._stopping:
                     return False
                 self._give_up_if_hopeless(waiting)
+        self._starting = False
         return True
 
     def watch(self) -> None:
@@ -252,10 +255,10 @@ class Supervisor:
             why = fields.get("reason") or fields.get("error") or fields.get("exception") or ""
             slot.reason = str(why) or event
             text = f"{event} {why}".rstrip()
-            if slot.ready is None:
-                self._say_once(slot, text)
-            else:
+            if slot.ready is not None:
                 self._say(slot.process.name, text)
+            elif not self._starting:
+                self._say_once(slot, text)
 
     def _on_exit(self, slot: _Slot, code: int) -> None:
         slot.child = None
@@ -269,10 +272,13 @@ class Supervisor:
         how = f"signal {-code}" if code < 0 else f"code {code}"
         if slot.hopeless:
             pause = HOPELESS_S
-            self._say_once(
-                slot, f"ended with {how}, which a person must mend; trying every {pause:.0f} s"
-            )
+            if not self._starting:  # Else StartError says it, and nothing is tried again.
+                self._say_once(
+                    slot, f"ended with {how}, which a person must mend; trying every {pause:.0f} s"
+                )
         else:
+            if self._starting and slot.reason:
+                self._say_once(slot, slot.reason)
             longest = KILLED_BACKOFF_MAX_S if code < 0 else BACKOFF_MAX_S
             pause = min(BACKOFF_FIRST_S * 2 ** min(slot.failures, 16), longest)
             self._say(slot.process.name, f"ended with {how}; starting it again in {pause:.1f} s")

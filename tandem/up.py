@@ -15,10 +15,11 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from config.process import start_failure
 from config.settings import DEMO_FILE, MARKET_VARIABLE, Settings, ensure_data
 from engine.bootstrap import refused
 from tandem.http_client import base_url
-from tandem.output import CommandError
+from tandem.output import CommandError, open_private
 from tandem.processes import venue_processes
 from tandem.supervisor import StartError, Supervisor
 
@@ -51,7 +52,7 @@ def run(settings: Settings, market: bool | None = None) -> int:
     try:
         ensure_data(settings)
     except OSError as error:
-        raise CommandError(f"the data folder cannot be made: {error}") from None
+        raise CommandError(f"the data folder cannot be made: {start_failure(error)[1]}") from None
     lock = hold(settings.data)
     check_ports(settings)
     env = environment(settings.file, settings.data)
@@ -93,7 +94,7 @@ def rehearse(settings: Settings) -> None:
 
 def hold(data: Path) -> IO[bytes]:
     """Hold the data folder for as long as the returned file is open. Raises CommandError."""
-    file = (data / "tandem.lock").open("ab")
+    file = open_private(data / "tandem.lock")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

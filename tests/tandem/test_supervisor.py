@@ -146,6 +146,7 @@ def test_what_only_a_person_can_mend_is_told_at_once_in_its_own_words(
     with pytest.raises(StartError) as caught:
         one.supervisor.start()
     assert str(caught.value) == "first does not start: port: a word"
+    assert one.said == []
     assert (one.log / "first.log").read_text().count("port: a word") == 1
 
 
@@ -158,7 +159,7 @@ def test_what_a_disk_or_a_port_keeps_from_starting_is_tried_three_times(
         one.supervisor.start()
     assert (one.log / "first.log").read_text().count("port: a word") == 3
     # The person at the terminal reads the reason once.
-    assert [text for _, text in one.said if "a word" in text] == ["not_started port: a word"]
+    assert [text for _, text in one.said if "a word" in text] == ["port: a word"]
 
 
 class Deaths:
