@@ -27,6 +27,7 @@ STATE_EVERY_S: Final = 1.0
 SYNC_EVERY_S: Final = 60.0
 LATE_S: Final = 0.4
 STORE_RETRY_S: Final = 1.0
+TELL_EVERY_S: Final = 10.0
 
 
 class Housekeeping:
@@ -43,6 +44,7 @@ class Housekeeping:
         self._stopping = False
         self._releases: list[tuple[Session, str]] = []
         self._state_at = 0.0
+        self._told_at = -TELL_EVERY_S
         self._synced_at = time.monotonic()
         self._written: dict[str, int] = {}
         self._thread = threading.Thread(target=self._run, name="fix-housekeeping", daemon=True)
@@ -76,6 +78,11 @@ class Housekeeping:
     def _guarded(self, step: Callable[[], None]) -> None:
         try:
             step()
+        except OSError as error:
+            # A full disk, most likely: one sentence now and then, and the next turn tries again.
+            if time.monotonic() >= self._told_at + TELL_EVERY_S:
+                self._told_at = time.monotonic()
+                log.error("store_not_written", reason=str(error))
         except Exception:
             log.exception("housekeeping_failed")
 
