@@ -6,11 +6,13 @@ import errno
 import gc
 import getpass
 import logging
+import os
 import signal
 import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, Final, TextIO
 
 import structlog
@@ -22,6 +24,9 @@ EXIT_DAMAGED: Final = 3
 EXIT_UNAVAILABLE: Final = 4
 """Something that it needs fails (a full disk, a port, a database): trying again may help."""
 EXIT_FAULT: Final = 5
+
+PAGE_ROOM_BYTES: Final = 1 << 16
+"""With less than this no database can write a page."""
 
 FORBIDDEN: Final = frozenset((errno.EACCES, errno.EPERM, errno.EROFS))
 NO_SPACE: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
@@ -85,17 +90,28 @@ def no_space(error: BaseException) -> bool:
     )
 
 
-def start_failure(error: BaseException) -> tuple[int, str]:
+def start_failure(error: BaseException, data: Path | None = None) -> tuple[int, str]:
     """The exit code and the sentence for what kept a process from starting.
 
-    Of OSError, errors of SQLite, and what wraps them.
+    Of OSError, errors of SQLite, and what wraps them. SQLite does not always say why it fails, so
+    the disk of ``data`` is looked at as well.
     """
-    if no_space(error):
+    if no_space(error) or (data is not None and _is_full(data)):
         return EXIT_UNAVAILABLE, f"the disk is full; make room, and it goes on by itself: {error}"
     for one in _origins(error):
         if isinstance(one, OSError) and one.errno in FORBIDDEN:
             return EXIT_CONFIGURATION, forbidden(one)
     return EXIT_UNAVAILABLE, str(error) or type(error).__name__
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < PAGE_ROOM_BYTES or bool(
+        disk.f_files and not disk.f_favail
+    )
 
 
 def forbidden(error: OSError) -> str:

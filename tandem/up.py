@@ -6,7 +6,9 @@ import fcntl
 import os
 import signal
 import socket
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Final
 
@@ -15,6 +17,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from config.health import disk_part
 from config.process import start_failure
 from config.settings import DEMO_FILE, MARKET_VARIABLE, Settings, ensure_data
 from engine.bootstrap import refused
@@ -23,6 +26,7 @@ from tandem.output import CommandError, open_private
 from tandem.processes import venue_processes
 from tandem.supervisor import StartError, Supervisor
 
+DISK_EVERY_S: Final = 2.0
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -66,6 +70,11 @@ def run(settings: Settings, market: bool | None = None) -> int:
     )  # fmt: skip
     for number in _SIGNALS:
         signal.signal(number, lambda *_: supervisor.request_stop())
+    disk = DiskWatch(
+        (settings.data, settings.engine.journal),
+        lambda text: console.print(f"[bold]{'disk':>10}[/bold] {escape(text)}"),
+    )
+    disk.start()
     began = time.monotonic()
     console.print("Starting the venue …")
     code = 0
@@ -78,6 +87,7 @@ def run(settings: Settings, market: bool | None = None) -> int:
         console.print(escape(str(error)), style="red", soft_wrap=True)
         code = 1
     console.print("Ending the venue …")
+    disk.stop()
     supervisor.stop()
     console.print("Ended.")
     lock.close()
@@ -90,6 +100,36 @@ def rehearse(settings: Settings) -> None:
     if reasons:
         listed = "\n".join(f"  {reason}" for reason in reasons)
         raise CommandError(f"{settings.file} cannot be used:\n{listed}")
+
+
+class DiskWatch:
+    """Says when a disk gets short of room or has none, before or without a write that fails."""
+
+    def __init__(self, folders: tuple[Path, ...], say: Callable[[str], None]) -> None:
+        self._folders = folders
+        self._say = say
+        self._state = "ok"
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="disk", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stopped.set()
+
+    def look(self) -> None:
+        """Say what has changed since the last time."""
+        part = disk_part(self._folders)
+        if part.state != self._state:
+            self._state = part.state
+            self._say(part.detail if not part.ok else f"has room again: {part.detail}")
+
+    def _run(self) -> None:
+        while not self._stopped.wait(DISK_EVERY_S):
+            self.look()
 
 
 def hold(data: Path) -> IO[bytes]:

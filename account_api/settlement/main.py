@@ -30,15 +30,17 @@ def main() -> int:
     disk is full or fails."""
     log_json_lines()
     keep_private()
+    data = None
     try:
         settings = load()
+        data = settings.data
         ensure_data(settings)
         return serve(settings)
     except SettingsError as error:
         log.error("not_started", reason=str(error))
         return EXIT_CONFIGURATION
     except (OSError, sqlite3.Error) as error:
-        code, reason = start_failure(error)
+        code, reason = start_failure(error, data)
         log.error("stopped", reason=reason)
         return code
 

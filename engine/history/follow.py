@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from engine.client import EngineClient, EngineError, EngineRefused, GapTooOld
 from engine.history.fold import HistoryFault
 from engine.history.projector import Projector
-from engine.wire import Transaction
+from engine.wire import Transaction, Welcome
 
 RETRY_FIRST_S: Final = 0.1
 RETRY_MAX_S: Final = 5.0
@@ -103,7 +103,9 @@ class Follower:
     def _follow(self) -> bool:
         """One client's life; True when asked to stop."""
         self._failed = False
-        client = EngineClient(self._socket_path, "history", on_lost=self._lost)
+        client = EngineClient(
+            self._socket_path, "history", on_lost=self._lost, on_connected=self._connected
+        )
         try:
             self._check_same_journal(client)
             client.subscribe(self._projector.last_seq + 1, self._apply)
@@ -114,7 +116,6 @@ class Follower:
                     return True
                 if isinstance(signal, (EngineRefused, DBAPIError, HistoryFault)):
                     raise signal
-                self.trouble = f"the engine is lost: {signal}"
                 self._log.warning("engine_lost", reason=str(signal))
         finally:
             client.close()
@@ -139,7 +140,12 @@ class Follower:
         if time_us != self._projector.last_time_us:
             raise CannotFollow(_OTHER_JOURNAL.format(last_seq=last_seq))
 
+    def _connected(self, welcome: Welcome) -> None:
+        """The engine is there, and what it makes comes; the venue may be idle for long."""
+        self.trouble = ""
+
     def _lost(self, error: EngineError) -> None:
+        self.trouble = f"the engine is lost: {error}"
         self._signals.put(error)
 
     def _apply(self, transactions: list[Transaction]) -> None:

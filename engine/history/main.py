@@ -39,8 +39,10 @@ def main() -> int:
     keep_private()
     log_json_lines()
     log = structlog.get_logger().bind(process="history")
+    data = None
     try:
         settings = load()
+        data = settings.data
         ensure_data(settings)
         # Tables of an older version are no obstacle to making them anew.
         projector = Projector(open_writer(settings.history.url), any_version=arguments.rebuild)
@@ -48,7 +50,7 @@ def main() -> int:
         log.error("not_started", reason=str(error))
         return EXIT_CONFIGURATION
     except (OSError, SQLAlchemyError) as error:
-        code, reason = start_failure(error)
+        code, reason = start_failure(error, data)
         log.error("not_started", reason=f"the history cannot be opened: {reason}")
         return code
     follower = Follower(str(settings.engine.socket), projector, log)

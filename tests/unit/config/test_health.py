@@ -153,3 +153,20 @@ def test_a_disk_on_which_no_file_can_be_made_has_no_room(
 
     monkeypatch.setattr("os.statvfs", lambda folder: Disk)
     assert health.free_bytes(tmp_path) == 0
+
+
+def test_the_terminal_hears_of_a_full_disk_once_and_of_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tandem.up import DiskWatch
+
+    room = {tmp_path: 1 << 40}
+    monkeypatch.setattr(health, "free_bytes", room.get)
+    said: list[str] = []
+    watch = DiskWatch((tmp_path,), said.append)
+    for free in (1 << 40, 1 << 40, 1 << 29, 1 << 29, 0, 0, 1 << 40):
+        room[tmp_path] = free
+        watch.look()
+    assert [text.split(":")[0] for text in said] == [
+        "little room", "the disk is full", "has room again",
+    ]  # fmt: skip
