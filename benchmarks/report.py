@@ -59,6 +59,7 @@ PARTS: Final = (
     Part("journal", "journal"),
     Part("recovery", "recovery"),
     Part("recovery-compiled", "recovery", compiled=True),
+    Part("restarts", "restarts"),
     Part("history", "history", (), ("--count", "5000", "--rounds", "2")),
     Part("rest", "rest", (), ("--rounds", "3", "--seconds", "2", "--creates", "50")),
     Part("stream", "stream", (), ("--subscribers", "100", "--private", "10", "--seconds", "5")),

@@ -81,6 +81,14 @@ def test_what_one_command_makes_others_wait() -> None:
         assert float(figures(text, what)[2].split(" ")[0]) > 0
 
 
+def test_killed_processes_come_back() -> None:
+    text = printed("restarts", "--quick")
+    for part in ("engine", "fix", "api", "stream"):
+        away, used = figures(text, part)
+        assert float(away.split()[0]) > 0 and float(used.split()[0]) > 0
+    assert figures(text, "a worker of api")[1] == "–"
+
+
 def test_a_trading_day_of_two_seconds_is_drawn(tmp_path: Path) -> None:
     text = printed("day", "--seconds", "2", "--plot", str(tmp_path / "day.svg"))
     batches = int(figures(text, "6 quotes moved by one batch over FIX, until its summary")[0])
