@@ -58,8 +58,12 @@ class Follower:
         # SimpleQueue.put may be called by a signal handler, unlike Event.set.
         self._signals: queue.SimpleQueue[_Stop | Exception] = queue.SimpleQueue()
         self._failed = False
-        self.trouble = ""
+        self._engine_trouble = self._database_trouble = ""
+
+    @property
+    def trouble(self) -> str:
         """Why the history does not follow at this moment; "" while it does."""
+        return self._database_trouble or self._engine_trouble
 
     def stop(self) -> None:
         """Ask ``run`` to end; safe in a signal handler and from any thread."""
@@ -78,7 +82,11 @@ class Follower:
                     raise CannotFollow(self._refusal(error)) from error
                 failures = 0 if self._projector.last_seq > before else failures + 1
                 pause = min(RETRY_FIRST_S * 2**failures, RETRY_MAX_S)
-                self.trouble = f"interrupted: {error}".splitlines()[0]
+                words = f"interrupted: {error}".splitlines()[0]
+                if isinstance(error, DBAPIError):
+                    self._database_trouble = words
+                else:
+                    self._engine_trouble = words
                 self._log.warning("interrupted", reason=str(error), retry_s=pause)
                 if self._stopped_within(pause):
                     return
@@ -109,7 +117,6 @@ class Follower:
         try:
             self._check_same_journal(client)
             client.subscribe(self._projector.last_seq + 1, self._apply)
-            self.trouble = ""
             while True:
                 signal = self._signals.get()
                 if isinstance(signal, _Stop):
@@ -142,10 +149,10 @@ class Follower:
 
     def _connected(self, welcome: Welcome) -> None:
         """The engine is there, and what it makes comes; the venue may be idle for long."""
-        self.trouble = ""
+        self._engine_trouble = ""
 
     def _lost(self, error: EngineError) -> None:
-        self.trouble = f"the engine is lost: {error}"
+        self._engine_trouble = f"the engine is lost: {error}"
         self._signals.put(error)
 
     def _apply(self, transactions: list[Transaction]) -> None:
@@ -157,7 +164,7 @@ class Follower:
             self._failed = True
             self._signals.put(error if isinstance(error, DBAPIError) else _fault(error))
             return
-        self.trouble = ""
+        self._database_trouble = ""
         if self._on_applied is not None:
             self._on_applied(last_seq)
 
