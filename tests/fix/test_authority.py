@@ -11,6 +11,7 @@ import pytest
 
 from engine.client import queries
 from engine.core.types import CancelScope
+from tests import pace
 from tests.fix.processes import ROOT, Venue
 from tests.fix.rawfix import Closed, Message, RawFix, now_text
 
@@ -76,7 +77,7 @@ def connected(venue: Venue, session: str) -> bool:
 
 def until(holds: Callable[[], bool]) -> None:
     """Wait until something holds."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + pace.seconds(20)
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.01)
