@@ -283,6 +283,19 @@ def test_an_instrument_is_halted_and_resumed(venue: TemporaryVenue) -> None:
     assert tandem(venue, "instruments", "halt", "XXX-USD").returncode == 1
 
 
+def test_P2_an_operator_sets_a_reference_price(venue: TemporaryVenue) -> None:
+    said = told(venue, "instruments", "reference", "ETH-BTC", "0.05", "--note", "opening")
+    assert said == (
+        "The reference price of ETH-BTC is 0.05; it has no price band, so this bounds nothing.\n"
+    )
+    for arguments, sentence in (
+        (("ETH-BTC", "5.5e1"), "price '5.5e1' is not a plain decimal number such as 1 or 0.5"),
+        (("XXX-USD", "1"), "there is no instrument 'XXX-USD'"),
+    ):
+        refused = tandem(venue, "instruments", "reference", *arguments)
+        assert (refused.returncode, refused.stderr) == (1, f"tandem: {sentence}\n")
+
+
 def test_withdrawals_that_wait_for_a_person(venue: TemporaryVenue, engine: EngineClient) -> None:
     engine.submit(
         RequestWithdrawal(
