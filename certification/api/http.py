@@ -1,20 +1,24 @@
-"""HTTP between a client under test and the account API of its venue, request by request.
+"""HTTP/1.1 between a client under test and the account API of its venue, on h11.
 
-Enough of HTTP/1.1 for an API: requests with a Content-Length, answers of any kind. What is
-signed (method, target, body) goes on byte for byte, so a signature stays good.
+A request has a Content-Length or no body; a response may have any form. What a client signs
+(method, target, body) is forwarded byte for byte, so the signature stays valid.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
+import h11
+
 from certification.gate import Gate
 
+READ_BYTES: Final = 16_384
 HEAD_BYTES_MAX: Final = 32_768
 BODY_BYTES_MAX: Final = 1_048_576
 ANSWER_BYTES_MAX: Final = 8_388_608
@@ -23,12 +27,15 @@ VENUE_S: Final = 30.0
 IDLE_S: Final = 300.0
 LAST_ANSWER_S: Final = 3.0
 VERDICT_HEADER: Final = "X-Certification"
-_NOT_PASSED_ON: Final = frozenset({"connection", "keep-alive", "transfer-encoding",
-                                   "content-length"})  # fmt: skip
+_HOP_BY_HOP: Final = frozenset(
+    {"connection", "keep-alive", "transfer-encoding", "content-length", "expect"}
+)
+"""Headers of one connection: h11 and this module write their own."""
+Headers = tuple[tuple[str, str], ...]
 
 
 class HttpFault(Exception):
-    """The peer does not speak HTTP as we understand it; ``status`` is what it is told."""
+    """The peer broke HTTP or a limit of this module; ``status`` is the response to it."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -37,34 +44,34 @@ class HttpFault(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as it came."""
+    """A request as it was received."""
 
     method: str
     target: str
-    headers: tuple[tuple[str, str], ...]
+    headers: Headers
     body: bytes
 
     def header(self, name: str) -> str:
-        """A header by its name in lower case, "" where there is none."""
+        """Return a header by its name in lower case, "" if it is absent."""
         return next((value for key, value in self.headers if key.lower() == name), "")
 
     @property
     def path(self) -> str:
-        """The target without its query."""
+        """Return the target without its query."""
         return urlsplit(self.target).path
 
     @property
     def query(self) -> dict[str, str]:
-        """The query's parameters."""
+        """Return the parameters of the query."""
         return dict(parse_qsl(urlsplit(self.target).query, keep_blank_values=True))
 
     @property
     def document(self) -> Any:
-        """The body as JSON, None where it is none."""
+        """Return the body as JSON, None if it is not JSON."""
         return as_json(self.body)
 
     def shown(self) -> str:
-        """For reports: no token and no signature."""
+        """Return the request as reports show it: without token and signature."""
         key = self.header("x-tandem-key") or ("token" if self.header("authorization") else "nobody")
         text = self.body.decode("utf-8", "replace")
         return f"{self.method} {self.target} as {key} {text}".rstrip()
@@ -72,24 +79,24 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer."""
+    """A response."""
 
     status: int
-    headers: tuple[tuple[str, str], ...]
+    headers: Headers
     body: bytes
 
     @property
     def document(self) -> Any:
-        """The body as JSON, None where it is none."""
+        """Return the body as JSON, None if it is not JSON."""
         return as_json(self.body)
 
     def shown(self) -> str:
-        """For reports."""
+        """Return the response as reports show it."""
         return f"{self.status} {self.body.decode('utf-8', 'replace')}".rstrip()
 
 
 def as_json(body: bytes) -> Any:
-    """A body as JSON, None where it is none."""
+    """Return a body as JSON, None if it is not JSON."""
     try:
         return json.loads(body) if body else None
     except ValueError:
@@ -97,7 +104,7 @@ def as_json(body: bytes) -> Any:
 
 
 def problem(status: int, code: str, detail: str, outcome: str, *more: tuple[str, str]) -> Reply:
-    """An error of ours in the form of the account API's."""
+    """Build an error of the certifier's own in the account API's form."""
     document = {
         "type": f"/errors/{code}", "title": code.replace("_", " "), "status": status,
         "detail": detail, "code": code, "request_id": "certifier", "retryable": status >= 429,
@@ -112,9 +119,10 @@ Serve = Callable[[Request], Awaitable[Reply | None]]
 
 
 class HttpGate(Gate):
-    """Takes connections of one client. ``serve`` answers; None closes without an answer.
+    """Accepts one client's connections and answers each request with what ``serve`` returns.
 
-    A connection may be silent for ``idle_s``.
+    None from ``serve`` closes the connection without a response. A client may take ``idle_s``
+    for a request.
     """
 
     def __init__(self, serve: Serve, idle_s: float = IDLE_S) -> None:
@@ -124,7 +132,7 @@ class HttpGate(Gate):
         self._serving: set[asyncio.Task[None]] = set()
 
     async def settle(self) -> None:
-        """Wait until what was asked is answered."""
+        """Wait until every request that was received has its response."""
         if self._serving:
             await asyncio.wait(self._serving, timeout=LAST_ANSWER_S)
 
@@ -132,23 +140,25 @@ class HttpGate(Gate):
         """Answer one request after the other."""
         task = asyncio.current_task()
         assert task is not None
+        server = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES_MAX)
         try:
-            while self.serving:
-                if not await self._one(reader, writer, task):
-                    break
+            while self.serving and await self._one(server, reader, writer, task):
+                server.start_next_cycle()
         finally:
             self._serving.discard(task)
 
     async def _one(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, task: asyncio.Task[None]
-    ) -> bool:
-        """One request and its answer; False ends the connection."""
+        self, server: h11.Connection, reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter, task: asyncio.Task[None],
+    ) -> bool:  # fmt: skip
+        """Answer one request; return whether the connection can take another."""
         try:
             async with asyncio.timeout(self._idle_s):
-                request = await read_request(reader)
+                request = await _receive_request(server, reader, writer)
         except HttpFault as fault:
-            writer.write(encoded(problem(fault.status, "invalid_request", str(fault),
-                                         "not_applied"), last=True))  # fmt: skip
+            refusal = problem(fault.status, "invalid_request", str(fault), "not_applied",
+                              ("Connection", "close"))  # fmt: skip
+            writer.write(_encoded(server, refusal))
             await writer.drain()
             return False
         if request is None:
@@ -158,111 +168,112 @@ class HttpGate(Gate):
         if reply is None:
             writer.transport.abort()
             return False
-        last = request.header("connection").lower() == "close"
-        writer.write(encoded(reply, last=last, head_only=request.method == "HEAD"))
+        writer.write(_encoded(server, reply, head_only=request.method == "HEAD"))
         await writer.drain()
         self._serving.discard(task)
-        return not last
+        return server.our_state is h11.DONE and server.their_state is h11.DONE
 
 
-async def read_request(reader: asyncio.StreamReader) -> Request | None:
-    """The next request; None at the end. Raises HttpFault, IncompleteReadError."""
-    try:
-        head = await reader.readuntil(b"\r\n\r\n")
-    except asyncio.LimitOverrunError:
-        raise HttpFault(431, "The headers are too long.") from None
-    except asyncio.IncompleteReadError as end:
-        if end.partial:
-            raise
+async def _receive_request(
+    server: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> Request | None:
+    """Receive the next request; None at the end of the connection. Raises HttpFault."""
+    event = await _next_event(server, reader)
+    if not isinstance(event, h11.Request):
         return None
-    first, *rows = head.decode("latin-1").split("\r\n")[:-2]
-    words = first.split(" ")
-    if len(words) != 3 or not words[2].startswith("HTTP/1."):
-        raise HttpFault(400, "This is no HTTP request.")
+    method, target = event.method.decode("ascii"), event.target.decode("ascii")
+    request = Request(method, target, _decoded(event.headers.raw_items()), b"")
     try:
-        urlsplit(words[1])
+        urlsplit(target)
     except ValueError as error:
         raise HttpFault(400, f"The target is no URL: {error}.") from None
-    headers = _headers(rows)
-    request = Request(words[0], words[1], headers, b"")
     if request.header("transfer-encoding"):
         raise HttpFault(411, "A body needs a Content-Length.")
-    length = request.header("content-length") or "0"
-    if not length.isdigit():
-        raise HttpFault(400, "Content-Length is no number.")
-    if int(length) > BODY_BYTES_MAX:
+    if int(request.header("content-length") or "0") > BODY_BYTES_MAX:
         raise HttpFault(413, "The body is too long.")
-    return Request(words[0], words[1], headers, await reader.readexactly(int(length)))
-
-
-def _headers(rows: list[str]) -> tuple[tuple[str, str], ...]:
-    found = []
-    for row in rows:
-        name, colon, value = row.partition(":")
-        if not colon or not name or name != name.strip():
-            raise HttpFault(400, "A header is not of the form name: value.")
-        found.append((name, value.strip()))
-    return tuple(found)
+    if server.they_are_waiting_for_100_continue:
+        writer.write(_sent(server, h11.InformationalResponse(status_code=100, headers=[])))
+    body = await _receive_body(server, reader, BODY_BYTES_MAX)
+    return Request(method, target, request.headers, body)
 
 
 async def forward(request: Request, host: str, port: int) -> Reply:
-    """Have the venue answer. Raises OSError, TimeoutError, HttpFault."""
+    """Send a request to the venue and return its response. Raises OSError, TimeoutError,
+    HttpFault."""
+    client = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_BYTES_MAX)
     async with asyncio.timeout(VENUE_S):
-        reader, writer = await asyncio.open_connection(host, port, limit=HEAD_BYTES_MAX)
+        reader, writer = await asyncio.open_connection(host, port)
         try:
-            rows = [f"{request.method} {request.target} HTTP/1.1"]
-            rows += [f"{name}: {value}" for name, value in request.headers
-                     if name.lower() not in _NOT_PASSED_ON]  # fmt: skip
-            rows += ["Connection: close", f"Content-Length: {len(request.body)}", "", ""]
-            writer.write("\r\n".join(rows).encode("latin-1") + request.body)
-            return await _read_reply(reader, request.method == "HEAD")
+            headers = [*_end_to_end(request.headers), ("Connection", "close"),
+                       ("Content-Length", str(len(request.body)))]  # fmt: skip
+            if not request.header("host"):  # HTTP/1.0 does not need it, and 1.1 does.
+                headers.append(("Host", f"{host}:{port}"))
+            start = h11.Request(method=request.method, target=request.target, headers=headers)
+            writer.write(_sent(client, start, h11.Data(data=request.body), h11.EndOfMessage()))
+            return await _receive_reply(client, reader)
         finally:
             writer.close()
 
 
-async def _read_reply(reader: asyncio.StreamReader, head_only: bool) -> Reply:
+async def _receive_reply(client: h11.Connection, reader: asyncio.StreamReader) -> Reply:
+    event = await _next_event(client, reader)
+    while isinstance(event, h11.InformationalResponse):
+        event = await _next_event(client, reader)
+    if not isinstance(event, h11.Response):
+        raise HttpFault(502, "The venue did not answer.")
+    body = await _receive_body(client, reader, ANSWER_BYTES_MAX)
+    return Reply(event.status_code, _end_to_end(_decoded(event.headers.raw_items())), body)
+
+
+async def _next_event(connection: h11.Connection, reader: asyncio.StreamReader) -> object:
+    """Receive until the peer has sent an event. Raises HttpFault."""
     try:
-        head = await reader.readuntil(b"\r\n\r\n")
-    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-        raise HttpFault(502, "The venue did not answer.") from None
-    first, *rows = head.decode("latin-1").split("\r\n")[:-2]
-    headers = _headers(rows)
-    by_name = {name.lower(): value for name, value in headers}
-    status = int(first.split(" ")[1])
-    kept = tuple((name, value) for name, value in headers if name.lower() not in _NOT_PASSED_ON)
-    if head_only or status in (204, 304):
-        return Reply(status, kept, b"")
-    if by_name.get("transfer-encoding", "").lower() == "chunked":
-        return Reply(status, kept, await _chunks(reader))
-    if "content-length" in by_name:
-        return Reply(status, kept, await reader.readexactly(int(by_name["content-length"])))
-    return Reply(status, kept, await reader.read(ANSWER_BYTES_MAX))
+        while (event := connection.next_event()) is h11.NEED_DATA:
+            connection.receive_data(await reader.read(READ_BYTES))
+    except h11.RemoteProtocolError as error:
+        raise HttpFault(error.error_status_hint, f"This is not HTTP/1.1: {error}.") from None
+    return event
 
 
-async def _chunks(reader: asyncio.StreamReader) -> bytes:
-    content = b""
-    while size := int((await reader.readuntil(b"\r\n")).split(b";")[0], 16):
-        content += await reader.readexactly(size)
-        await reader.readexactly(2)
-        if len(content) > ANSWER_BYTES_MAX:
-            raise HttpFault(502, "The venue's answer is too long.")
-    return content
+async def _receive_body(
+    connection: h11.Connection, reader: asyncio.StreamReader, bytes_max: int
+) -> bytes:
+    """Receive a body to its end. Raises HttpFault."""
+    content = bytearray()
+    while isinstance(event := await _next_event(connection, reader), h11.Data):
+        content += event.data
+        if len(content) > bytes_max:
+            raise HttpFault(413, "The body is too long.")
+    return bytes(content)
 
 
-def encoded(reply: Reply, *, last: bool, head_only: bool = False) -> bytes:
-    """An answer as it goes to the client."""
-    rows = [f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, 'Status')}"]
-    rows += [f"{name}: {value}" for name, value in reply.headers]
-    if reply.status not in (204, 304):
-        rows.append(f"Content-Length: {len(reply.body)}")
-    rows += ["Connection: close" if last else "Connection: keep-alive", "", ""]
-    return "\r\n".join(rows).encode("latin-1", "replace") + (b"" if head_only else reply.body)
+def _decoded(raw: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """Return headers as text."""
+    return tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in raw)
 
 
-_REASONS: Final = {
-    200: "OK", 201: "Created", 204: "No Content", 304: "Not Modified", 400: "Bad Request",
-    401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
-    409: "Conflict", 411: "Length Required", 413: "Content Too Large",
-    422: "Unprocessable Content", 429: "Too Many Requests",
-    431: "Request Header Fields Too Large", 502: "Bad Gateway", 503: "Service Unavailable",
-}  # fmt: skip
+def _end_to_end(headers: Headers) -> Headers:
+    """Return the headers that a proxy forwards."""
+    return tuple((name, value) for name, value in headers if name.lower() not in _HOP_BY_HOP)
+
+
+def _encoded(server: h11.Connection, reply: Reply, *, head_only: bool = False) -> bytes:
+    """Return the bytes of a response."""
+    bodiless = reply.status in (204, 304)
+    length = () if bodiless else (("Content-Length", str(len(reply.body))),)
+    headers = [(name.encode("latin-1"), value.encode("latin-1", "replace"))
+               for name, value in (*reply.headers, *length)]  # fmt: skip
+    reason = HTTPStatus(reply.status).phrase if reply.status in _STATUSES else ""
+    body = b"" if bodiless or head_only else reply.body
+    return _sent(
+        server, h11.Response(status_code=reply.status, headers=headers, reason=reason),
+        h11.Data(data=body), h11.EndOfMessage(),
+    )  # fmt: skip
+
+
+def _sent(connection: h11.Connection, *events: h11.Event) -> bytes:
+    """Return the bytes that send events."""
+    return b"".join(connection.send(event) or b"" for event in events)
+
+
+_STATUSES: Final = frozenset(HTTPStatus)

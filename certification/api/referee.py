@@ -250,7 +250,7 @@ class AccountReferee:
         self._verdict = f"{result.id} {result.verdict}"
         if result.reason:
             told = json.dumps(result.told)[1:-1]
-            self._verdict += f": {told.encode('ascii', 'replace').decode('ascii')[:900]}"
+            self._verdict += f": {told.encode('ascii', 'replace').decode('ascii')[:900].rstrip()}"
         self.current = None
         attempt.release_all()
 
