@@ -20,7 +20,7 @@ import msgspec
 
 from engine import wire
 from engine.core.types import ENGINE_VERSION, RetiredId
-from engine.journal import mark, trouble, wal
+from engine.journal import indexfile, mark, trouble, wal
 from engine.journal import segment as files
 from engine.journal.base import (
     AccountMark,
@@ -39,21 +39,7 @@ OPEN_READERS_MAX: Final = 4
 INDEX_LAG_MAX: Final = 4_096
 """The index notes how far it has come at least this often, which bounds the feed at open."""
 
-INDEX_CACHE_KIB: Final = 65_536
-"""Each create asks for its client order id among the retired ones, which lie anywhere."""
-
 _DERIVED: Final = "index.db holds nothing but what the segments say; without it, it is made again"
-_INDEX_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS idx.progress (last_seq INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS idx.marks (
-    account TEXT NOT NULL, account_seq INTEGER NOT NULL, seq INTEGER NOT NULL,
-    PRIMARY KEY (account, account_seq)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS idx.retired (
-    account TEXT NOT NULL, client_order_id TEXT NOT NULL, seq INTEGER NOT NULL,
-    body BLOB NOT NULL, PRIMARY KEY (account, client_order_id)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS idx.waiting (
-    number INTEGER PRIMARY KEY, seq INTEGER NOT NULL, body BLOB NOT NULL);
-"""
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode_retired: Final = msgspec.msgpack.Decoder(RetiredId).decode
 
@@ -340,23 +326,9 @@ class LocalJournal:
     def _attach(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         try:
-            self._attach_index(connection)
+            self._indexed = indexfile.attach(connection, self._folder)
         except DAMAGE as error:
             raise self._of_index(error) from error
-
-    def _attach_index(self, connection: sqlite3.Connection) -> None:
-        path = self._folder / "index.db"
-        connection.execute("ATTACH DATABASE ? AS idx", (str(path),))
-        os.chmod(path, 0o600)
-        connection.execute("PRAGMA idx.journal_mode = WAL")
-        connection.execute("PRAGMA idx.synchronous = NORMAL")
-        connection.execute(f"PRAGMA idx.cache_size = -{INDEX_CACHE_KIB}")
-        for statement in _INDEX_SCHEMA.split(";"):
-            if statement.strip():
-                connection.execute(statement)
-        if connection.execute("SELECT count(*) FROM idx.progress").fetchone() == (0,):
-            connection.execute("INSERT INTO idx.progress VALUES (0)")
-        (self._indexed,) = connection.execute("SELECT last_seq FROM idx.progress").fetchone()
 
     def _rotate(self) -> None:
         """Close the full segment, folding its log into the file, and begin the next."""
