@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from engine.core import commands
 from engine.core.events import AddressChanged, DepositAddressAssigned, WithdrawalQuoted
 from engine.core.firms import address_rules, books_to_obey
 from engine.core.ledger import Account
-from engine.core.networks import Network, find_network
+from engine.core.networks import find_network
+from engine.core.records import Network
 from engine.core.risk import Refusal, check_active, unknown_account
 from engine.core.types import (
     Address,
@@ -16,9 +17,7 @@ from engine.core.types import (
     RejectReason,
     WithdrawalQuote,
 )
-
-if TYPE_CHECKING:
-    from engine.core.exchange import Exchange
+from engine.core.venue import Venue
 
 ADDRESSES_MAX: Final = 1000
 QUOTES_MAX: Final = 100
@@ -27,13 +26,13 @@ TEXT_LENGTH_MAX: Final = 200
 
 
 def _target(
-    exchange: Exchange, name: str, asset: str, network: str
+    venue: Venue, name: str, asset: str, network: str
 ) -> tuple[Account, Network] | Refusal:
     """The account and network that a request names."""
-    account = exchange.accounts.get(name)
+    account = venue.accounts.get(name)
     if account is None:
         return unknown_account(name)
-    found = find_network(exchange, asset, network)
+    found = find_network(venue, asset, network)
     return found if isinstance(found, Refusal) else (account, found)
 
 
@@ -44,50 +43,50 @@ def _check_texts(address: str, memo: str, label: str = "") -> Refusal | None:
     return Refusal(RejectReason.INVALID_FIELD, text)
 
 
-def add(exchange: Exchange, c: commands.AddAddress) -> None:
+def add(venue: Venue, c: commands.AddAddress) -> None:
     """Add an address, or answer with the entry that is there already (rule W-10)."""
-    target = _target(exchange, c.account, c.asset, c.network)
+    target = _target(venue, c.account, c.asset, c.network)
     refusal = target if isinstance(target, Refusal) else _check_texts(c.address, c.memo, c.label)
     if isinstance(target, Refusal) or refusal is not None:
-        exchange.refuse(c.account, c.address, *(refusal or target))
+        venue.refuse(c.account, c.address, *(refusal or target))
         return
     account, network = target
     known = find(account.addresses, c.asset, c.network, c.address, c.memo)
     if known is not None:
-        exchange.emit(AddressChanged, account, known, False)
+        venue.emit(AddressChanged, account, known, False)
         return
     inactive = check_active(account)
     if inactive is not None:
-        exchange.refuse(c.account, c.address, *inactive)
+        venue.refuse(c.account, c.address, *inactive)
         return
     if network.memo_required and not c.memo:
         text = f"an address of {c.asset} on {c.network} needs a memo"
-        exchange.refuse(c.account, c.address, RejectReason.MEMO_REQUIRED, text)
+        venue.refuse(c.account, c.address, RejectReason.MEMO_REQUIRED, text)
         return
     if len(account.addresses) >= ADDRESSES_MAX:
         text = f"the address book has its maximum of {ADDRESSES_MAX} entries"
-        exchange.refuse(c.account, c.address, RejectReason.TOO_MANY_ADDRESSES, text)
+        venue.refuse(c.account, c.address, RejectReason.TOO_MANY_ADDRESSES, text)
         return
-    address_id = exchange.next_address_id
-    exchange.next_address_id += 1
-    now = exchange.time_us
+    address_id = venue.next_address_id
+    venue.next_address_id += 1
+    now = venue.time_us
     entry = Address(
         address_id, c.account, c.asset, c.network, c.address, c.memo, c.label, now,
-        now + address_rules(exchange, account).address_cooloff_us,
+        now + address_rules(venue, account).address_cooloff_us,
     )  # fmt: skip
     account.addresses[address_id] = entry
-    exchange.emit(AddressChanged, account, entry, False)
+    venue.emit(AddressChanged, account, entry, False)
 
 
-def remove(exchange: Exchange, c: commands.RemoveAddress) -> None:
+def remove(venue: Venue, c: commands.RemoveAddress) -> None:
     """Remove an entry; a new one of the same address cools off again."""
-    account = exchange.accounts.get(c.account)
+    account = venue.accounts.get(c.account)
     entry = account.addresses.pop(c.address_id, None) if account else None
     if account is None or entry is None:
         text = f"there is no address {c.address_id} in the book"
-        exchange.refuse(c.account, str(c.address_id), RejectReason.UNKNOWN_ADDRESS, text)
+        venue.refuse(c.account, str(c.address_id), RejectReason.UNKNOWN_ADDRESS, text)
         return
-    exchange.emit(AddressChanged, account, entry, True)
+    venue.emit(AddressChanged, account, entry, True)
 
 
 def find(
@@ -102,15 +101,15 @@ def find(
 
 
 def check_allowed(
-    exchange: Exchange, account: Account, c: commands.RequestWithdrawal
+    venue: Venue, account: Account, c: commands.RequestWithdrawal
 ) -> tuple[Refusal, int] | None:
     """Rules W-10 and W-13 for a withdrawal; the number is when the address becomes usable."""
-    for owner in books_to_obey(exchange, account):
+    for owner in books_to_obey(venue, account):
         entry = find(owner.addresses, c.asset, c.network, c.address, c.memo)
         if entry is None:
             text = f"the address is not in the address book of account {owner.name}"
             return Refusal(RejectReason.ADDRESS_NOT_ALLOWED, text), 0
-        if entry.available_at > exchange.time_us:
+        if entry.available_at > venue.time_us:
             text = (
                 f"the address was added recently to the book of account {owner.name} and cannot "
                 "be used before its cool-off has passed"
@@ -119,37 +118,37 @@ def check_allowed(
     return None
 
 
-def quote(exchange: Exchange, c: commands.QuoteWithdrawal) -> None:
+def quote(venue: Venue, c: commands.QuoteWithdrawal) -> None:
     """Pin the present fee for one withdrawal (rule W-11)."""
-    target = _target(exchange, c.account, c.asset, c.network)
+    target = _target(venue, c.account, c.asset, c.network)
     if isinstance(target, Refusal):
-        exchange.refuse(c.account, c.asset, *target)
+        venue.refuse(c.account, c.asset, *target)
         return
     account, network = target
     inactive = check_active(account)
     if inactive is not None:
-        exchange.refuse(c.account, c.asset, *inactive)
+        venue.refuse(c.account, c.asset, *inactive)
         return
     if c.amount <= 0:
         text = "the amount of a withdrawal must be greater than zero"
-        exchange.refuse(c.account, c.asset, RejectReason.AMOUNT_TOO_SMALL, text)
+        venue.refuse(c.account, c.asset, RejectReason.AMOUNT_TOO_SMALL, text)
         return
-    now = exchange.time_us
+    now = venue.time_us
     for quote_id, old in list(account.quotes.items()):
         if old.expires_at < now or len(account.quotes) >= QUOTES_MAX:
             del account.quotes[quote_id]
-    number = exchange.next_quote_id
-    exchange.next_quote_id += 1
+    number = venue.next_quote_id
+    venue.next_quote_id += 1
     made = WithdrawalQuote(
         f"Q{number}", c.account, c.asset, c.network, c.amount, network.withdrawal_fee,
         now + QUOTE_LIFE_US,
     )  # fmt: skip
     account.quotes[made.quote_id] = made
-    exchange.emit(WithdrawalQuoted, account, made)
+    venue.emit(WithdrawalQuoted, account, made)
 
 
 def quoted_fee(
-    exchange: Exchange, account: Account, c: commands.RequestWithdrawal, network: Network
+    venue: Venue, account: Account, c: commands.RequestWithdrawal, network: Network
 ) -> int | Refusal:
     """The fee of a withdrawal: the pinned one where a quote is named (rule W-11)."""
     if not c.quote_id:
@@ -158,7 +157,7 @@ def quoted_fee(
     if made is None:
         text = f"there is no quote {c.quote_id!r}, or it was used already"
         return Refusal(RejectReason.UNKNOWN_QUOTE, text)
-    if made.expires_at < exchange.time_us:
+    if made.expires_at < venue.time_us:
         return Refusal(RejectReason.QUOTE_EXPIRED, f"quote {c.quote_id} has expired")
     if (made.asset, made.network, made.amount) != (c.asset, c.network, c.amount):
         text = f"quote {c.quote_id} is for another asset, network or amount"
@@ -166,19 +165,19 @@ def quoted_fee(
     return made.fee
 
 
-def assign(exchange: Exchange, c: commands.AssignDepositAddress) -> None:
+def assign(venue: Venue, c: commands.AssignDepositAddress) -> None:
     """Record an account's address for deposits, or answer with the one it has (rule W-12)."""
-    target = _target(exchange, c.account, c.asset, c.network)
+    target = _target(venue, c.account, c.asset, c.network)
     refusal = target if isinstance(target, Refusal) else _check_texts(c.address, c.memo)
     if isinstance(target, Refusal) or refusal is not None:
-        exchange.refuse(c.account, c.address, *(refusal or target))
+        venue.refuse(c.account, c.address, *(refusal or target))
         return
     account, _ = target
     key = (c.asset, c.network)
     made = account.deposit_addresses.get(key)
     if made is None:
         made = DepositAddress(
-            c.account, c.asset, c.network, c.address, c.memo, exchange.time_us
+            c.account, c.asset, c.network, c.address, c.memo, venue.time_us
         )
         account.deposit_addresses[key] = made
-    exchange.emit(DepositAddressAssigned, account, made)
+    venue.emit(DepositAddressAssigned, account, made)

@@ -1,40 +1,36 @@
-"""Invariants of the exchange, checked after every command in tests and on demand live."""
+"""Invariants of the venue, checked after every command in tests and on demand live."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 from engine.core.book import Book, BookSide
 from engine.core.ledger import limit_hold
 from engine.core.types import OrdStatus, OrdType
+from engine.core.venue import Venue
 from engine.core.withdrawals import MOVES
 
-if TYPE_CHECKING:
-    from engine.core.exchange import Exchange
 
-
-def violations(exchange: Exchange) -> list[str]:
+def violations(venue: Venue) -> list[str]:
     """Every invariant that does not hold, in words; empty when all is well. O(state)."""
     faults: list[str] = []
-    _money(exchange, faults)
-    _holds(exchange, faults)
-    for book in exchange.books.values():
+    _money(venue, faults)
+    _holds(venue, faults)
+    for book in venue.books.values():
         _book(book, faults)
-        _waiting(exchange, book, faults)
+        _waiting(venue, book, faults)
         _stops(book, faults)
-    if exchange.wary is not bool(exchange.purges or exchange.expired_to):
+    if venue.wary is not bool(venue.purges or venue.expired_to):
         faults.append("whether cancels are in progress is not remembered")
-    _orders(exchange, faults)
+    _orders(venue, faults)
     return faults
 
 
-def _money(exchange: Exchange, faults: list[str]) -> None:
+def _money(venue: Venue, faults: list[str]) -> None:
     """Rules L-1 and L-2."""
-    for asset in exchange.assets:
-        fees = exchange.house.fees.get(asset)  # Looked up so that a check changes nothing.
+    for asset in venue.assets:
+        fees = venue.house.fees.get(asset)  # Looked up so that a check changes nothing.
         total = fees.available if fees else 0
-        total += exchange.house.settlement.get(asset, 0)
-        for account in exchange.accounts.values():
+        total += venue.house.settlement.get(asset, 0)
+        for account in venue.accounts.values():
             money = account.balances.get(asset)
             if money is None:
                 continue
@@ -45,10 +41,10 @@ def _money(exchange: Exchange, faults: list[str]) -> None:
             faults.append(f"postings of {asset} sum to {total}, not to zero")
 
 
-def _holds(exchange: Exchange, faults: list[str]) -> None:
+def _holds(venue: Venue, faults: list[str]) -> None:
     """Rule L-5, and that each order and withdrawal holds what it needs (L-3, W-2)."""
     held: dict[tuple[str, str], int] = {}
-    for account in exchange.accounts.values():
+    for account in venue.accounts.values():
         for order in account.orders.values():
             instrument = order.book.instrument
             key = (account.name, instrument.quote if order.buy else instrument.base)
@@ -60,11 +56,11 @@ def _holds(exchange: Exchange, faults: list[str]) -> None:
                 faults.append(
                     f"order {order.order_id} holds {order.held} atoms and needs {needed}"
                 )
-    for record in exchange.withdrawals.values():
+    for record in venue.withdrawals.values():
         if MOVES[record.row.state] and not record.posted:
             key = (record.row.account, record.row.asset)
             held[key] = held.get(key, 0) + record.row.amount + record.row.fee
-    for account in exchange.accounts.values():
+    for account in venue.accounts.values():
         for asset, money in account.balances.items():
             expected = held.get((account.name, asset), 0)
             if money.held != expected:
@@ -99,11 +95,11 @@ def _side(book: Book, side: BookSide, buy: bool, faults: list[str]) -> int:
     return resting
 
 
-def _waiting(exchange: Exchange, book: Book, faults: list[str]) -> None:
+def _waiting(venue: Venue, book: Book, faults: list[str]) -> None:
     """Rule M-10: who waits for a turn is open, and the book says so."""
     symbol = book.instrument.symbol
     waiting = [*book.queue.values(), *([book.current] if book.current else [])]
-    if book.busy is not bool(waiting) or book.busy is not (symbol in exchange.busy):
+    if book.busy is not bool(waiting) or book.busy is not (symbol in venue.busy):
         faults.append(f"{symbol} does not know whether an order waits for its turn")
     for number, order in book.queue.items():
         if number != order.order_id or order is book.current:
@@ -134,9 +130,9 @@ def _book(book: Book, faults: list[str]) -> None:
         faults.append(f"the book of {book.instrument.symbol} is crossed")
 
 
-def _orders(exchange: Exchange, faults: list[str]) -> None:
+def _orders(venue: Venue, faults: list[str]) -> None:
     """Each open order is in exactly one place, and quantities add up."""
-    for account in exchange.accounts.values():
+    for account in venue.accounts.values():
         for order in account.orders.values():
             book = order.book
             queued = book.current is order or order.order_id in book.queue

@@ -1,4 +1,4 @@
-"""Inputs of the exchange: frozen, versioned, in the units of ``types.py``.
+"""Inputs of the venue: frozen, versioned, in the units of ``types.py``.
 
 A command carries everything that its outcome depends on except the time and the sequence
 number, which the sequencer adds. Fields are only ever appended, with defaults, so that an
@@ -31,7 +31,7 @@ class NewOrder(NamedTuple):
     ``prior`` is filled in by the sequencer: what the durable index knows of this client
     order id from beyond the engine's memory, None if nothing.
     ``poss_resend`` asks for the state of a known order instead of a refusal (row F.1.b).
-    ``expire_at`` is needed with GTD; for DAY the exchange sets it to the next roll.
+    ``expire_at`` is needed with GTD; for DAY the venue sets it to the next roll.
     """
 
     origin: Origin

@@ -2,42 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from engine.core import commands
 from engine.core.events import DepositUpdated
 from engine.core.instruments import format_scaled
 from engine.core.ledger import Account
+from engine.core.records import DepositRecord
 from engine.core.risk import Refusal, unknown_account
 from engine.core.types import INT64_MAX, Deposit, RejectReason
-
-if TYPE_CHECKING:
-    from engine.core.exchange import Exchange
+from engine.core.venue import Venue
 
 ID_LENGTH_MAX: Final = 200
 
 
-class DepositRecord:
-    """A deposit as last reported."""
-
-    __slots__ = ("row",)
-
-    def __init__(self, row: Deposit) -> None:
-        self.row = row
-
-
-def deposit(exchange: Exchange, c: commands.Deposit) -> None:
+def deposit(venue: Venue, c: commands.Deposit) -> None:
     """Note a deposit or its confirmations, and credit it when there are enough (rule W-8)."""
-    account = exchange.accounts.get(c.account)
-    refusal = _check_deposit(exchange, account, c)
+    account = venue.accounts.get(c.account)
+    refusal = _check_deposit(venue, account, c)
     if refusal is not None or account is None:
-        exchange.refuse(c.account, c.deposit_id, *(refusal or unknown_account(c.account)))
+        venue.refuse(c.account, c.deposit_id, *(refusal or unknown_account(c.account)))
         return
-    now = exchange.time_us
-    house = exchange.house
-    record = exchange.deposits.get(c.deposit_id)
+    now = venue.time_us
+    house = venue.house
+    record = venue.deposits.get(c.deposit_id)
     if record is None:
-        required = _confirmations_required(exchange, c)
+        required = _confirmations_required(venue, c)
         before = Deposit(
             c.deposit_id, c.account, c.asset, c.network, c.address, c.txid, c.amount, 0, required,
             False, now, now,
@@ -55,38 +45,38 @@ def deposit(exchange: Exchange, c: commands.Deposit) -> None:
         credited=before.credited or reached_now,
         updated_at=now,
     )
-    exchange.deposits[c.deposit_id] = DepositRecord(row)
+    venue.deposits[c.deposit_id] = DepositRecord(row)
     if reached_now:
         house.await_deposit(c.asset, -c.amount)
         house.bring_in(account.money(c.asset), c.asset, c.amount)
-    exchange.emit(DepositUpdated, account, row, c.amount if reached_now else 0)
+    venue.emit(DepositUpdated, account, row, c.amount if reached_now else 0)
 
 
-def _confirmations_required(exchange: Exchange, c: commands.Deposit) -> int:
+def _confirmations_required(venue: Venue, c: commands.Deposit) -> int:
     """How many a new deposit needs: what its network says, or what the report says without one."""
-    network = exchange.networks.get((c.asset, c.network))
+    network = venue.networks.get((c.asset, c.network))
     return c.confirmations_required if network is None else network.confirmations_required
 
 
 def _check_deposit(
-    exchange: Exchange, account: Account | None, c: commands.Deposit
+    venue: Venue, account: Account | None, c: commands.Deposit
 ) -> Refusal | None:
     if account is None:
         return unknown_account(c.account)
     if not 0 < len(c.deposit_id) <= ID_LENGTH_MAX:
         text = f"a deposit id has 1 to {ID_LENGTH_MAX} characters"
         return Refusal(RejectReason.INVALID_FIELD, text)
-    if c.asset not in exchange.assets:
+    if c.asset not in venue.assets:
         return Refusal(RejectReason.UNKNOWN_ASSET, f"there is no asset {c.asset!r}")
     if c.amount <= 0 or c.confirmations < 0 or c.confirmations_required < 0:
         text = "the amount of a deposit must be greater than zero"
         return Refusal(RejectReason.AMOUNT_TOO_SMALL, text)
-    if c.network and (c.asset, c.network) not in exchange.networks:
+    if c.network and (c.asset, c.network) not in venue.networks:
         text = f"{c.asset} does not travel on a network {c.network!r}"
         return Refusal(RejectReason.UNKNOWN_NETWORK, text)
-    record = exchange.deposits.get(c.deposit_id)
+    record = venue.deposits.get(c.deposit_id)
     if record is None:
-        return _check_new_deposit(exchange, c)
+        return _check_new_deposit(venue, c)
     row = record.row
     # What is not said contradicts nothing; what was said once stands.
     known = (
@@ -103,17 +93,17 @@ def _check_deposit(
     return None
 
 
-def _check_new_deposit(exchange: Exchange, c: commands.Deposit) -> Refusal | None:
-    required = _confirmations_required(exchange, c)
+def _check_new_deposit(venue: Venue, c: commands.Deposit) -> Refusal | None:
+    required = _confirmations_required(venue, c)
     if c.confirmations_required not in (0, required):
         text = (
             f"{c.network} asks for {required} confirmations; say that number as "
             "confirmations_required, or leave it out"
         )
         return Refusal(RejectReason.INVALID_FIELD, text)
-    if exchange.house.total(c.asset) + c.amount > INT64_MAX:
-        scale = exchange.assets[c.asset]
-        room = format_scaled(max(0, INT64_MAX - exchange.house.total(c.asset)), scale)
+    if venue.house.total(c.asset) + c.amount > INT64_MAX:
+        scale = venue.assets[c.asset]
+        room = format_scaled(max(0, INT64_MAX - venue.house.total(c.asset)), scale)
         text = (
             f"the venue's total of {c.asset} would leave 64 bits; at most {room} {c.asset} more "
             "can be taken in"

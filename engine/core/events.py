@@ -1,4 +1,4 @@
-"""Outputs of the exchange: frozen facts, in the units of ``types.py``.
+"""Outputs of the venue: frozen facts, in the units of ``types.py``.
 
 Every event begins with ``account`` and ``account_seq``: the account whose event it is and
 its place in that account's contiguous sequence ("" and 0 for events of the whole venue).

@@ -28,7 +28,7 @@ class NumberError(ValueError):
 
 
 class EngineFault(AssertionError):
-    """An invariant of the exchange does not hold: a fault of ours; the engine must stop."""
+    """An invariant of the venue does not hold: a fault of ours; the engine must stop."""
 
 
 def check(condition: bool, what: str) -> None:

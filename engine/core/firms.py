@@ -7,13 +7,11 @@ is tighter. Money that moves within the firm therefore finds the same bounds whe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from engine.core.ledger import Account
 from engine.core.types import AddressRules, WithdrawalLimit
-
-if TYPE_CHECKING:
-    from engine.core.exchange import Exchange
+from engine.core.venue import Venue
 
 DAY_US: Final = 86_400_000_000
 
@@ -31,71 +29,71 @@ class Room(NamedTuple):
         return max(0, self.limit - self.used)
 
 
-def main_account(exchange: Exchange, account: Account) -> Account | None:
+def main_account(venue: Venue, account: Account) -> Account | None:
     """The main account of an account's firm, perhaps itself; None where the firm has none."""
-    main = exchange.accounts.get(account.firm)
+    main = venue.accounts.get(account.firm)
     return main if main is not None and main.firm == account.firm else None
 
 
-def _rulers(exchange: Exchange, account: Account) -> tuple[Account, ...]:
+def _rulers(venue: Venue, account: Account) -> tuple[Account, ...]:
     """The accounts whose settings hold for an account: its own, and the firm's."""
-    main = main_account(exchange, account)
+    main = main_account(venue, account)
     return (account,) if main is None or main is account else (account, main)
 
 
-def withdrawn(exchange: Exchange, account: Account, asset: str, day: int) -> int:
+def withdrawn(venue: Venue, account: Account, asset: str, day: int) -> int:
     """What one account withdrew on a UTC day that counts towards daily limits, in atoms."""
     last, amount = account.withdrawn.get(asset, (0, 0))
     return amount if last == day else 0
 
 
-def firm_withdrawn(exchange: Exchange, firm: str, asset: str, day: int) -> int:
+def firm_withdrawn(venue: Venue, firm: str, asset: str, day: int) -> int:
     """The same of all accounts of a firm together. O(accounts of the firm)."""
     return sum(
-        withdrawn(exchange, exchange.accounts[name], asset, day) for name in exchange.firms[firm]
+        withdrawn(venue, venue.accounts[name], asset, day) for name in venue.firms[firm]
     )
 
 
-def daily_room(exchange: Exchange, account: Account, asset: str, day: int) -> Room | None:
+def daily_room(venue: Venue, account: Account, asset: str, day: int) -> Room | None:
     """The daily limit that leaves an account the least; None where nothing bounds it."""
     rooms = []
     own = account.daily_limits.get(asset)
-    main = main_account(exchange, account)
+    main = main_account(venue, account)
     if own is not None and main is not account:
-        rooms.append(Room(own, withdrawn(exchange, account, asset, day), False))
+        rooms.append(Room(own, withdrawn(venue, account, asset, day), False))
     of_firm = None if main is None else main.daily_limits.get(asset)
     if of_firm is not None:
-        used = firm_withdrawn(exchange, account.firm, asset, day)
+        used = firm_withdrawn(venue, account.firm, asset, day)
         rooms.append(Room(of_firm, used, True))
     return min(rooms, key=lambda room: room.left, default=None)
 
 
-def approval_above(exchange: Exchange, account: Account, asset: str) -> int | None:
+def approval_above(venue: Venue, account: Account, asset: str) -> int | None:
     """Above what amount a second person approves: the lower of the account's and the firm's."""
-    amounts = (ruler.approval_above.get(asset) for ruler in _rulers(exchange, account))
+    amounts = (ruler.approval_above.get(asset) for ruler in _rulers(venue, account))
     return min((amount for amount in amounts if amount is not None), default=None)
 
 
-def address_rules(exchange: Exchange, account: Account) -> AddressRules:
+def address_rules(venue: Venue, account: Account) -> AddressRules:
     """Whether money leaves to known addresses only, and how long a new one cools off."""
-    rulers = _rulers(exchange, account)
+    rulers = _rulers(venue, account)
     return AddressRules(
         any(ruler.require_known_address for ruler in rulers),
         max(ruler.address_cooloff_us for ruler in rulers),
     )
 
 
-def books_to_obey(exchange: Exchange, account: Account) -> list[Account]:
+def books_to_obey(venue: Venue, account: Account) -> list[Account]:
     """The accounts in whose address books an address must be for this one to send to it."""
-    return [ruler for ruler in _rulers(exchange, account) if ruler.require_known_address]
+    return [ruler for ruler in _rulers(venue, account) if ruler.require_known_address]
 
 
-def limits(exchange: Exchange, account: Account, day: int) -> list[WithdrawalLimit]:
+def limits(venue: Venue, account: Account, day: int) -> list[WithdrawalLimit]:
     """What bounds the account's withdrawals on a day, asset by asset, as queries show it."""
     rows = []
-    for asset in exchange.assets:
-        room = daily_room(exchange, account, asset, day)
-        used = withdrawn(exchange, account, asset, day)
+    for asset in venue.assets:
+        room = daily_room(venue, account, asset, day)
+        used = withdrawn(venue, account, asset, day)
         rows.append(
             WithdrawalLimit(
                 asset,
@@ -103,22 +101,22 @@ def limits(exchange: Exchange, account: Account, day: int) -> list[WithdrawalLim
                 used if room is None else room.used,
                 None if room is None else room.left,
                 room is not None and room.firm_wide,
-                approval_above(exchange, account, asset),
+                approval_above(venue, account, asset),
             )
         )
     return rows
 
 
-def members(exchange: Exchange, account: Account) -> list[Account]:
+def members(venue: Venue, account: Account) -> list[Account]:
     """The accounts that a suspension of this one concerns: a main account's is the firm's."""
-    if main_account(exchange, account) is not account:
+    if main_account(venue, account) is not account:
         return [account]
-    return [exchange.accounts[name] for name in exchange.firms[account.firm]]
+    return [venue.accounts[name] for name in venue.firms[account.firm]]
 
 
-def settle_suspension(exchange: Exchange, account: Account) -> bool:
+def settle_suspension(venue: Venue, account: Account) -> bool:
     """Bring ``suspended`` to what the account and its firm say; tells whether it changed."""
-    suspended = any(ruler.barred for ruler in _rulers(exchange, account))
+    suspended = any(ruler.barred for ruler in _rulers(venue, account))
     changed = suspended is not account.suspended
     account.suspended = suspended
     return changed

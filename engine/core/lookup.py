@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from engine.core import purges
 from engine.core.authority import reaches
 from engine.core.book import Order
@@ -11,18 +9,16 @@ from engine.core.commands import CancelOrder, RecordRefusal, ReplaceOrder
 from engine.core.ledger import Account
 from engine.core.risk import Refusal, unknown_account
 from engine.core.types import RejectReason
-
-if TYPE_CHECKING:
-    from engine.core.exchange import Exchange
+from engine.core.venue import Venue
 
 
 def find(
-    exchange: Exchange, account: Account, orig_client_order_id: str, order_id: int
+    venue: Venue, account: Account, orig_client_order_id: str, order_id: int
 ) -> Order | Refusal:
     """Find the order that a cancel or replace means (rule C-1, first half)."""
     order: Order | None = None
     if order_id:
-        order = exchange.orders.get(order_id)
+        order = venue.orders.get(order_id)
         if order is not None:
             owner = order.account
             if not reaches(account.name, account.firm, owner.name, owner.firm):
@@ -34,8 +30,8 @@ def find(
             return Refusal(RejectReason.MISMATCH, text)
     else:
         order = account.client_ids.get(orig_client_order_id)
-    if order is not None and exchange.wary and order.open:
-        purges.meet(exchange, order)
+    if order is not None and venue.wary and order.open:
+        purges.meet(venue, order)
     if order is None:
         shown = f"order id {order_id}" if order_id else f"client order id {orig_client_order_id}"
         return Refusal(RejectReason.UNKNOWN_ORDER, f"there is no order with {shown}")
@@ -43,13 +39,13 @@ def find(
 
 
 def find_named(
-    exchange: Exchange, c: CancelOrder | ReplaceOrder | RecordRefusal
+    venue: Venue, c: CancelOrder | ReplaceOrder | RecordRefusal
 ) -> Order | Refusal:
     """The order that a request names, for the account that it names."""
-    account = exchange.accounts.get(c.account)
+    account = venue.accounts.get(c.account)
     if account is None:
         return unknown_account(c.account)
-    return find(exchange, account, c.orig_client_order_id, c.order_id)
+    return find(venue, account, c.orig_client_order_id, c.order_id)
 
 
 def check_target(order: Order, c: CancelOrder | ReplaceOrder) -> Refusal | None:

@@ -7,9 +7,10 @@ was found possible (FOK, MinQty, market funds) is what happens.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from engine.core import purges
+from engine.core.book import Book, BookSide, Order
 from engine.core.events import OrderFilled, OrderRestated
 from engine.core.ledger import limit_hold, set_hold, settle
 from engine.core.types import (
@@ -19,10 +20,7 @@ from engine.core.types import (
     RestateReason,
     SelfTrade,
 )
-
-if TYPE_CHECKING:
-    from engine.core.book import Book, BookSide, Order
-    from engine.core.exchange import Exchange
+from engine.core.venue import Venue
 
 _NONE: Final = SelfTrade.NONE
 _NEWEST: Final = SelfTrade.CANCEL_NEWEST
@@ -48,7 +46,7 @@ class Reach(NamedTuple):
 
 
 def walk(
-    exchange: Exchange, book: Book, buy: bool, firm: str, stp: SelfTrade, limit: int, want: int,
+    venue: Venue, book: Book, buy: bool, firm: str, stp: SelfTrade, limit: int, want: int,
     budget: int = 0,
 ) -> Reach:  # fmt: skip
     """Go through the other side as ``match`` would, without touching it.
@@ -59,8 +57,8 @@ def walk(
     side = book.asks if buy else book.bids
     traded = used = cost = 0
     purse = budget
-    steps = exchange.work_left
-    wary = exchange.wary
+    steps = venue.work_left
+    wary = venue.wary
     for key in reversed(side.keys):
         level = side.levels[abs(key)]
         price = level.price
@@ -81,7 +79,7 @@ def walk(
             if steps <= 0:
                 return Reach(traded, used, cost, True)
             steps -= 1
-            if wary and purges.covered(exchange, maker):
+            if wary and purges.covered(venue, maker):
                 continue
             own = stp is not _NONE and maker.account.firm == firm
             if own and stp is _OLDEST:
@@ -105,7 +103,7 @@ def walk(
     return Reach(traded, used, cost, False)
 
 
-def match(exchange: Exchange, taker: Order, stp: SelfTrade) -> bool:
+def match(venue: Venue, taker: Order, stp: SelfTrade) -> bool:
     """Trade an order as far as its price and the book allow (rules M-1 to M-3).
 
     Ends with the order filled, canceled by self-trade prevention, or with leaves and nothing
@@ -117,8 +115,8 @@ def match(exchange: Exchange, taker: Order, stp: SelfTrade) -> bool:
     side = book.asks if buy else book.bids
     limit = taker.limit
     firm = taker.account.firm
-    wary = exchange.wary
-    left = exchange.work_left
+    wary = venue.wary
+    left = venue.work_left
     cut = False
     while taker.leaves:
         level = side.best
@@ -134,34 +132,34 @@ def match(exchange: Exchange, taker: Order, stp: SelfTrade) -> bool:
         maker = level.head
         if maker is None:
             raise AssertionError("a level in the book has an order")
-        if wary and purges.meet(exchange, maker):
+        if wary and purges.meet(venue, maker):
             continue
         if stp is not _NONE and maker.account.firm == firm:
-            if not prevent_self_trade(exchange, taker, maker, stp):
+            if not prevent_self_trade(venue, taker, maker, stp):
                 break
             continue
-        _trade(exchange, book, side, taker, maker, price)
-    exchange.work_left = left
+        _trade(venue, book, side, taker, maker, price)
+    venue.work_left = left
     return cut
 
 
 def _trade(
-    exchange: Exchange, book: Book, side: BookSide, taker: Order, maker: Order, price: int
+    venue: Venue, book: Book, side: BookSide, taker: Order, maker: Order, price: int
 ) -> None:
     """One trade between the arriving order and the first in the queue."""
     shown = maker.display
     leaves = taker.leaves
     qty = leaves if leaves < shown else shown
-    trade_id = exchange.next_trade_id
-    exchange.next_trade_id = trade_id + 1
+    trade_id = venue.next_trade_id
+    venue.next_trade_id = trade_id + 1
     book.last_price = book.anchor = price
-    if exchange.armed:
+    if venue.armed:
         book.stops.reach(price)
     notional = price * qty
     cash = notional * book.unit
     base_amount = qty * book.lot_atoms
-    now = exchange.time_us
-    events = exchange.events
+    now = venue.time_us
+    events = venue.events
 
     taker.leaves = leaves = leaves - qty
     taker.cum = cum = taker.cum + qty
@@ -208,38 +206,38 @@ def _trade(
         )
     )  # fmt: skip
     if leaves == 0:
-        exchange.close_order(maker)
+        venue.close_order(maker)
 
 
 def prevent_self_trade(
-    exchange: Exchange, taker: Order, maker: Order, stp: SelfTrade
+    venue: Venue, taker: Order, maker: Order, stp: SelfTrade
 ) -> bool:
     """Apply rule M-7 to two orders of one firm; tells whether the taker goes on matching."""
     reason = CancelReason.SELF_TRADE
     if stp is _OLDEST:
-        exchange.cancel_order(maker, reason)
+        venue.cancel_order(maker, reason)
         return True
     if stp is not _DECREMENT:
-        exchange.cancel_order(taker, reason)
+        venue.cancel_order(taker, reason)
         if stp is not _NEWEST:
-            exchange.cancel_order(maker, reason)
+            venue.cancel_order(maker, reason)
         return False
     qty = min(taker.leaves, maker.leaves)
     for order in (taker, maker):
         if order.leaves == qty:
-            exchange.cancel_order(order, reason)
+            venue.cancel_order(order, reason)
         else:
-            _decrement(exchange, order, qty)
+            _decrement(venue, order, qty)
     return taker.leaves > 0
 
 
-def _decrement(exchange: Exchange, order: Order, qty: int) -> None:
+def _decrement(venue: Venue, order: Order, qty: int) -> None:
     """Take ``qty`` lots off an order without a trade and report it restated."""
     order.leaves -= qty
     total = order.terms.qty - qty
     shown = min(order.terms.display_qty, total)
     order.terms = order.terms._replace(qty=total, display_qty=shown)
-    order.updated_at = exchange.time_us
+    order.updated_at = venue.time_us
     if order.level is not None:
         order.book.side(order.buy).resize(
             order, min(order.display, order.leaves) if shown else order.leaves
@@ -248,7 +246,7 @@ def _decrement(exchange: Exchange, order: Order, qty: int) -> None:
     if order.price or not order.buy:
         held = limit_hold(order, order.price, order.leaves)
     change = set_hold(order, held)
-    exchange.emit(
+    venue.emit(
         OrderRestated, order.account, order.terms, order.status, order.leaves, order.cum,
         order.notional, RestateReason.SELF_TRADE_DECREMENT, change, order.display,
     )  # fmt: skip

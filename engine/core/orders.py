@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from engine.core.book import Book, Order
 from engine.core.commands import CancelOrder, NewOrder
@@ -45,9 +45,7 @@ from engine.core.types import (
     Side,
     TimeInForce,
 )
-
-if TYPE_CHECKING:
-    from engine.core.exchange import Exchange
+from engine.core.venue import Venue
 
 _LIMIT: Final = OrdType.LIMIT
 _MARKET: Final = OrdType.MARKET
@@ -65,7 +63,7 @@ _REQUESTED: Final = CancelReason.REQUESTED
 _event: Final = tuple.__new__
 
 
-def new_order(exchange: Exchange, c: NewOrder) -> bool:
+def new_order(venue: Venue, c: NewOrder) -> bool:
     """Create an order; tells whether it was accepted.
 
     Most are limit orders without extras in which rules R-1 to R-7 find no fault. One
@@ -76,8 +74,8 @@ def new_order(exchange: Exchange, c: NewOrder) -> bool:
         origin, name, client_id, symbol, side, kind, tif, qty, price, stop_price, cash_qty,
         min_qty, display_qty, expire_at, post_only, stp, strategy, manual, _, prior,
     ) = c  # fmt: skip
-    account = exchange.accounts.get(name)
-    book = exchange.books.get(symbol)
+    account = venue.accounts.get(name)
+    book = venue.books.get(symbol)
     if (
         account is None
         or book is None
@@ -100,17 +98,17 @@ def new_order(exchange: Exchange, c: NewOrder) -> bool:
         or (strategy and not valid_tag(strategy, STRATEGY_LENGTH_MAX))
         or prior is not None
     ):
-        return _create(exchange, c)
+        return _create(venue, c)
     if len(account.orders) >= account.open_orders_max:
-        return refuse_new(exchange, c, _too_many(account))
+        return refuse_new(venue, c, _too_many(account))
     if tif is _DAY:
-        expire_at = next_roll(exchange.time_us, exchange.day_roll_us)
+        expire_at = next_roll(venue.time_us, venue.day_roll_us)
     # Orders live long, so they share the strings of the state and not those of the command.
-    known = exchange.sessions.get(origin.source)
+    known = venue.sessions.get(origin.source)
     fields = (
-        exchange.next_order_id, account.name, client_id, client_id, book.symbol, side, _LIMIT,
+        venue.next_order_id, account.name, client_id, client_id, book.symbol, side, _LIMIT,
         tif, qty, price, 0, 0, 0, 0, expire_at, False, account.stp if stp is None else stp,
-        strategy, manual, known.name if known else origin.source, exchange.time_us,
+        strategy, manual, known.name if known else origin.source, venue.time_us,
     )  # fmt: skip
     order = Order(_event(OrderTerms, fields), account, book)
     if side is _BUY:
@@ -121,52 +119,52 @@ def new_order(exchange: Exchange, c: NewOrder) -> bool:
         needed = qty * book.lot_atoms
         best = book.bids.best
         crossing = best is not None and best.price >= price
-    return _accept(exchange, c, order, needed, crossing)
+    return _accept(venue, c, order, needed, crossing)
 
 
-def _create(exchange: Exchange, c: NewOrder) -> bool:
+def _create(venue: Venue, c: NewOrder) -> bool:
     """Create an order of any kind, or refuse it."""
-    refusal = check_new(exchange, c)
-    account = exchange.accounts.get(c.account)
+    refusal = check_new(venue, c)
+    account = venue.accounts.get(c.account)
     if refusal is REPORTED and account is not None:
-        return _report(exchange, account.client_ids[c.client_order_id])
+        return _report(venue, account.client_ids[c.client_order_id])
     if refusal is not None:
-        return refuse_new(exchange, c, refusal)
-    book = exchange.books.get(c.symbol)
+        return refuse_new(venue, c, refusal)
+    book = venue.books.get(c.symbol)
     if account is None or book is None:
         raise EngineFault("an order that passed its checks has an account and an instrument")
     if len(account.orders) >= account.open_orders_max:
-        return refuse_new(exchange, c, _too_many(account))
+        return refuse_new(venue, c, _too_many(account))
     buy = c.side is _BUY
     qty = c.qty
     stp = account.stp if c.stp is None else c.stp
     expire_at = c.expire_at
     if c.tif is _DAY:
-        expire_at = next_roll(exchange.time_us, exchange.day_roll_us)
+        expire_at = next_roll(venue.time_us, venue.day_roll_us)
     crossing = c.ord_type is not _LIMIT or book.crosses(buy, c.price)
     if crossing and c.post_only:
         text = "the order is post-only and would trade on arrival"
-        return refuse_new(exchange, c, Refusal(RejectReason.POST_ONLY_WOULD_TRADE, text))
+        return refuse_new(venue, c, Refusal(RejectReason.POST_ONLY_WOULD_TRADE, text))
     cost = 0
     if c.cash_qty and book.busy:
-        return refuse_new(exchange, c, _busy(book))
+        return refuse_new(venue, c, _busy(book))
     worst = c.price or book.worst(buy)
     if c.ord_type is _MARKET and (buy or c.cash_qty) and not book.busy:
         want = qty or book.max_qty
-        reach = walk(exchange, book, buy, account.firm, stp, worst, want, c.cash_qty)
+        reach = walk(venue, book, buy, account.firm, stp, worst, want, c.cash_qty)
         cost = reach.cost
         if c.cash_qty:
             qty = reach.used
             if reach.cut:
-                return refuse_new(exchange, c, _too_much(exchange, book))
+                return refuse_new(venue, c, _too_much(venue, book))
             if reach.traded == 0:
-                return refuse_new(exchange, c, _nothing_for_money(book, buy))
-    known = exchange.sessions.get(c.origin.source)
+                return refuse_new(venue, c, _nothing_for_money(book, buy))
+    known = venue.sessions.get(c.origin.source)
     terms = OrderTerms(
-        exchange.next_order_id, account.name, c.client_order_id, c.client_order_id, book.symbol,
+        venue.next_order_id, account.name, c.client_order_id, c.client_order_id, book.symbol,
         c.side, c.ord_type, c.tif, qty, c.price, c.stop_price, c.cash_qty, c.min_qty,
         c.display_qty, expire_at, c.post_only, stp, c.strategy, c.manual,
-        known.name if known else c.origin.source, exchange.time_us,
+        known.name if known else c.origin.source, venue.time_us,
     )  # fmt: skip
     order = Order(terms, account, book)
     order.limit = worst
@@ -174,7 +172,7 @@ def _create(exchange: Exchange, c: NewOrder) -> bool:
         needed = qty * book.lot_atoms
     else:
         needed = limit_hold(order, c.price, qty) if c.price else market_cost(order, cost)
-    return _accept(exchange, c, order, needed, crossing)
+    return _accept(venue, c, order, needed, crossing)
 
 
 def _nothing_for_money(book: Book, buy: bool) -> Refusal:
@@ -201,20 +199,20 @@ def _busy(book: Book) -> Refusal:
     return Refusal(RejectReason.INSTRUMENT_BUSY, text)
 
 
-def _too_much(exchange: Exchange, book: Book) -> Refusal:
+def _too_much(venue: Venue, book: Book) -> Refusal:
     """Rule M-10 for an order by money that meets more orders than one command may."""
-    if exchange.work_left < exchange.work_max:
+    if venue.work_left < venue.work_max:
         return _busy(book)
     text = (
         f"an order by money must be done at once and would meet more than the "
-        f"{exchange.work_max} orders that the venue allows for that; ask for less"
+        f"{venue.work_max} orders that the venue allows for that; ask for less"
     )
     return Refusal(RejectReason.SWEEP_TOO_LARGE, text)
 
 
-def _report(exchange: Exchange, known: Order) -> bool:
+def _report(venue: Venue, known: Order) -> bool:
     """Answer a repeated create with the state of the order it created (row F.1.b)."""
-    exchange.emit(
+    venue.emit(
         StatusReported, known.account, known.terms, known.status, known.leaves, known.cum,
         known.notional,
     )  # fmt: skip
@@ -222,26 +220,26 @@ def _report(exchange: Exchange, known: Order) -> bool:
 
 
 def _accept(
-    exchange: Exchange, c: NewOrder, order: Order, needed: int, crossing: bool
+    venue: Venue, c: NewOrder, order: Order, needed: int, crossing: bool
 ) -> bool:
     """Hold what the order needs, and let it exist from here on; or refuse it for its cost."""
     account = order.account
     money = order.quote if order.buy else order.base
     if needed > money.available:
-        return refuse_new(exchange, c, insufficient(exchange, order, needed, money.available))
+        return refuse_new(venue, c, insufficient(venue, order, needed, money.available))
     money.available -= needed
     money.held += needed
     order.held = needed
     terms = order.terms
     tif = terms.tif
     order_id = order.order_id
-    exchange.next_order_id = order_id + 1
-    parts = exchange.orders.parts
+    venue.next_order_id = order_id + 1
+    parts = venue.orders.parts
     parts[order_id >> RUN_BITS & PARTS_MASK][order_id] = order
     account.orders[order_id] = order
     account.client_ids[terms.client_order_id] = order
     if order.expire_at:
-        exchange.timers.add(order.expire_at, order_id)
+        venue.timers.add(order.expire_at, order_id)
     queues = order.book.busy
     rests = not crossing and tif is not _IOC and tif is not _FOK and not queues
     if rests:
@@ -249,32 +247,32 @@ def _accept(
         (order.book.bids if order.buy else order.book.asks).add(order)
     account.seq = seq = account.seq + 1
     fields = (account.name, seq, terms, order.leaves, needed, order.display)
-    exchange.events.append(_event(OrderAccepted, fields))
+    venue.events.append(_event(OrderAccepted, fields))
     if rests:
         return True
     if terms.ord_type is _STOP or terms.ord_type is _STOP_LIMIT:
-        arm(exchange, order)
+        arm(venue, order)
     elif queues:
-        exchange.join_queue(order)
+        venue.join_queue(order)
     else:
-        execute(exchange, order)
+        execute(venue, order)
     return True
 
 
-def arm(exchange: Exchange, order: Order) -> None:
+def arm(venue: Venue, order: Order) -> None:
     """Let a stop order wait; the last price may have reached it already (rule T-1)."""
     book = order.book
     book.stops.arm(order, book.last_price)
-    exchange.armed[order.terms.symbol] = book
+    venue.armed[order.terms.symbol] = book
 
 
 REPORTED: Final = Refusal(RejectReason.DUPLICATE_CLIENT_ORDER_ID, "")
 """Stands for a repeat that was answered with the order's state: nothing is refused."""
 
 
-def check_new(exchange: Exchange, c: NewOrder) -> Refusal | None:
+def check_new(venue: Venue, c: NewOrder) -> Refusal | None:
     """Rules R-1 to R-7 for a create."""
-    account = exchange.accounts.get(c.account)
+    account = venue.accounts.get(c.account)
     if account is None:
         return unknown_account(c.account)
     refusal = check_client_id(c.client_order_id) or check_strategy(c.strategy)
@@ -285,41 +283,41 @@ def check_new(exchange: Exchange, c: NewOrder) -> Refusal | None:
         if c.poss_resend and isinstance(known, Order):
             return REPORTED
         return duplicate_client_id(c.client_order_id, known.order_id)
-    book = exchange.books.get(c.symbol)
+    book = venue.books.get(c.symbol)
     if book is None:
         return Refusal(RejectReason.UNKNOWN_SYMBOL, f"there is no instrument {c.symbol!r}")
-    return check_active(account) or check_open(book) or check_order(book, c, exchange.time_us)
+    return check_active(account) or check_open(book) or check_order(book, c, venue.time_us)
 
 
-def check_cancel(exchange: Exchange, c: CancelOrder) -> Order | Refusal:
+def check_cancel(venue: Venue, c: CancelOrder) -> Order | Refusal:
     """The order to cancel, or why not."""
-    found = find_named(exchange, c)
+    found = find_named(venue, c)
     if isinstance(found, Refusal):
         return found
     return check_target(found, c) or found
 
 
-def cancel(exchange: Exchange, c: CancelOrder) -> bool:
+def cancel(venue: Venue, c: CancelOrder) -> bool:
     """Cancel one order; tells whether it was done.
 
     Most requests name an open order by a client order id and state nothing that is wrong of
     it; that is seen here, and everything else is left to ``check_cancel``.
     """
     origin, name, client_id, orig_id, order_id, symbol, side = c
-    account = exchange.accounts.get(name)
+    account = venue.accounts.get(name)
     order = None if account is None or order_id else account.client_ids.get(orig_id)
     if (
         order is not None
         and (order.status is _NEW or order.status is _PARTIAL)
-        and not exchange.wary
+        and not venue.wary
         and (not symbol or symbol == order.book.symbol)
         and (side is None or (side is _BUY) is order.buy)
     ):
-        exchange.cancel_order(order, _REQUESTED, client_id, origin.source)
+        venue.cancel_order(order, _REQUESTED, client_id, origin.source)
         return True
-    found = check_cancel(exchange, c)
+    found = check_cancel(venue, c)
     if isinstance(found, Order):
-        exchange.cancel_order(found, _REQUESTED, client_id, origin.source)
+        venue.cancel_order(found, _REQUESTED, client_id, origin.source)
         return True
-    refuse_change(exchange, c, RequestKind.CANCEL, found)
+    refuse_change(venue, c, RequestKind.CANCEL, found)
     return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from engine.core.book import Order
 from engine.core.commands import (
@@ -19,16 +19,14 @@ from engine.core.ledger import Account
 from engine.core.lookup import find
 from engine.core.risk import Refusal
 from engine.core.types import OrdStatus, RejectReason, RequestKind
-
-if TYPE_CHECKING:
-    from engine.core.exchange import Exchange
+from engine.core.venue import Venue
 
 _event: Final = tuple.__new__
 
 
-def refuse_new(exchange: Exchange, c: NewOrder, refusal: Refusal) -> bool:
+def refuse_new(venue: Venue, c: NewOrder, refusal: Refusal) -> bool:
     """Report a refused create; for a duplicate id with the state of its owner (row F.1.a)."""
-    account = exchange.accounts.get(c.account)
+    account = venue.accounts.get(c.account)
     status, order_id, cum, leaves, notional = OrdStatus.REJECTED, 0, 0, 0, 0
     qty = c.qty
     if refusal.reason is RejectReason.DUPLICATE_CLIENT_ORDER_ID and account is not None:
@@ -42,12 +40,12 @@ def refuse_new(exchange: Exchange, c: NewOrder, refusal: Refusal) -> bool:
         c.client_order_id, c.symbol, c.side, c.ord_type, qty, c.price, c.strategy,
         refusal.reason, refusal.text, status, order_id, cum, leaves, notional, "", "",
     )  # fmt: skip
-    _emit_for(exchange, account, c.account, OrderRejected, fields)
+    _emit_for(venue, account, c.account, OrderRejected, fields)
     return False
 
 
 def _emit_for(
-    exchange: Exchange,
+    venue: Venue,
     account: Account | None,
     name: str,
     kind: type[Event],
@@ -55,19 +53,19 @@ def _emit_for(
 ) -> None:
     """Emit for an account, or, if there is none of that name, outside every sequence."""
     if account is None:
-        exchange.events.append(_event(kind, (name, 0, *fields)))
+        venue.events.append(_event(kind, (name, 0, *fields)))
     else:
-        exchange.emit(kind, account, *fields)
+        venue.emit(kind, account, *fields)
 
 
 def refuse_change(
-    exchange: Exchange, c: CancelOrder | ReplaceOrder, request: RequestKind, refusal: Refusal
+    venue: Venue, c: CancelOrder | ReplaceOrder, request: RequestKind, refusal: Refusal
 ) -> None:
     """Report a refused cancel or replace with the current state of the order it named."""
-    account = exchange.accounts.get(c.account)
+    account = venue.accounts.get(c.account)
     status, order_id, current, strategy = OrdStatus.REJECTED, 0, "", ""
     if account is not None:
-        found = find(exchange, account, c.orig_client_order_id, c.order_id)
+        found = find(venue, account, c.orig_client_order_id, c.order_id)
         if isinstance(found, Order):
             status, order_id = found.status, found.order_id
             current, strategy = found.terms.client_order_id, found.terms.strategy
@@ -75,63 +73,63 @@ def refuse_change(
         request, c.client_order_id, c.orig_client_order_id, current, order_id, status,
         refusal.reason, refusal.text, strategy,
     )  # fmt: skip
-    _emit_for(exchange, account, c.account, CancelRejected, fields)
+    _emit_for(venue, account, c.account, CancelRejected, fields)
 
 
-def record_refusal(exchange: Exchange, c: RecordRefusal) -> None:
+def record_refusal(venue: Venue, c: RecordRefusal) -> None:
     """Commit what the edge refused, as the event that its answer is made from."""
     if c.mark_only:
         return
-    account = exchange.accounts.get(c.account)
+    account = venue.accounts.get(c.account)
     if c.request in (RequestKind.CANCEL, RequestKind.REPLACE):
         target = CancelOrder(
             c.origin, c.account, c.client_order_id, c.orig_client_order_id, c.order_id
         )
-        refuse_change(exchange, target, c.request, Refusal(c.reason, c.text))
+        refuse_change(venue, target, c.request, Refusal(c.reason, c.text))
         return
-    refuse_request(exchange, account, c)
+    refuse_request(venue, account, c)
 
 
-def refuse_request(exchange: Exchange, account: Account | None, c: RecordRefusal) -> None:
+def refuse_request(venue: Venue, account: Account | None, c: RecordRefusal) -> None:
     """A refused create, mass cancel, batch or other message, as the event of its kind."""
     if c.request is RequestKind.NEW:
         fields: tuple[object, ...] = (
             c.client_order_id, c.symbol, c.side, c.ord_type, 0, 0, c.strategy, c.reason,
             c.text, OrdStatus.REJECTED, 0, 0, 0, 0, c.qty_text, c.price_text,
         )  # fmt: skip
-        _emit_for(exchange, account, c.account, OrderRejected, fields)
+        _emit_for(venue, account, c.account, OrderRejected, fields)
     elif c.request is RequestKind.MASS_CANCEL:
         fields = (
             c.client_order_id, (), c.symbol, c.side, c.strategy, "", False, c.reason, c.text,
             0, True, c.origin.source,
         )  # fmt: skip
-        _emit_for(exchange, account, c.account, MassCanceled, fields)
+        _emit_for(venue, account, c.account, MassCanceled, fields)
     elif c.request is RequestKind.BATCH:
         fields = (c.client_order_id, (), c.reason, c.text)
-        _emit_for(exchange, account, c.account, BatchDone, fields)
+        _emit_for(venue, account, c.account, BatchDone, fields)
     else:
-        exchange.refuse(c.account, c.client_order_id, c.reason, c.text)
+        venue.refuse(c.account, c.client_order_id, c.reason, c.text)
 
 
-def refuse(exchange: Exchange, command: Command, reason: RejectReason, text: str) -> None:
+def refuse(venue: Venue, command: Command, reason: RejectReason, text: str) -> None:
     """Refuse any command for a reason that has nothing to do with what it asks."""
     refusal = Refusal(reason, text)
     if isinstance(command, NewOrder):
-        refuse_new(exchange, command, refusal)
+        refuse_new(venue, command, refusal)
     elif isinstance(command, CancelOrder):
-        refuse_change(exchange, command, RequestKind.CANCEL, refusal)
+        refuse_change(venue, command, RequestKind.CANCEL, refusal)
     elif isinstance(command, ReplaceOrder):
-        refuse_change(exchange, command, RequestKind.REPLACE, refusal)
+        refuse_change(venue, command, RequestKind.REPLACE, refusal)
     elif isinstance(command, MassCancel):
         c = command
         fields: tuple[object, ...] = (
             c.client_order_id, (), c.symbol, c.side, c.strategy, c.session, c.firm_wide, reason,
             text, 0, True, c.origin.source,
         )  # fmt: skip
-        _emit_for(exchange, exchange.accounts.get(c.account), c.account, MassCanceled, fields)
+        _emit_for(venue, venue.accounts.get(c.account), c.account, MassCanceled, fields)
     elif isinstance(command, Batch):
         fields = (command.batch_id, (), reason, text)
-        account = exchange.accounts.get(command.account)
-        _emit_for(exchange, account, command.account, BatchDone, fields)
+        account = venue.accounts.get(command.account)
+        _emit_for(venue, account, command.account, BatchDone, fields)
     else:
-        exchange.refuse(getattr(command, "account", ""), "", reason, text)
+        venue.refuse(getattr(command, "account", ""), "", reason, text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from engine.core.book import Order
 from engine.core.commands import ReplaceOrder
@@ -35,9 +35,7 @@ from engine.core.types import (
     RequestKind,
     TimeInForce,
 )
-
-if TYPE_CHECKING:
-    from engine.core.exchange import Exchange
+from engine.core.venue import Venue
 
 CHAIN_IDS_MAX: Final = 1000
 CHAIN_IDS_RETIRED: Final = 100
@@ -60,9 +58,9 @@ class _Change(NamedTuple):
     needed: int
 
 
-def check_replace(exchange: Exchange, c: ReplaceOrder) -> Order | Refusal:
+def check_replace(venue: Venue, c: ReplaceOrder) -> Order | Refusal:
     """The order to replace, or why not (rules C-1 and C-5, as far as ids and targets go)."""
-    found = find_named(exchange, c)
+    found = find_named(venue, c)
     if isinstance(found, Refusal):
         return found
     if c.client_order_id:
@@ -80,7 +78,7 @@ def check_replace(exchange: Exchange, c: ReplaceOrder) -> Order | Refusal:
     )
 
 
-def _change(exchange: Exchange, order: Order, c: ReplaceOrder) -> _Change | Refusal:
+def _change(venue: Venue, order: Order, c: ReplaceOrder) -> _Change | Refusal:
     """Work out the new terms and check them (rules C-3 to C-6)."""
     old = order.terms
     qty = old.qty if c.qty is None else c.qty
@@ -120,7 +118,7 @@ def _change(exchange: Exchange, order: Order, c: ReplaceOrder) -> _Change | Refu
     refusal = refusal or check_worth(order.book, qty, max(price, stop_price))
     if refusal is not None:
         return refusal
-    expiry = _expiry(exchange, order, c, tif)
+    expiry = _expiry(venue, order, c, tif)
     if isinstance(expiry, Refusal):
         return expiry
     leaves = qty - order.cum
@@ -143,30 +141,30 @@ def _change(exchange: Exchange, order: Order, c: ReplaceOrder) -> _Change | Refu
     return _event(_Change, (terms, leaves, kept, needed))
 
 
-def check_change(exchange: Exchange, c: ReplaceOrder) -> Refusal | None:
+def check_change(venue: Venue, c: ReplaceOrder) -> Refusal | None:
     """Everything about a replace but funds and post-only (rule B-3)."""
-    found = check_replace(exchange, c)
-    change = found if isinstance(found, Refusal) else _change(exchange, found, c)
+    found = check_replace(venue, c)
+    change = found if isinstance(found, Refusal) else _change(venue, found, c)
     return change if isinstance(change, Refusal) else None
 
 
 def _expiry(
-    exchange: Exchange, order: Order, c: ReplaceOrder, tif: TimeInForce
+    venue: Venue, order: Order, c: ReplaceOrder, tif: TimeInForce
 ) -> int | Refusal:
     """When the replaced order ends (rule R-7)."""
     old = order.terms
     if tif is old.tif and c.expire_at is None:
         return old.expire_at
     stated = c.expire_at or 0
-    refusal = check_expiry(tif, stated, exchange.time_us)
+    refusal = check_expiry(tif, stated, venue.time_us)
     if refusal is not None:
         return refusal
     if tif is _DAY:
-        return next_roll(exchange.time_us, exchange.day_roll_us)
+        return next_roll(venue.time_us, venue.day_roll_us)
     return stated
 
 
-def _plain_change(exchange: Exchange, c: ReplaceOrder) -> tuple[Order, _Change] | None:
+def _plain_change(venue: Venue, c: ReplaceOrder) -> tuple[Order, _Change] | None:
     """The change of a resting limit order without extras, if rules C-1 to C-6 find no fault.
 
     Nearly every replace is one of these, which costs a fraction of the general way; None
@@ -176,7 +174,7 @@ def _plain_change(exchange: Exchange, c: ReplaceOrder) -> tuple[Order, _Change] 
         _, name, new_id, orig_id, order_id, symbol, side, kind, tif, qty, price, stop_price,
         display_qty, expire_at, prior,
     ) = c  # fmt: skip
-    account = exchange.accounts.get(name)
+    account = venue.accounts.get(name)
     order = None if account is None or order_id else account.client_ids.get(orig_id)
     if order is None or account is None or order.level is None:
         return None
@@ -203,7 +201,7 @@ def _plain_change(exchange: Exchange, c: ReplaceOrder) -> tuple[Order, _Change] 
         or (side is not None and side is not its_side)
         or book.status is not _OPEN
         or order.account.suspended
-        or exchange.wary
+        or venue.wary
         or new_id in account.client_ids
         or not valid_tag(new_id, CLIENT_ID_LENGTH_MAX)
         or not book.min_qty <= qty <= book.max_qty
@@ -222,20 +220,20 @@ def _plain_change(exchange: Exchange, c: ReplaceOrder) -> tuple[Order, _Change] 
     return order, _event(_Change, (_event(OrderTerms, fields), leaves, kept, needed))
 
 
-def _any_change(exchange: Exchange, c: ReplaceOrder) -> tuple[Order, _Change] | Refusal:
+def _any_change(venue: Venue, c: ReplaceOrder) -> tuple[Order, _Change] | Refusal:
     """The change of any order, or why it cannot be."""
-    found = check_replace(exchange, c)
+    found = check_replace(venue, c)
     if isinstance(found, Refusal):
         return found
-    change = _change(exchange, found, c)
+    change = _change(venue, found, c)
     return change if isinstance(change, Refusal) else (found, change)
 
 
-def replace(exchange: Exchange, c: ReplaceOrder) -> bool:
+def replace(venue: Venue, c: ReplaceOrder) -> bool:
     """Change one order; tells whether it was done."""
-    found = _plain_change(exchange, c) or _any_change(exchange, c)
+    found = _plain_change(venue, c) or _any_change(venue, c)
     if isinstance(found, Refusal):
-        refuse_change(exchange, c, RequestKind.REPLACE, found)
+        refuse_change(venue, c, RequestKind.REPLACE, found)
         return False
     order, change = found
     terms, leaves, kept, needed = change
@@ -251,16 +249,16 @@ def replace(exchange: Exchange, c: ReplaceOrder) -> bool:
         text = "the order is post-only and would trade at its new price"
         refusal = Refusal(RejectReason.POST_ONLY_WOULD_TRADE, text)
     elif needed - order.held > available:
-        refusal = insufficient(exchange, order, needed - order.held, available)
+        refusal = insufficient(venue, order, needed - order.held, available)
     if refusal is not None:
-        refuse_change(exchange, c, RequestKind.REPLACE, refusal)
+        refuse_change(venue, c, RequestKind.REPLACE, refusal)
         return False
-    _apply_change(exchange, c, order, change, crossing)
+    _apply_change(venue, c, order, change, crossing)
     return True
 
 
 def _apply_change(
-    exchange: Exchange, c: ReplaceOrder, order: Order, change: _Change, crossing: bool
+    venue: Venue, c: ReplaceOrder, order: Order, change: _Change, crossing: bool
 ) -> None:
     """Everything is checked: give the order its new terms, place and hold."""
     old = order.terms
@@ -268,38 +266,38 @@ def _apply_change(
     book = order.book
     side = book.bids if order.buy else book.asks
     if terms.client_order_id != old.client_order_id:
-        _rename(exchange, order, terms.client_order_id)
+        _rename(venue, order, terms.client_order_id)
     if terms.expire_at != old.expire_at:
         if old.expire_at:
-            exchange.timers.discard(old.expire_at, order.order_id)
+            venue.timers.discard(old.expire_at, order.order_id)
         if terms.expire_at:
-            exchange.timers.add(terms.expire_at, order.order_id)
+            venue.timers.add(terms.expire_at, order.order_id)
     armed = order.armed
     waits = not armed and order.level is None
     queues = waits or book.busy
     if armed:
-        exchange.disarm(order)
+        venue.disarm(order)
     elif not kept or not leaves:
         if waits:
-            exchange.leave_queue(order)
+            venue.leave_queue(order)
         else:
             side.remove(order)
     order.terms = terms
     order.expire_at = terms.expire_at
     order.price = order.limit = terms.price
     order.leaves = leaves
-    order.updated_at = exchange.time_us
+    order.updated_at = venue.time_us
     hold_change = set_hold(order, needed)
     shown = terms.display_qty
     if not leaves:
         order.status = _FILLED
     elif armed:
-        arm(exchange, order)
+        arm(venue, order)
     elif kept:
         if not waits:
             side.resize(order, min(order.display, shown, leaves) if shown else leaves)
     elif queues:
-        exchange.join_queue(order)
+        venue.join_queue(order)
     elif not crossing:
         order.display = shown if 0 < shown < leaves else leaves
         side.add(order)
@@ -309,14 +307,14 @@ def _apply_change(
         account.name, seq, terms, old.client_order_id, order.status, leaves, order.cum,
         order.notional, kept, c.origin.source, hold_change, order.display,
     )  # fmt: skip
-    exchange.events.append(_event(OrderReplaced, fields))
+    venue.events.append(_event(OrderReplaced, fields))
     if not leaves:
-        exchange.close_order(order)
+        venue.close_order(order)
     elif crossing and not queues:
-        execute(exchange, order)
+        execute(venue, order)
 
 
-def _rename(exchange: Exchange, order: Order, new_id: str) -> None:
+def _rename(venue: Venue, order: Order, new_id: str) -> None:
     """Let the order be found by its new client order id too (rule C-1)."""
     order.account.client_ids[new_id] = order
     later_ids = order.later_ids
@@ -324,7 +322,7 @@ def _rename(exchange: Exchange, order: Order, new_id: str) -> None:
         order.later_ids = [new_id]
         return
     later_ids.append(new_id)
-    if len(later_ids) > CHAIN_IDS_MAX and exchange.retire_left > 0:
+    if len(later_ids) > CHAIN_IDS_MAX and venue.retire_left > 0:
         count = min(CHAIN_IDS_RETIRED, CHAIN_IDS_MAX // 2)  # Never the id that it has now.
-        exchange.retire_chain(order, later_ids[:count])
+        venue.retire_chain(order, later_ids[:count])
         del later_ids[:count]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
+from engine.core.book import Book
+from engine.core.commands import NewOrder
+from engine.core.ledger import Account
 from engine.core.types import (
     CLIENT_ID_LENGTH_MAX,
     INT64_MAX,
@@ -13,12 +16,6 @@ from engine.core.types import (
     RejectReason,
     TimeInForce,
 )
-
-if TYPE_CHECKING:
-    from engine.core.book import Book
-    from engine.core.commands import NewOrder
-    from engine.core.ledger import Account
-
 
 _MARKET: Final = OrdType.MARKET
 _LIMIT: Final = OrdType.LIMIT

@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from engine.core import purges
 from engine.core.book import Book, BookSide, Order
-from engine.core.deposits import DepositRecord
 from engine.core.firms import settle_suspension
 from engine.core.instruments import Instrument
 from engine.core.ledger import Account
-from engine.core.networks import Network
-from engine.core.sessions import Session
+from engine.core.records import DepositRecord, Network, Session, WithdrawalRecord
 from engine.core.timers import Timer, TimerKind
 from engine.core.triggers import StopBook
 from engine.core.types import (
@@ -40,10 +38,8 @@ from engine.core.types import (
     WithdrawalQuote,
     WithdrawalState,
 )
-from engine.core.withdrawals import MOVES, WithdrawalRecord
-
-if TYPE_CHECKING:
-    from engine.core.exchange import Exchange
+from engine.core.venue import Venue
+from engine.core.withdrawals import MOVES
 
 STATE_VERSION: Final = 2
 READABLE: Final = (1, 2)
@@ -65,42 +61,42 @@ _ORDER_FIELDS: Final = (
 _ORDER_FLAGS: Final = ("armed", "reached", "triggered")
 
 
-def export_state(exchange: Exchange) -> dict[str, Any]:
+def export_state(venue: Venue) -> dict[str, Any]:
     """Everything that the outcome of later commands depends on. O(state)."""
     return {
         "version": STATE_VERSION,
-        "counters": {name: getattr(exchange, name) for name in _COUNTERS},
-        "assets": [[asset, scale] for asset, scale in exchange.assets.items()],
-        "networks": [list(network) for network in exchange.networks.values()],
-        "fees": [[asset, money.available] for asset, money in exchange.house.fees.items()],
-        "settlement": [[asset, atoms] for asset, atoms in exchange.house.settlement.items()],
-        "accounts": [_account(account) for account in exchange.accounts.values()],
-        "books": [_book(book) for book in exchange.books.values()],
-        "orders": [_order(order) for order in exchange.orders.values()],
+        "counters": {name: getattr(venue, name) for name in _COUNTERS},
+        "assets": [[asset, scale] for asset, scale in venue.assets.items()],
+        "networks": [list(network) for network in venue.networks.values()],
+        "fees": [[asset, money.available] for asset, money in venue.house.fees.items()],
+        "settlement": [[asset, atoms] for asset, atoms in venue.house.settlement.items()],
+        "accounts": [_account(account) for account in venue.accounts.values()],
+        "books": [_book(book) for book in venue.books.values()],
+        "orders": [_order(order) for order in venue.orders.values()],
         "busy": [
             [symbol, book.current.order_id if book.current else 0, list(book.queue)]
-            for symbol, book in exchange.busy.items()
+            for symbol, book in venue.busy.items()
         ],
-        "purges": [purges.export(purge) for purge in exchange.purges],
+        "purges": [purges.export(purge) for purge in venue.purges],
         "sessions": [
             [s.name, s.account, s.epoch, s.mark, s.connected, int(s.cancel_scope), s.grace_us,
              list(s.cursor), s.closes_at]
-            for s in exchange.sessions.values()
+            for s in venue.sessions.values()
         ],
-        "tokens": [[token, *seen] for token, seen in exchange.tokens.items()],
+        "tokens": [[token, *seen] for token, seen in venue.tokens.items()],
         "timers": [
             [time_us, [
-                key if isinstance(key, int) else list(key) for key in exchange.timers.at(time_us)
+                key if isinstance(key, int) else list(key) for key in venue.timers.at(time_us)
             ]]
-            for time_us in exchange.timers.times
+            for time_us in venue.timers.times
         ],
-        "deposits": [list(record.row) for record in exchange.deposits.values()],
+        "deposits": [list(record.row) for record in venue.deposits.values()],
         "withdrawals": [
             [[*w.row[:9], int(w.row.state), *w.row[10:-1],
               [[int(step.state), *step[1:]] for step in w.row.history]], w.posted]
-            for w in exchange.withdrawals.values()
+            for w in venue.withdrawals.values()
         ],
-        "transfers": [[*key, number] for key, number in exchange.transfer_ids.items()],
+        "transfers": [[*key, number] for key, number in venue.transfer_ids.items()],
     }  # fmt: skip
 
 
@@ -158,9 +154,9 @@ def _order(order: Order) -> list[Any]:
     ]
 
 
-def state_hash(exchange: Exchange) -> str:
+def state_hash(venue: Venue) -> str:
     """SHA-256 over the canonical export."""
-    return hash_of(export_state(exchange))
+    return hash_of(export_state(venue))
 
 
 def hash_of(exported: dict[str, Any]) -> str:
@@ -188,30 +184,30 @@ def _row_text(row: Any) -> bytes:
     return text if text.isascii() and b"\x7f" not in text else _text(row).encode()
 
 
-def restore(exchange: Exchange, exported: dict[str, Any]) -> Exchange:
-    """Fill an empty exchange from an export; it then goes on as the original would."""
+def restore(venue: Venue, exported: dict[str, Any]) -> None:
+    """Fill an empty venue from an export; it then goes on as the original would."""
     if exported.get("version") not in READABLE:
         raise ValueError(f"a state of version {exported.get('version')} cannot be read")
     for name in _COUNTERS:
         if name in exported["counters"]:
-            setattr(exchange, name, exported["counters"][name])
-    exchange.assets = dict(exported["assets"])
+            setattr(venue, name, exported["counters"][name])
+    venue.assets = dict(exported["assets"])
     for row in exported["networks"]:
         n: Any = Network(*row)
         network: Network = n._replace(
             memo_required=bool(n.memo_required), suspended=bool(n.suspended)
         )
-        exchange.networks[(network.asset, network.network)] = network
+        venue.networks[(network.asset, network.network)] = network
     for asset, atoms in exported["fees"]:
-        exchange.house.fees_of(asset).available = atoms
-    exchange.house.settlement = dict(exported["settlement"])
+        venue.house.fees_of(asset).available = atoms
+    venue.house.settlement = dict(exported["settlement"])
     for row in exported["accounts"]:
-        _restore_account(exchange, row)
-    for account in exchange.accounts.values():
-        settle_suspension(exchange, account)
+        _restore_account(venue, row)
+    for account in venue.accounts.values():
+        settle_suspension(venue, account)
     for row in exported["books"]:
         instrument = Instrument(*row["instrument"])
-        fees = exchange.house.fees_of(instrument.quote)
+        fees = venue.house.fees_of(instrument.quote)
         book = Book(instrument, StopBook(), fees)
         book.status = InstrumentStatus(row["status"])
         book.last_price = row["last_price"]
@@ -219,23 +215,22 @@ def restore(exchange: Exchange, exported: dict[str, Any]) -> Exchange:
         high, low, late = row.get("stops", (0, 0, ()))
         book.stops.zone_high, book.stops.zone_low = high, low
         book.stops.late = dict.fromkeys(late)
-        exchange.books[instrument.symbol] = book
+        venue.books[instrument.symbol] = book
     for row in exported["orders"]:
-        _restore_order(exchange, row)
+        _restore_order(venue, row)
     for row in exported["books"]:
-        book = exchange.books[row["instrument"][0]]
+        book = venue.books[row["instrument"][0]]
         for side, ids in ((book.bids, row["bids"]), (book.asks, row["asks"])):
             for order_id in ids:
-                side.add(exchange.orders[order_id])
+                side.add(venue.orders[order_id])
     for row in exported["accounts"]:
-        account = exchange.accounts[row["name"]]
-        account.orders = {number: exchange.orders[number] for number in row["open"]}
-        account.closed.extend(exchange.orders[number] for number in row["closed"])
-    _restore_others(exchange, exported)
-    return exchange
+        account = venue.accounts[row["name"]]
+        account.orders = {number: venue.orders[number] for number in row["open"]}
+        account.closed.extend(venue.orders[number] for number in row["closed"])
+    _restore_others(venue, exported)
 
 
-def _restore_account(exchange: Exchange, row: dict[str, Any]) -> None:
+def _restore_account(venue: Venue, row: dict[str, Any]) -> None:
     account = Account(row["name"], row["firm"])
     for name, value in zip(_ACCOUNT_FIELDS, row["fields"], strict=True):
         setattr(account, name, value)
@@ -254,11 +249,11 @@ def _restore_account(exchange: Exchange, row: dict[str, Any]) -> None:
     for asset, available, held in row["balances"]:
         money = account.money(asset)
         money.available, money.held = available, held
-    exchange.accounts[account.name] = account
-    exchange.firms.setdefault(account.firm, []).append(account.name)
+    venue.accounts[account.name] = account
+    venue.firms.setdefault(account.firm, []).append(account.name)
 
 
-def _restore_order(exchange: Exchange, row: list[Any]) -> None:
+def _restore_order(venue: Venue, row: list[Any]) -> None:
     values, status, fields, flags, later_ids = row
     # Not OrderTerms yet: a compiled build refuses to read an integer where it says bool.
     t: Any = OrderTerms(*values)
@@ -270,8 +265,8 @@ def _restore_order(exchange: Exchange, row: list[Any]) -> None:
         post_only=bool(t.post_only),
         manual=bool(t.manual),
     )
-    account = exchange.accounts[terms.account]
-    order = Order(terms, account, exchange.books[terms.symbol])
+    account = venue.accounts[terms.account]
+    order = Order(terms, account, venue.books[terms.symbol])
     if len(fields) < len(_ORDER_FIELDS):
         fields = [*fields, terms.price]  # Before version 2 only an order's own price bounded it.
     for name, value in zip(_ORDER_FIELDS, fields, strict=True):
@@ -280,15 +275,15 @@ def _restore_order(exchange: Exchange, row: list[Any]) -> None:
         setattr(order, name, bool(flag))
     order.status = OrdStatus(status)
     order.later_ids = list(later_ids) or None
-    exchange.orders[terms.order_id] = order
+    venue.orders[terms.order_id] = order
     for client_id in order.client_ids():
         account.client_ids[client_id] = order
     if order.armed:
         order.book.stops.put_back(order)
-        exchange.armed[terms.symbol] = order.book
+        venue.armed[terms.symbol] = order.book
 
 
-def _restore_others(exchange: Exchange, exported: dict[str, Any]) -> None:
+def _restore_others(venue: Venue, exported: dict[str, Any]) -> None:
     for name, account, epoch, mark, connected, scope, grace, cursor, closes in exported[
         "sessions"
     ]:
@@ -300,44 +295,44 @@ def _restore_others(exchange: Exchange, exported: dict[str, Any]) -> None:
         session.grace_us = grace
         session.cursor = (cursor[0], cursor[1], cursor[2])
         session.closes_at = closes
-        exchange.sessions[name] = session
+        venue.sessions[name] = session
     for symbol, current, queued in exported.get("busy", ()):
-        book = exchange.books[symbol]
-        book.current = exchange.orders[current] if current else None
+        book = venue.books[symbol]
+        book.current = venue.orders[current] if current else None
         for order_id in queued:
-            book.queue[order_id] = exchange.orders[order_id]
+            book.queue[order_id] = venue.orders[order_id]
         book.busy = True
-        exchange.busy[symbol] = book
-    exchange.purges.extend(purges.restore(row) for row in exported.get("purges", ()))
-    exchange.wary = bool(exchange.purges or exchange.expired_to)
+        venue.busy[symbol] = book
+    venue.purges.extend(purges.restore(row) for row in exported.get("purges", ()))
+    venue.wary = bool(venue.purges or venue.expired_to)
     for token, seq, until in exported["tokens"]:
-        exchange.tokens[token] = (seq, until)
+        venue.tokens[token] = (seq, until)
     for time_us, bucket in exported["timers"]:
         for key in bucket:
             timer = key if isinstance(key, int) else Timer(TimerKind(key[0]), *key[1:])
-            exchange.timers.add(time_us, timer)
+            venue.timers.add(time_us, timer)
     for row in exported["deposits"]:
         d: Any = Deposit(*row)
         deposit: Deposit = d._replace(credited=bool(d.credited))
-        exchange.deposits[deposit.deposit_id] = DepositRecord(deposit)
+        venue.deposits[deposit.deposit_id] = DepositRecord(deposit)
         if not deposit.credited:
-            exchange.house.await_deposit(deposit.asset, deposit.amount)
+            venue.house.await_deposit(deposit.asset, deposit.amount)
     for values, posted in exported["withdrawals"]:
         steps = tuple(HistoryStep(WithdrawalState(s[0]), *s[1:]) for s in values[-1])
         withdrawal = Withdrawal(*values)._replace(
             state=WithdrawalState(values[9]), history=steps
         )
-        exchange.withdrawals[withdrawal.withdrawal_id] = WithdrawalRecord(
+        venue.withdrawals[withdrawal.withdrawal_id] = WithdrawalRecord(
             withdrawal, bool(posted)
         )
         if posted and MOVES[withdrawal.state]:
-            returnable = exchange.house.returnable
+            returnable = venue.house.returnable
             returnable[withdrawal.asset] = (
                 returnable.get(withdrawal.asset, 0) + withdrawal.amount
             )
         key = (withdrawal.account, withdrawal.client_withdrawal_id)
-        exchange.withdrawal_ids[key] = withdrawal.withdrawal_id
+        venue.withdrawal_ids[key] = withdrawal.withdrawal_id
         if MOVES[withdrawal.state]:
-            theirs = exchange.open_withdrawals.setdefault(withdrawal.account, {})
+            theirs = venue.open_withdrawals.setdefault(withdrawal.account, {})
             theirs[withdrawal.withdrawal_id] = None
-    exchange.transfer_ids = {(a, t): number for a, t, number in exported["transfers"]}
+    venue.transfer_ids = {(a, t): number for a, t, number in exported["transfers"]}

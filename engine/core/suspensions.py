@@ -2,41 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from engine.core import firms, purges
 from engine.core.commands import SetAccountStatus
 from engine.core.events import AccountStatusChanged
+from engine.core.records import Ending
 from engine.core.risk import unknown_account
 from engine.core.types import CancelReason
-
-if TYPE_CHECKING:
-    from engine.core.exchange import Exchange
+from engine.core.venue import Venue
 
 
-def set_status(exchange: Exchange, c: SetAccountStatus) -> None:
+def set_status(venue: Venue, c: SetAccountStatus) -> None:
     """Suspend an account, ending what it has open, or let it act again.
 
     A firm's main account stands for the firm: each of its accounts is suspended with it (A-4).
     Nothing happens where it is so already; but a suspension that kept what was open can be
     repeated without doing so.
     """
-    account = exchange.accounts.get(c.account)
+    account = venue.accounts.get(c.account)
     if account is None:
-        exchange.refuse(c.account, c.account, *unknown_account(c.account))
+        venue.refuse(c.account, c.account, *unknown_account(c.account))
         return
     account.barred = c.suspended
-    members = firms.members(exchange, account)
+    members = firms.members(venue, account)
     for member in members:
-        if firms.settle_suspension(exchange, member):
-            exchange.emit(AccountStatusChanged, member, member.suspended, c.note)
+        if firms.settle_suspension(venue, member):
+            venue.emit(AccountStatusChanged, member, member.suspended, c.note)
     if c.suspended and not c.keep_open:
         for member in members:
             purge = purges.make(
-                exchange, member.name, False, CancelReason.OPERATOR, purges.Ending.NOTHING
+                venue, member.name, False, CancelReason.OPERATOR, Ending.NOTHING
             )
             purge.requester = c.origin.source
-            purge.withdrawal_max = exchange.next_withdrawal_id - 1
+            purge.withdrawal_max = venue.next_withdrawal_id - 1
             purge.actor = c.origin.user or c.origin.source
             purge.note = c.note
-            purges.begin(exchange, purge)
+            purges.begin(venue, purge)

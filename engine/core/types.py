@@ -1,4 +1,4 @@
-"""Vocabulary of the exchange: enums, reasons, and the rows that commands and events carry.
+"""Vocabulary of the venue: enums, reasons, and the rows that commands and events carry.
 
 Values of enums that exist in FIX are the FIX 4.4 code points (as integers), so that a journal
 reads like the protocol. Units, everywhere in the core: prices are integer ticks, order

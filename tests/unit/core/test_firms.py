@@ -31,7 +31,7 @@ from engine.core.events import (
 )
 from engine.core.exchange import Exchange
 from engine.core.firms import limits
-from engine.core.state import export_state, restore
+from engine.core.state import export_state
 from engine.core.types import CancelReason, Origin, RejectReason, WithdrawalLimit, WithdrawalState
 from tests.unit.core.conftest import MakeVenue
 from tests.venue import DAY_US, ENGINE, Venue, all_of, kinds, only
@@ -222,7 +222,7 @@ def test_A4_a_suspended_firm_outlives_a_restart_and_new_accounts_join_it(
 ) -> None:
     suspend(core_venue, "alice")
     before: Any = core_venue.exchange
-    core_venue.exchange = after = restore(Exchange(), export_state(before))
+    core_venue.exchange = after = Exchange.restore(export_state(before))
     assert after.state_hash() == before.state_hash()
     new = core_venue.definition(DefineAccount, account="alice2")._replace(account="alice3")
     core_venue.do(new)

@@ -35,7 +35,7 @@ from engine.core.events import (
     WithdrawalUpdated,
 )
 from engine.core.exchange import Exchange
-from engine.core.state import export_state, restore
+from engine.core.state import export_state
 from engine.core.types import BatchMode, CancelReason, Origin, RejectReason, Side, WithdrawalState
 from tests.unit.core.conftest import MakeVenue
 from tests.venue import ENGINE, Venue, all_of, kinds, only
@@ -88,7 +88,7 @@ def test_A1_a_suspension_outlives_a_restart(core_venue: Venue) -> None:
     suspend(core_venue, keep_open=True)
     before = core_venue.exchange
     assert isinstance(before, Exchange)
-    core_venue.exchange = after = restore(Exchange(), export_state(before))
+    core_venue.exchange = after = Exchange.restore(export_state(before))
     assert after.state_hash() == before.state_hash()
     assert only(core_venue.buy("alice", 1, 10), OrderRejected).reason is SUSPENDED
     resume(core_venue)
