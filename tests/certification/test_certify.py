@@ -99,9 +99,10 @@ async def play_broken(lane: Lane, folder: Path, broken: str, names: list[str]) -
             trader = await table.client(frozenset(broken.split()))
             playing = asyncio.create_task(trader.play(name))
             await table.verdict(name)
+            # At once: an order that it sends meanwhile may begin the next attempt.
+            found.append(table.run.referee.results[name])
             playing.cancel()
             await asyncio.gather(playing, return_exceptions=True)
-            found.append(table.run.referee.results[name])
             await trader.engine.stop()  # type: ignore[union-attr]
             # What the venue cancels on this disconnect is told before the next Logon resets.
             await asyncio.sleep(0.15)

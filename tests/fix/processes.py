@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import signal
@@ -111,6 +112,10 @@ class Venue:
         for pattern, replacement in changes.items():
             text, count = re.subn(pattern, replacement, text, flags=re.DOTALL)
             assert count, f"the demo configuration has no {pattern}"
+        # A machine that takes long to start an engine must not make orders too old by that.
+        self.stale_after_s = math.ceil(pace.seconds(5))
+        if "stale_after_s" not in text + extra:
+            text = text.replace("[fix]\n", f"[fix]\nstale_after_s = {self.stale_after_s}\n", 1)
         self.config = folder / "venue.toml"
         self.config.write_text(text + extra, encoding="utf-8")
         self.environment = {

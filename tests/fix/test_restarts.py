@@ -61,7 +61,7 @@ def test_what_the_engine_never_saw_is_asked_for_again(own_venue: Venue) -> None:
     request = back.expect("2")
     assert request["7"] == "3", "everything behind the engine's mark"
     again(back, 3, "unseen-1", 1.0)
-    again(back, 4, "unseen-2", 60.0)
+    again(back, 4, "unseen-2", venue.stale_after_s + 60.0)
     back.send("4", f"123=Y|36={back.num}|", num=5, extra="43=Y|")
     fresh, stale = back.collect(2)
     assert (fresh["11"], fresh["150"]) == ("unseen-1", "0")
@@ -137,7 +137,7 @@ def test_orders_wait_while_the_engine_is_away_and_old_ones_are_refused(own_venue
     venue.engine.kill()
     alice.order("too-old", price="10")
     alice.send("F", f"11=c|41=nothing|55=BTC-USD|54=1|60={now_text()}|")
-    time.sleep(5.5)
+    time.sleep(venue.stale_after_s + 0.5)
     alice.order("young", price="10")
     stranger = RawFix(venue.address, "BOB")
     stranger.send("A", stranger.logon_fields())

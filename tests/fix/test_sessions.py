@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import time
 from collections.abc import Callable
@@ -34,6 +35,15 @@ def resend_from(client: RawFix, begin: int, until: str, timeout: float = 10.0) -
         if message["35"] == "8":
             found.append(message)
     return found
+
+
+def wait_for_stored(venue: Venue, comp_id: str, part: bytes) -> None:
+    """Wait until the gateway has a message with this part for a session that is not there."""
+    store = venue.data / "fix" / "store" / f"FIX.4.4-TANDEM-{comp_id}.body"
+    deadline = time.monotonic() + pace.seconds(10)
+    while part not in store.read_bytes():
+        assert time.monotonic() < deadline, f"{part!r} is not in {store.name}"
+        time.sleep(0.02)
 
 
 def open_ids(venue: Venue, account: str) -> set[str]:
@@ -265,7 +275,8 @@ def test_S2_cancel_on_disconnect_by_the_session_default_and_the_report_is_kept(
         alice.order("default-1", price="10")
         alice.expect("8")
         alice.logout()
-        wait_for_orders(venue, "alice", set())
+        wait_for_stored(venue, "ALICE", b"\x01150=4\x01")
+        assert open_ids(venue, "alice") == set()
         back = RawFix(venue.address, "ALICE", num=alice.num)
         back.logon()
         report = resend_from(back, 4, "default-1/4")[-1]
@@ -277,13 +288,14 @@ def test_S2_cancel_on_disconnect_by_the_session_default_and_the_report_is_kept(
 
 def test_S1_grace_lets_a_client_come_back(own_venue: Venue) -> None:
     venue = own_venue.start()
-    alice = logged_on(venue, "ALICE", extra="20003=1|20004=2|")
+    grace_s = math.ceil(pace.seconds(2))
+    alice = logged_on(venue, "ALICE", extra=f"20003=1|20004={grace_s}|")
     alice.order("graced", price="10")
     alice.expect("8")
     alice.close()
     time.sleep(0.5)
     back = logged_on(venue, "ALICE", num=alice.num, extra="20003=1|20004=1|")
-    time.sleep(2.0)
+    time.sleep(grace_s)
     assert open_ids(venue, "alice") == {"graced"}
     back.close()
     wait_for_orders(venue, "alice", set(), timeout=5)

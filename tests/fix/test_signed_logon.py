@@ -80,10 +80,9 @@ def refused(venue: Venue, data: bytes, reason: str, comp_id: str = "ALICE") -> N
 
 
 def test_a_signed_logon_is_let_in_and_its_replay_is_not(venue: Venue) -> None:
-    data = logon(KEY, fields())
+    old, data = logon(KEY, fields(t52=now_text(-2))), logon(KEY, fields())
     enter(venue, data)
     refused(venue, data, "this Logon was admitted before")
-    old = logon(KEY, fields(t52=now_text(-2)))
     refused(venue, old, "a Logon with a later SendingTime was admitted before")
     enter(venue, logon(KEY, fields()))
 
