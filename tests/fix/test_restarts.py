@@ -132,7 +132,8 @@ def test_a_message_is_done_once_though_it_comes_again_under_its_number(own_venue
 
 def test_orders_wait_while_the_engine_is_away_and_old_ones_are_refused(own_venue: Venue) -> None:
     venue = own_venue.start()
-    alice = logged_on(venue, "ALICE")
+    alice = RawFix(venue.address, "ALICE")
+    alice.logon(heartbeat=300)  # Longer than orders take to become too old on a slow machine.
     assert venue.engine is not None
     venue.engine.kill()
     alice.order("too-old", price="10")
@@ -143,7 +144,7 @@ def test_orders_wait_while_the_engine_is_away_and_old_ones_are_refused(own_venue
     stranger.send("A", stranger.logon_fields())
     assert stranger.closed() == b"", "nobody is let in while the engine is away"
     venue.start_engine()
-    old, canceled, young = alice.receive(), alice.receive(), alice.receive()
+    old, canceled, young = (alice.expect("8", "9") for _ in range(3))
     assert (old["11"], old["150"], old["103"]) == ("too-old", "8", "4")
     assert (canceled["35"], canceled["102"]) == ("9", "1")
     assert (young["11"], young["150"]) == ("young", "0")
