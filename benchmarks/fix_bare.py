@@ -73,7 +73,7 @@ def main() -> None:
             SessionSettings(name.upper(), name, name, frozenset((name,)), name, "")
             for name in names
         ]
-        settings = quickfix_settings(gateway, sessions, port)
+        settings = quickfix_settings(gateway, sessions, port, gateway.dictionary)
         application = Bare()
         store = quickfix.FileStoreFactory(settings)
         acceptor = quickfix.SocketAcceptor(application, store, settings)

@@ -19,18 +19,22 @@ import structlog
 from engine.core.commands import Command, RecordRefusal
 from engine.core.instruments import Instrument
 from engine.core.types import Origin, RejectReason, RequestKind
-from fix_gateway import answers
+from fix_gateway import admin, answers
 from fix_gateway.flow import Sender
 from fix_gateway.inbound import FixMessage, refuse, translate
 from fix_gateway.outbox import Outbox
 from fix_gateway.queries import Query
-from fix_gateway.sessions import Clock, Session, Sessions
+from fix_gateway.sessions import Clock, Phase, Session, Sessions
 from fix_gateway.throttle import Throttle, weight
 
 log = structlog.get_logger()
 P = ParamSpec("P")
 _COMMANDS: Final = frozenset(get_args(Command))
 AWAY_TEXT: Final = "The matching engine is not available; log on again in a moment"
+WITHIN_TEXT: Final = (
+    "A Logon within a session is not taken and has changed nothing; "
+    "to begin again at 1, log out and log on with ResetSeqNumFlag(141)=Y"
+)
 _REPORT_BYTES: Final = 512
 """What one resent report is reckoned to weigh."""
 
@@ -54,7 +58,9 @@ def _guarded(
 
 _QUICKFIX: Final = (
     quickfix.UnsupportedMessageType,
+    quickfix.IncorrectDataFormat,
     quickfix.IncorrectTagValue,
+    quickfix.FieldNotFound,
     quickfix.RejectLogon,
 )
 
@@ -83,6 +89,15 @@ class Events:
 
     def overloaded(self, session: Session, num: int) -> None:
         """A message could not be taken up: the session has to come back for it."""
+
+    def ended(self, session: Session, text: str) -> None:
+        """The session has broken the rules: log it out, with this text."""
+
+    def gap_seen(self, session: Session, up_to: int) -> None:
+        """A ResendRequest, number ``up_to``, came behind a gap: ask for what is missing.
+
+        What is sent from another thread goes when QuickFIX has answered the ResendRequest.
+        """
 
 
 class Application(quickfix.Application):  # type: ignore[misc]
@@ -129,8 +144,25 @@ class Application(quickfix.Application):  # type: ignore[misc]
         if session.passage is not None:
             session.arrived()  # A Logon that QuickFIX answers without asking us first.
         session.flow.sent_at = time.monotonic()
-        if message.getHeader().getField(35) == "5" and message.isSetField(58):
-            session.farewell = message.getField(58)
+        msg_type = message.getHeader().getField(35)
+        if msg_type == "5":
+            if session.phase is Phase.LIVE:
+                session.farewell_at = session.flow.sent_at
+            if message.isSetField(58):
+                session.farewell = message.getField(58)
+            if session.farewell == "Incorrect BeginString" and session.qf is not None:
+                # QuickFIX counts what it refuses so, whatever number it came under.
+                session.rewind_to = session.qf.getExpectedTargetNum()
+        elif msg_type == "A":
+            admin.complete_logon(session, message)
+        elif msg_type == "2":
+            session.asked_from = int(message.getField(7))
+        elif msg_type == "4":
+            self._answering(session)
+        elif msg_type == "3" and message.isSetField(372) and message.getField(372) == "A":
+            if not admin.confirms(session, message):
+                admin.reject_logon(message, WITHIN_TEXT)
+                self._events.ended(session, WITHIN_TEXT)
 
     def toApp(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
         """An application message goes out; of those only resends are not counted yet.
@@ -143,6 +175,13 @@ class Application(quickfix.Application):  # type: ignore[misc]
             flow = resending.flow
             flow.sent_at = time.monotonic()
             flow.sent_bytes += _REPORT_BYTES
+            self._answering(resending)
+
+    def _answering(self, session: Session) -> None:
+        """A ResendRequest is being answered; QuickFIX holds its lock until that is done."""
+        up_to, session.ask_up_to = session.ask_up_to, 0
+        if up_to:
+            self._events.gap_seen(session, up_to)
 
     @_guarded
     def fromAdmin(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
@@ -152,7 +191,11 @@ class Application(quickfix.Application):  # type: ignore[misc]
         flow.received_at = time.monotonic()
         flow.messages += 1
         self._resending = None
-        msg_type = message.getHeader().getField(35)
+        header = message.getHeader()
+        msg_type = header.getField(35)
+        session.confirms_reset = session.confirms_reset and msg_type == "A"
+        if msg_type not in ("4", "A"):
+            admin.check_repeat(header)
         if msg_type == "0":
             if message.isSetField(112) and self._sender.answered(session, message.getField(112)):
                 self._events.answered(session)
@@ -163,6 +206,7 @@ class Application(quickfix.Application):  # type: ignore[misc]
             session.arrived()
             self._admit_logon(session, message)
         elif msg_type == "2":
+            admin.check_resend(session, message)
             self._resend(session)
         elif msg_type == "4" and session.qf is not None and not session.qf.receivedLogon():
             # It came in one piece behind a Logout. QuickFIX would try to reject a NewSeqNo
@@ -179,20 +223,15 @@ class Application(quickfix.Application):  # type: ignore[misc]
             session.cut()
 
     def _admit_logon(self, session: Session, message: quickfix.Message) -> None:
-        """Let in only the Logon that the door has checked.
+        """Let in only the Logon that the door has handed over.
 
-        Another one behind it, within a session, or in one piece behind a Logout, would begin a
-        session that the door knows nothing of, and reset the numbers without a new epoch.
+        QuickFIX's own dictionary turns away every other one before anything is done with it.
         """
         header = message.getHeader()
-        resets = message.isSetField(141) and message.getField(141) == "Y"
         due, session.logon_due = session.logon_due, None
-        if due == (header.getField(34), header.getField(52), resets):
-            return
-        log.warning("cut", session=session.comp_id, reason="Logon within a session")
-        if resets or session.settings.reset_on_logon:
-            session.store_wiped = True  # QuickFIX resets before it asks.
-        raise quickfix.RejectLogon("Logon within a session")
+        if due != (header.getField(34), header.getField(52)):
+            log.error("cut", session=session.comp_id, reason="Logon that the door did not send")
+            raise quickfix.RejectLogon(WITHIN_TEXT)
 
     def fromApp(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
         """An application message came."""
@@ -205,9 +244,14 @@ class Application(quickfix.Application):  # type: ignore[misc]
             log.exception("message_not_read")
             return
         self._resending = None
+        session.confirms_reset = False
         try:
+            if not text.isascii():
+                raise quickfix.IncorrectDataFormat(admin.tag_not_ascii(text))
+            if "\x0143=Y\x01" in text and not self._repeats_well(session, text):
+                return
             self._take(session, text)
-        except quickfix.UnsupportedMessageType:
+        except _QUICKFIX:
             raise
         except Exception:
             log.exception("message_failed", session=session.comp_id)
@@ -232,6 +276,24 @@ class Application(quickfix.Application):  # type: ignore[misc]
         elif not self._events.asked(session, meant, text):  # type: ignore[arg-type]
             answer = answers.reject_query(meant, "4", "Too many questions wait; ask again")  # type: ignore[arg-type]
             self._say(session, f"{answer.msg_type}\x01{answer.body}")
+
+    def _repeats_well(self, session: Session, text: str) -> bool:
+        """Whether a message with PossDupFlag=Y says since when; if not, it is rejected."""
+        message = FixMessage(text)
+        fault = admin.fault_of_repeat(message)
+        if fault is None:
+            return True
+        session.flow.received_at = time.monotonic()
+        session.flow.messages += 1
+        reason, why = fault
+        self._sender.admin(
+            session,
+            f"3\x0145={message.get('34')}\x01371=122\x01372={message.msg_type}\x01"
+            f"373={reason}\x0158={why}",
+        )
+        if reason == admin.SENDING_TIME:
+            self._events.ended(session, why)
+        return False
 
     def _throttled(
         self, session: Session, throttle: Throttle, command: Command, text: str, now_us: int

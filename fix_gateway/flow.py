@@ -105,5 +105,33 @@ class Sender:
     def admin(self, session: Session, content: str) -> None:
         """Send an admin message, given from its MsgType on."""
         if session.qf is not None:
-            text = f"8=FIX.4.4\x019=0\x0135={content}\x0110=000\x01"
-            session.qf.send(quickfix.Message(text, False))
+            session.qf.send(_admin(content))
+
+    def farewell(self, session: Session, text: str) -> bytes:
+        """A Logout as it has to be sent to a client that is not logged on; b"" if it cannot be.
+
+        It takes the next number, and is in the store under it. The session must be claimed.
+        """
+        message = _admin(f"5\x0158={text}")
+        with session.gate:
+            if session.qf is None or not session.qf.send(message):
+                return b""
+        whole: str = message.toString()
+        return whole.encode("ascii", "replace")
+
+    def ask_again(self, session: Session, up_to: int) -> None:
+        """Ask for what was missed before ResendRequest number ``up_to``, which was too high.
+
+        QuickFIX answers such a ResendRequest, as FIX has it, and would not ask for the gap in
+        front of it before the next message comes.
+        """
+        if session.qf is None or session.phase is not Phase.LIVE:
+            return
+        with session.gate:
+            expected = session.qf.getExpectedTargetNum()
+            if session.asked_from != expected < up_to:
+                self.admin(session, f"2\x017={expected}\x0116=0")
+
+
+def _admin(content: str) -> quickfix.Message:
+    return quickfix.Message(f"8=FIX.4.4\x019=0\x0135={content}\x0110=000\x01", False)

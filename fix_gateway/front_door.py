@@ -3,8 +3,9 @@
 One thread watches every connection that has not logged on, without ever waiting for one of
 them: a peer that drips bytes costs a timer. The first message is looked at where it lies in
 the kernel (MSG_PEEK), so that QuickFIX finds it unread. Passwords are verified on a thread
-of their own and hand-overs run on a few more. Every refusal is the same: after a fixed delay
-the connection is closed without a byte; the reason is in our log alone.
+of their own and hand-overs run on a few more. Every refusal of a stranger is the same: after a
+fixed delay the connection is closed without a byte; the reason is in our log alone. Whose
+credentials are right is told by a Logout what is wrong with the rest of the Logon.
 """
 
 from __future__ import annotations
@@ -15,35 +16,44 @@ import select
 import socket
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import structlog
 
+from fix_gateway import grammar, proxy
 from fix_gateway import logon as logons
-from fix_gateway import proxy
-from fix_gateway.credentials import Credentials, Failures
-from fix_gateway.logon import Logon, LogonError
+from fix_gateway.credentials import Credentials
+from fix_gateway.logon import Logon, LogonError, Wishes
 from fix_gateway.sessions import Clock, Link, Phase, Session, Sessions
 from fix_gateway.settings import GatewaySettings
 from fix_gateway.signatures import SignedLogons
+from fix_gateway.verifying import Verifier
+from fix_gateway.waiting_room import WaitingRoom
 
 log = structlog.get_logger()
 
 ACCEPTS_PER_TURN: Final = 64
 ACCEPT_PAUSE_S: Final = 0.5
 HAND_OVER_THREADS: Final = 4
-VERIFICATIONS_WAITING_MAX: Final = 64
-"""Addresses whose passwords may wait for the verifying thread at once."""
 LEAVING_S: Final = 0.2
 """How much later than the next Logon the end of a session's last connection may be seen."""
+FAREWELL_S: Final = 1.0
+"""How long a client that was told why it is not let in may take to read that and go."""
 DRAIN_BYTES: Final = 1 << 16
 PEEK_BYTES_EXTRA: Final = proxy.V2_BYTES_MAX
 
-Enter = Callable[[Session, Logon, Link], str]
-"""Hands a checked client to QuickFIX; gives the reason if it must be refused after all."""
+Enter = Callable[[Session, Logon, Wishes, Link], str]
+"""Hands a checked client to QuickFIX; gives the reason if it must be refused after all. Raises
+TurnedAway where the client is to be told the reason."""
+Farewell = Callable[[Session, Link, str], bytes]
+"""The Logout with this text that a client gets which cannot be let in, b"" if it gets none."""
+
+
+class TurnedAway(Exception):
+    """A client with right credentials is not let in; the message tells it why."""
 
 
 class _Visitor:
@@ -60,32 +70,34 @@ class _Visitor:
 
 
 class FrontDoor:
-    """Owns the public port; ``enter`` runs on the door's own pool of threads.
+    """Owns the public port; ``enter`` and ``farewell`` run on the door's own pool of threads.
 
     Counts of connections are by address as the allow-lists see it. ``clock`` is the wall
     clock for SendingTime.
     """
 
     def __init__(
-        self, settings: GatewaySettings, sessions: Sessions, enter: Enter, clock: Clock
+        self,
+        settings: GatewaySettings,
+        sessions: Sessions,
+        enter: Enter,
+        farewell: Farewell,
+        clock: Clock,
     ) -> None:
         self._settings = settings
         self._sessions = sessions
+        self._grammar = grammar.read(settings.dictionary)
         self._enter = enter
+        self._farewell = farewell
         self._clock = clock
         self._credentials = Credentials(SignedLogons(settings.store))
-        self._failures = Failures(
-            settings.addresses_remembered_max,
-            settings.refusal_delay_s,
-            settings.refusal_delay_max_s,
-        )
-        self._verifier = ThreadPoolExecutor(1, "fix-verify")
+        self._verifier = Verifier(settings, self._at, self._call)
         self._hands = ThreadPoolExecutor(HAND_OVER_THREADS, "fix-hand-over")
-        self._verifications = 0
-        self._waiting: dict[str, deque[Callable[[], None]]] = {}
         self._visitors: dict[int, _Visitor] = {}
         self._links: dict[int, tuple[Session, Link]] = {}
-        self._open: Counter[str] = Counter()
+        self._room: WaitingRoom[_Visitor] = WaitingRoom(
+            settings.connections_max, settings.address_connections_max
+        )
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._calls: deque[Callable[[], None]] = deque()
@@ -120,7 +132,7 @@ class FrontDoor:
         self._stopping = True
         self._call(lambda: None)
         self._thread.join(timeout=2.0)
-        self._verifier.shutdown(wait=False, cancel_futures=True)
+        self._verifier.stop()
         self._hands.shutdown(wait=False, cancel_futures=True)
 
     # The loop.
@@ -186,46 +198,36 @@ class FrontDoor:
                 # No descriptor is left, say. The connection keeps waiting, and so do we.
                 log.error("accept_failed", error=str(error))
                 self._epoll.modify(self._listener, 0)
-                self._at(time.monotonic() + ACCEPT_PAUSE_S, self._accept_again)
+                again = time.monotonic() + ACCEPT_PAUSE_S
+                self._at(again, lambda: self._epoll.modify(self._listener, select.EPOLLIN))
                 return
             self._admit(client, str(peer[0]))
 
-    def _accept_again(self) -> None:
-        self._epoll.modify(self._listener, select.EPOLLIN)
-
     def _admit(self, client: socket.socket, address: str) -> None:
-        """Take a connection in, or close it at once when there are too many."""
+        """Take a connection in; where there are too many, another one makes room for it."""
         settings = self._settings
-        count = len(self._visitors) + len(self._links)
-        if count >= settings.connections_max:
-            self.refused += 1
-            log.warning("refused", address=address, reason="too many connections")
-            client.close()
-            return
-        if not settings.proxy_protocol and self._crowded(address):
-            log.warning("refused", address=address, reason="too many connections of this address")
-            client.close()
-            return
         client.setblocking(False)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         deadline = time.monotonic() + settings.logon_timeout_s
         visitor = _Visitor(client, address, settings.proxy_protocol, deadline)
         self._visitors[client.fileno()] = visitor
-        self._open[address] += 1
+        self._make_room(self._room.enter(visitor, "" if settings.proxy_protocol else address))
         self._epoll.register(client, select.EPOLLIN | select.EPOLLRDHUP)
         self._at(deadline, lambda: self._expire(visitor))
 
-    def _crowded(self, address: str) -> bool:
-        return self._open[address] >= self._settings.address_connections_max
+    def _make_room(self, goes: _Visitor | None) -> None:
+        if goes is not None:
+            self.refused += 1
+            log.warning("refused", address=goes.address, reason="a newer connection took its place")
+            self._close(goes)
 
-    def _count_out(self, address: str) -> None:
-        self._open[address] -= 1
-        if self._open[address] <= 0:
-            del self._open[address]
+    def _is_here(self, visitor: _Visitor) -> bool:
+        """Whether a connection was not closed meanwhile."""
+        return self._visitors.get(visitor.socket.fileno()) is visitor
 
     def _expire(self, visitor: _Visitor) -> None:
-        if visitor.deadline and self._visitors.get(visitor.socket.fileno()) is visitor:
+        if visitor.deadline and self._is_here(visitor):
             self.refused += 1
             log.info("refused", address=visitor.address, reason="no Logon in time")
             self._close(visitor)
@@ -259,6 +261,7 @@ class FrontDoor:
             self._refuse(visitor, "", str(error))
             return
         self._stop_watching(visitor)
+        self._room.move(visitor, visitor.address)  # Who has said something goes last.
         self._check(visitor, logon)
 
     def _await_more(self, visitor: _Visitor, seen: int) -> None:
@@ -278,13 +281,8 @@ class FrontDoor:
             self._await_more(visitor, len(data))
             return False
         visitor.socket.recv(header.length)
-        if header.address:
-            self._count_out(visitor.address)
-            visitor.address = header.address
-            crowded = self._crowded(header.address)
-            self._open[visitor.address] += 1
-            if crowded:
-                raise proxy.ProxyError("too many connections of this address")
+        visitor.address = header.address or visitor.address
+        self._make_room(self._room.move(visitor, visitor.address))
         return True
 
     def _stop_watching(self, visitor: _Visitor) -> None:
@@ -296,7 +294,7 @@ class FrontDoor:
 
     def _check(self, visitor: _Visitor, logon: Logon) -> None:
         session = self._sessions.by_comp_id.get(logon.comp_id)
-        reason = logons.objection(
+        reason = logons.stranger(
             logon, session, visitor.address, self._settings, self._clock()
         )
         settings = session.settings if session is not None else None
@@ -304,61 +302,29 @@ class FrontDoor:
             if not settings.public_key and self._credentials.known(
                 logon.comp_id, settings.password_hash, logon.username, logon.password
             ):
-                self._admitted(visitor, session, logon)
+                self._authenticated(visitor, session, logon)
                 return
-        # A wrong password and an unknown name must cost the same, so both are verified.
-        waiting = self._waiting.get(visitor.address)
-        if waiting is None:
-            self._waiting[visitor.address] = deque()
-            self._verify_in_time(visitor, session, logon, reason)
-        else:
-            # One at a time for each address, so that none keeps the others waiting.
-            waiting.append(lambda: self._verify_in_time(visitor, session, logon, reason))
 
-    def _verify_in_time(
-        self, visitor: _Visitor, session: Session | None, logon: Logon, reason: str
-    ) -> None:
-        when = self._failures.not_before(visitor.address, time.monotonic())
-        self._at(when, lambda: self._verify(visitor, session, logon, reason))
+        def fault() -> str:
+            return self._credentials.fault(settings, logon, not reason)
 
-    def _verified(self, address: str) -> None:
-        """Go on with the next Logon that waits from this address."""
-        waiting = self._waiting[address]
-        if waiting:
-            waiting.popleft()()
-        else:
-            del self._waiting[address]
-
-    def _verify(
-        self, visitor: _Visitor, session: Session | None, logon: Logon, reason: str
-    ) -> None:
-        address = visitor.address
-        if self._verifications >= VERIFICATIONS_WAITING_MAX:
-            self._refuse(visitor, logon.comp_id, "too many passwords wait to be verified")
-            self._verified(address)
-            return
-        self._verifications += 1
-        settings = session.settings if session is not None else None
-
-        def verify() -> None:
-            fault = self._credentials.fault(settings, logon, not reason)
-            self._call(lambda: verified(fault))
-
-        def verified(fault: str) -> None:
-            self._verifications -= 1
-            why = reason or fault
+        def done(found: str) -> None:
+            why = reason or found
             if why or session is None:
                 self._refuse(visitor, logon.comp_id, why)
             else:
-                self._admitted(visitor, session, logon)
-            self._verified(address)
+                self._authenticated(visitor, session, logon)
 
-        self._verifier.submit(verify)
+        self._verifier.verify(visitor.address, lambda: self._is_here(visitor), fault, done)
 
-    def _admitted(
+    def _authenticated(
         self, visitor: _Visitor, session: Session, logon: Logon, *, again: bool = False
     ) -> None:
-        """Credentials are right: hand the client over on another thread."""
+        """Credentials are right: hand the client over on another thread, or say what is wrong."""
+        if not self._is_here(visitor):
+            return
+        self._room.leave(visitor)
+        self._verifier.failures.clear(visitor.address)
         link = Link(visitor.socket, visitor.address)
         previous = session.link
         if previous is not None and not previous.peer_has_left:
@@ -366,15 +332,24 @@ class FrontDoor:
                 # The end of a client's last connection may arrive after its next Logon.
                 self._at(
                     time.monotonic() + LEAVING_S,
-                    lambda: self._admitted(visitor, session, logon, again=True),
+                    lambda: self._authenticated(visitor, session, logon, again=True),
                 )
                 return
             self._refuse(visitor, logon.comp_id, "session is logged on already", failed=False)
             return
+        fault = logons.fault(logon, self._grammar, self._settings, self._clock())
+        if fault:
+            self._turn_away(visitor, session, link, fault)
+            return
+        wishes = logons.read(logon)
 
         def hand_over() -> None:
             try:
-                reason = self._enter(session, logon, link)
+                reason = self._enter(session, logon, wishes, link)
+            except TurnedAway as turned_away:
+                text = str(turned_away)
+                self._call(lambda: self._turn_away(visitor, session, link, text))
+                return
             except Exception as error:
                 log.exception("hand_over_failed", session=session.comp_id)
                 reason = f"hand-over failed: {type(error).__name__}"
@@ -384,7 +359,6 @@ class FrontDoor:
             if reason:
                 self._refuse(visitor, logon.comp_id, reason, failed=False)
                 return
-            self._failures.clear(visitor.address)
             self.admitted += 1
             number = visitor.socket.fileno()
             del self._visitors[number]
@@ -396,6 +370,29 @@ class FrontDoor:
             )
 
         self._hands.submit(hand_over)
+
+    def _turn_away(self, visitor: _Visitor, session: Session, link: Link, text: str) -> None:
+        """Tell a client whose credentials are right why it is not let in, and end it."""
+        self.refused += 1
+        log.warning("refused", address=visitor.address, comp_id=session.comp_id, reason=text)
+
+        def say() -> None:
+            try:
+                logout = self._farewell(session, link, text)
+            except Exception:
+                log.exception("farewell_failed", session=session.comp_id)
+                logout = b""
+            self._call(lambda: said(logout))
+
+        def said(logout: bytes) -> None:
+            try:
+                visitor.socket.send(logout)
+                visitor.socket.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass  # The client has gone.
+            self._at(time.monotonic() + FAREWELL_S, lambda: self._close(visitor))
+
+        self._hands.submit(say)
 
     def _give_up(self, session: Session, link: Link) -> None:
         """QuickFIX has not answered the Logon, for instance because a tag is unknown to it."""
@@ -417,21 +414,24 @@ class FrontDoor:
         """A connection that QuickFIX had is closed on both sides."""
         session, link = self._links.pop(number)
         self._epoll.unregister(number)
-        self._count_out(link.address)
         link.socket.close()
         link.ended.set()
         if session.phase is Phase.ENTERING and session.link is link and not session.undecided:
+            why = session.farewell or "the connection has ended"
+            log.warning("refused", address=link.address, comp_id=session.comp_id, reason=why)
             session.leave(link)
 
     def _refuse(
         self, visitor: _Visitor, comp_id: str, reason: str, *, failed: bool = True
     ) -> None:
         """Close without a word, after the same delay for every cause."""
+        if not self._is_here(visitor):
+            return
         self.refused += 1
         log.warning("refused", address=visitor.address, comp_id=comp_id[:32], reason=reason)
         now = time.monotonic()
         if failed:
-            self._failures.add(visitor.address, now)
+            self._verifier.failures.add(visitor.address, now)
         if visitor.deadline:
             self._stop_watching(visitor)
         self._at(now + self._settings.refusal_delay_s, lambda: self._close(visitor))
@@ -439,9 +439,10 @@ class FrontDoor:
     def _close(self, visitor: _Visitor) -> None:
         """Close a connection; what it sent is taken first, so that it sees a plain end."""
         number = visitor.socket.fileno()
-        if self._visitors.pop(number, None) is None:
+        if not self._is_here(visitor):
             return
-        self._count_out(visitor.address)
+        del self._visitors[number]
+        self._room.leave(visitor)
         try:
             visitor.socket.recv(DRAIN_BYTES)
         except OSError:

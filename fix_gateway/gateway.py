@@ -17,33 +17,33 @@ import structlog
 from engine.client import EngineClient, EngineError, EngineRefused, GapTooOld
 from engine.core.commands import Command
 from engine.core.instruments import Instrument
-from fix_gateway import control, forbidden
+from fix_gateway import control
 from fix_gateway.answers import news
 from fix_gateway.application import AWAY_TEXT, Application, Events
 from fix_gateway.delivery import Delivery
-from fix_gateway.epochs import EpochError, Start, restore, start_epoch
+from fix_gateway.entrance import Entrance
+from fix_gateway.epochs import Start, restore
 from fix_gateway.flow import Sender
 from fix_gateway.front_door import FrontDoor
-from fix_gateway.handover import HandOverError, InnerListener
+from fix_gateway.handover import InnerListener
 from fix_gateway.housekeeping import Housekeeping
-from fix_gateway.logon import Logon
 from fix_gateway.outbox import Outbox
 from fix_gateway.past import Past
 from fix_gateway.queries import Query
 from fix_gateway.questions import Questions
-from fix_gateway.sessions import Clock, Link, Phase, Session, Sessions
+from fix_gateway.quickfix_log import QuickfixLog
+from fix_gateway.sessions import Clock, Phase, Session, Sessions
 from fix_gateway.settings import GatewaySettings, SessionSettings, quickfix_settings
 from fix_gateway.store import read_state
 
 log = structlog.get_logger()
 
-FREE_WAIT_S: Final = 1.0
-REGISTERED_WAIT_S: Final = 2.0
-UNANSWERED_WAIT_S: Final = 2.0
 LOGOUT_WAIT_S: Final = 2.0
-POLL_S: Final = 0.002
 INNER: Final = "inner"
 """The folder, beside the stores, of the socket by which QuickFIX is reached."""
+UNNUMBERED_TEXT: Final = (
+    "MsgSeqNum(34) is missing or is no number; a message without it cannot be taken"
+)
 FLOOD_TEXT: Final = "Too many messages above the limit of this session; slow down and log on again"
 
 
@@ -102,7 +102,15 @@ class Gateway(Events):
             Past(history_url, self._connect, self._instruments, self._delivery),
             clock,
         )
-        self._inner: InnerListener | None = None
+        self._entrance = Entrance(
+            settings,
+            self._client,
+            self._outbox,
+            self._delivery,
+            self._housekeeping,
+            self._sender,
+            clock,
+        )
         self._door: FrontDoor | None = None
 
     @property
@@ -145,7 +153,7 @@ class Gateway(Events):
 
     def reset(self, comp_id: str) -> str:
         """Begin a session's numbers again; says what happened. Raises ControlRefused."""
-        return control.reset(self.sessions, comp_id, self._reset)
+        return control.reset(self.sessions, comp_id, self._entrance.reset)
 
     def announce(self, text: str) -> str:
         """Tell every session something by News(B); says to how many. Raises ControlRefused."""
@@ -186,19 +194,22 @@ class Gateway(Events):
         self._subscribe()
         self._questions.start()
         self._housekeeping.start()
-        self._door = FrontDoor(self.settings, self.sessions, self._enter, self._clock)
+        self._door = FrontDoor(
+            self.settings, self.sessions, self._entrance.enter, self._entrance.farewell, self._clock
+        )
         self._door.start()
 
     def _start_quickfix(self, starts: dict[str, Start], port: int) -> None:
         every = [session.settings for session in self.sessions]
-        config = quickfix_settings(self.settings, every, port)
+        config = quickfix_settings(self.settings, every, port, self._entrance.dictionary())
         application = Application(
             self.sessions, self._outbox, self._instruments, self._sender, self, self._clock
         )
         factory = quickfix.FileStoreFactory(config)
-        self._acceptor = quickfix.SocketAcceptor(application, factory, config)
+        events = QuickfixLog(self._unnumbered).start()
+        self._acceptor = quickfix.SocketAcceptor(application, factory, config, events)
         # QuickFIX keeps plain pointers to these.
-        self._kept = (config, application, factory)
+        self._kept = (config, application, factory, events)
         for session in self.sessions:
             session.qf = quickfix.Session.lookupSession(session.id)
             # Until the inner listener is ours nobody may log on.
@@ -211,7 +222,7 @@ class Gateway(Events):
         # On a thread of Python's own: for a foreign one the interpreter would make and drop a
         # thread state at every callback, which costs as much as the callback.
         threading.Thread(target=self._run_quickfix, name="quickfix", daemon=True).start()
-        self._inner = InnerListener(port, self.settings.store / INNER)
+        self._entrance.inner = InnerListener(port, self.settings.store / INNER)
 
     def _run_quickfix(self) -> None:
         """QuickFIX's thread. It cannot be entered again once an exception has left it."""
@@ -236,6 +247,7 @@ class Gateway(Events):
     def stop(self) -> None:
         """Let nobody in, log everybody out, bring everything to disk."""
         self._stopping = True
+        self._entrance.close()
         if self._door is not None:
             self._door.stop()
         live = [session for session in self.sessions if session.phase is not Phase.FREE]
@@ -248,101 +260,14 @@ class Gateway(Events):
             session.cut()
         self._housekeeping.stop()
         self._housekeeping.write(clean=len(self._outbox) == 0, synced=True)
-        if self._inner is not None:
-            self._inner.close()
+        if self._entrance.inner is not None:
+            self._entrance.inner.close()
 
     def reload(self, sessions: Iterable[SessionSettings]) -> None:
         """Take changed credentials, limits and permissions of known sessions, live."""
         unknown = self.sessions.update(sessions)
         self._delivery.update_sessions()
         log.info("reloaded", needs_restart=unknown)
-
-    # A client comes in; on the door's threads.
-
-    def _enter(self, session: Session, logon: Logon, link: Link) -> str:
-        """Hand a checked client to QuickFIX; gives the reason where that cannot be."""
-        if self._stopping or not self._outbox.online or self._inner is None:
-            return "the engine is not available"
-        if "store" in session.delivery.reasons:
-            return "its store cannot be written"
-        if session.unanswered and not self._delivery.reopen_store(session):
-            return "its store cannot be written"
-        if not session.enter(link):
-            if not session.free.wait(FREE_WAIT_S) or not session.enter(link):
-                return "session is logged on already"
-        reason = "not handed over"
-        try:
-            self._delivery.hold(session, "entering")
-            reason = forbidden.objection(session, logon)
-            if reason:
-                forbidden.tell(session, link, reason, self._clock)
-            else:
-                reason = self._prepare(session, logon)
-            if not reason:
-                session.logon_due = logon.mark
-                session.unanswered = True
-                passage = self._inner.passage(link.socket, logon.raw)
-                session.passage = passage
-                passage.start()
-        except (EngineError, EpochError, HandOverError, OSError) as error:
-            reason = str(error) or type(error).__name__
-        finally:
-            if reason:
-                session.leave(link)
-                self._housekeeping.release(session, "entering")
-        return reason
-
-    def _prepare(self, session: Session, logon: Logon) -> str:
-        """Bring the session into the state in which QuickFIX may see the Logon."""
-        deadline = time.monotonic() + REGISTERED_WAIT_S
-        while quickfix.Session.isSessionRegistered(session.id):
-            # QuickFIX lets go of a connection a moment after it has told us of its end.
-            if time.monotonic() > deadline:
-                return "QuickFIX has not let go of the last connection"
-            time.sleep(POLL_S)
-        settings = session.settings
-        session.scope = settings.scope if logon.scope is None else logon.scope
-        grace_s = logon.grace_s
-        session.grace_us = settings.grace_us if grace_s is None else grace_s * 1_000_000
-        session.heartbeat_s = logon.heartbeat_s
-        session.logout_received = False
-        session.snapshot_wanted = logon.fields.get("20006") == "Y"
-        session.flow.reset(time.monotonic())
-        if session.throttle is not None:
-            session.throttle.forgive()
-        quickfix_session = session.qf
-        assert quickfix_session is not None
-        if logon.reset or settings.reset_on_logon or session.store_wiped:
-            reason = self._reset(session, "141=Y" if logon.reset else "reset of the store")
-            if reason:
-                return reason
-        elif session.rewind_to:
-            quickfix_session.setNextTargetMsgSeqNum(session.rewind_to)
-        session.rewind_to = 0
-        quickfix_session.logon()
-        return ""
-
-    def _reset(self, session: Session, cause: str) -> str:
-        """Begin a new epoch: in the engine, in the store, in its mark; in this order."""
-        deadline = time.monotonic() + UNANSWERED_WAIT_S
-        while self._outbox.waiting_of(session.source):
-            if time.monotonic() > deadline:
-                return "messages of the last epoch wait for the engine"
-            time.sleep(POLL_S)
-        # Held, so that delivery stays where it is; but never with the gate, which the thread
-        # may want that brings the engine's answer.
-        self._delivery.hold(session, "epoch")
-        try:
-            start_epoch(session, self._client, cause)
-            with session.gate:
-                if session.qf is not None:
-                    session.qf.reset()
-                session.store.set_epoch(session.epoch)
-                session.delivery.repeat_until = 0
-                session.store_wiped = False
-        finally:
-            self._housekeeping.release(session, "epoch")
-        return ""
 
     # What QuickFIX's thread tells.
 
@@ -393,6 +318,26 @@ class Gateway(Events):
         log.warning("cut", session=session.comp_id, reason="the engine does not keep up")
         if session.qf is not None:
             session.qf.logout(AWAY_TEXT)
+
+    def ended(self, session: Session, text: str) -> None:
+        """The session has broken the rules: log it out, with this text."""
+        log.warning("cut", session=session.comp_id, reason=text)
+        if session.qf is not None:
+            session.qf.logout(text)
+
+    def gap_seen(self, session: Session, up_to: int) -> None:
+        """A ResendRequest came behind a gap: ask for it as soon as that is answered."""
+        self._housekeeping.ask(session, up_to)
+
+    def _unnumbered(self, key: str) -> None:
+        """A session sent a message without MsgSeqNum, which QuickFIX drops in silence."""
+        session = self.sessions.by_key.get(key)
+        if session is None or session.phase is not Phase.LIVE or session.farewell_at:
+            return
+        log.warning("cut", session=session.comp_id, reason=UNNUMBERED_TEXT)
+        # Not by QuickFIX's logout: from another thread its own may see the order and not yet
+        # the reason. The client's answer ends the connection, or housekeeping does.
+        self._sender.admin(session, f"5\x0158={UNNUMBERED_TEXT}")
 
     def flooding(self, session: Session) -> None:
         """A client is far above its limit and does not stop: log it out."""

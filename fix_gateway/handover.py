@@ -5,7 +5,8 @@ Unix socket of our own, in a folder that only we may enter, in the place of its 
 socket (``dup2``). Strangers on the network or on this machine find nothing to connect to.
 
 To hand a client over we connect to that Unix socket, find the descriptor under which
-QuickFIX has accepted it, and send the Logon on this stand-in. As soon as QuickFIX has read it,
+QuickFIX has accepted it, and send a Logon on this stand-in: not the client's, which the door has
+judged and taken off the stream, but one with the door's stamp. As soon as QuickFIX has read it,
 and before it answers, its own thread puts the client's socket in the stand-in's place, again
 by ``dup2``: from there on it is as if the client had come to it directly. The Logon comes by
 itself because QuickFIX reads all that there is and then looks at one message only: what the
@@ -135,8 +136,10 @@ class InnerListener:
         shutil.rmtree(self._folder, ignore_errors=True)
         os.close(self._held)
 
-    def passage(self, client: socket.socket, logon: bytes) -> Passage:
+    def passage(self, client: socket.socket, logon: bytes, stamped: bytes) -> Passage:
         """Make ready to give QuickFIX the client's socket, whose first bytes are ``logon``.
+
+        QuickFIX gets ``stamped`` in the place of those.
 
         The caller's own handle stays valid. Raises HandOverError when QuickFIX does not
         accept in time or the client has gone.
@@ -147,7 +150,8 @@ class InnerListener:
             stand_in.bind(name)
             stand_in.settimeout(ACCEPT_TIMEOUT_S)
             stand_in.connect(self._path)
-            return Passage(client, logon, stand_in, _accepted(socket.AF_UNIX, name.encode("ascii")))
+            number = _accepted(socket.AF_UNIX, name.encode("ascii"))
+            return Passage(client, len(logon), stamped, stand_in, number)
         except OSError as error:
             stand_in.close()
             raise HandOverError(f"QuickFIX does not listen: {error}") from error
@@ -160,9 +164,15 @@ class Passage:
     """One client on its way to QuickFIX; it ends with ``complete`` or ``abandon``."""
 
     def __init__(
-        self, client: socket.socket, logon: bytes, stand_in: socket.socket, number: int
+        self,
+        client: socket.socket,
+        logon_bytes: int,
+        stamped: bytes,
+        stand_in: socket.socket,
+        number: int,
     ) -> None:
-        self._logon = logon
+        self._logon_bytes = logon_bytes
+        self._stamped = stamped
         self._stand_in = stand_in
         self._number = number
         self._lock = threading.Lock()
@@ -172,13 +182,13 @@ class Passage:
 
     def start(self) -> None:
         """Let QuickFIX read the Logon. Raises OSError when either side has gone."""
-        taken = b""
-        while len(taken) < len(self._logon):
-            more = self._client.recv(len(self._logon) - len(taken))
+        left = self._logon_bytes
+        while left:
+            more = self._client.recv(left)
             if not more:
                 raise BrokenPipeError("the client has gone")
-            taken += more
-        self._stand_in.sendall(taken)
+            left -= len(more)
+        self._stand_in.sendall(self._stamped)
 
     def complete(self) -> None:
         """QuickFIX's thread has the Logon in hand: what follows comes from the client.

@@ -26,6 +26,8 @@ TURN_S: Final = 0.25
 STATE_EVERY_S: Final = 1.0
 SYNC_EVERY_S: Final = 60.0
 LATE_S: Final = 0.4
+LOGOUT_WAIT_S: Final = 2.4
+"""How long a client may take to answer our Logout, where QuickFIX does not look."""
 STORE_RETRY_S: Final = 1.0
 TELL_EVERY_S: Final = 10.0
 
@@ -43,6 +45,7 @@ class Housekeeping:
         self._wake = threading.Event()
         self._stopping = False
         self._releases: list[tuple[Session, str]] = []
+        self._gaps: list[tuple[Session, int]] = []
         self._state_at = 0.0
         self._told_at = -TELL_EVERY_S
         self._synced_at = time.monotonic()
@@ -64,11 +67,19 @@ class Housekeeping:
         self._releases.append((session, reason))
         self._wake.set()
 
+    def ask(self, session: Session, up_to: int) -> None:
+        """Have the client asked for a gap that ends at this number; from any callback."""
+        self._gaps.append((session, up_to))
+        self._wake.set()
+
     def _run(self) -> None:
         while not self._stopping:
             self._wake.wait(TURN_S)
             self._wake.clear()
             self._guarded(self._release)
+            while self._gaps:
+                gap = self._gaps.pop(0)
+                self._guarded(lambda g=gap: self._sender.ask_again(*g))  # type: ignore[misc]
             now = time.monotonic()
             for session in self._sessions:
                 self._guarded(lambda s=session, n=now: self._watch(s, n))  # type: ignore[misc]
@@ -109,6 +120,9 @@ class Housekeeping:
     def _watch_time(self, session: Session, now: float) -> None:
         """Heartbeat, TestRequest and the end, where QuickFIX's own timers are starved."""
         flow, interval = session.flow, session.heartbeat_s
+        if session.farewell_at and now - session.farewell_at > LOGOUT_WAIT_S:
+            session.cut()
+            return
         if now - flow.sent_at > interval + LATE_S:
             self._sender.admin(session, "0")
         silent = now - flow.received_at

@@ -72,7 +72,7 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
         dictionary=DICTIONARY,
         proxy_protocol=fix.proxy_protocol,
         connections_max=fix.connections_max,
-        address_connections_max=fix.connections_max,
+        address_connections_max=max(1, fix.connections_max // 2),
         logon_timeout_s=float(fix.logon_timeout_s),
         stale_after_us=fix.stale_after_s * 1_000_000,
         heartbeat_s_max=fix.heartbeat_s_max,
@@ -117,7 +117,7 @@ def serve(settings: Settings) -> int:
     waking = threading.Event()
     sessions = list(session_settings(settings))
     allow_files(
-        FILES_OF_CONNECTION * settings.fix.connections_max
+        FILES_OF_CONNECTION * (settings.fix.connections_max + len(sessions))
         + FILES_OF_SESSION * len(sessions)
         + FILES_SPARE
     )

@@ -106,7 +106,7 @@ def parse_time(text: str) -> int:
     if dot and not (len(fraction) in (3, 6, 9) and fraction.isascii() and fraction.isdigit()):
         raise ValueError(f"{text!r} has other than 3, 6 or 9 decimals")
     hours, minutes, seconds = int(digits[8:10]), int(digits[10:12]), int(digits[12:14])
-    if hours > 23 or minutes > 59 or seconds > 59:
+    if hours > 23 or minutes > 59 or seconds > 60:  # FIX has leap seconds.
         raise ValueError(f"{text!r} is not a time of day")
     day = date(int(digits[:4]), int(digits[4:6]), int(digits[6:8])).toordinal() - _EPOCH_DAY
     second = hours * 3_600 + minutes * 60 + seconds

@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 
 SIGNATURE_V2: Final = b"\r\n\r\n\x00\r\nQUIT\n"
 V1_BYTES_MAX: Final = 107
-V2_BYTES_MAX: Final = 16 + 536
+V2_BYTES_MAX: Final = 16 + 4096
+"""With room for what a terminator tells of TLS and of the client's certificate."""
 _HEAD_V2: Final = struct.Struct("!BBH")
 
 

@@ -38,8 +38,8 @@ _INT: Final = struct.Struct("@i")
 _TCP_BYTES_RECEIVED: Final = struct.Struct("@Q")
 
 
-LogonMark: TypeAlias = tuple[str, str, bool]
-"""MsgSeqNum, SendingTime and ResetSeqNumFlag of a Logon, by which it is known again."""
+LogonMark: TypeAlias = tuple[str, str]
+"""MsgSeqNum and SendingTime of a Logon that QuickFIX was handed, by which it is known again."""
 
 
 class Phase(Enum):
@@ -136,6 +136,8 @@ class Session:
         self.logout_received = False
         self.farewell = ""
         """The Text of our own Logout on this connection."""
+        self.farewell_at = 0.0
+        """When that was sent, by the monotonic clock; 0 while it was not."""
         self.snapshot_wanted = False
         self.passage: Passage | None = None
         """The connection on its way to QuickFIX, until the Logon is read."""
@@ -143,8 +145,18 @@ class Session:
         """The Logon that QuickFIX has been handed and has not read yet."""
         self.unanswered = False
         """QuickFIX was handed a Logon and has not answered it: perhaps it could not store it."""
-        self.store_wiped = False
-        """QuickFIX has begun the numbers again by itself: a new epoch has to be recorded."""
+        self.says_reset = False
+        """The answer to the Logon says ResetSeqNumFlag(141)=Y."""
+        self.confirms_reset = False
+        """The client did not ask for that, and may confirm it by a Logon of its own."""
+        self.expects_next = False
+        """The Logon had NextExpectedMsgSeqNum(789), so its answer has one too."""
+        self.logon_num = 0
+        """MsgSeqNum of the Logon that was handed over."""
+        self.asked_from = 0
+        """BeginSeqNo of our last ResendRequest on this connection, 0 if there was none."""
+        self.ask_up_to = 0
+        """A ResendRequest came under this number, which is above the expected one; 0 if none."""
         self.rewind_to = 0
         """The first message that was not taken up, 0 if none; asked for at the next Logon."""
 
@@ -172,7 +184,9 @@ class Session:
             self.link = link
             self.free.clear()
             self.settled.clear()
-            self.farewell = ""
+            self.farewell, self.farewell_at = "", 0.0
+            self.says_reset = self.confirms_reset = self.expects_next = False
+            self.logon_num = self.asked_from = self.ask_up_to = 0
             return True
 
     def logged_on(self) -> None:

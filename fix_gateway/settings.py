@@ -68,6 +68,8 @@ class GatewaySettings:
     ``unanswered_max`` bounds the commands that wait for the engine; past it sessions are cut
     and their messages asked for again. ``outstanding_bytes_max`` bounds what a client may
     leave unread, ``received_bytes_max`` what it may send without one whole message.
+    ``connections_max`` and ``address_connections_max`` bound the connections whose Logon has not
+    passed; those that are logged on are bounded by the sessions that there are.
     """
 
     host: str
@@ -77,7 +79,7 @@ class GatewaySettings:
     dictionary: Path
     proxy_protocol: bool = False
     connections_max: int = 256
-    address_connections_max: int = 256
+    address_connections_max: int = 128
     logon_bytes_max: int = 4096
     logon_timeout_s: float = 5.0
     refusal_delay_s: float = 0.25
@@ -103,9 +105,13 @@ def networks(texts: Iterable[str]) -> tuple[Network, ...]:
 
 
 def quickfix_settings(
-    settings: GatewaySettings, sessions: Iterable[SessionSettings], port: int
+    settings: GatewaySettings, sessions: Iterable[SessionSettings], port: int, dictionary: Path
 ) -> quickfix.SessionSettings:
-    """Settings of the acceptor. There is no log: QuickFIX's would hold passwords."""
+    """Settings of the acceptor.
+
+    It never resets by itself, not even where a session's numbers begin again with each Logon:
+    an epoch has to be journalled first, so the gateway does it.
+    """
     result = quickfix.SessionSettings()
     for session in sessions:
         values = {
@@ -114,17 +120,17 @@ def quickfix_settings(
             "SocketNodelay": "Y",
             "NonStopSession": "Y",
             "FileStorePath": str(settings.store),
-            "DataDictionary": str(settings.dictionary),
+            "DataDictionary": str(dictionary),
             "TimestampPrecision": "6",
             "CheckLatency": "Y",
             "MaxLatency": str(settings.sending_time_window_us // 1_000_000),
-            "ResetOnLogon": "Y" if session.reset_on_logon else "N",
+            "ResetOnLogon": "N",
             "ValidateUserDefinedFields": "Y",
         }
-        dictionary = quickfix.Dictionary()
+        table = quickfix.Dictionary()
         for key, value in values.items():
-            dictionary.setString(key, value)
-        result.set(session_id(settings, session.comp_id), dictionary)
+            table.setString(key, value)
+        result.set(session_id(settings, session.comp_id), table)
     return result
 
 

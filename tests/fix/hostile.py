@@ -126,6 +126,35 @@ class Hostile:
             f"554={firm}-demo|"
         )
 
+    def wrong_logon(self, comp_id: str, num: int) -> bytes:
+        """A Logon with something in it that is wrong, or nothing: fields that are missing, twice,
+        foreign, of any value, in any order, with and without right credentials."""
+        choose, firm = self.random, comp_id.lower()
+        header = [("34", str(num)), ("49", comp_id), ("52", now_text()), ("56", "TANDEM")]
+        body = [("98", "0"), ("108", "30"), ("553", firm), ("554", f"{firm}-demo")]
+        if choose.random() < 0.5:
+            body.append(("141", choose.choice("YYYN")))
+        for _ in range(choose.choice((0, 1, 1, 2))):
+            fields = choose.choice((header, body))
+            place = choose.randrange(len(fields))
+            tag, value = fields[place]
+            what = choose.randrange(5)
+            if what == 0:
+                fields[place] = (tag, self.value().replace("\x01", "") or "0")
+            elif what == 1 and len(fields) > 1:
+                del fields[place]
+            elif what == 2:
+                fields.append((tag, value))
+            elif what == 3:
+                extra = choose.choice("58 115 129 384 789 925 1137 464 383 43 20003 0141".split())
+                fields.append((extra, choose.choice(("1", "Y", "2", "x"))))
+            else:
+                choose.shuffle(fields)
+        if choose.random() < 0.15:
+            header, body = body, header
+        text = "".join(f"{tag}={value}{SOH}" for tag, value in header + body)
+        return framed(f"35=A{SOH}{text}")
+
     # Damaged frames.
 
     def flipped(self, data: bytes) -> bytes:

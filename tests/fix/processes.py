@@ -53,13 +53,13 @@ class Process:
                 self._news.notify_all()
 
     def wait_for(
-        self, event: str, timeout: float = START_TIMEOUT_S, **values: Any
+        self, event: str, timeout: float = START_TIMEOUT_S, since: int = 0, **values: Any
     ) -> dict[str, Any]:
-        """The first line with this event and these values, now or to come."""
+        """The first line with this event and these values, now or to come, from one on."""
         deadline = time.monotonic() + pace.seconds(timeout)
         with self._news:
             while True:
-                for line in self.lines:
+                for line in self.lines[since:]:
                     same = all(line.get(key) == value for key, value in values.items())
                     if line.get("event") == event and same:
                         return line

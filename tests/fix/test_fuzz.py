@@ -311,6 +311,49 @@ def test_hostile_session_messages(venue: Venue) -> None:
         again.logout()
 
 
+def test_wrong_logons_at_connect_and_within_sessions_lose_no_order(venue: Venue) -> None:
+    """Numbers go on or begin again in a new epoch: in either case every order is answered."""
+    hostile, engine = Hostile(SEED + 4), venue.client()
+    client = logged_on(venue, "CAROL")
+    for turn in range(40):
+        before = engine.session("fix:CAROL")
+        within = hostile.random.random() < 0.5
+        wrong = hostile.wrong_logon("CAROL", hostile.random.choice((1, 1, client.num, 7)))
+        if not within:
+            client.logout()
+            # Failures slow an address down, so each has its own.
+            client = RawFix(
+                venue.address, "CAROL", num=client.num, source=f"127.0.61.{turn + 1}"
+            )
+        client.send_raw(wrong)
+        let_in, logged_out = False, False
+        try:
+            while not let_in:
+                message = client.receive(8)
+                let_in = message["35"] == "A"
+                if message["35"] == "5" and within and not logged_out:
+                    logged_out = True
+                    client.send("5")
+        except Closed:
+            pass
+        client.close()
+        after = engine.session("fix:CAROL")
+        assert before is not None and after is not None
+        began = after.epoch != before.epoch
+        assert not (began and (within or not let_in)), f"turn {turn}: {wrong!r}"
+        # The one that was let in counts; its answer tells whether with it numbers began again.
+        client = RawFix(venue.address, "CAROL", num=client.num, source="127.0.20.2")
+        if let_in:
+            client.num = 1
+        client.logon(reset=let_in)
+        name = hostile.name()
+        client.order(name, price="1")
+        assert client.collect(1)[0]["11"] == name, f"turn {turn}: {wrong!r}"
+        client.send("q", f"11={hostile.name()}|530=7|20008=1|60={now_text()}|")
+        client.collect(1, "r")
+    client.logout()
+
+
 def test_a_sequence_reset_behind_a_logout_does_not_end_quickfix(venue: Venue) -> None:
     client = logged_on(venue)
     behind = encode(client.header("5")) + encode(client.header("4") + "123=Y|36=1|")
@@ -326,9 +369,9 @@ def test_a_logon_behind_a_logout_is_not_let_in(venue: Venue) -> None:
     behind = encode(client.header("A", num=1) + client.logon_fields(reset=True))
     client.send_raw(encode(client.header("5")) + behind)
     client.expect_closing()
-    # The door lets the next one in at once, in a new epoch, so nothing is taken for a repeat.
-    again = RawFix(venue.address, "CAROL", source="127.0.20.2")
-    assert again.logon()["34"] == "1"
+    # The numbers go on, so nothing is taken for a repeat.
+    again = RawFix(venue.address, "CAROL", num=client.num, source="127.0.20.2")
+    assert again.logon()["34"] == "4"
     again.order("kept-2", price="1")
     assert again.expect("8")["11"] == "kept-2"
     again.logout()
@@ -339,18 +382,20 @@ def test_a_logon_within_a_session_without_141_leaves_the_numbers(venue: Venue) -
     client.send("A", client.logon_fields(), num=client.num)
     client.expect_closing()
     again = RawFix(venue.address, "CAROL", num=client.num, source="127.0.20.2")
-    assert again.logon()["34"] == "2"
+    assert again.logon()["34"] == "4", "behind a Reject and a Logout"
     again.logout()
 
 
-def test_a_logon_behind_one_that_quickfix_refuses_is_not_let_in(venue: Venue) -> None:
+def test_a_logon_behind_one_that_is_refused_is_not_let_in(venue: Venue) -> None:
     logged_on(venue, "CAROL").logout()
     client = RawFix(venue.address, "CAROL", source="127.0.20.2")
     client.send("A", client.logon_fields(extra="44=1|"), num=3)
     client.send("A", client.logon_fields(reset=True), num=1)
-    with pytest.raises((Closed, TimeoutError)):
-        while client.receive(timeout=3)["35"] != "A":
-            pass
+    told = []
+    with pytest.raises(Closed):
+        while True:
+            told.append(client.receive(timeout=8))
+    assert [message["35"] for message in told] == ["5"]
     client.close()
     again = logged_on(venue, "CAROL")
     again.order("after-that", price="1")

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import argon2
 import pytest
+import quickfix
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.core.types import CancelScope
+from fix_gateway import grammar, proxy
 from fix_gateway import logon as logons
-from fix_gateway import proxy
 from fix_gateway.credentials import Credentials, Failures
 from fix_gateway.logon import LogonError
 from fix_gateway.message import parse_time
@@ -21,6 +22,7 @@ from fix_gateway.sessions import Session
 from fix_gateway.settings import GatewaySettings, SessionSettings, networks
 from fix_gateway.signatures import SignedLogons
 from tests.fix.rawfix import encode
+from tests.fix_desk import DICTIONARY
 
 TIME = "20260102-03:04:05.678"
 HEADER = f"35=A|34=1|49=ALICE|52={TIME}|56=TANDEM|"
@@ -39,7 +41,7 @@ def test_a_message_is_framed_whatever_follows_it() -> None:
     "data",
     [
         b"8=FIX.4.2\x01", b"GET /", b"\x00", b"8=FIX.4.4\x019=x\x01", b"8=FIX.4.4\x019=-1\x01",
-        b"8=FIX.4.4\x019=123456", b"8=FIX.4.4\x019=4090\x01", GOOD.replace(b"34=1", b"34=2"),
+        b"8=FIX.4.4\x019=" + b"0" * 21, b"8=FIX.4.4\x019=4090\x01", GOOD.replace(b"34=1", b"34=2"),
         GOOD[:-4] + b"00x\x01", GOOD[:-1] + b"0", b"8=FIX.4.4\x019=5\x0135=A\x0110=000\x01",
     ],
 )  # fmt: skip
@@ -64,38 +66,159 @@ def test_framing_never_fails_otherwise(data: bytes) -> None:
 
 def test_a_logon_is_read() -> None:
     logon = logons.parse(GOOD)
-    assert (logon.comp_id, logon.target, logon.num) == ("ALICE", "TANDEM", 1)
+    assert (logon.comp_id, logon.target) == ("ALICE", "TANDEM")
     assert (logon.username, logon.password) == ("alice", "secret")
     assert logon.sending_time_us == parse_time(TIME)
-    assert (logon.heartbeat_s, logon.reset) == (30, False)
-    assert (logon.scope, logon.grace_s) == (CancelScope.SESSION, 15)
     assert "secret" not in repr(logon)
+    wishes = logons.read(logon)
+    assert (wishes.num, wishes.heartbeat_s, wishes.reset) == (1, 30, False)
+    assert (wishes.scope, wishes.grace_s) == (CancelScope.SESSION, 15)
+    assert (wishes.snapshot, wishes.next_expected) == (False, None)
+
+
+@pytest.mark.parametrize("zeros", ["", "0", "0000", "0" * 16])
+def test_an_int_of_fix_may_have_leading_zeros(zeros: str, settings: GatewaySettings) -> None:
+    body = HEADER.replace("34=1", "34=0001") + "98=00|108=0030|553=alice|554=secret|20004=0015|"
+    content = body.replace("|", "\x01")
+    text = f"8=FIX.4.4\x019={zeros}{len(content)}\x01{content}"
+    data = f"{text}10={sum(text.encode()) % 256:03d}\x01".encode()
+    for size in range(len(data)):
+        assert logons.framed(data[:size], LIMIT) is None
+    assert logons.framed(data, LIMIT) == data
+    assert fault_of(logons.parse(data), settings) == ""
+    wishes = logons.read(logons.parse(data))
+    assert (wishes.num, wishes.heartbeat_s, wishes.grace_s) == (1, 30, 15)
+
+
+def test_a_data_field_may_hold_the_delimiter(settings: GatewaySettings) -> None:
+    data = encode(HEADER + "98=0|108=30|95=9|96=a|554=x=b|553=alice|554=secret|")
+    logon = logons.parse(data)
+    assert (logon.password, logon.fields["96"]) == ("secret", "a\x01554=x=b")
+    assert fault_of(logon, settings) == ""
 
 
 @pytest.mark.parametrize(
     "body",
     [
         HEADER.replace("35=A", "35=0") + "98=0|108=30|",
-        HEADER.replace("34=1|", "") + "98=0|108=30|",
-        HEADER + "98=0|",
-        HEADER + "98=0|108=x|",
-        HEADER + "98=0|108=30|20003=7|",
-        HEADER + "98=0|108=30|20004=-5|",
+        HEADER.replace("49=ALICE|", "") + "98=0|108=30|",
         HEADER + "98=0|108=30|49=BOB|",
         HEADER + "98=0|108=30|554=a|554=b|",
-        HEADER.replace(TIME, "yesterday") + "98=0|108=30|",
-        HEADER + "98=0|108=30|553=|",
+        HEADER + "98=0|0141=Y|108=30|",
+        HEADER + "98=0|108=30|95=400|96=x|",
+        HEADER + "98=0|108=30|x|",
         "34=1|" + HEADER + "98=0|108=30|",
     ],
 )
-def test_a_wrong_logon_is_refused(body: str) -> None:
+def test_what_does_not_say_whose_it_is_is_no_logon(body: str) -> None:
     with pytest.raises(LogonError):
         logons.parse(encode(body))
 
 
+REST = "98=0|108=30|553=alice|554=secret|"
+FAULTS = {
+    "": HEADER + REST,
+    "MsgSeqNum(34) is missing": HEADER.replace("34=1|", "") + REST,
+    "MsgSeqNum(34) is a whole number from 1 on": HEADER.replace("34=1", "34=0") + REST,
+    "HeartBtInt(108) is missing": HEADER + REST.replace("108=30|", ""),
+    "HeartBtInt(108) has no value": HEADER + REST.replace("108=30", "108="),
+    "HeartBtInt(108) appears twice": HEADER + REST + "108=30|",
+    "HeartBtInt(108) is a whole number of seconds from 1 to 300": (
+        HEADER + REST.replace("108=30", "108=301")
+    ),
+    "EncryptMethod(98) must be 0: nothing is encrypted here": HEADER + REST.replace("98=0", "98=1"),
+    "EncryptMethod(98) is missing": HEADER + REST.replace("98=0|", ""),
+    "SendingTime(52) is missing": HEADER.replace(f"52={TIME}|", "") + REST,
+    "SendingTime(52) is no UTC time such as 20260105-09:30:00.000": (
+        HEADER.replace(TIME, "yesterday") + REST
+    ),
+    "ResetSeqNumFlag(141) is Y or N": HEADER + REST + "141=y|",
+    "MsgSeqNum(34) must be 1 with ResetSeqNumFlag(141)=Y": (
+        HEADER.replace("34=1", "34=5") + REST + "141=Y|"
+    ),
+    "CancelOnDisconnect(20003) is 0, 1, 2 or 3": HEADER + REST + "20003=7|",
+    "GraceSeconds(20004) is a whole number from 0 to 86400": HEADER + REST + "20004=-5|",
+    "OpenOrderSnapshot(20006) is Y or N": HEADER + REST + "20006=1|",
+    "a Logon is never sent again: PossDupFlag(43) must be N": HEADER + "43=Y|" + REST,
+    "TestMessageIndicator(464)=Y: this is no test session": HEADER + REST + "464=Y|",
+    "MaxMessageSize(383) must be 65536 or more: answers may be as long": (
+        HEADER + REST + "383=4096|"
+    ),
+    "NextExpectedMsgSeqNum(789) is a whole number from 1 on": HEADER + REST + "789=0|",
+    "NextExpectedMsgSeqNum(789) must be 1 with ResetSeqNumFlag(141)=Y": (
+        HEADER + REST + "141=Y|789=2|"
+    ),
+    "NoMsgTypes(384) says 2 and 1 entries follow": HEADER + REST + "384=2|372=D|385=R|",
+    "Text(58) does not belong in a Logon here": HEADER + REST + "58=hello|",
+    "tag 1137 is not known here": HEADER + REST + "1137=9|",
+    "tag 115 is not known here": HEADER + "115=DESK|" + REST,
+    "tag 129 is not known here": HEADER + "129=X|" + REST,
+    "MsgSeqNum(34) stands behind the fields of the body; the header comes first": (
+        HEADER.replace("34=1|", "") + REST + "34=1|"
+    ),
+}
+
+
+@pytest.mark.parametrize("why", FAULTS)
+def test_what_is_wrong_with_a_logon_is_one_sentence(why: str, settings: GatewaySettings) -> None:
+    assert fault_of(logons.parse(encode(FAULTS[why])), settings) == why
+
+
+@pytest.mark.parametrize(
+    "extra", ["384=2|372=D|385=R|372=8|", "384=1|372=D|", "383=65536|", "464=N|"]
+)
+def test_fields_of_fix_that_ask_for_nothing_are_taken(
+    extra: str, settings: GatewaySettings
+) -> None:
+    assert fault_of(logons.parse(encode(HEADER + REST + extra)), settings) == ""
+
+
+TAGS = "8 34 43 52 58 98 108 141 372 384 385 789 9999".split()
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(TAGS), st.text(alphabet="YN0189-.x", max_size=5)), max_size=8
+    )
+)
+def test_judging_a_logon_never_fails(extra: list[tuple[str, str]]) -> None:
+    gateway = GatewaySettings("127.0.0.1", 0, "TANDEM", Path(), DICTIONARY)
+    fields = "".join(f"{tag}={value}|" for tag, value in extra)
+    logon = logons.parse(encode(HEADER + REST + fields))
+    if not fault_of(logon, gateway):
+        whole, mark = logons.for_quickfix(logon, logons.read(logon), "stamp", parse_time(TIME))
+        assert logons.framed(whole, LIMIT) == whole
+        assert b"\x01141=" not in whole and b"secret" not in whole and mark[0] == "1"
+
+
+def test_quickfix_takes_no_logon_without_the_stamp(tmp_path: Path) -> None:
+    stamped = tmp_path / "stamped.xml"
+    grammar.write_stamped(DICTIONARY, stamped, "right")
+    assert stamped.stat().st_mode & 0o777 == 0o600
+    dictionary = quickfix.DataDictionary(str(stamped))
+    logon = logons.parse(encode(HEADER + REST))
+    for stamp, error in (("right", None), ("wrong", quickfix.IncorrectTagValue)):
+        whole, _ = logons.for_quickfix(logon, logons.read(logon), stamp, parse_time(TIME))
+        message = quickfix.Message(whole.decode(), dictionary, True)
+        if error is None:
+            dictionary.validate(message)
+        else:
+            with pytest.raises(error):
+                dictionary.validate(message)
+    for body in (HEADER + REST, HEADER + REST + "141=Y|", HEADER + "98=0|108=30|"):
+        message = quickfix.Message(encode(body).decode(), dictionary, True)
+        with pytest.raises(quickfix.RequiredTagMissing):
+            dictionary.validate(message)
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> GatewaySettings:
-    return GatewaySettings("127.0.0.1", 0, "TANDEM", tmp_path, tmp_path)
+    return GatewaySettings("127.0.0.1", 0, "TANDEM", tmp_path, DICTIONARY)
+
+
+def fault_of(logon: logons.Logon, settings: GatewaySettings, shift_s: int = 0) -> str:
+    now_us = parse_time(TIME) + shift_s * 1_000_000
+    return logons.fault(logon, grammar.read(settings.dictionary), settings, now_us)
 
 
 def session_of(settings: GatewaySettings, **changes: object) -> Session:
@@ -123,19 +246,28 @@ def test_the_allow_list_decides_by_address(
     settings: GatewaySettings, changes: dict[str, object], address: str, admitted: bool
 ) -> None:
     session = session_of(settings, **changes)
-    reason = logons.objection(
+    reason = logons.stranger(
         logons.parse(GOOD), session, address, settings, parse_time(TIME)
     )
     assert (reason == "") is admitted
 
 
 @pytest.mark.parametrize(
-    ("shift_s", "good"), [(-119, True), (119, True), (-121, False), (121, False)]
+    ("shift_s", "why"),
+    [(-119, ""), (119, ""), (-121, "121 seconds ahead of"), (121, "121 seconds behind")],
 )
-def test_sending_time_has_a_window(settings: GatewaySettings, shift_s: int, good: bool) -> None:
-    now = parse_time(TIME) + shift_s * 1_000_000
-    reason = logons.objection(logons.parse(GOOD), session_of(settings), "::1", settings, now)
-    assert (reason == "") is good
+def test_sending_time_has_a_window(settings: GatewaySettings, shift_s: int, why: str) -> None:
+    told = fault_of(logons.parse(GOOD), settings, shift_s)
+    assert why in told and bool(told) is bool(why)
+
+
+@pytest.mark.parametrize(("shift_s", "let_in"), [(0, True), (5, True), (6, False), (-2, False)])
+def test_a_signature_that_is_not_fresh_is_a_strangers(
+    settings: GatewaySettings, shift_s: int, let_in: bool
+) -> None:
+    session, now_us = session_of(settings, public_key=b"k"), parse_time(TIME) + shift_s * 1_000_000
+    reason = logons.stranger(logons.parse(GOOD), session, "::1", settings, now_us)
+    assert (reason == "") is let_in
 
 
 def test_a_password_is_verified_once_and_known_after_that(tmp_path: Path) -> None:

@@ -52,9 +52,9 @@ def gateway_of(tmp_path: Path) -> Gateway:
 def test_reports_are_delivered_while_a_reset_waits_for_the_engine(tmp_path: Path) -> None:
     gateway = gateway_of(tmp_path)
     engine: Any = Engine(gateway)
-    gateway._client = engine
+    gateway._entrance._client = engine
     session = gateway.sessions.by_comp_id["ALICE"]
-    assert gateway._reset(session, "141=Y") == ""
+    assert gateway._entrance.reset(session, "141=Y") == ""
     assert engine.delivered
     assert (session.epoch, session.mark) == (1, 0)
     assert session.store.epoch() == 1

@@ -65,7 +65,7 @@ def enter(venue: Venue, data: bytes, comp_id: str = "ALICE") -> None:
     client.logout()
 
 
-FAR = "SendingTime is too far from our clock"
+FAR = "SendingTime of a signed Logon is too far from our clock"
 
 
 def refused(venue: Venue, data: bytes, reason: str, comp_id: str = "ALICE") -> None:

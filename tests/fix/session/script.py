@@ -128,7 +128,7 @@ def parse(name: str, text: str) -> Script:
 def load() -> list[Script]:
     """All scripts, in the order of their names."""
     return [
-        parse(path.stem, path.read_text(encoding="ascii")) for path in sorted(SCRIPTS.glob("*.txt"))
+        parse(path.stem, path.read_text(encoding="utf-8")) for path in sorted(SCRIPTS.glob("*.txt"))
     ]
 
 
@@ -342,7 +342,7 @@ class Run:
             text = text.replace("{length}", str(len(body)))
         if "{sum}" in text:
             head = text.rpartition("10=")[0]
-            text = text.replace("{sum}", f"{sum(head.encode()) % 256:03d}")
+            text = text.replace("{sum}", f"{sum(head.encode('latin-1')) % 256:03d}")
         return text.encode("latin-1")
 
     def _filled(self, peer: Peer, text: str) -> str:

@@ -64,7 +64,7 @@ def main(folder: Path) -> None:
     ours.settimeout(pace.seconds(5))
     logon = encode(f"35=A|34=1|49=C{SESSIONS - 1:04d}|52={now_text()}|56=VENUE|98=0|108=30|")
     ours.sendall(logon)
-    application.passage = inner.passage(theirs, logon)
+    application.passage = inner.passage(theirs, logon, logon)
     application.passage.start()
     try:
         print(ours.recv(4096).decode("ascii"), flush=True)

@@ -13,11 +13,12 @@ import pytest
 
 from fix_gateway import front_door
 from fix_gateway.front_door import FrontDoor
-from fix_gateway.logon import Logon
+from fix_gateway.logon import Logon, Wishes
 from fix_gateway.sessions import Link, Session, Sessions
 from fix_gateway.settings import GatewaySettings, SessionSettings
 from tests import pace
 from tests.fix.rawfix import encode, now_text
+from tests.fix_desk import DICTIONARY
 
 
 class Behind:
@@ -25,15 +26,22 @@ class Behind:
 
     def __init__(self) -> None:
         self.links: list[Link] = []
+        self.texts: list[str] = []
         self.news = threading.Condition()
 
-    def enter(self, session: Session, logon: Logon, link: Link) -> str:
+    def enter(self, session: Session, logon: Logon, wishes: Wishes, link: Link) -> str:
         session.leave()
         assert session.enter(link)
         with self.news:
             self.links.append(link)
             self.news.notify_all()
         return ""
+
+    def farewell(self, session: Session, link: Link, text: str) -> bytes:
+        with self.news:
+            self.texts.append(text)
+            self.news.notify_all()
+        return f"58={text}".encode()
 
     def wait_for(self, count: int) -> bool:
         with self.news:
@@ -47,12 +55,13 @@ def behind() -> Behind:
 
 @pytest.fixture
 def door(tmp_path: Path, behind: Behind) -> Iterator[FrontDoor]:
-    settings = GatewaySettings("127.0.0.1", 0, "TANDEM", tmp_path, tmp_path)
+    settings = GatewaySettings("127.0.0.1", 0, "TANDEM", tmp_path, DICTIONARY)
     hashed = argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash("secret")
     alice = SessionSettings("ALICE", "alice", "alice", frozenset({"alice"}), "alice", hashed)
     running = FrontDoor(
-        settings, Sessions(settings, [alice]), behind.enter, lambda: time.time_ns() // 1000
-    )
+        settings, Sessions(settings, [alice]), behind.enter, behind.farewell,
+        lambda: time.time_ns() // 1000,
+    )  # fmt: skip
     running.start()
     yield running
     running.stop()

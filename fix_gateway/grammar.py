@@ -1,0 +1,88 @@
+"""What a Logon may hold: the door's list and QuickFIX's, both from the one data dictionary.
+
+The door judges a Logon by the dictionary that clients load. QuickFIX gets a dictionary of its
+own, made from it, in which a Logon needs a stamp that only this process knows. QuickFIX obeys
+ResetSeqNumFlag(141) before it verifies anything else, and what it refuses afterwards never
+reaches a callback; but it holds every message against its dictionary first of all. So a Logon
+that does not come from the door changes nothing: it is a message with a field missing.
+"""
+
+from __future__ import annotations
+
+import os
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+STAMP: Final = "29999"
+"""Tag of the stamp. It stands in no dictionary but QuickFIX's own and never on the wire."""
+_HANDED_OVER: Final = (("EncryptMethod", "Y"), ("HeartBtInt", "Y"), ("NextExpectedMsgSeqNum", "N"))
+
+
+@dataclass(frozen=True, slots=True)
+class LogonGrammar:
+    """Tags of a Logon by the part they stand in; ``names`` has every field of the dictionary."""
+
+    header: frozenset[str]
+    body: frozenset[str]
+    trailer: frozenset[str]
+    names: dict[str, str]
+
+    def named(self, tag: str) -> str:
+        """A tag as it is told to people, such as ``HeartBtInt(108)``."""
+        return f"{self.names[tag]}({tag})" if tag in self.names else f"tag {tag}"
+
+
+def read(dictionary: Path) -> LogonGrammar:
+    """The grammar of Logons in a data dictionary. Raises OSError or ValueError."""
+    root = _root(dictionary)
+    fields = root.iterfind("fields/field")
+    numbers = {field.attrib["name"]: field.attrib["number"] for field in fields}
+    return LogonGrammar(
+        frozenset(numbers[name] for name in _names(root.find("header"))),
+        frozenset(numbers[name] for name in _names(_logon(root))),
+        frozenset(numbers[name] for name in _names(root.find("trailer"))),
+        {number: name for name, number in numbers.items()},
+    )
+
+
+def write_stamped(dictionary: Path, target: Path, stamp: str) -> None:
+    """Write QuickFIX's own dictionary, in which a Logon must bear ``stamp``; for us alone."""
+    root = _root(dictionary)
+    logon = _logon(root)
+    for child in list(logon):
+        logon.remove(child)
+    for name, required in (*_HANDED_OVER, ("Stamp", "Y")):
+        ElementTree.SubElement(logon, "field", name=name, required=required)
+    fields = root.find("fields")
+    if fields is None:
+        raise ValueError(f"{dictionary} has no fields")
+    field = ElementTree.SubElement(fields, "field", number=STAMP, name="Stamp", type="STRING")
+    ElementTree.SubElement(field, "value", enum=stamp, description="OF_THE_DOOR")
+    target.unlink(missing_ok=True)
+    handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(ElementTree.tostring(root, encoding="utf-8", xml_declaration=True))
+
+
+def _root(dictionary: Path) -> ElementTree.Element:
+    try:
+        return ElementTree.fromstring(dictionary.read_text(encoding="utf-8"))
+    except ElementTree.ParseError as error:
+        raise ValueError(f"{dictionary} is no data dictionary: {error}") from None
+
+
+def _logon(root: ElementTree.Element) -> ElementTree.Element:
+    found = root.find("messages/message[@msgtype='A']")
+    if found is None:
+        raise ValueError("the data dictionary has no Logon(A)")
+    return found
+
+
+def _names(part: ElementTree.Element | None) -> Iterator[str]:
+    """Names of all fields and groups below a part."""
+    for node in part.iter() if part is not None else ():
+        if node.tag in ("field", "group"):
+            yield node.attrib["name"]

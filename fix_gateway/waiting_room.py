@@ -1,0 +1,63 @@
+"""Places for connections whose Logon has not passed. Pure.
+
+Few for each address and a bound for all. Who comes last gets in: when the places of an address
+are taken its oldest connection goes, and when all are taken, the oldest of the address that has
+the most. So whoever holds connections open without a word only makes room for others, and a
+good Logon, which stays here for an instant, always finds a place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+Visitor = TypeVar("Visitor", bound=Hashable)
+
+
+class WaitingRoom(Generic[Visitor]):
+    """Who waits, by address and in the order of coming; for one thread.
+
+    An address "" is not known yet (the PROXY header has not come) and counts for none.
+    """
+
+    def __init__(self, places: int, places_of_address: int) -> None:
+        self._places = places
+        self._places_of_address = places_of_address
+        self._by_address: dict[str, dict[Visitor, None]] = {}
+        self._addresses: dict[Visitor, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._addresses)
+
+    def enter(self, visitor: Visitor, address: str) -> Visitor | None:
+        """Give somebody a place; gives back who has lost one for it and has to go."""
+        goes = self._oldest_of(address) if self._full(address) else None
+        if goes is None and len(self._addresses) >= self._places:
+            most = max(self._by_address, key=lambda each: len(self._by_address[each]))
+            goes = self._oldest_of(most)
+        if goes is not None:
+            self.leave(goes)
+        self._by_address.setdefault(address, {})[visitor] = None
+        self._addresses[visitor] = address
+        return goes
+
+    def move(self, visitor: Visitor, address: str) -> Visitor | None:
+        """Somebody comes from this address, as is known by now; as ``enter``."""
+        self.leave(visitor)
+        return self.enter(visitor, address)
+
+    def leave(self, visitor: Visitor) -> None:
+        """Somebody needs the place no more; may be said twice."""
+        address = self._addresses.pop(visitor, None)
+        if address is None:
+            return
+        others = self._by_address[address]
+        del others[visitor]
+        if not others:
+            del self._by_address[address]
+
+    def _full(self, address: str) -> bool:
+        return bool(address) and len(self._by_address.get(address, ())) >= self._places_of_address
+
+    def _oldest_of(self, address: str) -> Visitor:
+        return next(iter(self._by_address[address]))
