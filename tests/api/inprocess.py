@@ -79,7 +79,7 @@ def demo_commands(settings: Settings) -> Iterable[Command]:
     venue = settings.venue
     yield DefineVenue(
         ENGINE, venue.day_roll_us, venue.cascade_max, venue.closed_orders_kept,
-        venue.client_id_window_us,
+        venue.client_id_window_us, venue.work_max,
     )  # fmt: skip
     for asset in settings.assets:
         yield DefineAsset(ENGINE, asset.asset, asset.scale)

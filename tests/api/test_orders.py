@@ -526,3 +526,23 @@ def test_a_late_copy_of_a_create_that_came_in_time_is_answered(
     late = alice.post("/v1/orders", body)
     assert late.replayed and late.ok(200)["order_id"] == number
     alice.post("/v1/orders", body | {"quantity": "2"}).problem(408, "request_expired")
+
+
+def test_C10_a_cancel_all_in_pieces_says_whether_it_is_complete(
+    alice: Caller, bob: Caller, engine: InProcessEngine
+) -> None:
+    """What is told is true: how many are gone, and that none of the rest trades any more."""
+    for number in range(5):
+        alice.post("/v1/orders", limit(f"a{number}", "buy", "1", "100")).ok(201)
+    engine.exchange.work_max = 2
+    answer = alice.delete("/v1/orders").ok()
+    assert (answer["total"], answer["complete"]) == (2, False)
+    assert [row["client_order_id"] for row in answer["canceled"]] == ["a0", "a1"]
+    sold = bob.post("/v1/orders", limit("b1", "sell", "1", "100")).ok(201)
+    assert (sold["filled_quantity"], sold["status"]) == ("0", "new")
+    again = alice.delete("/v1/orders/client:a4").ok()
+    assert again["status"] == "canceled"
+    while not (answer := alice.delete("/v1/orders").ok())["complete"]:
+        assert answer["total"] > 0
+    assert alice.get("/v1/orders?status=open").ok()["orders"] == []
+    assert alice.get("/v1/orders/client:a3").ok()["filled_quantity"] == "0"

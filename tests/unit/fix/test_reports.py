@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from engine.core.commands import CancelOrder, CloseSession, OpenSession
+from engine.core.commands import CancelOrder, CloseSession, OpenSession, Tick
 from engine.core.types import CancelScope, InstrumentStatus, Origin
 from fix_gateway.outbound import messages
-from tests.fix_desk import FixDesk, fields, sessions
+from tests.fix_desk import ENGINE, FixDesk, fields, sessions
 
 TIME = "60=20260105-09:30:00"
 
@@ -343,3 +343,36 @@ def test_a_mass_cancel_of_many_orders_comes_in_parts() -> None:
         ("500", "1050", "0", "2"), ("500", "1050", "1", "2"),
     ]  # fmt: skip
     assert {p["37"] for p in parts} == {reports[0]["20001"] + "-1050"}
+
+
+def test_C10_a_mass_cancel_in_pieces_is_reported_once_and_when_it_is_true() -> None:
+    """Each order has its report as it goes; the summary comes with the last, from a Tick."""
+    desk = FixDesk(["ALICE"], work_max=2)
+    for number in range(5):
+        desk.send("ALICE", buy(f"A{number}", "1", str(100 + number)))
+    first = told(desk, "ALICE", f"35=q|11=Q|530=7|{TIME}")
+    assert [(report["35"], report["150"]) for report in first] == [("8", "4")] * 2
+    rest: list[dict[str, str]] = []
+    while desk.exchange.purges:
+        rest += [fields(text) for name, text in desk.apply(Tick(ENGINE)) if name == "ALICE"]
+    assert [report["35"] for report in rest] == ["8", "8", "8", "r"]
+    expected = {"11": "Q", "531": "7", "533": "5", "534": "5"}
+    assert picked(rest[-1], "11 531 533 534") == expected
+    alone = messages(desk.transactions[-1], sessions()["ALICE"], desk.instruments)
+    assert [message.msg_type for message in alone][-1] == "r"
+
+
+def test_M10_an_order_that_rests_late_is_restated_by_market_option() -> None:
+    desk = FixDesk(["ALICE", "BOB"], work_max=2)
+    for number in range(3):
+        desk.send("BOB", sell(f"B{number}", "1", "100"))
+    desk.send("ALICE", buy("A1", "3", "100"))
+    (new,) = told(desk, "ALICE", buy("A2", "1", "99"))
+    assert picked(new, STATE) == {
+        "150": "0", "39": "0", "38": "1", "14": "0", "151": "1", "6": "0",
+    }  # fmt: skip
+    late: dict[str, str] = {}
+    while desk.exchange.busy:
+        for name, text in desk.apply(Tick(ENGINE)):
+            late = fields(text) if name == "ALICE" else late
+    assert picked(late, "11 150 378 151") == {"11": "A2", "150": "D", "378": "8", "151": "1"}
