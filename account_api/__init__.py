@@ -6,7 +6,7 @@ from the engine's committed state or from the SQL history. See README.md for the
 
 from __future__ import annotations
 
-from account_api.app import create_app
+from account_api.http.app import create_app
 from account_api.settings import ApiKey, ApiSettings, RateLimit
 
 __all__ = ["ApiKey", "ApiSettings", "RateLimit", "create_app"]

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from account_api.errors import catalogue_markdown
-from account_api.openapi import document, yaml_text
+from account_api.http.openapi import document, yaml_text
 from account_api.routes import ROUTES
 
 

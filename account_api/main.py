@@ -17,10 +17,10 @@ import structlog
 from gunicorn.app.wsgiapp import WSGIApplication
 
 from account_api import ApiKey, ApiSettings, RateLimit, create_app
-from account_api.addresses import simulated_deposit_address
-from account_api.docs import built_site
-from account_api.figures import watch
-from account_api.proxies import behind_proxies
+from account_api.crypto_addresses import simulated_deposit_address
+from account_api.http.docs import built_site
+from account_api.http.forwarded import behind_proxies
+from account_api.http.metrics import watch
 from account_api.settings import Faucet, Page
 from config.control import ControlServer, socket_path
 from config.health import Watch, health_verb

@@ -10,7 +10,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Final, Literal
 
-from account_api.addresses import AddressFormat
+from account_api.crypto_addresses import AddressFormat
 from engine.core import authority
 from engine.core.authority import Holder
 

@@ -191,7 +191,7 @@ def throughput(servers: Servers, plans: tuple[Plan, ...]) -> list[Section]:
             "QuickFIX.",
             "A send of its own costs the bare acceptor a quarter of its time: the kernel carries a "
             "packet through and wakes the client up. Reports that leave the gateway together share "
-            "their packets (`fix_gateway/burst.py`), so that it spends 5 % there.",
+            "their packets (`fix_gateway/runtime/burst.py`), so that it spends 5 % there.",
             "The gateway keeps its threads on one processor (`config/processor.py`), without which "
             "it spends a third more processor time, much of it on waking them up.",
         ),

@@ -25,10 +25,10 @@ from engine.core.types import (
     TimeInForce,
 )
 from engine.wire import Transaction
-from fix_gateway.context import SessionContext
-from fix_gateway.inbound import translate
-from fix_gateway.message import SOH
-from fix_gateway.outbound import Router
+from fix_gateway.codec.context import SessionContext
+from fix_gateway.codec.decode import translate
+from fix_gateway.codec.message import SOH
+from fix_gateway.codec.routing import Router
 
 MESSAGES: Final = 5_000
 ROUNDS: Final = 7

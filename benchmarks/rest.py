@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from account_api.auth import sign_hmac
+from account_api.security.auth import sign_hmac
 from benchmarks.common import Section, done, percentile, progress, rate, ratios
 from benchmarks.venue import ROOT, Child
 from config.ports import free_ports

@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from account_api.auth import sign_hmac
+from account_api.security.auth import sign_hmac
 from benchmarks.common import Section, percentile, progress
 from config.settings import Settings, load
 from engine.client import AsyncEngineClient

@@ -7,7 +7,7 @@ from typing import Final
 from account_api.routes import ROUTES
 from account_api.stream.operations import OPERATIONS
 from engine.core.authority import TABLE, Holder, Reach, Row, Thing, reach
-from fix_gateway.inbound import THINGS
+from fix_gateway.codec.decode import THINGS
 
 _SHOWN: Final = {Reach.NONE: "", Reach.OWN: "own", Reach.VENUE: "every"}
 _ELSEWHERE: Final = {

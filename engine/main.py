@@ -28,15 +28,15 @@ from config.process import (
     start_failure,
 )
 from config.settings import Settings, SettingsError, ensure_data, keep_private, load
-from engine.bootstrap import bootstrap_commands, refused
 from engine.core.events import Refused
-from engine.ipc import Limits, Server
 from engine.journal.base import JournalError, JournalFailed, JournalForbidden, JournalLocked
 from engine.journal.local import LocalJournal
 from engine.journal.recovery import recover
 from engine.journal.snapshots import SnapshotWriter
 from engine.memory import Memory
-from engine.sequencer import Bounds, EngineStopped, Sequencer
+from engine.server.bootstrap import bootstrap_commands, refused
+from engine.server.ipc import Limits, Server
+from engine.server.sequencer import Bounds, EngineStopped, Sequencer
 
 DESCRIPTORS_OWN: Final = 64
 

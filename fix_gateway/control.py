@@ -15,8 +15,8 @@ from typing import Final
 import structlog
 
 from engine.client import EngineError
-from fix_gateway.epochs import EpochError
-from fix_gateway.sessions import Link, Phase, Session, Sessions
+from fix_gateway.session.epochs import EpochError
+from fix_gateway.session.session import Link, Phase, Session, Sessions
 
 LOGOUT_WAIT_S: Final = 2.0
 CUT_WAIT_S: Final = 5.0

@@ -18,23 +18,23 @@ from engine.client import EngineClient, EngineError, EngineRefused, GapTooOld
 from engine.core.commands import Command
 from engine.core.instruments import Instrument
 from fix_gateway import control
-from fix_gateway.answers import news
-from fix_gateway.application import AWAY_TEXT, Application, Events
-from fix_gateway.delivery import Delivery
-from fix_gateway.entrance import Entrance
-from fix_gateway.epochs import Start, restore
-from fix_gateway.flow import Sender
-from fix_gateway.front_door import FrontDoor
-from fix_gateway.handover import InnerListener
-from fix_gateway.housekeeping import Housekeeping
-from fix_gateway.outbox import Outbox
-from fix_gateway.past import Past
-from fix_gateway.queries import Query
-from fix_gateway.questions import Questions
-from fix_gateway.quickfix_log import QuickfixLog
-from fix_gateway.sessions import Clock, Phase, Session, Sessions
+from fix_gateway.codec.requests import Query
+from fix_gateway.codec.responses import news
+from fix_gateway.door.listener import FrontDoor
+from fix_gateway.runtime.callbacks import AWAY_TEXT, Application, Events
+from fix_gateway.runtime.delivery import Delivery
+from fix_gateway.runtime.housekeeping import Housekeeping
+from fix_gateway.runtime.logon_entry import Entrance
+from fix_gateway.runtime.outbox import Outbox
+from fix_gateway.runtime.quickfix_log import QuickfixLog
+from fix_gateway.runtime.replay import Past
+from fix_gateway.runtime.request_worker import Questions
+from fix_gateway.session.epochs import Start, restore
+from fix_gateway.session.handover import InnerListener
+from fix_gateway.session.sender import Sender
+from fix_gateway.session.session import Clock, Phase, Session, Sessions
+from fix_gateway.session.store import read_state
 from fix_gateway.settings import GatewaySettings, SessionSettings, quickfix_settings
-from fix_gateway.store import read_state
 
 log = structlog.get_logger()
 

@@ -39,9 +39,9 @@ from config.shipped import shipped
 from engine.client import EngineError, EngineUnavailable
 from engine.core.types import CancelScope
 from fix_gateway.control import ControlRefused
-from fix_gateway.figures import GatewayFigures
 from fix_gateway.gateway import Gateway
-from fix_gateway.handover import HandOverError
+from fix_gateway.metrics import GatewayFigures
+from fix_gateway.session.handover import HandOverError
 from fix_gateway.settings import GatewaySettings, SessionSettings, networks
 
 FILES_OF_CONNECTION: Final = 3

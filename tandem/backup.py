@@ -22,7 +22,7 @@ from engine.journal import segment as files
 from engine.journal.base import JournalError
 from engine.journal.snapshots import snapshot_paths
 from engine.journal.verify import verify
-from fix_gateway.store import read_state, write_state
+from fix_gateway.session.store import read_state, write_state
 from tandem.output import CommandError
 from tandem.sqlite_copy import copy_database, copy_file, flush
 

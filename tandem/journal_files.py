@@ -22,7 +22,7 @@ from engine.journal import segment as files
 from engine.journal.base import JournalError
 from engine.journal.snapshots import SnapshotInvalid, read_snapshot, snapshot_paths
 from engine.wire import Transaction, decode_transaction
-from fix_gateway.store import read_state
+from fix_gateway.session.store import read_state
 from tandem.output import CommandError
 from tandem.sqlite_copy import copy_database, flush
 

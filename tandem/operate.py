@@ -17,7 +17,7 @@ from tandem.output import CommandError
 from tandem.tables import moment, show
 
 if TYPE_CHECKING:
-    from account_api.keystore import KeyStore
+    from account_api.security.keystore import KeyStore
 
 ORIGIN = Origin("operator:tandem", user="operator")
 
@@ -130,7 +130,7 @@ def revoke_key(settings: Settings, key: str, descendants: bool) -> None:
 
 def _key_store(settings: Settings) -> KeyStore:
     """The file of keys; where a venue has never run, an empty one that is nowhere kept."""
-    from account_api.keystore import KeyStore  # Flask comes with it, and takes its time.
+    from account_api.security.keystore import KeyStore
 
     if not settings.data.is_dir():
         return KeyStore(":memory:")

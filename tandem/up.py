@@ -20,7 +20,7 @@ from rich.table import Table
 from config.health import disk_part
 from config.process import start_failure
 from config.settings import DEMO_FILE, MARKET_VARIABLE, Settings, ensure_data
-from engine.bootstrap import refused
+from engine.server.bootstrap import refused
 from tandem.http_client import base_url
 from tandem.output import CommandError, open_private
 from tandem.processes import venue_processes

@@ -1,9 +1,9 @@
 """What all tests share. A venue, an engine or a gateway has its fixtures beside its tests.
 
-Limits of time are scaled by how slow it is here (``tests/pace.py``). A test that is tried again
-is named at the end with what went wrong first; one that uses a fixture that others use too is
-never tried again, for a second try would judge the same results, or a venue that the first try
-has left behind.
+Limits of time are scaled by how slow it is here (``tests/support/pace.py``). A test that is
+tried again is named at the end with what went wrong first; one that uses a fixture that others
+use too is never tried again, for a second try would judge the same results, or a venue that the
+first try has left behind.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
-from tests import pace
+from tests.support import pace
 
 ROOT = Path(__file__).parent.parent
 WHOLE_FILES = ("fix", "api", "crash", "demo", "certification", "docs")

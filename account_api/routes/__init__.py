@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from account_api.registry import Route
+from account_api.http.routing import Route
 from account_api.routes import (
     addresses,
     balances,

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from account_api import results
 from account_api.errors import Problem, refusal
-from account_api.present import instant_text
-from account_api.registry import REPLAYED, Call, Reply, Route, part_id
+from account_api.http.routing import REPLAYED, Call, Reply, Route, part_id
 from account_api.routes.common import account_of, checked_address, own_account
-from account_api.schemas import AccountQuery, ActingQuery, AddressRequest, DepositAddressRequest
-from account_api.views import (
+from account_api.schema import from_events
+from account_api.schema.from_rows import instant_text
+from account_api.schema.requests import (
+    AccountQuery,
+    ActingQuery,
+    AddressRequest,
+    DepositAddressRequest,
+)
+from account_api.schema.responses import (
     AddressAnswer,
     AddressesView,
     AddressView,
@@ -56,9 +61,9 @@ def _deposit_fields(call: Call, row: DepositAddress) -> dict[str, Any]:
 
 def _changed(outcome: Outcome) -> AddressChanged:
     """What became of an entry of the book. Raises Problem when it was refused."""
-    event = results.answer_to(outcome, AddressChanged, Refused)
+    event = from_events.answer_to(outcome, AddressChanged, Refused)
     if isinstance(event, Refused):
-        raise refusal(event.reason, results.sentence(event.text))
+        raise refusal(event.reason, from_events.sentence(event.text))
     return event
 
 
@@ -149,9 +154,9 @@ def assign_deposit_address(call: Call) -> Reply:
             call.principal.origin(), account, request.asset, network, address, memo
         )
     )
-    event = results.answer_to(outcome, DepositAddressAssigned, Refused)
+    event = from_events.answer_to(outcome, DepositAddressAssigned, Refused)
     if isinstance(event, Refused):
-        raise refusal(event.reason, results.sentence(event.text))
+        raise refusal(event.reason, from_events.sentence(event.text))
     row = event.deposit_address
     answer = DepositAddressAnswer(
         **_deposit_fields(call, row), as_of_seq=outcome.transaction.seq

@@ -5,23 +5,18 @@ from __future__ import annotations
 from typing import Final
 
 from account_api.errors import Problem
-from account_api.limit_views import LimitsView, WithdrawalLimitView
-from account_api.present import (
+from account_api.http.routing import Call, Reply, Route
+from account_api.routes.common import account_of, check_filters
+from account_api.schema.from_rows import (
     account_status,
     balance_view,
     hold_view,
     ledger_view,
     network_view,
 )
-from account_api.registry import Call, Reply, Route
-from account_api.routes.common import account_of, check_filters
-from account_api.schemas import AccountQuery, BalancesQuery, LedgerQuery
-from account_api.views import (
-    BalancesView,
-    FeesView,
-    HoldsView,
-    LedgerView,
-)
+from account_api.schema.limit_responses import LimitsView, WithdrawalLimitView
+from account_api.schema.requests import AccountQuery, BalancesQuery, LedgerQuery
+from account_api.schema.responses import BalancesView, FeesView, HoldsView, LedgerView
 from engine.client import queries
 from engine.core.authority import Thing
 from engine.core.instruments import format_scaled

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from account_api import results, translate
 from account_api.errors import Problem, refusal
-from account_api.lookup import find_order, symbol_of
-from account_api.order_views import BatchError, BatchResult, BatchView, OrderAnswer
-from account_api.registry import REPLAYED, Call, Reply, Route
+from account_api.find_orders import find_order, symbol_of
+from account_api.http.routing import REPLAYED, Call, Reply, Route
 from account_api.routes.common import not_after, own_account
 from account_api.routes.orders import canceled_before, repeated_create, repeated_replace
-from account_api.schemas import (
+from account_api.schema import from_events, to_commands
+from account_api.schema.order_responses import BatchError, BatchResult, BatchView, OrderAnswer
+from account_api.schema.requests import (
     BatchCancel,
     BatchCreate,
     BatchOperation,
@@ -76,9 +76,9 @@ def submit_batch(call: Call) -> Reply:
     command = Batch(origin, account, batch_id, mode, tuple(entries))
     outcome = call.services.submit(command)
     transaction = outcome.transaction
-    done = results.answer_to(outcome, BatchDone)
+    done = from_events.answer_to(outcome, BatchDone)
     if done.reason is not None and not done.results:
-        raise refusal(done.reason, results.sentence(done.text))
+        raise refusal(done.reason, from_events.sentence(done.text))
     rows = [
         _result(call, transaction, operation, entry, faults.get(part.number), catalogue, part)
         for operation, entry, part in zip(
@@ -112,10 +112,10 @@ def _entry(
     """
     if isinstance(operation, BatchCreate):
         made.setdefault(operation.client_order_id, operation.symbol)
-        return translate.new_order(operation, catalogue, account, origin)
-    reference = translate.order_reference(operation.order)
+        return to_commands.new_order(operation, catalogue, account, origin)
+    reference = to_commands.order_reference(operation.order)
     if isinstance(operation, BatchCancel):
-        return translate.cancel_order(account, reference, origin)
+        return to_commands.cancel_order(account, reference, origin)
     symbol = symbol_of(call.services, account, *reference, made)
     if symbol is None:
         raise refusal(
@@ -124,7 +124,7 @@ def _entry(
     if operation.client_order_id is not None:
         made.setdefault(operation.client_order_id, symbol)
     instrument = call.services.instrument(symbol)
-    return translate.replace_order(operation, instrument, account, reference, origin)
+    return to_commands.replace_order(operation, instrument, account, reference, origin)
 
 
 def _recorded(
@@ -135,8 +135,8 @@ def _recorded(
     reason = RejectReason[name] if name in RejectReason.__members__ else RejectReason.INVALID_FIELD
     client_order_id = "" if isinstance(operation, BatchCancel) else operation.client_order_id
     order_id, orig_client_order_id = 0, ""
-    if not isinstance(operation, BatchCreate) and translate.is_reference(operation.order):
-        order_id, orig_client_order_id = translate.order_reference(operation.order)
+    if not isinstance(operation, BatchCreate) and to_commands.is_reference(operation.order):
+        order_id, orig_client_order_id = to_commands.order_reference(operation.order)
     return RecordRefusal(
         origin=origin,
         account=account,
@@ -231,16 +231,16 @@ def _done(
         raise RuntimeError("the engine accepted an operation without saying what became of it")
     order_id = head.order.order_id
     told = transaction.events[part.fills_from : part.fills_to]
-    executions = results.fills(told, order_id, seq, time_us, catalogue)
+    executions = from_events.fills(told, order_id, seq, time_us, catalogue)
     if isinstance(head, OrderAccepted):
-        row, reason = results.created(transaction.events, order_id, time_us, catalogue)
-        return results.order_answer(row, reason, catalogue, seq, executions)
+        row, reason = from_events.created(transaction.events, order_id, time_us, catalogue)
+        return from_events.order_answer(row, reason, catalogue, seq, executions)
     found = find_order(call.services, head.account, order_id, "", min_seq=seq)
     if found is None:
         raise RuntimeError(f"order {order_id} was changed and cannot be found")
     if isinstance(head, OrderCanceled):
-        return results.order_answer(found.row, head.reason, catalogue, found.as_of_seq)
-    return results.order_answer(
+        return from_events.order_answer(found.row, head.reason, catalogue, found.as_of_seq)
+    return from_events.order_answer(
         found.row, found.reason, catalogue, found.as_of_seq, executions, head.priority_kept
     )
 
@@ -253,7 +253,7 @@ def _repeated(
         duplicate = event.reason is RejectReason.DUPLICATE_CLIENT_ORDER_ID
         if duplicate and isinstance(entry, NewOrder):
             return repeated_create(call, entry, event, catalogue)
-        raise results.rejected(event)
+        raise from_events.rejected(event)
     if not isinstance(event, CancelRejected):
         raise RuntimeError("the engine refused an operation without saying why")
     if isinstance(entry, CancelOrder):
@@ -261,7 +261,7 @@ def _repeated(
         return canceled_before(call, entry.account, reference, event, catalogue, time_us)
     if isinstance(entry, ReplaceOrder):
         return repeated_replace(call, entry, event, catalogue, time_us)
-    raise results.rejected(event)
+    raise from_events.rejected(event)
 
 
 def _error(problem: Problem) -> BatchError:

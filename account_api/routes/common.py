@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from account_api.addresses import address_fault
-from account_api.auth import require
+from account_api.crypto_addresses import address_fault
 from account_api.errors import Problem, refusal
-from account_api.registry import Call
-from account_api.schemas import Instant
-from account_api.translate import instant_us
+from account_api.http.routing import Call
+from account_api.schema.requests import Instant
+from account_api.schema.to_commands import instant_us
+from account_api.security.auth import require
 from engine.client import queries
 from engine.core import authority
 from engine.core.authority import Reach

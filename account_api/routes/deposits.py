@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from account_api import results
 from account_api.errors import Problem, refusal
-from account_api.present import deposit_fields
-from account_api.registry import REPLAYED, Call, Reply, Route
+from account_api.http.routing import REPLAYED, Call, Reply, Route
 from account_api.routes.common import account_of
-from account_api.schemas import DepositRequest, PageQuery
-from account_api.views import DepositAnswer, DepositsView, DepositView
+from account_api.schema import from_events
+from account_api.schema.from_rows import deposit_fields
+from account_api.schema.requests import DepositRequest, PageQuery
+from account_api.schema.responses import DepositAnswer, DepositsView, DepositView
 from engine.core.authority import Thing
 from engine.core.commands import Deposit
 from engine.core.events import DepositUpdated, Refused
@@ -41,9 +41,9 @@ def report_deposit(call: Call) -> Reply:
         )
     outcome = call.services.submit(command)
     transaction = outcome.transaction
-    event = results.answer_to(outcome, DepositUpdated, Refused)
+    event = from_events.answer_to(outcome, DepositUpdated, Refused)
     if isinstance(event, Refused):
-        raise refusal(event.reason, results.sentence(event.text))
+        raise refusal(event.reason, from_events.sentence(event.text))
     scale = catalogue.scales[event.deposit.asset]
     answer = DepositAnswer(**deposit_fields(event.deposit, scale), as_of_seq=transaction.seq)
     first = event.deposit.created_at == transaction.time_us

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from account_api import results
 from account_api.errors import Problem, refusal
-from account_api.present import deposit_fields
-from account_api.registry import REPLAYED, Call, Reply, Route
+from account_api.http.routing import REPLAYED, Call, Reply, Route
 from account_api.routes.common import own_account, require_active
-from account_api.schemas import AssetName, Request
-from account_api.views import DepositAnswer
+from account_api.schema import from_events
+from account_api.schema.from_rows import deposit_fields
+from account_api.schema.requests import AssetName, Request
+from account_api.schema.responses import DepositAnswer
 from engine.client import queries
 from engine.core.authority import Thing
 from engine.core.commands import Deposit
@@ -52,9 +52,9 @@ def ask_faucet(call: Call) -> Reply:
     outcome = call.services.submit(
         Deposit(call.principal.origin(), f"{prefix}{number}", account, request.asset, amount)
     )
-    event = results.answer_to(outcome, DepositUpdated, Refused)
+    event = from_events.answer_to(outcome, DepositUpdated, Refused)
     if isinstance(event, Refused):
-        raise refusal(event.reason, results.sentence(event.text))
+        raise refusal(event.reason, from_events.sentence(event.text))
     if not event.credited_now:
         raise _nothing_given(call.now_us, given >= faucet.portions_per_day)
     scale = catalogue.scales[event.deposit.asset]

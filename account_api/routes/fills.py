@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from account_api.errors import Problem
-from account_api.order_views import FillsView
-from account_api.present import fill_view
-from account_api.registry import Call, Reply, Route
+from account_api.http.routing import Call, Reply, Route
 from account_api.routes.common import account_of, check_filters
-from account_api.schemas import FillsQuery
+from account_api.schema.from_rows import fill_view
+from account_api.schema.order_responses import FillsView
+from account_api.schema.requests import FillsQuery
 from engine.core.authority import Thing
 from engine.history import queries as history
 

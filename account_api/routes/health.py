@@ -12,9 +12,9 @@ from typing import Final
 import msgspec
 
 from account_api.errors import Problem
-from account_api.healthviews import HealthView, PartView, ReadyView
+from account_api.http.routing import Call, Reply, Route
 from account_api.ports import PartSeen
-from account_api.registry import Call, Reply, Route
+from account_api.schema.health_responses import HealthView, PartView, ReadyView
 from engine.client import queries
 from engine.history import queries as history
 

@@ -12,16 +12,16 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta
 
-from account_api.auth import CHALLENGE
 from account_api.errors import Problem
-from account_api.keyring import api_key
-from account_api.keystore import ActorRevoked, Full, KeyStoreError, NameTaken, StoredKey
-from account_api.present import instant_text
-from account_api.registry import REPLAYED, Call, Reply, Route
+from account_api.http.routing import REPLAYED, Call, Reply, Route
 from account_api.routes.common import account_of, own_account, reaches, require_active
-from account_api.schemas import ActingQuery, ForAccount, Name, NoQuery, Request
+from account_api.schema.from_rows import instant_text
+from account_api.schema.requests import ActingQuery, ForAccount, Name, NoQuery, Request
+from account_api.schema.responses import View
+from account_api.security.auth import CHALLENGE
+from account_api.security.keyring import api_key
+from account_api.security.keystore import ActorRevoked, Full, KeyStoreError, NameTaken, StoredKey
 from account_api.settings import SCOPES, ApiKey, Scope
-from account_api.views import View
 from engine.core.authority import Thing
 
 SECOND_PERSON: Final = frozenset(("withdraw", "address", "approve", "keys"))

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from account_api.present import (
+from account_api.http.routing import Call, Reply, Route
+from account_api.schema.from_rows import (
     book_view,
     candle_view,
     instant_text,
     network_view,
     trade_view,
 )
-from account_api.registry import Call, Reply, Route
-from account_api.schemas import CandlesQuery, DepthQuery, TradesQuery
-from account_api.translate import instant_us
-from account_api.views import (
+from account_api.schema.requests import CandlesQuery, DepthQuery, TradesQuery
+from account_api.schema.responses import (
     AssetsView,
     AssetView,
     BookView,
@@ -25,6 +24,7 @@ from account_api.views import (
     TimeView,
     TradesView,
 )
+from account_api.schema.to_commands import instant_us
 from engine.client import queries
 from engine.core.instruments import Instrument, format_scaled
 from engine.core.types import InstrumentRow, InstrumentStatus

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from account_api import results
 from account_api.errors import Problem, refusal
-from account_api.present import account_status
-from account_api.registry import REPLAYED, Call, Reply, Route
-from account_api.schemas import (
+from account_api.http.routing import REPLAYED, Call, Reply, Route
+from account_api.schema import from_events
+from account_api.schema.from_rows import account_status
+from account_api.schema.requests import (
     AccountStatusRequest,
     InstrumentStatusRequest,
     ReferencePriceRequest,
 )
-from account_api.translate import price
-from account_api.views import AccountStatusView, InstrumentStatusView, ReferencePriceView
+from account_api.schema.responses import (
+    AccountStatusView,
+    InstrumentStatusView,
+    ReferencePriceView,
+)
+from account_api.schema.to_commands import price
 from engine.client import own_cancels, own_event, own_events
 from engine.core.authority import Thing
 from engine.core.commands import SetAccountStatus, SetInstrumentStatus, SetReferencePrice
@@ -39,7 +43,7 @@ def set_instrument_status(call: Call) -> Reply:
     # A status that it has already changes nothing, so there may be no answer at all.
     event = own_event(done.events, done.command, Refused, InstrumentStatusChanged)
     if isinstance(event, Refused):
-        raise refusal(event.reason, results.sentence(event.text))
+        raise refusal(event.reason, from_events.sentence(event.text))
     if isinstance(event, InstrumentStatusChanged):
         status = event.status
     answer = InstrumentStatusView(
@@ -58,9 +62,9 @@ def set_reference_price(call: Call) -> Reply:
     outcome = call.services.submit(
         SetReferencePrice(call.principal.origin(), instrument.symbol, ticks, request.note)
     )
-    event = results.answer_to(outcome, ReferencePriceSet, Refused)
+    event = from_events.answer_to(outcome, ReferencePriceSet, Refused)
     if isinstance(event, Refused):
-        raise refusal(event.reason, results.sentence(event.text))
+        raise refusal(event.reason, from_events.sentence(event.text))
     answer = ReferencePriceView(
         symbol=instrument.symbol,
         reference_price=instrument.price_text(event.price),
@@ -87,7 +91,7 @@ def set_account_status(call: Call) -> Reply:
     done = outcome.transaction
     refused = own_event(done.events, done.command, Refused)
     if refused is not None:
-        raise refusal(refused.reason, results.sentence(refused.text), status=404)
+        raise refusal(refused.reason, from_events.sentence(refused.text), status=404)
     withdrawals = own_events(done.events, done.command, WithdrawalUpdated)
     answer = AccountStatusView(
         account=account,

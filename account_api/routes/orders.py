@@ -6,19 +6,9 @@ from typing import Final
 
 import msgspec
 
-from account_api import results, translate
 from account_api.errors import Problem, refusal
-from account_api.idempotency import fingerprint
-from account_api.lookup import FoundOrder, find_order, list_orders, original_create
-from account_api.order_views import (
-    CancelAllView,
-    CanceledView,
-    DeadMansSwitchView,
-    OrderAnswer,
-    OrdersView,
-)
-from account_api.present import SIDES, instant_text
-from account_api.registry import REPLAYED, Call, Reply, Route
+from account_api.find_orders import FoundOrder, find_order, list_orders, original_create
+from account_api.http.routing import REPLAYED, Call, Reply, Route
 from account_api.routes.common import (
     account_of,
     check_filters,
@@ -27,7 +17,16 @@ from account_api.routes.common import (
     not_after,
     own_account,
 )
-from account_api.schemas import (
+from account_api.schema import from_events, to_commands
+from account_api.schema.from_rows import SIDES, instant_text
+from account_api.schema.order_responses import (
+    CancelAllView,
+    CanceledView,
+    DeadMansSwitchView,
+    OrderAnswer,
+    OrdersView,
+)
+from account_api.schema.requests import (
     AccountQuery,
     ActingQuery,
     CancelAllQuery,
@@ -36,8 +35,9 @@ from account_api.schemas import (
     OrdersQuery,
     ReplaceOrderRequest,
 )
+from account_api.schema.to_commands import instant_us
+from account_api.security.idempotency import fingerprint
 from account_api.services import Catalogue
-from account_api.translate import instant_us
 from engine.client import Outcome, Transaction
 from engine.core.authority import Thing
 from engine.core.commands import MassCancel, NewOrder, ReplaceOrder, SetDeadMansSwitch
@@ -62,11 +62,11 @@ def create_order(call: Call) -> Reply:
     account = own_account(call, request.account)
     origin = call.principal.origin(instant_us(request.expires_at, "expires_at"))
     catalogue = call.services.catalogue(symbol=request.symbol)
-    command = translate.new_order(request, catalogue, account, origin)
+    command = to_commands.new_order(request, catalogue, account, origin)
     if has_expired(call, request.expires_at):
         return _expired_create(call, command, catalogue)
     outcome = call.services.submit(command)
-    event = results.answer_to(outcome, OrderAccepted, OrderRejected)
+    event = from_events.answer_to(outcome, OrderAccepted, OrderRejected)
     if isinstance(event, OrderAccepted):
         answer = _created(outcome.transaction, event, catalogue)
         if outcome.duplicate:
@@ -76,17 +76,17 @@ def create_order(call: Call) -> Reply:
         return Reply(repeated_create(call, command, event, catalogue), 200, (REPLAYED,))
     if event.reason is RejectReason.REQUEST_EXPIRED:
         return _expired_create(call, command, catalogue)
-    raise results.rejected(event)
+    raise from_events.rejected(event)
 
 
 def _expired_create(call: Call, command: NewOrder, catalogue: Catalogue) -> Reply:
     """A create that came too late: an earlier copy of it may have come in time."""
     found = find_order(call.services, command.account, 0, command.client_order_id)
-    if found is None or not translate.same_create(
+    if found is None or not to_commands.same_create(
         command, original_create(call.services, found)
     ):
         raise expired()
-    answer = results.order_answer(found.row, found.reason, catalogue, found.as_of_seq)
+    answer = from_events.order_answer(found.row, found.reason, catalogue, found.as_of_seq)
     return Reply(answer, 200, (REPLAYED,))
 
 
@@ -94,11 +94,11 @@ def _created(
     transaction: Transaction, event: OrderAccepted, catalogue: Catalogue
 ) -> OrderAnswer:
     order_id, time_us = event.order.order_id, transaction.time_us
-    row, reason = results.created(transaction.events, order_id, time_us, catalogue)
-    executions = results.fills(
+    row, reason = from_events.created(transaction.events, order_id, time_us, catalogue)
+    executions = from_events.fills(
         transaction.events, order_id, transaction.seq, time_us, catalogue
     )
-    return results.order_answer(row, reason, catalogue, transaction.seq, executions)
+    return from_events.order_answer(row, reason, catalogue, transaction.seq, executions)
 
 
 def repeated_create(
@@ -110,8 +110,8 @@ def repeated_create(
     """
     found = find_order(call.services, command.account, event.order_id, "")
     if found is not None:
-        if translate.same_create(command, original_create(call.services, found)):
-            return results.order_answer(
+        if to_commands.same_create(command, original_create(call.services, found)):
+            return from_events.order_answer(
                 found.row, found.reason, catalogue, found.as_of_seq
             )
     raise refusal(
@@ -140,14 +140,14 @@ def replace_order(call: Call) -> Reply:
 
 
 def _replace(call: Call, request: ReplaceOrderRequest, account: str) -> Reply:
-    reference = translate.order_reference(call.parts["order"])
+    reference = to_commands.order_reference(call.parts["order"])
     origin = call.principal.origin(not_after(call, request.expires_at))
     symbol = _existing(call, account, reference).row.order.symbol
     catalogue = call.services.catalogue(symbol=symbol)
     instrument = call.services.instrument(symbol)
-    command = translate.replace_order(request, instrument, account, reference, origin)
+    command = to_commands.replace_order(request, instrument, account, reference, origin)
     outcome = call.services.submit(command)
-    event = results.answer_to(outcome, OrderReplaced, CancelRejected)
+    event = from_events.answer_to(outcome, OrderReplaced, CancelRejected)
     if isinstance(event, OrderReplaced):
         answer = replaced_answer(call, outcome, event, catalogue)
         return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
@@ -163,10 +163,10 @@ def replaced_answer(
     transaction = outcome.transaction
     order_id = event.order.order_id
     found = _existing(call, event.account, (order_id, ""), transaction.seq)
-    executions = results.fills(
+    executions = from_events.fills(
         transaction.events, order_id, transaction.seq, transaction.time_us, catalogue
     )
-    return results.order_answer(
+    return from_events.order_answer(
         found.row, found.reason, catalogue, found.as_of_seq, executions, event.priority_kept
     )
 
@@ -188,8 +188,8 @@ def repeated_replace(
     if event.reason is RejectReason.DUPLICATE_CLIENT_ORDER_ID:
         now = _existing(call, command.account, (event.order_id, ""))
         if _has_terms(now.row, command):
-            return results.order_answer(now.row, now.reason, catalogue, now.as_of_seq)
-    raise results.rejected(event)
+            return from_events.order_answer(now.row, now.reason, catalogue, now.as_of_seq)
+    raise from_events.rejected(event)
 
 
 def _has_terms(row: OrderRow, command: ReplaceOrder) -> bool:
@@ -210,16 +210,16 @@ def _has_terms(row: OrderRow, command: ReplaceOrder) -> bool:
 def cancel_order(call: Call) -> Reply:
     """Cancel an order; one that was canceled before is answered with its final state."""
     account = own_account(call, call.query(ActingQuery).account)
-    reference = translate.order_reference(call.parts["order"])
-    command = translate.cancel_order(account, reference, call.principal.origin())
+    reference = to_commands.order_reference(call.parts["order"])
+    command = to_commands.cancel_order(account, reference, call.principal.origin())
     outcome = call.services.submit(command)
     catalogue = call.services.catalogue()
-    event = results.answer_to(outcome, OrderCanceled, CancelRejected)
+    event = from_events.answer_to(outcome, OrderCanceled, CancelRejected)
     if isinstance(event, CancelRejected):
         time_us = outcome.transaction.time_us
         return Reply(canceled_before(call, account, reference, event, catalogue, time_us))
     found = _existing(call, event.account, (event.order.order_id, ""), outcome.transaction.seq)
-    answer = results.order_answer(found.row, event.reason, catalogue, found.as_of_seq)
+    answer = from_events.order_answer(found.row, event.reason, catalogue, found.as_of_seq)
     return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
 
 
@@ -240,9 +240,9 @@ def canceled_before(
     elif event.reason is RejectReason.TOO_LATE:
         found = _existing(call, account, reference)
     else:
-        raise results.rejected(event)
+        raise from_events.rejected(event)
     if found.row.status in _CLOSED_BY_CANCEL:
-        return results.order_answer(found.row, found.reason, catalogue, found.as_of_seq)
+        return from_events.order_answer(found.row, found.reason, catalogue, found.as_of_seq)
     raise _too_late(found, catalogue)
 
 
@@ -256,7 +256,7 @@ def _let_go(
     """
     found = find_order(call.services, account, *reference)
     if found is None or found.row.order.created_at >= time_us:
-        raise results.rejected(event)
+        raise from_events.rejected(event)
     return found
 
 
@@ -268,7 +268,7 @@ def _too_late(found: FoundOrder, catalogue: Catalogue) -> Problem:
         order_id=str(found.row.order.order_id),
         client_order_id=found.row.order.client_order_id,
         order_status=status,
-        order=_plain(results.order_answer(found.row, found.reason, catalogue, found.as_of_seq)),
+        order=_plain(from_events.order_answer(found.row, found.reason, catalogue, found.as_of_seq)),
     )
 
 
@@ -300,9 +300,9 @@ def cancel_all(call: Call) -> Reply:
         strategy=query.strategy or "",
     )
     outcome = call.services.submit(command)
-    event = results.answer_to(outcome, MassCanceled)
+    event = from_events.answer_to(outcome, MassCanceled)
     if event.reason is not None:
-        raise refusal(event.reason, results.sentence(event.text))
+        raise refusal(event.reason, from_events.sentence(event.text))
     rows = [
         CanceledView(order_id=str(order_id), client_order_id=client_order_id)
         for _, client_order_id, order_id in event.affected
@@ -333,9 +333,9 @@ def set_dead_mans_switch(call: Call) -> Reply:
         strategy=request.strategy or "",
     )
     outcome = call.services.submit(command)
-    event = results.answer_to(outcome, DeadMansSwitchSet, Refused)
+    event = from_events.answer_to(outcome, DeadMansSwitchSet, Refused)
     if isinstance(event, Refused):
-        raise refusal(event.reason, results.sentence(event.text))
+        raise refusal(event.reason, from_events.sentence(event.text))
     answer = DeadMansSwitchView(
         strategy=event.strategy or None,
         fires_at=instant_text(event.fires_at) if event.fires_at else None,
@@ -348,10 +348,10 @@ def get_order(call: Call) -> Reply:
     """One order, also long after its close, by its id or as `client:<client_order_id>`."""
     query = call.query(AccountQuery)
     account = account_of(call, query.account)
-    reference = translate.order_reference(call.parts["order"])
+    reference = to_commands.order_reference(call.parts["order"])
     found = _existing(call, account, reference, query.min_seq)
     catalogue = call.services.catalogue(symbol=found.row.order.symbol)
-    return Reply(results.order_answer(found.row, found.reason, catalogue, found.as_of_seq))
+    return Reply(from_events.order_answer(found.row, found.reason, catalogue, found.as_of_seq))
 
 
 def get_orders(call: Call) -> Reply:

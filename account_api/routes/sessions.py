@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from account_api.present import SCOPE_TEXT, instant_text
-from account_api.registry import Call, Reply, Route
+from account_api.http.routing import Call, Reply, Route
 from account_api.routes.common import account_of
-from account_api.schemas import AccountQuery
-from account_api.views import View
+from account_api.schema.from_rows import SCOPE_TEXT, instant_text
+from account_api.schema.requests import AccountQuery
+from account_api.schema.responses import View
 from engine.client import queries
 from engine.core.authority import Reach, Thing, may
 from engine.core.types import SessionRow

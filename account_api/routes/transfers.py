@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from account_api import results
 from account_api.errors import Problem, refusal
-from account_api.present import instant_text
-from account_api.registry import REPLAYED, Call, Reply, Route
+from account_api.http.routing import REPLAYED, Call, Reply, Route
 from account_api.routes.common import account_of, check_filters, own_account
-from account_api.schemas import LedgerQuery, TransferRequest
-from account_api.views import TransferAnswer, TransfersView, TransferView
+from account_api.schema import from_events
+from account_api.schema.from_rows import instant_text
+from account_api.schema.requests import LedgerQuery, TransferRequest
+from account_api.schema.responses import TransferAnswer, TransfersView, TransferView
 from engine.core.authority import Thing
 from engine.core.commands import Transfer
 from engine.core.events import Refused, Transferred
@@ -48,10 +48,10 @@ def transfer(call: Call) -> Reply:
     outcome = call.services.submit(command)
     done = outcome.transaction
     scale = catalogue.scales[request.asset]
-    event = results.answer_to(outcome, Transferred, Refused)
+    event = from_events.answer_to(outcome, Transferred, Refused)
     if isinstance(event, Refused):
         if event.reason is not RejectReason.DUPLICATE_CLIENT_TRANSFER_ID:
-            raise refusal(event.reason, results.sentence(event.text))
+            raise refusal(event.reason, from_events.sentence(event.text))
         return Reply(_repeated(call, command, event, scale), 200, (REPLAYED,))
     row = TransferRow(
         event.transfer_id, account, event.client_transfer_id, event.other_account,

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from account_api import results
 from account_api.errors import Problem, refusal
-from account_api.present import TERMINAL, instant_text, withdrawal_fields
-from account_api.registry import REPLAYED, Call, Reply, Route, part_id
+from account_api.http.routing import REPLAYED, Call, Reply, Route, part_id
 from account_api.routes.common import (
     account_of,
     checked_address,
@@ -15,7 +13,9 @@ from account_api.routes.common import (
     has_expired,
     own_account,
 )
-from account_api.schemas import (
+from account_api.schema import from_events
+from account_api.schema.from_rows import TERMINAL, instant_text, withdrawal_fields
+from account_api.schema.requests import (
     AccountQuery,
     ActingQuery,
     QuoteRequest,
@@ -23,9 +23,14 @@ from account_api.schemas import (
     WithdrawalRequest,
     WithdrawalsQuery,
 )
+from account_api.schema.responses import (
+    QuoteView,
+    WithdrawalAnswer,
+    WithdrawalsView,
+    WithdrawalView,
+)
+from account_api.schema.to_commands import instant_us
 from account_api.services import Catalogue
-from account_api.translate import instant_us
-from account_api.views import QuoteView, WithdrawalAnswer, WithdrawalsView, WithdrawalView
 from engine.client import Outcome, own_events, queries
 from engine.core.authority import Thing
 from engine.core.commands import (
@@ -114,7 +119,7 @@ def _expired(call: Call, command: RequestWithdrawal, catalogue: Catalogue) -> Re
 
 def _outcome_of(outcome: Outcome) -> Withdrawal | Refused:
     """The withdrawal of the command after all of its moves in the turn, or the refusal."""
-    answer = results.answer_to(outcome, WithdrawalUpdated, Refused)
+    answer = from_events.answer_to(outcome, WithdrawalUpdated, Refused)
     if isinstance(answer, Refused):
         return answer
     done = outcome.transaction
@@ -130,7 +135,7 @@ def _problem(refused: Refused, catalogue: Catalogue, asset: str) -> Problem:
         members["asset"] = asset
     elif refused.reason is RejectReason.ADDRESS_COOLING and refused.detail:
         members["available_at"] = instant_text(refused.detail)
-    return refusal(refused.reason, results.sentence(refused.text), **members)
+    return refusal(refused.reason, from_events.sentence(refused.text), **members)
 
 
 def _answer(row: Withdrawal, catalogue: Catalogue, as_of_seq: int) -> WithdrawalAnswer:
@@ -172,7 +177,7 @@ def quote_withdrawal(call: Call) -> Reply:
         )
     )
     scale = catalogue.scales[request.asset]
-    event = results.answer_to(outcome, WithdrawalQuoted, Refused)
+    event = from_events.answer_to(outcome, WithdrawalQuoted, Refused)
     if isinstance(event, Refused):
         raise _problem(event, catalogue, request.asset)
     quote = event.quote
@@ -268,7 +273,7 @@ def _decide(
         return Reply(_answer(current, catalogue, seq), 200, (REPLAYED,))
     raise refusal(
         refused.reason,
-        results.sentence(refused.text),
+        from_events.sentence(refused.text),
         state=current.state.name.lower(),
         withdrawal_id=str(current.withdrawal_id),
     )

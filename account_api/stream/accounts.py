@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from account_api.stream.catalogue import LiveCatalogue
-from account_api.stream.private import AccountEvent, Line
+from account_api.stream.private_channels import AccountEvent, Line
 from engine.core import events as ev
 from engine.core.types import AccountSnapshot
 from engine.history.queries import postings

@@ -18,24 +18,24 @@ from typing import Any, Final
 import structlog
 from websockets.exceptions import ConnectionClosed
 
-from account_api.auth import (
+from account_api.errors import Problem
+from account_api.http.forwarded import forwarded_for
+from account_api.ports import ClockUs
+from account_api.schema.from_rows import SCOPE_TEXT
+from account_api.security.auth import (
     KEY_HEADER,
     SIGNATURE_HEADER,
     TIMESTAMP_HEADER,
     Authenticator,
     require,
 )
-from account_api.errors import Problem
-from account_api.ports import ClockUs
-from account_api.present import SCOPE_TEXT
-from account_api.proxies import forwarded_for
 from account_api.stream import requests
 from account_api.stream.hub import Hub
 from account_api.stream.loading import Loaded, Loader, send_loaded
 from account_api.stream.logins import Logins
 from account_api.stream.messages import refusal, reply
 from account_api.stream.operations import Operations
-from account_api.stream.paced import PacedConnection
+from account_api.stream.pacing import PacedConnection
 from account_api.stream.peer import Peer
 from account_api.stream.principal import StreamPrincipal
 from account_api.stream.requests import PUBLIC_CHANNELS, Message

@@ -15,9 +15,9 @@ import structlog
 
 from account_api.stream.accounts import Accounts
 from account_api.stream.catalogue import LiveCatalogue
-from account_api.stream.market import Market
 from account_api.stream.messages import envelope, text_of
 from account_api.stream.peer import CLOSE_RESTART, CLOSE_SLOW, Peer, write_to_all
+from account_api.stream.public_channels import Market
 from account_api.stream.subscription import PrivateSubscription, Rendered
 from engine.client import (
     AsyncEngineClient,

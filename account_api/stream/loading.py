@@ -7,17 +7,17 @@ from collections.abc import Iterable
 from typing import Any
 
 from account_api.errors import Problem
-from account_api.present import balance_view, deposit_fields, order_fields, withdrawal_fields
+from account_api.schema.from_rows import (
+    balance_view,
+    deposit_fields,
+    order_fields,
+    withdrawal_fields,
+)
 from account_api.services import Catalogue
 from account_api.stream.hub import Hub
 from account_api.stream.messages import envelope, text_of
 from account_api.stream.peer import Peer
-from account_api.stream.private import (
-    BALANCES,
-    ORDERS,
-    PRIVATE_CHANNELS,
-    TRANSFERS,
-)
+from account_api.stream.private_channels import BALANCES, ORDERS, PRIVATE_CHANNELS, TRANSFERS
 from account_api.stream.subscription import PrivateSubscription, Rendered
 from engine.client import AsyncEngineClient, EngineError, EngineRefused, GapTooOld
 from engine.core import events as ev

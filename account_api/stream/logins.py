@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from account_api.sqlitefile import open_private
+from account_api.security.sqlite_file import open_private
 
 _SCHEMA: Final = """
 create table if not exists logins (token text primary key, valid_until integer not null)

@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from account_api.main import api_settings
 from account_api.routes import ROUTES
-from account_api.stream.figures import StreamFigures
 from account_api.stream.hub import Hub
+from account_api.stream.metrics import StreamFigures
 from account_api.stream.server import StreamServer
 from account_api.stream.settings import StreamSettings
 from config.control import ControlServer, socket_path

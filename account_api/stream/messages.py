@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from account_api.present import instant_text
+from account_api.schema.from_rows import instant_text
 
 _encoder: Final = msgspec.json.Encoder()
 

@@ -17,12 +17,12 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from account_api.auth import require
 from account_api.errors import Problem
-from account_api.ratelimit import RateLimiter
-from account_api.registry import REPLAYED, Call, Method, Reply, Route
+from account_api.http.routing import REPLAYED, Call, Method, Reply, Route
 from account_api.routes.common import own_account
-from account_api.schemas import NoQuery
+from account_api.schema.requests import NoQuery
+from account_api.security.auth import require
+from account_api.security.rate_limit import RateLimiter
 from account_api.services import Services
 from account_api.stream.principal import StreamPrincipal
 from account_api.stream.requests import convert

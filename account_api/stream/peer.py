@@ -14,7 +14,7 @@ from typing import Any, Final
 from websockets.asyncio.server import ServerConnection, broadcast
 from websockets.exceptions import ConnectionClosed
 
-from account_api.keyring import Keys
+from account_api.security.keyring import Keys
 from account_api.stream.principal import StreamPrincipal
 
 CLOSE_SLOW: Final = 4008

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from account_api.auth import Principal
+from account_api.security.auth import Principal
 from engine.core.types import Origin
 
 

@@ -13,9 +13,9 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 from msgspec import Meta
 
-from account_api import decode
 from account_api.errors import Problem
-from account_api.schemas import AccountName, Name, Request, Seq, Symbol
+from account_api.schema import decode
+from account_api.schema.requests import AccountName, Name, Request, Seq, Symbol
 
 R = TypeVar("R", bound=Request)
 ChannelText = Literal[

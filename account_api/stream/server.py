@@ -13,14 +13,14 @@ import structlog
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
-from account_api.auth import Authenticator
 from account_api.errors import Problem
-from account_api.keyring import Keys
-from account_api.keystore import KEYS_MAX
+from account_api.http.routing import Route
 from account_api.ports import ClockUs
-from account_api.present import instant_text
-from account_api.ratelimit import RateLimiter
-from account_api.registry import Route
+from account_api.schema.from_rows import instant_text
+from account_api.security.auth import Authenticator
+from account_api.security.keyring import Keys
+from account_api.security.keystore import KEYS_MAX
+from account_api.security.rate_limit import RateLimiter
 from account_api.services import HistoryOpener, Services
 from account_api.stream.handler import STREAM_PATH, Handler
 from account_api.stream.hub import Hub
@@ -28,7 +28,7 @@ from account_api.stream.loading import Loader
 from account_api.stream.logins import Logins
 from account_api.stream.messages import text_of
 from account_api.stream.operations import Operations
-from account_api.stream.paced import PacedConnection
+from account_api.stream.pacing import PacedConnection
 from account_api.stream.peer import CLOSE_GOING_AWAY, Peer
 from account_api.stream.sessions import Sessions
 from account_api.stream.settings import StreamSettings

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from account_api.errors import Problem, refusal
-from account_api.results import answer_to, sentence
+from account_api.schema.from_events import answer_to, sentence
 from engine.client import AsyncEngineClient, EngineError
 from engine.core.commands import CloseSession, OpenSession
 from engine.core.events import Refused, SessionChanged

@@ -7,7 +7,7 @@ from collections import deque
 from account_api.stream.catalogue import LiveCatalogue
 from account_api.stream.messages import envelope, text_of
 from account_api.stream.peer import CLOSE_SLOW, Peer
-from account_api.stream.private import AccountEvent, channels_of, data_of
+from account_api.stream.private_channels import AccountEvent, channels_of, data_of
 
 
 class Rendered:

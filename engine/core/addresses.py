@@ -9,8 +9,8 @@ from engine.core.events import AddressChanged, DepositAddressAssigned, Withdrawa
 from engine.core.firms import address_rules, books_to_obey
 from engine.core.ledger import Account
 from engine.core.networks import find_network
+from engine.core.order_checks import Refusal, check_active, unknown_account
 from engine.core.records import Network
-from engine.core.risk import Refusal, check_active, unknown_account
 from engine.core.types import (
     Address,
     DepositAddress,

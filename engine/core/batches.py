@@ -16,10 +16,10 @@ from engine.core.commands import (
 from engine.core.events import BatchDone
 from engine.core.ledger import Account
 from engine.core.lookup import find_named
+from engine.core.order_checks import Refusal, not_for_firm, unknown_account
 from engine.core.purges import MASS_CANCELS_MAX
 from engine.core.records import Ending, Purge
 from engine.core.refusals import record_refusal, refuse
-from engine.core.risk import Refusal, not_for_firm, unknown_account
 from engine.core.types import BATCH_ENTRIES_MAX, BatchMode, CancelReason, RejectReason
 from engine.core.venue import Venue
 

@@ -8,8 +8,8 @@ from engine.core import commands
 from engine.core.events import DepositUpdated
 from engine.core.instruments import format_scaled
 from engine.core.ledger import Account
+from engine.core.order_checks import Refusal, unknown_account
 from engine.core.records import DepositRecord
-from engine.core.risk import Refusal, unknown_account
 from engine.core.types import INT64_MAX, Deposit, RejectReason
 from engine.core.venue import Venue
 

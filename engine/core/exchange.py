@@ -15,7 +15,7 @@ from engine.core import (
     refusals,
     replaces,
     sessions,
-    state,
+    snapshot,
     suspensions,
     ticks,
     withdrawals,
@@ -136,18 +136,18 @@ class Exchange(Venue):
 
     def export_state(self) -> dict[str, Any]:
         """All of the state as plain dicts, lists, strings and integers (see ``state.py``)."""
-        return state.export_state(self)
+        return snapshot.export_state(self)
 
     @classmethod
     def restore(cls, exported: dict[str, Any]) -> Exchange:
         """Rebuild an exchange from ``export_state``; it goes on identically."""
         exchange = cls()
-        state.restore(exchange, exported)
+        snapshot.restore(exchange, exported)
         return exchange
 
     def state_hash(self) -> str:
         """SHA-256 of the whole state in a canonical form, as hex. O(state)."""
-        return state.state_hash(self)
+        return snapshot.state_hash(self)
 
     def _identify(self, origin: Origin) -> tuple[RejectReason, str] | None:
         """Remember who sent a command; refuse one from a past epoch or past its time."""

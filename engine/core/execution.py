@@ -19,7 +19,7 @@ from engine.core.faults import check
 from engine.core.instruments import format_scaled
 from engine.core.ledger import hold, set_hold
 from engine.core.matching import match, walk
-from engine.core.risk import Refusal
+from engine.core.order_checks import Refusal
 from engine.core.types import (
     PPM,
     CancelReason,

@@ -7,7 +7,7 @@ from engine.core.authority import reaches
 from engine.core.book import Order
 from engine.core.commands import CancelOrder, RecordRefusal, ReplaceOrder
 from engine.core.ledger import Account
-from engine.core.risk import Refusal, unknown_account
+from engine.core.order_checks import Refusal, unknown_account
 from engine.core.types import RejectReason
 from engine.core.venue import Venue
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from engine.core.order_checks import Refusal
 from engine.core.records import Network
-from engine.core.risk import Refusal
 from engine.core.types import RejectReason
 from engine.core.venue import Venue
 

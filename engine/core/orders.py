@@ -17,9 +17,7 @@ from engine.core.faults import EngineFault
 from engine.core.ledger import Account, limit_hold
 from engine.core.lookup import check_target, find_named
 from engine.core.matching import walk
-from engine.core.ordertable import PARTS_MASK, RUN_BITS
-from engine.core.refusals import refuse_change, refuse_new
-from engine.core.risk import (
+from engine.core.order_checks import (
     Refusal,
     check_active,
     check_client_id,
@@ -31,6 +29,8 @@ from engine.core.risk import (
     unknown_account,
     valid_tag,
 )
+from engine.core.ordertable import PARTS_MASK, RUN_BITS
+from engine.core.refusals import refuse_change, refuse_new
 from engine.core.types import (
     CLIENT_ID_LENGTH_MAX,
     STRATEGY_LENGTH_MAX,

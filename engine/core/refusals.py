@@ -17,7 +17,7 @@ from engine.core.commands import (
 from engine.core.events import BatchDone, CancelRejected, Event, MassCanceled, OrderRejected
 from engine.core.ledger import Account
 from engine.core.lookup import find
-from engine.core.risk import Refusal
+from engine.core.order_checks import Refusal
 from engine.core.types import OrdStatus, RejectReason, RequestKind
 from engine.core.venue import Venue
 

@@ -10,9 +10,7 @@ from engine.core.events import OrderReplaced
 from engine.core.execution import execute, insufficient, next_roll
 from engine.core.ledger import limit_hold, set_hold
 from engine.core.lookup import check_target, find_named
-from engine.core.orders import arm
-from engine.core.refusals import refuse_change
-from engine.core.risk import (
+from engine.core.order_checks import (
     Refusal,
     check_active,
     check_client_id,
@@ -25,6 +23,8 @@ from engine.core.risk import (
     outside_band,
     valid_tag,
 )
+from engine.core.orders import arm
+from engine.core.refusals import refuse_change
 from engine.core.types import (
     CLIENT_ID_LENGTH_MAX,
     InstrumentStatus,

@@ -11,8 +11,8 @@ from engine.core.commands import (
     StartEpoch,
 )
 from engine.core.events import DeadMansSwitchSet, SessionChanged
+from engine.core.order_checks import check_active, not_for_firm, unknown_account
 from engine.core.records import Ending, Session
-from engine.core.risk import check_active, not_for_firm, unknown_account
 from engine.core.timers import Timer, TimerKind
 from engine.core.types import CancelReason, CancelScope, RejectReason
 from engine.core.venue import Venue

@@ -5,8 +5,8 @@ from __future__ import annotations
 from engine.core import firms, purges
 from engine.core.commands import SetAccountStatus
 from engine.core.events import AccountStatusChanged
+from engine.core.order_checks import unknown_account
 from engine.core.records import Ending
-from engine.core.risk import unknown_account
 from engine.core.types import CancelReason
 from engine.core.venue import Venue
 

@@ -11,8 +11,8 @@ from engine.core.firms import DAY_US as DAY_US
 from engine.core.instruments import format_scaled
 from engine.core.ledger import Account, hold, release
 from engine.core.networks import find_network
+from engine.core.order_checks import Refusal, check_active, check_client_id, unknown_account
 from engine.core.records import Network, Purge, WithdrawalRecord
-from engine.core.risk import Refusal, check_active, check_client_id, unknown_account
 from engine.core.timers import Timer, TimerKind
 from engine.core.types import (
     HistoryStep,

@@ -16,9 +16,9 @@ from config.health import health_verb
 from config.process import EXIT_CONFIGURATION, log_json_lines, start_failure
 from config.settings import SettingsError, ensure_data, keep_private, load
 from engine.client import EngineUnavailable
-from engine.history.figures import HistoryFigures
 from engine.history.fold import HistoryFault
 from engine.history.follow import CannotFollow, Follower
+from engine.history.metrics import HistoryFigures
 from engine.history.projector import Projector
 from engine.history.store import StoreError, open_writer
 

@@ -25,7 +25,7 @@ import msgspec
 import structlog
 
 from engine.core.exchange import Exchange
-from engine.core.state import hash_of
+from engine.core.snapshot import hash_of
 from engine.core.types import ENGINE_VERSION
 from engine.journal.segment import make_folder, sync_folder
 from engine.journal.statecodec import decode_state, encode_state

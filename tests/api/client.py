@@ -8,7 +8,7 @@ from typing import Any
 
 from flask.testing import FlaskClient
 
-from account_api.auth import sign_hmac
+from account_api.security.auth import sign_hmac
 from tests.api.inprocess import Clock
 
 

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 
 from account_api import create_app
-from account_api.addresses import simulated_deposit_address
+from account_api.crypto_addresses import simulated_deposit_address
 from account_api.main import api_settings
 from config.settings import DEMO_FILE, load
 from engine.history.queries import open_reader

@@ -33,7 +33,7 @@ from engine.core.types import Origin
 from engine.history.projector import Projector
 from engine.history.store import open_writer
 from engine.journal.base import Journal
-from engine.queries import Queries, QueryError
+from engine.server.queries import Queries, QueryError
 from engine.wire import decode_command, decode_transaction, encode_command, encode_transaction
 
 START_US = 1_900_000_000_000_000

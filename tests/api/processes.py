@@ -14,10 +14,10 @@ from typing import Any
 
 import requests
 
-from account_api.auth import sign_hmac
+from account_api.security.auth import sign_hmac
 from config.settings import DEMO_FILE
-from tests import pace
 from tests.api.client import Answer, with_query
+from tests.support import pace
 
 ROOT = Path(__file__).parent.parent.parent
 MODULES = {

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from account_api.addresses import address_fault
-from account_api.encodings import Witness, eip55, witness_encode
+from account_api.crypto_addresses import address_fault
+from account_api.crypto_encodings import Witness, eip55, witness_encode
 from engine.core.addresses import ADDRESSES_MAX
 from engine.core.commands import DefineAccount, DefineNetwork
 from engine.core.types import Origin, SelfTrade
 from tests.api.client import Caller
 from tests.api.inprocess import Clock, InProcessEngine
-from tests.venue import violations
+from tests.support.venue import violations
 
 CallerOf = Callable[[str], Caller]
 ENGINE = Origin("engine")

@@ -18,12 +18,12 @@ import msgspec
 import pytest
 
 from account_api import create_app
-from account_api.addresses import simulated_deposit_address
+from account_api.crypto_addresses import simulated_deposit_address
 from account_api.errors import Problem
+from account_api.http.routing import Route
 from account_api.main import api_settings
-from account_api.ratelimit import RateLimiter
-from account_api.registry import Route
 from account_api.routes import ROUTES
+from account_api.security.rate_limit import RateLimiter
 from account_api.services import Services
 from account_api.settings import SCOPES, ApiKey
 from account_api.stream.handler import Handler
@@ -237,7 +237,7 @@ def test_the_scopes_are_those_of_the_table() -> None:
 
 
 def test_every_thing_is_for_somebody_and_offered_by_some_door() -> None:
-    from fix_gateway.inbound import THINGS
+    from fix_gateway.codec.decode import THINGS
 
     offered = {route.thing for route in ROUTES} | set(THINGS.values())
     offered |= {
@@ -258,7 +258,7 @@ def test_who_only_reads_causes_nothing() -> None:
 
 def test_whoever_trades_by_one_door_trades_by_every_door() -> None:
     """A FIX order session is a trader who reads; what both doors offer both allow."""
-    from fix_gateway.inbound import THINGS
+    from fix_gateway.codec.decode import THINGS
 
     by_fix = set(THINGS.values()) | {
         Thing.CANCEL_ON_DISCONNECT, Thing.CANCEL_FIRM_ON_DISCONNECT,

@@ -9,7 +9,7 @@ from config.settings import DEMO_FILE, load
 from engine.core.commands import DefineInstrument, SetReferencePrice
 from tests.api.client import Caller
 from tests.api.inprocess import ENGINE, InProcessEngine
-from tests.fix_desk import FixDesk
+from tests.support.fix_desk import FixDesk
 
 CallerOf = Callable[[str], Caller]
 ORDER = {"client_order_id": "x", "symbol": "BTC-USD", "side": "buy", "quantity": "1"}

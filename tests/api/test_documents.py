@@ -18,7 +18,7 @@ from flask import Flask
 from account_api import RateLimit, create_app
 from account_api.documents import documents
 from account_api.errors import CATALOGUE
-from account_api.openapi import codes_of, document
+from account_api.http.openapi import codes_of, document
 from account_api.routes import ROUTES
 from account_api.settings import SCOPES
 from engine.core.types import RejectReason
@@ -209,7 +209,7 @@ def test_a_key_over_its_limit_waits_and_is_told_how_long(limited: Caller, clock:
 
 
 def test_the_vector_of_the_guide_is_right(root: Path) -> None:
-    from account_api.auth import sign_hmac
+    from account_api.security.auth import sign_hmac
 
     vector = sign_hmac(
         b"demo-alice-trade-secret", "1900000000000", "DELETE", "/v1/orders?symbol=BTC-USD", b""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from account_api.encodings import (
+from account_api.crypto_encodings import (
     Witness,
     base58check_decode,
     bech32_decode,

@@ -18,11 +18,11 @@ import pytest
 from flask import Flask
 
 from account_api import create_app
-from account_api.addresses import simulated_deposit_address
+from account_api.crypto_addresses import simulated_deposit_address
+from account_api.http.routing import Route
 from account_api.main import api_settings
-from account_api.registry import Route
 from account_api.routes import ROUTES
-from account_api.schemas import BatchCancel, BatchCreate, BatchReplace
+from account_api.schema.requests import BatchCancel, BatchCreate, BatchReplace
 from config.settings import DEMO_FILE, load
 from engine.history.queries import open_reader
 from tests.api.client import Answer, Caller

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from account_api.gathering import HEAD_BYTES_MAX, Reading, read, without_expectation
+from account_api.http.request_framing import HEAD_BYTES_MAX, Reading, read, without_expectation
 
 BODY_MAX = 1_000
 PLAIN = b"GET /v1/time HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -17,13 +17,19 @@ import pytest
 from flask import Flask
 
 from account_api.errors import Problem
-from account_api.idempotency import BUSY_US, KEPT_US, PRUNE_EVERY, Idempotency, fingerprint
-from account_api.ratelimit import RateLimiter
 from account_api.reply import REPLAYED, Reply
+from account_api.security.idempotency import (
+    BUSY_US,
+    KEPT_US,
+    PRUNE_EVERY,
+    Idempotency,
+    fingerprint,
+)
+from account_api.security.rate_limit import RateLimiter
 from engine.client import EngineTimeout, EngineUnavailable
-from tests import pace
 from tests.api.client import Caller
 from tests.api.inprocess import START_US, Clock, InProcessEngine
+from tests.support import pace
 
 CallerOf = Callable[[str], Caller]
 QUOTE = {"asset": "BTC", "amount": "1"}
@@ -235,7 +241,7 @@ def test_who_holds_a_key_is_known_to_be_gone(memory: Idempotency, tmp_path: Path
     path = tmp_path / "data" / "answers.db"
     script = (
         "import sys, time\n"
-        "from account_api.idempotency import Idempotency, fingerprint\n"
+        "from account_api.security.idempotency import Idempotency, fingerprint\n"
         "memory = Idempotency(sys.argv[1], lambda: int(sys.argv[2]))\n"
         "memory._claim('alice', 'k', fingerprint('POST', '/x', b'body'), 'first')\n"
         "print('claimed', flush=True)\n"

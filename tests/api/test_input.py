@@ -21,7 +21,7 @@ from config.settings import DEMO_FILE, load
 from engine.history.queries import open_reader
 from tests.api.client import Caller
 from tests.api.inprocess import Clock, InProcessEngine
-from tests.venue import violations
+from tests.support.venue import violations
 
 CallerOf = Callable[[str], Caller]
 ORDER = {

@@ -19,11 +19,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import Flask
 
 from account_api import create_app
-from account_api.auth import signing_text
-from account_api.changes import Changes
-from account_api.idempotency import Idempotency
-from account_api.keyring import KeyRing
-from account_api.keystore import (
+from account_api.security.auth import signing_text
+from account_api.security.change_counter import Changes
+from account_api.security.idempotency import Idempotency
+from account_api.security.keyring import KeyRing
+from account_api.security.keystore import (
     KEYS_OF_ACCOUNT_MAX,
     ActorRevoked,
     Full,
@@ -31,7 +31,7 @@ from account_api.keystore import (
     NameTaken,
     StoredKey,
 )
-from account_api.ratelimit import RateLimiter
+from account_api.security.rate_limit import RateLimiter
 from account_api.settings import RateLimit
 from tests.api.client import Answer, Caller
 from tests.api.inprocess import Clock, InProcessEngine
@@ -396,7 +396,7 @@ def test_a_process_that_dies_while_it_revokes_leaves_nobody_with_the_old_keys(
 
 def test_bounds_and_names_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = KeyStore(":memory:")
-    monkeypatch.setattr("account_api.keystore.KEYS_OF_ACCOUNT_MAX", 2)
+    monkeypatch.setattr("account_api.security.keystore.KEYS_OF_ACCOUNT_MAX", 2)
     assert KEYS_OF_ACCOUNT_MAX == 1_000
     store.add(stored("a"))
     with pytest.raises(NameTaken):
@@ -426,7 +426,7 @@ def test_descendants_are_found_in_any_depth_and_beside_others() -> None:
 def test_too_many_keys_and_an_unreadable_file_are_said(
     caller: CallerOf, app: Flask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("account_api.keystore.KEYS_OF_ACCOUNT_MAX", 0)
+    monkeypatch.setattr("account_api.security.keystore.KEYS_OF_ACCOUNT_MAX", 0)
     caller("alice-keys").post("/v1/api-keys", wanted()).problem(409, "too_many_keys")
     app.extensions["tandem"].key_store.close()
     for path in tmp_path.glob("keys.db*"):
@@ -438,7 +438,7 @@ def test_too_many_keys_and_an_unreadable_file_are_said(
 
 def test_the_memory_of_answers_keeps_what_may_be_kept() -> None:
     from account_api.reply import Reply
-    from account_api.views import TimeView
+    from account_api.schema.responses import TimeView
 
     memory = Idempotency(":memory:", lambda: 1)
     first, kept = TimeView(time="secret", time_ms=1), TimeView(time="", time_ms=1)

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from account_api.auth import sign_hmac
-from account_api.idempotency import BUSY_US
-from tests import pace
+from account_api.security.auth import sign_hmac
+from account_api.security.idempotency import BUSY_US
 from tests.api.processes import HttpCaller, Venue, children
+from tests.support import pace
 
 TARGET = "/v1/faucet"
 BODY = json.dumps({"asset": "BTC"}).encode()

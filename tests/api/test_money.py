@@ -11,7 +11,7 @@ from engine.core.commands import DefineAccount
 from engine.core.types import Origin, SelfTrade
 from tests.api.client import Caller
 from tests.api.inprocess import Clock, InProcessEngine
-from tests.venue import violations
+from tests.support.venue import violations
 
 CallerOf = Callable[[str], Caller]
 BTC_ADDRESS = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
@@ -196,8 +196,8 @@ def test_W4_the_initiator_may_not_approve_even_with_another_key(
 ) -> None:
     from dataclasses import replace
 
-    from account_api.auth import Authenticator
-    from account_api.keyring import KeyRing
+    from account_api.security.auth import Authenticator
+    from account_api.security.keyring import KeyRing
 
     settings = app.extensions["tandem"].settings
     keys = tuple(

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 from account_api import create_app
-from account_api.page import WEB, policy
+from account_api.http.web_page import WEB, policy
 from account_api.settings import Page
 from engine.history.queries import open_reader
 from tests.api.client import Caller

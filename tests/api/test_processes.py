@@ -15,8 +15,8 @@ import pytest
 
 from config.settings import load
 from engine.client import EngineClient, queries
-from tests import pace
 from tests.api.processes import HttpCaller, Venue, children
+from tests.support import pace
 
 BTC_ADDRESS = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
 pytestmark = [pytest.mark.serial, pytest.mark.timeout(120)]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from account_api.keystore import KeyStore, KeyStoreError, NoRoom, StoredKey
+from account_api.security.keystore import KeyStore, KeyStoreError, NoRoom, StoredKey
 from config.health import Part
 from tests.api.client import Caller
 from tests.api.inprocess import InProcessEngine
@@ -96,7 +96,7 @@ class Full:
         def no_room(*_: object) -> None:
             raise OSError(28, "No space left on device")
 
-        self._monkeypatch.setattr("account_api.changes.os.pwrite", no_room)
+        self._monkeypatch.setattr("account_api.security.change_counter.os.pwrite", no_room)
         real = sqlite3.connect
 
         def connect(*args: object, **options: object) -> sqlite3.Connection:

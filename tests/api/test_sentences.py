@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from account_api.auth import sign_hmac
 from account_api.routes import ROUTES
+from account_api.security.auth import sign_hmac
 from tests.api.client import Caller
 from tests.api.inprocess import Clock
 

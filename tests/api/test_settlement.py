@@ -12,10 +12,10 @@ from account_api.settlement.network import KeyReused, Network, NetworkStatus, Se
 from account_api.settlement.simulated import Behaviour, SimulatedNetwork
 from account_api.settlement.worker import SettlementWorker
 from engine.client import EngineUnavailable
-from tests import pace
 from tests.api.client import Caller
 from tests.api.inprocess import Clock, InProcessEngine
-from tests.venue import violations
+from tests.support import pace
+from tests.support.venue import violations
 
 SECOND_US = 1_000_000
 GOOD = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from account_api import sqlitefile
+from account_api.security import sqlite_file
 
 
 def test_a_file_that_another_process_opens_at_this_moment_is_waited_for(
@@ -27,7 +27,7 @@ def test_a_file_that_another_process_opens_at_this_moment_is_waited_for(
         return connect(*args, **options | {"timeout": 0})
 
     monkeypatch.setattr(sqlite3, "connect", impatient)
-    database = sqlitefile.open_private(path, "create table if not exists t (a)")
+    database = sqlite_file.open_private(path, "create table if not exists t (a)")
     assert database.execute("select count(*) from t").fetchone() == (0,)
     assert database.execute("pragma journal_mode").fetchone() == ("wal",)
     assert len(tries) == 2
@@ -39,11 +39,11 @@ def test_a_file_that_stays_taken_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = str(tmp_path / "keys")
-    monkeypatch.setattr(sqlitefile, "WAIT_S", 0.05)
+    monkeypatch.setattr(sqlite_file, "WAIT_S", 0.05)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("begin exclusive")
     with pytest.raises(sqlite3.OperationalError, match="locked"):
-        sqlitefile.open_private(path)
+        sqlite_file.open_private(path)
     other.close()
 
 
@@ -51,4 +51,4 @@ def test_a_file_of_another_kind_is_an_error_at_once(tmp_path: Path) -> None:
     path = tmp_path / "keys"
     path.write_text("these are no keys but text that is longer than the head of a database " * 9)
     with pytest.raises(sqlite3.DatabaseError, match="not a database"):
-        sqlitefile.open_private(str(path))
+        sqlite_file.open_private(str(path))

@@ -8,7 +8,7 @@ import pytest
 
 from tests.api.client import Caller
 from tests.api.inprocess import InProcessEngine
-from tests.wrong_numbers import Wrong, rows
+from tests.support.wrong_numbers import Wrong, rows
 
 HEAD = {"symbol": "BTC-USD", "side": "buy"}
 

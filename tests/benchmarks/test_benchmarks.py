@@ -16,7 +16,7 @@ from benchmarks.apply import is_compiled
 from benchmarks.book_flow import BookFlow
 from benchmarks.book_own import BareBook
 from benchmarks.plot import Panel, plot
-from tests import pace
+from tests.support import pace
 
 ROOT = Path(__file__).parent.parent.parent
 pytestmark = pytest.mark.timeout(300)

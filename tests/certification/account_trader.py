@@ -19,7 +19,7 @@ import requests
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests import pace
+from tests.support import pace
 
 SYMBOL = "CERT-USD"
 ADDRESS = "cert-address-of-the-treasury"

@@ -16,7 +16,7 @@ from fixcore.store import FileStoreFactory
 from fixcore.transport import SocketInitiator
 
 from certification.fix.wire import Message
-from tests import pace
+from tests.support import pace
 
 DICTIONARY = Path(__file__).parent.parent.parent / "spec" / "FIX44.xml"
 GROUPS = {73: 11, 20010: 20011}

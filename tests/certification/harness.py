@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from certification.scenarios.programme import programme
 from certification.server import ClientRun, FixGate, Place
 from tandem.lane import Lane
-from tests import pace
 from tests.certification.raw_engine import RawEngine
 from tests.certification.scripts import Scripted
+from tests.support import pace
 
 ROOT = Path(__file__).parent.parent.parent
 WHOLE = programme()

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests import pace
 from tests.certification.scripts import Scripted
+from tests.support import pace
 
 HEARTBEAT_S = max(2, round(pace.seconds(2)))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import quickfix
 
 from certification.fix.wire import SOH, Message
-from tests import pace
+from tests.support import pace
 
 DICTIONARY = Path(__file__).parent.parent.parent / "spec" / "FIX44.xml"
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from certification.fix.wire import ADMIN, Framer, Message, encode, in_order, now, time_text
-from tests import pace
+from tests.support import pace
 
 RECONNECT_S = 0.3
 

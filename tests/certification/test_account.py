@@ -18,9 +18,9 @@ import pytest
 from certification.api.requests import OPERATIONS
 from certification.report.results import CaseResult
 from tandem.lane import ACCOUNT_PROCESSES, Lane
-from tests import pace
 from tests.certification.account_trader import AccountTrader
 from tests.certification.harness import EVERY, Bench, bench
+from tests.support import pace
 
 pytestmark = pytest.mark.timeout(200)
 

@@ -16,8 +16,8 @@ import pytest
 
 from certification.report.results import CaseResult
 from tandem.lane import FIX_PROCESSES, Lane
-from tests import pace
 from tests.certification.harness import FIX, ROOT, TO_PLAY, Certify, bench, check
+from tests.support import pace
 
 pytestmark = pytest.mark.timeout(280)
 

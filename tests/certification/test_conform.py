@@ -24,8 +24,8 @@ from certification.scenarios import scenario as scenarios
 from certification.scenarios.programme import programme
 from certification.venue import PEER
 from tandem.lane import Lane
-from tests import pace
 from tests.certification.mangle import Mangle, mangled, of_type
+from tests.support import pace
 
 ROOT = Path(__file__).parent.parent.parent
 _runs = count(1)

@@ -16,11 +16,11 @@ import pytest
 from certification.fix.wire import Message
 from certification.report.page import Page
 from tandem.lane import Lane
-from tests import pace
 from tests.certification.harness import Bench, Certify, bench
 from tests.certification.program import read_sheet
 from tests.certification.raw_engine import RawEngine
 from tests.certification.scripts import Scripted
+from tests.support import pace
 
 pytestmark = pytest.mark.timeout(120)
 

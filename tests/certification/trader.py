@@ -15,7 +15,7 @@ from itertools import count
 from typing import Protocol
 
 from certification.fix.wire import Message, now, time_text
-from tests import pace
+from tests.support import pace
 
 STEP_S = 10.0
 SYMBOL = "CERT-USD"

@@ -19,7 +19,7 @@ from engine.core.commands import CancelOrder, NewOrder
 from engine.core.events import OrderAccepted
 from engine.core.types import OrdType, Origin, Side, TimeInForce
 from engine.journal.verify import verify
-from tests import pace
+from tests.support import pace
 
 KILLS = 8
 WORKERS = 3

@@ -13,14 +13,14 @@ import msgspec
 import pytest
 
 from config.settings import SettingsError, load
-from engine.bootstrap import refused
 from engine.client import EngineClient
 from engine.core.commands import NewOrder
 from engine.core.types import OrdType, Origin, Side, TimeInForce
+from engine.server.bootstrap import refused
 from tandem.output import CommandError
 from tandem.up import rehearse
-from tests import pace
 from tests.crash.test_engine_kill import EngineProcess
+from tests.support import pace
 
 DEMO = (Path(__file__).parent.parent.parent / "config" / "demo.toml").read_text("utf-8")
 

@@ -20,8 +20,8 @@ from engine.core.types import OrdType, Origin, Side, TimeInForce
 from engine.history import queries, schema
 from engine.history.projector import Projector
 from engine.history.store import open_reader, open_writer
-from tests import pace
 from tests.api.stream.harness import ROOT, EngineProcess, await_ready
+from tests.support import pace
 from tests.unit.history.test_projector import dump
 
 pytestmark = pytest.mark.serial

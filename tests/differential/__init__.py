@@ -1,1 +1,1 @@
-"""The real exchange against the naive one of tests/oracle.py, event by event."""
+"""The real exchange against the naive one of tests/support/oracle.py, event by event."""

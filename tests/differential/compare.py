@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from engine.core.commands import Command
 from engine.core.events import Event
-from tests.oracle import Oracle
-from tests.strategies import Flow
-from tests.venue import new_exchange, violations
+from tests.support.oracle import Oracle
+from tests.support.strategies import Flow
+from tests.support.venue import new_exchange, violations
 
 Stamped = tuple[int, Command]
 

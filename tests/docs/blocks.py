@@ -17,8 +17,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests import pace
 from tests.docs.quick import CLIENT
+from tests.support import pace
 
 ROOT = Path(__file__).parent.parent.parent
 RUN = {"sh", "python"}

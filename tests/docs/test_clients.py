@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 import quickfix
 
-from account_api.auth import sign_hmac
+from account_api.security.auth import sign_hmac
 from tandem.demo.venue import TemporaryVenue
-from tests import pace
 from tests.docs.blocks import ROOT
+from tests.support import pace
 
 CLIENTS = ROOT / "clients"
 ENGINES = ("quickfix-cpp", "quickfixj", "quickfixn", "quickfixgo")

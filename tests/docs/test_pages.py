@@ -20,8 +20,8 @@ from engine.client import EngineClient
 from engine.core.commands import MassCancel
 from engine.core.types import Origin
 from tandem.demo.venue import TemporaryVenue, write_configuration
-from tests import pace
 from tests.docs.blocks import ROOT, RUN, SHOWN, blocks, environment, run
+from tests.support import pace
 
 pytestmark = pytest.mark.serial
 DOCS = ROOT / "docs"

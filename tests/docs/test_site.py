@@ -13,9 +13,9 @@ import pytest
 from flask import Flask, Response
 from flask.testing import FlaskClient
 
-from account_api.docs import add_docs
-from tests import pace
+from account_api.http.docs import add_docs
 from tests.docs.blocks import ROOT
+from tests.support import pace
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("sphinx") is None,

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import quickfix
 
-from tests import pace
+from tests.support import pace
 
 SOH = "\x01"
 

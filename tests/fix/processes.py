@@ -16,7 +16,7 @@ from typing import Any
 
 from config.ports import free_ports
 from engine.client import EngineClient
-from tests import pace
+from tests.support import pace
 
 ROOT = Path(__file__).parent.parent.parent
 START_TIMEOUT_S = 30.0

@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import Iterator
 
-from tests import pace
+from tests.support import pace
 
 SOH = "\x01"
 

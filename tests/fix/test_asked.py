@@ -12,14 +12,14 @@ import pytest
 
 from engine.core.commands import NewOrder
 from engine.core.types import OrdType, Origin, Side, TimeInForce
-from fix_gateway.asked import FILE_BYTES_MAX, Asked
-from fix_gateway.flow import Sender
-from fix_gateway.sessions import Link, Session
+from fix_gateway.session.pending_requests import FILE_BYTES_MAX, Asked
+from fix_gateway.session.sender import Sender
+from fix_gateway.session.session import Link, Session
 from fix_gateway.settings import GatewaySettings, SessionSettings
-from tests import pace
 from tests.fix.conftest import Connect
 from tests.fix.processes import Venue
 from tests.fix.rawfix import RawFix
+from tests.support import pace
 
 STATUS = "11={id}|55=BTC-USD|54=1|790={request}|"
 

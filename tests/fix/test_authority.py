@@ -11,9 +11,9 @@ import pytest
 
 from engine.client import queries
 from engine.core.types import CancelScope
-from tests import pace
 from tests.fix.processes import ROOT, Venue
 from tests.fix.rawfix import Closed, Message, RawFix, now_text
+from tests.support import pace
 
 
 def further_session(comp_id: str, account: str, more: str = "") -> str:

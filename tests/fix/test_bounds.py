@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import pace
 from tests.fix.processes import Venue
 from tests.fix.rawfix import Closed, RawFix, encode, now_text
+from tests.support import pace
 
 ORDERS = 5000
 

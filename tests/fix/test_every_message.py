@@ -8,10 +8,10 @@ from itertools import count
 
 import pytest
 
-from tests import pace
 from tests.fix.conftest import Connect
 from tests.fix.processes import Process, Venue
 from tests.fix.rawfix import RawFix, now_text
+from tests.support import pace
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests import pace
 from tests.fix.processes import ROOT, Venue
+from tests.support import pace
 
 ORDERS = 400
 RATE = 50.0

@@ -13,9 +13,9 @@ from pathlib import Path
 import argon2
 import pytest
 
-from tests import pace
 from tests.fix.processes import Venue
 from tests.fix.rawfix import RawFix, encode, now_text
+from tests.support import pace
 
 Connect = Callable[..., RawFix]
 

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import pace
 from tests.fix.hostile import APPLICATION, Hostile, framed
 from tests.fix.processes import Process, Venue
 from tests.fix.rawfix import SOH, Closed, Message, RawFix, encode, now_text
+from tests.support import pace
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -13,16 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.core.types import CancelScope
-from fix_gateway import grammar, proxy
-from fix_gateway import logon as logons
-from fix_gateway.credentials import Credentials, Failures
-from fix_gateway.logon import LogonError
-from fix_gateway.message import parse_time
-from fix_gateway.sessions import Session
+from fix_gateway.codec.message import parse_time
+from fix_gateway.door import logon as logons
+from fix_gateway.door import logon_fields, proxy_protocol
+from fix_gateway.door.credentials import Credentials, Failures
+from fix_gateway.door.logon import LogonError
+from fix_gateway.door.logon_signature import SignedLogons
+from fix_gateway.session.session import Session
 from fix_gateway.settings import GatewaySettings, SessionSettings, networks
-from fix_gateway.signatures import SignedLogons
 from tests.fix.rawfix import encode
-from tests.fix_desk import DICTIONARY
+from tests.support.fix_desk import DICTIONARY
 
 TIME = "20260102-03:04:05.678"
 HEADER = f"35=A|34=1|49=ALICE|52={TIME}|56=TANDEM|"
@@ -193,7 +193,7 @@ def test_judging_a_logon_never_fails(extra: list[tuple[str, str]]) -> None:
 
 def test_quickfix_takes_no_logon_without_the_stamp(tmp_path: Path) -> None:
     stamped = tmp_path / "stamped.xml"
-    grammar.write_stamped(DICTIONARY, stamped, "right")
+    logon_fields.write_stamped(DICTIONARY, stamped, "right")
     assert stamped.stat().st_mode & 0o777 == 0o600
     dictionary = quickfix.DataDictionary(str(stamped))
     logon = logons.parse(encode(HEADER + REST))
@@ -218,7 +218,7 @@ def settings(tmp_path: Path) -> GatewaySettings:
 
 def fault_of(logon: logons.Logon, settings: GatewaySettings, shift_s: int = 0) -> str:
     now_us = parse_time(TIME) + shift_s * 1_000_000
-    return logons.fault(logon, grammar.read(settings.dictionary), settings, now_us)
+    return logons.fault(logon, logon_fields.read(settings.dictionary), settings, now_us)
 
 
 def session_of(settings: GatewaySettings, **changes: object) -> Session:
@@ -308,7 +308,8 @@ def v2(address: str, command: int = 1, extra: bytes = b"") -> bytes:
     source = ip_address(address).packed
     family = 0x11 if len(source) == 4 else 0x21
     body = source * 2 + struct.pack("!HH", 1, 2) + extra
-    return proxy.SIGNATURE_V2 + struct.pack("!BBH", 0x20 | command, family, len(body)) + body
+    head = struct.pack("!BBH", 0x20 | command, family, len(body))
+    return proxy_protocol.SIGNATURE_V2 + head + body
 
 
 @pytest.mark.parametrize(
@@ -323,9 +324,9 @@ def v2(address: str, command: int = 1, extra: bytes = b"") -> bytes:
     ],
 )
 def test_proxy_headers_are_read_in_any_pieces(data: bytes, address: str) -> None:
-    assert proxy.read(data + GOOD) == proxy.ProxyHeader(len(data), address)
+    assert proxy_protocol.read(data + GOOD) == proxy_protocol.ProxyHeader(len(data), address)
     for size in range(1, len(data)):
-        assert proxy.read(data[:size]) is None
+        assert proxy_protocol.read(data[:size]) is None
 
 
 @pytest.mark.parametrize(
@@ -333,21 +334,21 @@ def test_proxy_headers_are_read_in_any_pieces(data: bytes, address: str) -> None
     [
         GOOD, b"PROXY TCP4 nobody 192.0.2.2 1 2\r\n", b"PROXY TCP4 192.0.2.1\r\n",
         b"PROXY " + b"x" * 200,
-        proxy.SIGNATURE_V2 + struct.pack("!BBH", 0x11, 0x11, 12) + b"0" * 12,
-        proxy.SIGNATURE_V2 + struct.pack("!BBH", 0x21, 0x11, 60_000),
-        proxy.SIGNATURE_V2 + struct.pack("!BBH", 0x21, 0x11, 4) + b"0000",
-        proxy.SIGNATURE_V2 + struct.pack("!BBH", 0x25, 0x11, 12) + b"0" * 12,
+        proxy_protocol.SIGNATURE_V2 + struct.pack("!BBH", 0x11, 0x11, 12) + b"0" * 12,
+        proxy_protocol.SIGNATURE_V2 + struct.pack("!BBH", 0x21, 0x11, 60_000),
+        proxy_protocol.SIGNATURE_V2 + struct.pack("!BBH", 0x21, 0x11, 4) + b"0000",
+        proxy_protocol.SIGNATURE_V2 + struct.pack("!BBH", 0x25, 0x11, 12) + b"0" * 12,
     ],
 )  # fmt: skip
 def test_what_is_no_proxy_header_is_refused(data: bytes) -> None:
-    with pytest.raises(proxy.ProxyError):
-        proxy.read(data)
+    with pytest.raises(proxy_protocol.ProxyError):
+        proxy_protocol.read(data)
 
 
 @given(st.binary(max_size=150))
 def test_reading_proxy_headers_never_fails_otherwise(data: bytes) -> None:
-    for start in (b"", b"PROXY ", proxy.SIGNATURE_V2):
+    for start in (b"", b"PROXY ", proxy_protocol.SIGNATURE_V2):
         try:
-            proxy.read(start + data)
-        except proxy.ProxyError:
+            proxy_protocol.read(start + data)
+        except proxy_protocol.ProxyError:
             continue

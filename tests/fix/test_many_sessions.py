@@ -14,9 +14,9 @@ from typing import Any
 import argon2
 import pytest
 
-from tests import pace
 from tests.fix.processes import Venue
 from tests.fix.rawfix import Message, RawFix, encode
+from tests.support import pace
 
 pytestmark = pytest.mark.timeout(120)
 

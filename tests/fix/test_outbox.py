@@ -11,10 +11,10 @@ import pytest
 from engine.client import EngineUnavailable
 from engine.core.commands import CancelOrder, Command, NewOrder
 from engine.core.types import OrdType, Origin, Side, TimeInForce
-from fix_gateway.outbox import DIRECT_MAX, Outbox
-from fix_gateway.sessions import Session
+from fix_gateway.runtime.outbox import DIRECT_MAX, Outbox
+from fix_gateway.session.session import Session
 from fix_gateway.settings import GatewaySettings, SessionSettings
-from tests import pace
+from tests.support import pace
 
 
 class Engine:

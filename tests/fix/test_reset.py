@@ -12,7 +12,7 @@ from engine.core.events import SessionChanged
 from engine.core.types import CancelScope
 from fix_gateway.gateway import Gateway
 from fix_gateway.settings import GatewaySettings, SessionSettings
-from tests import pace
+from tests.support import pace
 
 DICTIONARY = Path(__file__).parents[2] / "spec" / "FIX44.xml"
 

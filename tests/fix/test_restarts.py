@@ -10,9 +10,9 @@ import pytest
 
 from engine.core.commands import NewOrder
 from engine.core.types import OrdType, Origin, Side, TimeInForce
-from tests import pace
 from tests.fix.processes import Process, Venue
 from tests.fix.rawfix import Closed, Message, RawFix, encode, now_text
+from tests.support import pace
 
 pytestmark = pytest.mark.serial
 

@@ -24,9 +24,9 @@ from fixcore.session.session_settings import SessionSettings
 from fixcore.store import FileStoreFactory
 from fixcore.transport import SocketInitiator
 
-from tests import pace
 from tests.fix.processes import ROOT, Venue
 from tests.fix.rawfix import RawFix
+from tests.support import pace
 
 TIMEOUT_S = 20.0
 

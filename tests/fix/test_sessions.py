@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from engine.core.types import CancelScope
-from tests import pace
 from tests.fix.processes import Venue
 from tests.fix.rawfix import Message, RawFix
+from tests.support import pace
 
 Connect = Callable[..., RawFix]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from fix_gateway import signatures
-from fix_gateway.signatures import SignedLogons
+from fix_gateway.door import logon_signature
+from fix_gateway.door.logon_signature import SignedLogons
 from tests.fix.processes import ROOT, Venue
 from tests.fix.rawfix import RawFix, now_text
 from tests.fix.signed import logon, public_text, signature
@@ -99,11 +99,11 @@ def test_whatever_is_changed_breaks_the_signature(tag: str) -> None:
     text = signature(KEY, right)
     key = KEY.public_key().public_bytes_raw()
     whole = right | {"95": str(len(text)), "96": text}
-    assert signatures.fault(key, whole) == ""
-    assert signatures.fault(key, whole | {tag: CHANGES[tag]}) == "signature is wrong"
+    assert logon_signature.fault(key, whole) == ""
+    assert logon_signature.fault(key, whole | {tag: CHANGES[tag]}) == "signature is wrong"
     if tag in right:
         without = {name: value for name, value in whole.items() if name != tag}
-        assert signatures.fault(key, without) == "signature is wrong"
+        assert logon_signature.fault(key, without) == "signature is wrong"
 
 
 def test_a_changed_reset_flag_is_refused_at_the_door(venue: Venue) -> None:
@@ -181,7 +181,7 @@ def test_the_vector_of_the_specification() -> None:
     key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(vector["private"]))
     assert vector["public"] == public_text(key)
     found = dict(part.split("=", 1) for part in vector["payload"].split("|"))
-    assert signatures.payload(found) == vector["payload"].replace("|", "\x01").encode()
+    assert logon_signature.payload(found) == vector["payload"].replace("|", "\x01").encode()
     assert signature(key, found) == vector["signature"]
     whole = found | {"95": str(len(vector["signature"])), "96": vector["signature"]}
-    assert signatures.fault(key.public_key().public_bytes_raw(), whole) == ""
+    assert logon_signature.fault(key.public_key().public_bytes_raw(), whole) == ""

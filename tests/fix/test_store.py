@@ -7,13 +7,7 @@ from pathlib import Path
 import pytest
 import quickfix
 
-from fix_gateway.store import (
-    GatewayState,
-    Numbers,
-    SessionStore,
-    read_state,
-    write_state,
-)
+from fix_gateway.session.store import GatewayState, Numbers, SessionStore, read_state, write_state
 
 SOH = "\x01"
 

@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from fix_gateway.capture import CAPTURES_MAX
+from fix_gateway.runtime.trade_capture import CAPTURES_MAX
 from tests.fix.conftest import Connect
 from tests.fix.processes import Process, Venue
 from tests.fix.rawfix import Message, RawFix

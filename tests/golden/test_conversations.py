@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fix_desk import play
+from tests.support.fix_desk import play
 
 FOLDER = Path(__file__).parent.parent.parent / "spec" / "golden"
 SCRIPTS = sorted(FOLDER.glob("*.txt"))

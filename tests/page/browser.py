@@ -20,7 +20,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-from tests import pace
+from tests.support import pace
 
 T = TypeVar("T")
 WAIT_S = 15.0

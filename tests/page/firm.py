@@ -10,7 +10,7 @@ from typing import Any
 import requests
 
 from tandem import signing
-from tests import pace
+from tests.support import pace
 
 _numbers = itertools.count(1)
 

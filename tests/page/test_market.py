@@ -18,8 +18,8 @@ import pytest
 import requests
 
 from tandem.demo.venue import TemporaryVenue
-from tests import pace
 from tests.page.firm import Firm
+from tests.support import pace
 
 pytestmark = pytest.mark.serial
 SYMBOLS = ("BTC-USD", "ETH-USD", "ETH-BTC")

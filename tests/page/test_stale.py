@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from tandem.demo.venue import TemporaryVenue
-from tests import pace
 from tests.page.browser import Browser
 from tests.page.firm import Firm
+from tests.support import pace
 
 pytestmark = pytest.mark.serial
 HEARTBEATS_S = 10.0

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.core.events import Event
 from engine.core.types import Side
-from tests.venue import map_held, map_posted
+from tests.support.venue import map_held, map_posted
 
 Depth = dict[tuple[str, Side, int], int]
 

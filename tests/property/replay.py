@@ -14,8 +14,8 @@ from typing import Any
 from engine.core.commands import Command
 from engine.core.events import Event
 from engine.wire import encode_transaction
-from tests.venue import new_exchange
-from tests.wide_flow import WideFlow
+from tests.support.venue import new_exchange
+from tests.support.wide_flow import WideFlow
 
 Stamped = tuple[int, Command]
 

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import pytest
 
-from engine.answers import own_event
+from engine.client.answers import own_event
 from engine.core import commands as c
 from engine.core import events as e
 from tests.property.replay import commands
-from tests.venue import new_exchange
-from tests.wide_flow import WideFlow
+from tests.support.venue import new_exchange
+from tests.support.wide_flow import WideFlow
 
 COMMANDS: Final = int(os.environ.get("TANDEM_PROPERTY_COMMANDS", "1500"))
 FIRST_SEED: Final = int(os.environ.get("TANDEM_SEED", "1"))

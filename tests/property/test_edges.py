@@ -48,7 +48,7 @@ from engine.journal.local import LocalJournal
 from engine.journal.recovery import recover
 from engine.journal.snapshots import read_snapshot, write_snapshot
 from engine.wire import decode_transaction, encode_transaction
-from tests.venue import DAY_US, ENGINE, START_US, SYMBOL, violations
+from tests.support.venue import DAY_US, ENGINE, START_US, SYMBOL, violations
 
 PPM_MAX = 999_999
 

@@ -14,11 +14,18 @@ from engine.core.types import (
     TimeInForce,
 )
 from engine.wire import Transaction
-from fix_gateway.inbound import translate
-from fix_gateway.message import SOH, FixMessage, time_text
-from fix_gateway.outbound import messages
-from fix_gateway.queries import Query
-from tests.fix_desk import START_US, dictionary, instruments, sessions, validated, wire_text
+from fix_gateway.codec.decode import translate
+from fix_gateway.codec.message import SOH, FixMessage, time_text
+from fix_gateway.codec.requests import Query
+from fix_gateway.codec.routing import messages
+from tests.support.fix_desk import (
+    START_US,
+    dictionary,
+    instruments,
+    sessions,
+    validated,
+    wire_text,
+)
 
 INSTRUMENTS = instruments()
 ALICE = sessions()["ALICE"]

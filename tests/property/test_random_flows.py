@@ -14,11 +14,11 @@ import pytest
 
 from engine.journal.statecodec import decode_state, encode_state
 from engine.wire import decode_transaction, encode_transaction
-from tests import pace
 from tests.property.bookkeeper import Bookkeeper
 from tests.property.replay import commands, digest
-from tests.venue import new_exchange, violations
-from tests.wide_flow import WideFlow
+from tests.support import pace
+from tests.support.venue import new_exchange, violations
+from tests.support.wide_flow import WideFlow
 
 COMMANDS = int(os.environ.get("TANDEM_PROPERTY_COMMANDS", "1500"))
 FIRST_SEED = int(os.environ.get("TANDEM_SEED", "1"))

@@ -20,8 +20,8 @@ import pytest
 from account_api import create_app
 from account_api.errors import Problem
 from account_api.main import api_settings
-from account_api.ratelimit import RateLimiter
 from account_api.routes import ROUTES
+from account_api.security.rate_limit import RateLimiter
 from account_api.stream.operations import Operations
 from account_api.stream.principal import StreamPrincipal
 from config.settings import DEMO_FILE, load
@@ -29,7 +29,7 @@ from engine.core.events import OrderFilled
 from engine.history.queries import open_reader
 from tests.api.client import Caller
 from tests.api.inprocess import Clock, InProcessEngine
-from tests.venue import violations
+from tests.support.venue import violations
 
 REQUESTS: Final = int(os.environ.get("TANDEM_REST_REQUESTS", "250"))
 FIRST_SEED: Final = int(os.environ.get("TANDEM_SEED", "1"))

@@ -24,10 +24,10 @@ from engine.core.events import OrderAccepted
 from engine.core.types import SelfTrade, Side, TimeInForce
 from engine.wire import encode_transaction
 from tests.differential.compare import account_money, oracle_money, without_text
-from tests.oracle import Oracle
 from tests.property.bookkeeper import Bookkeeper
-from tests.strategies import ppm, self_trades, sides
-from tests.venue import Venue, definitions, kinds, new_exchange, violations
+from tests.support.oracle import Oracle
+from tests.support.strategies import ppm, self_trades, sides
+from tests.support.venue import Venue, definitions, kinds, new_exchange, violations
 
 EXAMPLES = int(os.environ.get("TANDEM_STATEFUL_EXAMPLES", "200"))
 accounts = st.sampled_from(("alice", "alice2", "bob", "carol"))

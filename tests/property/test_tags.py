@@ -8,7 +8,7 @@ from typing import Final
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.core.risk import valid_tag
+from engine.core.order_checks import valid_tag
 
 LENGTH_MAX: Final = 8
 TEXTS: Final = st.text(st.one_of(st.characters(max_codepoint=0x7F), st.characters()), max_size=10)

@@ -18,8 +18,8 @@ import pytest
 from engine.core.commands import DefineVenue, NewOrder, Tick
 from engine.core.events import OrderCanceled, OrderFilled
 from engine.core.types import CancelReason, Liquidity, OrdType, TimeInForce
-from tests.strategies import ENGINE, Flow, profile_of
-from tests.venue import new_exchange, violations
+from tests.support.strategies import ENGINE, Flow, profile_of
+from tests.support.venue import new_exchange, violations
 
 COMMANDS = int(os.environ.get("TANDEM_PROPERTY_COMMANDS", "1500"))
 FIRST_SEED = int(os.environ.get("TANDEM_SEED", "1"))

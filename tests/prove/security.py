@@ -20,7 +20,7 @@ from typing import Any, Final
 import requests
 from websockets.sync.client import connect
 
-from account_api.auth import sign_hmac
+from account_api.security.auth import sign_hmac
 from tests.fix.rawfix import Closed, RawFix, encode
 from tests.prove.venue import MODULES, Venue
 

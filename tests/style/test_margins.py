@@ -1,4 +1,4 @@
-"""Margins of time come from ``tests/pace.py``, so that a slow machine fails no test."""
+"""Margins of time come from ``tests/support/pace.py``, so that a slow machine fails no test."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from argon2 import PasswordHasher
 
 from tandem.__main__ import main
 from tandem.demo.venue import write_configuration
-from tests import pace
+from tests.support import pace
 
 ROOT = Path(__file__).parent.parent.parent
 

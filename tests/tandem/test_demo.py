@@ -12,7 +12,7 @@ from rich.console import Console
 from tandem.demo.money import Money, Order, atoms
 from tandem.demo.stage import Stage, SurpriseError
 from tandem.demo.trader import Report, Trader
-from tests import pace
+from tests.support import pace
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -27,8 +27,8 @@ from config.settings import load
 from tandem import signing
 from tandem.demo.venue import TemporaryVenue
 from tandem.processes import venue_processes
-from tests import pace
 from tests.fix.rawfix import Closed, RawFix
+from tests.support import pace
 
 pytestmark = pytest.mark.serial
 ROOT = Path(__file__).parent.parent.parent

@@ -18,7 +18,7 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from account_api.keystore import KeyStore, StoredKey
+from account_api.security.keystore import KeyStore, StoredKey
 from config.settings import load
 from engine.client import EngineClient, EngineRefused, queries
 from engine.core.commands import NewOrder, RequestWithdrawal
@@ -31,8 +31,8 @@ from tandem.backup import backup
 from tandem.demo.venue import TemporaryVenue
 from tandem.output import CommandError
 from tandem.up import environment
-from tests import pace
 from tests.fix.rawfix import Closed, RawFix, now_text
+from tests.support import pace
 
 pytestmark = pytest.mark.serial
 ROOT = Path(__file__).parent.parent.parent

@@ -14,7 +14,7 @@ import pytest
 
 from tandem.demo.venue import TemporaryVenue
 from tandem.http_client import base_url
-from tests import pace
+from tests.support import pace
 
 pytestmark = pytest.mark.serial
 ROOT = Path(__file__).parent.parent.parent

@@ -13,7 +13,7 @@ import pytest
 from config.settings import DEMO_FILE, Settings, load
 from tandem.output import CommandError
 from tandem.reset import reset
-from tests import pace
+from tests.support import pace
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDERS = ("journal/snapshots", "fix/store", "log", "control")

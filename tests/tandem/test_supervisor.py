@@ -17,7 +17,7 @@ import pytest
 from tandem import supervisor as module
 from tandem.processes import Process
 from tandem.supervisor import StartError, Supervisor
-from tests import pace
+from tests.support import pace
 
 STEADY = """
     import json, os, signal, subprocess, sys

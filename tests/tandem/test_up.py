@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from tandem.demo.venue import write_configuration
-from tests import pace
+from tests.support import pace
 
 pytestmark = pytest.mark.serial
 

@@ -19,7 +19,7 @@ import pytest
 import requests
 
 from tandem.demo.venue import write_configuration
-from tests import pace
+from tests.support import pace
 
 pytestmark = [pytest.mark.serial, pytest.mark.timeout(280)]
 ROOT = Path(__file__).parent.parent.parent

@@ -20,9 +20,9 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 
-from account_api.auth import sign_hmac
 from account_api.main import api_settings
 from account_api.routes import ROUTES
+from account_api.security.auth import sign_hmac
 from account_api.stream.server import StreamServer
 from account_api.stream.settings import StreamSettings
 from config.settings import load
@@ -32,8 +32,8 @@ from engine.core.types import Origin
 from engine.history.projector import Projector
 from engine.history.queries import open_reader
 from engine.history.store import open_writer
-from tests import pace
 from tests.api.stream import described
+from tests.support import pace
 
 ROOT = Path(__file__).parent.parent.parent.parent
 WAIT_S = 10.0

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from account_api.keystore import KeyStore, StoredKey
 from account_api.main import api_settings
-from tests import pace
+from account_api.security.keystore import KeyStore, StoredKey
 from tests.api.stream.harness import Client, EngineProcess, Stream, begin, deposit, run, signed
+from tests.support import pace
 
 
 def test_cancel_on_disconnect_of_the_connection(engine: EngineProcess) -> None:

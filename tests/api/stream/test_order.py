@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 from engine.client import EngineUnavailable
-from tests import pace
 from tests.api.stream.harness import WAIT_S, Client, EngineProcess, Stream, begin, run
+from tests.support import pace
 
 PRIVATE = ["balances", "executions", "ledger", "orders", "transfers"]
 

@@ -8,7 +8,7 @@ import json
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from account_api.stream.paced import (
+from account_api.stream.pacing import (
     CONTROLS,
     FRAGMENTS_MAX,
     PIECE_BYTES,

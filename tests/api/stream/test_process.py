@@ -15,11 +15,11 @@ from websockets.asyncio.client import connect
 
 from account_api.routes import ROUTES
 from account_api.stream.operations import OPERATIONS
-from account_api.stream.private import PRIVATE_CHANNELS
+from account_api.stream.private_channels import PRIVATE_CHANNELS
 from account_api.stream.requests import PUBLIC_CHANNELS
 from engine.core.types import OrdStatus
-from tests import pace
 from tests.api.stream.harness import ROOT, await_ready, running_engine, signed
+from tests.support import pace
 
 
 def environment_with_free_port(base: dict[str, str], folder: Path) -> dict[str, str]:

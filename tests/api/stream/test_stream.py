@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from account_api.keystore import KeyStore
 from account_api.main import api_settings
+from account_api.security.keystore import KeyStore
 from engine.core.commands import (
     AddAddress,
     AssignDepositAddress,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.api.stream.harness import EngineProcess, Stream, run
-from tests.wrong_numbers import rows
+from tests.support.wrong_numbers import rows
 
 HEAD = {"symbol": "BTC-USD", "side": "buy"}
 

@@ -44,8 +44,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests import pace
 from tests.fix.rawfix import SOH, now_text
+from tests.support import pace
 
 SCRIPTS = Path(__file__).parent / "scripts"
 TIMEOUT_S = 15.0

@@ -18,9 +18,9 @@ from engine.history.projector import Projector
 from engine.history.queries import wait_for
 from engine.history.store import open_reader, open_writer
 from engine.journal.verify import verify
+from fix_gateway.codec.routing import messages
 from fix_gateway.main import gateway_settings, session_settings
-from fix_gateway.outbound import messages
-from fix_gateway.sessions import Session
+from fix_gateway.session.session import Session
 from tests.fix.rawfix import Message
 from tests.prove.crash.fixclient import FixClient, fields_of
 from tests.prove.crash.restclient import OrderClient, Treasury

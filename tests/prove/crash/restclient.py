@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import requests
 
-from account_api.auth import sign_hmac
+from account_api.security.auth import sign_hmac
 from tests.prove.crash.told import Client, Told
 
 SIGNATURE_S: Final = 3.5

@@ -10,7 +10,7 @@ from typing import Any, Final
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
-from account_api.auth import sign_hmac
+from account_api.security.auth import sign_hmac
 from tests.api.stream.harness import BookCopy
 from tests.prove.crash.told import Client, Told
 

@@ -34,7 +34,7 @@ from engine.journal.prior import with_prior
 from engine.journal.recovery import recover
 from engine.journal.snapshots import SnapshotWriter
 from engine.wire import encode_transaction
-from tests.wide_flow import WideFlow
+from tests.support.wide_flow import WideFlow
 
 SEGMENT_RECORDS = 60
 SNAPSHOT_EVERY = 35

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from engine import wire
-from engine.client_core import ClientCore, EngineError, Outcome
+from engine.client.protocol import ClientCore, EngineError, Outcome
 from engine.wire import Transaction
 from tests.prove.simulation.engine import SimEngine
 from tests.prove.simulation.transport import ClientEnd

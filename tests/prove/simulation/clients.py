@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any, Final
 
 from engine import wire
-from engine.client_core import EngineError, EngineRefused
+from engine.client.protocol import EngineError, EngineRefused
 from engine.core.commands import Batch, Command, NewOrder, OpenSession, StartEpoch
 from engine.core.types import CancelScope, OrdType, Origin, Side, TimeInForce
 from engine.wire import Transaction
 from tests.prove.simulation.actors import Actor, Handle
 from tests.prove.simulation.engine import LIMITS, SimEngine
 from tests.prove.simulation.world import World
-from tests.strategies import ACCOUNTS, MARKETS
-from tests.wide_flow import WideFlow
+from tests.support.strategies import ACCOUNTS, MARKETS
+from tests.support.wide_flow import WideFlow
 
 VALID_US: Final = 5_000_000
 THINK_US_MAX: Final = 60_000

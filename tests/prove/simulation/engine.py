@@ -7,8 +7,8 @@ from typing import Final
 
 from engine.core.commands import Command
 from engine.core.exchange import Exchange
-from engine.ipc import Limits
-from engine.sequencer import Bounds, EngineStopped, Sequencer
+from engine.server.ipc import Limits
+from engine.server.sequencer import Bounds, EngineStopped, Sequencer
 from tests.prove.simulation.storage import Disk, Fault, SimJournal, SimSnapshots
 from tests.prove.simulation.transport import ClientEnd, Crash, SimServer
 from tests.prove.simulation.world import World

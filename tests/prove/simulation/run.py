@@ -12,19 +12,19 @@ from typing import Any, Final
 import structlog
 
 from engine import wire
-from engine.core.checks import violations
 from engine.core.events import OrderAccepted
 from engine.core.exchange import Exchange
+from engine.core.invariants import violations
 from engine.journal.base import Record
 from engine.journal.recovery import ReplayDiffers, replay_record
-from engine.queries import Queries
-from engine.sequencer import Sequencer
+from engine.server.queries import Queries
+from engine.server.sequencer import Sequencer
 from engine.wire import Transaction
 from tests.prove.simulation.clients import Gateway, Reader, Subscriber, Trader, Vandal
 from tests.prove.simulation.engine import SimEngine
 from tests.prove.simulation.storage import Disk, SimJournal
 from tests.prove.simulation.world import World
-from tests.wide_flow import WideFlow
+from tests.support.wide_flow import WideFlow
 
 HEAL_US: Final = 120_000_000
 FAULT_EVERY_US: Final = 1_500_000

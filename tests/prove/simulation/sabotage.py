@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from engine.sequencer import Sequencer
+from engine.server.sequencer import Sequencer
 from engine.wire import Ask
 from tests.prove.simulation.engine import SimEngine
 

@@ -1,6 +1,6 @@
 """Simulated Unix sockets below the real server: delays, small buffers, lost connections.
 
-A selector and sockets with the methods that ``engine.ipc.Server`` uses take the place of the
+A selector and sockets with the methods that ``engine.server.ipc.Server`` uses take the place of the
 kernel's; everything above them (framing, queues, partial sends, drops) is the server's own.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from engine.ipc import Limits, Server
+from engine.server.ipc import Limits, Server
 from tests.prove.simulation.world import World
 
 DELAY_US_MAX: Final = 20_000

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from account_api.auth import sign_hmac
+from account_api.security.auth import sign_hmac
 from bots.appetite import Appetite
 from bots.book import Best, best_of
 from bots.grid import Grid

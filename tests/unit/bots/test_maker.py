@@ -7,7 +7,7 @@ from typing import Any
 
 from bots.maker import Maker, Plan
 from bots.rest import Refused, Unavailable
-from tests import pace
+from tests.support import pace
 
 INSTRUMENT = {
     "symbol": "BTC-USD", "base": "BTC", "quote": "USD", "tick": "0.01", "lot": "0.00001",

@@ -20,7 +20,7 @@ from config.control import (
     control_folder,
     socket_path,
 )
-from tests import pace
+from tests.support import pace
 
 
 def echo(words: list[str]) -> str:

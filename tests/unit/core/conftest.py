@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.oracle import Oracle
-from tests.venue import Venue, new_exchange
+from tests.support.oracle import Oracle
+from tests.support.venue import Venue, new_exchange
 
 MakeVenue = Callable[..., Venue]
 

@@ -17,8 +17,8 @@ from engine.core.types import (
     Side,
     TimeInForce,
 )
+from tests.support.venue import DAY_US, START_US, Venue, all_of, kinds, only
 from tests.unit.core.conftest import MakeVenue
-from tests.venue import DAY_US, START_US, Venue, all_of, kinds, only
 
 REASON = RejectReason
 GTD, FOK, IOC, DAY, GTC = (

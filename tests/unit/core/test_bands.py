@@ -18,8 +18,8 @@ from engine.core.events import (
     Refused,
 )
 from engine.core.types import CancelReason, RejectReason, Side, TimeInForce
+from tests.support.venue import ENGINE, SYMBOL, Venue, all_of, kinds, only
 from tests.unit.core.conftest import MakeVenue
-from tests.venue import ENGINE, SYMBOL, Venue, all_of, kinds, only
 
 OUTSIDE = RejectReason.PRICE_OUTSIDE_BAND
 

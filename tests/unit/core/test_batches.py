@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.core.commands import RecordRefusal
 from engine.core.events import BatchDone, CancelRejected, OrderRejected, StatusReported
 from engine.core.types import BatchMode, OrdType, RejectReason, RequestKind, Side
-from tests.venue import Venue, all_of, kinds, only
+from tests.support.venue import Venue, all_of, kinds, only
 
 ALL = BatchMode.VALIDATE_ALL
 REASON = RejectReason

@@ -9,8 +9,8 @@ import pytest
 from engine.core.commands import DefineNetwork, Deposit
 from engine.core.events import DepositUpdated, Refused
 from engine.core.types import RejectReason
+from tests.support.venue import ENGINE, Venue, only
 from tests.unit.core.conftest import MakeVenue
-from tests.venue import ENGINE, Venue, only
 
 REPORT = Deposit(ENGINE, "d1", "bob", "BTC", 70, "bitcoin", "bc1q", "ab12", 0)
 

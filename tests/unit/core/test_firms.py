@@ -31,10 +31,10 @@ from engine.core.events import (
 )
 from engine.core.exchange import Exchange
 from engine.core.firms import limits
-from engine.core.state import export_state
+from engine.core.snapshot import export_state
 from engine.core.types import CancelReason, Origin, RejectReason, WithdrawalLimit, WithdrawalState
+from tests.support.venue import DAY_US, ENGINE, Venue, all_of, kinds, only
 from tests.unit.core.conftest import MakeVenue
-from tests.venue import DAY_US, ENGINE, Venue, all_of, kinds, only
 
 OPERATOR = Origin("operator:tandem", user="operator")
 REASON = RejectReason

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from engine.core.events import OrderAccepted, OrderFilled, OrderReplaced
 from engine.core.types import SelfTrade
+from tests.support.venue import FIRMS, RICH, Venue, all_of, only
 from tests.unit.core.conftest import MakeVenue
-from tests.venue import FIRMS, RICH, Venue, all_of, only
 
 
 def total(venue: Venue, asset: str) -> int:

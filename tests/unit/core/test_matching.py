@@ -14,8 +14,8 @@ from engine.core.events import (
     OrderRestated,
 )
 from engine.core.types import CancelReason, OrdStatus, RejectReason, SelfTrade, TimeInForce
+from tests.support.venue import Venue, all_of, kinds, only
 from tests.unit.core.conftest import MakeVenue
-from tests.venue import Venue, all_of, kinds, only
 
 IOC, FOK, GTC = TimeInForce.IOC, TimeInForce.FOK, TimeInForce.GTC
 NONE, NEWEST, OLDEST, BOTH, DECREMENT = SelfTrade

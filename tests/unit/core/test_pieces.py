@@ -25,8 +25,8 @@ from engine.core.events import (
 )
 from engine.core.exchange import RETIRED_IDS_MAX
 from engine.core.types import CancelReason, CancelScope, Origin, RejectReason, WithdrawalState
+from tests.support.venue import ENGINE, Venue, all_of, kinds, only
 from tests.unit.core.conftest import MakeVenue
-from tests.venue import ENGINE, Venue, all_of, kinds, only
 
 S = WithdrawalState
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.core.state import _row_text
+from engine.core.snapshot import _row_text
 
 
 class Small(enum.IntEnum):

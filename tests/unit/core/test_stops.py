@@ -14,8 +14,8 @@ from engine.core.events import (
     OrderTriggered,
 )
 from engine.core.types import CancelReason, OrdStatus, Side
+from tests.support.venue import Venue, all_of, kinds, only
 from tests.unit.core.conftest import MakeVenue
-from tests.venue import Venue, all_of, kinds, only
 
 
 def trade(venue: Venue, price: int) -> list[Any]:

@@ -35,10 +35,10 @@ from engine.core.events import (
     WithdrawalUpdated,
 )
 from engine.core.exchange import Exchange
-from engine.core.state import export_state
+from engine.core.snapshot import export_state
 from engine.core.types import BatchMode, CancelReason, Origin, RejectReason, Side, WithdrawalState
+from tests.support.venue import ENGINE, Venue, all_of, kinds, only
 from tests.unit.core.conftest import MakeVenue
-from tests.venue import ENGINE, Venue, all_of, kinds, only
 
 OPERATOR = Origin("operator:tandem", user="operator")
 ALONE = {"alice": "A", "alice2": "A", "bob": "B", "carol": "C"}

@@ -28,8 +28,8 @@ from engine.core.types import (
     Side,
     TimeInForce,
 )
+from tests.support.venue import START_US, Venue, all_of, kinds, only
 from tests.unit.core.conftest import MakeVenue
-from tests.venue import START_US, Venue, all_of, kinds, only
 
 IOC, FOK, GTD = TimeInForce.IOC, TimeInForce.FOK, TimeInForce.GTD
 WORK = 3

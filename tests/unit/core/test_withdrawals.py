@@ -32,8 +32,8 @@ from engine.core.events import (
     WithdrawalUpdated,
 )
 from engine.core.types import Origin, RejectReason, WithdrawalState
+from tests.support.venue import DAY_US, ENGINE, Venue, all_of, only
 from tests.unit.core.conftest import MakeVenue
-from tests.venue import DAY_US, ENGINE, Venue, all_of, only
 
 S = WithdrawalState
 REASON = RejectReason

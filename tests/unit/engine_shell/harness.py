@@ -10,14 +10,14 @@ from typing import Any, TypeAlias
 from engine.client import EngineClient
 from engine.core.commands import CancelOrder, NewOrder
 from engine.core.types import OrdType, Origin, Side, TimeInForce
-from engine.ipc import Limits, Server
 from engine.journal.base import Journal
 from engine.journal.local import LocalJournal
 from engine.journal.recovery import recover
 from engine.journal.snapshots import SnapshotWriter
-from engine.sequencer import Bounds, Sequencer
-from tests import pace
-from tests.venue import SYMBOL, definitions
+from engine.server.ipc import Limits, Server
+from engine.server.sequencer import Bounds, Sequencer
+from tests.support import pace
+from tests.support.venue import SYMBOL, definitions
 
 WAIT_S = 10.0
 Start: TypeAlias = "Callable[..., EngineThread]"

@@ -18,7 +18,7 @@ from engine.client import (
     queries,
 )
 from engine.wire import PROTOCOL_VERSION, Dropped, Welcome, WireError, encode_frame
-from tests import pace
+from tests.support import pace
 from tests.unit.engine_shell.harness import EngineThread, Start, new_order
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from engine.collector import ASIDE_COMMANDS, LOOK_COMMANDS_MAX, Collector
 from tests.property.replay import commands
-from tests.venue import new_exchange
-from tests.wide_flow import WideFlow
+from tests.support.venue import new_exchange
+from tests.support.wide_flow import WideFlow
 
 
 class Node:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from engine.client import EngineRefused, GapTooOld, queries
-from engine.figures import COMMIT_BUCKETS_US, Figures
-from engine.sequencer import Bounds
+from engine.server.metrics import COMMIT_BUCKETS_US, Figures
+from engine.server.sequencer import Bounds
 from tests.unit.engine_shell.harness import EngineThread, new_order
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from engine import wire
 from engine.client import EngineUnavailable
-from engine.ipc import Limits, Server
-from tests import pace
+from engine.server.ipc import Limits, Server
+from tests.support import pace
 from tests.unit.engine_shell.harness import WAIT_S, EngineThread, Start, new_order
 
 

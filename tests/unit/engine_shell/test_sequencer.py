@@ -23,10 +23,10 @@ from engine.core.types import (
 )
 from engine.journal.base import AccountMark, JournalFailed, Record
 from engine.journal.local import LocalJournal
-from engine.sequencer import Bounds, EngineStopped
-from tests import pace
+from engine.server.sequencer import Bounds, EngineStopped
+from tests.support import pace
+from tests.support.venue import SYMBOL
 from tests.unit.engine_shell.harness import WAIT_S, Collector, Start, cancel, new_order
-from tests.venue import SYMBOL
 
 
 class FailingJournal:

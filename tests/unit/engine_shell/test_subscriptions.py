@@ -11,11 +11,11 @@ import pytest
 
 from engine import wire
 from engine.client import AsyncEngineClient, EngineRefused, GapTooOld, SubscriptionDropped
-from engine.client_async import _Connection as Connection
+from engine.client.aio import _Connection as Connection
 from engine.core.ledger import Account
 from engine.core.types import AccountRow
-from engine.ipc import Limits
-from tests import pace
+from engine.server.ipc import Limits
+from tests.support import pace
 from tests.unit.engine_shell.harness import (
     WAIT_S,
     Collector,
@@ -325,7 +325,7 @@ def test_a_fault_in_a_query_does_not_stop_trading(
     def broken(account: Account) -> AccountRow:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("engine.queries.account_row", broken)
+    monkeypatch.setattr("engine.server.queries.account_row", broken)
     with pytest.raises(EngineRefused) as refused:
         client.accounts()
     assert refused.value.code == "internal"

@@ -31,8 +31,8 @@ from engine.core.types import (
     Side,
     TimeInForce,
 )
-from engine.sequencer import Bounds, EngineStopped
-from tests import pace
+from engine.server.sequencer import Bounds, EngineStopped
+from tests.support import pace
 from tests.unit.engine_shell.harness import WAIT_S, Collector, EngineThread, Start, new_order
 
 LARGEST = INT64_MAX

@@ -12,8 +12,8 @@ from engine.core.types import ENGINE_VERSION, Origin
 from engine.journal.local import LocalJournal
 from engine.journal.recovery import recover
 from engine.journal.snapshots import SnapshotInvalid, read_snapshot, snapshot_paths
+from tests.support.venue import violations
 from tests.unit.engine_shell.harness import EngineThread, Start
-from tests.venue import violations
 
 DATA = Path(__file__).parent / "data"
 LAST = {"1": 433}

@@ -16,9 +16,9 @@ from pathlib import Path
 import quickfix
 
 from config.ports import free_ports
-from fix_gateway.handover import InnerListener, Passage
-from tests import pace
+from fix_gateway.session.handover import InnerListener, Passage
 from tests.fix.rawfix import encode, now_text
+from tests.support import pace
 
 SESSIONS = 2_000
 

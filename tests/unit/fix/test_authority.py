@@ -10,10 +10,10 @@ from engine.core import authority
 from engine.core.authority import Reach, Thing
 from engine.core.commands import Batch, MassCancel, RecordRefusal
 from engine.core.types import RejectReason
-from fix_gateway.context import HOLDERS, Kind, SessionContext
-from fix_gateway.inbound import SUPPORTED, THINGS, translate
-from fix_gateway.queries import BadQuery
-from tests.fix_desk import ACCOUNTS, DICTIONARY, FixDesk, instruments
+from fix_gateway.codec.context import HOLDERS, Kind, SessionContext
+from fix_gateway.codec.decode import SUPPORTED, THINGS, translate
+from fix_gateway.codec.requests import BadQuery
+from tests.support.fix_desk import ACCOUNTS, DICTIONARY, FixDesk, instruments
 
 WHEN = "60=20260105-09:30:00"
 ORDER = f"55=BTC-USD|54=1|{WHEN}"
@@ -116,7 +116,7 @@ def test_a_sub_accounts_drop_copy_hears_of_its_own_account_alone() -> None:
     copy = session("drop_copy", "alice2")
     for comp_id in ("ALICE", "ALICE2"):
         desk.send(comp_id, f"35=D|{LINES['D']}")
-    from fix_gateway.outbound import messages
+    from fix_gateway.codec.routing import messages
 
     told = [len(messages(each, copy, desk.instruments)) for each in desk.transactions[-2:]]
     assert told == [0, 1]

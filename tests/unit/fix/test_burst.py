@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from fix_gateway.burst import TOGETHER_MAX, Burst
-from fix_gateway.sessions import Link
-from tests import pace
+from fix_gateway.runtime.burst import TOGETHER_MAX, Burst
+from fix_gateway.session.session import Link
+from tests.support import pace
 
 
 class Client:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import quickfix
 
-from fix_gateway.inbound import SUPPORTED
-from fix_gateway.message import SOH
-from tests.fix_desk import DICTIONARY, dictionary, validated, wire_text
+from fix_gateway.codec.decode import SUPPORTED
+from fix_gateway.codec.message import SOH
+from tests.support.fix_desk import DICTIONARY, dictionary, validated, wire_text
 
 D = "11=a|55=BTC-USD|54=1|60=20260105-09:30:00.123456|38=1|40=2|44=1"
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import argon2
 import pytest
 
-from fix_gateway import front_door
-from fix_gateway.front_door import FrontDoor
-from fix_gateway.logon import Logon, Wishes
-from fix_gateway.sessions import Link, Session, Sessions
+from fix_gateway.door import listener
+from fix_gateway.door.listener import FrontDoor
+from fix_gateway.door.logon import Logon, Wishes
+from fix_gateway.session.session import Link, Session, Sessions
 from fix_gateway.settings import GatewaySettings, SessionSettings
-from tests import pace
 from tests.fix.rawfix import encode, now_text
-from tests.fix_desk import DICTIONARY
+from tests.support import pace
+from tests.support.fix_desk import DICTIONARY
 
 
 class Behind:
@@ -77,7 +77,7 @@ def logon(door: FrontDoor) -> socket.socket:
 def test_the_end_of_the_last_connection_may_come_after_the_next_logon(
     door: FrontDoor, behind: Behind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(front_door, "LEAVING_S", 1.0)
+    monkeypatch.setattr(listener, "LEAVING_S", 1.0)
     first = logon(door)
     assert behind.wait_for(1)
     with logon(door):

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from fix_gateway.handover import own_folder
-from tests import pace
+from fix_gateway.session.handover import own_folder
+from tests.support import pace
 
 ROOT = Path(__file__).parent.parent.parent.parent
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from fix_gateway import housekeeping
-from fix_gateway.housekeeping import TELL_EVERY_S, Housekeeping
+from fix_gateway.runtime import housekeeping
+from fix_gateway.runtime.housekeeping import TELL_EVERY_S, Housekeeping
 
 
 def test_a_full_disk_is_a_sentence_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:

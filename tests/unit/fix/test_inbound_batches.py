@@ -7,7 +7,7 @@ import pytest
 from engine.core.commands import Batch, CancelOrder, NewOrder, RecordRefusal, ReplaceOrder
 from engine.core.types import BatchMode, RejectReason, RequestKind
 from engine.wire import decode_command, encode_command
-from tests.fix_desk import FixDesk
+from tests.support.fix_desk import FixDesk
 from tests.unit.fix.test_inbound_orders import read, refusal
 
 R = RejectReason

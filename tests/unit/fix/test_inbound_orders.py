@@ -17,9 +17,9 @@ from engine.core.types import (
     Side,
     TimeInForce,
 )
-from fix_gateway.inbound import translate
-from fix_gateway.message import SOH, parse_time
-from tests.fix_desk import START_US, instruments, sessions
+from fix_gateway.codec.decode import translate
+from fix_gateway.codec.message import SOH, parse_time
+from tests.support.fix_desk import START_US, instruments, sessions
 
 R = RejectReason
 INSTRUMENTS = instruments()

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import quickfix
 
-from fix_gateway.application import Application, Events
-from fix_gateway.flow import Sender
-from fix_gateway.outbox import Outbox
-from fix_gateway.sessions import Session, Sessions
+from fix_gateway.runtime.callbacks import Application, Events
+from fix_gateway.runtime.outbox import Outbox
+from fix_gateway.session.sender import Sender
+from fix_gateway.session.session import Session, Sessions
 from fix_gateway.settings import GatewaySettings, SessionSettings
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fix_gateway.message import SOH, FixMessage, parse_time, time_text
+from fix_gateway.codec.message import SOH, FixMessage, parse_time, time_text
 
 
 def message(line: str) -> FixMessage:

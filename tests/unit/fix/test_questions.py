@@ -20,9 +20,8 @@ from engine.core.types import (
     TimeInForce,
 )
 from engine.history.rows import Fill
-from fix_gateway import answers, trades
-from fix_gateway.answers import Answer
-from fix_gateway.queries import (
+from fix_gateway.codec import responses, trade_reports
+from fix_gateway.codec.requests import (
     BadQuery,
     BalancesQuery,
     MassStatusQuery,
@@ -31,7 +30,16 @@ from fix_gateway.queries import (
     SecurityListQuery,
     TradesQuery,
 )
-from tests.fix_desk import START_US, FixDesk, fields, instruments, shown, validated, wire_text
+from fix_gateway.codec.responses import Answer
+from tests.support.fix_desk import (
+    START_US,
+    FixDesk,
+    fields,
+    instruments,
+    shown,
+    validated,
+    wire_text,
+)
 
 INSTRUMENTS = instruments()
 TERMS = OrderTerms(
@@ -66,7 +74,7 @@ def test_an_order_status_request_is_read() -> None:
 
 def test_row_G_1_c_the_status_of_a_known_order() -> None:
     query = OrderStatusQuery(1, "", "A1", 0, "R", "BTC-USD", "1")
-    report = seen(answers.answer_order_status(query, ROW, INSTRUMENTS, 99, START_US))
+    report = seen(responses.answer_order_status(query, ROW, INSTRUMENTS, 99, START_US))
     expected = {
         "35": "8", "37": "12", "11": "A2", "17": "0", "150": "I", "39": "1", "38": "1.5",
         "14": "0.5", "151": "1", "6": "40000.25", "790": "R", "20001": "99", "526": "m1",
@@ -82,7 +90,7 @@ def test_row_G_1_a_the_status_of_an_unknown_order(
     row: OrderRow | None, symbol: str, side: str
 ) -> None:
     query = OrderStatusQuery(1, "", "A9", 0, "", symbol, side)
-    report = seen(answers.answer_order_status(query, row, INSTRUMENTS, 99, START_US))
+    report = seen(responses.answer_order_status(query, row, INSTRUMENTS, 99, START_US))
     expected = {
         "37": "NONE", "11": "A9", "17": "0", "150": "I", "39": "8", "103": "5", "151": "0",
         "14": "0", "6": "0", "55": symbol, "54": side,
@@ -98,24 +106,24 @@ def test_a_mass_status_request_is_read() -> None:
 
 def test_mass_status_reports_are_counted_and_the_last_is_marked() -> None:
     query = MassStatusQuery(1, "M", "", "", None, "")
-    found = answers.answer_mass_status(query, [ROW, ROW, ROW], INSTRUMENTS, 99, START_US)
+    found = responses.answer_mass_status(query, [ROW, ROW, ROW], INSTRUMENTS, 99, START_US)
     marks = [(r["584"], r["911"], r["912"], r["150"], r["17"]) for r in map(seen, found)]
     assert marks == [("M", "3", last, "I", "0") for last in ("N", "N", "Y")]
 
 
 def test_an_empty_mass_status_is_answered() -> None:
     query = MassStatusQuery(1, "M", "", "", None, "")
-    (only,) = map(seen, answers.answer_mass_status(query, [], INSTRUMENTS, 99, START_US))
+    (only,) = map(seen, responses.answer_mass_status(query, [], INSTRUMENTS, 99, START_US))
     expected = {"584": "M", "911": "0", "912": "Y", "37": "NONE", "39": "8", "55": "[N/A]"}
     assert {tag: only[tag] for tag in expected} == expected
 
 
 def test_the_snapshot_at_logon_ends_with_news() -> None:
-    found = [seen(a) for a in answers.open_order_snapshot([ROW, ROW], INSTRUMENTS, 99, START_US)]
+    found = [seen(a) for a in responses.open_order_snapshot([ROW, ROW], INSTRUMENTS, 99, START_US)]
     assert [report["35"] for report in found] == ["8", "8", "B"]
     assert found[-1]["148"] == "Open order snapshot complete"
     assert (found[-1]["20018"], found[-1]["20001"]) == ("2", "99")
-    (alone,) = map(seen, answers.open_order_snapshot([], INSTRUMENTS, 99, START_US))
+    (alone,) = map(seen, responses.open_order_snapshot([], INSTRUMENTS, 99, START_US))
     assert (alone["35"], alone["20018"]) == ("B", "0")
 
 
@@ -124,7 +132,7 @@ def test_the_security_list_has_grid_and_bounds() -> None:
     assert asked("35=x|320=S|559=0|55=BTC-USD") == SecurityListQuery(1, "S", "BTC-USD")
     states = {"BTC-USD": InstrumentRow("BTC-USD", InstrumentStatus.HALTED, 0)}
     query = SecurityListQuery(1, "S", "BTC-USD")
-    (one,) = map(seen, answers.answer_security_list(query, INSTRUMENTS, states, 99))
+    (one,) = map(seen, responses.answer_security_list(query, INSTRUMENTS, states, 99))
     expected = {
         "35": "y", "320": "S", "560": "0", "393": "1", "893": "Y", "146": "1", "55": "BTC-USD",
         "15": "USD", "561": "0.00001", "562": "0.00001", "326": "2", "969": "0.01",
@@ -134,19 +142,19 @@ def test_the_security_list_has_grid_and_bounds() -> None:
     assert "1148" not in one and "1150" not in one
     row = states["BTC-USD"]._replace(reference=100, band_low=90, band_high=110)
     banded = {"BTC-USD": row}
-    (one,) = map(seen, answers.answer_security_list(query, INSTRUMENTS, banded, 99))
+    (one,) = map(seen, responses.answer_security_list(query, INSTRUMENTS, banded, 99))
     assert (one["1148"], one["1149"], one["1150"]) == ("0.9", "1.1", "1")
-    (every,) = answers.answer_security_list(SecurityListQuery(1, "S", ""), INSTRUMENTS, {}, 99)
+    (every,) = responses.answer_security_list(SecurityListQuery(1, "S", ""), INSTRUMENTS, {}, 99)
     assert [part for part in every.body.split("\x01") if part.startswith("55=")] == [
         "55=BTC-USD", "55=ETH-BTC", "55=ETH-USD",
     ]  # fmt: skip
-    (none,) = answers.answer_security_list(SecurityListQuery(1, "S", "X"), INSTRUMENTS, {}, 99)
+    (none,) = responses.answer_security_list(SecurityListQuery(1, "S", "X"), INSTRUMENTS, {}, 99)
     assert seen(none)["560"] == "2"
 
 
 def test_a_long_security_list_comes_in_parts() -> None:
     many = {f"S{n:03d}": INSTRUMENTS["BTC-USD"]._replace(symbol=f"S{n:03d}") for n in range(201)}
-    found = answers.answer_security_list(SecurityListQuery(1, "S", ""), many, {}, 99)
+    found = responses.answer_security_list(SecurityListQuery(1, "S", ""), many, {}, 99)
     assert [(r["393"], r["893"], r["146"]) for r in map(seen, found)] == [
         ("201", "N", "200"), ("201", "Y", "1"),
     ]  # fmt: skip
@@ -161,13 +169,13 @@ def test_balances_are_told_as_collateral() -> None:
         Balance("alice2", "USD", 300_000_000, 120_000_000, 180_000_000, 0),
     ]
     scales = {"BTC": 8, "USD": 8}
-    (one,) = map(seen, answers.answer_balances(query, rows, scales, 99, START_US))
+    (one,) = map(seen, responses.answer_balances(query, rows, scales, 99, START_US))
     expected = {
         "35": "BA", "909": "C", "1": "alice2", "15": "USD", "900": "3", "901": "1.2",
         "899": "1.8", "911": "1", "912": "Y", "20001": "99",
     }  # fmt: skip
     assert {tag: one[tag] for tag in expected} == expected
-    (none,) = answers.answer_balances(query, rows[:1], scales, 99, START_US)
+    (none,) = responses.answer_balances(query, rows[:1], scales, 99, START_US)
     assert (seen(none)["35"], seen(none)["911"]) == ("BG", "0")
 
 
@@ -180,7 +188,7 @@ FILL = Fill(
 def test_trade_reports_come_from_the_fills() -> None:
     query = asked("35=AD|568=T|569=1|55=BTC-USD|54=1|1=alice|37=12|880=7|526=m1|11=A2")
     assert query == TradesQuery(1, "T", "1", "alice", "BTC-USD", Side.BUY, "m1", 12, "A2", 7, 0, 0)
-    found = [seen(a) for a in trades.answer_trades(query, [FILL, FILL], INSTRUMENTS, 99)]
+    found = [seen(a) for a in trade_reports.answer_trades(query, [FILL, FILL], INSTRUMENTS, 99)]
     assert [(r["748"], r["912"]) for r in found] == [("2", "N"), ("2", "Y")]
     expected = {
         "35": "AE", "568": "T", "571": "41-2", "17": "41-2", "880": "7", "32": "0.5",
@@ -188,9 +196,9 @@ def test_trade_reports_come_from_the_fills() -> None:
         "526": "m1", "1": "alice", "12": "10.0000625", "381": "20000.125", "851": "1",
     }  # fmt: skip
     assert {tag: found[0][tag] for tag in expected} == expected
-    (none,) = trades.answer_trades(query, [], INSTRUMENTS, 99)
+    (none,) = trade_reports.answer_trades(query, [], INSTRUMENTS, 99)
     assert (seen(none)["35"], seen(none)["748"], seen(none)["750"]) == ("AQ", "0", "1")
-    assert seen(trades.ack(query, "99", "2", "no history"))["750"] == "2"
+    assert seen(trade_reports.ack(query, "99", "2", "no history"))["750"] == "2"
 
 
 @pytest.mark.parametrize(
@@ -214,11 +222,11 @@ def test_a_replay_request_names_the_last_execution() -> None:
     assert asked("35=UD|20017=R|17=41-2") == ReplayQuery(1, "R", 41, 2, "41-2")
     assert asked("35=UD|20017=R") == ReplayQuery(1, "R", 0, -1)
     query = ReplayQuery(1, "R", 41, 2)
-    end = seen(answers.replay_end(query, 5, "50-0", 99))
+    end = seen(responses.replay_end(query, 5, "50-0", 99))
     assert (end["35"], end["20018"], end["20019"], end["17"]) == ("UE", "5", "0", "50-0")
-    more = seen(answers.replay_end(query, 5, "50-0", 99, complete=False))
+    more = seen(responses.replay_end(query, 5, "50-0", 99, complete=False))
     assert more["20019"] == "2"
-    gone = seen(answers.replay_refused(query, "too far back", 99))
+    gone = seen(responses.replay_refused(query, "too far back", 99))
     assert (gone["20019"], gone["58"]) == ("1", "Too far back")
 
 
@@ -248,7 +256,7 @@ def test_what_is_no_exec_id_names_no_place(exec_id: str) -> None:
 def test_a_question_that_cannot_be_asked(line: str, reason: str, text: str) -> None:
     query = asked(line)
     assert isinstance(query, BadQuery)
-    reject = seen(answers.answer_bad_query(query))
+    reject = seen(responses.answer_bad_query(query))
     assert (reject["35"], reject["45"], reject["380"]) == ("j", "1", reason)
     assert reject["372"] == line.split("|")[0].removeprefix("35=")
     assert text in reject["58"]
@@ -260,7 +268,7 @@ def test_a_drop_copy_session_may_ask() -> None:
 
 def test_a_question_can_be_refused_for_now() -> None:
     for line in ("35=H|11=a|55=BTC-USD|54=1", "35=UD|20017=R", "35=AF|584=M|585=3"):
-        reject = seen(answers.reject_query(asked(line), "4", "not now"))
+        reject = seen(responses.reject_query(asked(line), "4", "not now"))
         assert reject["372"] == line.split("|")[0].removeprefix("35=")
 
 
@@ -280,7 +288,7 @@ def test_what_cannot_be_served_of_a_trade_capture_request_is_said_by_its_ack(
     """FIX has an answer of its own for it; a client of trade capture does not look for j."""
     query = asked(line)
     assert isinstance(query, BadQuery)
-    ack = seen(answers.answer_bad_query(query))
+    ack = seen(responses.answer_bad_query(query))
     assert [ack[tag] for tag in ("35", "568", "749", "750")] == ["AQ", "T", result, "2"]
     assert ack["569"] == line[line.index("569=") + 4]
     assert text in ack["58"]
@@ -288,5 +296,5 @@ def test_what_cannot_be_served_of_a_trade_capture_request_is_said_by_its_ack(
 
 def test_a_trade_capture_request_that_finds_no_place_is_refused_by_its_ack() -> None:
     query = asked("35=AD|568=T|569=1|263=1|55=BTC-USD")
-    ack = seen(answers.reject_query(query, "4", "too many questions wait"))
+    ack = seen(responses.reject_query(query, "4", "too many questions wait"))
     assert [ack[tag] for tag in ("35", "749", "750", "55")] == ["AQ", "99", "2", "BTC-USD"]

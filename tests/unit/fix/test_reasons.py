@@ -6,8 +6,8 @@ import pytest
 
 from engine.core.commands import StartEpoch
 from engine.core.types import InstrumentStatus, Origin, RejectReason
-from fix_gateway.reasons import CXL_REJ_REASON, ORD_REJ_REASON
-from tests.fix_desk import FixDesk, fields
+from fix_gateway.codec.reject_codes import CXL_REJ_REASON, ORD_REJ_REASON
+from tests.support.fix_desk import FixDesk, fields
 
 TIME = "60=20260105-09:30:00"
 BTC = f"55=BTC-USD|54=1|{TIME}"

@@ -6,8 +6,8 @@ import pytest
 
 from engine.core.commands import CancelOrder, CloseSession, OpenSession, Tick
 from engine.core.types import CancelScope, InstrumentStatus, Origin
-from fix_gateway.outbound import messages
-from tests.fix_desk import ENGINE, FixDesk, fields, sessions
+from fix_gateway.codec.routing import messages
+from tests.support.fix_desk import ENGINE, FixDesk, fields, sessions
 
 TIME = "60=20260105-09:30:00"
 

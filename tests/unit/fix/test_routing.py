@@ -13,7 +13,7 @@ from engine.core.types import (
     Side,
     TimeInForce,
 )
-from tests.fix_desk import FixDesk, fields
+from tests.support.fix_desk import FixDesk, fields
 
 ALL = ("ALICE", "ALICE2", "DESK", "DROP", "BOB")
 BUY = "35=D|11=A1|55=BTC-USD|54=1|60=20260105-09:30:00|38=1|40=2|44=40000|59=1"

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from engine.core.types import RejectReason
-from fix_gateway.inbound import SUPPORTED
-from fix_gateway.reasons import (
+from fix_gateway.codec.decode import SUPPORTED
+from fix_gateway.codec.reject_codes import (
     CXL_REJ_OTHER,
     CXL_REJ_REASON,
     MASS_CANCEL_REJECT_REASON,
     ORD_REJ_OTHER,
     ORD_REJ_REASON,
 )
-from tests.fix_desk import DICTIONARY, play
+from tests.support.fix_desk import DICTIONARY, play
 
 SPEC = (Path(__file__).parents[3] / "spec" / "FIX.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```text\n(sessions .*?)```", SPEC, flags=re.DOTALL)

@@ -15,7 +15,7 @@ from engine.core.types import (
     Side,
     TimeInForce,
 )
-from fix_gateway.throttle import FLOOD_FACTOR, Throttle, weight
+from fix_gateway.session.throttle import FLOOD_FACTOR, Throttle, weight
 
 ORIGIN = Origin("fix:ALICE", 1, 2)
 ORDER = NewOrder(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fix_gateway.waiting_room import WaitingRoom
+from fix_gateway.door.waiting_room import WaitingRoom
 
 
 def test_the_oldest_of_an_address_makes_room_for_its_newest() -> None:

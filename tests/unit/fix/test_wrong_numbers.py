@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import quickfix
 
-from tests.fix_desk import FixDesk
-from tests.wrong_numbers import FIX_TAGS, NO_NUMBER, Wrong, rows
+from tests.support.fix_desk import FixDesk
+from tests.support.wrong_numbers import FIX_TAGS, NO_NUMBER, Wrong, rows
 
 HEAD = "55=BTC-USD|54=1|60=20260105-09:30:00"
 TYPES = {"market": "1", "limit": "2", "stop": "3"}

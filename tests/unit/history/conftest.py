@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-from tests.postgresql import server_or_skip
+from tests.support.postgresql import server_or_skip
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ from engine.history.postings import FEES_ACCOUNT, SETTLEMENT_ACCOUNT
 from engine.history.projector import Projector
 from engine.history.store import open_reader, open_writer
 from engine.wire import Transaction
-from tests.strategies import ACCOUNTS, ASSETS, ENGINE, Flow
+from tests.support.strategies import ACCOUNTS, ASSETS, ENGINE, Flow
 from tests.unit.history.test_projector import dump
 
 Balances = dict[tuple[str, str], tuple[int, int]]

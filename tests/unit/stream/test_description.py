@@ -20,12 +20,12 @@ from account_api.stream.accounts import Accounts
 from account_api.stream.catalogue import LiveCatalogue
 from account_api.stream.messages import envelope
 from account_api.stream.operations import OPERATIONS
-from account_api.stream.private import channels_of
+from account_api.stream.private_channels import channels_of
 from account_api.stream.subscription import Rendered
 from engine.core import events as ev
 from engine.core.exchange import Exchange
 from tests.api.stream import described
-from tests.wide_flow import WideFlow
+from tests.support.wide_flow import WideFlow
 
 PUBLIC = {
     ev.InstrumentStatusChanged, ev.AssetDefined, ev.InstrumentDefined, ev.NetworkDefined,
@@ -80,9 +80,9 @@ def test_every_event_of_an_account_is_shown_as_described() -> None:
 
 
 def test_there_is_a_form_for_every_event_of_an_account() -> None:
-    from account_api.stream import private
+    from account_api.stream import private_channels
 
-    assert set(private._RENDER) == set(get_args(ev.Event)) - PUBLIC
+    assert set(private_channels._RENDER) == set(get_args(ev.Event)) - PUBLIC
 
 
 @pytest.fixture(scope="module")

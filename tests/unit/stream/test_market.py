@@ -9,14 +9,14 @@ import pytest
 from account_api.stream.accounts import Accounts
 from account_api.stream.catalogue import LiveCatalogue
 from account_api.stream.depth import DepthBook, DepthFault
-from account_api.stream.market import Market
-from account_api.stream.private import channels_of, data_of
+from account_api.stream.private_channels import channels_of, data_of
+from account_api.stream.public_channels import Market
 from engine.client import Transaction
 from engine.core.events import OrderFilled
 from engine.core.exchange import Exchange
 from engine.core.types import AccountSnapshot, Balance, Side
-from engine.queries import order_row
-from tests.strategies import Flow
+from engine.server.queries import order_row
+from tests.support.strategies import Flow
 from tests.unit.history.test_against_exchange import play
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from account_api.proxies import behind_proxies, forwarded_for
+from account_api.http.forwarded import behind_proxies, forwarded_for
 
 PROXIES = frozenset({"127.0.0.1", "10.0.0.9"})
 

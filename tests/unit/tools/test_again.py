@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests import pace
+from tests.support import pace
 
 SUITE = '''
 import pytest
@@ -42,7 +42,7 @@ def test_what_was_tried_again_is_named_and_what_shares_a_fixture_is_not_tried_ag
     root: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "tests").mkdir()
-    for name in ("tests/conftest.py", "tests/pace.py", "setup.cfg"):
+    for name in ("tests/conftest.py", "tests/support/pace.py", "setup.cfg"):
         shutil.copy(root / name, tmp_path / name)
     (tmp_path / "tests" / "test_suite.py").write_text(SUITE)
     done = subprocess.run(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import pace
+from tests.support import pace
 from tools import bounds
 
 VERSIONS = "msgspec==0.18.6\nflask==3.1.1\n"

@@ -1,0 +1,201 @@
+"""Finding orders: first in the engine, which knows the open and the lately closed ones, then
+in the history, which knows them all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from account_api.errors import Problem
+from account_api.schema.from_rows import SIDES, is_open, order_view
+from account_api.schema.order_responses import OrderView
+from account_api.schema.requests import OrdersQuery
+from account_api.services import Services
+from engine.client import queries
+from engine.core.commands import NewOrder
+from engine.core.events import OrderAccepted
+from engine.core.types import CancelReason, OrderRow, OrderTerms, Origin, TimeInForce
+from engine.history import queries as history
+
+_log: Final = structlog.get_logger("account_api")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundOrder:
+    """An order as of a sequence; ``reason`` says why it was canceled, where that is known."""
+
+    row: OrderRow
+    reason: CancelReason | None
+    as_of_seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A page of orders."""
+
+    orders: list[OrderView]
+    next_cursor: str | None
+    as_of_seq: int
+
+
+def find_order(
+    services: Services, account: str, order_id: int, client_order_id: str, min_seq: int = 0
+) -> FoundOrder | None:
+    """One order of the account, open or closed, by its id or any client id of its chain."""
+    answer = services.fetch(queries.order(account, client_order_id, order_id), min_seq)
+    row = answer.value
+    if row is not None and is_open(row):
+        return FoundOrder(row, None, answer.as_of_seq)
+    if row is not None and services.history_opener is None:
+        return FoundOrder(row, None, answer.as_of_seq)
+    try:
+        with services.history() as connection:
+            past = history.order(
+                connection,
+                [account],
+                order_id=row.order.order_id if row is not None else order_id,
+                client_order_id="" if row is not None else client_order_id,
+            )
+    except Problem:
+        if row is None:
+            raise
+        past = None
+    if row is not None:
+        # The engine is ahead of the history and rules; only the reason comes from there.
+        current = past is not None and not is_open(past.row)
+        return FoundOrder(row, past.cancel_reason if past and current else None, answer.as_of_seq)
+    return None if past is None else FoundOrder(past.row, past.cancel_reason, answer.as_of_seq)
+
+
+def symbol_of(
+    services: Services,
+    account: str,
+    order_id: int,
+    client_order_id: str,
+    made: Mapping[str, str],
+) -> str | None:
+    """The instrument of an order, None if there is no such order.
+
+    ``made`` has the instruments, by client order id, of orders that will exist when the command
+    is done. What the engine knows goes first: an id that is taken is not made once more.
+    """
+    row = services.fetch(queries.order(account, client_order_id, order_id)).value
+    if row is not None:
+        return row.order.symbol
+    if client_order_id in made:
+        return made[client_order_id]
+    found = find_order(services, account, order_id, client_order_id)
+    return None if found is None else found.row.order.symbol
+
+
+def original_create(services: Services, found: FoundOrder) -> NewOrder:
+    """The create that an order began with, read from the transaction that created it.
+
+    Where that cannot be read now, or is archived, the order's present terms stand for it.
+    """
+    order = found.row.order
+    try:
+        with services.history(found.as_of_seq) as connection:
+            past = history.order(connection, [order.account], order_id=order.order_id)
+        transaction = None if past is None else services.transaction(past.first_seq)
+    except Problem as problem:
+        _log.warning("original_not_read", order_id=order.order_id, reason=problem.detail)
+        transaction = None
+    for event in transaction.events if transaction is not None else ():
+        if isinstance(event, OrderAccepted) and event.order.order_id == order.order_id:
+            return _create_of(event.order)
+    return _create_of(order)
+
+
+def _create_of(order: OrderTerms) -> NewOrder:
+    """The create whose acceptance gave these terms."""
+    return NewOrder(
+        origin=Origin(order.session),
+        account=order.account,
+        client_order_id=order.first_client_order_id,
+        symbol=order.symbol,
+        side=order.side,
+        ord_type=order.ord_type,
+        tif=order.tif,
+        qty=0 if order.cash_qty else order.qty,
+        price=order.price,
+        stop_price=order.stop_price,
+        cash_qty=order.cash_qty,
+        min_qty=order.min_qty,
+        display_qty=order.display_qty,
+        expire_at=order.expire_at if order.tif is TimeInForce.GTD else 0,
+        post_only=order.post_only,
+        stp=order.stp,
+        strategy=order.strategy,
+        manual=order.manual,
+    )
+
+
+def list_orders(services: Services, account: str, query: OrdersQuery) -> Listed:
+    """A page of orders, ascending by order id. Open ones come from the engine."""
+    if query.status == "open":
+        return _open_orders(services, account, query)
+    with services.fresh_history(query.min_seq) as connection:
+        page = history.orders(
+            connection,
+            [account],
+            status="closed" if query.status == "closed" else "",
+            symbol=query.symbol or "",
+            strategy=query.strategy or "",
+            side=None if query.side is None else SIDES[query.side],
+            client_order_id=query.client_order_id or "",
+            cursor=query.cursor or "",
+            limit=query.limit,
+        )
+    catalogue = services.catalogue()
+    orders = [order_view(past.row, catalogue, past.cancel_reason) for past in page.rows]
+    return Listed(orders, page.cursor, page.as_of_seq)
+
+
+def _open_orders(services: Services, account: str, query: OrdersQuery) -> Listed:
+    catalogue = services.catalogue()
+    after = _order_cursor(query.cursor)
+    if query.client_order_id is not None:
+        one = services.fetch(queries.order(account, query.client_order_id), query.min_seq)
+        found = [one.value] if one.value is not None and is_open(one.value) else []
+        as_of_seq = one.as_of_seq
+    else:
+        side = None if query.side is None else SIDES[query.side]
+        answer = services.fetch(
+            queries.open_orders(
+                account, symbol=query.symbol or "", strategy=query.strategy or "", side=side
+            ),
+            query.min_seq,
+        )
+        found, as_of_seq = answer.value, answer.as_of_seq
+    rows = sorted(
+        (row for row in found if row.order.order_id > after and _matches(row, query)),
+        key=lambda row: row.order.order_id,
+    )
+    page = rows[: query.limit]
+    more = str(page[-1].order.order_id) if len(rows) > len(page) else None
+    return Listed([order_view(row, catalogue) for row in page], more, as_of_seq)
+
+
+def _matches(row: OrderRow, query: OrdersQuery) -> bool:
+    order = row.order
+    return (
+        query.symbol in (None, order.symbol)
+        and query.strategy in (None, order.strategy)
+        and (query.side is None or SIDES[query.side] is order.side)
+    )
+
+
+def _order_cursor(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 18:
+        raise Problem(
+            "invalid_request",
+            "The cursor was not given out by the list of open orders.",
+            field="cursor",
+        )
+    return int(cursor)

@@ -1,0 +1,1 @@
+"""HTTP: the application, its routing, its worker and its documents."""

@@ -1,0 +1,407 @@
+"""OpenAPI 3.1 from the table of routes and the types that validate, and a page to read it.
+
+``spec/openapi.yaml`` is written from here by ``python -m account_api.documents``.
+"""
+
+from __future__ import annotations
+
+import html
+import inspect
+import json
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+
+from account_api.errors import CATALOGUE, PROBLEM_TYPE
+from account_api.http.routing import Route
+
+API_VERSION: Final = "1.0"
+_REF: Final = "#/components/schemas/{name}"
+_TITLE: Final = "Tandem account API"
+_ABOUT: Final = (
+    "Balances, orders, fills, deposits and withdrawals of the venue. Amounts, prices and "
+    "quantities are decimal text. Every answer carries `as_of_seq`, the engine's sequence of "
+    "which it is true; pass it as `min_seq` to a later read to see at least as much. Errors "
+    "are RFC 9457 documents; spec/ERRORS.md lists their codes."
+)
+_PROBLEM: Final[dict[str, Any]] = {
+    "type": "object",
+    "description": "An error as RFC 9457 has it. Further members depend on the code.",
+    "required": [
+        "type", "title", "status", "detail", "code", "request_id", "retryable", "outcome",
+    ],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string", "enum": sorted(CATALOGUE)},
+        "request_id": {"type": "string"},
+        "retryable": {"type": "boolean"},
+        "outcome": {"type": "string", "enum": ["not_applied", "applied", "unknown"]},
+        "field": {"type": "string"},
+    },
+}  # fmt: skip
+_SECURITY: Final[dict[str, Any]] = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A read-only token of an account.",
+    },
+    "signature": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Tandem-Signature",
+        "description": (
+            "HMAC-SHA256 (or Ed25519) as lower-case hex over four lines joined by newlines: "
+            "the timestamp in ms, the METHOD, the target with its query, the hex SHA-256 of "
+            "the body, and the Idempotency-Key as a fifth where that header is sent. With it go "
+            "X-Tandem-Key and X-Tandem-Timestamp."
+        ),
+    },
+}
+_ALWAYS: Final = ("malformed_http", "invalid_request", "internal_error")
+_SIGNED: Final = (
+    "unauthorized", "outside_window", "insufficient_scope", "source_not_allowed",
+    "rate_limited", "key_pending", "keys_unavailable",
+)  # fmt: skip
+_KEYED: Final = (
+    "idempotency_key_reused", "idempotency_key_in_flight", "idempotency_unavailable",
+)  # fmt: skip
+_WITH_BODY: Final = ("invalid_json", "body_too_large", "unsupported_media_type")
+_LINKS: Final = {
+    "create_order": ("order_id", "order", ("get_order", "replace_order", "cancel_order")),
+    "request_withdrawal": (
+        "withdrawal_id",
+        "withdrawal",
+        ("get_withdrawal", "approve_withdrawal", "reject_withdrawal", "cancel_withdrawal"),
+    ),
+    "create_key": ("key", "key", ("approve_key", "revoke_key")),
+    "add_address": ("address_id", "address_id", ("remove_address",)),
+}
+"""Operation → (member of its answer, path parameter, operations that take it there)."""
+_LOCAL: Final = ("/v1/time", "/healthz", "/v1/api-keys")
+
+
+def document(routes: Iterable[Route]) -> dict[str, Any]:
+    """The OpenAPI document as plain data."""
+    table = tuple(routes)
+    types = {route.answer for route in table}
+    types |= {route.body for route in table if route.body is not None}
+    _, components = msgspec.json.schema_components(
+        sorted(types, key=lambda kind: kind.__name__), ref_template=_REF
+    )
+    paths: dict[str, dict[str, Any]] = {}
+    for route in table:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    content = {
+        "openapi": "3.1.0",
+        "info": {"title": _TITLE, "version": API_VERSION, "description": _ABOUT},
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": {**components, "Problem": _PROBLEM},
+            "securitySchemes": _SECURITY,
+        },
+    }
+    portable: dict[str, Any] = _portable(content)
+    return portable
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": route.name,
+        "summary": route.summary,
+        "description": " ".join((route.handler.__doc__ or "").split()),
+        "tags": [route.tag],
+        "parameters": [
+            *_path_parameters(route), *_query_parameters(route), *_key_parameter(route),
+        ],
+        "responses": _responses(route),
+        "security": [],
+    }
+    if route.scope is not None:
+        signed: dict[str, list[str]] = {"signature": []}
+        both = [{"bearer": []}, signed] if route.scope == "read" else [signed]
+        operation["security"] = both
+        operation["x-scope"] = route.scope
+    if route.body is not None:
+        reference = {"$ref": _REF.format(name=route.body.__name__)}
+        operation["requestBody"] = {
+            "required": route.body_required,
+            "content": {"application/json": {"schema": reference}},
+        }
+    return operation
+
+
+def _path_parameters(route: Route) -> list[dict[str, Any]]:
+    about = {
+        "order": "An order id, or `client:` and any client order id of the order.",
+        "withdrawal": "A withdrawal id, or `client:` and the client withdrawal id.",
+        "symbol": "A symbol such as BTC-USD.",
+        "address_id": "An id in the address book.",
+        "key": "An API key.",
+        "account": "The name of an account.",
+    }
+    return [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": about[name],
+            "schema": {"type": "string", "minLength": 1},
+        }
+        for name in re.findall(r"\{(\w+)\}", route.path)
+    ]
+
+
+def _query_parameters(route: Route) -> list[dict[str, Any]]:
+    _, components = msgspec.json.schema_components([route.query], ref_template=_REF)
+    schema = components[route.query.__name__]
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": name in schema.get("required", ()),
+            "schema": _without_null(property_schema),
+        }
+        for name, property_schema in schema.get("properties", {}).items()
+    ]
+
+
+def _key_parameter(route: Route) -> list[dict[str, Any]]:
+    """The header under which a request acts once, for as long as anybody may ask."""
+    if not _changes(route):
+        return []
+    return [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": route.needs_key,
+            "description": "Any text of the client; part of what is signed when it is sent.",
+            "schema": {"type": "string", "pattern": "^[!-~]{1,64}$"},
+        }
+    ]
+
+
+def _changes(route: Route) -> bool:
+    return route.scope is not None and route.method != "GET"
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A query parameter is absent or has a value; it is never null."""
+    choices = [choice for choice in schema.get("anyOf", ()) if choice.get("type") != "null"]
+    if not choices:
+        return schema
+    return choices[0] if len(choices) == 1 else {"anyOf": choices}
+
+
+def _responses(route: Route) -> dict[str, Any]:
+    answer = {"application/json": {"schema": {"$ref": _REF.format(name=route.answer.__name__)}}}
+    responses: dict[str, Any] = {
+        str(route.status): {"description": "Done.", "content": answer}
+    }
+    if route.status == 201:
+        responses["200"] = {
+            "description": "Done before by an earlier copy of the request, or an update.",
+            "content": answer,
+        }
+    if route.name in _LINKS:
+        member, parameter, followers = _LINKS[route.name]
+        links = {
+            name: {"operationId": name, "parameters": {parameter: f"$response.body#/{member}"}}
+            for name in followers
+        }
+        for done in {"200", str(route.status)}:
+            responses[done]["links"] = links
+    if route.replays:
+        for done in {"200", str(route.status)}:
+            responses[done]["headers"] = {
+                "Idempotent-Replayed": {
+                    "description": "`true` where this repeats what was done before.",
+                    "schema": {"type": "string", "enum": ["true"]},
+                }
+            }
+    by_status: dict[int, set[str]] = {}
+    for code in codes_of(route):
+        status = CATALOGUE[code].status
+        named = route.body is None or "{symbol}" in route.path
+        if code in ("unknown_symbol", "unknown_asset") and named:
+            status = 404  # Named by the path or the query: there is no such thing to read.
+        by_status.setdefault(status, set()).add(code)
+    for status, codes in sorted(by_status.items()):
+        responses[str(status)] = {
+            "description": ", ".join(f"`{code}`" for code in sorted(codes)),
+            "content": {PROBLEM_TYPE: {"schema": {"$ref": _REF.format(name="Problem")}}},
+        }
+    return responses
+
+
+def codes_of(route: Route) -> set[str]:
+    """Every error code that the route can answer."""
+    codes = {*_ALWAYS, *route.errors}
+    if route.scope is not None:
+        codes.update(_SIGNED)
+    if _changes(route):
+        codes.update(_KEYED)
+    if route.needs_key:
+        codes.add("idempotency_key_missing")
+    codes.update(_WITH_BODY if route.body is not None else ("body_not_allowed", "body_too_large"))
+    if route.path not in _LOCAL:
+        codes.update(("engine_unavailable", "engine_refused"))
+    fields = route.query.__struct_fields__ + (route.body.__struct_fields__ if route.body else ())
+    if "{" in route.path or "account" in fields:
+        codes.add("not_found")
+    return codes
+
+
+def _portable(value: Any) -> Any:
+    """Write patterns as ECMA has them, where ``\\Z`` of Python is ``$``, and all else in one form.
+
+    Releases of msgspec differ in whether a docstring keeps the indentation of the source, and in
+    where null stands among choices; what is published must not change with them.
+    """
+    if isinstance(value, dict):
+        return {key: _portable_member(key, item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_portable(item) for item in value]
+    return value
+
+
+def _portable_member(key: str, item: Any) -> Any:
+    if key == "pattern" and isinstance(item, str) and item.endswith("\\Z"):
+        return item[:-2] + "$"
+    if key == "description" and isinstance(item, str):
+        return inspect.cleandoc(item)
+    if key == "anyOf":
+        return sorted(_portable(item), key=lambda choice: choice.get("type") == "null")
+    return _portable(item)
+
+
+def yaml_text(value: Any, depth: int = 0) -> str:
+    """Plain data as YAML in block style; scalars are written as JSON, which YAML contains."""
+    pad = "  " * depth
+    if isinstance(value, dict) and value:
+        lines = []
+        for key, item in value.items():
+            nested = isinstance(item, dict | list) and item
+            shown = f"\n{yaml_text(item, depth + 1)}" if nested else f" {json.dumps(item)}\n"
+            lines.append(f"{pad}{json.dumps(key)}:{shown}")
+        return "".join(lines)
+    if isinstance(value, list) and value:
+        parts = []
+        for item in value:
+            if isinstance(item, dict | list) and item:
+                inner = yaml_text(item, depth + 1)
+                parts.append(f"{pad}- {inner.lstrip(' ')}")
+            else:
+                parts.append(f"{pad}- {json.dumps(item)}\n")
+        return "".join(parts)
+    return f"{pad}{json.dumps(value)}\n"
+
+
+_STYLE: Final = """
+body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;
+color:#1c2430;background:#fff}
+h1{margin-bottom:.2rem}h2{border-bottom:1px solid #d5dbe3;margin-top:2.5rem}
+summary{cursor:pointer;padding:.35rem 0}code,.m{font-family:ui-monospace,monospace;font-size:.92em}
+.m{display:inline-block;min-width:4.2rem;font-weight:700;color:#0b5cad}
+table{border-collapse:collapse;width:100%;margin:.5rem 0 1rem}
+td,th{border:1px solid #d5dbe3;padding:.25rem .5rem;text-align:left;vertical-align:top}
+th{background:#f3f5f8}.s{color:#5b6675}nav a{margin-right:1rem}
+@media (prefers-color-scheme:dark){body{background:#12161c;color:#dfe5ec}
+th{background:#1d242e}td,th,h2{border-color:#323c49}.m{color:#6db3ff}a{color:#6db3ff}}
+"""
+
+
+def page(content: dict[str, Any]) -> str:
+    """A page that reads without any script, font or style from elsewhere."""
+    tags: dict[str, list[str]] = {}
+    for path, operations in content["paths"].items():
+        for method, operation in operations.items():
+            rows = tags.setdefault(operation["tags"][0], [])
+            rows.append(_operation_html(method, path, operation))
+    links = "".join(f'<a href="#{tag}">{tag}</a>' for tag in [*tags, "types", "errors"])
+    parts = [
+        "<!doctype html><html lang=en><meta charset=utf-8>",
+        '<meta name=viewport content="width=device-width,initial-scale=1">',
+        f"<title>{_TITLE}</title><style>{_STYLE}</style><h1>{_TITLE}</h1>",
+        f"<p>{_markup(_ABOUT)}<p><a href=/openapi.json>openapi.json</a><nav>{links}</nav>",
+    ]
+    for tag, rows in tags.items():
+        parts.append(f"<h2 id={tag}>{tag}</h2>{''.join(rows)}")
+    parts.append(f"<h2 id=types>types</h2>{_types_html(content['components']['schemas'])}")
+    parts.append(f"<h2 id=errors>errors</h2>{_errors_html()}")
+    return "".join(parts)
+
+
+def _markup(text: str) -> str:
+    """Escaped text in which `this` is code."""
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(text))
+
+
+def _operation_html(method: str, path: str, operation: dict[str, Any]) -> str:
+    scope = operation.get("x-scope", "public")
+    parts = [
+        f"<details><summary><span class=m>{method.upper()}</span> <code>{html.escape(path)}"
+        f"</code> {html.escape(operation['summary'])} <span class=s>({scope})</span></summary>",
+        f"<p>{_markup(operation['description'])}",
+    ]
+    if operation["parameters"]:
+        rows = "".join(
+            f"<tr><td><code>{one['name']}</code><td>{one['in']}"
+            f"<td>{'required' if one['required'] else ''}<td>{_schema_html(one['schema'])}"
+            for one in operation["parameters"]
+        )
+        parts.append(f"<table><tr><th>parameter<th>in<th><th>form{rows}</table>")
+    body = operation.get("requestBody")
+    if body is not None:
+        parts.append(f"<p>Body: {_schema_html(body['content']['application/json']['schema'])}")
+    rows = "".join(
+        f"<tr><td>{status}<td>{_markup(response['description'])}<td>"
+        + _schema_html(next(iter(response["content"].values()))["schema"])
+        for status, response in sorted(operation["responses"].items())
+    )
+    parts.append(f"<table><tr><th>status<th>meaning<th>body{rows}</table></details>")
+    return "".join(parts)
+
+
+def _schema_html(schema: dict[str, Any]) -> str:
+    reference = schema.get("$ref")
+    if reference is not None:
+        name = reference.rsplit("/", 1)[1]
+        return f'<a href="#type-{name}">{name}</a>'
+    if "anyOf" in schema:
+        return " or ".join(_schema_html(choice) for choice in schema["anyOf"])
+    if schema.get("type") == "array":
+        return f"list of {_schema_html(schema.get('items', {}))}"
+    facts = {key: value for key, value in schema.items() if key not in ("title", "description")}
+    return f"<code>{html.escape(json.dumps(facts))}</code>"
+
+
+def _types_html(schemas: dict[str, Any]) -> str:
+    parts = []
+    for name, schema in sorted(schemas.items()):
+        required = set(schema.get("required", ()))
+        rows = "".join(
+            f"<tr><td><code>{html.escape(field)}</code><td>"
+            f"{'required' if field in required else ''}<td>{_schema_html(form)}"
+            for field, form in schema.get("properties", {}).items()
+        )
+        about = _markup(" ".join(schema.get("description", "").split()))
+        parts.append(
+            f'<details id="type-{name}"><summary><code>{name}</code></summary><p>{about}'
+            f"<table><tr><th>field<th><th>form{rows}</table></details>"
+        )
+    return "".join(parts)
+
+
+def _errors_html() -> str:
+    rows = "".join(
+        f"<tr><td><code>{kind.code}</code><td>{kind.status}<td>{kind.outcome}"
+        f"<td>{'yes' if kind.retryable else 'no'}<td>{_markup(kind.meaning)}"
+        for kind in sorted(CATALOGUE.values(), key=lambda kind: (kind.status, kind.code))
+    )
+    return f"<table><tr><th>code<th>status<th>outcome<th>retryable<th>meaning{rows}</table>"

@@ -1,0 +1,214 @@
+"""Strict reading of what clients send: JSON bodies and query strings into typed structs.
+
+Plain JSON libraries forgive too much where money is concerned: the last of two equal keys
+wins, ``NaN`` is a number, and a pattern that ends in ``$`` lets a newline through. Here all
+of that is refused, and the problem names the field.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final, NoReturn, TypeVar
+
+import msgspec
+from msgspec import inspect
+
+from account_api.errors import Problem
+from account_api.schema.requests import FORMS
+
+T = TypeVar("T")
+_EMPTY: Final[dict[type, Any]] = {}
+"""What an empty query is read as, for each shape that allows one."""
+_FORM: Final = re.compile(r"Expected `str` matching regex (.*)\Z", re.DOTALL)
+_KINDS: Final = re.compile(r"Expected `([^`]*)`, got `([^`]*)`\Z")
+_CHOICE: Final = re.compile(r"Invalid (?:enum )?value (.*)\Z", re.DOTALL)
+_PART: Final = re.compile(r"[^.\[\]]+|\[[^\]]*\]")
+_WORDS: Final = {
+    "str": "text in quotes",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "null": "null",
+    "array": "a list",
+    "object": "an object",
+}
+_PATH: Final = re.compile(r" - at `(?:key in )?\$?\.?(.*)`\Z", re.DOTALL)
+_WHOLE: Final = re.compile(r"-?[0-9]{1,18}\.0{1,18}\Z")
+_SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
+_UNKNOWN_FIELD: Final = re.compile(r"Object contains unknown field `(.*)`\Z", re.DOTALL)
+_MISSING_FIELD: Final = re.compile(r"Object missing required field `(.*)`\Z", re.DOTALL)
+
+
+class _DuplicateKey(ValueError):
+    """An object has the same key twice."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise _DuplicateKey(key)
+            seen.add(key)
+    return result
+
+
+def _constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _number(text: str) -> int | float:
+    """A number with a point; 5.0 is the whole number 5 in JSON."""
+    return int(text.partition(".")[0]) if _WHOLE.match(text) is not None else float(text)
+
+
+def _shown(text: str, limit: int = 60) -> str:
+    """Client text, short and printable, for use in a sentence."""
+    cut = text if len(text) <= limit else text[:limit] + "…"
+    return cut.encode("unicode_escape").decode("ascii")
+
+
+def parse_json(body: bytes) -> Any:
+    """One JSON value, or Problem ``invalid_json``."""
+    try:
+        text = body.decode("utf-8")
+        value = json.loads(
+            text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_number
+        )
+        if _SURROGATE_ESCAPE.search(text) is not None:
+            # A lone surrogate passes the parser but can be written nowhere.
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        return value
+    except _DuplicateKey as error:
+        field = str(error)
+        raise Problem(
+            "invalid_json", f"The body has the key {_shown(field)!r} twice.", field=field
+        ) from None
+    except UnicodeError:
+        raise Problem("invalid_json", "The body is not valid UTF-8 text.") from None
+    except RecursionError:
+        raise Problem("invalid_json", "The body is nested too deeply.") from None
+    except json.JSONDecodeError as error:
+        raise Problem(
+            "invalid_json", f"The body is not valid JSON: {error.msg} at byte {error.pos}."
+        ) from None
+    except ValueError:
+        raise Problem(
+            "invalid_json", "The body holds a number that JSON does not have."
+        ) from None
+
+
+def body_of(body: bytes, shape: type[T]) -> T:
+    """Read a JSON body as ``shape``. Raises Problem."""
+    value = parse_json(body)
+    if not isinstance(value, dict):
+        raise Problem("invalid_json", "The body must be one JSON object.")
+    try:
+        return msgspec.convert(value, shape, strict=True)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error), "body", shape) from None
+    except RecursionError:
+        raise Problem("invalid_json", "The body is nested too deeply.") from None
+
+
+def query_of(pairs: list[tuple[str, str]], shape: type[T]) -> T:
+    """Read a query string as ``shape``; unknown and repeated parameters are refused."""
+    if not pairs and shape in _EMPTY:
+        nothing: T = _EMPTY[shape]
+        return nothing
+    values: dict[str, str] = {}
+    for name, value in pairs:
+        if name in values:
+            raise Problem(
+                "invalid_request",
+                f"The query parameter {_shown(name)} is given twice.",
+                field=name,
+            )
+        values[name] = value
+    try:
+        result = msgspec.convert(values, shape, strict=False)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error), "query", shape) from None
+    if not pairs:
+        _EMPTY[shape] = result
+    for name in values:
+        # "null" is read as nothing, and a filter that says nothing would widen a cancel-all.
+        if getattr(result, name) is None:
+            raise Problem(
+                "invalid_request",
+                f"The query parameter {_shown(name)} must have a value or be left out.",
+                field=name,
+            )
+    return result
+
+
+def _invalid(message: str, where: str, shape: type[Any]) -> Problem:
+    """Turn msgspec's sentence into a problem that names the field."""
+    path = ""
+    found = _PATH.search(message)
+    if found is not None:
+        path = found.group(1)
+        message = message[: found.start()]
+    for pattern, verb in ((_UNKNOWN_FIELD, "is not known here"), (_MISSING_FIELD, "is missing")):
+        named = pattern.match(message)
+        if named is not None:
+            field = f"{path}.{named.group(1)}" if path else named.group(1)
+            return Problem(
+                "invalid_request", f"The field {_shown(field)} {verb}.", field=_shown(field, 200)
+            )
+    field = path or where
+    return Problem(
+        "invalid_request",
+        f"The field {_shown(field)} {_in_words(message, where, shape, path)}.",
+        field=_shown(field, 200),
+    )
+
+
+def _in_words(message: str, where: str, shape: type[Any], path: str) -> str:
+    """What is wrong with a field, as the end of a sentence."""
+    choice = _CHOICE.match(message)
+    if choice is not None:
+        values = list(dict.fromkeys(_choices(inspect.type_info(shape), _PART.findall(path))))
+        if values:
+            one_of = ", ".join(values[:-1]) + f" or {values[-1]}" if values[1:] else values[0]
+            return f"must be {one_of}, not {_shown(choice.group(1))}"
+    form = _FORM.match(message)
+    if form is not None:
+        # The message shows the pattern as Python would write it.
+        for pattern, words in FORMS.items():
+            if repr(pattern) == form.group(1):
+                return words
+    kinds = _KINDS.match(message)
+    if kinds is not None:
+        wanted, got = (_named(kind) for kind in kinds.groups())
+        # All of a query is text, so that it is text says nothing.
+        return f"must be {wanted}" if where == "query" else f"must be {wanted}, not {got}"
+    reason = message[:1].lower() + message[1:]
+    return f"cannot be used: {_shown(reason, 300)}"
+
+
+def _choices(kind: inspect.Type, path: list[str]) -> list[str]:
+    """The values that the field at a path may have, where they are few and fixed."""
+    if isinstance(kind, inspect.Metadata):
+        return _choices(kind.type, path)
+    if isinstance(kind, inspect.UnionType):
+        return [value for one in kind.types for value in _choices(one, path)]
+    if not path:
+        return list(map(str, kind.values)) if isinstance(kind, inspect.LiteralType) else []
+    if isinstance(kind, inspect.ListType):
+        return _choices(kind.item_type, path[1:])
+    if isinstance(kind, inspect.StructType):
+        if path == [kind.tag_field]:
+            return [str(kind.tag)]
+        for field in kind.fields:
+            if field.encode_name == path[0]:
+                return _choices(field.type, path[1:])
+    return []
+
+
+def _named(kinds: str) -> str:
+    """Type names of the decoder in the words of JSON."""
+    names = [_WORDS.get(kind.strip(), kind.strip()) for kind in kinds.split("|")]
+    return " or ".join(dict.fromkeys(names))

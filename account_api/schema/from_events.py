@@ -1,0 +1,169 @@
+"""What a transaction did to an order, read from its events.
+
+The events of a transaction are complete in themselves, so the answer to a create needs no
+further question to the engine and shows exactly what the command did, however busy the book
+is by now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeVar, overload
+
+from account_api.errors import Problem, refusal
+from account_api.schema.from_rows import SIDE_TEXT, instant_text, liquidity_text, order_fields
+from account_api.schema.order_responses import FillView, OrderAnswer
+from account_api.services import Catalogue
+from engine.client import Outcome, own_event
+from engine.core.events import (
+    CancelRejected,
+    Event,
+    OrderAccepted,
+    OrderCanceled,
+    OrderFilled,
+    OrderRejected,
+    OrderReplaced,
+    OrderRestated,
+    OrderTriggered,
+)
+from engine.core.instruments import format_scaled
+from engine.core.types import CancelReason, OrderRow, OrdStatus, Side
+
+_ORDER_EVENTS = (
+    OrderAccepted,
+    OrderFilled,
+    OrderCanceled,
+    OrderReplaced,
+    OrderRestated,
+    OrderTriggered,
+)
+
+
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+
+
+@overload
+def answer_to(outcome: Outcome, first: type[A], /) -> A: ...
+@overload
+def answer_to(outcome: Outcome, first: type[A], second: type[B], /) -> A | B: ...
+@overload
+def answer_to(
+    outcome: Outcome, first: type[A], second: type[B], third: type[C], /
+) -> A | B | C: ...
+def answer_to(outcome: Outcome, *kinds: type[Any]) -> Any:
+    """Find what the engine answered to the command, whatever else its turn set off.
+
+    Raises RuntimeError where it did not answer by any of the kinds that it answers by.
+    """
+    transaction = outcome.transaction
+    event = own_event(transaction.events, transaction.command, *kinds)
+    if event is None:
+        name = type(transaction.command).__name__
+        raise RuntimeError(
+            f"the engine answered {name} in seq {transaction.seq} without saying what became of it"
+        )
+    return event
+
+
+def created(
+    events: Iterable[Event], order_id: int, time_us: int, catalogue: Catalogue
+) -> tuple[OrderRow, CancelReason | None]:
+    """The order as it stood after the transaction that created it."""
+    row: OrderRow | None = None
+    reason: CancelReason | None = None
+    held, fees, triggered = 0, 0, False
+    status, leaves, cum, notional, display = OrdStatus.NEW, 0, 0, 0, 0
+    for event in events:
+        if not isinstance(event, _ORDER_EVENTS) or event.order.order_id != order_id:
+            continue
+        if isinstance(event, OrderTriggered):
+            triggered, leaves, display = True, event.leaves, event.display
+        elif isinstance(event, OrderAccepted):
+            leaves, display = event.leaves, event.display
+        elif isinstance(event, OrderCanceled):
+            status, leaves, display = event.status, 0, 0
+            cum, notional, reason = event.cum, event.notional, event.reason
+        else:
+            status, leaves, display = event.status, event.leaves, event.display
+            cum, notional = event.cum, event.notional
+        if isinstance(event, OrderFilled):
+            fees = event.fees
+        held += event.hold_change
+        instrument = catalogue.instruments[event.order.symbol]
+        asset = instrument.quote if event.order.side is Side.BUY else instrument.base
+        row = OrderRow(
+            event.order, status, leaves, cum, notional, fees, held, asset, display,
+            triggered, time_us,
+        )  # fmt: skip
+    if row is None:
+        raise RuntimeError(f"the transaction does not create order {order_id}")
+    return row, reason
+
+
+def fills(
+    events: Iterable[Event], order_id: int, seq: int, time_us: int, catalogue: Catalogue
+) -> list[FillView]:
+    """The executions of one order in a transaction."""
+    return [
+        _fill(event, seq, time_us, catalogue)
+        for event in events
+        if isinstance(event, OrderFilled) and event.order.order_id == order_id
+    ]
+
+
+def _fill(event: OrderFilled, seq: int, time_us: int, catalogue: Catalogue) -> FillView:
+    order = event.order
+    instrument = catalogue.instruments[order.symbol]
+    scale = catalogue.scales[instrument.quote]
+    return FillView(
+        trade_id=event.trade_id,
+        order_id=str(order.order_id),
+        client_order_id=order.client_order_id,
+        first_client_order_id=order.first_client_order_id,
+        strategy=order.strategy or None,
+        symbol=order.symbol,
+        side=SIDE_TEXT[order.side],
+        quantity=instrument.quantity_text(event.last_qty),
+        price=instrument.price_text(event.last_price),
+        notional=format_scaled(event.cash, scale),
+        fee=format_scaled(event.fee, scale),
+        fee_asset=instrument.quote,
+        liquidity=liquidity_text(event.liquidity),
+        time=instant_text(time_us),
+        seq=seq,
+    )
+
+
+def order_answer(
+    row: OrderRow,
+    reason: CancelReason | None,
+    catalogue: Catalogue,
+    as_of_seq: int,
+    executions: list[FillView] | None = None,
+    priority_kept: bool | None = None,
+) -> OrderAnswer:
+    """The answer to a request about one order."""
+    members: dict[str, Any] = order_fields(row, catalogue, reason)
+    return OrderAnswer(
+        **members, fills=executions or [], priority_kept=priority_kept, as_of_seq=as_of_seq
+    )
+
+
+def rejected(event: OrderRejected | CancelRejected) -> Problem:
+    """The problem for a refused request about an order; not for a duplicate id."""
+    members: dict[str, Any] = {}
+    if event.order_id:
+        members["order_id"] = str(event.order_id)
+        members["order_status"] = event.status.name.lower()
+    if event.client_order_id:
+        members["client_order_id"] = event.client_order_id
+    return refusal(event.reason, sentence(event.text), **members)
+
+
+def sentence(text: str) -> str:
+    """The engine's text as a sentence."""
+    if not text:
+        return text
+    return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith(".") else ".")

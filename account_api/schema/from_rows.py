@@ -1,0 +1,340 @@
+"""Rows of the engine and of the history, made into the answers that clients see."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final
+
+from account_api.schema.order_responses import FillView, OrderView
+from account_api.schema.requests import SideText
+from account_api.schema.responses import (
+    BalanceView,
+    BookView,
+    CandleView,
+    HistoryView,
+    HoldView,
+    LedgerEntryView,
+    LevelView,
+    NetworkView,
+    TradeView,
+)
+from account_api.services import Catalogue
+from engine.core.instruments import Instrument, format_scaled
+from engine.core.types import (
+    Balance,
+    BookRow,
+    CancelReason,
+    CancelScope,
+    Deposit,
+    Hold,
+    Liquidity,
+    NetworkRow,
+    OrderRow,
+    OrderTerms,
+    OrdStatus,
+    OrdType,
+    SelfTrade,
+    Side,
+    TimeInForce,
+    Withdrawal,
+    WithdrawalState,
+)
+from engine.history.rows import Candle, Fill, LedgerEntry, PublicTrade
+
+SIDE_TEXT: Final[dict[Side, SideText]] = {Side.BUY: "buy", Side.SELL: "sell"}
+SCOPE_TEXT: Final = {
+    CancelScope.NONE: "none",
+    CancelScope.SESSION: "connection",
+    CancelScope.ACCOUNT: "account",
+    CancelScope.FIRM: "firm",
+}
+"""What goes with a session that ends, in the words of requests and answers."""
+SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
+TYPES: Final = {kind.name.lower(): kind for kind in OrdType}
+TIFS: Final = {kind.name.lower(): kind for kind in TimeInForce}
+STPS: Final = {kind.name.lower(): kind for kind in SelfTrade}
+CANCELLABLE: Final = frozenset(
+    (
+        WithdrawalState.REQUESTED,
+        WithdrawalState.PENDING_APPROVAL,
+        WithdrawalState.APPROVED,
+        WithdrawalState.QUEUED,
+    )
+)
+_PATTERNS: Final = {
+    "": "^[!-~]{1,128}$",
+    "bitcoin": "^([13][1-9A-HJ-NP-Za-km-z]{25,34}|bc1[02-9ac-hj-np-z]{11,87}|"
+    "BC1[02-9AC-HJ-NP-Z]{11,87})$",
+    "ethereum": "^0x[0-9a-fA-F]{40}$",
+}
+"""The form of an address; its checksum is verified besides."""
+TERMINAL: Final = frozenset(
+    (
+        WithdrawalState.COMPLETED,
+        WithdrawalState.REJECTED,
+        WithdrawalState.CANCELED,
+        WithdrawalState.FAILED,
+        WithdrawalState.EXPIRED,
+    )
+)
+_SECOND_US: Final = 1_000_000
+_INSTANT_MAX_US: Final = 253_402_300_799 * _SECOND_US
+
+
+_amount_text: Final = lru_cache(16_384)(format_scaled)
+"""Balances are asked for far more often than they change."""
+
+
+def account_status(suspended: bool) -> str:
+    """The status of an account in the words of requests and answers."""
+    return "suspended" if suspended else "active"
+
+
+def instant_text(time_us: int) -> str:
+    """Microseconds since 1970 as text, such as 2030-01-31T12:00:00.000000Z."""
+    seconds, micros = divmod(min(max(time_us, 0), _INSTANT_MAX_US), _SECOND_US)
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{micros:06d}Z"
+
+
+def balance_view(row: Balance, scale: int) -> BalanceView:
+    """Money of one asset."""
+    return BalanceView(
+        asset=row.asset,
+        posted=_amount_text(row.posted, scale),
+        held=_amount_text(row.held, scale),
+        available=_amount_text(row.available, scale),
+        pending=_amount_text(row.pending, scale),
+    )
+
+
+def hold_view(row: Hold, scale: int) -> HoldView:
+    """An open hold."""
+    number = row.hold_id[1:]
+    return HoldView(
+        hold_id=row.hold_id,
+        asset=row.asset,
+        amount=format_scaled(row.amount, scale),
+        order_id=number if row.hold_id.startswith("O") else None,
+        withdrawal_id=number if row.hold_id.startswith("W") else None,
+    )
+
+
+def ledger_view(row: LedgerEntry, scale: int) -> LedgerEntryView:
+    """One ledger entry."""
+    return LedgerEntryView(
+        seq=row.seq,
+        account_seq=row.account_seq,
+        time=instant_text(row.time_us),
+        asset=row.asset,
+        available_change=format_scaled(row.available_change, scale),
+        held_change=format_scaled(row.held_change, scale),
+        available=format_scaled(row.available, scale),
+        held=format_scaled(row.held, scale),
+        cause=row.cause,
+        reference=row.reference,
+        order_id=str(row.order_id) if row.order_id else None,
+        trade_id=row.trade_id or None,
+        client_order_id=row.client_order_id or None,
+        strategy=row.strategy or None,
+    )
+
+
+def network_view(row: NetworkRow, scale: int, address_format: str) -> NetworkView:
+    """A network of an asset."""
+    return NetworkView(
+        asset=row.asset,
+        network=row.network,
+        withdrawal_fee=format_scaled(row.withdrawal_fee, scale),
+        withdrawal_min=format_scaled(row.withdrawal_min, scale),
+        withdrawal_step=format_scaled(row.withdrawal_step, scale),
+        confirmations_required=row.confirmations_required,
+        memo_required=row.memo_required,
+        suspended=row.suspended,
+        address_format=address_format or "text",
+        address_pattern=_PATTERNS[address_format],
+    )
+
+
+def book_view(row: BookRow, instrument: Instrument, as_of_seq: int) -> BookView:
+    """Depth of one instrument."""
+    price, quantity = instrument.price_text, instrument.quantity_text
+    return BookView(
+        symbol=row.symbol,
+        status=row.status.name.lower(),
+        bids=[LevelView(price=price(p), quantity=quantity(q), orders=n) for p, q, n in row.bids],
+        asks=[LevelView(price=price(p), quantity=quantity(q), orders=n) for p, q, n in row.asks],
+        last_price=price(row.last_price) if row.last_price else None,
+        as_of_seq=as_of_seq,
+    )
+
+
+def trade_view(row: PublicTrade, instrument: Instrument) -> TradeView:
+    """A public trade."""
+    return TradeView(
+        trade_id=row.trade_id,
+        symbol=row.symbol,
+        price=instrument.price_text(row.price),
+        quantity=instrument.quantity_text(row.qty),
+        side=SIDE_TEXT[row.taker_side],
+        time=instant_text(row.time_us),
+        seq=row.seq,
+    )
+
+
+def candle_view(row: Candle, instrument: Instrument, quote_scale: int) -> CandleView:
+    """A candle."""
+    return CandleView(
+        start=instant_text(row.start_us),
+        open=instrument.price_text(row.open),
+        high=instrument.price_text(row.high),
+        low=instrument.price_text(row.low),
+        close=instrument.price_text(row.close),
+        volume=instrument.quantity_text(row.qty),
+        quote_volume=format_scaled(row.cash, quote_scale),
+        trades=row.trades,
+    )
+
+
+def fill_view(row: Fill, instrument: Instrument, quote_scale: int) -> FillView:
+    """A fill from the history."""
+    return FillView(
+        trade_id=row.trade_id,
+        order_id=str(row.order_id),
+        client_order_id=row.client_order_id,
+        first_client_order_id=row.first_client_order_id,
+        strategy=row.strategy or None,
+        symbol=row.symbol,
+        side=SIDE_TEXT[row.side],
+        quantity=instrument.quantity_text(row.qty),
+        price=instrument.price_text(row.price),
+        notional=format_scaled(row.cash, quote_scale),
+        fee=format_scaled(row.fee, quote_scale),
+        fee_asset=row.fee_asset,
+        liquidity=liquidity_text(row.liquidity),
+        time=instant_text(row.time_us),
+        seq=row.seq,
+    )
+
+
+def liquidity_text(liquidity: Liquidity) -> str:
+    """maker or taker."""
+    return liquidity.name.lower()
+
+
+def order_view(
+    row: OrderRow, catalogue: Catalogue, cancel_reason: CancelReason | None = None
+) -> OrderView:
+    """An order as it stands."""
+    return OrderView(**order_fields(row, catalogue, cancel_reason))
+
+
+def order_fields(
+    row: OrderRow, catalogue: Catalogue, cancel_reason: CancelReason | None = None
+) -> dict[str, Any]:
+    """The members of an order's view."""
+    order: OrderTerms = row.order
+    instrument = catalogue.instruments[order.symbol]
+    scales = catalogue.scales
+    quote_scale = scales[instrument.quote]
+    price, quantity = instrument.price_text, instrument.quantity_text
+    return {
+        "order_id": str(order.order_id),
+        "client_order_id": order.client_order_id,
+        "first_client_order_id": order.first_client_order_id,
+        "account": order.account,
+        "symbol": order.symbol,
+        "side": SIDE_TEXT[order.side],
+        "type": order.ord_type.name.lower(),
+        "time_in_force": order.tif.name.lower(),
+        "quantity": quantity(order.qty),
+        "cash_quantity": (
+            format_scaled(order.cash_qty, quote_scale) if order.cash_qty else None
+        ),
+        "price": price(order.price) if order.price else None,
+        "stop_price": price(order.stop_price) if order.stop_price else None,
+        "min_quantity": quantity(order.min_qty) if order.min_qty else None,
+        "display_quantity": quantity(order.display_qty) if order.display_qty else None,
+        "expire_at": instant_text(order.expire_at) if order.expire_at else None,
+        "post_only": order.post_only,
+        "self_trade_prevention": order.stp.name.lower(),
+        "strategy": order.strategy or None,
+        "manual": order.manual,
+        "entered_by": order.session,
+        "status": row.status.name.lower(),
+        "filled_quantity": quantity(row.cum),
+        "leaves_quantity": quantity(row.leaves),
+        "average_price": (
+            instrument.average_price_text(row.notional, row.cum) if row.cum else None
+        ),
+        "fees": format_scaled(row.fees, quote_scale),
+        "fee_asset": instrument.quote,
+        "held": format_scaled(row.held, scales.get(row.hold_asset, 0)),
+        "held_asset": row.hold_asset
+        or (instrument.quote if order.side is Side.BUY else instrument.base),
+        "triggered": row.triggered,
+        "cancel_reason": (
+            cancel_reason.name.lower() if cancel_reason is not None else None
+        ),
+        "created_at": instant_text(order.created_at),
+        "updated_at": instant_text(row.updated_at),
+    }
+
+
+def is_open(row: OrderRow) -> bool:
+    """Whether the order can still trade."""
+    return row.status in (OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED)
+
+
+def withdrawal_fields(row: Withdrawal, scale: int) -> dict[str, Any]:
+    """The members of a withdrawal's view."""
+    return {
+        "withdrawal_id": str(row.withdrawal_id),
+        "client_withdrawal_id": row.client_withdrawal_id,
+        "account": row.account,
+        "asset": row.asset,
+        "network": row.network,
+        "address": row.address,
+        "memo": row.memo or None,
+        "amount": format_scaled(row.amount, scale),
+        "fee": format_scaled(row.fee, scale),
+        "state": row.state.name.lower(),
+        "cancellable": row.state in CANCELLABLE,
+        "hold_id": f"W{row.withdrawal_id}",
+        "requested_by": row.requested_by,
+        "approved_by": row.approved_by or None,
+        "txid": row.txid or None,
+        "confirmations": row.confirmations,
+        "confirmations_required": row.confirmations_required,
+        "created_at": instant_text(row.created_at),
+        "updated_at": instant_text(row.updated_at),
+        "expires_at": instant_text(row.expires_at) if row.expires_at else None,
+        "history": [
+            HistoryView(
+                state=step.state.name.lower(),
+                time=instant_text(step.time_us),
+                actor=step.actor,
+                note=step.note,
+            )
+            for step in row.history
+        ],
+    }
+
+
+def deposit_fields(row: Deposit, scale: int) -> dict[str, Any]:
+    """The members of a deposit's view."""
+    return {
+        "deposit_id": row.deposit_id,
+        "account": row.account,
+        "asset": row.asset,
+        "network": row.network or None,
+        "address": row.address or None,
+        "txid": row.txid or None,
+        "amount": format_scaled(row.amount, scale),
+        "confirmations": row.confirmations,
+        "confirmations_required": row.confirmations_required,
+        "credited": row.credited,
+        "created_at": instant_text(row.created_at),
+        "updated_at": instant_text(row.updated_at),
+    }

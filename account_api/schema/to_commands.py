@@ -1,0 +1,198 @@
+"""Requests into commands: texts into ticks, lots and atoms, names into the engine's words.
+
+Pure functions; what cannot be translated is a Problem that names the field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from account_api.errors import Problem
+from account_api.schema.from_rows import SIDES, STPS, TIFS, TYPES
+from account_api.schema.requests import Instant, NewOrderRequest, ReplaceOrderRequest
+from account_api.services import Catalogue
+from engine.core.commands import CancelOrder, NewOrder, ReplaceOrder
+from engine.core.instruments import (
+    PRICE_REASONS,
+    QUANTITY_REASONS,
+    Instrument,
+    NumberError,
+    NumberKind,
+)
+from engine.core.types import Origin, RejectReason, TimeInForce
+
+CLIENT_PREFIX: Final = "client:"
+ID_DIGITS_MAX: Final = 18
+"""No order id is longer, and none of so many digits leaves a signed 64-bit integer."""
+
+
+def instant_us(value: Instant | None, field: str) -> int:
+    """An instant as microseconds; 0 for none."""
+    if value is None:
+        return 0
+    if isinstance(value, int) or value.isdigit():
+        return int(value) * 1000
+    try:
+        moment = datetime.fromisoformat(value[:-1]).replace(tzinfo=UTC)
+    except ValueError:
+        raise Problem(
+            "invalid_request", f"The field {field} names a date that does not exist.", field=field
+        ) from None
+    return int(moment.timestamp()) * 1_000_000 + moment.microsecond
+
+
+def is_reference(text: str) -> bool:
+    """Whether a text names an order, known or not."""
+    return text.startswith(CLIENT_PREFIX) or _is_number(text)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= ID_DIGITS_MAX
+
+
+def order_reference(text: str, field: str = "order") -> tuple[int, str]:
+    """(order id, "") or (0, client order id) from ``123`` or ``client:<id>``."""
+    if text.startswith(CLIENT_PREFIX):
+        return 0, text[len(CLIENT_PREFIX) :]
+    if _is_number(text):
+        return int(text), ""
+    raise Problem(
+        "unknown_order",
+        f"There is no order {text[:80]!r}; name it by its number or by client:<client_order_id>.",
+        field=field,
+    )
+
+
+def quantity(instrument: Instrument, text: str | None, field: str) -> int:
+    """Decimal text to lots; 0 for none."""
+    return 0 if text is None else _read(instrument.quantity, QUANTITY_REASONS, text, field)
+
+
+def price(instrument: Instrument, text: str | None, field: str) -> int:
+    """Decimal text to ticks; 0 for none."""
+    return 0 if text is None else _read(instrument.price, PRICE_REASONS, text, field)
+
+
+def _read(
+    number: Callable[[str, str], int],
+    reasons: Mapping[NumberKind, RejectReason],
+    text: str,
+    field: str,
+) -> int:
+    """A number of an order; what is wrong with one has the same reason by every door."""
+    try:
+        return number(text, field)
+    except NumberError as error:
+        sentence = f"{error.text[:1].upper()}{error.text[1:]}."
+        raise Problem(reasons[error.kind].name.lower(), sentence, field=field) from None
+
+
+def new_order(
+    request: NewOrderRequest, catalogue: Catalogue, account: str, origin: Origin
+) -> NewOrder:
+    """A create. Raises Problem."""
+    instrument = catalogue.instruments.get(request.symbol)
+    if instrument is None:
+        raise Problem(
+            "unknown_symbol", f"There is no instrument {request.symbol}.", field="symbol"
+        )
+    if request.quantity is None and request.cash_quantity is None:
+        raise Problem(
+            "invalid_quantity", "An order needs quantity or cash_quantity.", field="quantity"
+        )
+    if request.quantity is not None and request.cash_quantity is not None:
+        raise Problem(
+            "unsupported_combination",
+            "An order has either quantity or cash_quantity, not both.",
+            field="cash_quantity",
+        )
+    cash = request.cash_quantity
+    tif = request.time_in_force or ("ioc" if request.type == "market" else "gtc")
+    stp = request.self_trade_prevention
+    return NewOrder(
+        origin=origin,
+        account=account,
+        client_order_id=request.client_order_id,
+        symbol=request.symbol,
+        side=SIDES[request.side],
+        ord_type=TYPES[request.type],
+        tif=TIFS[tif],
+        qty=quantity(instrument, request.quantity, "quantity"),
+        price=price(instrument, request.price, "price"),
+        stop_price=price(instrument, request.stop_price, "stop_price"),
+        cash_qty=(
+            0 if cash is None else _read(instrument.cash, QUANTITY_REASONS, cash, "cash_quantity")
+        ),
+        min_qty=quantity(instrument, request.min_quantity, "min_quantity"),
+        display_qty=quantity(instrument, request.display_quantity, "display_quantity"),
+        expire_at=instant_us(request.expire_at, "expire_at"),
+        post_only=request.post_only,
+        stp=None if stp is None else STPS[stp],
+        strategy=request.strategy or "",
+        manual=request.manual,
+    )
+
+
+def replace_order(
+    request: ReplaceOrderRequest,
+    instrument: Instrument,
+    account: str,
+    reference: tuple[int, str],
+    origin: Origin,
+) -> ReplaceOrder:
+    """A replace of an order of ``instrument``, whose bounds the engine judges. Raises Problem."""
+    wanted = (
+        request.quantity, request.price, request.stop_price, request.display_quantity,
+        request.time_in_force, request.expire_at, request.client_order_id,
+    )  # fmt: skip
+    if all(value is None for value in wanted):
+        raise Problem(
+            "invalid_request", "A replace must say what is to change.", field="quantity"
+        )
+
+    def lots(text: str | None, field: str) -> int | None:
+        return None if text is None else _read(instrument.lots, QUANTITY_REASONS, text, field)
+
+    def ticks(text: str | None, field: str) -> int | None:
+        return None if text is None else _read(instrument.ticks, PRICE_REASONS, text, field)
+
+    tif = request.time_in_force
+    expire_at = instant_us(request.expire_at, "expire_at") or None
+    return ReplaceOrder(
+        origin=origin,
+        account=account,
+        client_order_id=request.client_order_id or "",
+        order_id=reference[0],
+        orig_client_order_id=reference[1],
+        # The grid of this instrument was used, so the order has to be of it when its turn comes.
+        symbol=instrument.symbol,
+        tif=None if tif is None else TIFS[tif],
+        qty=lots(request.quantity, "quantity"),
+        price=ticks(request.price, "price"),
+        stop_price=ticks(request.stop_price, "stop_price"),
+        display_qty=lots(request.display_quantity, "display_quantity"),
+        expire_at=expire_at,
+    )
+
+
+def cancel_order(account: str, reference: tuple[int, str], origin: Origin) -> CancelOrder:
+    """A cancel."""
+    return CancelOrder(
+        origin=origin,
+        account=account,
+        client_order_id="",
+        orig_client_order_id=reference[1],
+        order_id=reference[0],
+    )
+
+
+def same_create(asked: NewOrder, original: NewOrder) -> bool:
+    """Whether two creates ask for the same; who asks, and when, does not matter."""
+    plain = original._replace(origin=asked.origin, prior=asked.prior, poss_resend=False)
+    if asked.stp is None or original.stp is None:
+        plain = plain._replace(stp=asked.stp)
+    if asked.tif is not TimeInForce.GTD:
+        plain = plain._replace(expire_at=asked.expire_at)
+    return plain == asked

@@ -1,0 +1,1 @@
+"""Who may ask: keys, signatures, limits, and answers that are given once."""

@@ -1,0 +1,256 @@
+"""What was answered under an Idempotency-Key or a request_id, in one SQLite file for all workers.
+
+Natural ids (of orders, withdrawals, transfers, deposits) are the law: the engine knows them
+and no answer here can make money move twice or not at all. This memory serves requests that
+have no such id, and clients that prefer one rule for all of them; the decisions are in
+``spec/decisions/0005-idempotency.md`` and ``spec/decisions/0021-answers-and-who-gave-them.md``.
+
+An entry is written before the request goes to the engine and completed with the answer. An
+entry whose worker is gone, or whose outcome is unknown, is done again by the next identical
+request, under the token of the first: the engine recognises that for a minute, and what has a
+natural id for longer. What was refused leaves no entry: nothing was done, so the key is free.
+
+Answers about money are kept for ever. Others are kept for a day, less where they are many.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sqlite3
+import threading
+import zlib
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+import structlog
+
+from account_api.errors import Problem
+from account_api.reply import REPLAYED, Reply
+from account_api.security.process_locks import Holders
+from account_api.security.sqlite_file import open_private
+
+BUSY_US: Final = 30_000_000
+"""After this long without an answer the thread that began counts as stuck, though it lives."""
+KEPT_US: Final = 86_400_000_000
+"""How long an answer that is not about money is kept."""
+KEPT_BYTES_MAX: Final = 256 << 20
+"""Above this size of the file the oldest answers that are not about money go earlier."""
+PRUNED_AT_ONCE: Final = 200
+PRUNE_EVERY: Final = 64
+KEY_FORM: Final = re.compile(r"[!-~]{1,64}\Z")
+_SCHEMA: Final = """
+create table if not exists answers (
+    owner text not null, key text not null, request blob not null,
+    busy_until integer not null, status integer not null, body blob,
+    primary key (owner, key)
+) without rowid
+"""
+_COLUMNS: Final = {
+    "holder": "integer not null default 0",
+    "token": "text not null default ''",
+    "money": "integer not null default 1",
+    "at": "integer not null default 0",
+}
+"""What entries have besides; in files from before they are kept for ever."""
+_encoder: Final = msgspec.json.Encoder()
+_log: Final = structlog.get_logger("account_api")
+
+
+def fingerprint(*parts: str | bytes) -> bytes:
+    """What must be the same in two requests with one key."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8) + data)
+    return digest.digest()
+
+
+class Idempotency:
+    """The memory, in the file ``path``. Thread-safe; opened anew in each process."""
+
+    def __init__(
+        self, path: str, clock_us: Callable[[], int], bytes_max: int = KEPT_BYTES_MAX
+    ) -> None:
+        self._path = path
+        self._clock_us = clock_us
+        self._bytes_max = bytes_max
+        self._lock = threading.Lock()
+        self._pid = 0
+        self._open: sqlite3.Connection | None = None
+        self._holders = Holders("" if path == ":memory:" else f"{path}-holders")
+        self._settled = 0
+
+    def once(
+        self,
+        owner: str,
+        key: str,
+        request: bytes,
+        work: Callable[[str], Reply],
+        token: str = "",
+        money: bool = True,
+    ) -> Reply:
+        """Do ``work``, or answer as it was answered before under the same key of the owner.
+
+        ``work`` gets the token under which the engine is to do it: ``token``, or that of the
+        earlier request whose outcome is not known. Raises Problem: ``idempotency_key_reused``
+        (422) for another request, ``idempotency_key_in_flight`` (409) while the first one is
+        being done, and what ``work`` raises.
+        """
+        try:
+            known = self._claim(owner, key, request, token, money)
+        except (sqlite3.Error, OSError) as error:
+            raise Problem(
+                "idempotency_unavailable", "What was answered before cannot be read."
+            ) from error
+        if isinstance(known, Reply):
+            return known
+        try:
+            reply = work(known)
+        except Problem as problem:
+            self._settle(owner, key, None, unknown=problem.outcome == "unknown")
+            raise
+        except BaseException:
+            self._settle(owner, key, None, unknown=True)
+            raise
+        self._settle(owner, key, reply, unknown=False)
+        return reply
+
+    def _claim(
+        self, owner: str, key: str, request: bytes, token: str = "", money: bool = True
+    ) -> Reply | str:
+        """The answer that is known, or the token with which the caller is to do the work."""
+        with self._lock:
+            database = self._database()
+            database.execute("begin immediate")
+            try:
+                known = self._claim_within(database, owner, key, request, token, money)
+            except BaseException:
+                database.execute("rollback")
+                raise
+            database.execute("commit")
+            return known
+
+    def _claim_within(
+        self,
+        database: sqlite3.Connection,
+        owner: str,
+        key: str,
+        request: bytes,
+        token: str,
+        money: bool,
+    ) -> Reply | str:
+        now, own = self._clock_us(), self._holders.own()
+        row = database.execute(
+            "select request, busy_until, status, body, holder, token from answers"
+            " where owner = ? and key = ?",
+            (owner, key),
+        ).fetchone()
+        if row is None:
+            database.execute(
+                "insert into answers (owner, key, request, busy_until, status, holder, token,"
+                " money, at) values (?, ?, ?, ?, 0, ?, ?, ?, ?)",
+                (owner, key, request, now + BUSY_US, own, token, money, now),
+            )
+            return token
+        known_request, busy_until, status, body, holder, first_token = row
+        if known_request != request:
+            raise Problem(
+                "idempotency_key_reused",
+                f"The key {key} belongs to another request; take a new key for a new request.",
+            )
+        if status:
+            return Reply(msgspec.Raw(_unpacked(body)), 200, (REPLAYED,))
+        # A worker that was killed holds nothing, so nobody waits for an answer of it.
+        if busy_until > now and self._holders.lives(holder):
+            raise Problem(
+                "idempotency_key_in_flight",
+                f"The request with the key {key} is being done at this moment; ask again.",
+                headers=(("Retry-After", "1"),),
+            )
+        database.execute(
+            "update answers set busy_until = ?, holder = ? where owner = ? and key = ?",
+            (now + BUSY_US, own, owner, key),
+        )
+        return str(first_token)
+
+    def _settle(self, owner: str, key: str, reply: Reply | None, *, unknown: bool) -> None:
+        """Keep the answer, free the key, or let the next identical request find out."""
+        where = (owner, key)
+        try:
+            with self._lock:
+                database = self._database()
+                if reply is not None:
+                    body = _encoder.encode(reply.body if reply.kept is None else reply.kept)
+                    database.execute(
+                        "update answers set status = ?, body = ? where owner = ? and key = ?",
+                        (reply.status, zlib.compress(body), *where),
+                    )
+                elif unknown:
+                    database.execute(
+                        "update answers set busy_until = 0 where owner = ? and key = ?", where
+                    )
+                else:
+                    database.execute("delete from answers where owner = ? and key = ?", where)
+                self._settled += 1
+                if self._settled % PRUNE_EVERY == 1:
+                    self._prune(database)
+        except (sqlite3.Error, OSError) as error:
+            # The entry stays open, so the next identical request is done, and the engine
+            # knows it by its natural id.
+            _log.warning("answer_not_kept", reason=str(error))
+
+    def _prune(self, database: sqlite3.Connection) -> None:
+        """Let go of some old answers that are not about money; a bounded number at once.
+
+        Their room in the file is used again, so it does not grow any further.
+        """
+        now = self._clock_us()
+        (pages,) = database.execute("pragma page_count").fetchone()
+        (free,) = database.execute("pragma freelist_count").fetchone()
+        (size,) = database.execute("pragma page_size").fetchone()
+        full = (pages - free) * size > self._bytes_max
+        database.execute(
+            "delete from answers where (owner, key) in (select owner, key from answers"
+            " where money = 0 and status > 0 and at < ? order by at limit ?)",
+            (now if full else now - KEPT_US, PRUNED_AT_ONCE),
+        )
+
+    def _database(self) -> sqlite3.Connection:
+        """The connection of this process (the lock is held)."""
+        if self._open is None or self._pid != os.getpid():
+            self._open, self._pid = open_private(self._path, _SCHEMA), os.getpid()
+            _bring_up_to_date(self._open)
+        return self._open
+
+    def close(self) -> None:
+        """Close the file, if this process has opened it."""
+        with self._lock:
+            if self._open is not None and self._pid == os.getpid():
+                self._open.close()
+            self._open = None
+            self._holders.close()
+
+
+def _unpacked(body: bytes) -> bytes:
+    """A body as it was answered; in files from before it lies as it is, and is JSON."""
+    return body if body[:1] == b"{" else zlib.decompress(body)
+
+
+def _bring_up_to_date(database: sqlite3.Connection) -> None:
+    """Give a file from before the columns that it lacks."""
+    database.execute("begin immediate")
+    try:
+        known = {row[1] for row in database.execute("pragma table_info(answers)")}
+        for name, kind in _COLUMNS.items():
+            if name not in known:
+                database.execute(f"alter table answers add column {name} {kind}")
+        database.execute(
+            "create index if not exists answers_by_age on answers (at) where money = 0"
+        )
+    except BaseException:
+        database.execute("rollback")
+        raise
+    database.execute("commit")

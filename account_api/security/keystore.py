@@ -1,0 +1,392 @@
+"""API keys that were made through the API, and revocations of any key, in one SQLite file.
+
+All processes that check credentials share the file, so what one of them commits holds for
+the next request to every other. Bearer tokens are kept as their hash and Ed25519 keys as the
+public key; the secret of an HMAC key must be known to verify with, so it is kept encrypted
+under a key of its own file (``keys.master``). The decision is in
+``spec/decisions/0012-api-keys.md``.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from account_api.security.change_counter import Changes
+from account_api.security.sqlite_file import open_private
+
+KEYS_MAX: Final = 65_536
+"""Keys that the file ever holds, revoked ones included; each has a place in the rate limits."""
+KEYS_OF_ACCOUNT_MAX: Final = 1_000
+"""Keys that one account may ever make."""
+_FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
+_NONCE_BYTES: Final = 12
+_MASTER_BYTES: Final = 32
+_SCHEMA: Final = (
+    """
+create table if not exists keys (
+    slot integer primary key autoincrement, key text not null unique, name text not null,
+    kind text not null, account text not null, firm text not null, user text not null,
+    scopes text not null, allow text not null, secret blob not null, token_sha256 text not null,
+    public_key blob not null, state text not null, created_at integer not null,
+    created_by text not null, approved_at integer not null default 0,
+    approved_by text not null default '', unique (account, name)
+)
+""",
+    """
+create table if not exists revoked (
+    key text primary key, at integer not null, by text not null
+) without rowid
+""",
+)
+_COLUMNS: Final = (
+    "slot, key, name, kind, account, firm, user, scopes, allow, secret, token_sha256, "
+    "public_key, state, created_at, created_by, approved_at, approved_by"
+)
+
+State = Literal["active", "pending_approval"]
+
+
+class KeyStoreError(RuntimeError):
+    """The file of keys cannot be read or written."""
+
+
+class NoRoom(KeyStoreError):
+    """The disk is full: nothing can be changed until there is room."""
+
+
+class NameTaken(KeyStoreError):
+    """The account has had a key of that name."""
+
+
+class Full(KeyStoreError):
+    """No more keys can be made."""
+
+
+class ActorRevoked(KeyStoreError):
+    """The key that makes or approves another was revoked after its request had begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """One key as it is kept. ``slot`` counts from 1 and is never used again.
+
+    ``secret`` is the plain secret of an HMAC key, empty when it cannot be decrypted.
+    Instants are µs, 0 for never. ``revoked_at`` is set for a key that is good no more.
+    """
+
+    key: str
+    name: str
+    kind: Literal["bearer", "hmac", "ed25519"]
+    account: str
+    firm: str
+    user: str
+    scopes: tuple[str, ...]
+    allow: tuple[str, ...]
+    state: State
+    created_at: int
+    created_by: str
+    secret: bytes = field(default=b"", repr=False)
+    token_sha256: str = field(default="", repr=False)
+    public_key: bytes = field(default=b"", repr=False)
+    slot: int = 0
+    approved_at: int = 0
+    approved_by: str = ""
+    revoked_at: int = 0
+    revoked_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """Who ended a key, and when (µs)."""
+
+    at: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """What a revocation did: how the key ended, which descendants are revoked too (oldest
+    first), and whether any of them was good until then.
+    """
+
+    ended: Revocation
+    descendants: tuple[str, ...]
+    changed: bool
+
+
+class KeyStore:
+    """The file ``path``; ":memory:" for one process alone. Thread-safe, also after a fork.
+
+    On a full disk it can be read and not changed: who may come in is known, and no key is made or
+    ended until there is room. ``master`` is the file of the key that encrypts secrets; it is made
+    when it is missing.
+    """
+
+    def __init__(self, path: str, master: str = "") -> None:
+        self._path = path
+        self._master = master
+        self._lock = threading.Lock()
+        self._pid = 0
+        self._open: sqlite3.Connection | None = None
+        self._cipher: AESGCM | None = None
+        self._changes: Changes | None = None
+
+    def version(self) -> int:
+        """What differs after every change, by whichever process; odd while one is made.
+
+        Also odd, so that keys are read at every request, where there is no room for the count.
+        """
+        changes = self._changes
+        if changes is None or self._pid != os.getpid():
+            try:
+                with self._locked():
+                    changes = self._changes
+                    assert changes is not None
+            except NoRoom:
+                return 1
+        return changes.count()
+
+    def live(self) -> list[StoredKey]:
+        """Every key that is not revoked, oldest first."""
+        return self._select("key not in (select key from revoked)", ())
+
+    def of(self, account: str) -> list[StoredKey]:
+        """Every key that the account ever made, oldest first."""
+        return self._select("account = ?", (account,))
+
+    def everything(self) -> list[StoredKey]:
+        """Every key there ever was, oldest first."""
+        return self._select("true", ())
+
+    def find(self, key: str) -> StoredKey | None:
+        """One key, revoked or not; None if nobody made it."""
+        return next(iter(self._select("key = ?", (key,))), None)
+
+    def named(self, account: str, name: str) -> StoredKey | None:
+        """The key that has, or had, a name in an account."""
+        return next(iter(self._select("account = ? and name = ?", (account, name))), None)
+
+    def _select(self, where: str, values: tuple[str, ...]) -> list[StoredKey]:
+        if self._is_empty():
+            return []
+        with self._reading() as database:
+            revoked = self._revocations(database)
+            rows = database.execute(
+                f"select {_COLUMNS} from keys where {where} order by slot", values
+            ).fetchall()
+            return [self._key(row, revoked) for row in rows]
+
+    def revocations(self) -> dict[str, Revocation]:
+        """Every key that was revoked, those of the configuration included."""
+        if self._is_empty():
+            return {}
+        with self._reading() as database:
+            return self._revocations(database)
+
+    def add(self, key: StoredKey) -> StoredKey:
+        """Keep a new key. Raises NameTaken, Full, ActorRevoked, KeyStoreError."""
+        with self._changing() as database:
+            _refuse_revoked(database, key.created_by)
+            everyone, own = database.execute(
+                "select count(*), count(*) filter (where account = ?) from keys", (key.account,)
+            ).fetchone()
+            if everyone >= KEYS_MAX or own >= KEYS_OF_ACCOUNT_MAX:
+                raise Full("no more keys can be made")
+            secret = b""
+            if key.secret:
+                nonce = os.urandom(_NONCE_BYTES)
+                secret = nonce + self._sealer().encrypt(nonce, key.secret, key.key.encode())
+            try:
+                database.execute(
+                    "insert into keys (key, name, kind, account, firm, user, scopes, allow, "
+                    "secret, token_sha256, public_key, state, created_at, created_by) "
+                    "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (key.key, key.name, key.kind, key.account, key.firm, key.user,
+                     " ".join(key.scopes), " ".join(key.allow), secret, key.token_sha256,
+                     key.public_key, key.state, key.created_at, key.created_by),
+                )  # fmt: skip
+            except sqlite3.IntegrityError:
+                raise NameTaken(f"{key.account} has had a key {key.name}") from None
+            row = database.execute(
+                f"select {_COLUMNS} from keys where key = ?", (key.key,)
+            ).fetchone()
+            return self._key(row, {})
+
+    def approve(self, key: str, by: str, at: int) -> None:
+        """Make a key good that waits for a second person; does nothing to others.
+
+        Raises ActorRevoked, KeyStoreError.
+        """
+        with self._changing() as database:
+            _refuse_revoked(database, by)
+            database.execute(
+                "update keys set state = 'active', approved_at = ?, approved_by = ? "
+                "where key = ? and state = 'pending_approval'",
+                (at, by, key),
+            )
+
+    def revoke(self, key: str, by: str, at: int, *, descendants: bool = False) -> Revoked:
+        """End a key for ever, and with ``descendants`` all that it and those have made.
+
+        One transaction, and a key that is revoked makes no other: none escapes. Of each key the
+        first who ended it is kept.
+        """
+        with self._changing() as database:
+            family = [key, *_descendants(database, key)] if descendants else [key]
+            before = self._revocations(database)
+            database.executemany(
+                "insert or ignore into revoked values (?, ?, ?)", [(one, at, by) for one in family]
+            )
+            return Revoked(
+                self._revocations(database)[key], tuple(family[1:]),
+                changed=any(one not in before for one in family),
+            )  # fmt: skip
+
+    def close(self) -> None:
+        """Close the file, if this process has opened it."""
+        with self._lock:
+            if self._open is not None and self._pid == os.getpid():
+                self._open.close()
+            self._open = self._changes = None
+
+    # Inside the lock.
+
+    @contextmanager
+    def _locked(self, *, to_read: bool = False) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._lock:
+                yield self._file() if to_read else self._database()
+        except (sqlite3.Error, OSError) as error:
+            text = f"the file of API keys cannot be used: {error}"
+            raise (NoRoom if _is_full(error) else KeyStoreError)(text) from error
+
+    def _reading(self) -> AbstractContextManager[sqlite3.Connection]:
+        return self._locked(to_read=True)
+
+    @contextmanager
+    def _changing(self) -> Iterator[sqlite3.Connection]:
+        with self._locked() as database:
+            assert self._changes is not None
+            with self._changes.one():
+                database.execute("begin immediate")
+                try:
+                    yield database
+                except BaseException:
+                    database.execute("rollback")
+                    raise
+                database.execute("commit")
+
+    def _is_empty(self) -> bool:
+        """Whether nothing was ever kept, so that nothing need be made in order to read."""
+        if self._path == ":memory:":
+            return False
+        try:
+            return os.stat(self._path).st_size == 0
+        except FileNotFoundError:
+            return True
+        except OSError as error:
+            raise KeyStoreError(f"the file of API keys cannot be used: {error}") from error
+
+    def _database(self) -> sqlite3.Connection:
+        """The connection of this process, and the count of changes (the lock is held)."""
+        database = self._file()
+        if self._changes is None:
+            memory = self._path == ":memory:"
+            self._changes = Changes("" if memory else f"{self._path}-changes")
+        return database
+
+    def _file(self) -> sqlite3.Connection:
+        if self._open is None or self._pid != os.getpid():
+            database = open_private(
+                self._path, "pragma secure_delete = on", *_SCHEMA, log="truncate"
+            )
+            self._open, self._pid, self._changes = database, os.getpid(), None
+        return self._open
+
+    def _revocations(self, database: sqlite3.Connection) -> dict[str, Revocation]:
+        rows = database.execute("select key, at, by from revoked")
+        return {key: Revocation(at, by) for key, at, by in rows}
+
+    def _key(self, row: tuple[object, ...], revoked: dict[str, Revocation]) -> StoredKey:
+        fields = dict(zip(_COLUMNS.split(", "), row, strict=True))
+        sealed: bytes = fields["secret"]  # type: ignore[assignment]
+        fields["secret"] = self._opened(str(fields["key"]), sealed)
+        for name in ("scopes", "allow"):
+            fields[name] = tuple(str(fields[name]).split())
+        ended = revoked.get(str(fields["key"]))
+        if ended is not None:
+            fields.update(revoked_at=ended.at, revoked_by=ended.by)
+        return StoredKey(**fields)  # type: ignore[arg-type]
+
+    def _opened(self, key: str, sealed: bytes) -> bytes:
+        """The secret; empty where there is none, or another master key sealed it."""
+        if not sealed:
+            return b""
+        nonce, rest = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+        try:
+            return self._sealer().decrypt(nonce, rest, key.encode())
+        except InvalidTag:
+            return b""
+
+    def _sealer(self) -> AESGCM:
+        if self._cipher is None:
+            self._cipher = AESGCM(_master_key(self._master))
+        return self._cipher
+
+
+def _is_full(error: Exception) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code == sqlite3.SQLITE_FULL or getattr(error, "errno", 0) in _FULL
+
+
+def _descendants(database: sqlite3.Connection, key: str) -> list[str]:
+    """What a key has made, what those have made, and so on; oldest first."""
+    rows = database.execute(
+        "with recursive family(key) as (select key from keys where created_by = ? "
+        "union select made.key from keys made join family on made.created_by = family.key) "
+        "select key from keys where key in family order by slot",
+        (key,),
+    )
+    return [found for (found,) in rows]
+
+
+def _refuse_revoked(database: sqlite3.Connection, key: str) -> None:
+    """Raises ActorRevoked. The request was let in before, and perhaps long before."""
+    if database.execute("select 1 from revoked where key = ?", (key,)).fetchone():
+        raise ActorRevoked(f"the key {key} is revoked")
+
+
+def _master_key(path: str) -> bytes:
+    """The key in the file, which is made whole under another name before it gets its own."""
+    if not path:
+        return AESGCM.generate_key(_MASTER_BYTES * 8)
+    file = Path(path)
+    if not file.exists():
+        fresh = file.with_name(f"{file.name}.{os.getpid()}")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            os.write(descriptor, AESGCM.generate_key(_MASTER_BYTES * 8))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        try:
+            os.link(fresh, file)
+        except FileExistsError:
+            pass  # Another process was first; its key is the one.
+        finally:
+            fresh.unlink()
+    key = file.read_bytes()
+    if len(key) != _MASTER_BYTES:
+        raise OSError(f"{file} does not hold a key of {_MASTER_BYTES} bytes")
+    return key

@@ -1,0 +1,374 @@
+"""The one client of the engine, for threads here and for asyncio in ``client_async``.
+
+``EngineClient`` may be used by many threads at once. It keeps one socket and one reader
+thread; ``client_direct`` has a client without either, for who only asks and submits. A lost
+connection fails what was waiting (``EngineUnavailable``) and is made again by the next call,
+or at once when there is a subscription, which then goes on where it was.
+
+Helpers such as ``open_orders`` return the bare value; ``fetch(queries.open_orders(...),
+min_seq)`` answers the same with the sequence that it is true of.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from engine import wire
+from engine.client import queries
+from engine.client.connection import RECEIVE_BYTES, Connection, Handle
+from engine.client.helpers import QueryHelpers
+from engine.client.protocol import (
+    ClientCore,
+    EngineError,
+    EngineRefused,
+    EngineTimeout,
+    EngineUnavailable,
+    Outcome,
+    SubscriptionDropped,
+    decode_answer,
+    lost_error,
+    refusal,
+    settle,
+)
+from engine.core.commands import COMMAND_KINDS, Command
+from engine.core.types import Answered
+from engine.wire import Transaction, Welcome
+
+T = TypeVar("T")
+BACKOFF_FIRST_S: Final = 0.05
+BACKOFF_MAX_S: Final = 0.25
+"""To ask for a socket that is not there costs microseconds; an engine that is back is found."""
+MIN_SEQ_GRACE_S: Final = 1.0
+"""A query with min_seq waits this much longer, so that the engine says first what is amiss."""
+
+
+class _Subscription:
+    """A subscription that outlives connections: where it is and whom it calls."""
+
+    def __init__(
+        self,
+        from_seq: int,
+        callback: Callable[[list[Transaction]], None],
+        accounts: tuple[str, ...],
+    ) -> None:
+        self.next_seq = max(1, from_seq)
+        self.callback = callback
+        self.accounts = accounts
+
+
+class EngineClient(QueryHelpers):
+    """Blocking, thread-safe client of the engine at the Unix socket ``path``.
+
+    ``on_lost(error)`` is called on the reader thread whenever the connection is lost or the
+    subscription ends; ``on_connected(welcome)`` after every successful connection, before
+    anything else is sent on it. Neither may wait for the engine. Calls raise
+    EngineUnavailable, EngineTimeout or EngineRefused.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        name: str,
+        *,
+        timeout_s: float = 5.0,
+        on_lost: Callable[[EngineError], None] | None = None,
+        on_connected: Callable[[Welcome], None] | None = None,
+    ) -> None:
+        self._path = str(path)
+        self._name = name
+        self._timeout_s = timeout_s
+        self._on_lost = on_lost
+        self._on_connected = on_connected
+        self._connect_lock = threading.Lock()
+        self._connection: Connection | None = None
+        self._subscription: _Subscription | None = None
+        self._reader: threading.Thread | None = None
+        self._closed = threading.Event()
+        self._failures = 0
+        self._not_before = 0.0
+        self.boot_id = ""
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a live connection at this moment."""
+        connection = self._connection
+        return connection is not None and connection.alive
+
+    def connect(self) -> Welcome:
+        """Connect now, if not connected. Raises EngineUnavailable (not_applied)."""
+        return self._live().welcome
+
+    def close(self) -> None:
+        """End the connection and the reader thread; the client cannot be used again."""
+        self._closed.set()
+        connection, reader = self._connection, self._reader
+        if connection is not None:
+            connection.close()
+        if reader is not None and reader is not threading.current_thread():
+            reader.join(timeout=self._timeout_s)
+
+    def submit(self, command: Command, timeout_s: float | None = None) -> Outcome:
+        """Hand a command to the engine and wait until it is durable."""
+        outcome = self._request(
+            lambda core, handle: core.submit(command, handle),
+            timeout_s,
+            COMMAND_KINDS[type(command)],
+        )
+        assert isinstance(outcome, Outcome)
+        return outcome
+
+    def post(self, commands: Iterable[Command]) -> None:
+        """Send commands without waiting; who is subscribed sees when they are done.
+
+        Raises EngineUnavailable: "not_applied" when nothing was sent, else "unknown".
+        """
+        data = ClientCore.post(commands)
+        connection = self._live()
+        if not data:
+            return
+        try:
+            connection.send(data)
+        except OSError as error:
+            connection.close()
+            raise EngineUnavailable(f"lost while sending: {error}", "unknown") from error
+
+    def ask(self, query: str, min_seq: int = 0, **arguments: Any) -> tuple[int, msgspec.Raw]:
+        """Ask a query by name: (as_of_seq, encoded body)."""
+        answer = self._request(
+            lambda core, handle: core.ask(query, arguments, min_seq, handle),
+            self._timeout_s + (MIN_SEQ_GRACE_S if min_seq else 0.0),
+            0,
+        )
+        return answer.seq, answer.body
+
+    def fetch(self, query: queries.Query[T], min_seq: int = 0) -> Answered[T]:
+        """Ask a typed query; waits, bounded by the engine, until it has reached min_seq."""
+        seq, body = self.ask(query.name, min_seq, **query.arguments)
+        value: T = decode_answer(body, query.decoder)
+        return Answered(value, seq)
+
+    def subscribe(
+        self,
+        from_seq: int,
+        callback: Callable[[list[Transaction]], None],
+        accounts: tuple[str, ...] = (),
+    ) -> None:
+        """Deliver every transaction from ``from_seq`` on, in order, without a gap.
+
+        ``callback`` runs on the reader thread with those that arrived together. After a lost
+        connection the subscription goes on by itself. Raises GapTooOld or EngineRefused when
+        the engine cannot serve it; there is one subscription per client.
+        """
+        if self._subscription is not None:
+            raise ValueError("this client has a subscription already; use another client")
+        subscription = _Subscription(from_seq, callback, tuple(accounts))
+        self._subscription = subscription
+        connection: Connection | None = None
+        try:
+            connection = self._live()
+            if not self._claim(connection):
+                return  # The reader thread was faster, on a connection made just now.
+            self._request_on(
+                connection,
+                lambda core, handle: core.subscribe(from_seq, subscription.accounts, handle),
+                None,
+                0,
+            )
+        except EngineUnavailable:
+            if not self._reader_alive():
+                self._subscription = None
+                raise
+        except EngineError:
+            self._subscription = None
+            if connection is not None:
+                connection.subscribed = False
+            raise
+
+    def _claim(self, connection: Connection) -> bool:
+        """Whether the caller is the one to subscribe on this connection."""
+        with connection.core_lock:
+            claimed = not connection.subscribed
+            connection.subscribed = True
+        return claimed
+
+    def _reader_alive(self) -> bool:
+        """Whether a reader thread will make the next connection and subscribe there."""
+        with self._connect_lock:
+            return self._reader is not None
+
+    def _request(
+        self,
+        register: Callable[[ClientCore[Handle], Handle], tuple[int, bytes]],
+        timeout_s: float | None,
+        command_kind: int,
+    ) -> Any:
+        return self._request_on(self._live(), register, timeout_s, command_kind)
+
+    def _request_on(
+        self,
+        connection: Connection,
+        register: Callable[[ClientCore[Handle], Handle], tuple[int, bytes]],
+        timeout_s: float | None,
+        command_kind: int,
+    ) -> Any:
+        """Register, send and wait; ``command_kind`` 0 for what changes nothing."""
+        if threading.current_thread() is self._reader:
+            raise RuntimeError("a callback of this client must not wait for the engine")
+        handle: Handle = Future()
+        is_command = command_kind != 0
+        with connection.core_lock:
+            if not connection.alive:
+                raise EngineUnavailable(
+                    f"the connection to the engine at {self._path} was lost", "not_applied"
+                )
+            number, data = register(connection.core, handle)
+        try:
+            connection.send(data)
+        except OSError as error:
+            connection.forget(number)
+            connection.close()
+            raise lost_error(is_command, self._path) from error
+        wait_s = self._timeout_s if timeout_s is None else timeout_s
+        try:
+            return handle.result(wait_s)
+        except FutureTimeout:
+            connection.forget(number)
+            raise EngineTimeout(f"no answer from the engine within {wait_s:g} s") from None
+
+    def _live(self) -> Connection:
+        """The live connection, made now if there is none."""
+        connection = self._connection
+        if connection is not None and connection.alive:
+            return connection
+        with self._connect_lock:
+            connection = self._connection
+            if connection is not None and connection.alive:
+                return connection
+            return self._connect()
+
+    def _connect(self) -> Connection:
+        """Make a connection (the connect lock is held); attempts are spaced by the backoff."""
+        if self._closed.is_set():
+            raise EngineUnavailable("this client was closed", "not_applied")
+        if time.monotonic() < self._not_before:
+            raise EngineUnavailable(f"the engine at {self._path} cannot be reached", "not_applied")
+        try:
+            connection = Connection(self._path, self._name, self._timeout_s)
+        except (OSError, wire.WireError) as error:
+            pause = min(BACKOFF_FIRST_S * 2**self._failures, BACKOFF_MAX_S)
+            self._failures = min(self._failures + 1, 10)
+            self._not_before = time.monotonic() + pause
+            raise EngineUnavailable(
+                f"the engine at {self._path} cannot be reached: {error}", "not_applied"
+            ) from error
+        self._failures = 0
+        self._not_before = 0.0
+        self.boot_id = connection.welcome.boot_id
+        self._connection = connection
+        if self._reader is None:
+            self._reader = threading.Thread(
+                target=self._read, args=(connection,), name=f"{self._name}-reader", daemon=True
+            )
+            self._reader.start()
+        if self._on_connected is not None:
+            self._on_connected(connection.welcome)
+        return connection
+
+    def _read(self, connection: Connection) -> None:
+        """The reader thread: deliver until lost, then go on with the next connection."""
+        current: Connection | None = connection
+        while current is not None:
+            try:
+                error = self._read_until_lost(current)
+            except BaseException:
+                # The callback failed. It must not look as if it were still being served.
+                self._closed.set()
+                self._end(current)
+                raise
+            self._end(current)
+            if self._on_lost is not None and not self._closed.is_set():
+                self._on_lost(error)
+            current = self._next_connection()
+
+    def _end(self, current: Connection) -> None:
+        """Fail what waits on a connection that has ended."""
+        current.alive = False
+        with current.core_lock:
+            waiting = current.core.lose()
+        current.socket.close()
+        for handle, is_command in waiting:
+            settle(handle, lost_error(is_command, self._path))
+
+    def _read_until_lost(self, connection: Connection) -> EngineError:
+        """Deliver what arrives; returns why the connection ended."""
+        # Made once: a buffer of this size is mapped and unmapped each time.
+        buffer = memoryview(bytearray(RECEIVE_BYTES))
+        while True:
+            try:
+                size = connection.socket.recv_into(buffer)
+                if not size:
+                    return lost_error(False, self._path)
+                with connection.core_lock:
+                    received = connection.core.feed(buffer[:size])
+            except (OSError, wire.WireError) as error:
+                return EngineUnavailable(f"lost the engine: {error}", "not_applied")
+            for handle, value in received.completed:
+                settle(handle, value)
+            subscription = self._subscription
+            if received.transactions and subscription is not None:
+                subscription.next_seq = received.transactions[-1].seq + 1
+                subscription.callback(received.transactions)
+            if received.dropped is not None:
+                return SubscriptionDropped(received.dropped.reason, received.dropped.seq)
+            if received.failed is not None:
+                return refusal(received.failed.code, received.failed.text)
+
+    def _next_connection(self) -> Connection | None:
+        """After a loss: the connection to go on with, or None when the thread may end."""
+        while not self._closed.is_set():
+            with self._connect_lock:
+                current = self._connection
+                if current is not None and current.alive:
+                    if self._subscription is not None:
+                        self._resubscribe(current, self._subscription)
+                    return current
+                if self._subscription is None:
+                    self._reader = None
+                    return None
+                pause = self._not_before - time.monotonic()
+                if pause <= 0:
+                    try:
+                        self._connect()
+                    except EngineUnavailable:
+                        pause = self._not_before - time.monotonic()
+            self._closed.wait(max(pause, 0.0))
+        return None
+
+    def _resubscribe(self, connection: Connection, subscription: _Subscription) -> None:
+        """Ask for what follows the last transaction seen; a refusal ends the subscription."""
+        if not self._claim(connection):
+            return
+        handle: Handle = Future()
+        handle.add_done_callback(self._resubscribed)
+        with connection.core_lock:
+            _, data = connection.core.subscribe(
+                subscription.next_seq, subscription.accounts, handle
+            )
+        try:
+            connection.send(data)
+        except OSError:
+            connection.close()  # The reader sees the end of the stream and tries again.
+
+    def _resubscribed(self, handle: Handle) -> None:
+        error = handle.exception()
+        if isinstance(error, EngineRefused):
+            self._subscription = None
+            if self._on_lost is not None:
+                self._on_lost(error)

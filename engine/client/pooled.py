@@ -1,0 +1,240 @@
+"""A client without a reader thread: the caller sends and receives on a socket of its own.
+
+For services that answer one request per thread. ``EngineClient`` hands every answer from its
+reader thread to the thread that waits, which costs two changes of thread for each request;
+here the waiting thread reads the answer itself. Connections are kept in a pool, as many as
+there ever were calls at the same time. There is no subscription and no ``post``.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from engine import wire
+from engine.client import queries
+from engine.client.connection import RECEIVE_BYTES, Connection, Handle
+from engine.client.helpers import QueryHelpers
+from engine.client.protocol import (
+    ClientCore,
+    EngineTimeout,
+    EngineUnavailable,
+    Outcome,
+    decode_answer,
+    lost_error,
+    refusal,
+)
+from engine.core.commands import Command
+from engine.core.types import Answered
+from engine.wire import Welcome
+
+T = TypeVar("T")
+BACKOFF_FIRST_S: Final = 0.05
+BACKOFF_MAX_S: Final = 0.25
+"""To ask for a socket that is not there costs microseconds; an engine that is back is found."""
+MIN_SEQ_GRACE_S: Final = 1.0
+"""A query with min_seq waits this much longer, so that the engine says first what is amiss."""
+CHECK_AFTER_S: Final = 0.02
+"""A connection that rested for less is not looked at again; no engine restarts in that time."""
+FIRST_BYTES: Final = 1 << 13
+"""Most answers are smaller; a large buffer would be mapped and unmapped for each of them."""
+_TIMEVAL: Final = struct.Struct("ll")
+_CALLER: Final[Handle] = Future()
+"""The protocol core wants to know who waits. Here it is always the caller, so one will do."""
+
+
+class DirectEngineClient(QueryHelpers):
+    """Blocking, thread-safe client of the engine at the Unix socket ``path``.
+
+    ``submit``, ``ask`` and ``fetch`` do what those of ``EngineClient`` do and raise the same:
+    EngineUnavailable, EngineTimeout, EngineRefused.
+    """
+
+    def __init__(self, path: str, name: str, *, timeout_s: float = 5.0) -> None:
+        self._path = str(path)
+        self._name = name
+        self._timeout_s = timeout_s
+        self._idle: deque[_Line] = deque()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._failures = 0
+        self._not_before = 0.0
+
+    def connect(self) -> Welcome:
+        """Connect now, if not connected. Raises EngineUnavailable (not_applied)."""
+        line = self._take()
+        self._idle.append(line)
+        return line.connection.welcome
+
+    def close(self) -> None:
+        """End the idle connections; those in use end with their call."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+
+    def submit(self, command: Command, timeout_s: float | None = None) -> Outcome:
+        """Hand a command to the engine and wait until it is durable."""
+        outcome = self._exchange(
+            lambda core: core.submit(command, _CALLER),
+            self._timeout_s if timeout_s is None else timeout_s,
+            is_command=True,
+        )
+        assert isinstance(outcome, Outcome)
+        return outcome
+
+    def ask(self, query: str, min_seq: int = 0, **arguments: Any) -> tuple[int, msgspec.Raw]:
+        """Ask a query by name: (as_of_seq, encoded body)."""
+        answer = self._exchange(
+            lambda core: core.ask(query, arguments, min_seq, _CALLER),
+            self._timeout_s + (MIN_SEQ_GRACE_S if min_seq else 0.0),
+            is_command=False,
+        )
+        return answer.seq, answer.body
+
+    def fetch(self, query: queries.Query[T], min_seq: int = 0) -> Answered[T]:
+        """Ask a typed query; waits, bounded by the engine, until it has reached min_seq."""
+        seq, body = self.ask(query.name, min_seq, **query.arguments)
+        value: T = decode_answer(body, query.decoder)
+        return Answered(value, seq)
+
+    def _exchange(
+        self,
+        register: Callable[[ClientCore[Handle]], tuple[int, bytes]],
+        wait_s: float,
+        *,
+        is_command: bool,
+    ) -> Any:
+        """Send a request and read its answer; the connection goes back only in good order."""
+        line = self._take()
+        try:
+            _, data = register(line.connection.core)
+        except BaseException:
+            self._idle.append(line)  # It cannot be encoded, so nothing was sent.
+            raise
+        try:
+            value = line.exchange(data, wait_s)
+        except TimeoutError:
+            line.close()
+            raise EngineTimeout(f"no answer from the engine within {wait_s:g} s") from None
+        except (OSError, wire.WireError) as error:
+            line.close()
+            raise lost_error(is_command, self._path) from error
+        except BaseException:
+            line.close()
+            raise
+        self._idle.append(line)
+        if self._closed:
+            self.close()
+        if isinstance(value, BaseException):
+            raise value
+        return value
+
+    def _take(self) -> _Line:
+        """A live connection that nobody else uses."""
+        if self._closed:
+            raise EngineUnavailable("this client was closed", "not_applied")
+        while True:
+            try:
+                line = self._idle.pop()
+            except IndexError:
+                return self._connect()
+            if line.usable():
+                return line
+            line.close()
+
+    def _connect(self) -> _Line:
+        """Make a connection; after a failure the next attempts wait, ever longer."""
+        with self._lock:
+            if time.monotonic() < self._not_before:
+                raise EngineUnavailable(
+                    f"the engine at {self._path} cannot be reached", "not_applied"
+                )
+            try:
+                line = _Line(Connection(self._path, self._name, self._timeout_s))
+            except (OSError, wire.WireError) as error:
+                pause = min(BACKOFF_FIRST_S * 2**self._failures, BACKOFF_MAX_S)
+                self._failures = min(self._failures + 1, 10)
+                self._not_before = time.monotonic() + pause
+                raise EngineUnavailable(
+                    f"the engine at {self._path} cannot be reached: {error}", "not_applied"
+                ) from error
+            self._failures, self._not_before = 0, 0.0
+            return line
+
+
+class _Line:
+    """A connection with at most one request on it at a time."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._process = os.getpid()
+        self._wait_s = 0.0
+        self._used_at = 0.0
+
+    def usable(self) -> bool:
+        """Whether the engine has neither closed it nor said something that nobody asked for.
+
+        So a restarted engine is noticed before a request is sent, while nothing can have been
+        done yet. A connection does not survive a fork: two processes would share its bytes.
+        """
+        if self._process != os.getpid():
+            return False
+        if time.monotonic() - self._used_at < CHECK_AFTER_S:
+            return True
+        try:
+            self.connection.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def exchange(self, data: bytes, wait_s: float) -> Any:
+        """The answer to a request. Raises TimeoutError, OSError, WireError."""
+        end = self.connection.socket
+        deadline = time.monotonic() + wait_s
+        self._wait(wait_s)
+        try:
+            end.sendall(data)
+            size = FIRST_BYTES
+            while True:
+                received = end.recv(size)
+                size = RECEIVE_BYTES
+                if not received:
+                    raise ConnectionError("the engine closed the connection")
+                found = self.connection.core.feed(received)
+                if found.completed:
+                    self._used_at = time.monotonic()
+                    return found.completed[0][1]
+                if found.failed is not None:
+                    return refusal(found.failed.code, found.failed.text)
+                if found.dropped is not None:
+                    raise ConnectionError(found.dropped.reason)
+                left_s = deadline - time.monotonic()
+                if left_s <= 0:
+                    raise TimeoutError
+                self._wait(left_s)
+        except BlockingIOError:
+            raise TimeoutError from None
+
+    def _wait(self, seconds: float) -> None:
+        """Bound what the kernel waits for; Python's own timeout would poll before each call."""
+        if seconds == self._wait_s:
+            return
+        self._wait_s = seconds
+        value = _TIMEVAL.pack(int(seconds), max(1, int(seconds % 1 * 1e6)))
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            self.connection.socket.setsockopt(socket.SOL_SOCKET, option, value)
+
+    def close(self) -> None:
+        """Let go of it."""
+        self.connection.socket.close()

@@ -1,0 +1,1 @@
+"""The engine's process: sequencer, local socket, publication and queries."""

@@ -1,0 +1,367 @@
+"""The Unix-socket server: sockets, framing, bounded queues. It knows no commands.
+
+``Server.poll`` returns what arrived, in order, as (connection, item) pairs; an item is a
+frame, ``Malformed`` or ``Gone``. Replies are queued on a connection and leave with ``flush``,
+all frames of a batch in one send. Every queue is bounded: see ``Limits``.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import selectors
+import socket
+from collections import deque
+from collections.abc import Container
+from pathlib import Path
+from typing import Final, NamedTuple, TypeAlias
+
+from engine import wire
+from engine.server.unixsocket import listen
+from engine.wire import ClientFrame
+
+RECEIVE_BYTES: Final = 1 << 18
+SEND_CHUNK_BYTES: Final = 1 << 20
+SOCKET_BUFFER_BYTES: Final = 1 << 20
+ACCEPTS_PER_POLL: Final = 32
+
+
+class Limits(NamedTuple):
+    """Bounds of the server. A client whose queue does not move for ``stall_s`` is dropped."""
+
+    clients_max: int = 64
+    queue_bytes_max: int = 64 << 20
+    frame_bytes_max: int = wire.FRAME_BYTES_MAX
+    stall_s: float = 30.0
+
+
+class Malformed(NamedTuple):
+    """Bytes that are no frame; the connection is to be failed and closed."""
+
+    id: int
+    text: str
+
+
+class Gone(NamedTuple):
+    """The connection has ended; nothing more comes from it."""
+
+
+Item: TypeAlias = ClientFrame | Malformed | Gone
+
+
+class Connection:
+    """One client: what has arrived of its next frame, and what waits to be sent to it."""
+
+    __slots__ = (
+        "number", "socket", "name", "greeted", "open", "reading", "inbox", "parts", "bytes",
+        "chunk", "chunk_seq", "sent_seq", "closing", "blocked_since", "writing", "refused",
+    )  # fmt: skip
+
+    def __init__(self, number: int, sock: socket.socket) -> None:
+        self.number = number
+        self.socket = sock
+        self.name = ""
+        self.greeted = False
+        self.open = True
+        self.reading = True
+        self.inbox = bytearray()
+        self.parts: deque[tuple[bytes, int]] = deque()
+        self.bytes = 0
+        """Bytes queued and not yet taken by the kernel."""
+        self.chunk = memoryview(b"")
+        self.chunk_seq = 0
+        self.sent_seq = 0
+        """The last transaction published on this connection that the kernel has taken."""
+        self.closing = False
+        """The last frame is queued; what comes later is not sent."""
+        self.refused = False
+        """It broke the protocol; what it sent afterwards is not looked at."""
+        self.blocked_since = 0.0
+        self.writing = False
+
+    def queue(self, data: bytes, seq: int = 0) -> None:
+        """Queue whole frames; ``seq`` is the last transaction published in them, if any."""
+        if self.open and not self.closing:
+            self.parts.append((data, seq))
+            self.bytes += len(data)
+
+
+class Server:
+    """Accepts, receives and sends without ever blocking; used by one thread.
+
+    Times are monotonic seconds and come with the calls. Raises OSError or ValueError when
+    the socket cannot be made.
+    """
+
+    def __init__(self, path: Path, limits: Limits) -> None:
+        self.path = Path(path)
+        self.limits = limits
+        self.connections: dict[int, Connection] = {}
+        self._dirty: dict[int, Connection] = {}
+        self._gone: list[Connection] = []
+        self._last_number = 0
+        self.dropped = 0
+        """Clients that were ended because they did not read."""
+        # One for all, because a buffer of this size is mapped and unmapped when it is made anew.
+        self._received = memoryview(bytearray(RECEIVE_BYTES))
+        self._selector = selectors.DefaultSelector()
+        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._listener = listen(self.path)
+        self._selector.register(self._listener, selectors.EVENT_READ, None)
+        self._selector.register(self._wake_read, selectors.EVENT_READ, None)
+
+    def wake(self) -> None:
+        """End a waiting ``poll``; may be called from a signal handler."""
+        try:
+            os.write(self._wake_write, b"w")
+        except BlockingIOError:
+            pass  # The pipe is full of wake-ups already.
+
+    def poll(
+        self, timeout_s: float, now: float, unread: Container[int] = frozenset()
+    ) -> list[tuple[Connection, Item]]:
+        """Wait for sockets, read each readable one once, and send where there is room.
+
+        Connections whose numbers are in ``unread`` are not read: what came from them before has
+        not been dealt with yet.
+        """
+        items: list[tuple[Connection, Item]] = []
+        for key, events in self._selector.select(timeout_s):
+            connection = key.data
+            if connection is None:
+                if key.fileobj is self._listener:
+                    self._accept()
+                else:
+                    os.read(self._wake_read, 4096)
+                continue
+            if events & selectors.EVENT_WRITE:
+                self._send(connection, now)
+            if (
+                events & selectors.EVENT_READ
+                and connection.open
+                and connection.number not in unread
+            ):
+                self._receive(connection, items)
+        for connection in self._gone:
+            items.append((connection, Gone()))
+        self._gone = []
+        return items
+
+    def send(self, connection: Connection, frame: wire.EngineFrame) -> None:
+        """Queue one frame."""
+        self.queue(connection, wire.encode_frame(frame))
+
+    def queue(self, connection: Connection, data: bytes, seq: int = 0) -> None:
+        """Queue whole frames, to leave with the next flush."""
+        connection.queue(data, seq)
+        self._dirty[connection.number] = connection
+
+    def reply(self, connection: Connection, data: bytes) -> None:
+        """Queue an answer; a client that lets too many of them lie is dropped."""
+        if connection.bytes and connection.bytes + len(data) > self.limits.queue_bytes_max:
+            self.drop(connection, "this client does not read its answers")
+        else:
+            self.queue(connection, data)
+
+    def fail(self, connection: Connection, number: int, code: str, text: str) -> None:
+        """Queue Failed as the last frame; the connection closes when it has been sent."""
+        self.send(connection, wire.Failed(number, code, text))
+        self._stop_reading(connection)
+        connection.closing = True
+
+    def drop(self, connection: Connection, reason: str) -> None:
+        """End a connection whose queue is too long: forget the queue, say Dropped, close.
+
+        What the kernel has taken a part of is still finished, so that frames stay whole.
+        """
+        if connection.closing or not connection.open:
+            return
+        seq = connection.chunk_seq if len(connection.chunk) else connection.sent_seq
+        self.dropped += 1
+        connection.parts.clear()
+        connection.bytes = len(connection.chunk)
+        self.send(connection, wire.Dropped(reason, max(seq, connection.sent_seq)))
+        self._stop_reading(connection)
+        connection.closing = True
+
+    def flush(self, now: float) -> None:
+        """Send what was queued since the last flush, as far as the kernel takes it."""
+        dirty, self._dirty = self._dirty, {}
+        for connection in dirty.values():
+            if connection.open and not connection.writing:
+                self._send(connection, now)
+
+    def stalled(self, now: float) -> list[Connection]:
+        """Connections that have taken nothing for longer than the limit."""
+        return [
+            connection
+            for connection in self.connections.values()
+            if connection.writing and now - connection.blocked_since > self.limits.stall_s
+        ]
+
+    def end(self, connection: Connection) -> None:
+        """Close a connection at once; ``Gone`` is reported by the next poll."""
+        if not connection.open:
+            return
+        connection.open = False
+        if connection.reading or connection.writing:
+            self._selector.unregister(connection.socket)
+        connection.reading = connection.writing = False
+        connection.socket.close()
+        connection.parts.clear()
+        connection.chunk = memoryview(b"")
+        connection.bytes = 0
+        del self.connections[connection.number]
+        self._dirty.pop(connection.number, None)
+        self._gone.append(connection)
+
+    @property
+    def has_gone(self) -> bool:
+        """Whether the next poll has an ended connection to report without waiting."""
+        return bool(self._gone)
+
+    def close(self) -> None:
+        """Close every socket and remove the socket file."""
+        self._selector.unregister(self._listener)
+        self._listener.close()
+        self.path.unlink(missing_ok=True)
+        for connection in list(self.connections.values()):
+            self.end(connection)
+        self._selector.close()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPTS_PER_POLL):
+            try:
+                sock, _ = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in (errno.ECONNABORTED, errno.EMFILE, errno.ENFILE):
+                    return  # That client is gone, or must wait for a free descriptor.
+                raise
+            sock.setblocking(False)
+            if len(self.connections) >= self.limits.clients_max:
+                self._turn_away(sock)
+                continue
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
+            self._last_number += 1
+            connection = Connection(self._last_number, sock)
+            self.connections[connection.number] = connection
+            self._selector.register(sock, selectors.EVENT_READ, connection)
+
+    def _turn_away(self, sock: socket.socket) -> None:
+        text = f"the engine serves {self.limits.clients_max} clients already"
+        try:
+            sock.send(wire.encode_frame(wire.Failed(0, "too_many_clients", text)))
+        except OSError:
+            pass  # It did not wait for the answer.
+        sock.close()
+
+    def _receive(self, connection: Connection, items: list[tuple[Connection, Item]]) -> None:
+        try:
+            size = connection.socket.recv_into(self._received)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            size = 0
+        if not size:
+            self.end(connection)
+            return
+        inbox = connection.inbox
+        inbox += self._received[:size]
+        try:
+            for body in wire.split_frames(inbox, self.limits.frame_bytes_max):
+                items.append((connection, wire.decode_client_frame(body)))
+        except wire.FrameTooLong as error:
+            self._take_whole(connection, error.frames, items)
+            self._refuse(connection, str(error), items)
+        except wire.WireError as error:
+            self._refuse(connection, str(error), items)
+
+    def _take_whole(
+        self, connection: Connection, frames: list[bytes], items: list[tuple[Connection, Item]]
+    ) -> None:
+        """The frames that were complete before one that is too long still count."""
+        try:
+            for body in frames:
+                items.append((connection, wire.decode_client_frame(body)))
+        except wire.WireError as error:
+            self._refuse(connection, str(error), items)
+
+    def _refuse(
+        self, connection: Connection, text: str, items: list[tuple[Connection, Item]]
+    ) -> None:
+        if connection.reading:
+            self._stop_reading(connection)
+            items.append((connection, Malformed(0, text)))
+
+    def _stop_reading(self, connection: Connection) -> None:
+        if connection.open and connection.reading:
+            connection.reading = False
+            connection.inbox.clear()
+            if connection.writing:
+                self._selector.modify(connection.socket, selectors.EVENT_WRITE, connection)
+            else:
+                self._selector.unregister(connection.socket)
+
+    def _send(self, connection: Connection, now: float) -> None:
+        """Send until the queue is empty or the kernel takes no more."""
+        progress = False
+        while True:
+            if not len(connection.chunk):
+                if not connection.parts:
+                    break
+                self._next_chunk(connection)
+            try:
+                sent = connection.socket.send(connection.chunk)
+            except (BlockingIOError, InterruptedError):
+                self._want_write(connection, True, progress, now)
+                return
+            except OSError:
+                self.end(connection)
+                return
+            progress = True
+            connection.bytes -= sent
+            connection.chunk = connection.chunk[sent:]
+            if not len(connection.chunk):
+                connection.sent_seq = connection.chunk_seq
+        if connection.closing:
+            self.end(connection)
+        else:
+            self._want_write(connection, False, True, now)
+
+    def _next_chunk(self, connection: Connection) -> None:
+        """Join queued frames into one piece of about SEND_CHUNK_BYTES."""
+        parts = connection.parts
+        data, seq = parts.popleft()
+        chunk_seq = seq or connection.sent_seq
+        if parts and len(data) < SEND_CHUNK_BYTES:
+            joined, size = [data], len(data)
+            while parts and size < SEND_CHUNK_BYTES:
+                data, seq = parts.popleft()
+                joined.append(data)
+                size += len(data)
+                chunk_seq = seq or chunk_seq
+            data = b"".join(joined)
+        connection.chunk = memoryview(data)
+        connection.chunk_seq = chunk_seq
+
+    def _want_write(
+        self, connection: Connection, wanted: bool, progress: bool, now: float
+    ) -> None:
+        if wanted and (progress or not connection.writing):
+            connection.blocked_since = now
+        if wanted == connection.writing:
+            return
+        connection.writing = wanted
+        events = (selectors.EVENT_READ if connection.reading else 0) | (
+            selectors.EVENT_WRITE if wanted else 0
+        )
+        if not events:
+            self._selector.unregister(connection.socket)
+        elif connection.reading or not wanted:
+            self._selector.modify(connection.socket, events, connection)
+        else:
+            self._selector.register(connection.socket, events, connection)

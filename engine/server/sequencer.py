@@ -1,0 +1,441 @@
+"""The one thread that owns the exchange: drain, stamp, apply, journal, commit, publish.
+
+The law: nothing leaves this process that is not durable. Each turn drains the sockets; each
+batch of at most ``batch_max`` items is stamped and applied in order of arrival, written to
+the journal with one commit, and only then are its results queued, its transactions
+published, and its queries answered. A turn that takes longer than ``turn_ms_max`` ends early:
+what is left waits, the connections take turns, and what has arrived meanwhile is looked at.
+Work that one command did not finish (rule M-10) goes on with a Tick a batch, so that commands
+come between. Whatever goes wrong between apply and commit is
+``EngineStopped``: the process must end, and recovers from the journal.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
+
+import structlog
+
+from engine import wire
+from engine.core.commands import (
+    CloseSession,
+    Command,
+    OpenSession,
+    Tick,
+)
+from engine.core.exchange import Exchange
+from engine.core.types import Origin
+from engine.journal.base import Journal, JournalFailed, Record
+from engine.journal.index import IndexFeed
+from engine.journal.prior import with_prior
+from engine.journal.snapshots import Outcome, SnapshotWriter
+from engine.memory import Memory
+from engine.server.backlog import Backlog
+from engine.server.ipc import Connection, Gone, Item, Malformed, Server
+from engine.server.metrics import Figures
+from engine.server.publisher import Publisher
+from engine.server.queries import Queries, QueryError, transaction_body
+from engine.server.query_queue import QueryDesk
+from engine.wire import Ask, Hello, Submit, Subscribe, Transaction, Welcome
+
+IDLE_S: Final = 1.0
+CHILD_POLL_S: Final = 0.05
+SOURCE: Final = "engine"
+
+log = structlog.get_logger("engine.server.sequencer")
+
+
+class EngineStopped(Exception):
+    """The engine cannot go on; nothing of the batch at hand was published.
+
+    ``kind`` is "journal" (a write failed) or "fault" (apply broke an invariant).
+    """
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
+class Bounds(NamedTuple):
+    """Numeric limits of the sequencer."""
+
+    batch_max: int = 512
+    turn_ms_max: float = 10.0
+    snapshot_every: int = 200_000
+    min_seq_wait_ms_max: int = 5_000
+
+
+def clock_us() -> int:
+    """Microseconds since 1970-01-01 UTC."""
+    return time.time_ns() // 1_000
+
+
+class Sequencer:
+    """Owns the exchange after recovery. ``clock`` and ``monotonic`` are for tests to set."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        journal: Journal,
+        server: Server,
+        snapshots: SnapshotWriter,
+        *,
+        boot_id: str,
+        bounds: Bounds | None = None,
+        clock: Callable[[], int] = clock_us,
+        monotonic: Callable[[], float] = time.monotonic,
+        memory: Memory | None = None,
+    ) -> None:
+        self._exchange = exchange
+        self._memory = memory
+        self._journal = journal
+        self._server = server
+        self._snapshots = snapshots
+        self._boot_id = boot_id
+        self._bounds = bounds or Bounds()
+        self._clock = clock
+        self._monotonic = monotonic
+        self._publisher = Publisher(server, journal)
+        self._figures = Figures()
+        queries = Queries(
+            exchange, journal, self._about,
+            lambda: self._figures.read(exchange, server, self._publisher.catching_up),
+        )  # fmt: skip
+        wait_ms_max = self._bounds.min_seq_wait_ms_max
+        self._desk = QueryDesk(queries, journal, server, wait_ms_max)
+        self._index = IndexFeed(journal.last_marks(), journal.accounts_with_retired())
+        self._stopping = False
+        self._backlog = Backlog()
+        self._turn_ends = 0.0
+        self._owners: dict[str, int] = {}
+        self._injected: deque[Command] = deque()
+        self._snapshot_at = exchange.seq + self._bounds.snapshot_every
+        self._records: list[Record] = []
+        self._transactions: list[Transaction] = []
+        self._results: list[tuple[Connection, int, int, bool]] = []
+        for session in exchange.sessions.values():
+            if session.connected:
+                self._close_session(session.name)
+
+    def submit(self, command: Command) -> Transaction | None:
+        """Apply and commit one command of the engine's own (configuration, at start).
+
+        Returns None for one that was done before.
+        """
+        if self._exchange.find_duplicate(command) is not None:
+            return None
+        self._apply(command)
+        transaction = self._transactions[-1]
+        self._commit()
+        return transaction
+
+    def stop(self) -> None:
+        """Make ``run`` return after the turn at hand; may be called from a signal handler."""
+        self._stopping = True
+        self._server.wake()
+
+    def run(self) -> None:
+        """Serve until ``stop``. Raises EngineStopped."""
+        while not self._stopping:
+            self.turn(self._timeout())
+
+    def turn(self, timeout_s: float) -> None:
+        """One round: what has arrived, what is due, and a piece for those that catch up."""
+        now = self._monotonic()
+        items = self._server.poll(timeout_s, now, self._backlog)
+        self._turn_ends = self._monotonic() + self._bounds.turn_ms_max / 1_000
+        if self._backlog:
+            self._backlog.add(items)
+            while self._batch(self._backlog.take()):
+                pass
+        else:
+            source = iter(items)
+            while self._batch(source):
+                pass
+            self._backlog.add(source)
+        self._publisher.replay()
+        now = self._monotonic()
+        self._desk.answer_waiters(now)
+        for connection in self._server.stalled(now):
+            log.warning("client_stalled", client=connection.name, waiting=connection.bytes)
+            self._server.end(connection)
+        self._server.flush(now)
+        self._look_after_snapshots()
+        if self._memory is not None:
+            self._memory.turn(self._exchange.seq, idle=not items and not self._backlog)
+
+    def close(self) -> None:
+        """Write a last snapshot; called once after ``run`` has returned by ``stop``.
+
+        One that fails, for whatever reason, is a failed snapshot and no fault: the journal has
+        everything, and the next start replays what the snapshot would have spared it.
+        """
+        exchange = self._exchange
+        if exchange.seq <= self._snapshots.last_seq:
+            return
+        try:
+            crc = self._journal.crc_at(exchange.seq)
+            self._snapshots.write_now(exchange, exchange.time_us, crc)
+        except Exception as error:
+            self._figures.snapshots_failed += 1
+            log.error(
+                "last_snapshot_failed", seq=exchange.seq,
+                reason=f"{type(error).__name__}: {error}",
+            )  # fmt: skip
+
+    # One batch.
+
+    def _batch(self, source: Iterator[tuple[Connection, Item]]) -> bool:
+        """Do what comes, at most ``batch_max`` and until the turn's time is over.
+
+        Tells whether there may be more and time for it.
+        """
+        later: list[tuple[Connection, Item]] = []
+        self._inject()
+        left = self._bounds.batch_max
+        for connection, item in source:
+            left -= 1
+            if connection.refused and type(item) is not Gone:
+                continue  # What follows a frame that was refused is not looked at.
+            if type(item) is Submit:
+                self._take(connection, item, later)
+            elif type(item) is Hello and not connection.greeted:
+                self._greet(connection, item)
+            else:
+                later.append((connection, item))
+            if not left or self._is_over:
+                break
+        if self._records:
+            records, transactions = self._records, self._transactions
+            self._commit()
+            self._send_results(records)
+            self._publisher.publish(records, transactions)
+        elif self._results:
+            self._send_results([])
+        for index, (connection, item) in enumerate(later):
+            if index and self._is_over:
+                self._backlog.put_back(later[index:])
+                break
+            self._serve(connection, item)
+        self._server.flush(self._monotonic())
+        return not left and not self._is_over
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether the turn has had its time."""
+        return self._monotonic() >= self._turn_ends
+
+    def _take(
+        self, connection: Connection, frame: Submit, later: list[tuple[Connection, Item]]
+    ) -> None:
+        """Decode one command and apply it, or recognise it as done before."""
+        try:
+            if not connection.greeted:
+                raise wire.WireError("the first frame must be Hello")
+            command = wire.decode_command(frame.kind, frame.command)
+        except wire.WireError as error:
+            connection.refused = True
+            later.append((connection, Malformed(frame.id, str(error))))
+            return
+        exchange = self._exchange
+        original = exchange.find_duplicate(command)
+        kind = type(command)
+        if kind is OpenSession:
+            self._owners[command.origin.source] = connection.number
+        elif kind is CloseSession:
+            self._owners.pop(command.origin.source, None)
+        if original is not None:
+            self._figures.duplicates += 1
+            if frame.id:
+                self._results.append((connection, frame.id, original, True))
+            return
+        self._apply(with_prior(command, self._index, self._journal))
+        if frame.id:
+            self._results.append((connection, frame.id, exchange.seq, False))
+
+    def _apply(self, command: Command) -> None:
+        """Stamp and apply. Anything unexpected here is a fault of ours and stops the engine."""
+        exchange = self._exchange
+        seq = exchange.seq + 1
+        time_us = self._clock()
+        if time_us < exchange.time_us:
+            time_us = exchange.time_us
+        try:
+            events = exchange.apply(seq, time_us, command)
+            body = wire.encode_transaction(seq, time_us, command, events)
+            self._index.take(seq, events)
+        except Exception as error:
+            raise EngineStopped(
+                "fault",
+                f"seq {seq} ({type(command).__name__}) could not be applied: "
+                f"{type(error).__name__}: {error}",
+            ) from error
+        if len(body) > wire.RECORD_BYTES_MAX:
+            # Before the commit: nobody could ever be told of it.
+            raise EngineStopped(
+                "fault",
+                f"seq {seq} ({type(command).__name__}) makes a record of {len(body)} bytes, "
+                f"above the limit of {wire.RECORD_BYTES_MAX}",
+            )
+        self._records.append(Record(seq, body))
+        self._transactions.append(Transaction(seq, time_us, command, tuple(events)))
+
+    def _commit(self) -> None:
+        """Make the batch durable, or stop."""
+        started = self._monotonic()
+        try:
+            self._journal.append(self._records, self._index.marks, self._index.retired)
+        except JournalFailed as error:
+            raise EngineStopped("journal", str(error)) from error
+        self._figures.committed(len(self._records), self._monotonic() - started)
+        self._index.stored()
+        self._records = []
+        self._transactions = []
+
+    def _send_results(self, records: list[Record]) -> None:
+        first = records[0].seq if records else self._exchange.seq + 1
+        results, self._results = self._results, []
+        for connection, number, seq, duplicate in results:
+            if not connection.open:
+                continue
+            if seq >= first:
+                body = records[seq - first].body
+            else:
+                found = self._original(connection, number, seq)
+                if found is None:
+                    continue
+                body = found
+            try:
+                frame = wire.result_frame(number, duplicate, body)
+            except wire.WireError as error:
+                text = f"the command was done as seq {seq}, but cannot be told whole: {error}"
+                frame = wire.encode_frame(wire.Failed(number, "too_large", text))
+            self._server.reply(connection, frame)
+
+    def _original(self, connection: Connection, number: int, seq: int) -> bytes | None:
+        """The stored transaction of a duplicate; tells the client when it is not kept."""
+        try:
+            if seq == 0:
+                raise QueryError("duplicate", "this command was done before")
+            return transaction_body(self._journal, seq)
+        except QueryError as error:
+            code = "duplicate" if error.code == "gap_too_old" else error.code
+            self._server.send(connection, wire.Failed(number, code, str(error)))
+            return None
+
+    # What is not a command.
+
+    def _greet(self, connection: Connection, hello: Hello) -> None:
+        if hello.version != wire.PROTOCOL_VERSION:
+            self._server.fail(
+                connection,
+                0,
+                "version",
+                f"this engine speaks version {wire.PROTOCOL_VERSION} of the protocol, not "
+                f"{hello.version}",
+            )
+            return
+        connection.greeted = True
+        connection.name = hello.name[:64]
+        welcome = Welcome(
+            wire.PROTOCOL_VERSION, self._boot_id, self._journal.last_seq, self._journal.first_seq
+        )
+        self._server.send(connection, welcome)
+
+    def _serve(self, connection: Connection, item: Item) -> None:
+        """Serve what is not a command, after the commit of the batch in which it came."""
+        if isinstance(item, Gone):
+            self._gone(connection)
+        elif connection.closing or not connection.open:
+            pass  # It was failed by an earlier frame.
+        elif isinstance(item, Malformed):
+            self._refuse(connection, item.id, item.text)
+        elif isinstance(item, Hello) or not connection.greeted:
+            self._refuse(connection, 0, "the first frame, and no other, must be Hello")
+        elif isinstance(item, Subscribe):
+            self._publisher.subscribe(connection, item.id, item.from_seq, item.accounts)
+        elif isinstance(item, Ask):
+            self._desk.take(connection, item, self._monotonic())
+
+    def _refuse(self, connection: Connection, number: int, text: str) -> None:
+        connection.refused = True
+        log.warning("client_failed", client=connection.name, reason=text)
+        self._server.fail(connection, number, "malformed", text)
+
+    def _gone(self, connection: Connection) -> None:
+        """A connection has ended; the sessions that it opened are closed by the engine."""
+        self._publisher.forget(connection)
+        self._desk.forget(connection)
+        opened = [name for name, number in self._owners.items() if number == connection.number]
+        for name in opened:
+            self._close_session(name)
+        if connection.name:
+            log.info("client_gone", client=connection.name, sessions_closed=len(opened))
+
+    def _close_session(self, name: str) -> None:
+        self._owners.pop(name, None)
+        self._injected.append(CloseSession(Origin(name)))
+
+    # Time.
+
+    def _inject(self) -> None:
+        """Apply what the engine itself has to say: a Tick that is due, sessions that ended.
+
+        One Tick, though more may be due: clients' commands come between them.
+        """
+        due = self._exchange.next_timer()
+        if due and due <= max(self._clock(), self._exchange.time_us):
+            self._apply(Tick(Origin(SOURCE)))
+        for _ in range(min(len(self._injected), self._bounds.batch_max)):
+            self._apply(self._injected.popleft())
+            if self._is_over:
+                break
+
+    def _timeout(self) -> float:
+        """How long the next poll may wait, in seconds."""
+        if self._backlog or self._injected or self._publisher.can_replay or self._server.has_gone:
+            return 0.0
+        if self._memory is not None and self._memory.pending and not self._snapshots.busy:
+            return 0.0
+        timeout = CHILD_POLL_S if self._snapshots.busy else IDLE_S
+        due = self._exchange.next_timer()
+        if due:
+            timeout = min(timeout, max(0.0, (due - self._clock()) / 1e6))
+        return self._desk.wait_s(self._monotonic(), timeout)
+
+    # Snapshots.
+
+    def _look_after_snapshots(self) -> None:
+        if self._snapshots.busy:
+            finished = self._snapshots.poll()
+            if finished is not None:
+                tell = log.info if finished.outcome is Outcome.WRITTEN else log.error
+                tell(
+                    "snapshot", seq=finished.seq, outcome=finished.outcome.value,
+                    exit_code=finished.exit_code,
+                )  # fmt: skip
+                self._figures.snapshots_failed += finished.outcome is Outcome.FAILED
+                if self._memory is not None:
+                    self._memory.broken_up()
+            return
+        exchange = self._exchange
+        if exchange.seq < self._snapshot_at:
+            return
+        self._snapshot_at = exchange.seq + self._bounds.snapshot_every
+        started = self._monotonic()
+        try:
+            crc = self._journal.crc_at(exchange.seq)
+            self._snapshots.start(exchange, exchange.time_us, crc)
+        except OSError as error:
+            self._figures.snapshots_failed += 1
+            log.error("snapshot_not_started", error=str(error))
+            return
+        pause_ms = (self._monotonic() - started) * 1_000
+        self._figures.snapshot_pause_us = int(pause_ms * 1_000)
+        log.info("snapshot_started", seq=exchange.seq, pause_ms=round(pause_ms, 1))
+
+    def _about(self) -> tuple[str, int, int]:
+        return self._boot_id, self._snapshots.last_seq, len(self._server.connections)

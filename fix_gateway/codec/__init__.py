@@ -1,0 +1,1 @@
+"""FIX messages to commands and events to FIX messages: pure translation."""

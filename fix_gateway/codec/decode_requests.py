@@ -1,0 +1,207 @@
+"""Questions: H, AF, x, AD, BB and our UD to Query objects."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from engine.core.types import RejectReason
+from fix_gateway.codec.context import SessionContext
+from fix_gateway.codec.fields import Refusal, account_of, order_id_of, shown, side_of
+from fix_gateway.codec.message import FixMessage, parse_time
+from fix_gateway.codec.reject_codes import BUSINESS_REJECT_REASON
+from fix_gateway.codec.requests import (
+    BadQuery,
+    BalancesQuery,
+    MassStatusQuery,
+    OrderStatusQuery,
+    Query,
+    ReplayQuery,
+    SecurityListQuery,
+    TradesQuery,
+)
+
+_EXEC_ID: Final = re.compile(r"[1-9][0-9]{0,17}-(0|[1-9][0-9]{0,8})\Z")
+_DAY_US: Final = 86_400_000_000
+_PERIOD: Final = frozenset(("75", "60"))
+
+
+def _order_status(message: FixMessage, context: SessionContext, num: int) -> Query:
+    fields = message.fields
+    client_order_id, order_id = message.get("11"), order_id_of(fields)
+    if not client_order_id and not order_id:
+        raise Refusal(
+            RejectReason.INVALID_FIELD,
+            "ClOrdID(11) or OrderID(37) is needed to say which order is meant",
+        )
+    return OrderStatusQuery(
+        num,
+        account_of(fields, context) if "1" in fields else "",
+        client_order_id,
+        order_id,
+        message.get("790"),
+        message.get("55"),
+        message.get("54"),
+    )
+
+
+def _mass_status(message: FixMessage, context: SessionContext, num: int) -> Query:
+    fields = message.fields
+    kind = message.get("585")
+    if kind not in ("1", "7"):
+        raise Refusal(
+            RejectReason.UNSUPPORTED_COMBINATION,
+            f"MassStatusReqType(585) {shown(kind)} is not supported; use 1 (one symbol) or 7 (all)",
+        )
+    if (kind == "1") != ("55" in fields):
+        raise Refusal(
+            RejectReason.INVALID_FIELD,
+            "Symbol(55) is needed with MassStatusReqType(585)=1 and goes with no other",
+        )
+    return MassStatusQuery(
+        num,
+        message.get("584"),
+        account_of(fields, context) if "1" in fields else "",
+        message.get("55"),
+        side_of(fields) if "54" in fields else None,
+        message.get("526"),
+    )
+
+
+def _snapshot_only(message: FixMessage) -> None:
+    if message.get("263", "0") != "0":
+        raise Refusal(
+            RejectReason.UNSUPPORTED_COMBINATION,
+            "SubscriptionRequestType(263) must be 0 (snapshot) or absent",
+        )
+
+
+def _security_list(message: FixMessage, context: SessionContext, num: int) -> Query:
+    _snapshot_only(message)
+    kind = message.get("559")
+    if kind not in ("0", "4"):
+        raise Refusal(
+            RejectReason.UNSUPPORTED_COMBINATION,
+            f"SecurityListRequestType(559) {shown(kind)} is not supported; use 0 (one) or 4 (all)",
+        )
+    if kind == "0" and not message.get("55"):
+        raise Refusal(
+            RejectReason.INVALID_FIELD, "Symbol(55) is needed with SecurityListRequestType(559)=0"
+        )
+    return SecurityListQuery(num, message.get("320"), message.get("55") if kind == "0" else "")
+
+
+def _period(message: FixMessage) -> tuple[int, int]:
+    """NoDates(580): none, one (from then on), or two (from, until); dates count as days."""
+    bounds = message.group("580", "75", _PERIOD) or message.group("580", "60", _PERIOD)
+    if len(bounds) > 2:
+        raise Refusal(RejectReason.INVALID_FIELD, "NoDates(580) takes one or two dates")
+    times: list[int] = []
+    try:
+        for number, bound in enumerate(bounds):
+            if "60" in bound:
+                times.append(parse_time(bound["60"]))
+            else:
+                start = parse_time(f"{bound['75']}-00:00:00")
+                times.append(start + _DAY_US if number else start)
+    except ValueError:
+        raise Refusal(
+            RejectReason.INVALID_FIELD,
+            "NoDates(580) holds a TradeDate(75) or TransactTime(60) that is none",
+        ) from None
+    return (times[0] if times else 0), (times[1] if len(times) > 1 else 0)
+
+
+def _trades(message: FixMessage, context: SessionContext, num: int) -> Query:
+    fields = message.fields
+    kind = message.get("569")
+    if kind not in ("0", "1"):
+        raise Refusal(
+            RejectReason.UNSUPPORTED_COMBINATION,
+            f"TradeRequestType(569) {shown(kind)} is not supported; use 0 (all) or 1 (filtered)",
+        )
+    trade_id = message.get("880", "0")
+    if not (trade_id.isdecimal() and len(trade_id) < 19):
+        raise Refusal(
+            RejectReason.INVALID_FIELD, f"TrdMatchID(880) {shown(trade_id)} is not a trade id"
+        )
+    subscription = message.get("263", "0")
+    if subscription == "1" and trade_id != "0":
+        raise Refusal(
+            RejectReason.UNSUPPORTED_COMBINATION,
+            "TrdMatchID(880) names one trade that was; it does not go with "
+            "SubscriptionRequestType(263)=1",
+        )
+    from_us, until_us = _period(message)
+    return TradesQuery(
+        num,
+        message.get("568"),
+        kind,
+        account_of(fields, context) if "1" in fields else "",
+        message.get("55"),
+        side_of(fields) if "54" in fields else None,
+        message.get("526"),
+        order_id_of(fields),
+        message.get("11"),
+        int(trade_id),
+        from_us,
+        until_us,
+        subscription,
+    )
+
+
+def _balances(message: FixMessage, context: SessionContext, num: int) -> Query:
+    _snapshot_only(message)
+    account = account_of(message.fields, context) if "1" in message.fields else ""
+    return BalancesQuery(num, message.get("909"), account, message.get("15"))
+
+
+def _replay(message: FixMessage, context: SessionContext, num: int) -> Query:
+    exec_id = message.get("17")
+    if not exec_id:
+        return ReplayQuery(num, message.get("20017"), 0, -1)
+    if _EXEC_ID.match(exec_id) is None:
+        return ReplayQuery(num, message.get("20017"), -1, -1, exec_id)
+    seq, _, index = exec_id.partition("-")
+    return ReplayQuery(num, message.get("20017"), int(seq), int(index), exec_id)
+
+
+_Reader = Callable[[FixMessage, SessionContext, int], Query]
+_READERS: Final[Mapping[str, tuple[_Reader, str]]] = {
+    "H": (_order_status, "11"),
+    "AF": (_mass_status, "584"),
+    "x": (_security_list, "320"),
+    "AD": (_trades, "568"),
+    "BB": (_balances, "909"),
+    "UD": (_replay, "20017"),
+}
+QUERY_TYPES: Final = frozenset(_READERS)
+
+
+def not_allowed(msg_type: str, context: SessionContext) -> str:
+    """Why a message is not for a session of this kind, in a sentence."""
+    reads = context.kind == "drop_copy"
+    kind = "a drop-copy session, which only reads" if reads else "this session"
+    return f"MsgType(35) {msg_type} is not allowed on {kind}"
+
+
+def translate_query(message: FixMessage, context: SessionContext, allowed: bool = True) -> Query:
+    """A question as a Query; BadQuery when it cannot be asked like that, or not by this session."""
+    reader, id_tag = _READERS[message.msg_type]
+    num = int(message.get("34"))
+    try:
+        if not allowed:
+            raise Refusal(RejectReason.NOT_PERMITTED, not_allowed(message.msg_type, context))
+        if not message.text.isascii():
+            raise Refusal(
+                RejectReason.INVALID_FIELD, "The message holds characters that are not ASCII"
+            )
+        return reader(message, context, num)
+    except Refusal as error:
+        request_id = message.get(id_tag).encode("ascii", "replace").decode("ascii")
+        reason = BUSINESS_REJECT_REASON.get(error.reason, "0")
+        return BadQuery(
+            num, message.msg_type, shown(request_id), reason, error.text, error.reason.name.lower(),
+            message.get("569", "0"),
+        )  # fmt: skip

@@ -1,0 +1,313 @@
+"""Readers of single fields: FIX text to the values of a command, or a Refusal.
+
+What the engine can judge by itself is left to it; refused here is only what has no form as a
+command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from engine.core.instruments import (
+    PRICE_REASONS,
+    QUANTITY_REASONS,
+    Instrument,
+    NumberError,
+    NumberKind,
+)
+from engine.core.types import (
+    CLIENT_ID_LENGTH_MAX,
+    INT64_MAX,
+    OrdType,
+    RejectReason,
+    SelfTrade,
+    Side,
+    TimeInForce,
+)
+from fix_gateway.codec.context import SessionContext
+from fix_gateway.codec.message import parse_time
+
+Instruments = Mapping[str, Instrument]
+Fields = Mapping[str, str]
+
+SIDES: Final = {"1": Side.BUY, "2": Side.SELL}
+ORD_TYPES: Final = {
+    "1": OrdType.MARKET,
+    "2": OrdType.LIMIT,
+    "3": OrdType.STOP,
+    "4": OrdType.STOP_LIMIT,
+}
+TIMES_IN_FORCE: Final = {
+    "0": TimeInForce.DAY,
+    "1": TimeInForce.GTC,
+    "3": TimeInForce.IOC,
+    "4": TimeInForce.FOK,
+    "6": TimeInForce.GTD,
+}
+SELF_TRADES: Final = {str(int(mode)): mode for mode in SelfTrade}
+_PRICED: Final = frozenset((OrdType.LIMIT, OrdType.STOP_LIMIT))
+_STOPPED: Final = frozenset((OrdType.STOP, OrdType.STOP_LIMIT))
+_TYPE_NAMES: Final = {
+    OrdType.MARKET: "a market order (OrdType(40)=1)",
+    OrdType.LIMIT: "a limit order (OrdType(40)=2)",
+    OrdType.STOP: "a stop order (OrdType(40)=3)",
+    OrdType.STOP_LIMIT: "a stop-limit order (OrdType(40)=4)",
+}
+_SHOWN_MAX: Final = 40
+
+
+class Refusal(Exception):
+    """A request cannot become a command: the reason, and one sentence for a person."""
+
+    def __init__(self, reason: RejectReason, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+        self.text = text
+
+
+def shown(value: str) -> str:
+    """A client's value as a sentence may show it: not longer than 40 characters."""
+    return value if len(value) <= _SHOWN_MAX else value[:_SHOWN_MAX] + "..."
+
+
+def account_of(fields: Fields, context: SessionContext) -> str:
+    """Account(1), or the session's own where it is absent."""
+    account = fields.get("1")
+    if account is None:
+        return context.account
+    if account not in context.accounts:
+        raise Refusal(
+            RejectReason.UNKNOWN_ACCOUNT,
+            f"Account(1) {shown(account)} is not an account of your firm"
+            if context.firm_wide
+            else f"Account(1) {shown(account)} is not {context.account}, the only account that "
+            "this session acts for and reads",
+        )
+    return account
+
+
+def instrument_of(fields: Fields, instruments: Instruments) -> Instrument:
+    """The instrument of Symbol(55)."""
+    symbol = fields.get("55", "")
+    instrument = instruments.get(symbol)
+    if instrument is None:
+        raise Refusal(
+            RejectReason.UNKNOWN_SYMBOL,
+            f"Symbol(55) {shown(symbol)} is not traded here; SecurityListRequest(x) lists what is",
+        )
+    return instrument
+
+
+def side_of(fields: Fields) -> Side:
+    """Side(54): buy or sell."""
+    side = SIDES.get(fields.get("54", ""))
+    if side is None:
+        raise Refusal(
+            RejectReason.UNSUPPORTED_COMBINATION,
+            f"Side(54) {fields.get('54', '')} is not supported; use 1 (buy) or 2 (sell)",
+        )
+    return side
+
+
+def client_id(fields: Fields, tag: str = "11", name: str = "ClOrdID(11)") -> str:
+    """An id that the client chose: 1 to 64 printable ASCII characters without space."""
+    value = fields.get(tag, "")
+    if not (0 < len(value) <= CLIENT_ID_LENGTH_MAX and value.isprintable() and " " not in value):
+        raise Refusal(
+            RejectReason.INVALID_CLIENT_ORDER_ID,
+            f"{name} needs 1 to {CLIENT_ID_LENGTH_MAX} printable characters without space",
+        )
+    return value
+
+
+def is_order_id(text: str) -> bool:
+    """Whether a text could be an order id: a whole number of at most 64 bits."""
+    return text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= INT64_MAX
+
+
+def order_id_of(fields: Fields) -> int:
+    """OrderID(37) as a number; 0 where it is absent or NONE."""
+    text = fields.get("37")
+    if text is None or text == "NONE":
+        return 0
+    if not (is_order_id(text) and int(text)):
+        raise Refusal(
+            RejectReason.UNKNOWN_ORDER, f"OrderID(37) {shown(text)} is not an order of your firm"
+        )
+    return int(text)
+
+
+def _plain(text: str) -> str:
+    """FIX allows ``.5`` and ``5.``; the venue's numbers have digits on both sides."""
+    if text.startswith("."):
+        text = "0" + text
+    return text[:-1] if text.endswith(".") else text
+
+
+def price_of(instrument: Instrument, text: str, name: str) -> int:
+    """Ticks of a new order; off the grid or out of the instrument's bounds is refused."""
+    return _read(instrument.price, PRICE_REASONS, text, name)
+
+
+def quantity_of(instrument: Instrument, text: str, name: str) -> int:
+    """Lots of a new order; off the grid or out of the instrument's bounds is refused."""
+    return _read(instrument.quantity, QUANTITY_REASONS, text, name)
+
+
+def changed_price(instrument: Instrument, text: str, name: str) -> int:
+    """Ticks of a replace, whose bounds the engine judges: what stays as it was may be beyond."""
+    return _read(instrument.ticks, PRICE_REASONS, text, name)
+
+
+def changed_quantity(instrument: Instrument, text: str, name: str) -> int:
+    """Lots of a replace, whose bounds the engine judges: what is at or below what is executed
+    amends the order to that (rows C.3.b, c), and what stays as it was may be beyond."""
+    return _read(instrument.lots, QUANTITY_REASONS, text, name)
+
+
+def _read(
+    number: Callable[[str, str], int],
+    reasons: Mapping[NumberKind, RejectReason],
+    text: str,
+    name: str,
+) -> int:
+    """A number of an order; what is wrong with one has the same reason by every door."""
+    try:
+        return number(_plain(text), name)
+    except NumberError as error:
+        raise Refusal(reasons[error.kind], error.text) from None
+
+
+def expire_at_of(fields: Fields, tif: TimeInForce | None) -> int:
+    text = fields.get("126")
+    if text is None:
+        if tif is TimeInForce.GTD:
+            raise Refusal(
+                RejectReason.INVALID_EXPIRY,
+                "ExpireTime(126) is needed with TimeInForce(59)=6 (good till date)",
+            )
+        return 0
+    if tif is not None and tif is not TimeInForce.GTD:
+        raise Refusal(
+            RejectReason.INVALID_EXPIRY,
+            "ExpireTime(126) goes only with TimeInForce(59)=6 (good till date)",
+        )
+    try:
+        return parse_time(text)
+    except ValueError:
+        raise Refusal(
+            RejectReason.INVALID_EXPIRY,
+            f"ExpireTime(126) {shown(text)} is not a UTC time such as 20260131-17:00:00",
+        ) from None
+
+
+def time_in_force(text: str) -> TimeInForce:
+    tif = TIMES_IN_FORCE.get(text)
+    if tif is None:
+        raise Refusal(
+            RejectReason.UNSUPPORTED_COMBINATION,
+            f"TimeInForce(59) {shown(text)} is not supported; use 0, 1, 3, 4 or 6",
+        )
+    return tif
+
+
+def ord_type_of(fields: Fields) -> OrdType:
+    ord_type = ORD_TYPES.get(fields.get("40", ""))
+    if ord_type is None:
+        raise Refusal(
+            RejectReason.UNSUPPORTED_COMBINATION,
+            f"OrdType(40) {shown(fields.get('40', ''))} is not supported; use 1, 2, 3 or 4",
+        )
+    return ord_type
+
+
+def post_only_of(fields: Fields) -> bool:
+    text = fields.get("18")
+    if text is None:
+        return False
+    if set(text.split(" ")) != {"6"}:
+        raise Refusal(
+            RejectReason.UNSUPPORTED_COMBINATION,
+            f"ExecInst(18) {shown(text)} is not supported; 6 (post-only) is the only instruction",
+        )
+    return True
+
+
+def check_handling(fields: Fields) -> None:
+    if fields.get("21") == "3":
+        raise Refusal(
+            RejectReason.UNSUPPORTED_COMBINATION,
+            "HandlInst(21) 3 (manual) is not supported; leave it out or use 1",
+        )
+
+
+def self_trade_of(fields: Fields, context: SessionContext) -> SelfTrade | None:
+    text = fields.get("20005")
+    if text is None:
+        return context.stp
+    mode = SELF_TRADES.get(text)
+    if mode is None:
+        raise Refusal(
+            RejectReason.INVALID_FIELD,
+            f"SelfTradePrevention(20005) {shown(text)} is not one of 0, 1, 2, 3, 4",
+        )
+    return mode
+
+
+def limits_of(fields: Fields, ord_type: OrdType, instrument: Instrument) -> tuple[int, int]:
+    """Price and stop price in ticks; each is there exactly where the type has one."""
+    price_text, stop_text = fields.get("44"), fields.get("99")
+    if (price_text is not None) != (ord_type in _PRICED):
+        verb = "is needed for" if price_text is None else "does not go with"
+        raise Refusal(
+            RejectReason.UNSUPPORTED_COMBINATION, f"Price(44) {verb} {_TYPE_NAMES[ord_type]}"
+        )
+    if (stop_text is not None) != (ord_type in _STOPPED):
+        verb = "is needed for" if stop_text is None else "does not go with"
+        raise Refusal(
+            RejectReason.UNSUPPORTED_COMBINATION, f"StopPx(99) {verb} {_TYPE_NAMES[ord_type]}"
+        )
+    price = 0 if price_text is None else price_of(instrument, price_text, "Price(44)")
+    stop = 0 if stop_text is None else price_of(instrument, stop_text, "StopPx(99)")
+    return price, stop
+
+
+def quantities_of(fields: Fields, ord_type: OrdType, instrument: Instrument) -> tuple[int, int]:
+    """OrderQty(38) in lots and CashOrderQty(152) in quote atoms: exactly one of them."""
+    text, cash_text = fields.get("38"), fields.get("152")
+    if cash_text is None:
+        if text is None:
+            raise Refusal(
+                RejectReason.INVALID_QUANTITY,
+                "OrderQty(38) is needed, or for a market order CashOrderQty(152)",
+            )
+        return quantity_of(instrument, text, "OrderQty(38)"), 0
+    if text is not None or ord_type is not OrdType.MARKET:
+        raise Refusal(
+            RejectReason.UNSUPPORTED_COMBINATION,
+            "CashOrderQty(152) goes only with a market order (OrdType(40)=1) without OrderQty(38)",
+        )
+    return 0, _read(instrument.cash, QUANTITY_REASONS, cash_text, "CashOrderQty(152)")
+
+
+def existing_order(fields: Fields) -> tuple[str, int]:
+    """How F and G name their order: OrigClOrdID(41), OrderID(37), or both."""
+    orig, order_id = fields.get("41", ""), order_id_of(fields)
+    if not orig and not order_id:
+        raise Refusal(
+            RejectReason.INVALID_FIELD,
+            "OrigClOrdID(41) or OrderID(37) is needed to say which order is meant",
+        )
+    return orig, order_id
+
+
+def stated_side(fields: Fields) -> Side | None:
+    """Side of F and G: stated to be checked; one that no order here has cannot match."""
+    text = fields.get("54")
+    if text is None:
+        return None
+    side = SIDES.get(text)
+    if side is None:
+        raise Refusal(RejectReason.MISMATCH, f"Side(54) {text} is not the side of the order")
+    return side

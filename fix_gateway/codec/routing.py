@@ -1,0 +1,186 @@
+"""Committed transactions to FIX messages: who is told what. Pure; spec/FIX.md has the rules.
+
+A session is told of an order that it entered, and of what it asked for itself. A session
+with reports "firm" also gets the ExecutionReports of the firm's other orders, and drop copy
+everything of the firm. A body is the same for all who get it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+from engine.core.events import (
+    BatchDone,
+    CancelRejected,
+    Event,
+    InstrumentStatusChanged,
+    MassCanceled,
+    OrderAccepted,
+    OrderCanceled,
+    OrderFilled,
+    OrderRejected,
+    OrderReplaced,
+    OrderRestated,
+    OrderTriggered,
+    Refused,
+    StatusReported,
+)
+from engine.core.instruments import Instrument
+from fix_gateway.codec import execution_reports, list_reports
+from fix_gateway.codec.context import SessionContext
+from fix_gateway.codec.execution_reports import Committed, Frame, frame_of
+
+
+class OutMessage(NamedTuple):
+    """A message for a session: its place (event, part) in the transaction, type and body."""
+
+    event_index: int
+    part: int
+    msg_type: str
+    body: str
+
+
+_Builder = Callable[[Any, int, Frame], str]
+_REPORTS: Final[dict[type[Event], _Builder]] = {
+    OrderAccepted: execution_reports.accepted,
+    OrderFilled: execution_reports.filled,
+    OrderCanceled: execution_reports.canceled,
+    OrderReplaced: execution_reports.replaced,
+    OrderRestated: execution_reports.restated,
+    OrderTriggered: execution_reports.triggered,
+}
+"""Events of an order's life: for its owner, and for whoever asked."""
+_ANSWERS: Final[frozenset[type[Event]]] = frozenset(
+    (OrderRejected, CancelRejected, StatusReported, MassCanceled, BatchDone, Refused)
+)
+"""Events that answer a request: for whoever asked."""
+
+
+def _render(event: Event, index: int, frame: Frame) -> list[OutMessage]:
+    """The messages of one event, for whomever they are."""
+    builder = _REPORTS.get(type(event))
+    if builder is not None:
+        return [OutMessage(index, 0, "8", builder(event, index, frame))]
+    if isinstance(event, OrderRejected):
+        return [OutMessage(index, 0, "8", execution_reports.rejected(event, index, frame))]
+    if isinstance(event, StatusReported):
+        return [OutMessage(index, 0, "8", execution_reports.status_reported(event, index, frame))]
+    if isinstance(event, CancelRejected):
+        return [OutMessage(index, 0, "9", execution_reports.cancel_rejected(event, index, frame))]
+    if isinstance(event, MassCanceled):
+        if not event.complete:
+            return []  # The report comes when it is true: with the last of the orders.
+        parts = list_reports.mass_canceled(event, index, frame)
+        return [OutMessage(index, part, "r", body) for part, body in enumerate(parts)]
+    if isinstance(event, BatchDone):
+        return [OutMessage(index, 0, *list_reports.batch_done(event, index, frame))]
+    if isinstance(event, InstrumentStatusChanged):
+        return [OutMessage(index, 0, "f", list_reports.status_changed(event, index, frame))]
+    if isinstance(event, Refused):
+        body = list_reports.refused(event, index, frame)
+        return [] if body is None else [OutMessage(index, 0, "j", body)]
+    return []
+
+
+def _is_told(event: Event, session: SessionContext, source: str) -> bool:
+    """Whether a session is told of an event of a command that came from ``source``."""
+    kind = type(event)
+    if kind is InstrumentStatusChanged:
+        return True
+    if session.kind == "drop_copy":
+        return event.account in session.accounts and (kind in _REPORTS or kind in _ANSWERS)
+    name = session.session
+    if kind in _REPORTS:
+        if event.order.session == name:  # type: ignore[union-attr]
+            return True
+        by_request = kind is OrderCanceled or kind is OrderReplaced
+        if by_request and event.requester == name:  # type: ignore[union-attr]
+            return True
+    elif kind in _ANSWERS:
+        if source == name or _asked_for(event, name):
+            return True
+        if kind is not OrderRejected:
+            return False
+    else:
+        return False
+    return session.reports == "firm" and event.account in session.accounts
+
+
+def _asked_for(event: Event, name: str) -> bool:
+    """Whether a session asked for what an event of a later command answers."""
+    return isinstance(event, MassCanceled) and event.requester == name
+
+
+def messages(
+    transaction: Committed, session: SessionContext, instruments: Mapping[str, Instrument]
+) -> list[OutMessage]:
+    """What a session is told of a transaction, in order."""
+    source = transaction.command.origin.source
+    frame: Frame | None = None
+    found: list[OutMessage] = []
+    for index, event in enumerate(transaction.events):
+        if _is_told(event, session, source):
+            if frame is None:
+                frame = frame_of(transaction, instruments)
+            found += _render(event, index, frame)
+    return found
+
+
+class Router:
+    """Deliveries of a transaction to many sessions at once, each body made only once.
+
+    The result is the same as ``messages`` for each session; the cost does not grow with the
+    number of sessions that are not concerned.
+    """
+
+    def __init__(self, sessions: Iterable[SessionContext]) -> None:
+        self._sessions = {session.session: session for session in sessions}
+        self._watchers: dict[str, list[SessionContext]] = {}
+        for session in self._sessions.values():
+            if session.kind == "drop_copy" or session.reports == "firm":
+                for account in session.accounts:
+                    self._watchers.setdefault(account, []).append(session)
+
+    def deliveries(
+        self, transaction: Committed, instruments: Mapping[str, Instrument]
+    ) -> list[tuple[str, OutMessage]]:
+        """(session, message) pairs in order of events."""
+        source = transaction.command.origin.source
+        frame: Frame | None = None
+        found: list[tuple[str, OutMessage]] = []
+        for index, event in enumerate(transaction.events):
+            names = self._told(event, source)
+            if names:
+                if frame is None:
+                    frame = frame_of(transaction, instruments)
+                for message in _render(event, index, frame):
+                    for name in names:
+                        found.append((name, message))
+        return found
+
+    def _told(self, event: Event, source: str) -> list[str]:
+        """The names of the sessions that are told of an event, each once."""
+        kind = type(event)
+        sessions = self._sessions
+        if kind is InstrumentStatusChanged:
+            return list(sessions)
+        if kind in _REPORTS:
+            asked = [event.order.session]  # type: ignore[union-attr]
+            if kind is OrderCanceled or kind is OrderReplaced:
+                asked.append(event.requester)  # type: ignore[union-attr]
+        elif kind in _ANSWERS:
+            asked = [source]
+            if kind is MassCanceled:
+                asked.append(event.requester)  # type: ignore[union-attr]
+        else:
+            return []
+        names = []
+        for name in asked:
+            session = sessions.get(name)
+            if session is not None and session.kind == "order" and name not in names:
+                names.append(name)
+        for watcher in self._watchers.get(event.account, ()):
+            if watcher.session not in names and _is_told(event, watcher, source):
+                names.append(watcher.session)
+        return names

@@ -1,0 +1,450 @@
+"""The public port. Nothing reaches QuickFIX before its Logon has passed here.
+
+One thread watches every connection that has not logged on, without ever waiting for one of
+them: a peer that drips bytes costs a timer. The first message is looked at where it lies in
+the kernel (MSG_PEEK), so that QuickFIX finds it unread. Passwords are verified on a thread
+of their own and hand-overs run on a few more. Every refusal of a stranger is the same: after a
+fixed delay the connection is closed without a byte; the reason is in our log alone. Whose
+credentials are right is told by a Logout what is wrong with the rest of the Logon.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import select
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import structlog
+
+from fix_gateway.door import logon as logons
+from fix_gateway.door import logon_fields, proxy_protocol
+from fix_gateway.door.credentials import Credentials
+from fix_gateway.door.logon import Logon, LogonError, Wishes
+from fix_gateway.door.logon_signature import SignedLogons
+from fix_gateway.door.verification import Verifier
+from fix_gateway.door.waiting_room import WaitingRoom
+from fix_gateway.session.session import Clock, Link, Phase, Session, Sessions
+from fix_gateway.settings import GatewaySettings
+
+log = structlog.get_logger()
+
+ACCEPTS_PER_TURN: Final = 64
+ACCEPT_PAUSE_S: Final = 0.5
+HAND_OVER_THREADS: Final = 4
+LEAVING_S: Final = 0.2
+"""How much later than the next Logon the end of a session's last connection may be seen."""
+FAREWELL_S: Final = 1.0
+"""How long a client that was told why it is not let in may take to read that and go."""
+DRAIN_BYTES: Final = 1 << 16
+PEEK_BYTES_EXTRA: Final = proxy_protocol.V2_BYTES_MAX
+
+Enter = Callable[[Session, Logon, Wishes, Link], str]
+"""Hands a checked client to QuickFIX; gives the reason if it must be refused after all. Raises
+TurnedAway where the client is to be told the reason."""
+Farewell = Callable[[Session, Link, str], bytes]
+"""The Logout with this text that a client gets which cannot be let in, b"" if it gets none."""
+
+
+class TurnedAway(Exception):
+    """A client with right credentials is not let in; the message tells it why."""
+
+
+class _Visitor:
+    """A connection whose Logon has not been accepted."""
+
+    __slots__ = ("address", "deadline", "proxied", "seen", "socket")
+
+    def __init__(self, client: socket.socket, address: str, proxied: bool, deadline: float) -> None:
+        self.socket = client
+        self.address = address
+        self.proxied = proxied
+        self.deadline = deadline
+        self.seen = 0
+
+
+class FrontDoor:
+    """Owns the public port; ``enter`` and ``farewell`` run on the door's own pool of threads.
+
+    Counts of connections are by address as the allow-lists see it. ``clock`` is the wall
+    clock for SendingTime.
+    """
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        sessions: Sessions,
+        enter: Enter,
+        farewell: Farewell,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._sessions = sessions
+        self._grammar = logon_fields.read(settings.dictionary)
+        self._enter = enter
+        self._farewell = farewell
+        self._clock = clock
+        self._credentials = Credentials(SignedLogons(settings.store))
+        self._verifier = Verifier(settings, self._at, self._call)
+        self._hands = ThreadPoolExecutor(HAND_OVER_THREADS, "fix-hand-over")
+        self._visitors: dict[int, _Visitor] = {}
+        self._links: dict[int, tuple[Session, Link]] = {}
+        self._room: WaitingRoom[_Visitor] = WaitingRoom(
+            settings.connections_max, settings.address_connections_max
+        )
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._calls: deque[Callable[[], None]] = deque()
+        self._stopping = False
+        self.admitted = 0
+        self.refused = 0
+        """Logons let in and connections turned away since the start."""
+        self._listener = socket.create_server(
+            (settings.host, settings.port), backlog=256, reuse_port=False
+        )
+        self._listener.setblocking(False)
+        self._waker, self._wakes = socket.socketpair()
+        self._waker.setblocking(False)
+        self._wakes.setblocking(False)
+        self._epoll = select.epoll()
+        self._epoll.register(self._listener, select.EPOLLIN)
+        self._epoll.register(self._wakes, select.EPOLLIN)
+        self._thread = threading.Thread(target=self._run, name="fix-front-door", daemon=True)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where the door listens."""
+        host, port = self._listener.getsockname()[:2]
+        return str(host), int(port)
+
+    def start(self) -> None:
+        """Begin to let clients in."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let nobody in any more; connections that are logged on stay."""
+        self._stopping = True
+        self._call(lambda: None)
+        self._thread.join(timeout=2.0)
+        self._verifier.stop()
+        self._hands.shutdown(wait=False, cancel_futures=True)
+
+    # The loop.
+
+    def _run(self) -> None:
+        while not self._stopping:
+            try:
+                self._turn()
+            except Exception:
+                log.exception("front_door_error")
+        self._listener.close()
+        for visitor in list(self._visitors.values()):
+            self._close(visitor)
+
+    def _turn(self) -> None:
+        """Wait for something to happen and do it."""
+        for number, event in self._epoll.poll(self._timeout(), maxevents=256):
+            if number == self._listener.fileno():
+                self._accept()
+            elif number == self._wakes.fileno():
+                self._drain_wakes()
+            elif number in self._visitors:
+                self._look(self._visitors[number])
+            elif number in self._links and event & (select.EPOLLHUP | select.EPOLLERR):
+                self._link_ended(number)
+        while self._calls:
+            self._calls.popleft()()
+        now = time.monotonic()
+        while self._timers and self._timers[0][0] <= now:
+            heapq.heappop(self._timers)[2]()
+
+    def _timeout(self) -> float:
+        if not self._timers:
+            return 1.0
+        return min(1.0, max(0.0, self._timers[0][0] - time.monotonic()))
+
+    def _at(self, when: float, call: Callable[[], None]) -> None:
+        heapq.heappush(self._timers, (when, next(self._order), call))
+
+    def _call(self, call: Callable[[], None]) -> None:
+        """Have something done on the door's thread."""
+        self._calls.append(call)
+        try:
+            self._waker.send(b"\0")
+        except BlockingIOError:
+            pass  # It is full of wakes that are not read yet.
+
+    def _drain_wakes(self) -> None:
+        try:
+            self._wakes.recv(4096)
+        except BlockingIOError:
+            pass  # Another wake-up has taken them.
+
+    # From accept to a whole first message.
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPTS_PER_TURN):
+            try:
+                client, peer = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                # No descriptor is left, say. The connection keeps waiting, and so do we.
+                log.error("accept_failed", error=str(error))
+                self._epoll.modify(self._listener, 0)
+                again = time.monotonic() + ACCEPT_PAUSE_S
+                self._at(again, lambda: self._epoll.modify(self._listener, select.EPOLLIN))
+                return
+            self._admit(client, str(peer[0]))
+
+    def _admit(self, client: socket.socket, address: str) -> None:
+        """Take a connection in; where there are too many, another one makes room for it."""
+        settings = self._settings
+        client.setblocking(False)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        deadline = time.monotonic() + settings.logon_timeout_s
+        visitor = _Visitor(client, address, settings.proxy_protocol, deadline)
+        self._visitors[client.fileno()] = visitor
+        self._make_room(self._room.enter(visitor, "" if settings.proxy_protocol else address))
+        self._epoll.register(client, select.EPOLLIN | select.EPOLLRDHUP)
+        self._at(deadline, lambda: self._expire(visitor))
+
+    def _make_room(self, goes: _Visitor | None) -> None:
+        if goes is not None:
+            self.refused += 1
+            log.warning("refused", address=goes.address, reason="a newer connection took its place")
+            self._close(goes)
+
+    def _is_here(self, visitor: _Visitor) -> bool:
+        """Whether a connection was not closed meanwhile."""
+        return self._visitors.get(visitor.socket.fileno()) is visitor
+
+    def _expire(self, visitor: _Visitor) -> None:
+        if visitor.deadline and self._is_here(visitor):
+            self.refused += 1
+            log.info("refused", address=visitor.address, reason="no Logon in time")
+            self._close(visitor)
+
+    def _look(self, visitor: _Visitor) -> None:
+        """Look at what has arrived, without taking it."""
+        limit = self._settings.logon_bytes_max + PEEK_BYTES_EXTRA
+        try:
+            data = visitor.socket.recv(limit, socket.MSG_PEEK)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._close(visitor)
+            return
+        if not data or (len(data) == visitor.seen and len(data) < limit):
+            self._close(visitor)  # The peer has ended its side without a whole Logon.
+            return
+        try:
+            if visitor.proxied and not self._take_proxy_header(visitor, data):
+                return
+            if visitor.proxied:
+                visitor.proxied = False
+                self._look_again(visitor)
+                return
+            message = logons.framed(data, self._settings.logon_bytes_max)
+            if message is None:
+                self._await_more(visitor, len(data))
+                return
+            logon = logons.parse(message)
+        except (LogonError, proxy_protocol.ProxyError) as error:
+            self._refuse(visitor, "", str(error))
+            return
+        self._stop_watching(visitor)
+        self._room.move(visitor, visitor.address)  # Who has said something goes last.
+        self._check(visitor, logon)
+
+    def _await_more(self, visitor: _Visitor, seen: int) -> None:
+        """Be called again only when there is more than what was seen already."""
+        visitor.seen = seen
+        visitor.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, seen + 1)
+
+    def _look_again(self, visitor: _Visitor) -> None:
+        visitor.seen = 0
+        visitor.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+        self._look(visitor)
+
+    def _take_proxy_header(self, visitor: _Visitor, data: bytes) -> bool:
+        """Take the PROXY header off the stream; False while it is not whole."""
+        header = proxy_protocol.read(data)
+        if header is None:
+            self._await_more(visitor, len(data))
+            return False
+        visitor.socket.recv(header.length)
+        visitor.address = header.address or visitor.address
+        self._make_room(self._room.move(visitor, visitor.address))
+        return True
+
+    def _stop_watching(self, visitor: _Visitor) -> None:
+        visitor.deadline = 0.0
+        self._epoll.unregister(visitor.socket)
+        visitor.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+
+    # From a Logon to a hand-over or a refusal.
+
+    def _check(self, visitor: _Visitor, logon: Logon) -> None:
+        session = self._sessions.by_comp_id.get(logon.comp_id)
+        reason = logons.stranger(
+            logon, session, visitor.address, self._settings, self._clock()
+        )
+        settings = session.settings if session is not None else None
+        if not reason and session is not None and settings is not None:
+            if not settings.public_key and self._credentials.known(
+                logon.comp_id, settings.password_hash, logon.username, logon.password
+            ):
+                self._authenticated(visitor, session, logon)
+                return
+
+        def fault() -> str:
+            return self._credentials.fault(settings, logon, not reason)
+
+        def done(found: str) -> None:
+            why = reason or found
+            if why or session is None:
+                self._refuse(visitor, logon.comp_id, why)
+            else:
+                self._authenticated(visitor, session, logon)
+
+        self._verifier.verify(visitor.address, lambda: self._is_here(visitor), fault, done)
+
+    def _authenticated(
+        self, visitor: _Visitor, session: Session, logon: Logon, *, again: bool = False
+    ) -> None:
+        """Credentials are right: hand the client over on another thread, or say what is wrong."""
+        if not self._is_here(visitor):
+            return
+        self._room.leave(visitor)
+        self._verifier.failures.clear(visitor.address)
+        link = Link(visitor.socket, visitor.address)
+        previous = session.link
+        if previous is not None and not previous.peer_has_left:
+            if not again:
+                # The end of a client's last connection may arrive after its next Logon.
+                self._at(
+                    time.monotonic() + LEAVING_S,
+                    lambda: self._authenticated(visitor, session, logon, again=True),
+                )
+                return
+            self._refuse(visitor, logon.comp_id, "session is logged on already", failed=False)
+            return
+        fault = logons.fault(logon, self._grammar, self._settings, self._clock())
+        if fault:
+            self._turn_away(visitor, session, link, fault)
+            return
+        wishes = logons.read(logon)
+
+        def hand_over() -> None:
+            try:
+                reason = self._enter(session, logon, wishes, link)
+            except TurnedAway as turned_away:
+                text = str(turned_away)
+                self._call(lambda: self._turn_away(visitor, session, link, text))
+                return
+            except Exception as error:
+                log.exception("hand_over_failed", session=session.comp_id)
+                reason = f"hand-over failed: {type(error).__name__}"
+            self._call(lambda: entered(reason))
+
+        def entered(reason: str) -> None:
+            if reason:
+                self._refuse(visitor, logon.comp_id, reason, failed=False)
+                return
+            self.admitted += 1
+            number = visitor.socket.fileno()
+            del self._visitors[number]
+            self._links[number] = (session, link)
+            self._epoll.register(number, 0)
+            self._at(
+                time.monotonic() + self._settings.logon_timeout_s,
+                lambda: self._give_up(session, link),
+            )
+
+        self._hands.submit(hand_over)
+
+    def _turn_away(self, visitor: _Visitor, session: Session, link: Link, text: str) -> None:
+        """Tell a client whose credentials are right why it is not let in, and end it."""
+        self.refused += 1
+        log.warning("refused", address=visitor.address, comp_id=session.comp_id, reason=text)
+
+        def say() -> None:
+            try:
+                logout = self._farewell(session, link, text)
+            except Exception:
+                log.exception("farewell_failed", session=session.comp_id)
+                logout = b""
+            self._call(lambda: said(logout))
+
+        def said(logout: bytes) -> None:
+            try:
+                visitor.socket.send(logout)
+                visitor.socket.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass  # The client has gone.
+            self._at(time.monotonic() + FAREWELL_S, lambda: self._close(visitor))
+
+        self._hands.submit(say)
+
+    def _give_up(self, session: Session, link: Link) -> None:
+        """QuickFIX has not answered the Logon, for instance because a tag is unknown to it."""
+        if session.link is not link or session.phase is not Phase.ENTERING:
+            return
+        if session.undecided:
+            # It is not refused but slow. Who came next would be taken for this one.
+            self._at(
+                time.monotonic() + self._settings.logon_timeout_s,
+                lambda: self._give_up(session, link),
+            )
+            return
+        log.warning("refused", session=session.comp_id, reason="Logon was not answered")
+        link.cut()
+        if link.ended.is_set():
+            session.leave(link)
+
+    def _link_ended(self, number: int) -> None:
+        """A connection that QuickFIX had is closed on both sides."""
+        session, link = self._links.pop(number)
+        self._epoll.unregister(number)
+        link.socket.close()
+        link.ended.set()
+        if session.phase is Phase.ENTERING and session.link is link and not session.undecided:
+            why = session.farewell or "the connection has ended"
+            log.warning("refused", address=link.address, comp_id=session.comp_id, reason=why)
+            session.leave(link)
+
+    def _refuse(
+        self, visitor: _Visitor, comp_id: str, reason: str, *, failed: bool = True
+    ) -> None:
+        """Close without a word, after the same delay for every cause."""
+        if not self._is_here(visitor):
+            return
+        self.refused += 1
+        log.warning("refused", address=visitor.address, comp_id=comp_id[:32], reason=reason)
+        now = time.monotonic()
+        if failed:
+            self._verifier.failures.add(visitor.address, now)
+        if visitor.deadline:
+            self._stop_watching(visitor)
+        self._at(now + self._settings.refusal_delay_s, lambda: self._close(visitor))
+
+    def _close(self, visitor: _Visitor) -> None:
+        """Close a connection; what it sent is taken first, so that it sees a plain end."""
+        number = visitor.socket.fileno()
+        if not self._is_here(visitor):
+            return
+        del self._visitors[number]
+        self._room.leave(visitor)
+        try:
+            visitor.socket.recv(DRAIN_BYTES)
+        except OSError:
+            pass  # Nothing was sent, or the peer is gone.
+        visitor.socket.close()

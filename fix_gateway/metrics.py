@@ -1,0 +1,87 @@
+"""The gateway's figures, read at the moment of the scrape from what is there anyway."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from fix_gateway.session.session import Phase, Sessions
+
+
+class Seen(Protocol):
+    """The part of a gateway that is looked at."""
+
+    sessions: Sessions
+
+    @property
+    def position(self) -> int:
+        """The last engine sequence that was taken up."""
+
+    @property
+    def waiting(self) -> int:
+        """Commands that the engine has not confirmed."""
+
+    @property
+    def engine_connected(self) -> bool:
+        """Whether commands can be sent."""
+
+    @property
+    def admitted(self) -> int:
+        """Logons that were let in."""
+
+    @property
+    def refused(self) -> int:
+        """Connections that were turned away."""
+
+
+class GatewayFigures(Collector):
+    """All figures of a gateway, one set for each session."""
+
+    def __init__(self, gateway: Seen) -> None:
+        self._gateway = gateway
+
+    def collect(self) -> Iterator[Metric]:
+        """Read everything."""
+        gateway = self._gateway
+        yield GaugeMetricFamily(
+            "tandem_fix_engine_connected", "1 while the gateway can send to the engine",
+            value=int(gateway.engine_connected),
+        )  # fmt: skip
+        yield GaugeMetricFamily(
+            "tandem_fix_delivered_seq", "Engine sequence up to which reports were routed",
+            value=gateway.position,
+        )  # fmt: skip
+        yield GaugeMetricFamily(
+            "tandem_fix_unconfirmed_commands", "Commands that the engine has not confirmed",
+            value=gateway.waiting,
+        )  # fmt: skip
+        yield CounterMetricFamily(
+            "tandem_fix_logons", "Logons that the door let in", value=gateway.admitted
+        )
+        yield CounterMetricFamily(
+            "tandem_fix_refused", "Connections that the door turned away", value=gateway.refused
+        )
+        yield from self._sessions()
+
+    def _sessions(self) -> Iterator[Metric]:
+        def gauge(name: str, text: str) -> GaugeMetricFamily:
+            return GaugeMetricFamily(f"tandem_fix_session_{name}", text, labels=["session"])
+
+        connected = gauge("connected", "1 while the session is logged on")
+        held = gauge("held", "1 while reports are held back from the session")
+        unread = gauge("unread_bytes", "Bytes sent that the client may not have read")
+        sender = gauge("next_sender_num", "Next outgoing MsgSeqNum")
+        target = gauge("next_target_num", "Next expected MsgSeqNum")
+        for session in self._gateway.sessions:
+            labels = [session.comp_id]
+            live = session.phase is Phase.LIVE
+            connected.add_metric(labels, int(live))
+            held.add_metric(labels, int(bool(session.delivery.reasons)))
+            unread.add_metric(labels, session.flow.outstanding if live else 0)
+            if session.qf is not None:
+                sender.add_metric(labels, session.qf.getExpectedSenderNum())
+                target.add_metric(labels, session.qf.getExpectedTargetNum())
+        yield from (connected, held, unread, sender, target)

@@ -1,0 +1,1 @@
+"""What runs while sessions are logged on: callbacks, delivery, replay, housekeeping."""

@@ -1,0 +1,343 @@
+"""QuickFIX's callbacks: from its thread to ours, and never an exception back.
+
+An exception that leaves a callback ends QuickFIX's only thread without a word, and every
+session with it, so each callback is guarded. The callbacks run on that one thread (``toApp``
+also on those that send), which therefore never waits for the engine.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, Concatenate, Final, ParamSpec, get_args
+
+import quickfix
+import structlog
+
+from engine.core.commands import Command, RecordRefusal
+from engine.core.instruments import Instrument
+from engine.core.types import Origin, RejectReason, RequestKind
+from fix_gateway.codec import responses
+from fix_gateway.codec.decode import FixMessage, refuse, translate
+from fix_gateway.codec.requests import Query
+from fix_gateway.runtime import admin
+from fix_gateway.runtime.outbox import Outbox
+from fix_gateway.session.sender import Sender
+from fix_gateway.session.session import Clock, Phase, Session, Sessions
+from fix_gateway.session.throttle import Throttle, weight
+
+log = structlog.get_logger()
+P = ParamSpec("P")
+_COMMANDS: Final = frozenset(get_args(Command))
+AWAY_TEXT: Final = "The matching engine is not available; log on again in a moment"
+WITHIN_TEXT: Final = (
+    "A Logon within a session is not taken and has changed nothing; "
+    "to begin again at 1, log out and log on with ResetSeqNumFlag(141)=Y"
+)
+_REPORT_BYTES: Final = 512
+"""What one resent report is reckoned to weigh."""
+
+
+def _guarded(
+    callback: Callable[Concatenate[Any, P], None],
+) -> Callable[Concatenate[Any, P], None]:
+    """Let nothing but QuickFIX's own exceptions out of a callback."""
+
+    @wraps(callback)
+    def guard(self: Any, *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            callback(self, *args, **kwargs)
+        except _QUICKFIX:
+            raise
+        except Exception:
+            log.exception("callback_failed", callback=callback.__name__)
+
+    return guard  # type: ignore[return-value]
+
+
+_QUICKFIX: Final = (
+    quickfix.UnsupportedMessageType,
+    quickfix.IncorrectDataFormat,
+    quickfix.IncorrectTagValue,
+    quickfix.FieldNotFound,
+    quickfix.RejectLogon,
+)
+
+
+class Events:
+    """What happens to sessions, for the gateway; called on QuickFIX's thread."""
+
+    def logged_on(self, session: Session) -> None:
+        """The Logon was answered."""
+
+    def leaving(self, session: Session) -> None:
+        """The client logs out; QuickFIX answers and ends the connection next."""
+
+    def logged_out(self, session: Session) -> None:
+        """The connection is gone; QuickFIX may hold its lock of the session."""
+
+    def answered(self, session: Session) -> None:
+        """A TestRequest of ours was answered."""
+
+    def asked(self, session: Session, query: Query, text: str) -> bool:
+        """A question and its message; False when too many wait already."""
+        return False
+
+    def flooding(self, session: Session) -> None:
+        """The session goes on and on above its limit: log it out."""
+
+    def overloaded(self, session: Session, num: int) -> None:
+        """A message could not be taken up: the session has to come back for it."""
+
+    def ended(self, session: Session, text: str) -> None:
+        """The session has broken the rules: log it out, with this text."""
+
+    def gap_seen(self, session: Session, up_to: int) -> None:
+        """A ResendRequest, number ``up_to``, came behind a gap: ask for what is missing.
+
+        What is sent from another thread goes when QuickFIX has answered the ResendRequest.
+        """
+
+
+class Application(quickfix.Application):  # type: ignore[misc]
+    """The callbacks. ``instruments`` may grow while it runs."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        outbox: Outbox,
+        instruments: Mapping[str, Instrument],
+        sender: Sender,
+        events: Events,
+        clock: Clock,
+    ) -> None:
+        super().__init__()
+        self._sessions = sessions.by_key
+        self._outbox = outbox
+        self._instruments = instruments
+        self._sender = sender
+        self._events = events
+        self._clock = clock
+        self._thread = 0
+        self._resending: Session | None = None
+        self._by_comp_id = sessions.by_comp_id
+
+    @_guarded
+    def onCreate(self, session_id: quickfix.SessionID) -> None:
+        """QuickFIX has made a session; nothing to do."""
+
+    @_guarded
+    def onLogon(self, session_id: quickfix.SessionID) -> None:
+        """The Logon was answered."""
+        self._events.logged_on(self._sessions[session_id.toString()])
+
+    @_guarded
+    def onLogout(self, session_id: quickfix.SessionID) -> None:
+        """The session has ended, by a Logout or by the loss of its connection."""
+        self._events.logged_out(self._sessions[session_id.toString()])
+
+    @_guarded
+    def toAdmin(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
+        """An admin message goes out."""
+        session = self._sessions[session_id.toString()]
+        if session.passage is not None:
+            session.arrived()  # A Logon that QuickFIX answers without asking us first.
+        session.flow.sent_at = time.monotonic()
+        msg_type = message.getHeader().getField(35)
+        if msg_type == "5":
+            if session.phase is Phase.LIVE:
+                session.farewell_at = session.flow.sent_at
+            if message.isSetField(58):
+                session.farewell = message.getField(58)
+            if session.farewell == "Incorrect BeginString" and session.qf is not None:
+                # QuickFIX counts what it refuses so, whatever number it came under.
+                session.rewind_to = session.qf.getExpectedTargetNum()
+        elif msg_type == "A":
+            admin.complete_logon(session, message)
+        elif msg_type == "2":
+            session.asked_from = int(message.getField(7))
+        elif msg_type == "4":
+            self._answering(session)
+        elif msg_type == "3" and message.isSetField(372) and message.getField(372) == "A":
+            if not admin.confirms(session, message):
+                admin.reject_logon(message, WITHIN_TEXT)
+                self._events.ended(session, WITHIN_TEXT)
+
+    def toApp(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
+        """An application message goes out; of those only resends are not counted yet.
+
+        This is called for every report. Each call into QuickFIX would give the interpreter
+        lock away and wait for it again, so there is none.
+        """
+        resending = self._resending
+        if resending is not None and threading.get_ident() == self._thread:
+            flow = resending.flow
+            flow.sent_at = time.monotonic()
+            flow.sent_bytes += _REPORT_BYTES
+            self._answering(resending)
+
+    def _answering(self, session: Session) -> None:
+        """A ResendRequest is being answered; QuickFIX holds its lock until that is done."""
+        up_to, session.ask_up_to = session.ask_up_to, 0
+        if up_to:
+            self._events.gap_seen(session, up_to)
+
+    @_guarded
+    def fromAdmin(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
+        """An admin message came."""
+        session = self._sessions[session_id.toString()]
+        flow = session.flow
+        flow.received_at = time.monotonic()
+        flow.messages += 1
+        self._resending = None
+        header = message.getHeader()
+        msg_type = header.getField(35)
+        session.confirms_reset = session.confirms_reset and msg_type == "A"
+        if msg_type not in ("4", "A"):
+            admin.check_repeat(header)
+        if msg_type == "0":
+            if message.isSetField(112) and self._sender.answered(session, message.getField(112)):
+                self._events.answered(session)
+        elif msg_type == "5":
+            session.logout_received = True
+            self._events.leaving(session)
+        elif msg_type == "A":
+            session.arrived()
+            self._admit_logon(session, message)
+        elif msg_type == "2":
+            admin.check_resend(session, message)
+            self._resend(session)
+        elif msg_type == "4" and session.qf is not None and not session.qf.receivedLogon():
+            # It came in one piece behind a Logout. QuickFIX would try to reject a NewSeqNo
+            # that is too low, and end its thread because there is nobody to reject it to.
+            raise quickfix.IncorrectTagValue(36)
+
+    def _resend(self, session: Session) -> None:
+        """QuickFIX will send again what the client asks for, as soon as we return."""
+        self._thread = threading.get_ident()
+        self._resending = session
+        unread = session.flow.outstanding > session.gateway.outstanding_bytes_max
+        if unread and not self._sender.has_read(session):
+            log.warning("cut", session=session.comp_id, reason="asks again and reads nothing")
+            session.cut()
+
+    def _admit_logon(self, session: Session, message: quickfix.Message) -> None:
+        """Let in only the Logon that the door has handed over.
+
+        QuickFIX's own dictionary turns away every other one before anything is done with it.
+        """
+        header = message.getHeader()
+        due, session.logon_due = session.logon_due, None
+        if due != (header.getField(34), header.getField(52)):
+            log.error("cut", session=session.comp_id, reason="Logon that the door did not send")
+            raise quickfix.RejectLogon(WITHIN_TEXT)
+
+    def fromApp(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
+        """An application message came."""
+        try:
+            text: str = message.toString()
+            # Asking session_id would give the interpreter lock away once more.
+            start = text.index("\x0149=") + 4
+            session = self._by_comp_id[text[start : text.index("\x01", start)]]
+        except Exception:
+            log.exception("message_not_read")
+            return
+        self._resending = None
+        session.confirms_reset = False
+        try:
+            if not text.isascii():
+                raise quickfix.IncorrectDataFormat(admin.tag_not_ascii(text))
+            if "\x0143=Y\x01" in text and not self._repeats_well(session, text):
+                return
+            self._take(session, text)
+        except _QUICKFIX:
+            raise
+        except Exception:
+            log.exception("message_failed", session=session.comp_id)
+            self._refuse(session, text)
+
+    def _take(self, session: Session, text: str) -> None:
+        flow = session.flow
+        flow.received_at = time.monotonic()
+        flow.messages += 1
+        if session.rewind_to:
+            return  # The session is being cut and will send this again.
+        now_us = self._clock()
+        meant = translate(text, session.context, session.epoch, self._instruments, now_us)
+        if meant is None:
+            raise quickfix.UnsupportedMessageType()
+        if type(meant) in _COMMANDS:
+            command: Command = meant  # type: ignore[assignment]
+            if session.throttle is not None:
+                command = self._throttled(session, session.throttle, command, text, now_us)
+            if not self._outbox.submit(session, command, now_us):
+                self._events.overloaded(session, command.origin.num)
+        elif not self._events.asked(session, meant, text):  # type: ignore[arg-type]
+            answer = responses.reject_query(meant, "4", "Too many questions wait; ask again")  # type: ignore[arg-type]
+            self._say(session, f"{answer.msg_type}\x01{answer.body}")
+
+    def _repeats_well(self, session: Session, text: str) -> bool:
+        """Whether a message with PossDupFlag=Y says since when; if not, it is rejected."""
+        message = FixMessage(text)
+        fault = admin.fault_of_repeat(message)
+        if fault is None:
+            return True
+        session.flow.received_at = time.monotonic()
+        session.flow.messages += 1
+        reason, why = fault
+        self._sender.admin(
+            session,
+            f"3\x0145={message.get('34')}\x01371=122\x01372={message.msg_type}\x01"
+            f"373={reason}\x0158={why}",
+        )
+        if reason == admin.SENDING_TIME:
+            self._events.ended(session, why)
+        return False
+
+    def _throttled(
+        self, session: Session, throttle: Throttle, command: Command, text: str, now_us: int
+    ) -> Command:
+        """The command, or its refusal where the session is above its limit."""
+        count = weight(command)
+        if not count or throttle.take(count, now_us):
+            return command
+        if throttle.flooded:
+            self._events.flooding(session)
+        why = f"Above the limit of this session: {throttle.limit}"
+        return refuse(
+            FixMessage(text), session.context, command.origin, RejectReason.THROTTLED, why
+        )
+
+    def _refuse(self, session: Session, text: str) -> None:
+        """Something in us failed: say so, and commit that this message is done with."""
+        try:
+            message = FixMessage(text)
+            num = int(message.get("34"))
+            self._business_reject(session, message, "The venue failed to handle this message")
+            mark = RecordRefusal(
+                Origin(session.source, session.epoch, num),
+                session.settings.account,
+                RequestKind.OTHER,
+                RejectReason.INVALID_FIELD,
+                "the gateway failed to handle this message",
+                mark_only=True,
+            )
+            if not self._outbox.submit(session, mark, self._clock()):
+                self._events.overloaded(session, num)
+        except Exception:
+            log.exception("refusal_failed", session=session.comp_id)
+            session.cut()
+
+    def _business_reject(self, session: Session, message: FixMessage, why: str) -> None:
+        """Answer with BusinessMessageReject(j), BusinessRejectReason(380) 4."""
+        self._say(
+            session,
+            f"j\x0145={message.get('34')}\x01372={message.msg_type}\x01380=4\x0158={why}\x01",
+        )
+
+    def _say(self, session: Session, content: str) -> None:
+        """Send an answer of ours, given from its MsgType on."""
+        text = f"8=FIX.4.4\x019=0\x0135={content}10=000\x01"
+        self._sender.send(session, quickfix.Message(text, False), len(text))

@@ -1,0 +1,401 @@
+"""From committed transactions to messages on FIX sessions: each exactly once.
+
+The engine's subscription calls ``on_transactions`` on its reader thread, and the messages are
+sent from there. A session's cursor (seq, event index, part) names the last message that
+QuickFIX has stored for it; the same three numbers are in the message itself, as tags 20001,
+20002 and 20007, so that after a crash the store tells where to go on. What is at or below
+the cursor is skipped.
+
+A session may be held for a while (its Logon is under way, it leaves too much unread, its
+store cannot be written). Then transactions wait in a bounded backlog, and beyond that the
+session catches up through a subscription of its own.
+"""
+
+from __future__ import annotations
+
+import operator
+import threading
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import quickfix
+import structlog
+
+from engine.client import EngineClient, EngineError, EngineRefused, GapTooOld, Transaction
+from engine.core.commands import DefineAsset, DefineInstrument
+from engine.core.events import AssetDefined, InstrumentDefined
+from engine.core.instruments import Instrument, make_instrument
+from engine.core.types import Origin
+from fix_gateway.codec.requests import NotAvailable, TradesQuery
+from fix_gateway.codec.routing import OutMessage, Router, messages
+from fix_gateway.runtime.burst import Burst
+from fix_gateway.runtime.store_recovery import reopen
+from fix_gateway.runtime.trade_capture import CAPTURES_MAX, Capture, captured
+from fix_gateway.session.sender import Sender
+from fix_gateway.session.session import Phase, Session, Sessions
+from fix_gateway.session.store import LAST_INDEX
+
+log = structlog.get_logger()
+
+DRAIN_STEP: Final = 100
+"""Held transactions sent before others get a turn at the session's gate."""
+
+PLACE: Final = operator.attrgetter("event_index", "part")
+_DEFINITIONS: Final = frozenset((DefineAsset, DefineInstrument))
+_HEAD: Final = "8=FIX.4.4\x019=0\x0135="
+_TAIL: Final = "10=000\x01"
+Connect = Callable[[str, Callable[[EngineError], None]], EngineClient]
+
+
+class Done(Protocol):
+    """What must hear that commands are durable."""
+
+    def done(self, origin: Origin) -> None:
+        """A transaction with this origin was seen."""
+
+    def flush(self) -> None:
+        """All that came together was seen."""
+
+
+class Delivery:
+    """Routes transactions to sessions. ``position`` is the last seq taken up.
+
+    It is set before the transaction is routed: everything below it has reached every session
+    that is in step. ``connect`` makes a client for a session that catches up by itself.
+    """
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        instruments: dict[str, Instrument],
+        scales: dict[str, int],
+        outbox: Done,
+        dictionary: quickfix.DataDictionary,
+        sender: Sender,
+        connect: Connect,
+    ) -> None:
+        self._sessions = sessions
+        self._instruments = instruments
+        self._scales = scales
+        self._outbox = outbox
+        self._dictionary = dictionary
+        self._sender = sender
+        self._connect = connect
+        self._catching_up: dict[str, EngineClient] = {}
+        self._burst = Burst()
+        self._routing = threading.Lock()
+        self._routed_to = 0
+        self._capturing: dict[str, dict[str, Capture]] = {}
+        self.position = 0
+        self.update_sessions()
+
+    def update_sessions(self) -> None:
+        """Take in changed settings of the sessions."""
+        self._router = Router(session.context for session in self._sessions)
+
+    def on_transactions(self, batch: list[Transaction]) -> None:
+        """Deliver what the engine has committed; the subscription's callback."""
+        for transaction in batch:
+            self.position = transaction.seq
+            try:
+                self._take(transaction)
+            except Exception:
+                # An exception would end the reader thread, and with it every session.
+                log.exception("delivery_failed", seq=transaction.seq)
+        self._burst.end()
+        self._outbox.flush()
+
+    def _take(self, transaction: Transaction) -> None:
+        sources = self._sessions.by_source
+        origin = transaction.command.origin
+        if origin.num:
+            session = sources.get(origin.source)
+            if session is not None:
+                with session.gate:
+                    if origin.epoch == session.epoch:
+                        session.mark = max(session.mark, origin.num)
+            self._outbox.done(origin)
+        self._learn(transaction)
+        with self._routing:
+            routed = list(self._routed(transaction).items())
+            self._routed_to = transaction.seq
+        if len(routed) > 1:
+            # Who is away comes first: when somebody hears of a trade, it is stored for the others.
+            routed.sort(key=lambda item: sources[item[0]].phase is not Phase.FREE)
+        for source, found in routed:
+            self._deliver(sources[source], transaction, found)
+
+    def _routed(self, transaction: Transaction) -> dict[str, list[OutMessage]]:
+        """The messages of a transaction by session."""
+        try:
+            pairs = self._router.deliveries(transaction, self._instruments)
+        except Exception:
+            # One report that cannot be made must not silence the whole venue.
+            log.exception("reports_not_made", seq=transaction.seq)
+            return {}
+        routed: dict[str, list[OutMessage]] = {}
+        for source, message in pairs:
+            routed.setdefault(source, []).append(message)
+        for source in self._capturing:
+            more = self._captured(source, transaction)
+            if more:
+                routed[source] = sorted(routed.get(source, []) + more, key=PLACE)
+        return routed
+
+    def _captured(self, source: str, transaction: Transaction) -> list[OutMessage]:
+        """What a session's subscriptions to trade capture have of a transaction."""
+        captures = self._capturing.get(source)
+        if not captures:
+            return []
+        try:
+            return captured(transaction, list(captures.values()), self._instruments)
+        except Exception:
+            log.exception("reports_not_made", seq=transaction.seq)
+            return []
+
+    # Trade capture.
+
+    def capture(self, session: Session, query: TradesQuery) -> int:
+        """Begin to report later fills; gives the seq after which they are later.
+
+        What is up to that seq is the history's to tell. Raises NotAvailable.
+        """
+        context = session.context
+        accounts = frozenset((query.account,)) if query.account else context.accounts
+        with self._routing:
+            known = self._capturing.get(session.source, {})
+            if query.request_id in known:
+                raise NotAvailable(f"TradeRequestID(568) {query.request_id} is subscribed already")
+            if len(known) >= CAPTURES_MAX:
+                raise NotAvailable(
+                    f"A session has at most {CAPTURES_MAX} subscriptions; end one with "
+                    "SubscriptionRequestType(263)=2"
+                )
+            if session.phase is not Phase.LIVE:
+                raise NotAvailable("The session has left meanwhile")
+            made = Capture(query, accounts, self._routed_to)
+            # Never changed in place: the other side may be going through it.
+            self._capturing[session.source] = known | {query.request_id: made}
+            return made.after_seq
+
+    def end_capture(self, session: Session, request_id: str = "") -> bool:
+        """End one subscription, or all that a session has; False when there was none."""
+        with self._routing:
+            known = dict(self._capturing.get(session.source, {}))
+            found = bool(known.pop(request_id, None) if request_id else known)
+            if request_id and known:
+                self._capturing[session.source] = known
+            elif found:
+                self._capturing.pop(session.source, None)
+            return found
+
+    def _learn(self, transaction: Transaction) -> None:
+        """Take in assets and instruments that are defined while we run."""
+        if type(transaction.command) in _DEFINITIONS:
+            for event in transaction.events:
+                if isinstance(event, AssetDefined):
+                    self._scales[event.asset] = event.scale
+                elif isinstance(event, InstrumentDefined):
+                    self._instruments[event.symbol] = self._instrument(event)
+
+    def _instrument(self, e: InstrumentDefined) -> Instrument:
+        return make_instrument(
+            e.symbol, e.base, self._scales[e.base], e.quote, self._scales[e.quote],
+            e.tick, e.lot, e.min_qty, e.max_qty, e.max_price,
+        )  # fmt: skip
+
+    def _deliver(
+        self, session: Session, transaction: Transaction, found: list[OutMessage]
+    ) -> None:
+        place = session.delivery
+        with session.gate:
+            if not place.held:
+                self._burst.add(session, len(found))
+                if not self._send(session, transaction.seq, found):
+                    place.backlog.append(transaction)
+            elif place.lagging:
+                return
+            elif len(place.backlog) >= session.gateway.held_transactions_max:
+                place.backlog.clear()
+                place.lagging = True
+            else:
+                place.backlog.append(transaction)
+
+    def _send_again(self, session: Session, transaction: Transaction) -> bool:
+        """Send what a held transaction means to one session; the gate is held."""
+        try:
+            found = messages(transaction, session.context, self._instruments)
+            more = self._captured(session.source, transaction)
+            found = sorted(found + more, key=PLACE) if more else found
+        except Exception:
+            log.exception("reports_not_made", session=session.comp_id, seq=transaction.seq)
+            return True
+        return self._send(session, transaction.seq, found)
+
+    def _send(self, session: Session, seq: int, found: list[OutMessage]) -> bool:
+        """Send a transaction's messages to a session; the gate is held.
+
+        False when the session was held before the end: it is to be taken up again.
+        """
+        place = session.delivery
+        for message in found:
+            cursor = (seq, message.event_index, message.part)
+            if cursor <= place.cursor:
+                continue
+            if place.reasons:
+                return False
+            if not self._store(session, message, seq):
+                if not place.reasons:  # Else it has just gone, which is why.
+                    log.error("report_not_stored", session=session.comp_id, seq=seq)
+                    self.store_failed(session)
+                return False
+            place.cursor = cursor
+        return True
+
+    def _store(self, session: Session, message: OutMessage, seq: int) -> bool:
+        """Hand one message to QuickFIX, which stores it and sends it if it can."""
+        resend = "\x0197=Y" if seq <= session.delivery.repeat_until else ""
+        text = f"{_HEAD}{message.msg_type}{resend}\x01{message.body}{_TAIL}"
+        ready = session.delivery.message
+        try:
+            ready.setString(text, False, self._dictionary)
+        except Exception:
+            log.exception("report_not_made", session=session.comp_id, seq=seq)
+            return True
+        try:
+            return self._sender.send(session, ready, len(text))
+        except Exception:
+            log.exception("report_not_stored", session=session.comp_id, seq=seq)
+            return False
+
+    # Holding and releasing.
+
+    def store_failed(self, session: Session) -> None:
+        """The store of a session cannot be written: end its connection until it can.
+
+        A session that cannot be told what becomes of its orders must not go on entering them.
+        There is no Logout, which would have to be stored as well.
+        """
+        self.hold(session, "store")
+        if session.phase is not Phase.FREE:
+            log.error("cut", session=session.comp_id, reason="its store cannot be written")
+            session.cut()
+
+    def reopen_store(self, session: Session) -> bool:
+        """Open the store of a session that is away again; False while it cannot be written."""
+        with session.gate:
+            return session.phase is Phase.FREE and reopen(session)
+
+    def hold(self, session: Session, reason: str) -> None:
+        """Send nothing to a session until the reason is gone; its cursor keeps the place."""
+        with session.gate:
+            place = session.delivery
+            if not place.held:
+                place.held = True
+                place.done_to(self.position - 1)
+            place.reasons.add(reason)
+
+    def release(self, session: Session, *reasons: str) -> None:
+        """A reason is gone; with the last one delivery goes on, here and now.
+
+        Must not be called from a callback of QuickFIX or of a client.
+        """
+        with session.gate:
+            session.delivery.reasons.difference_update(reasons)
+            if "away" in reasons and session.phase is not Phase.LIVE:
+                # It has left again since; its own mark of that may have come before ours.
+                session.delivery.reasons.add("away")
+        while self._drain(session):
+            continue
+
+    def _drain(self, session: Session) -> bool:
+        """Send some of the backlog; True while there may be more."""
+        place = session.delivery
+        with session.gate:
+            if place.reasons or not place.held:
+                return False
+            if place.lagging:
+                self._catch_up(session)
+                return False
+            for _ in range(DRAIN_STEP):
+                if not place.backlog:
+                    place.held = False
+                    return False
+                if not self._send_again(session, place.backlog[0]):
+                    return False
+                place.backlog.popleft()
+            return True
+
+    # Catching up.
+
+    def _catch_up(self, session: Session) -> None:
+        """Subscribe for one session from its cursor; the gate is held."""
+        if session.source in self._catching_up:
+            return
+        threading.Thread(
+            target=self._run_catch_up, args=(session,), name=f"catch-up-{session.comp_id}",
+            daemon=True,
+        ).start()  # fmt: skip
+
+    def _run_catch_up(self, session: Session) -> None:
+        place = session.delivery
+        finished = threading.Event()
+
+        def lost(error: EngineError) -> None:
+            log.warning("catch_up_lost", session=session.comp_id, error=str(error))
+            finished.set()
+
+        def take(batch: list[Transaction]) -> None:
+            for transaction in batch:
+                with session.gate:
+                    if finished.is_set():
+                        return
+                    if place.reasons:
+                        finished.set()
+                        return
+                    if not self._send_again(session, transaction):
+                        finished.set()
+                        return
+                    if transaction.seq >= self.position:
+                        place.done_to(transaction.seq)
+                        place.lagging = False
+                        place.backlog.clear()
+                        place.held = False
+                        finished.set()
+                        return
+
+        client = self._connect(f"fix-catch-up-{session.comp_id}", lost)
+        self._catching_up[session.source] = client
+        try:
+            client.subscribe(max(1, place.cursor[0]), take)
+            finished.wait()
+        except GapTooOld:
+            # Archived meanwhile: what is left is still worth having, ReplayRequest tells
+            # nothing more, and the client must compare with the account API.
+            oldest = client.connect().first_seq
+            log.error("reports_lost", session=session.comp_id, oldest=oldest)
+            with session.gate:
+                place.done_to(oldest - 1)
+        except EngineRefused as error:
+            log.error("catch_up_refused", session=session.comp_id, error=str(error))
+        except EngineError as error:
+            log.warning("catch_up_lost", session=session.comp_id, error=str(error))
+        finally:
+            del self._catching_up[session.source]
+            client.close()
+
+    def retry(self) -> None:
+        """Go on where nothing holds a session but it is not in step (from housekeeping)."""
+        for session in self._sessions:
+            place = session.delivery
+            if place.held and not place.reasons and session.source not in self._catching_up:
+                self.release(session)
+
+    def in_step_to(self, session: Session) -> int:
+        """The seq up to which a session has everything, for the state file."""
+        with session.gate:
+            place = session.delivery
+            if not place.held:
+                place.done_to(self.position - 1)
+            seq, index, _ = place.cursor
+            return seq if index == LAST_INDEX else seq - 1

@@ -1,0 +1,195 @@
+"""A checked client comes in: its session is claimed, made ready, and handed to QuickFIX.
+
+Runs on the door's threads. Here alone do a session's numbers begin again, each time with a new
+epoch that the engine has recorded before.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import quickfix
+
+from engine.client import EngineClient, EngineError
+from fix_gateway.door import logon_fields
+from fix_gateway.door.listener import TurnedAway
+from fix_gateway.door.logon import Logon, Wishes, for_quickfix
+from fix_gateway.runtime import logon_refusals
+from fix_gateway.runtime.delivery import Delivery
+from fix_gateway.runtime.housekeeping import Housekeeping
+from fix_gateway.runtime.outbox import Outbox
+from fix_gateway.session.epochs import EpochError, start_epoch
+from fix_gateway.session.handover import HandOverError, InnerListener
+from fix_gateway.session.sender import Sender
+from fix_gateway.session.session import Clock, Link, Session
+from fix_gateway.settings import GatewaySettings
+
+FREE_WAIT_S: Final = 1.0
+REGISTERED_WAIT_S: Final = 2.0
+UNANSWERED_WAIT_S: Final = 2.0
+POLL_S: Final = 0.002
+STAMPED: Final = "acceptor.xml"
+"""QuickFIX's own dictionary, beside the stores, in which a Logon needs the door's stamp."""
+
+
+class Entrance:
+    """Between the door and QuickFIX. Closed until ``inner`` is set, and from ``close`` on."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        client: EngineClient,
+        outbox: Outbox,
+        delivery: Delivery,
+        housekeeping: Housekeeping,
+        sender: Sender,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._client = client
+        self._outbox = outbox
+        self._delivery = delivery
+        self._housekeeping = housekeeping
+        self._sender = sender
+        self._clock = clock
+        self._stamp = secrets.token_hex(16)
+        self._closed = False
+        self.inner: InnerListener | None = None
+
+    def dictionary(self) -> Path:
+        """Write QuickFIX's own dictionary, with this process's stamp; says where it is."""
+        stamped = self._settings.store / STAMPED
+        logon_fields.write_stamped(self._settings.dictionary, stamped, self._stamp)
+        return stamped
+
+    def close(self) -> None:
+        """Let nobody in any more."""
+        self._closed = True
+
+    def enter(self, session: Session, logon: Logon, wishes: Wishes, link: Link) -> str:
+        """Hand a checked client to QuickFIX; gives the reason where that cannot be."""
+        if self._closed or not self._outbox.online or self.inner is None:
+            return "the engine is not available"
+        if "store" in session.delivery.reasons:
+            return "its store cannot be written"
+        if session.unanswered and not self._delivery.reopen_store(session):
+            return "its store cannot be written"
+        objection = logon_refusals.objection(session, wishes)
+        if objection:
+            raise TurnedAway(objection)
+        if not self._claim(session, link):
+            return "session is logged on already"
+        reason = "not handed over"
+        try:
+            self._delivery.hold(session, "entering")
+            granted, reason = self._prepare(session, wishes)
+            if not reason:
+                session.unanswered = True
+                whole, session.logon_due = for_quickfix(
+                    logon, granted, self._stamp, self._clock()
+                )
+                passage = self.inner.passage(link.socket, logon.raw, whole)
+                session.passage = passage
+                passage.start()
+        except (EngineError, EpochError, HandOverError, OSError) as error:
+            reason = str(error) or type(error).__name__
+        finally:
+            if reason:
+                session.leave(link)
+                self._housekeeping.release(session, "entering")
+        return reason
+
+    @staticmethod
+    def _claim(session: Session, link: Link) -> bool:
+        """Take a session for a connection, a moment after its last one has ended."""
+        return session.enter(link) or (
+            session.free.wait(FREE_WAIT_S) and session.enter(link)
+        )
+
+    def farewell(self, session: Session, link: Link, text: str) -> bytes:
+        """The Logout for a client that is not let in, under the next number, as any message.
+
+        A client counts what it gets. Were the number used again for the answer to its next
+        Logon, it would take that for a repeat and never get in.
+        """
+        if self._closed or not self._claim(session, link):
+            return b""
+        try:
+            return self._sender.farewell(session, text)
+        finally:
+            session.leave(link)
+
+    def _prepare(self, session: Session, wishes: Wishes) -> tuple[Wishes, str]:
+        """Bring the session into the state in which QuickFIX may see the Logon.
+
+        Gives what is granted of the wishes, and the reason where it cannot be. Raises TurnedAway.
+        """
+        deadline = time.monotonic() + REGISTERED_WAIT_S
+        while quickfix.Session.isSessionRegistered(session.id):
+            # QuickFIX lets go of a connection a moment after it has told us of its end.
+            if time.monotonic() > deadline:
+                return wishes, "QuickFIX has not let go of the last connection"
+            time.sleep(POLL_S)
+        settings = session.settings
+        quickfix_session = session.qf
+        assert quickfix_session is not None
+        resets = wishes.reset or settings.reset_on_logon
+        expected, sender = wishes.next_expected, quickfix_session.getExpectedSenderNum()
+        if not resets and expected is not None and expected > sender:
+            raise TurnedAway(
+                f"NextExpectedMsgSeqNum(789) is {expected}; the next message here is {sender}"
+            )
+        session.scope = settings.scope if wishes.scope is None else wishes.scope
+        grace_s = wishes.grace_s
+        session.grace_us = settings.grace_us if grace_s is None else grace_s * 1_000_000
+        session.heartbeat_s = wishes.heartbeat_s
+        session.logout_received = False
+        session.snapshot_wanted = wishes.snapshot
+        session.flow.reset(time.monotonic())
+        if session.throttle is not None:
+            session.throttle.forgive()
+        if resets:
+            reason = self.reset(session, "141=Y" if wishes.reset else "reset of the store")
+            if reason:
+                return wishes, reason
+        elif session.rewind_to:
+            quickfix_session.setNextTargetMsgSeqNum(session.rewind_to)
+        session.rewind_to = 0
+        # Numbers may also have begun again while the client was away, and it does not know.
+        numbers = quickfix_session.getExpectedSenderNum(), quickfix_session.getExpectedTargetNum()
+        unaware = numbers == (1, 1) and wishes.num > 1 and session.epoch > 1
+        session.says_reset = resets or unaware
+        session.confirms_reset = session.says_reset and not wishes.reset
+        session.expects_next = expected is not None
+        session.logon_num = 1 if session.says_reset else wishes.num
+        quickfix_session.setSendNextExpectedMsgSeqNum(session.expects_next)
+        quickfix_session.logon()
+        if session.says_reset:
+            # Whatever number the Logon came under, it is the first one now.
+            wishes = replace(wishes, num=1, next_expected=None)
+        return wishes, ""
+
+    def reset(self, session: Session, cause: str) -> str:
+        """Begin a new epoch: in the engine, in the store, in its mark; in this order."""
+        deadline = time.monotonic() + UNANSWERED_WAIT_S
+        while self._outbox.waiting_of(session.source):
+            if time.monotonic() > deadline:
+                return "messages of the last epoch wait for the engine"
+            time.sleep(POLL_S)
+        # Held, so that delivery stays where it is; but never with the gate, which the thread
+        # may want that brings the engine's answer.
+        self._delivery.hold(session, "epoch")
+        try:
+            start_epoch(session, self._client, cause)
+            with session.gate:
+                if session.qf is not None:
+                    session.qf.reset()
+                session.store.set_epoch(session.epoch)
+                session.delivery.repeat_until = 0
+        finally:
+            self._housekeeping.release(session, "epoch")
+        return ""

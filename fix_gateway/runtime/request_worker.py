@@ -1,0 +1,276 @@
+"""Questions of clients, answered from committed state on a thread that may wait for it.
+
+QuickFIX's thread only queues them. What waits is kept in a file of the session as well: a
+question whose connection or gateway has ended is answered when the session is back. After the
+answer the message's number is committed where nothing later is, so that it is not answered
+twice when the gateway is restarted.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol, get_args
+
+import quickfix
+import structlog
+
+from engine.client import EngineClient, EngineError, queries
+from engine.core.commands import RecordRefusal
+from engine.core.instruments import Instrument
+from engine.core.types import Origin, RejectReason, RequestKind
+from fix_gateway.codec import responses
+from fix_gateway.codec.decode import translate
+from fix_gateway.codec.requests import (
+    BadQuery,
+    BalancesQuery,
+    MassStatusQuery,
+    NotAvailable,
+    OrderStatusQuery,
+    Query,
+    ReplayQuery,
+    SecurityListQuery,
+    TradesQuery,
+)
+from fix_gateway.codec.responses import Answer
+from fix_gateway.runtime.outbox import Outbox
+from fix_gateway.session.sender import Sender
+from fix_gateway.session.session import Clock, Phase, Session
+
+log = structlog.get_logger()
+
+NOT_AVAILABLE: Final = "4"
+"""BusinessRejectReason(380): application not available."""
+AGAIN_TEXT: Final = "The question could not be answered; ask again in a moment"
+QUERIES: Final = get_args(Query)
+WAITING_MAX: Final = 1_000
+"""Questions of one session that may wait for it to come back."""
+
+
+class NotStored(Exception):
+    """The answer could not be stored; the question waits until the session is back."""
+
+
+class Looks(Protocol):
+    """Answers questions about what is long past."""
+
+    def trades(self, session: Session, query: TradesQuery) -> list[Answer]:
+        """TradeCaptureReports of the fills that match."""
+
+    def replay(
+        self, session: Session, query: ReplayQuery, send: Callable[[Answer], None]
+    ) -> None:
+        """Send the reports of a session again."""
+
+
+class Questions:
+    """Queues questions and answers them, one after the other.
+
+    ``instruments`` and ``scales`` may grow while it runs.
+    """
+
+    def __init__(
+        self,
+        limit: int,
+        client: EngineClient,
+        instruments: Mapping[str, Instrument],
+        scales: Mapping[str, int],
+        dictionary: quickfix.DataDictionary,
+        sender: Sender,
+        outbox: Outbox,
+        past: Looks,
+        clock: Clock,
+    ) -> None:
+        self._waiting: queue.Queue[tuple[Session, Query | None, int]] = queue.Queue(limit)
+        self._client = client
+        self._instruments = instruments
+        self._scales = scales
+        self._dictionary = dictionary
+        self._sender = sender
+        self._outbox = outbox
+        self._past = past
+        self._clock = clock
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Begin to answer."""
+        threading.Thread(target=self._run, name="fix-questions", daemon=True).start()
+
+    def ask(self, session: Session, query: Query, text: str) -> bool:
+        """Queue a question, given with its message; False when too many wait already."""
+        with self._lock:
+            asked, epoch = session.asked, session.epoch
+            if len(asked) >= WAITING_MAX or self._waiting.full():
+                return False
+            # One that waits already came again after a resend; one answer is enough.
+            return not asked.add(epoch, query.num, text) or self._queue(session, query)
+
+    def _queue(self, session: Session, query: Query) -> bool:
+        """Hand a question that is kept to the answering thread; the lock is held."""
+        try:
+            self._waiting.put_nowait((session, query, session.epoch))
+        except queue.Full:
+            return False
+        session.asked.queued.add(query.num)
+        return True
+
+    def resume(self, session: Session) -> None:
+        """The session is back: queue what was asked before and not answered."""
+        with self._lock:
+            for num, text in session.asked.unqueued(session.epoch):
+                query = translate(
+                    text, session.context, session.epoch, self._instruments, self._clock()
+                )
+                if not isinstance(query, QUERIES) or not self._queue(session, query):
+                    log.warning("question_not_resumed", session=session.comp_id, num=num)
+
+    def ask_snapshot(self, session: Session) -> None:
+        """Queue the snapshot of open orders that the Logon asked for."""
+        try:
+            self._waiting.put_nowait((session, None, session.epoch))
+        except queue.Full:
+            log.warning("snapshot_not_sent", session=session.comp_id)
+
+    def _run(self) -> None:
+        while True:
+            session, query, epoch = self._waiting.get()
+            with self._lock:
+                if session.phase is not Phase.LIVE or session.epoch != epoch:
+                    if query is not None:
+                        session.asked.queued.discard(query.num)
+                    continue
+            try:
+                self._handle(session, query)
+                if query is not None:
+                    self._mark(session, epoch, query.num)
+                    with self._lock:
+                        session.asked.done(epoch, query.num)
+            except NotStored:
+                if query is not None:
+                    with self._lock:
+                        session.asked.queued.discard(query.num)
+            except Exception:
+                log.exception("question_failed", session=session.comp_id)
+
+    def _handle(self, session: Session, query: Query | None) -> None:
+        """Answer, or say that there is no answer."""
+        try:
+            if query is None:
+                self._snapshot(session)
+            else:
+                self._answer(session, query)
+        except NotStored:
+            raise
+        except NotAvailable as error:
+            self._reject(session, query, str(error))
+        except EngineError as error:
+            log.warning("question_not_answered", session=session.comp_id, error=str(error))
+            self._reject(session, query, AGAIN_TEXT)
+        except Exception:
+            log.exception("question_failed", session=session.comp_id)
+            self._reject(session, query, AGAIN_TEXT)
+
+    def _answer(self, session: Session, query: Query) -> None:
+        if isinstance(query, ReplayQuery):
+            self._past.replay(session, query, lambda answer: self._send(session, answer))
+            return
+        for answer in self._answers(session, query):
+            self._send(session, answer)
+
+    def _answers(self, session: Session, query: Query) -> Sequence[Answer]:
+        now_us = self._clock()
+        if isinstance(query, BadQuery):
+            return [responses.answer_bad_query(query)]
+        if isinstance(query, TradesQuery):
+            return self._past.trades(session, query)
+        if isinstance(query, OrderStatusQuery):
+            row, seq = self._order(session, query)
+            return [responses.answer_order_status(query, row, self._instruments, seq, now_us)]
+        if isinstance(query, MassStatusQuery):
+            rows, seq = self._open_orders(session, query)
+            return responses.answer_mass_status(query, rows, self._instruments, seq, now_us)
+        if isinstance(query, SecurityListQuery):
+            states = self._client.fetch(queries.instrument_states())
+            by_symbol = {state.symbol: state for state in states.value}
+            return responses.answer_security_list(
+                query, self._instruments, by_symbol, states.as_of_seq
+            )
+        assert isinstance(query, BalancesQuery)
+        return self._balances(session, query, now_us)
+
+    def _order(self, session: Session, query: OrderStatusQuery) -> tuple[Any, int]:
+        """The order, looked for in the given account or in all of the firm."""
+        seq = 0
+        for account in self._accounts(session, query.account):
+            found = self._client.fetch(
+                queries.order(account, query.client_order_id, query.order_id), seq
+            )
+            seq = found.as_of_seq
+            if found.value is not None:
+                return found.value, seq
+        return None, seq
+
+    def _open_orders(self, session: Session, query: MassStatusQuery) -> tuple[list[Any], int]:
+        account = query.account or session.context.account
+        found = self._client.fetch(
+            queries.open_orders(
+                account, self._firm_wide(session, query.account), query.symbol, query.strategy,
+                "", query.side,
+            )  # fmt: skip
+        )
+        return found.value, found.as_of_seq
+
+    def _balances(self, session: Session, query: BalancesQuery, now_us: int) -> list[Answer]:
+        rows: list[Any] = []
+        seq = 0
+        for account in self._accounts(session, query.account):
+            found = self._client.fetch(queries.balances(account), seq)
+            rows += found.value
+            seq = found.as_of_seq
+        return responses.answer_balances(query, rows, self._scales, seq, now_us)
+
+    @staticmethod
+    def _firm_wide(session: Session, account: str) -> bool:
+        return not account and session.context.firm_wide
+
+    @staticmethod
+    def _accounts(session: Session, account: str) -> list[str]:
+        context = session.context
+        if account:
+            return [account]
+        return [context.account, *sorted(context.accounts - {context.account})]
+
+    def _snapshot(self, session: Session) -> None:
+        """Send the open orders and an end mark, as asked for in the Logon."""
+        account, firm_wide = session.context.account, session.context.firm_wide
+        found = self._client.fetch(queries.open_orders(account, firm_wide))
+        for answer in responses.open_order_snapshot(
+            found.value, self._instruments, found.as_of_seq, self._clock()
+        ):
+            self._send(session, answer)
+
+    def _send(self, session: Session, answer: Answer) -> None:
+        text = f"8=FIX.4.4\x019=0\x0135={answer.msg_type}\x01{answer.body}10=000\x01"
+        message = quickfix.Message(text, self._dictionary, False)
+        if not self._sender.send_settled(session, message, len(text)):
+            log.error("answer_not_stored", session=session.comp_id)
+            raise NotStored
+
+    def _reject(self, session: Session, query: Query | None, why: str) -> None:
+        if query is not None:
+            self._send(session, responses.reject_query(query, NOT_AVAILABLE, why))
+
+    def _mark(self, session: Session, epoch: int, num: int) -> None:
+        """Commit that this message is done with, unless a later one is already."""
+        if num <= session.mark or session.epoch != epoch:
+            return
+        mark = RecordRefusal(
+            Origin(session.source, epoch, num),
+            session.settings.account,
+            RequestKind.OTHER,
+            RejectReason.INVALID_FIELD,
+            "answered by the gateway",
+            mark_only=True,
+        )
+        self._outbox.notify(mark)

@@ -1,0 +1,40 @@
+"""A store that could not be written, opened again when there is room.
+
+The C library remembers for ever that a write to a stream failed, and QuickFIX asks it before each
+message: once a disk was full for a moment, a session would stay mute until the process ends. So the
+store is closed and opened, once its disk has taken as much as a few reports need.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import structlog
+
+from fix_gateway.session.session import Session
+
+log = structlog.get_logger()
+
+PROBE_BYTES: Final = 1 << 16
+"""So much must go to the disk before the store is opened again."""
+
+
+def reopen(session: Session) -> bool:
+    """Open a session's store anew; False while its disk does not take anything.
+
+    The session must have no connection, and its gate must be held.
+    """
+    store, quickfix_session = session.store, session.qf
+    assert quickfix_session is not None
+    try:
+        store.probe(PROBE_BYTES)
+        # What the failed writes left behind goes to the files as they are closed, ...
+        quickfix_session.refresh()
+        # ... is taken out of the index, and what is left is read.
+        store.mend_index()
+        quickfix_session.refresh()
+    except Exception as error:
+        log.warning("store_not_reopened", session=session.comp_id, reason=str(error))
+        return False
+    log.info("store_reopened", session=session.comp_id)
+    return True

@@ -1,0 +1,1 @@
+"""FIX sessions: their stores, epochs, numbers and limits."""

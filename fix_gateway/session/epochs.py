@@ -1,0 +1,115 @@
+"""Epochs: one life of a session's sequence numbers. Journalled before the numbers change.
+
+A reset goes in this order, so that after a crash between any two steps the next start can
+finish it: the engine records the new epoch and where delivery stood; the store begins again
+at 1; the mark beside the store says so. Only then does the client hear of it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import structlog
+
+from engine.client import EngineClient, own_event
+from engine.core.commands import StartEpoch
+from engine.core.events import Refused, SessionChanged
+from engine.core.types import Origin
+from fix_gateway.session.session import Session
+from fix_gateway.session.store import LAST_INDEX, GatewayState, boot_id
+
+log = structlog.get_logger()
+
+
+class EpochError(Exception):
+    """The engine did not record the new epoch; the message says why."""
+
+
+def start_epoch(session: Session, client: EngineClient, cause: str) -> None:
+    """Have the engine record the next epoch; retries once when ours was out of date.
+
+    Delivery to the session must be held, so that its cursor stays; the gate must be free, as
+    the thread that brings the answer may want it first. Raises EpochError or EngineError.
+    """
+    for _ in range(2):
+        epoch = session.epoch + 1
+        command = StartEpoch(
+            Origin(session.source, epoch), session.settings.account, session.delivery.cursor, cause
+        )
+        event = own_event(
+            client.submit(command).transaction.events, command, SessionChanged, Refused
+        )
+        if isinstance(event, SessionChanged):
+            with session.gate:
+                session.epoch, session.mark = event.epoch, 0
+            log.info("epoch", session=session.comp_id, epoch=epoch, cause=cause)
+            return
+        if isinstance(event, Refused):
+            row = client.session(session.source)
+            if row is None or row.epoch == session.epoch:
+                raise EpochError(event.text)
+            with session.gate:
+                session.epoch, session.mark = row.epoch, row.mark
+    raise EpochError(f"the epoch of {session.comp_id} keeps changing")
+
+
+class Start(NamedTuple):
+    """What a session begins with: QuickFIX's numbers, 0 for "as stored"."""
+
+    sender: int
+    target: int
+
+
+def restore(session: Session, client: EngineClient, last: GatewayState | None) -> Start:
+    """Bring engine, store and cursor of a session together, before QuickFIX opens the store.
+
+    ``last`` is what the last run left, None if nothing is known of it.
+    """
+    row = client.session(session.source)
+    session.restore(row)
+    store, place = session.store, session.delivery
+    engine_seq = client.connect().seq
+    if row is None or row.epoch == 0:
+        # Never seen before: nothing that happened so far is for this session.
+        store.reset()
+        place.cursor = (engine_seq, LAST_INDEX, 0)
+        return _begin(session, client, "first")
+    place.cursor = row.cursor
+    numbers = store.numbers()
+    if store.epoch() == row.epoch - 1 and row.mark == 0 and store.epoch() > 0:
+        # A reset was recorded but not finished; the client has not heard of it.
+        store.reset()
+        store.set_epoch(row.epoch)
+        return Start(0, 0)
+    if store.epoch() != row.epoch or (row.mark > 0 and numbers.sender == 1):
+        log.error("store_reset_unexplained", session=session.comp_id, epoch=row.epoch)
+        store.reset()
+        place.repeat_until = engine_seq
+        return _begin(session, client, "store lost")
+    return _continue(session, last, engine_seq)
+
+
+def _begin(session: Session, client: EngineClient, cause: str) -> Start:
+    start_epoch(session, client, cause)
+    session.store.set_epoch(session.epoch)
+    return Start(0, 0)
+
+
+def _continue(session: Session, last: GatewayState | None, engine_seq: int) -> Start:
+    """The store is the one that we left: go on where it ends."""
+    place = session.delivery
+    numbers = session.store.numbers()
+    place.cursor = max(place.cursor, session.store.newest_cursor() or place.cursor)
+    same_boot = last is not None and last.boot_id == boot_id()
+    if last is not None and (same_boot or last.synced):
+        place.done_to(min(last.delivered.get(session.comp_id, 0), engine_seq))
+    sender = 0
+    if last is not None and not same_boot and not last.clean:
+        # What the kernel had not written is lost: numbers that the client has seen may be
+        # free again, and so may be reports.
+        sender = numbers.sender + session.gateway.unclean_margin
+        place.repeat_until = engine_seq
+        log.warning("unclean_start", session=session.comp_id, next_sender=sender)
+    trusted = last is not None and last.clean
+    target = max(numbers.target, session.mark + 1) if trusted else session.mark + 1
+    return Start(sender, target)

@@ -1,0 +1,137 @@
+"""What a client leaves unread: counted, bounded, and the sender that counts it.
+
+QuickFIX's send queue has no bound and cannot be seen. What a client has not read counts from
+the moment when it had read everything: when the kernel has nothing on its way to it, or when
+it answers a TestRequest of ours. Past the bound delivery is held, and when nothing moves in
+time the connection is cut.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+import quickfix
+import structlog
+
+from fix_gateway.session.session import Phase, Session
+
+log = structlog.get_logger()
+
+_QUIET_BYTES: Final = 1 << 15
+"""What may be on its way to a client that reads as fast as it can."""
+
+Hold = Callable[[Session, str], None]
+
+
+class Sender:
+    """Hands messages to QuickFIX and keeps the count. ``hold`` is told at the bound."""
+
+    def __init__(self) -> None:
+        self.hold: Hold | None = None
+        self.failed: Callable[[Session], None] | None = None
+        """Told when a message for a session that is there could not be stored."""
+        self._probes = 0
+
+    def send(self, session: Session, message: quickfix.Message, size: int) -> bool:
+        """Store and send an application message; False when QuickFIX could not store it."""
+        if session.qf is None or not session.qf.send(message):
+            return False
+        flow = session.flow
+        flow.sent_at = time.monotonic()
+        flow.sent_bytes += size
+        if flow.sent_bytes - flow.checked_bytes > session.gateway.outstanding_bytes_max // 16:
+            flow.checked_bytes = flow.sent_bytes
+            self._check(session)
+        return True
+
+    def send_settled(self, session: Session, message: quickfix.Message, size: int) -> bool:
+        """The same from a thread that may wait, for what is caused by no transaction.
+
+        Between the moment when the answer to a Logon leaves and the moment when QuickFIX takes
+        the session for logged on, a message would be stored and not sent. An entering session
+        takes its gate after it has entered, so nobody who holds the gate can overlook it.
+        """
+        while True:
+            with session.gate:
+                if session.phase is not Phase.ENTERING:
+                    sent = self.send(session, message, size)
+                    if not sent and session.phase is Phase.LIVE and self.failed is not None:
+                        self.failed(session)
+                    return sent
+            session.settled.wait()
+
+    def _check(self, session: Session) -> None:
+        """See what is unread; ask the client about it, and hold delivery at the bound."""
+        flow, bound = session.flow, session.gateway.outstanding_bytes_max
+        if session.phase is not Phase.LIVE or flow.outstanding <= bound // 4:
+            return
+        if self.has_read(session):
+            return
+        if flow.outstanding > bound and self.hold is not None:
+            self.hold(session, "unread")
+        if not flow.probe:
+            self.probe(session)
+
+    def has_read(self, session: Session) -> bool:
+        """Whether nothing to speak of is on its way; then nothing is outstanding any more."""
+        flow, link = session.flow, session.link
+        if link is not None and link.bytes_unread() > _QUIET_BYTES:
+            return False
+        flow.answered_bytes = flow.sent_bytes
+        return True
+
+    def probe(self, session: Session) -> None:
+        """Ask the client for a sign that it has read everything so far."""
+        flow = session.flow
+        self._probes += 1
+        flow.probe = f"TANDEM-{self._probes}"
+        flow.probe_bytes = flow.sent_bytes
+        flow.probe_at = time.monotonic()
+        self.admin(session, f"1\x01112={flow.probe}")
+
+    def answered(self, session: Session, test_request: str) -> bool:
+        """A Heartbeat answers a TestRequest; True when it was ours."""
+        flow = session.flow
+        if not flow.probe or test_request != flow.probe:
+            return False
+        flow.answered_bytes = flow.probe_bytes
+        flow.probe = ""
+        if flow.outstanding > session.gateway.outstanding_bytes_max // 4:
+            self.probe(session)
+        return True
+
+    def admin(self, session: Session, content: str) -> None:
+        """Send an admin message, given from its MsgType on."""
+        if session.qf is not None:
+            session.qf.send(_admin(content))
+
+    def farewell(self, session: Session, text: str) -> bytes:
+        """A Logout as it has to be sent to a client that is not logged on; b"" if it cannot be.
+
+        It takes the next number, and is in the store under it. The session must be claimed.
+        """
+        message = _admin(f"5\x0158={text}")
+        with session.gate:
+            if session.qf is None or not session.qf.send(message):
+                return b""
+        whole: str = message.toString()
+        return whole.encode("ascii", "replace")
+
+    def ask_again(self, session: Session, up_to: int) -> None:
+        """Ask for what was missed before ResendRequest number ``up_to``, which was too high.
+
+        QuickFIX answers such a ResendRequest, as FIX has it, and would not ask for the gap in
+        front of it before the next message comes.
+        """
+        if session.qf is None or session.phase is not Phase.LIVE:
+            return
+        with session.gate:
+            expected = session.qf.getExpectedTargetNum()
+            if session.asked_from != expected < up_to:
+                self.admin(session, f"2\x017={expected}\x0116=0")
+
+
+def _admin(content: str) -> quickfix.Message:
+    return quickfix.Message(f"8=FIX.4.4\x019=0\x0135={content}\x0110=000\x01", False)

@@ -1,0 +1,363 @@
+"""FIX sessions at run time: whose they are, which epoch they are in, where delivery stands.
+
+Locks: ``gate`` is held around everything that sends to the session from outside QuickFIX's
+own thread, and around a change of the epoch. QuickFIX's callbacks may come with QuickFIX's
+lock of the session held, so ``onLogout`` and ``toApp`` never take ``gate``. ``_state`` guards
+the phase and is never held while anything else is called.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import select
+import socket
+import struct
+import termios
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
+from typing import Final, TypeAlias
+
+import quickfix
+
+from engine.client import Transaction
+from engine.core.authority import accounts_of
+from engine.core.commands import CloseSession, OpenSession
+from engine.core.types import CancelScope, Origin, SessionRow
+from fix_gateway.codec.context import SessionContext
+from fix_gateway.session.handover import Passage
+from fix_gateway.session.pending_requests import Asked
+from fix_gateway.session.store import LAST_INDEX, Cursor, SessionStore
+from fix_gateway.session.throttle import Throttle
+from fix_gateway.settings import GatewaySettings, SessionSettings, session_id
+
+GRACE_S_MAX: Final = 86_400
+_TCP_INFO_BYTES: Final = 136
+_INT: Final = struct.Struct("@i")
+_TCP_BYTES_RECEIVED: Final = struct.Struct("@Q")
+
+
+LogonMark: TypeAlias = tuple[str, str]
+"""MsgSeqNum and SendingTime of a Logon that QuickFIX was handed, by which it is known again."""
+
+
+class Phase(Enum):
+    """FREE has no connection; ENTERING was handed to QuickFIX; LIVE is logged on."""
+
+    FREE = 1
+    ENTERING = 2
+    LIVE = 3
+
+
+class Link:
+    """Our own handle on a client's connection, apart from the one that QuickFIX reads."""
+
+    def __init__(self, client: socket.socket, address: str) -> None:
+        self.socket = client
+        self.address = address
+        self.ended = threading.Event()
+
+    def cut(self) -> None:
+        """End the connection. QuickFIX sees the end of the stream on its own thread."""
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # It has ended already, which is what was wanted.
+
+    @property
+    def peer_has_left(self) -> bool:
+        """Whether the client has ended its side."""
+        if self.socket.fileno() < 0:
+            return True
+        poller = select.poll()
+        poller.register(self.socket, select.POLLRDHUP)
+        return bool(poller.poll(0))
+
+    def cork(self, corked: bool) -> None:
+        """Have the kernel send full packets only; ``False`` sends what is left, and so on."""
+        try:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, corked)
+        except OSError:
+            pass  # The connection has ended.
+
+    def bytes_received(self) -> int:
+        """Bytes that the client has sent so far, by the kernel's count."""
+        try:
+            info = self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+        except OSError:
+            return 0
+        if len(info) < _TCP_INFO_BYTES:
+            return 0
+        count: int = _TCP_BYTES_RECEIVED.unpack_from(info, 128)[0]
+        return count
+
+    def bytes_unread(self) -> int:
+        """Bytes that were sent and that the client's side has not acknowledged to the kernel."""
+        try:
+            answer = fcntl.ioctl(self.socket, termios.TIOCOUTQ, b"\0\0\0\0")
+        except (OSError, ValueError):
+            return 0  # The connection has ended.
+        count: int = _INT.unpack(answer)[0]
+        return count
+
+
+class Session:
+    """One FIX session. What the callbacks touch on the fast path are plain attributes."""
+
+    def __init__(self, settings: SessionSettings, gateway: GatewaySettings) -> None:
+        self.gateway = gateway
+        self.comp_id = settings.comp_id
+        self.source = f"fix:{settings.comp_id}"
+        self.id = session_id(gateway, settings.comp_id)
+        self.key: str = self.id.toString()
+        self.store = SessionStore(gateway.store, gateway.comp_id, settings.comp_id)
+        self.asked = Asked(self.store.path(".asked"))
+        self.qf: quickfix.Session | None = None
+        self.settings = settings
+        self.context = _context(settings, gateway)
+        self.throttle = _throttle(settings)
+        self.epoch = 0
+        self.mark = 0
+        self.gate = threading.RLock()
+        self.delivery = Place()
+        self.flow = Flow()
+        self._state = threading.Lock()
+        self.phase = Phase.FREE
+        self.link: Link | None = None
+        self.free = threading.Event()
+        self.free.set()
+        self.settled = threading.Event()
+        """Clear while QuickFIX answers a Logon: what is stored then is not sent."""
+        self.settled.set()
+        self.scope = CancelScope.NONE
+        self.grace_us = 0
+        self.heartbeat_s = 30
+        self.logout_received = False
+        self.farewell = ""
+        """The Text of our own Logout on this connection."""
+        self.farewell_at = 0.0
+        """When that was sent, by the monotonic clock; 0 while it was not."""
+        self.snapshot_wanted = False
+        self.passage: Passage | None = None
+        """The connection on its way to QuickFIX, until the Logon is read."""
+        self.logon_due: LogonMark | None = None
+        """The Logon that QuickFIX has been handed and has not read yet."""
+        self.unanswered = False
+        """QuickFIX was handed a Logon and has not answered it: perhaps it could not store it."""
+        self.says_reset = False
+        """The answer to the Logon says ResetSeqNumFlag(141)=Y."""
+        self.confirms_reset = False
+        """The client did not ask for that, and may confirm it by a Logon of its own."""
+        self.expects_next = False
+        """The Logon had NextExpectedMsgSeqNum(789), so its answer has one too."""
+        self.logon_num = 0
+        """MsgSeqNum of the Logon that was handed over."""
+        self.asked_from = 0
+        """BeginSeqNo of our last ResendRequest on this connection, 0 if there was none."""
+        self.ask_up_to = 0
+        """A ResendRequest came under this number, which is above the expected one; 0 if none."""
+        self.rewind_to = 0
+        """The first message that was not taken up, 0 if none; asked for at the next Logon."""
+
+    def update(self, settings: SessionSettings) -> None:
+        """Take new credentials, limits or permission, live."""
+        before = self.throttle
+        if before is None or (before.rate, before.burst) != (
+            settings.throttle_rate, settings.throttle_burst,
+        ):  # fmt: skip
+            self.throttle = _throttle(settings)
+        self.settings = settings
+        self.context = _context(settings, self.gateway)
+
+    def restore(self, row: SessionRow | None) -> None:
+        """Take over what the engine remembers."""
+        if row is not None:
+            self.epoch, self.mark = row.epoch, row.mark
+
+    def enter(self, link: Link) -> bool:
+        """Claim the session for a connection; False if it has one."""
+        with self._state:
+            if self.phase is not Phase.FREE:
+                return False
+            self.phase = Phase.ENTERING
+            self.link = link
+            self.free.clear()
+            self.settled.clear()
+            self.farewell, self.farewell_at = "", 0.0
+            self.says_reset = self.confirms_reset = self.expects_next = False
+            self.logon_num = self.asked_from = self.ask_up_to = 0
+            return True
+
+    def logged_on(self) -> None:
+        """QuickFIX has answered the Logon."""
+        with self._state:
+            self.phase = Phase.LIVE
+            self.logout_received = False
+            self.settled.set()
+
+    def leave(self, link: Link | None = None) -> Link | None:
+        """The connection is gone; gives it back once. ``link`` says which one is meant."""
+        with self._state:
+            if self.phase is Phase.FREE or (link is not None and self.link is not link):
+                return None
+            left, self.link = self.link, None
+            passage, self.passage = self.passage, None
+            self.phase = Phase.FREE
+            self.free.set()
+            self.settled.set()
+        if passage is not None:
+            passage.abandon()
+        return left
+
+    @property
+    def undecided(self) -> bool:
+        """QuickFIX will read the Logon and has not come to it yet; until then it is entering."""
+        passage = self.passage
+        return passage is not None and not passage.read
+
+    def arrived(self) -> None:
+        """QuickFIX has read the Logon: from a callback about this connection."""
+        with self._state:
+            passage, self.passage = self.passage, None
+        if passage is not None:
+            passage.complete()
+
+    def why_ended(self, now: float) -> str:
+        """Why the connection has ended, for the log; ``now`` is monotonic."""
+        if self.farewell:
+            return self.farewell
+        if self.logout_received:
+            return "logged out by itself"
+        if now - self.flow.received_at > 2 * self.heartbeat_s:
+            return "silent"
+        return "the connection has ended"
+
+    def cut(self) -> None:
+        """End the connection, if there is one."""
+        link = self.link
+        if link is not None:
+            link.cut()
+
+    def open_command(self) -> OpenSession:
+        """Tells the engine that the session is there, and what to do when it is not."""
+        origin = Origin(self.source, self.epoch)
+        return OpenSession(origin, self.settings.account, self.scope, self.grace_us)
+
+    def close_command(self) -> CloseSession:
+        """Tells the engine that the session has gone."""
+        return CloseSession(Origin(self.source, self.epoch), self.logout_received)
+
+
+class Place:
+    """Where delivery to a session stands; guarded by the session's gate.
+
+    While ``reasons`` is not empty nothing is sent. Transactions meant for the session wait in
+    ``backlog``; when that is full the session is ``lagging`` and catches up from its cursor.
+    Up to ``repeat_until`` a message may have been sent before, and says so (PossResend).
+    ``message`` is used for one report after the other.
+    """
+
+    def __init__(self) -> None:
+        self.cursor: Cursor = (0, 0, 0)
+        self.reasons: set[str] = set()
+        self.held = False
+        self.backlog: deque[Transaction] = deque()
+        self.lagging = False
+        self.repeat_until = 0
+        self.retry_at = 0.0
+        self.message = quickfix.Message()
+
+    def done_to(self, seq: int) -> None:
+        """Everything up to and including ``seq`` is delivered."""
+        self.cursor = max(self.cursor, (seq, LAST_INDEX, 0))
+
+
+class Flow:
+    """What goes out and comes in on a connection, and when; reset at each logon."""
+
+    def __init__(self) -> None:
+        self.reset(0.0)
+
+    def reset(self, now: float) -> None:
+        """A connection begins."""
+        self.sent_at = now
+        self.received_at = now
+        self.sent_bytes = 0
+        self.answered_bytes = 0
+        self.checked_bytes = 0
+        self.probe = ""
+        self.probe_bytes = 0
+        self.probe_at = now
+        self.messages = 0
+        self.messages_seen = 0
+        self.received_base = 0
+
+    @property
+    def outstanding(self) -> int:
+        """Bytes sent since the client was last known to have read everything."""
+        return self.sent_bytes - self.answered_bytes
+
+
+class Sessions:
+    """All sessions, by CompID, by QuickFIX's name and by who must hear of what."""
+
+    def __init__(self, gateway: GatewaySettings, settings: Iterable[SessionSettings]) -> None:
+        self.by_comp_id = {each.comp_id: Session(each, gateway) for each in settings}
+        self.by_key = {session.key: session for session in self}
+        self.by_source = {session.source: session for session in self}
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(self.by_comp_id.values())
+
+    def update(self, settings: Iterable[SessionSettings]) -> list[str]:
+        """Take new settings of known sessions; gives the CompIDs that need a restart."""
+        unknown = []
+        given = {each.comp_id: each for each in settings}
+        for comp_id, each in given.items():
+            session = self.by_comp_id.get(comp_id)
+            if session is None:
+                unknown.append(comp_id)
+            else:
+                session.update(each)
+        for session in self:
+            if session.comp_id not in given or not session.settings.enabled:
+                disable(session)
+        return unknown
+
+    def live(self) -> list[Session]:
+        """Sessions that are logged on."""
+        return [session for session in self if session.phase is Phase.LIVE]
+
+
+def disable(session: Session) -> None:
+    """Let nobody in under this name, and end the connection."""
+    if session.settings.enabled:
+        values = {
+            name: getattr(session.settings, name) for name in SessionSettings.__slots__
+        } | {"enabled": False}
+        session.settings = SessionSettings(**values)
+    session.cut()
+
+
+def _throttle(settings: SessionSettings) -> Throttle | None:
+    if not settings.throttle_rate:
+        return None
+    return Throttle(settings.throttle_rate, settings.throttle_burst or settings.throttle_rate)
+
+
+def _context(settings: SessionSettings, gateway: GatewaySettings) -> SessionContext:
+    return SessionContext(
+        session=f"fix:{settings.comp_id}",
+        comp_id=settings.comp_id,
+        account=settings.account,
+        firm=settings.firm,
+        accounts=accounts_of(settings.account, settings.firm, settings.firm_accounts),
+        kind=settings.kind,
+        reports=settings.reports,
+        stale_after_us=gateway.stale_after_us,
+    )
+
+
+Clock = Callable[[], int]
+"""Microseconds since 1970-01-01 UTC."""

@@ -1,0 +1,1 @@
+"""What tests share: an oracle, venues, strategies, a FIX desk."""

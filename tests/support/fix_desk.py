@@ -1,0 +1,251 @@
+"""FIX clients around the real exchange, in memory: messages in, messages out, no sockets.
+
+Every message that is sent goes through QuickFIX with our dictionary, as in the gateway, and
+every message that comes back is validated with it, too. The venue is that of the demo
+configuration; ``ALICE2`` is a session of the sub-account ``alice2`` of firm alice;
+``DESK`` belongs to alice as well and asked for all reports of its firm; ``DROP`` is her drop
+copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import quickfix
+
+from engine.core.commands import (
+    Command,
+    DefineAccount,
+    DefineAsset,
+    DefineInstrument,
+    DefineVenue,
+    Deposit,
+    SetInstrumentStatus,
+    StartEpoch,
+    Tick,
+)
+from engine.core.exchange import Exchange
+from engine.core.instruments import Instrument, make_instrument
+from engine.core.types import InstrumentStatus, Origin, SelfTrade
+from engine.wire import Transaction, decode_transaction, encode_transaction
+from fix_gateway.codec.context import SessionContext
+from fix_gateway.codec.decode import translate
+from fix_gateway.codec.message import SOH, parse_time, time_text
+from fix_gateway.codec.requests import Query
+from fix_gateway.codec.routing import Router, messages
+
+DICTIONARY = Path(__file__).parent.parent.parent / "spec" / "FIX44.xml"
+START_US = parse_time("20260105-09:30:00")
+ENGINE = Origin("engine")
+SCALE = 8
+GRIDS = {
+    "BTC-USD": ("0.01", "0.00001"),
+    "ETH-USD": ("0.01", "0.0001"),
+    "ETH-BTC": ("0.00001", "0.001"),
+}
+ACCOUNTS = {"alice": "alice", "alice2": "alice", "bob": "bob", "carol": "carol"}
+FUNDS = {"BTC": 1_000, "ETH": 10_000, "USD": 100_000_000}
+ALICE = frozenset({"alice", "alice2"})
+
+
+def instruments() -> dict[str, Instrument]:
+    """The demo instruments."""
+    made = {}
+    for symbol, (tick, lot) in GRIDS.items():
+        base, quote = symbol.split("-")
+        made[symbol] = make_instrument(
+            symbol, base, SCALE, quote, SCALE, tick, lot, 1, 100_000_000, 100_000_000
+        )
+    return made
+
+
+def sessions() -> dict[str, SessionContext]:
+    """The sessions of the desk."""
+
+    def session(
+        comp_id: str, account: str, accounts: frozenset[str], **more: Any
+    ) -> SessionContext:
+        firm = ACCOUNTS[account]
+        return SessionContext(f"fix:{comp_id}", comp_id, account, firm, accounts, **more)
+
+    made = [
+        session("ALICE", "alice", ALICE),
+        session("ALICE2", "alice2", frozenset({"alice2"})),
+        session("DESK", "alice", ALICE, reports="firm"),
+        session("DROP", "alice", ALICE, kind="drop_copy"),
+        session("BOB", "bob", frozenset({"bob"})),
+        session("CAROL", "carol", frozenset({"carol"})),
+    ]
+    return {context.comp_id: context for context in made}
+
+
+@lru_cache(maxsize=1)
+def dictionary() -> Any:
+    """Our data dictionary, as QuickFIX reads it."""
+    return quickfix.DataDictionary(str(DICTIONARY))
+
+
+def wire_text(msg_type: str, body: str, sender: str, target: str, num: int, head: str = "") -> str:
+    """A complete message; ``body`` is SOH-joined."""
+    inner = (
+        f"35={msg_type}{SOH}34={num}{SOH}49={sender}{SOH}52=20260105-09:30:00.000{SOH}"
+        f"56={target}{SOH}{head}{body}"
+    )
+    text = f"8=FIX.4.4{SOH}9={len(inner.encode())}{SOH}{inner}"
+    return f"{text}10={sum(text.encode()) % 256:03d}{SOH}"
+
+
+def validated(text: str) -> str:
+    """A message as QuickFIX hands it on, after its own checks with our dictionary."""
+    message = quickfix.Message(text, dictionary(), True)
+    dictionary().validate(message)
+    return str(message.toString())
+
+
+def shown(msg_type: str, body: str) -> str:
+    """A message as conversations write it."""
+    return f"35={msg_type}|{body.replace(SOH, '|').removesuffix('|')}"
+
+
+class FixDesk:
+    """A venue with its FIX sessions. ``send`` returns what every session is told."""
+
+    def __init__(
+        self,
+        comp_ids: Iterable[str] = ("ALICE", "ALICE2", "BOB", "CAROL"),
+        *,
+        open_orders_max: int = 1000,
+        work_max: int = 500,
+        stp: SelfTrade = SelfTrade.NONE,
+    ) -> None:
+        self.exchange = Exchange()
+        self.instruments = instruments()
+        known = sessions()
+        self.sessions = {comp_id: known[comp_id] for comp_id in comp_ids}
+        self.router = Router(self.sessions.values())
+        self.now = START_US
+        self.nums = dict.fromkeys(self.sessions, 1)
+        self.transactions: list[Transaction] = []
+        self.query: Query | None = None
+        self.command: Command | None = None
+        for command in self._definitions(open_orders_max, stp, work_max):
+            self.apply(command)
+        for context in known.values():
+            start = Origin(context.session, 1)
+            self.apply(StartEpoch(start, context.account, (0, 0, 0), "first"))
+
+    @staticmethod
+    def _definitions(
+        open_orders_max: int, stp: SelfTrade, work_max: int
+    ) -> Iterable[Command]:
+        yield DefineVenue(ENGINE, 0, 100, 10_000, 30 * 86_400_000_000, work_max)
+        for asset in FUNDS:
+            yield DefineAsset(ENGINE, asset, SCALE)
+        for symbol, (tick, lot) in GRIDS.items():
+            base, quote = symbol.split("-")
+            yield DefineInstrument(
+                ENGINE, symbol, base, quote, tick, lot, 1, 100_000_000, 100_000_000
+            )
+        for account, firm in ACCOUNTS.items():
+            yield DefineAccount(ENGINE, account, firm, 500, 1000, stp, open_orders_max)
+            for asset, amount in FUNDS.items():
+                grant = f"genesis:{account}:{asset}"
+                yield Deposit(ENGINE, grant, account, asset, amount * 10**SCALE)
+
+    def apply(self, command: Command) -> list[tuple[str, str]]:
+        """Apply a command and route what it caused: (CompID, message) pairs."""
+        seq = self.exchange.seq + 1
+        events = tuple(self.exchange.apply(seq, self.now, command))
+        transaction = decode_transaction(encode_transaction(seq, self.now, command, events))
+        self.transactions.append(transaction)
+        told = []
+        for name, message in self.router.deliveries(transaction, self.instruments):
+            comp_id = name.removeprefix("fix:")
+            validated(wire_text(message.msg_type, message.body, "TANDEM", comp_id, 1))
+            told.append((comp_id, shown(message.msg_type, message.body)))
+        for comp_id, context in self.sessions.items():
+            alone = messages(transaction, context, self.instruments)
+            mine = [text for name, text in told if name == comp_id]
+            assert [shown(one.msg_type, one.body) for one in alone] == mine
+        return told
+
+    def text(self, comp_id: str, line: str) -> str:
+        """A client's line (``35=D|11=a|...``) as the gateway gets it from QuickFIX."""
+        pairs = [field.split("=", 1) for field in line.split("|")]
+        head = "".join(
+            [f"{tag}={value}{SOH}" for tag, value in pairs if tag in ("43", "97", "122")]
+        )
+        body = "".join([f"{t}={v}{SOH}" for t, v in pairs if t not in ("35", "43", "97", "122")])
+        num = self.nums[comp_id]
+        self.nums[comp_id] += 1
+        return validated(wire_text(pairs[0][1], body, comp_id, "TANDEM", num, head))
+
+    def send(self, comp_id: str, line: str) -> list[tuple[str, str]]:
+        """Send a message and return what all sessions are told, in order."""
+        self.now += 1_000
+        text = self.text(comp_id, line)
+        meant = translate(text, self.sessions[comp_id], 1, self.instruments, self.now)
+        if meant is None or type(meant).__name__.endswith("Query"):
+            self.query = meant  # type: ignore[assignment]
+            return []
+        self.command = meant  # type: ignore[assignment]
+        return self.apply(meant)  # type: ignore[arg-type]
+
+    def report(self, comp_id: str, line: str) -> dict[str, str]:
+        """Send a message that the sender gets one answer to; that answer's fields."""
+        told = [text for name, text in self.send(comp_id, line) if name == comp_id]
+        assert len(told) == 1, told
+        return fields(told[0])
+
+    def halt(self, symbol: str, status: InstrumentStatus, note: str = "") -> list[tuple[str, str]]:
+        """An operator halts or resumes an instrument."""
+        return self.apply(SetInstrumentStatus(ENGINE, symbol, status, note))
+
+    def wait(self, seconds: int) -> list[tuple[str, str]]:
+        """Time passes, and timers fire."""
+        self.now += seconds * 1_000_000
+        return self.apply(Tick(ENGINE))
+
+
+def play(script: str) -> str:
+    """A conversation with every answer filled in: comments and what is sent are kept.
+
+    ``ALICE > 35=D|...`` is sent by ALICE, ``ALICE < 35=8|...`` is what she is told. The line
+    ``sessions ...`` names who takes part; ``wait``, ``halt`` and ``resume`` let something
+    happen.
+    """
+    lines = []
+    desk: FixDesk | None = None
+    for line in script.splitlines():
+        word, _, rest = line.partition(" ")
+        if rest.startswith("< "):
+            continue
+        lines.append(line)
+        told: list[tuple[str, str]] = []
+        if word == "sessions":
+            desk = FixDesk(rest.split())
+        elif line and not line.startswith("#"):
+            assert desk is not None, "a conversation begins with its sessions"
+            told = _happen(desk, word, rest)
+        lines += [f"{name} < {text}" for name, text in told]
+    return "\n".join(lines) + "\n"
+
+
+def _happen(desk: FixDesk, word: str, rest: str) -> list[tuple[str, str]]:
+    if rest.startswith("> "):
+        return desk.send(word, rest[2:])
+    if word == "wait":
+        return desk.wait(int(rest))
+    statuses = {"halt": InstrumentStatus.HALTED, "resume": InstrumentStatus.OPEN}
+    return desk.halt(rest, statuses[word])
+
+
+def fields(text: str) -> dict[str, str]:
+    """The fields of a message as conversations write it, last value of each."""
+    return dict(field.split("=", 1) for field in text.split("|"))  # type: ignore[misc]
+
+
+__all__ = ["FixDesk", "fields", "instruments", "sessions", "time_text"]
