@@ -82,7 +82,7 @@ class Bench:
         self.plan = plan
         self.log = folder / "engine.main.log"
         text = (ROOT / "config" / "demo.toml").read_text(encoding="utf-8")
-        text += "".join(account_table(name, "makers") for name in plan.names)
+        text += "".join(account_table(name, plan.names[0]) for name in plan.names)
         text += account_table("sweeper", "sweeper") + account_table("ping", "ping")
         every = plan.accounts * plan.orders + 20_000
         text = re.sub(r"(?m)^\[venue\]", f"[engine]\nsnapshot_every = {every}\n\n[venue]", text)
