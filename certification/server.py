@@ -17,13 +17,15 @@ from certification.api import http
 from certification.api.http import HttpGate
 from certification.api.referee import AccountReferee
 from certification.api.websocket import StreamGate
+from certification.attempt import CounterpartyFault
 from certification.fix.client import READ_BYTES, FixClient, Identity
-from certification.fix.counterparty import Counterparty, CounterpartyFault
-from certification.fix.link import REFUSAL_S, Link
+from certification.fix.counterparty import Counterparty
 from certification.fix.numbering import from_state
-from certification.fix.referee import VENUE_S, Referee
+from certification.fix.proxy import REFUSAL_S, SessionProxy
+from certification.fix.referee import Referee
 from certification.fix.wire import Framer, Message
 from certification.gate import Gate
+from certification.judge import VENUE_S, Judge
 from certification.report import files as reports
 from certification.report.results import CaseResult, Report, Transcript, blank, report, stamp
 from certification.report.signature import fingerprint, public_text
@@ -59,7 +61,7 @@ class Numbers(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ClientVenue:
     """A client's venue: who logs on there, where it listens, where its files are."""
 
     credentials: Credentials
@@ -71,7 +73,7 @@ class ClientRun:
     """The run of one client: its links, its referee, its report."""
 
     def __init__(
-        self, place: Place, programme: Programme, key: Ed25519PrivateKey,
+        self, place: ClientVenue, programme: Programme, key: Ed25519PrivateKey,
         say: Callable[[str, CaseResult], None], *, patience_s: float, venue_s: float = VENUE_S,
         way_s: float = WAY_S, news: bool = True,
     ) -> None:  # fmt: skip
@@ -86,21 +88,21 @@ class ClientRun:
         parameters = {
             "run": self._state.run, "symbol": SYMBOL, "price": PRICE, "bad_price": BAD_PRICE,
         }  # fmt: skip
-        self.referee = Referee(
+        self.judge = Judge(
             self.scenarios, parameters, self._trader, self._changed, patience_s=patience_s,
-            venue_s=venue_s, way_s=way_s, news=news, begun=self._begun,
+            venue_s=venue_s, way_s=way_s, begun=self._begun,
         )  # fmt: skip
+        self.referee = Referee(self.judge, news=news)
         self.account = AccountReferee(
-            self.scenarios, self.referee, parameters,
-            lambda request: http.forward(request, VENUE_HOST, place.ports.http),
-        )  # fmt: skip
+            self.judge, lambda request: http.forward(request, VENUE_HOST, place.ports.http)
+        )
         self.http = HttpGate(self.account.serve)
         self.stream = StreamGate(VENUE_HOST, place.ports.stream, self.account)
         self.account.gate = self.stream
-        self.referee.results.update(self._state.results)
+        self.judge.results.update(self._state.results)
         for kind, comp_id in (("main", own.comp_id), ("drop_copy", own.drop_copy)):
             numbers = self._numbers.get(kind, Numbers())
-            self.referee.links[kind] = Link(
+            self.referee.sessions[kind] = SessionProxy(
                 comp_id, (VENUE_HOST, place.ports.fix), self.referee,
                 from_state(numbers.shifts, numbers.next_venue), self._save_numbers, kind,
             )  # fmt: skip
@@ -111,20 +113,19 @@ class ClientRun:
         return self.place.credentials.comp_id
 
     @property
-    def links(self) -> list[Link]:
+    def sessions(self) -> list[SessionProxy]:
         """The sessions of the client."""
-        return list(self.referee.links.values())
+        return list(self.referee.sessions.values())
 
     @property
     def online(self) -> bool:
         """Whether the client is logged on."""
-        return self.referee.links["main"].live
+        return self.referee.sessions["main"].live
 
     @property
     def playing(self) -> str:
         """Id of the case that is under way, or ""."""
-        current = self.referee.current or self.account.current
-        return current.scenario.id if current is not None else ""
+        return self.judge.playing
 
     @property
     def fingerprint(self) -> str:
@@ -153,10 +154,9 @@ class ClientRun:
 
     def _save_numbers(self) -> None:
         """Called before a number of ours is used: a restart must not use it for another."""
-        links = self.referee.links
         _replace(self.place.folder / NUMBERS, msgspec.json.encode({
-            kind: Numbers(list(link.numbering.shifts), link.numbering.next_venue)
-            for kind, link in links.items()
+            kind: Numbers(list(session.numbering.shifts), session.numbering.next_venue)
+            for kind, session in self.referee.sessions.items()
         }))  # fmt: skip
 
     def _changed(self, result: CaseResult) -> None:
@@ -172,7 +172,7 @@ class ClientRun:
     def begin_anew(self) -> None:
         """Forget every verdict; sequence numbers stay."""
         self._state = State(began=stamp(), run=secrets.token_hex(3))
-        self.referee.results.clear()
+        self.judge.results.clear()
         _replace(self.place.folder / STATE, msgspec.json.encode(self._state))
 
     # The account API.
@@ -186,16 +186,16 @@ class ClientRun:
 
     def cases(self) -> list[CaseResult]:
         """The last result of every case that is played."""
-        found = self.referee.results
+        found = self.judge.results
         return [found.get(s.id) or blank(s, "Not begun.") for s in self.scenarios]
 
     def report(self) -> Report:
         """The run so far."""
         return report(
             "certify", self.name, f"{TARGET}, certification venue of {self.name}",
-            self._state.began, self.programme, self.referee.results.values(),
+            self._state.began, self.programme, self.judge.results.values(),
             {"symbol": SYMBOL, "run": self._state.run,
-             "patience": f"{self.referee.patience_s:g} s"},
+             "patience": f"{self.judge.patience_s:g} s"},
         )  # fmt: skip
 
     def write(self) -> Path:
@@ -223,8 +223,7 @@ class ClientRun:
         """Log our own sessions out and write the report."""
         await self.http.stop()
         await self.stream.stop()
-        await self.account.close()
-        await self.referee.close()
+        await self.judge.close()
         self.write()
 
 
@@ -233,7 +232,7 @@ class FixGate(Gate):
 
     def __init__(self, runs: Iterable[ClientRun]) -> None:
         super().__init__(CONNECTIONS_MAX)
-        self._links = {link.comp_id: link for run in runs for link in run.links}
+        self._sessions = {one.comp_id: one for run in runs for one in run.sessions}
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Read the Logon and hand the connection to its link; a stranger is told nothing."""
@@ -247,13 +246,13 @@ class FixGate(Gate):
                         first = Message(frame.raw) if frame.good else Message(b"")
                     else:
                         pending.append(frame.raw)
-        link = self._links.get(first.get(49)) if first is not None else None
-        if first is None or link is None or first.type != "A":
+        session = self._sessions.get(first.get(49)) if first is not None else None
+        if first is None or session is None or first.type != "A":
             await asyncio.sleep(REFUSAL_S)
             return
         behind = Framer()
         behind.put_back(b"".join(pending) + framer.rest())
-        await link.serve(reader, writer, behind, first)
+        await session.serve(reader, writer, behind, first)
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -15,13 +15,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from rich.console import Console
 from rich.markup import escape
 
+from certification.progress import ProgressPage
 from certification.report import files as reports
-from certification.report.page import Page
 from certification.report.results import VERSION, CaseResult, Report
 from certification.report.signature import SignatureFault, load_or_make_key, load_public
 from certification.scenarios.programme import Programme, programme
 from certification.scenarios.scenario import ScenarioFault
-from certification.server import TARGET, ClientRun, FixGate, Place
+from certification.server import TARGET, ClientRun, ClientVenue, FixGate
 from certification.venue import NETWORK, CredentialsFault, write_private
 from config.process import log_json_lines
 from config.settings import SettingsError
@@ -98,7 +98,7 @@ async def _serve(
         names = ACCOUNT_PROCESSES if account else FIX_PROCESSES
         lanes = await _lanes(options, names, console, stack)
         for lane in lanes:
-            place = Place(lane.credentials, lane.ports, lane.folder)
+            place = ClientVenue(lane.credentials, lane.ports, lane.folder)
             run = ClientRun(
                 place, course, key, say, patience_s=options.patience_s, news=options.news
             )
@@ -106,7 +106,7 @@ async def _serve(
                 run.begin_anew()
             runs.append(run)
             stack.push_async_callback(run.close)
-        gate, page = FixGate(runs), Page(runs)
+        gate, page = FixGate(runs), ProgressPage(runs)
         await gate.start(options.host, options.port)
         stack.push_async_callback(gate.stop)
         await page.start(options.host, options.page_port)
@@ -165,7 +165,7 @@ def _hand_out(lane: Lane, options: Options, port: int, run: ClientRun | None) ->
 
 
 def _welcome(
-    lanes: Iterable[Lane], options: Options, gate: FixGate, page: Page, console: Console
+    lanes: Iterable[Lane], options: Options, gate: FixGate, page: ProgressPage, console: Console
 ) -> None:
     console.print(f"FIX 4.4      {options.host}:{gate.port}")
     console.print(f"Progress     http://{options.host}:{page.port}/", soft_wrap=True)

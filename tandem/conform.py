@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from certification.fix.client import Identity
-from certification.fix.conform import Target, run
+from certification.fix.conform import run
+from certification.fix.conform_case import Target
 from certification.fix.messages import parse_fields
 from certification.report import files as reports
 from certification.report.results import CaseResult, report, stamp

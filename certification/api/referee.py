@@ -1,14 +1,10 @@
-"""The referee of a client of the account API: which case is meant, and its verdict.
-
-REST and the WebSocket of a client come here; its FIX sessions have ``referee``. Both play on
-the same venue, so one case is under way at a time.
-"""
+"""The referee of a client's REST and WebSocket: which case is meant, and what belongs to it."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
 import structlog
@@ -16,18 +12,18 @@ import structlog
 from certification.api.attempt import AccountAttempt
 from certification.api.http import VERDICT_HEADER, HttpFault, Reply, Request, problem
 from certification.api.requests import (
-    Answer,
-    Asked,
+    ApiResponse,
+    HeldRequest,
+    entered_ids,
+    entered_quantity,
     from_frame,
     from_request,
-    meant_ids,
-    meant_quantity,
     without_secrets,
 )
-from certification.api.websocket import Passage
-from certification.fix.referee import CASE_ID, Referee
+from certification.api.websocket import ConnectionPair
+from certification.judge import BaseReferee, Judge, case_id
 from certification.scenarios.scenario import Scenario
-from certification.scenarios.values import as_text, same
+from certification.scenarios.values import as_text
 
 log = structlog.get_logger()
 
@@ -39,45 +35,36 @@ Forward = Callable[[Request], Awaitable[Reply]]
 class Gate(Protocol):
     """The client's WebSockets that are there."""
 
-    passages: set[Passage]
+    pairs: set[ConnectionPair]
 
 
-class AccountReferee:
+class AccountReferee(BaseReferee[AccountAttempt]):
     """Watches what one client asks of the account API. ``forward`` has the venue answer."""
 
-    def __init__(
-        self, scenarios: Iterable[Scenario], referee: Referee, parameters: Mapping[str, str],
-        forward: Forward,
-    ) -> None:  # fmt: skip
-        self.scenarios = {s.id: s for s in scenarios if s.begins == "http"}
-        self.current: AccountAttempt | None = None
+    def __init__(self, judge: Judge, forward: Forward) -> None:
+        super().__init__(judge)
         self.gate: Gate | None = None
-        self._referee = referee
-        self._parameters = parameters
         self._forward = forward
-        self._task: asyncio.Task[None] | None = None
-        self._waiting: dict[tuple[int, str], Asked] = {}
-        self._lost: set[Asked] = set()
-        self._busy: dict[Asked, asyncio.Event] = {}
+        self._waiting: dict[tuple[int, str], HeldRequest] = {}
+        self._lost: set[HeldRequest] = set()
+        self._busy: dict[HeldRequest, asyncio.Event] = {}
         self._beginning = asyncio.Lock()
         self._verdict = ""
-        self._by_quantity = {s.quantity: s for s in self.scenarios.values() if s.quantity}
-        referee.interrupt = self._interrupted
 
     # REST.
 
     async def serve(self, request: Request) -> Reply | None:
         """Answer a request; None ends the connection without an answer."""
-        asked = from_request(request)
-        done = self._busy[asked] = asyncio.Event()
+        held = from_request(request)
+        done = self._busy[held] = asyncio.Event()
         try:
-            return await self._serve(request, asked)
+            return await self._serve(request, held)
         finally:
-            del self._busy[asked]
+            del self._busy[held]
             done.set()
 
-    async def _serve(self, request: Request, asked: Asked) -> Reply | None:
-        verdict = await self._judge(asked)
+    async def _serve(self, request: Request, held: HeldRequest) -> Reply | None:
+        verdict = await self._decide(held)
         if verdict == "swallowed":
             self._note(">", "the request above got lost on its way")
             return None
@@ -86,167 +73,150 @@ class AccountReferee:
         else:
             try:
                 reply = await self._forward(request)
-            except (OSError, TimeoutError, HttpFault, asyncio.IncompleteReadError) as error:
+            except (OSError, TimeoutError, HttpFault) as error:
                 text = f"The venue cannot be reached: {str(error) or type(error).__name__}."
                 reply = problem(503, "engine_unavailable", text, "unknown")
         self._note("<", reply.shown(), "answered by the certifier"
                    if isinstance(verdict, Reply) else "")  # fmt: skip
-        await self._answered(asked, Answer(reply.status, reply.document))
+        await self._respond(held, ApiResponse(reply.status, reply.document))
         if verdict == "lost":
             self._note("!", "the answer above got lost")
             return None
-        headers = (*reply.headers, (VERDICT_HEADER, self._verdict)) if self._verdict else (
-            reply.headers
-        )  # fmt: skip
-        return Reply(reply.status, headers, reply.body)
+        told = ((VERDICT_HEADER, self._verdict),) if self._verdict else ()
+        return Reply(reply.status, reply.headers + told, reply.body)
 
     # The WebSocket.
 
-    async def asked(self, passage: Passage, text: str, document: Any) -> bool:
-        """A frame of the client; False to lose it."""
-        asked = from_frame(text, document)
+    async def from_client(self, pair: ConnectionPair, text: str, document: Any) -> bool:
+        """Take a frame of the client; return False to lose it."""
+        held = from_frame(text, document)
         number = as_text(document.get("req_id")) if isinstance(document, dict) else ""
-        self._waiting[(id(passage), number)] = asked
-        verdict = await self._judge(asked)
+        self._waiting[(id(pair), number)] = held
+        verdict = await self._decide(held)
         if isinstance(verdict, Reply):
-            await self._refuse(passage, document, verdict)
+            await self._refuse(pair, document, verdict)
         elif verdict == "swallowed":
             self._note("!", "the request above got lost, and the WebSocket with it")
-            passage.cut()
+            pair.cut()
         elif verdict == "lost":
-            self._lost.add(asked)
+            self._lost.add(held)
         return verdict in ("pass", "lost")
 
-    async def _refuse(self, passage: Passage, document: Any, reply: Reply) -> None:
-        """An answer of ours to an operation."""
+    async def _refuse(self, pair: ConnectionPair, document: Any, reply: Reply) -> None:
+        """Answer an operation in place of the venue."""
         content = {"op": document.get("op"), "req_id": document.get("req_id"), "ok": False,
                    "error": reply.document}  # fmt: skip
         text = json.dumps(content)
         self._note("<", f"WS {text}", "answered by the certifier")
-        await passage.client.send(text)
+        await pair.client.send(text)
 
-    async def told(self, passage: Passage, text: str, document: Any) -> bool:
-        """A frame of the venue; False to lose it."""
+    async def from_venue(self, pair: ConnectionPair, text: str, document: Any) -> bool:
+        """Take a frame of the venue; return False to lose it."""
         if not isinstance(document, dict):
             return True
         self._note("<", f"WS {without_secrets(text, document)}"[:SHOWN_MAX])
         if "op" not in document:
             attempt = self.current
-            return attempt is None or attempt.over or attempt.told(document)
+            return attempt is None or attempt.over or attempt.take_update(document)
         number = as_text(document.get("req_id"))
-        asked = self._waiting.pop((id(passage), number), None)
-        if asked is None:
+        held = self._waiting.pop((id(pair), number), None)
+        if held is None:
             return True
         good = bool(document.get("ok"))
-        if good and asked.method == "WS":
-            self._follow(passage, asked)
+        if good and held.method == "WS":
+            self._follow(pair, held)
         content = document.get("data") if good else document.get("error")
         status = document.get("status") or (200 if good else 400)
         if not good and isinstance(content, dict):
             status = content.get("status", status)
         if isinstance(content, dict) and document.get("replayed"):
             content = content | {"replayed": True}
-        await self._answered(asked, Answer(int(status), content))
-        if asked in self._lost:
-            self._lost.discard(asked)
+        await self._respond(held, ApiResponse(int(status), content))
+        if held in self._lost:
+            self._lost.discard(held)
             self._note("!", "the answer above got lost, and the WebSocket with it")
-            passage.cut()
+            pair.cut()
             return False
         return True
 
-    def _follow(self, passage: Passage, asked: Asked) -> None:
-        channels = asked.body.get("channels")
+    def _follow(self, pair: ConnectionPair, held: HeldRequest) -> None:
+        channels = held.body.get("channels")
         known = [str(name) for name in channels] if isinstance(channels, list) else []
-        if asked.path == "login":
-            passage.logged_in = True
-        elif asked.path == "subscribe":
-            passage.channels.update(known)
-        elif asked.path == "unsubscribe":
-            passage.channels.difference_update(known)
+        if held.path == "login":
+            pair.logged_in = True
+        elif held.path == "subscribe":
+            pair.channels.update(known)
+        elif held.path == "unsubscribe":
+            pair.channels.difference_update(known)
 
-    def stream_ended(self, passage: Passage) -> None:
-        """A connection is over; what it asked has no answer."""
-        for key in [key for key in self._waiting if key[0] == id(passage)]:
-            asked = self._waiting.pop(key)
-            asked.judged.set()
-            self._lost.discard(asked)
+    def disconnected(self, pair: ConnectionPair) -> None:
+        """Note that a connection is over: its requests have no response."""
+        for key in [key for key in self._waiting if key[0] == id(pair)]:
+            held = self._waiting.pop(key)
+            held.judged.set()
+            self._lost.discard(held)
 
     def following(self) -> bool:
-        """Whether a WebSocket is subscribed to the account's orders or executions."""
-        there = self.gate.passages if self.gate is not None else set()
-        return any(passage.channels & _FOLLOWED for passage in there)
+        """Return whether a WebSocket is subscribed to the account's orders or executions."""
+        there = self.gate.pairs if self.gate is not None else set()
+        return any(pair.channels & _FOLLOWED for pair in there)
 
     def cut(self) -> None:
-        """End the client's WebSockets without a word."""
-        for passage in list(self.gate.passages if self.gate is not None else ()):
-            passage.cut()
+        """Abort the client's WebSockets, without a close frame."""
+        for pair in list(self.gate.pairs if self.gate is not None else ()):
+            pair.cut()
 
     # Which case is meant, and what becomes of a request.
 
-    async def _judge(self, asked: Asked) -> str | Reply:
+    async def _decide(self, held: HeldRequest) -> str | Reply:
         async with self._beginning:
-            meant = self._meant(asked)
+            meant = self._meant(held)
             attempt = self.current
             if meant is not None and (attempt is None or attempt.scenario is not meant):
                 attempt = await self._begin(meant)
-        self._note(">", asked.shown[:SHOWN_MAX])
+        self._note(">", held.shown[:SHOWN_MAX])
         if attempt is None or attempt.over:
-            asked.decide("pass")
+            held.decide("pass")
             return "pass"
-        attempt.take(asked)
-        return await asked.decided
+        attempt.take_request(held)
+        return await held.decided
 
-    async def _answered(self, asked: Asked, answer: Answer) -> None:
-        """Hand an answer to the case and wait, for a moment, for what it thinks of it."""
-        asked.answered(answer)
-        if self.current is None or self.current.over or asked.harmless:
+    async def _respond(self, held: HeldRequest, response: ApiResponse) -> None:
+        """Hand a response to the case and wait, for a bounded time, until it is judged."""
+        held.respond(response)
+        if self.current is None or self.current.over or held.is_read:
             return
         try:
-            async with asyncio.timeout(self._referee.venue_s * 2):
-                await asked.judged.wait()
+            async with asyncio.timeout(self.judge.venue_s * 2):
+                await held.judged.wait()
         except TimeoutError:
-            log.warning("not_judged", request=asked.shown[:200])
+            log.warning("not_judged", request=held.shown[:200])
 
-    def _meant(self, asked: Asked) -> Scenario | None:
-        """The case that a request begins: by the id in front of its ids, else by quantity."""
-        current = self.current
-        for name in meant_ids(asked):
-            found = CASE_ID.match(name)
-            if found is not None:
-                return self.scenarios.get(found[1])
-        if current is not None:
+    def _meant(self, held: HeldRequest) -> Scenario | None:
+        """Return the case that a request begins: by the id in its ids, else by its quantity."""
+        for name in filter(None, map(case_id, entered_ids(held))):
+            scenario = self.judge.scenarios.get(name)
+            return scenario if scenario and scenario.begins == "http" else None
+        if self.current is not None:
             return None
-        quantity = meant_quantity(asked)
-        for number, scenario in self._by_quantity.items():
-            if quantity and same(quantity, str(number)):
-                return scenario
-        return None
+        return self.judge.with_quantity(entered_quantity(held), "http")
 
     # An attempt.
 
-    def _interrupted(self, name: str) -> None:
-        if self.current is not None:
-            self.current.violate(f"Case {name} was begun before this one was done.")
-
     async def _begin(self, scenario: Scenario) -> AccountAttempt:
-        if self.current is not None:
-            self._interrupted(scenario.id)
-            if self._task is not None:
-                await asyncio.gather(self._task, return_exceptions=True)
-        if self._referee.current is not None:
-            self._referee.current.violate(f"Case {scenario.id} was begun before this one was done.")
+        await self.interrupt(scenario.id)
         # What an earlier case has let go must not arrive in the middle of this one.
-        for asked, done in list(self._busy.items()):
-            if asked.decided.done():
+        for held, done in list(self._busy.items()):
+            if held.decided.done():
                 await done.wait()
-        number = self._referee.attempts(scenario.id) + 1
-        attempt = AccountAttempt(scenario, self._referee, self, self._parameters, number)
-        self.current = attempt
-        self._task = asyncio.create_task(self._play(attempt))
+        number = self.judge.attempts(scenario.id) + 1
+        attempt = AccountAttempt(scenario, self.judge, self, self.judge.parameters, number)
+        self.start(attempt)
         return attempt
 
-    async def _play(self, attempt: AccountAttempt) -> None:
-        result = await self._referee.judge(attempt)
+    async def play(self, attempt: AccountAttempt) -> None:
+        """Have an attempt judged; the next response tells its verdict."""
+        result = await self.judge.judge(attempt)
         self._verdict = f"{result.id} {result.verdict}"
         if result.reason:
             told = json.dumps(result.told)[1:-1]
@@ -258,11 +228,3 @@ class AccountReferee:
         attempt = self.current
         if attempt is not None and not attempt.over:
             attempt.transcript.text(way, text, note)
-
-    async def close(self) -> None:
-        """End what runs."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        if self.current is not None:
-            self.current.release_all()

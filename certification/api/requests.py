@@ -30,21 +30,21 @@ _SECRETS: Final = ("token", "signature")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back. A refusal of the WebSocket has the status that REST would have."""
+class ApiResponse:
+    """A response by either interface. One of the WebSocket has the status that REST would have."""
 
     status: int
     document: Any
 
 
 Verdict = str | Reply
-"""What becomes of a request: ``pass``, ``lost`` (done, the answer never comes), ``swallowed``
-(never done, and no answer), or an answer of ours."""
+"""What becomes of a request: ``pass``, ``lost`` (done, and the response never comes),
+``swallowed`` (never done, and no response), or a response of the certifier's own."""
 
 
 @dataclass(slots=True, eq=False)
-class Asked:
-    """A request of the client. ``judged`` is done when the case has looked at its answer."""
+class HeldRequest:
+    """A request of the client. ``judged`` is set when the case has looked at its response."""
 
     method: str
     path: str
@@ -55,28 +55,33 @@ class Asked:
     decided: asyncio.Future[Verdict] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
-    answer: asyncio.Future[Answer] = field(
+    response: asyncio.Future[ApiResponse] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
     judged: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
-    def harmless(self) -> bool:
-        """Whether it changes nothing, so that it may come at any time."""
+    def is_read(self) -> bool:
+        """Return whether it changes nothing, so that it may come at any time."""
         return self.method in ("GET", "HEAD", "WS")
 
     def decide(self, verdict: Verdict) -> None:
-        """Let it go its way."""
+        """Let it go on its way; the first decision stands."""
         if not self.decided.done():
             self.decided.set_result(verdict)
 
-    def answered(self, answer: Answer) -> None:
-        """Its answer is there."""
-        if not self.answer.done():
-            self.answer.set_result(answer)
+    def release(self) -> None:
+        """Let it and its response pass."""
+        self.decide("pass")
+        self.judged.set()
+
+    def respond(self, response: ApiResponse) -> None:
+        """Note its response; the first one stands."""
+        if not self.response.done():
+            self.response.set_result(response)
 
     def matches(self, wanted: str) -> bool:
-        """Whether it is what ``POST /v1/orders|WS subscribe`` names; ``{id}`` is any segment."""
+        """Return whether it is what ``POST /v1/orders|WS subscribe`` names; ``{id}`` is any."""
         return any(self._is(choice) for choice in wanted.split("|"))
 
     def _is(self, choice: str) -> bool:
@@ -89,12 +94,12 @@ class Asked:
 
     @property
     def id(self) -> str:
-        """What the path names, without ``client:``."""
+        """Return the id in the path, without ``client:``."""
         parts = self.path.split("/")
         return parts[3].removeprefix(CLIENT_PREFIX) if len(parts) > 3 else ""
 
     def look_up(self, key: str) -> str | None:
-        """A member of the body, a parameter of the query, or ``id``."""
+        """Return a member of the body, a parameter of the query, or ``id``; None if absent."""
         if key == "id":
             return self.id or None
         value = at_path(self.body, key)
@@ -103,16 +108,16 @@ class Asked:
         return as_text(value)
 
 
-def from_request(request: Request) -> Asked:
-    """A request of REST."""
-    return Asked(
+def from_request(request: Request) -> HeldRequest:
+    """Hold a request of REST."""
+    return HeldRequest(
         request.method, request.path, request.document, request.query,
         request.header("x-tandem-key"), request.shown(),
     )  # fmt: skip
 
 
-def from_frame(text: str, document: Any) -> Asked:
-    """A frame of the WebSocket; what is no request stands for itself."""
+def from_frame(text: str, document: Any) -> HeldRequest:
+    """Hold a frame of the WebSocket; what is no request stands for itself."""
     op = document.get("op") if isinstance(document, dict) else None
     params = document.get("params") or {} if isinstance(document, dict) else {}
     body = dict(params) if isinstance(params, dict) else {}
@@ -122,11 +127,11 @@ def from_frame(text: str, document: Any) -> Asked:
     query: dict[str, str] = {}
     if method == "GET":
         query = {name: as_text(value) for name, value in body.items()}
-    return Asked(method, path, body, query, "", f"WS {without_secrets(text, document)}")
+    return HeldRequest(method, path, body, query, "", f"WS {without_secrets(text, document)}")
 
 
 def without_secrets(text: str, document: Any) -> str:
-    """A frame for reports."""
+    """Return a frame as reports show it."""
     params = document.get("params") if isinstance(document, dict) else None
     for name in _SECRETS:
         value = params.get(name) if isinstance(params, dict) else None
@@ -135,24 +140,24 @@ def without_secrets(text: str, document: Any) -> str:
     return text
 
 
-def meant_ids(asked: Asked) -> list[str]:
-    """The client's own ids of what a request enters."""
-    if asked.method != "POST" or not isinstance(asked.body, dict):
+def entered_ids(held: HeldRequest) -> list[str]:
+    """Return the client's own ids of what a request enters."""
+    if held.method != "POST" or not isinstance(held.body, dict):
         return []
-    rows = asked.body.get("operations")
-    bodies = [asked.body, *(rows if isinstance(rows, list) else [])]
+    rows = held.body.get("operations")
+    bodies = [held.body, *(rows if isinstance(rows, list) else [])]
     return [
         str(body[name]) for body in bodies if isinstance(body, dict)
         for name in ("client_order_id", "client_withdrawal_id") if body.get(name)
     ]  # fmt: skip
 
 
-def meant_quantity(asked: Asked) -> str:
-    """The quantity or amount that a request enters."""
-    return (asked.look_up("quantity") or asked.look_up("amount") or
-            asked.look_up("operations.0.quantity") or "") if asked.method == "POST" else ""
+def entered_quantity(held: HeldRequest) -> str:
+    """Return the quantity or amount that a request enters, "" if it enters nothing."""
+    return (held.look_up("quantity") or held.look_up("amount") or
+            held.look_up("operations.0.quantity") or "") if held.method == "POST" else ""
 
 
 def names(step: Step) -> str:
-    """What a step waits for, in words."""
+    """Return what a step waits for, in words."""
     return " or ".join((step.client or step.venue).split("|"))

@@ -20,7 +20,7 @@ OPEN_S: Final = 10.0
 
 
 @dataclass(slots=True, eq=False)
-class Passage:
+class ConnectionPair:
     """A connection of the client and the one to the venue that belongs to it."""
 
     client: ServerConnection
@@ -29,36 +29,36 @@ class Passage:
     channels: set[str] = field(default_factory=set)
 
     def cut(self) -> None:
-        """End both without a word."""
+        """Abort both, without a close frame."""
         self.client.transport.abort()
         self.venue.transport.abort()
 
 
 class Watcher(Protocol):
-    """Who is told of every frame."""
+    """Decides about every frame."""
 
-    async def asked(self, passage: Passage, text: str, document: Any) -> bool:
-        """A frame of the client; False to lose it. May take its time."""
+    async def from_client(self, pair: ConnectionPair, text: str, document: Any) -> bool:
+        """Take a frame of the client; return False to lose it. May take its time."""
 
-    async def told(self, passage: Passage, text: str, document: Any) -> bool:
-        """A frame of the venue; False to lose it."""
+    async def from_venue(self, pair: ConnectionPair, text: str, document: Any) -> bool:
+        """Take a frame of the venue; return False to lose it."""
 
-    def stream_ended(self, passage: Passage) -> None:
-        """A connection is over."""
+    def disconnected(self, pair: ConnectionPair) -> None:
+        """Note that a connection is over."""
 
 
 class StreamGate:
-    """Takes WebSockets of one client and opens one to its venue for each."""
+    """Accepts the WebSockets of one client and opens one to its venue for each."""
 
     def __init__(self, host: str, port: int, watcher: Watcher) -> None:
         self._url = f"ws://{host}:{port}"
         self._watcher = watcher
         self._server: Server | None = None
-        self.passages: set[Passage] = set()
+        self.pairs: set[ConnectionPair] = set()
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """Return the port where it listens."""
         assert self._server is not None
         return int(next(iter(self._server.sockets)).getsockname()[1])
 
@@ -70,14 +70,14 @@ class StreamGate:
 
     async def stop(self) -> None:
         """Take no more, and end those that are there."""
-        for passage in list(self.passages):
-            passage.cut()
+        for pair in list(self.pairs):
+            pair.cut()
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
 
     async def _connection(self, client: ServerConnection) -> None:
-        if len(self.passages) >= CONNECTIONS_MAX or client.request is None:
+        if len(self.pairs) >= CONNECTIONS_MAX or client.request is None:
             await client.close(1013, "too many connections")
             return
         try:
@@ -88,21 +88,21 @@ class StreamGate:
         except (OSError, WebSocketException, TimeoutError):
             await client.close(1011, "the venue's stream cannot be reached")
             return
-        passage = Passage(client, venue)
-        self.passages.add(passage)
-        back = asyncio.create_task(self._from_venue(passage))
+        pair = ConnectionPair(client, venue)
+        self.pairs.add(pair)
+        back = asyncio.create_task(self._from_venue(pair))
         try:
             async for text in client:
                 document = parsed(text)
-                if await self._watcher.asked(passage, _text(text), document):
+                if await self._watcher.from_client(pair, _text(text), document):
                     await venue.send(text)
         except ConnectionClosed:
             pass  # However it ended, what follows is the same.
         except Exception:
             log.exception("stream_failed")
         finally:
-            self.passages.discard(passage)
-            self._watcher.stream_ended(passage)
+            self.pairs.discard(pair)
+            self._watcher.disconnected(pair)
             # The venue sees what the client did: a connection that broke, or a clean close.
             if client.close_code in (None, 1006):
                 venue.transport.abort()
@@ -110,11 +110,11 @@ class StreamGate:
             back.cancel()
             await asyncio.gather(back, return_exceptions=True)
 
-    async def _from_venue(self, passage: Passage) -> None:
-        venue, client = passage.venue, passage.client
+    async def _from_venue(self, pair: ConnectionPair) -> None:
+        venue, client = pair.venue, pair.client
         try:
             async for text in venue:
-                if await self._watcher.told(passage, _text(text), parsed(text)):
+                if await self._watcher.from_venue(pair, _text(text), parsed(text)):
                     await client.send(text)
             await client.close(venue.close_code or 1011, venue.close_reason or "")
         except ConnectionClosed:
@@ -125,7 +125,7 @@ class StreamGate:
 
 
 def parsed(text: str | bytes) -> Any:
-    """A frame as JSON, None where it is none."""
+    """Return a frame as JSON, None if it is not JSON."""
     try:
         return json.loads(text)
     except ValueError:

@@ -1,28 +1,24 @@
-"""One attempt of a client at one case: its steps, one after the other.
+"""One attempt of a client at a case over FIX.
 
-Messages of the client are held back until the step that waits for them has looked at them and
-has done what comes first; that is what makes a race such as "filled before the cancel
-arrives" come out the same way every time. Admin messages are never held.
+Application messages of the client are held until their step has looked at them. Admin messages
+are never held.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
-from certification.fix.counterparty import Counterparty
-from certification.fix.link import Link
+from certification.attempt import BaseAttempt, CaseFailure, Stage
 from certification.fix.matching import check, missing, unexpected
-from certification.fix.verbs import VERBS
+from certification.fix.proxy import SessionProxy
 from certification.fix.wire import ADMIN, Message, parse_time, type_name
 from certification.fix.wire import now as wall_clock
-from certification.report.results import CaseFailure, Transcript
 from certification.scenarios.scenario import Scenario, Step
-from certification.scenarios.values import Memory
+from certification.scenarios.values import ValueFault
 
 _PASSED_OVER: Final = frozenset({"B", "f"})
 _ENTRY_TYPES: Final = frozenset({"D", "F", "G", "q", "E", "UB"})
@@ -30,8 +26,11 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True, eq=False)
-class Held:
-    """A message of the client; ``passes`` says whether it goes on to the venue."""
+class HeldMessage:
+    """A message of the client; ``passes`` says whether it goes on to the venue.
+
+    ``skew_s`` is how far SendingTime(52) was ahead of our clock, None where it is no time.
+    """
 
     message: Message
     passes: asyncio.Future[bool]
@@ -43,68 +42,49 @@ class Held:
             self.passes.set_result(passes)
 
 
-class Stage(Protocol):
-    """What an attempt needs from its surroundings.
-
-    ``patience_s`` bounds the wait for the client, ``venue_s`` that for the venue's answers, and
-    ``way_s`` is added to waits that are counted in heartbeats.
-    """
-
-    links: dict[str, Link]
-    patience_s: float
-    venue_s: float
-    way_s: float
-    ids_used: set[str]
-    old_orders: frozenset[str]
-
-    async def trader(self, name: str) -> Counterparty:
-        """The counterparty, or the other trader of the client's firm."""
+def hold(message: Message) -> HeldMessage:
+    """Hold a message that has just been received."""
+    moment = parse_time(message.get(52))
+    skew = None if moment is None else (moment - wall_clock()).total_seconds()
+    return HeldMessage(message, asyncio.get_running_loop().create_future(), skew)
 
 
 @dataclass(slots=True)
 class _Inbox:
-    client: deque[Held] = field(default_factory=deque)
+    client: deque[HeldMessage] = field(default_factory=deque)
     venue: deque[Message] = field(default_factory=deque)
 
 
-def _heartbeat_meant(step: Step, message: Message) -> bool:
-    """Whether a Heartbeat is of the kind that a step waits for: an answer, or one by itself."""
+def _is_wanted_heartbeat(step: Step, message: Message) -> bool:
+    """Return False for a Heartbeat of the kind (answer or not) that a step does not wait for."""
     if message.type != "0" or "112" not in step.fields:
         return True
     return (112 in message) != (step.fields["112"] == "-")
 
 
-def hold(message: Message) -> Held:
-    """A message that has just come, with how far its SendingTime is off."""
-    moment = parse_time(message.get(52))
-    skew = None if moment is None else (moment - wall_clock()).total_seconds()
-    return Held(message, asyncio.get_running_loop().create_future(), skew)
+class Attempt(BaseAttempt):
+    """Plays the FIX steps of a scenario, with ``verbs`` for its steps ``do``.
 
-
-class Attempt:
-    """Plays the FIX steps of ``scenario``. ``offending`` is the client's message that failed it."""
+    ``offending`` is the client's message that failed the case, ``last`` the last one that was as
+    its step wants it.
+    """
 
     def __init__(
-        self, scenario: Scenario, stage: Stage, parameters: Mapping[str, str], number: int
-    ) -> None:
-        self.scenario = scenario
-        self.number = number
-        self.transcript = Transcript()
-        self.offending: Held | None = None
-        self.violation = ""
-        self.over = False
-        self.last: Held | None = None
-        self.stage = stage
-        self.memory = Memory(dict(parameters) | {"case": scenario.id})
-        self.inboxes = {kind: _Inbox() for kind in stage.links}
-        self._news = asyncio.Event()
-        self._script = scenario.script("certify")
+        self, scenario: Scenario, stage: Stage, sessions: Mapping[str, SessionProxy],
+        parameters: Mapping[str, str], number: int, verbs: Mapping[str, Verb],
+    ) -> None:  # fmt: skip
+        super().__init__(scenario, stage, parameters, number)
+        self.offending: HeldMessage | None = None
+        self.last: HeldMessage | None = None
+        self.inboxes = {kind: _Inbox() for kind in sessions}
         self.open_orders: dict[str, Message] = {}
+        self._sessions = sessions
+        self._verbs = verbs
 
     # What passes.
 
-    def take_client(self, kind: str, held: Held) -> None:
-        """A message of the client; admin messages are released at once."""
+    def take_client(self, kind: str, held: HeldMessage) -> None:
+        """Take a message of the client; admin messages are released at once."""
         if held.message.type in ADMIN:
             held.release()
         if held.message.type == "5" and kind == "main" and not self._expects("client", "5"):
@@ -112,34 +92,28 @@ class Attempt:
             self.violate("Your client logged out in the middle of the case"
                          f"{': ' + text if text else ''}.")  # fmt: skip
         self.inboxes[kind].client.append(held)
-        self._news.set()
+        self.notify()
 
     def take_venue(self, kind: str, message: Message) -> None:
-        """A message that the client was sent."""
+        """Take a message that the client was sent."""
         self.inboxes[kind].venue.append(message)
         if message.type == "5" and kind == "main" and not self._expects("client", "5"):
             self.violate(f"The venue ended the session: {message.get(58) or 'no reason given'}.")
         if kind == "main" and message.type == "8" and message.get(150) != "I":
             self._note_order(message)
-        self._news.set()
+        self.notify()
 
-    def lost(self) -> None:
-        """The client's connection has ended, not by our doing."""
+    def disconnected(self) -> None:
+        """Note that the client's connection has ended, and not by our doing."""
         if not self._expects("client", "A"):
             self.violate("The connection ended in the middle of the case.")
 
     def _expects(self, kind: str, msg_type: str) -> bool:
-        """Whether some step waits for a message of a type."""
-        return any(msg_type in getattr(step, kind).split("|") for step in self._script)
+        """Return whether some step waits for a message of a type."""
+        return any(msg_type in getattr(step, kind).split("|") for step in self.script)
 
-    def violate(self, why: str) -> None:
-        """Something that no case allows: the attempt ends at its next look."""
-        self.violation = self.violation or why
-        self._news.set()
-
-    def release_all(self) -> None:
-        """Let go of everything that is held."""
-        self.over = True
+    def release_held(self) -> None:
+        """Release everything that is held."""
         for inbox in self.inboxes.values():
             for held in inbox.client:
                 held.release()
@@ -155,8 +129,7 @@ class Attempt:
 
     async def run(self) -> None:
         """Play every step. Raises CaseFailure, CounterpartyFault, ValueFault."""
-        for step in self._script:
-            await getattr(self, f"_{step.kind}")(step)
+        await super().run()
         for inbox in self.inboxes.values():
             extra = [held.message for held in inbox.client if not self.ignored(held.message)]
             if extra:
@@ -164,9 +137,11 @@ class Attempt:
                     f"{type_name(extra[0].type)} came after the case was done: {extra[0]!r}"
                 )
 
-    async def _client(self, step: Step) -> None:
-        seconds = self._seconds(step, self.stage.patience_s)
-        held = await self.wait_for(lambda: self._next_client(step), step, seconds)
+    async def client(self, step: Step, following: Step | None) -> None:
+        """Wait for a message of the client, check it, and let it go on."""
+        held = await self.wait_for_step(
+            step, self.stage.patience_s, lambda: self._next_client(step)
+        )
         message = held.message
         try:
             check(step, message, self.memory)
@@ -175,27 +150,27 @@ class Attempt:
             self.offending = held
             raise
         for first in step.first:
-            await self._peer(first)
+            await self.act(first)
         held.release(not step.swallowed)
         self.last = held
 
-    def _next_client(self, step: Step) -> Held | None:
-        """The next message that this step has to look at; what it may pass over is gone."""
+    def _next_client(self, step: Step) -> HeldMessage | None:
+        """Return the next message that this step has to look at; drop what it may ignore."""
         queue = self.inboxes[step.session].client
         wanted = set(step.client.split("|"))
         while queue:
             held = queue.popleft()
             message = held.message
-            if self._reject_of_ours(message):
+            if self._rejects_news(message):
                 held.release()
             elif message.type == "3" and "3" not in wanted:
                 raise CaseFailure(f"Your client rejected message {message.get(45)} of the venue: "
                                   f"{message.get(58) or message!r}")  # fmt: skip
             elif message.type in ADMIN and message.type not in wanted:
                 continue
-            elif not _heartbeat_meant(step, message):
+            elif not _is_wanted_heartbeat(step, message):
                 continue
-            elif message.type == "0" and message.get(112) in self.link(step).tests:
+            elif message.type == "0" and message.get(112) in self.session(step).tests:
                 continue
             elif message.type not in ADMIN and message.possdup and "43" not in step.fields:
                 held.release()
@@ -204,29 +179,29 @@ class Attempt:
         return None
 
     def ignored(self, message: Message) -> bool:
-        return message.type in ADMIN or message.possdup or self._reject_of_ours(message)
+        """Return whether a message of the client may come at any time."""
+        return message.type in ADMIN or message.possdup or self._rejects_news(message)
 
-    def _reject_of_ours(self, message: Message) -> bool:
-        """A client that does not know our News(B) says so; that is no fault."""
+    def _rejects_news(self, message: Message) -> bool:
+        """Return whether a client says that it does not know our News(B): that is no fault."""
         return message.type in ("j", "3") and message.get(372) == "B"
 
     def _check_id(self, step: Step, message: Message) -> None:
         """A ClOrdID is used once, unless the step wants it twice or it is said to be a resend."""
         if message.type not in _ENTRY_TYPES or message.possdup or message.get(97) == "Y":
             return
-        used = self.stage.ids_used
-        ids = [value for tag, value in message.pairs if tag == 11]
-        again = [value for value in ids if value in used]
-        used.update(ids)
+        again = self.used_before(value for tag, value in message.pairs if tag == 11)
         if again and not step.fields.get("11", "").startswith("@"):
             raise CaseFailure(
                 f"{type_name(message.type)}: ClOrdID(11) {again[0]} was used before. A ClOrdID "
                 "is used once, also when its order was refused or is done."
             )
 
-    async def _venue(self, step: Step) -> None:
-        seconds = self._seconds(step, self.stage.venue_s)
-        message = await self.wait_for(lambda: self._next_venue(step), step, seconds)
+    async def venue(self, step: Step) -> None:
+        """Wait for a message of the venue and check it."""
+        message = await self.wait_for_step(
+            step, self.stage.venue_s, lambda: self._next_venue(step)
+        )
         check(step, message, self.memory)
 
     def _next_venue(self, step: Step) -> Message | None:
@@ -241,7 +216,7 @@ class Attempt:
                 or step.session == "drop_copy"
             ):
                 continue
-            if not _heartbeat_meant(step, message):
+            if not _is_wanted_heartbeat(step, message):
                 continue
             if message.type == "8":
                 if message.possdup and "43" not in step.fields:
@@ -251,48 +226,34 @@ class Attempt:
             return message
         return None
 
-    async def _peer(self, step: Step) -> None:
-        if step.do:
-            await self._do(step)
-            return
-        name, _, action = step.peer.rpartition("-")
-        trader = await self.stage.trader("desk" if name else "peer")
-        qty = self.memory.value(step.qty)
-        if action == "cancel":
-            await trader.cancel(qty, "1")
-            return
-        price = self.memory.value(step.price or "@order.44")
-        await trader.trade(action, qty, price, rest=step.rest)
+    async def do(self, step: Step) -> None:
+        """Carry out the verb of ``do``. Raises ValueFault where there is none of the name."""
+        verb = self._verbs.get(step.do)
+        if verb is None:
+            raise ValueFault(f"there is no verb {step.do} over FIX")
+        await verb(self, step)
 
-    async def _do(self, step: Step) -> None:
-        await VERBS[step.do](self, step)
+    def order_price(self) -> str:
+        """Return the price of the case's order."""
+        return self.memory.value("@order.44")
 
     # Waiting.
 
-    def _seconds(self, step: Step, default: float) -> float:
-        return step.seconds(self.link(step).heartbeat_s, default, self.stage.way_s)
-
-    async def wait_for(self, look: Callable[[], T | None], step: Step, seconds: float) -> T:
-        deadline = time.monotonic() + seconds
-        while True:
-            if self.violation:
-                raise CaseFailure(self.violation)
-            self._news.clear()
-            found = look()
-            if found is not None:
-                return found
-            left = deadline - time.monotonic()
-            try:
-                async with asyncio.timeout(max(left, 0.0)):
-                    await self._news.wait()
-            except TimeoutError:
-                raise CaseFailure(self._missing(step, seconds)) from None
+    async def wait_for_step(self, step: Step, default_s: float, look: Callable[[], T | None]) -> T:
+        """Wait as long as a step says until ``look`` finds something. Raises CaseFailure."""
+        seconds = step.seconds(self.session(step).heartbeat_s, default_s, self.stage.way_s)
+        return await self.wait_for(look, seconds, lambda: self._missing(step, seconds))
 
     def _missing(self, step: Step, seconds: float) -> str:
-        late = missing(step, seconds, closed=not self.link(step).live)
+        late = missing(step, seconds, closed=not self.session(step).live)
         other = self.inboxes[step.session].client
         waiting = [h.message for h in other if not self.ignored(h.message)] if step.venue else []
         return late + (f" {unexpected(step, waiting[0])}" if waiting else "")
 
-    def link(self, step: Step) -> Link:
-        return self.stage.links[step.session]
+    def session(self, step: Step) -> SessionProxy:
+        """Return the session that a step is about."""
+        return self._sessions[step.session]
+
+
+Verb = Callable[[Attempt, Step], Awaitable[None]]
+"""What the certifier does at a step ``do``."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
+from certification.attempt import CounterpartyFault
 from certification.fix.client import FixClient
 from certification.fix.wire import Message, now, time_text
 
@@ -14,12 +15,8 @@ _SIDES: Final = {"buy": "1", "sell": "2"}
 _CLOSED: Final = frozenset({"2", "4", "8", "C"})
 
 
-class CounterpartyFault(Exception):
-    """The counterparty could not do its part; the message says what came instead."""
-
-
 @dataclass(slots=True)
-class _Open:
+class _RestingOrder:
     side: str
     order_id: str
 
@@ -33,7 +30,7 @@ class Counterparty:
         self._run = run
         self._seconds = seconds
         self._ids = count(1)
-        self._open: dict[str, _Open] = {}
+        self._open: dict[str, _RestingOrder] = {}
         self._lock = asyncio.Lock()
 
     @property
@@ -139,4 +136,4 @@ class Counterparty:
             self._open.pop(name, None)
             self._open.pop(message.get(11), None)
         elif message.get(150) in ("0", "F") and message.get(59) != "3":
-            self._open[message.get(11)] = _Open(message.get(54), message.get(37))
+            self._open[message.get(11)] = _RestingOrder(message.get(54), message.get(37))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from certification.attempt import CaseFailure
 from certification.fix.wire import Message, tag_name, type_name
-from certification.report.results import CaseFailure
 from certification.scenarios.scenario import Step
-from certification.scenarios.values import Memory, Named
+from certification.scenarios.values import Memory
 
 _OPTIONAL_TEXT = {"8", "9", "r", "N", "UC", "j", "3", "5"}
 
@@ -26,7 +26,7 @@ def check(step: Step, message: Message, memory: Memory) -> None:
     if step.entries:
         _check_entries(step, message, memory)
     if step.name:
-        memory.named[step.name] = Named(message)
+        memory.named[step.name] = message
 
 
 def _check_entries(step: Step, message: Message, memory: Memory) -> None:

@@ -25,8 +25,8 @@ _NEEDED: Final[Mapping[str, tuple[int, ...]]] = {
 
 
 @dataclass(slots=True)
-class Maker:
-    """Makes messages for one case. ``extra`` are fields that a venue wants besides, by MsgType."""
+class MessageBuilder:
+    """Builds messages for one case. ``extra`` are fields that a venue wants besides, by MsgType."""
 
     case: str
     memory: Memory

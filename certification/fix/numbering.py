@@ -70,7 +70,7 @@ class Numbering:
 
 
 @dataclass(slots=True)
-class Asked:
+class ResendRange:
     """A range that the client has asked for again, in both countings; ends are included.
 
     ``venue_begin`` above ``venue_end`` says that only messages of ours are in the range.
@@ -84,40 +84,40 @@ class Asked:
     done: bool = False
 
 
-def asked(numbering: Numbering, begin: int, end: int) -> Asked:
+def resend_range(numbering: Numbering, begin: int, end: int) -> ResendRange:
     """What a ResendRequest of the client means; ``end`` 0 is everything up to now."""
     last = numbering.next_visible - 1
     visible_end = min(end, last) if end else last
     venue_begin = numbering.at_or_after(max(begin, 1))
     venue_end = min(numbering.at_or_before(visible_end), numbering.next_venue - 1)
-    return Asked(venue_begin, venue_end, visible_end, max(begin, 1))
+    return ResendRange(venue_begin, venue_end, visible_end, max(begin, 1))
 
 
 @dataclass(frozen=True, slots=True)
-class Fill:
+class GapFill:
     """A gap fill of ours: visible number ``begin``, and the one that comes after it."""
 
     begin: int
     after: int
 
 
-def resent(asked_for: Asked, visible: int, after: int) -> Iterator[Fill]:
+def resent(resending: ResendRange, visible: int, after: int) -> Iterator[GapFill]:
     """A message that the venue sends again; yields the gap fills that go out before it.
 
     ``visible`` is its visible number and ``after`` the visible number that follows it (more
     than one further for a gap fill of the venue).
     """
-    if visible > asked_for.next:
-        yield Fill(asked_for.next, visible)
-    asked_for.next = max(asked_for.next, after)
+    if visible > resending.next:
+        yield GapFill(resending.next, visible)
+    resending.next = max(resending.next, after)
 
 
-def finished(asked_for: Asked) -> Iterator[Fill]:
+def finished(resending: ResendRange) -> Iterator[GapFill]:
     """The venue has sent the last of the range; yields the gap fill for what is ours behind."""
-    asked_for.done = True
-    if asked_for.next <= asked_for.visible_end:
-        yield Fill(asked_for.next, asked_for.visible_end + 1)
-        asked_for.next = asked_for.visible_end + 1
+    resending.done = True
+    if resending.next <= resending.visible_end:
+        yield GapFill(resending.next, resending.visible_end + 1)
+        resending.next = resending.visible_end + 1
 
 
 def from_state(shifts: Sequence[Sequence[int]], next_venue: int) -> Numbering:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import Final
 
+from certification.attempt import CaseFailure
+from certification.fix.attempt import Attempt, Verb
 from certification.fix.wire import Message, changed, exact_time_text, now
-from certification.report.results import CaseFailure
 from certification.scenarios.scenario import Step
-from certification.scenarios.values import Named, ValueFault
-
-if TYPE_CHECKING:
-    from certification.fix.attempt import Attempt
+from certification.scenarios.values import ValueFault
 
 QUIET_S: Final = 0.3
 CLOSE_S: Final = 10.0
@@ -21,9 +19,9 @@ _CLOSING: Final = frozenset({"F", "q"})
 
 def _message(attempt: Attempt, name: str) -> Message:
     thing = attempt.memory.named.get(name)
-    if not isinstance(thing, Named):
+    if not isinstance(thing, Message):
         raise ValueFault(f"nothing is called {name}")
-    return thing.message
+    return thing
 
 
 def _fields(attempt: Attempt, step: Step) -> dict[int, str]:
@@ -32,26 +30,26 @@ def _fields(attempt: Attempt, step: Step) -> dict[int, str]:
 
 async def _refuse(attempt: Attempt, step: Step) -> None:
     """The next connections are closed without a message."""
-    attempt.link(step).refusals = step.times
+    attempt.session(step).refusals = step.times
 
 
 async def _cut(attempt: Attempt, step: Step) -> None:
     """The client's connection ends without a word."""
-    attempt.link(step).cut(keep_venue=step.keep)
+    attempt.session(step).cut(keep_venue=step.keep)
 
 
 async def _cut_venue(attempt: Attempt, step: Step) -> None:
     """The venue learns of it, too."""
-    await attempt.link(step).cut_venue()
+    await attempt.session(step).cut_venue()
 
 
 async def _missed(attempt: Attempt, step: Step) -> None:
     """The venue has sent something into the connection that was cut."""
-    link, wanted = attempt.link(step), _fields(attempt, step)
+    session, wanted = attempt.session(step), _fields(attempt, step)
     async with asyncio.timeout(attempt.stage.venue_s):
-        while not any(_has(message, wanted) for message in link.missed):
-            link.missing.clear()
-            await link.missing.wait()
+        while not any(_has(message, wanted) for message in session.missed):
+            session.missing.clear()
+            await session.missing.wait()
 
 
 def _has(message: Message, wanted: Mapping[int, str]) -> bool:
@@ -60,75 +58,75 @@ def _has(message: Message, wanted: Mapping[int, str]) -> bool:
 
 async def _hole(attempt: Attempt, step: Step) -> None:
     """A number is used up, and nothing sent."""
-    message = attempt.link(step).hole()
+    message = attempt.session(step).hole()
     if step.name:
-        attempt.memory.named[step.name] = Named(message)
+        attempt.memory.named[step.name] = message
 
 
 async def _drop(attempt: Attempt, step: Step) -> None:
     """The next message of the venue with these fields gets lost."""
-    attempt.link(step).drops.append(_fields(attempt, step))
+    attempt.session(step).drops.append(_fields(attempt, step))
 
 
 async def _send(attempt: Attempt, step: Step) -> None:
     """The venue says something; with a number of its own (34) that is not counted."""
-    link = attempt.link(step)
+    session = attempt.session(step)
     fields = _fields(attempt, step)
     if 34 in fields:
-        message = link.composed(fields)
-        link.put(message)
+        message = session.composed(fields)
+        session.put(message)
     else:
-        message = link.add(fields)
+        message = session.add(fields)
     if step.name:
-        attempt.memory.named[step.name] = Named(message)
+        attempt.memory.named[step.name] = message
 
 
 async def _again(attempt: Attempt, step: Step) -> None:
     """A message comes again under its number, marked as such."""
     old = _message(attempt, step.again)
     moment = exact_time_text(now())
-    attempt.link(step).put(Message(changed(old, {43: "Y", 122: old[52], 52: moment})))
+    attempt.session(step).put(Message(changed(old, {43: "Y", 122: old[52], 52: moment})))
 
 
 async def _resend(attempt: Attempt, step: Step) -> None:
     """A message comes again under a new number, as after a crash."""
     old = _message(attempt, step.again)
-    link = attempt.link(step)
-    number = str(link.add_number())
+    session = attempt.session(step)
+    number = str(session.add_number())
     moment = exact_time_text(now())
     values: Mapping[int, str | None] = {34: number, 97: "Y", 122: old[52], 52: moment}
-    link.put(Message(changed(old, values)))
+    session.put(Message(changed(old, values)))
 
 
 async def _garble(attempt: Attempt, step: Step) -> None:
     """Something arrives whose checksum is wrong, under the number that comes next."""
-    link = attempt.link(step)
-    values: dict[int, str | None] = {34: str(link.numbering.next_visible)}
+    session = attempt.session(step)
+    values: dict[int, str | None] = {34: str(session.numbering.next_visible)}
     values |= _fields(attempt, step)
-    link.put_garbled(Message(changed(_message(attempt, step.again), values)))
+    session.put_garbled(Message(changed(_message(attempt, step.again), values)))
 
 
 async def _silence(attempt: Attempt, step: Step) -> None:
     """Nothing of the venue reaches the client until ``speak``."""
-    attempt.link(step).speaking.clear()
+    attempt.session(step).speaking.clear()
     attempt.transcript.note("the venue is silent from here on")
 
 
 async def _speak(attempt: Attempt, step: Step) -> None:
-    attempt.link(step).speak()
+    attempt.session(step).speak()
     attempt.transcript.note("the venue speaks again")
 
 
 async def _calm(attempt: Attempt, step: Step) -> None:
     """The venue does not get round to asking with TestRequest until ``speak``."""
-    attempt.link(step).calm = True
+    attempt.session(step).calm = True
 
 
 async def _closed(attempt: Attempt, step: Step) -> None:
     """The client's connection ends."""
     try:
         async with asyncio.timeout(CLOSE_S):
-            await attempt.link(step).gone.wait()
+            await attempt.session(step).gone.wait()
     except TimeoutError:
         raise CaseFailure(f"The connection was not closed. {step.why}") from None
 
@@ -149,16 +147,16 @@ async def _clock(attempt: Attempt, step: Step) -> None:
 
 async def _pause(attempt: Attempt, step: Step) -> None:
     """The client waited at least ``times`` ms after its last refusal."""
-    waited_ms = attempt.link(step).logon_pause_s * 1000
+    waited_ms = attempt.session(step).logon_pause_s * 1000
     if waited_ms < step.times:
         raise CaseFailure(f"The client came back {waited_ms:.0f} ms after a refusal. {step.why}")
 
 
 async def _online(attempt: Attempt, step: Step) -> None:
     """A session of the client is logged on."""
-    link = attempt.link(step)
-    if not link.live:
-        raise CaseFailure(f"{link.comp_id} is not logged on. {step.why}")
+    session = attempt.session(step)
+    if not session.live:
+        raise CaseFailure(f"{session.comp_id} is not logged on. {step.why}")
 
 
 async def _flat(attempt: Attempt, step: Step) -> None:
@@ -173,7 +171,7 @@ async def _flat(attempt: Attempt, step: Step) -> None:
                 raise CaseFailure(f"{held.message!r} came. {step.why}")
         return True if not attempt.open_orders else None
 
-    await attempt.wait_for(closed, step, attempt.stage.patience_s)
+    await attempt.wait_for_step(step, attempt.stage.patience_s, closed)
 
 
 async def _quiet(attempt: Attempt, step: Step) -> None:
@@ -181,7 +179,7 @@ async def _quiet(attempt: Attempt, step: Step) -> None:
     await asyncio.sleep(QUIET_S)
 
 
-VERBS: Final[Mapping[str, Callable[[Attempt, Step], Awaitable[None]]]] = {
+VERBS: Final[Mapping[str, Verb]] = {
     "refuse": _refuse, "cut": _cut, "cut_venue": _cut_venue, "hole": _hole,
     "missed": _missed, "drop": _drop,
     "send": _send, "again": _again, "resend": _resend, "garble": _garble, "silence": _silence,

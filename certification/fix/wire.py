@@ -53,6 +53,10 @@ class Message:
         """The first value of a tag, None where it is absent."""
         return self._first.get(tag)
 
+    def look_up(self, key: str) -> str | None:
+        """Return the first value of a tag, for expressions of scenarios; None if absent."""
+        return self._first.get(int(key))
+
     def __contains__(self, tag: int) -> bool:
         return tag in self._first
 

@@ -1,6 +1,6 @@
-"""The progress page: what is to be done, what was done, and why something failed.
+"""The progress page as HTML and JSON: what is to be done, what was done, why something failed.
 
-Plain HTTP, read only, without scripts. It shows no secret, and whoever reaches it may read it.
+It has no scripts and shows no secret.
 """
 
 from __future__ import annotations
@@ -11,13 +11,18 @@ from typing import Final, Protocol
 
 import msgspec
 
-from certification.api.http import HttpGate, Reply, Request
 from certification.report import files as reports
 from certification.report.results import CaseResult, Report
 from certification.scenarios.scenario import Scenario
 
-REQUEST_S: Final = 5.0
 REFRESH_S: Final = 2
+HTML: Final = "text/html; charset=utf-8"
+KINDS: Final = {
+    reports.JSON_NAME: "application/json",
+    reports.HTML_NAME: HTML,
+    reports.XML_NAME: "application/xml",
+}
+"""Media types of the report's files."""
 
 
 class Shown(Protocol):
@@ -49,52 +54,6 @@ class Shown(Protocol):
 
     def files(self) -> Mapping[str, bytes]:
         """The report's files as they were written last, by name."""
-
-
-class Page(HttpGate):
-    """Serves the pages of some runs."""
-
-    def __init__(self, runs: Iterable[Shown]) -> None:
-        super().__init__(self._answer, idle_s=REQUEST_S)
-        self._runs = {run.name: run for run in runs}
-
-    async def _answer(self, request: Request) -> Reply:
-        if request.method not in ("GET", "HEAD"):
-            return _reply(405, "text/plain", b"Only GET is served here.\n")
-        return _reply(*self._page(request.path))
-
-    def _page(self, path: str) -> tuple[int, str, bytes]:
-        parts = [part for part in path.split("/") if part]
-        if not parts:
-            return 200, _HTML, front(self._runs.values()).encode("utf-8")
-        run = self._runs.get(parts[0])
-        if run is not None and len(parts) == 1:
-            return 200, _HTML, progress(run).encode("utf-8")
-        if run is not None and parts[1:] == ["status.json"]:
-            return 200, "application/json", status_json(run)
-        if run is not None and len(parts) == 2 and parts[1] in _KINDS:
-            found = run.files().get(parts[1])
-            if found is not None:
-                return 200, _KINDS[parts[1]], found
-        return 404, "text/plain", b"There is nothing here.\n"
-
-
-_HTML: Final = "text/html; charset=utf-8"
-_KINDS: Final = {
-    reports.JSON_NAME: "application/json",
-    reports.HTML_NAME: _HTML,
-    reports.XML_NAME: "application/xml",
-}
-
-
-def _reply(status: int, kind: str, body: bytes) -> Reply:
-    headers = (
-        ("Content-Type", kind),
-        ("Cache-Control", "no-store"),
-        ("X-Content-Type-Options", "nosniff"),
-        ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"),
-    )
-    return Reply(status, headers, body)
 
 
 def status_json(run: Shown) -> bytes:
@@ -153,7 +112,7 @@ def progress(run: Shown) -> str:
     summary = run.report()
     by_id = {scenario.id: scenario for scenario in run.scenarios}
     rows = "".join(_row(case, by_id[case.id], run.playing) for case in run.cases())
-    links = " · ".join(f'<a href="/{escape(run.name)}/{name}">{name}</a>' for name in _KINDS)
+    links = " · ".join(f'<a href="/{escape(run.name)}/{name}">{name}</a>' for name in KINDS)
     return _frame(
         f"Certification of {run.name}",
         f"<p>{summary.passed} passed, {summary.failed} failed, {summary.not_run} not run. "

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Final, Literal
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Final, Literal, Protocol
 
 import msgspec
 
-from certification.fix.wire import Message, now
 from certification.scenarios.programme import INTERFACES, Programme
 from certification.scenarios.scenario import Direction, Interface, Scenario
 
@@ -17,10 +17,6 @@ ENTRIES_MAX: Final = 2_000
 FORMAT: Final = "tandem-certification-report"
 VERSION: Final = 2
 """Reports of version 1 did not say which cases are needed."""
-
-
-class CaseFailure(Exception):
-    """The side under test did not do what the case asks for; the message tells it so."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -33,6 +29,17 @@ class Entry(msgspec.Struct, frozen=True):
     note: str = ""
 
 
+class Recorded(Protocol):
+    """A FIX message as a transcript takes it down."""
+
+    @property
+    def type(self) -> str:
+        """Return MsgType(35)."""
+
+    def shown(self) -> str:
+        """Return the message as text without secrets."""
+
+
 class Transcript:
     """Takes down what happens, in order, without secrets."""
 
@@ -40,7 +47,7 @@ class Transcript:
         self.entries: list[Entry] = []
         self.lost = 0
 
-    def message(self, way: str, message: Message, note: str = "") -> None:
+    def message(self, way: str, message: Recorded, note: str = "") -> None:
         """Take a FIX message down."""
         self._add(Entry(stamp(), way, message.shown(), note))
 
@@ -122,7 +129,7 @@ class Report(msgspec.Struct, frozen=True):
 
 def stamp() -> str:
     """This moment, as reports write it."""
-    return now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def blank(scenario: Scenario, reason: str = "") -> CaseResult:
@@ -221,19 +228,3 @@ def _partial(
         parts.append(programme.partial)
     names = ", ".join(certified)
     return f"partial: {'; '.join(parts)}; certified for {names or 'nothing'}"
-
-
-def open_orders(transcript: Transcript) -> list[Mapping[int, str]]:
-    """The last report of each order of ours that is still open by what the venue said."""
-    orders: dict[str, Message] = {}
-    for entry in transcript.entries:
-        if entry.way != "<" or not entry.text.startswith("8="):
-            continue
-        message = Message(entry.text.replace("|", "\x01").encode("latin-1"))
-        if message.type == "8" and message.get(150) != "I":
-            orders[message.get(37)] = message
-    return [
-        {tag: m.get(tag) for tag in (11, 37, 54, 55)}
-        for order_id, m in orders.items()
-        if order_id not in ("", "NONE") and m.get(39) in ("0", "1")
-    ]

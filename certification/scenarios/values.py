@@ -25,8 +25,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, Protocol
 
-from certification.fix.wire import Message
-
 _REFERENCE: Final = re.compile(r"@([a-z][a-z0-9_]*)\.([A-Za-z0-9_.]+)\Z")
 _PARAMETER: Final = re.compile(r"\$([a-z_]+)")
 _RELATION: Final = re.compile(r"(>=|<=|>|<)(.+)\Z", re.DOTALL)
@@ -42,17 +40,6 @@ class Lookup(Protocol):
 
     def look_up(self, key: str) -> str | None:
         """The value of a field, None where there is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A FIX message under a name."""
-
-    message: Message
-
-    def look_up(self, key: str) -> str | None:
-        """The first value of a tag."""
-        return self.message.value(int(key))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from certification.scenarios.programme import programme
-from certification.server import ClientRun, FixGate, Place
+from certification.server import ClientRun, ClientVenue, FixGate
 from tandem.lane import Lane
 from tests.certification.raw_engine import RawEngine
 from tests.certification.scripts import Scripted
@@ -122,7 +122,7 @@ class Bench:
         """Wait for the verdict of a case."""
         async with asyncio.timeout(pace.seconds(30)):
             while True:
-                found = self.run.referee.results.get(name)
+                found = self.run.judge.results.get(name)
                 if found and found.attempts >= attempts and found.verdict != "not run":
                     return found.reason or found.verdict
                 await asyncio.sleep(0.01)
@@ -135,7 +135,7 @@ async def bench(
     """A certifier in front of a lane, with its state in ``folder``."""
     folder.mkdir(exist_ok=True)
     run = ClientRun(
-        Place(lane.credentials, lane.ports, folder), WHOLE, KEY, lambda name, result: None,
+        ClientVenue(lane.credentials, lane.ports, folder), WHOLE, KEY, lambda name, result: None,
         patience_s=patience_s or pace.seconds(5), venue_s=venue_s or pace.seconds(3),
         way_s=pace.seconds(1), **more,
     )  # fmt: skip

@@ -56,7 +56,7 @@ async def play(
     """Play cases one after the other; a client that is stuck is left alone after its verdict."""
     own, found = table.lane.credentials, []
     for name in names:
-        attempts = table.run.referee.attempts(name)
+        attempts = table.run.judge.attempts(name)
         trader = kind(
             f"http://127.0.0.1:{table.run.http.port}",
             f"ws://127.0.0.1:{table.run.stream.port}/v1/stream", own.firm, own.key_secrets,
@@ -64,7 +64,7 @@ async def play(
         )  # fmt: skip
         playing = asyncio.create_task(trader.play(name))
         await table.verdict(name, attempts + 1)
-        found.append(table.run.referee.results[name])
+        found.append(table.run.judge.results[name])
         if found[-1].verdict == "passed":
             async with asyncio.timeout(pace.seconds(20)):
                 await asyncio.gather(playing, return_exceptions=True)

@@ -100,7 +100,7 @@ async def play_broken(lane: Lane, folder: Path, broken: str, names: list[str]) -
             playing = asyncio.create_task(trader.play(name))
             await table.verdict(name)
             # At once: an order that it sends meanwhile may begin the next attempt.
-            found.append(table.run.referee.results[name])
+            found.append(table.run.judge.results[name])
             playing.cancel()
             await asyncio.gather(playing, return_exceptions=True)
             await trader.engine.stop()  # type: ignore[union-attr]

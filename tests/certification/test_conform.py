@@ -16,7 +16,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from certification.fix.client import Identity
-from certification.fix.conform import Target, run
+from certification.fix.conform import run
+from certification.fix.conform_case import Target
 from certification.fix.wire import Message, changed
 from certification.report import files as reports
 from certification.report.results import CaseResult, report, stamp

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from certification.fix.wire import Message
-from certification.report.page import Page
+from certification.progress import ProgressPage
 from tandem.lane import Lane
 from tests.certification.harness import Bench, Certify, bench
 from tests.certification.program import read_sheet
@@ -45,7 +45,7 @@ def test_the_quantity_chooses_where_the_id_cannot(lane: Lane, tmp_path: Path) ->
         trader = await table.client(trader=Scripted(ids_from_case=False))
         for case in ("A03", "A13", "A05", "S12"):
             assert await trader.play(case) == "passed"
-        orders = [e.text for e in table.run.referee.results["A05"].transcript if "35=D|" in e.text]
+        orders = [e.text for e in table.run.judge.results["A05"].transcript if "35=D|" in e.text]
         assert orders and "11=A05" not in orders[0]
         await stop(trader)
 
@@ -64,7 +64,7 @@ def test_a_wrong_answer_is_told_at_once_and_can_be_tried_again(
         assert "OrderQty(38) is 204, expected 203" in trader.news["A03"]
         assert "Send the opening order again" in trader.news["A03"]
         assert await trader.play("A03") == "passed"
-        result = table.run.referee.results["A03"]
+        result = table.run.judge.results["A03"]
         assert (result.verdict, result.attempts) == ("passed", 2)
         await stop(trader)
 
@@ -119,7 +119,7 @@ def test_an_attempt_that_never_ended_does_not_leave_the_verdict_before_it(
         assert "without a verdict: A01" in table.run.report().verdict
         trader = await table.client()
         assert await trader.play("A01") == "passed"
-        assert table.run.referee.results["A01"].attempts == 3
+        assert table.run.judge.results["A01"].attempts == 3
         await stop(trader)
 
     play(lane, tmp_path / "killed", later)
@@ -132,7 +132,7 @@ def test_what_belongs_to_no_case_just_trades(lane: Lane, tmp_path: Path) -> None
             order = trader.order(7, own_id=f"{name}-{trader.run}")
             await trader.acked(order)
             await trader.gone(order)
-        assert set(table.run.referee.results) <= {"S01"}
+        assert set(table.run.judge.results) <= {"S01"}
         await stop(trader)
 
     play(lane, tmp_path, day)
@@ -158,7 +158,7 @@ def test_a_client_that_does_not_know_news_loses_nothing(lane: Lane, tmp_path: Pa
 
 def test_without_news_the_page_tells(lane: Lane, tmp_path: Path) -> None:
     async def day(table: Bench) -> None:
-        page = Page([table.run])
+        page = ProgressPage([table.run])
         await page.start("127.0.0.1", 0)
         name = table.lane.credentials.comp_id
 
@@ -225,7 +225,7 @@ def test_a_wrong_password_is_the_venues_to_refuse(lane: Lane, tmp_path: Path) ->
         good = await table.client()
         assert await table.verdict("S01", 2) == "passed"
         await stop(good)
-        text = json.dumps([e.text for e in table.run.referee.results["S01"].transcript])
+        text = json.dumps([e.text for e in table.run.judge.results["S01"].transcript])
         assert own.password not in text and "554=***" in text
 
     play(lane, tmp_path, day, venue_s=pace.seconds(1))
@@ -240,7 +240,7 @@ def test_numbers_stay_right_however_often_the_certifier_meddles(
         trader = await table.client()
         for case in ("S08", "S06", "S12", "S17", "A22", "S08", "S14", "S09", "R01", "S12", "S08"):
             assert await trader.play(case) == "passed"
-        link = table.run.referee.links["main"]
+        link = table.run.referee.sessions["main"]
         assert isinstance(trader.engine, RawEngine)
         assert link.numbering.next_visible == trader.engine.expected
         assert len(link.numbering.shifts) > 8

@@ -21,6 +21,21 @@ GATEWAY_MAY = (
     "engine.core.types", "engine.core.commands", "engine.core.events",
     "engine.core.instruments", "engine.core.authority",
 )  # fmt: skip
+CERTIFICATION_MAY: dict[str, set[str]] = {
+    "scenarios": set(),
+    "report": {"scenarios"},
+    "attempt.py": {"scenarios", "report"},
+    "judge.py": {"scenarios", "report", "attempt"},
+    "gate.py": set(),
+    "venue.py": set(),
+    "fix": {"scenarios", "report", "attempt", "judge", "gate"},
+    "api": {"scenarios", "report", "attempt", "judge", "gate"},
+    "progress.py": {"scenarios", "report", "api"},
+}
+"""Rooms and modules of certification, and the others that each may import; server.py wires all."""
+CIRCLES_ALLOWED = [{"engine.core.book", "engine.core.ledger", "engine.core.triggers"}]
+"""Modules that are one thing in several files and point at each other."""
+NOT_YET_WITHOUT_CIRCLES = {"engine"}
 CONFIG_MAY = ("engine.core.types", "engine.core.instruments", "engine.core.authority")
 
 
@@ -65,6 +80,35 @@ def ours(found: set[str]) -> set[str]:
     }
 
 
+def graph(package: str) -> dict[str, set[str]]:
+    """Each module of a package with the modules of the package that it imports, anywhere in it,
+    for types only or within a function included."""
+    modules = {}
+    for path in sources(package):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        modules[name] = ours(imports(path)) - {name}
+    return {name: found & modules.keys() for name, found in modules.items()}
+
+
+def circles(arrows: dict[str, set[str]]) -> list[set[str]]:
+    """The sets of modules that reach each other by imports (strongly connected components)."""
+
+    def reach(name: str) -> set[str]:
+        found: set[str] = set()
+        todo = [name]
+        while todo:
+            new = arrows[todo.pop()] - found
+            found |= new
+            todo += new
+        return found
+
+    reached = {name: reach(name) for name in arrows}
+    found = {frozenset(other for other in reached[name] if name in reached[other])
+             for name in arrows if name in reached[name]}  # fmt: skip
+    return sorted((set(one) for one in found), key=sorted)
+
+
 def relative(paths: list[Path]) -> list[str]:
     return [str(path.relative_to(ROOT)) for path in paths]
 
@@ -81,6 +125,19 @@ def function():
     assert {"os.path", "engine.core.types", "engine.wire", "engine.core.events"} <= found
     assert {"engine.core.types", "engine.wire", "engine.core.events"} <= ours(found)
     assert "engine.core.book" not in found
+
+
+def test_the_walk_finds_circles() -> None:
+    arrows = {"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a", "e"}, "e": {"d"}, "f": {"a"}}
+    assert circles(arrows) == [{"a", "b", "c"}, {"d", "e"}]
+    assert circles({"a": {"b"}, "b": set()}) == []
+
+
+@pytest.mark.parametrize("package", [name for name in OURS if name not in NOT_YET_WITHOUT_CIRCLES])
+def test_no_module_imports_itself_by_way_of_others(package: str) -> None:
+    """Not for types only either: what needs each other is one thing, or has a protocol between."""
+    found = [one for one in circles(graph(package)) if one not in CIRCLES_ALLOWED]
+    assert not found, found
 
 
 @pytest.mark.parametrize("path", relative(sources("engine/core")))
@@ -131,7 +188,17 @@ def test_certification_stands_beside_the_venue(path: str) -> None:
     """It talks to venues over their public interfaces, and is wired in tandem/."""
     for name in ours(imports(ROOT / path)):
         own = name.split(".")[0] == "certification" or name == "config.shipped"
-        assert own or name in CONFIG_MAY, f"{path}: {name}"
+        assert own, f"{path}: {name}"
+
+
+@pytest.mark.parametrize("path", relative(sources("certification")))
+def test_a_room_of_certification_imports_what_its_law_allows(path: str) -> None:
+    """Scenarios know nobody, reports know scenarios, and FIX and the account API not each other."""
+    room = Path(path).parts[1]
+    for name in ours(imports(ROOT / path)):
+        part = name.removeprefix("certification.").split(".")[0]
+        if name.startswith("certification.") and room in CERTIFICATION_MAY:
+            assert part in CERTIFICATION_MAY[room] | {room}, f"{path} imports {name}"
 
 
 @pytest.mark.parametrize("path", relative(sources("config")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certification.fix.numbering import Numbering, asked, finished, from_state, resent
+from certification.fix.numbering import Numbering, finished, from_state, resend_range, resent
 
 
 def test_numbers_are_the_venues_until_something_is_added() -> None:
@@ -60,7 +60,7 @@ class World:
     def ask(self, end: int) -> None:
         """The client asks; the venue sends application messages, and gap-fills the others."""
         begin = self.expected
-        walk = asked(self.numbering, begin, end)
+        walk = resend_range(self.numbering, begin, end)
         number = walk.venue_begin
         while number <= walk.venue_end:
             after = number + 1

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from certification.fix.wire import Message, encode
-from certification.scenarios.values import Document, Memory, Named, ValueFault, at_path
+from certification.scenarios.values import Document, Memory, ValueFault, at_path
 
-ORDER = Named(Message(encode([(35, "D"), (11, "A07-1"), (38, "207"), (44, "100.10")])))
+ORDER = Message(encode([(35, "D"), (11, "A07-1"), (38, "207"), (44, "100.10")]))
 MEMORY = Memory(
     {"price": "100", "run": "r1", "case": "A07"},
     {"order": ORDER, "rest": Document({"fills": [{"side": "buy", "qty": "5"}], "done": True})},

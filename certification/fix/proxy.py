@@ -1,6 +1,6 @@
 """One FIX session of a client under test: between it and its venue, recording and disturbing.
 
-A connection of the client is a *passage*: the client's socket on one side, one of ours to the
+A connection of the client is a *pair*: the client's socket on one side, one of ours to the
 venue's gateway on the other. What passes is told to the referee, which may hold a message
 back for a moment, lose it, or add its own. Sequence numbers to the client are mapped by
 ``numbering``; towards the venue they stay as they are.
@@ -11,12 +11,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from certification.fix.client import READ_BYTES
-from certification.fix.numbering import Asked, Fill, Numbering, asked, finished, resent
+from certification.fix.numbering import (
+    GapFill,
+    Numbering,
+    ResendRange,
+    finished,
+    resend_range,
+    resent,
+)
 from certification.fix.wire import Framer, Message, changed, encode, exact_time_text, in_order, now
 from certification.scenarios.values import same
 
@@ -30,21 +37,21 @@ TESTS_MAX: Final = 100
 class Watcher(Protocol):
     """Who is told of everything that passes."""
 
-    async def from_client(self, link: Link, message: Message) -> bool:
+    async def from_client(self, session: SessionProxy, message: Message) -> bool:
         """A message of the client has come; False to lose it. May take its time."""
 
-    def from_venue(self, link: Link, message: Message, ours: str) -> None:
+    def from_venue(self, session: SessionProxy, message: Message, ours: str) -> None:
         """A message went on to the client; ``ours`` says what it is if it is the certifier's."""
 
-    def noted(self, link: Link, way: str, message: Message | None, text: str) -> None:
+    def note(self, session: SessionProxy, way: str, message: Message | None, text: str) -> None:
         """Take something down: a message (with a remark), or a remark alone."""
 
-    def left(self, link: Link, on_purpose: bool) -> None:
+    def disconnected(self, session: SessionProxy, on_purpose: bool) -> None:
         """The client's connection has ended, by our doing or not."""
 
 
 @dataclass(slots=True)
-class _Passage:
+class _ConnectionPair:
     """A connection of the client and the one to the venue that belongs to it."""
 
     client: asyncio.StreamWriter
@@ -60,7 +67,7 @@ class _Passage:
         return self.cut or self.logouts >= 2
 
 
-class Link:
+class SessionProxy:
     """The session ``comp_id`` of a client; ``venue`` is where its gateway listens.
 
     ``save`` is called before a number of ours is used, so that a restart knows of it. While
@@ -94,17 +101,17 @@ class Link:
         self._watcher = watcher
         self._venue = venue
         self._save = save
-        self._passage: _Passage | None = None
-        self._kept: _Passage | None = None
+        self._pair: _ConnectionPair | None = None
+        self._kept: _ConnectionPair | None = None
         self._venue_gone = asyncio.Event()
         self._venue_gone.set()
-        self._asked: Asked | None = None
+        self._resending: ResendRange | None = None
         self._logged_on = False
 
     @property
     def live(self) -> bool:
         """Whether the client is logged on."""
-        return self._passage is not None and self._logged_on and not self._passage.cut
+        return self._pair is not None and self._logged_on and not self._pair.cut
 
     # A connection of the client.
 
@@ -114,68 +121,68 @@ class Link:
     ) -> None:  # fmt: skip
         """Carry one connection to its end; ``first`` is its Logon."""
         self.logon_pause_s = time.monotonic() - self.refused_at
-        if self._passage is not None and not self._passage.over:
-            self._watcher.noted(self, ">", first, "a second connection, closed without a message")
+        if self._pair is not None and not self._pair.over:
+            self._watcher.note(self, ">", first, "a second connection, closed without a message")
             await asyncio.sleep(REFUSAL_S)
             return
         if self.refusals:
             self.refusals -= 1
             await self._watcher.from_client(self, first)
-            self._watcher.noted(self, "!", None, "closed without a message")
+            self._watcher.note(self, "!", None, "closed without a message")
             await asyncio.sleep(REFUSAL_S)
             self.refused_at = time.monotonic()
             return
-        passage = _Passage(writer)
-        self._passage, self._logged_on = passage, False
+        pair = _ConnectionPair(writer)
+        self._pair, self._logged_on = pair, False
         self.gone.clear()
         try:
-            await self._carry(passage, reader, framer, first)
+            await self._carry(pair, reader, framer, first)
         except (OSError, TimeoutError) as error:
-            self._watcher.noted(self, "!", None, f"the venue cannot be reached: {error}")
+            self._watcher.note(self, "!", None, f"the venue cannot be reached: {error}")
         finally:
-            if self._passage is passage:
-                self._passage, self._logged_on = None, False
+            if self._pair is pair:
+                self._pair, self._logged_on = None, False
                 self.gone.set()
-            self._watcher.left(self, passage.on_purpose)
+            self._watcher.disconnected(self, pair.on_purpose)
 
     async def _carry(
-        self, passage: _Passage, reader: asyncio.StreamReader, framer: Framer, first: Message
+        self, pair: _ConnectionPair, reader: asyncio.StreamReader, framer: Framer, first: Message
     ) -> None:
         async with asyncio.timeout(UPSTREAM_GONE_S):
             await self._venue_gone.wait()
         async with asyncio.timeout(CONNECT_S):
-            venue_reader, passage.venue = await asyncio.open_connection(*self._venue)
+            venue_reader, pair.venue = await asyncio.open_connection(*self._venue)
         self._venue_gone.clear()
-        back = asyncio.create_task(self._from_venue(passage, venue_reader))
+        back = asyncio.create_task(self._from_venue(pair, venue_reader))
         try:
-            await self._take(passage, first)
+            await self._take(pair, first)
             for frame in framer.feed(b""):
-                await self._frame(passage, frame.raw, frame.good)
+                await self._frame(pair, frame.raw, frame.good)
             while data := await reader.read(READ_BYTES):
                 for frame in framer.feed(data):
-                    await self._frame(passage, frame.raw, frame.good)
+                    await self._frame(pair, frame.raw, frame.good)
         except ConnectionError:
             pass  # Cut by either side; the end is handled below.
         finally:
             # A new connection of the client must not be taken for a second one.
-            passage.cut = True
+            pair.cut = True
             self.speak()
-            if not passage.keep_venue:
-                passage.venue.close()
+            if not pair.keep_venue:
+                pair.venue.close()
                 await asyncio.gather(back, return_exceptions=True)
 
-    async def _frame(self, passage: _Passage, raw: bytes, good: bool) -> None:
+    async def _frame(self, pair: _ConnectionPair, raw: bytes, good: bool) -> None:
         if good:
-            await self._take(passage, Message(raw))
+            await self._take(pair, Message(raw))
             return
         text = raw.decode("latin-1").replace("\x01", "|")
-        self._watcher.noted(self, ">", None, f"garbled: {text[:500]}")
-        if passage.venue is not None:
-            passage.venue.write(raw)
+        self._watcher.note(self, ">", None, f"garbled: {text[:500]}")
+        if pair.venue is not None:
+            pair.venue.write(raw)
 
-    async def _take(self, passage: _Passage, message: Message) -> None:
+    async def _take(self, pair: _ConnectionPair, message: Message) -> None:
         """A message of the client."""
-        passage.logouts += message.type == "5"
+        pair.logouts += message.type == "5"
         if message.type == "A":
             interval = message.get(108)
             self.heartbeat_s = int(interval) if interval.isdigit() else 30
@@ -184,15 +191,15 @@ class Link:
         passes = await self._watcher.from_client(self, message)
         self.highest = max(self.highest, message.num)
         if not passes:
-            self._watcher.noted(self, "!", None, "that message was lost on purpose")
+            self._watcher.note(self, "!", None, "that message was lost on purpose")
             return
-        if passage.venue is not None and not passage.venue.is_closing():
-            passage.venue.write(self._towards_venue(passage, message))
+        if pair.venue is not None and not pair.venue.is_closing():
+            pair.venue.write(self._towards_venue(pair, message))
 
-    def _towards_venue(self, passage: _Passage, message: Message) -> bytes:
+    def _towards_venue(self, pair: _ConnectionPair, message: Message) -> bytes:
         """What goes on: the venue's own numbers where the client has ours."""
         if message.type == "2":
-            return self._ask(passage, message)
+            return self._ask(pair, message)
         if message.type in ("3", "j") and message.get(45).isdigit():
             number = int(message[45])
             venue = self.numbering.at_or_after(number)
@@ -201,49 +208,49 @@ class Link:
             return changed(message, {45: str(venue)}) if venue != number else message.raw
         return message.raw
 
-    def _ask(self, passage: _Passage, message: Message) -> bytes:
+    def _ask(self, pair: _ConnectionPair, message: Message) -> bytes:
         begin, end = message.get(7), message.get(16) or "0"
         if not (begin.isdigit() and end.isdigit()):
             return message.raw
-        walk = asked(self.numbering, int(begin), int(end))
-        if walk.venue_begin > walk.venue_end and self.numbering.shifts:
+        resending = resend_range(self.numbering, int(begin), int(end))
+        if resending.venue_begin > resending.venue_end and self.numbering.shifts:
             # Only numbers of ours: the venue knows nothing of them, so we fill them over.
-            for fill in finished(walk):
+            for fill in finished(resending):
                 self._fill(fill)
             return _as_heartbeat(message)
-        self._asked = walk
-        if walk.venue_begin == int(begin) and (end == "0" or walk.venue_end == int(end)):
+        self._resending = resending
+        if resending.venue_begin == int(begin) and (end == "0" or resending.venue_end == int(end)):
             return message.raw
-        venue_end = "0" if end == "0" else str(walk.venue_end)
-        return changed(message, {7: str(walk.venue_begin), 16: venue_end})
+        venue_end = "0" if end == "0" else str(resending.venue_end)
+        return changed(message, {7: str(resending.venue_begin), 16: venue_end})
 
     # The other direction.
 
-    async def _from_venue(self, passage: _Passage, reader: asyncio.StreamReader) -> None:
+    async def _from_venue(self, pair: _ConnectionPair, reader: asyncio.StreamReader) -> None:
         framer = Framer()
         try:
             while data := await reader.read(READ_BYTES):
                 for frame in framer.feed(data):
-                    await self._pass_on(passage, Message(frame.raw))
+                    await self._pass_on(pair, Message(frame.raw))
         except ConnectionError:
             pass  # The venue has cut; the client's side is closed below.
         finally:
             # A message of the client may still be held, but a new connection may come.
-            passage.cut = True
+            pair.cut = True
             self._venue_gone.set()
-            if passage.venue is not None:
-                passage.venue.close()
-            passage.client.close()
+            if pair.venue is not None:
+                pair.venue.close()
+            pair.client.close()
 
-    async def _pass_on(self, passage: _Passage, message: Message) -> None:
+    async def _pass_on(self, pair: _ConnectionPair, message: Message) -> None:
         if message.type == "A" and message.get(141) == "Y":
             self.numbering.reset()
-            self._asked = None
+            self._resending = None
             self._save()
         if message.num and not message.possdup:
             self.numbering.seen(message.num)
-        if message.possdup and self._asked is not None and not self._asked.done:
-            self._again(self._asked, message)
+        if message.possdup and self._resending is not None and not self._resending.done:
+            self._again(self._resending, message)
             return
         if message.type == "1":
             self.tests.append(message.get(112))
@@ -251,17 +258,17 @@ class Link:
                 self.speaking.clear()
         await self.speaking.wait()
         seen = self._as_seen(message)
-        if passage.cut:
-            self._watcher.noted(self, "<", seen, "lost with the connection")
+        if pair.cut:
+            self._watcher.note(self, "<", seen, "lost with the connection")
             self.missed.append(seen)
             self.missing.set()
             return
         if self._dropped(seen):
-            self._watcher.noted(self, "<", seen, "lost on purpose")
+            self._watcher.note(self, "<", seen, "lost on purpose")
             return
         if seen.type == "A":
             self._logged_on = True
-        passage.logouts += seen.type == "5"
+        pair.logouts += seen.type == "5"
         self._to_client(seen)
 
     def _as_seen(self, message: Message) -> Message:
@@ -276,18 +283,18 @@ class Link:
                 values[36] = str(after)
         return Message(changed(message, values)) if values else message
 
-    def _again(self, walk: Asked, message: Message) -> None:
+    def _again(self, resending: ResendRange, message: Message) -> None:
         """A message that the venue sends again, with our fills where numbers are ours."""
         seen = self._as_seen(message)
         after = seen.num + 1
         last = message.num
         if seen.type == "4" and seen.get(36).isdigit():
             after, last = int(seen[36]), int(message[36]) - 1
-        for fill in resent(walk, seen.num, after):
+        for fill in resent(resending, seen.num, after):
             self._fill(fill)
         self._to_client(seen)
-        if last >= walk.venue_end:
-            for fill in finished(walk):
+        if last >= resending.venue_end:
+            for fill in finished(resending):
                 self._fill(fill)
 
     def _dropped(self, message: Message) -> bool:
@@ -299,53 +306,45 @@ class Link:
         return False
 
     def _to_client(self, message: Message, ours: str = "") -> None:
-        passage = self._passage
-        if passage is None or passage.cut or passage.client.is_closing():
-            self._watcher.noted(self, "<", message, "lost with the connection")
+        pair = self._pair
+        if pair is None or pair.cut or pair.client.is_closing():
+            self._watcher.note(self, "<", message, "lost with the connection")
             return
-        passage.client.write(message.raw)
+        pair.client.write(message.raw)
         if not message.possdup:
             self.sent.append(message)
         self._watcher.from_venue(self, message, ours)
 
-    def _fill(self, fill: Fill) -> None:
+    def _fill(self, fill: GapFill) -> None:
         fields = {35: "4", 34: str(fill.begin), 43: "Y", 123: "Y", 36: str(fill.after)}
         self._to_client(self.composed(fields))
 
     # What the referee does.
 
-    def composed(self, fields: Mapping[int, str]) -> Message:
-        """A message as the venue would write it; without 34 it has none of ours."""
+    def composed(
+        self, fields: Mapping[int, str], group: Iterable[tuple[int, str]] = ()
+    ) -> Message:
+        """Compose a message as the venue would, its MsgSeqNum included if ``fields`` has one."""
         moment = exact_time_text(now())
         header = {49: "TANDEM", 56: self.comp_id, 52: moment}
         if fields.get(43) == "Y" or fields.get(97) == "Y":
             header[122] = moment
         head = in_order({35: fields[35], **header, **_header_of(fields)})
         body = [(tag, value) for tag, value in fields.items() if tag not in _HEADER]
-        return Message(encode(head + body))
+        return Message(encode([*head, *body, *group]))
 
-    def add(self, fields: Mapping[int, str]) -> Message:
-        """Send the client a message of ours under the next number."""
-        number = self.add_number()
-        message = self.composed({**fields, 34: str(number)})
-        self._to_client(message, "added by the certifier")
-        return message
-
-    def add_with_group(
-        self, fields: Mapping[int, str], rows: list[tuple[int, str]]
+    def add(
+        self, fields: Mapping[int, str], group: Iterable[tuple[int, str]] = ()
     ) -> Message:
-        """The same with fields behind that come several times."""
-        number = self.add_number()
-        plain = self.composed({**fields, 34: str(number)})
-        pairs = [(tag, value) for tag, value in plain.pairs if tag not in (8, 9, 10)]
-        message = Message(encode(pairs + rows))
+        """Send the client a message of ours under the next number; ``group`` goes at its end."""
+        message = self.composed({**fields, 34: str(self.add_number())}, group)
         self._to_client(message, "added by the certifier")
         return message
 
     def hole(self) -> Message:
         """Use a number up without sending anything."""
         message = self.composed({35: "0", 34: str(self.add_number())})
-        self._watcher.noted(self, "<", message, "never sent: its number is a hole")
+        self._watcher.note(self, "<", message, "never sent: its number is a hole")
         return message
 
     def put(self, message: Message) -> None:
@@ -354,12 +353,12 @@ class Link:
 
     def put_garbled(self, message: Message) -> None:
         """Send the client bytes whose checksum is wrong."""
-        passage = self._passage
-        if passage is None:
+        pair = self._pair
+        if pair is None:
             return
         wrong = (int(message.raw[-4:-1]) + 1) % 256
-        passage.client.write(message.raw[:-4] + f"{wrong:03d}\x01".encode("ascii"))
-        self._watcher.noted(self, "<", message, "sent with a wrong CheckSum(10)")
+        pair.client.write(message.raw[:-4] + f"{wrong:03d}\x01".encode("ascii"))
+        self._watcher.note(self, "<", message, "sent with a wrong CheckSum(10)")
 
     def add_number(self) -> int:
         """Take the next visible number for a message of ours."""
@@ -374,17 +373,17 @@ class Link:
 
     def cut(self, *, keep_venue: bool) -> None:
         """End the client's connection without a word; the venue may go on believing in it."""
-        passage = self._passage
-        if passage is None:
+        pair = self._pair
+        if pair is None:
             return
-        passage.cut = passage.on_purpose = True
+        pair.cut = pair.on_purpose = True
         self.missed.clear()
-        passage.keep_venue = keep_venue
-        passage.client.transport.abort()
-        if not keep_venue and passage.venue is not None:
-            passage.venue.transport.abort()
-        self._watcher.noted(self, "!", None, "the connection was cut on purpose")
-        self._kept = passage
+        pair.keep_venue = keep_venue
+        pair.client.transport.abort()
+        if not keep_venue and pair.venue is not None:
+            pair.venue.transport.abort()
+        self._watcher.note(self, "!", None, "the connection was cut on purpose")
+        self._kept = pair
 
     async def cut_venue(self) -> None:
         """End what the venue still believes in."""
