@@ -35,11 +35,12 @@ def simulation(options: Options) -> Result:
         result.findings += [f"simulation seed {outcome.seed}: {f}" for f in outcome.findings]
         sums.update(
             seeds=1, steps=outcome.steps, transactions=outcome.transactions,
-            crashes=outcome.crashes, connections=outcome.connections,
-            duplicates=outcome.duplicates, answers=outcome.answers,
+            crashes=outcome.crashes, crashes_amid_pieces=outcome.amid, pieces=outcome.pieces,
+            connections=outcome.connections, duplicates=outcome.duplicates,
+            answers=outcome.answers,
         )  # fmt: skip
         options.say(f"{number + 1} of {seeds} seeds, {sums['crashes']} crashes")
-    result.tried = [f"{count:,} {what}" for what, count in sums.items()]
+    result.tried = [f"{count:,} {what.replace('_', ' ')}" for what, count in sums.items()]
     return result
 
 

@@ -21,6 +21,12 @@ def test_nothing_is_lost_doubled_or_seen_too_early(seed: int) -> None:
     outcome = simulate(seed, STEPS)
     assert outcome.findings == [], f"seed {seed}"
     assert outcome.transactions > 500 and outcome.answers > 30 and outcome.connections > 15
+    assert outcome.pieces > 3, "what a command left over was done in Ticks"
+
+
+def test_engines_die_amid_what_a_command_left_over() -> None:
+    """A sweep, a mass cancel, a suspension, the end of a session; rules M-10 and C-10."""
+    assert any(simulate(seed, STEPS).amid for seed in range(FIRST_SEED, FIRST_SEED + 30))
 
 
 def test_a_seed_does_the_same_again() -> None:

@@ -33,14 +33,14 @@ from engine.core.commands import (
     Transfer,
 )
 from engine.core.types import CancelScope, Origin
-from tests.support.strategies import ACCOUNTS, ASSETS, DAY_US, ENGINE, STRATEGIES, Flow
+from tests.support.strategies import ACCOUNTS, ASSETS, DAY_US, ENGINE, STRATEGIES, Flow, Profile
 
 
 class WideFlow(Flow):
     """Every kind of command, with time that jumps now and then."""
 
-    def __init__(self, seed: int) -> None:
-        super().__init__(seed)
+    def __init__(self, seed: int, profile: Profile | None = None) -> None:
+        super().__init__(seed, profile)
         self.numbers: dict[str, int] = {}
         self.epochs: dict[str, int] = {}
         self.others: tuple[Callable[[str], Command], ...] = (

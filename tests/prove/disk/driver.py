@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from engine.core import exchange as core
+from engine.core import venue as core
 from engine.core.commands import DefineVenue
 from engine.core.exchange import Exchange
 from engine.journal import index, local

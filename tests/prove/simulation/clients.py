@@ -6,13 +6,14 @@ from typing import Any, Final
 
 from engine import wire
 from engine.client.protocol import EngineError, EngineRefused
+from engine.core.authority import speaks_for_firm
 from engine.core.commands import Batch, Command, NewOrder, OpenSession, StartEpoch
 from engine.core.types import CancelScope, OrdType, Origin, Side, TimeInForce
 from engine.wire import Transaction
 from tests.prove.simulation.actors import Actor, Handle
 from tests.prove.simulation.engine import LIMITS, SimEngine
 from tests.prove.simulation.world import World
-from tests.support.strategies import ACCOUNTS, MARKETS
+from tests.support.strategies import ACCOUNTS, MARKETS, profile_of
 from tests.support.wide_flow import WideFlow
 
 VALID_US: Final = 5_000_000
@@ -20,15 +21,34 @@ THINK_US_MAX: Final = 60_000
 
 
 class SignedFlow(WideFlow):
-    """Every kind of command but sessions and jumps of time; each signed with a token."""
+    """Every kind of command but sessions and jumps of time; each signed with a token.
 
-    def __init__(self, seed: int, world: World, name: str) -> None:
-        super().__init__(seed)
+    ``work_max`` is the venue's: so small that most commands that do anything at all leave work
+    over. Now and then comes what makes much of it: a sweep, a mass cancel, a suspension.
+    """
+
+    def __init__(self, seed: int, world: World, name: str, work_max: int) -> None:
+        super().__init__(seed, profile_of(seed)._replace(work_max=work_max))
         self._world = world
         self._name = name
         self._tokens = 0
         ours = ("open_session", "close_session", "epoch", "jump")
         self.others = tuple(call for call in self.others if call.__name__ not in ours)
+
+    def next(self) -> tuple[int, Command]:
+        if self.chance(0.05):
+            much = self.random.choice((self.sweep, self.sweep, self.mass_cancel, self.suspension))
+            return self.now, much(self.account())
+        return super().next()
+
+    def sweep(self, account: str) -> NewOrder:
+        """The largest order at a price that reaches all of the other side."""
+        market, side = self.random.choice(MARKETS), self.random.choice(tuple(Side))
+        price = market.max_price if side is Side.BUY else 1
+        return NewOrder(
+            self.origin(account), account, self.client_id(), market.symbol, side, OrdType.LIMIT,
+            self.random.choice((TimeInForce.IOC, TimeInForce.GTC)), market.max_qty, price,
+        )  # fmt: skip
 
     def origin(self, account: str) -> Origin:
         self._tokens += 1
@@ -54,7 +74,8 @@ class Trader(Actor):
 
     def __init__(self, world: World, engine: SimEngine, name: str) -> None:
         super().__init__(world, engine, name)
-        self.flow = SignedFlow(world.random.getrandbits(32), world, name)
+        seed = world.random.getrandbits(32)
+        self.flow = SignedFlow(seed, world, name, engine.exchange.work_max)
         self.acknowledged: dict[str, Transaction] = {}
         self.duplicates = 0
         self.last_seq = 0
@@ -124,6 +145,8 @@ class Gateway(Actor):
         self.source = f"fix:{name}"
         self._first_epoch = first_epoch
         self.account = world.random.choice(tuple(ACCOUNTS))
+        firm_wide = speaks_for_firm(self.account, ACCOUNTS[self.account])
+        self._scopes = [s for s in CancelScope if firm_wide or s is not CancelScope.FIRM]
         self.epoch = 0
         self.sent: dict[int, list[Command]] = {0: []}
         self.seen = 0
@@ -163,7 +186,7 @@ class Gateway(Actor):
 
     def _opened(self) -> None:
         self._restored = True
-        scope = self.world.random.choice(tuple(CancelScope))
+        scope = self.world.random.choice(self._scopes)
         opened = OpenSession(Origin(self.source, self.epoch), self.account, scope, 0)
         self._post([opened, *self.sent[self.epoch][self.mark :]])
         self._later()

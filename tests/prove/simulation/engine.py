@@ -40,6 +40,9 @@ class SimEngine:
         self._life = 0
         self._planned = False
         self._idle = 0
+        self._amid = False
+        self.amid = 0
+        """Crashes with work under way that a command had left over (rules M-10, C-10)."""
         self._skew_us = 0
         self._sends_until_crash = 0
         self._sockets: list[ClientEnd] = []
@@ -50,10 +53,21 @@ class SimEngine:
         """The state of the present life."""
         return self._exchange
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether the next Ticks have work to do that a command left over."""
+        exchange = self._exchange
+        return exchange.next_timer() == exchange.time_us
+
+    def spare(self) -> None:
+        """Forget every fault that was planned."""
+        self.journal.fault = None
+        self._sends_until_crash, self._amid = 0, False
+
     def start(self) -> None:
         """Recover and serve."""
         self._life += 1
-        self._planned = False
+        self._planned = self._amid = False
         self._sends_until_crash = 0
         self._skew_us = self.world.random.choice((0, 0, 0, -3_000_000, 5_000))
         self.journal = SimJournal(self.disk)
@@ -93,6 +107,7 @@ class SimEngine:
             return
         self.running = False
         self.crashes += 1
+        self.amid += self.unfinished
         for end in self._sockets:
             end.engine_socket.die(keep_sent=self.world.chance(0.7))
         self.on_crash()
@@ -101,8 +116,10 @@ class SimEngine:
     def plan_fault(self) -> None:
         """Let a seeded fault befall the engine soon."""
         world = self.world
-        kind = world.random.randrange(6)
-        if kind == 0:
+        kind = world.random.randrange(8)
+        if kind > 5:
+            self._amid = True
+        elif kind == 0:
             world.after(world.delay_us(50_000), self.crash)
         elif kind == 1:
             self._sends_until_crash = world.random.randint(1, 40)
@@ -135,6 +152,9 @@ class SimEngine:
             self.stopped.append(error.kind)
             if error.kind != "journal":
                 self.world.found(f"the engine stopped: {error}")
+            self.crash()
+            return
+        if self._amid and self.unfinished and self.world.chance(0.5):
             self.crash()
             return
         timeout_s = self.sequencer._timeout()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from engine.core.exchange import Exchange
 from engine.server.sequencer import Sequencer
 from engine.wire import Ask
 from tests.prove.simulation.engine import SimEngine
@@ -63,7 +64,28 @@ class ClosesAnybodys(Sequencer):
         super()._gone(connection)
 
 
-ENGINES: Final = (PublishesEarly, ForgetsTokens, ReadsTooEarly, ResumesOneLate, ClosesAnybodys)
+class ForgetsWhatIsLeft(Sequencer):
+    """Mass cancels that were in progress when the engine was killed are never finished."""
+
+    def __init__(self, exchange: Exchange, *parts: Any, **options: Any) -> None:
+        exchange.purges.clear()
+        exchange.wary = False
+        super().__init__(exchange, *parts, **options)
+
+
+class NeverGoesOn(Sequencer):
+    """What one command left over is not gone on with."""
+
+    def _inject(self) -> None:
+        exchange = self._exchange
+        if exchange.next_timer() != exchange.time_us:
+            super()._inject()
+
+
+ENGINES: Final = (
+    PublishesEarly, ForgetsTokens, ReadsTooEarly, ResumesOneLate, ClosesAnybodys,
+    ForgetsWhatIsLeft, NeverGoesOn,
+)  # fmt: skip
 
 
 def forgets_the_last_batch(engine: SimEngine) -> None:
