@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import resource
-import socket
 import statistics
 import tempfile
 import threading
@@ -18,14 +17,15 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import requests
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
-from engine import wire
-from tests.fix.rawfix import RawFix, encode
+from tests.fix.rawfix import Closed, RawFix
+from tests.prove import attacks
+from tests.prove.attacks import ATTACKS
 from tests.prove.security import pids
 from tests.prove.venue import Venue
 
@@ -38,6 +38,10 @@ MEDIAN_S_MAX: Final = 0.5
 ENOUGH: Final = 5
 """Round trips that say something: one may have met a moment in which the disk is slow."""
 PAUSE_S: Final = 0.01
+FOLLOWS_S_MAX: Final = 60.0
+"""When whatever follows the engine has to have caught up with the end of the attacks."""
+SLOW: Final = (attacks.http_dripping, attacks.http_deaf, attacks.fix_deaf)
+"""Attackers that are dropped only after a time that they are given."""
 
 
 def resident(venue: Venue) -> int:
@@ -60,7 +64,7 @@ class Behaving:
         self._took: dict[str, list[float]] = {}
         self.failures: list[str] = []
         trips = {"FIX": self._fix, "REST": self._rest, "REST, new connection": self._fresh,
-                 "WebSocket": self._ws}  # fmt: skip
+                 "WebSocket": self._ws, "FIX Logon": self._logons}  # fmt: skip
         self._kinds = frozenset(trips)
         self._threads = [
             threading.Thread(target=self._run, args=(name, trip), daemon=True)
@@ -104,7 +108,8 @@ class Behaving:
                     self._took.setdefault(name, []).append(time.monotonic() - began)
                     self._done.notify_all()
                 self._over.wait(PAUSE_S)
-        except (OSError, requests.RequestException, WebSocketException, AssertionError) as error:
+        except (OSError, requests.RequestException, WebSocketException, Closed,
+                AssertionError) as error:  # fmt: skip
             self.failures.append(f"{name} of a client that behaves failed: {error!r:.200}")
 
     def _fix(self) -> Iterator[None]:
@@ -119,6 +124,14 @@ class Behaving:
                 client.send("F", f"11=c{number}|41=b{number}|55=BTC-USD|54=1|60=20300101-00:00:00|")
                 client.expect("8")
                 yield
+
+    def _logons(self) -> Iterator[None]:
+        """Somebody who logs on from the address of those that attack, and leaves."""
+        while True:
+            yield
+            with RawFix(self._venue.fix, "CERT") as client:  # Its numbers begin at 1 each time.
+                client.logon()
+                client.logout()
 
     def _rest(self) -> Iterator[None]:
         with requests.Session() as session:
@@ -139,207 +152,16 @@ class Behaving:
 
     def _ws(self) -> Iterator[None]:
         with connect(self._venue.stream_url, compression=None) as connection:
+            # Who has not logged in may send a few messages a second only.
+            login = {"op": "login", "req_id": 0, "params": {"token": "demo-bob-read"}}
+            connection.send(json.dumps(login))
+            channels = {"channels": ["book", "trades"], "symbols": ["ETH-BTC"]}
+            connection.send(json.dumps({"op": "subscribe", "req_id": 0, "params": channels}))
             while True:
                 yield
                 connection.send(json.dumps({"op": "ping", "req_id": 1}))
                 while "req_id" not in json.loads(connection.recv(timeout=10)):
                     continue
-
-
-Attack = Callable[[Venue, int], "contextlib.AbstractContextManager[None]"]
-
-
-def _connections(address: tuple[str, int], count: int, data: bytes = b"") -> list[socket.socket]:
-    """Connections that say so much and no more; fewer, where no more are taken."""
-    found = []
-    for _ in range(count):
-        try:
-            one = socket.create_connection(address, 2)
-            if data:
-                one.sendall(data)
-            found.append(one)
-        except OSError:
-            continue  # Refused, which is one way to be protected.
-    return found
-
-
-@contextlib.contextmanager
-def _held(sockets: list[socket.socket]) -> Iterator[None]:
-    """Keep connections while the attack lasts."""
-    try:
-        yield
-    finally:
-        for one in sockets:
-            one.close()
-
-
-def _http(venue: Venue) -> tuple[str, int]:
-    host, port = venue.url.removeprefix("http://").split(":")
-    return host, int(port)
-
-
-def _stream(venue: Venue) -> tuple[str, int]:
-    host, port = venue.stream_url.removeprefix("ws://").split("/")[0].split(":")
-    return host, int(port)
-
-
-def fix_flood(venue: Venue, count: int) -> contextlib.AbstractContextManager[None]:
-    """Silent connections and half Logons on the FIX port."""
-    sockets = _connections(venue.fix, count)
-    return _held(sockets + _connections(venue.fix, 40, b"8=FIX.4.4\x019=100\x0135=A\x01"))
-
-
-@contextlib.contextmanager
-def fix_giant(venue: Venue, count: int) -> Iterator[None]:
-    """A session that sends a message without end."""
-    with RawFix(venue.fix, "CAROL") as client:
-        client.logon()
-        client.send_raw(b"8=FIX.4.4\x019=99999999\x0135=D\x01")
-        client.socket.settimeout(5)
-        with contextlib.suppress(OSError):
-            for _ in range(count):
-                client.send_raw(b"58=" + b"x" * 65_000 + b"\x01")
-        yield
-
-
-@contextlib.contextmanager
-def fix_deaf(venue: Venue, count: int) -> Iterator[None]:
-    """A session that sends orders and reads nothing."""
-    with RawFix(venue.fix, "ALICE", receive_bytes=4096) as client:
-        client.logon()
-        client.socket.settimeout(5)
-        with contextlib.suppress(OSError):
-            for number in range(count):
-                fields = client.order_fields(f"d{number}", price="10")
-                client.send_raw(encode(client.header("D") + fields))
-        yield
-
-
-def http_silent(venue: Venue, count: int) -> contextlib.AbstractContextManager[None]:
-    """Connections that ask for nothing."""
-    return _held(_connections(_http(venue), count))
-
-
-@contextlib.contextmanager
-def http_dripping(venue: Venue, count: int) -> Iterator[None]:
-    """Half heads and half bodies, a byte now and then."""
-    heads = b"GET /v1/balances HTTP/1.1\r\nHost: x\r\nX-A: "
-    bodies = b"POST /v1/orders HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n{"
-    sockets = _connections(_http(venue), count // 2, heads)
-    sockets += _connections(_http(venue), count // 2, bodies)
-    over = threading.Event()
-
-    def drip() -> None:
-        while not over.wait(0.5):
-            for one in sockets:
-                with contextlib.suppress(OSError):
-                    one.send(b"x")
-
-    thread = threading.Thread(target=drip, daemon=True)
-    thread.start()
-    with _held(sockets):
-        yield
-        over.set()
-        thread.join(5)
-
-
-def http_deaf(venue: Venue, count: int) -> contextlib.AbstractContextManager[None]:
-    """Clients that ask again and again and read no answer."""
-    ask = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 40
-    return _held(_connections(_http(venue), count, ask))
-
-
-def http_giant(venue: Venue, count: int) -> contextlib.AbstractContextManager[None]:
-    """Heads and bodies beyond every bound."""
-    address = _http(venue)
-    sockets = _connections(address, count, b"GET / HTTP/1.1\r\nX: " + b"x" * 200_000)
-    head = b"POST /v1/orders HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n"
-    return _held(sockets + _connections(address, count, head + b"x" * 300_000))
-
-
-def http_never_closing(venue: Venue, count: int) -> contextlib.AbstractContextManager[None]:
-    """Clients that get their only answer and do not hang up."""
-    ask = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-    return _held(_connections(_http(venue), count, ask))
-
-
-def ws_silent(venue: Venue, count: int) -> contextlib.AbstractContextManager[None]:
-    """Connections that never ask to become a WebSocket."""
-    return _held(_connections(_stream(venue), count))
-
-
-@contextlib.contextmanager
-def ws_deaf(venue: Venue, count: int) -> Iterator[None]:
-    """WebSockets that subscribe, ask for snapshot after snapshot, and read nothing."""
-    upgrade = (
-        b"GET /v1/stream HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    )
-    symbols = ["BTC-USD", "ETH-USD", "ETH-BTC"]
-    subscribe = {"op": "subscribe", "req_id": 1,
-                 "params": {"channels": ["book", "trades"], "symbols": symbols}}  # fmt: skip
-    again = {"op": "snapshot", "req_id": 2,
-             "params": {"channels": ["book", "trades"], "symbols": symbols}}  # fmt: skip
-    data = upgrade + _frame(subscribe) + _frame(again) * 300
-    sockets = _connections(_stream(venue), count)
-    for one in sockets:
-        one.settimeout(0.5)
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        with contextlib.suppress(OSError):
-            one.sendall(data)
-    with _held(sockets):
-        yield
-
-
-@contextlib.contextmanager
-def ws_giant(venue: Venue, count: int) -> Iterator[None]:
-    """Messages beyond the bound."""
-    with contextlib.ExitStack() as stack:
-        for _ in range(count):
-            with contextlib.suppress(OSError, WebSocketException):
-                connection = stack.enter_context(connect(venue.stream_url, compression=None))
-                connection.send("x" * 1_000_000)
-        yield
-
-
-def ipc_deaf(venue: Venue, count: int) -> contextlib.AbstractContextManager[None]:
-    """Subscribers of the engine that never read, and one that sends what is no frame."""
-    sockets = []
-    hello = wire.encode_frame(wire.Hello(wire.PROTOCOL_VERSION, "deaf"))
-    for number in range(count):
-        one = socket.socket(socket.AF_UNIX)
-        one.connect(venue.socket)
-        one.sendall(hello + wire.encode_frame(wire.Subscribe(1, 1)))
-        if number == 0:
-            one.sendall(wire.HEADER.pack(1 << 30) + b"x" * 10_000)
-        sockets.append(one)
-    return _held(sockets)
-
-
-def _frame(message: dict[str, Any]) -> bytes:
-    """A masked WebSocket text frame."""
-    payload = json.dumps(message).encode()
-    size = len(payload)
-    head = bytes([0x81, 0x80 | (size if size < 126 else 126)])
-    head += size.to_bytes(2, "big") if size >= 126 else b""
-    return head + b"\0\0\0\0" + payload
-
-
-ATTACKS: Final[dict[str, tuple[Attack, int, int, str, str]]] = {
-    "silent FIX connections": (fix_flood, 400, 300, "fix", "too many connections"),
-    "FIX message without end": (fix_giant, 120, 80, "fix", "much that is no message"),
-    "FIX session that never reads": (fix_deaf, 40_000, 0, "fix", "reads nothing"),
-    "silent HTTP connections": (http_silent, 10_000, 1_500, "", ""),
-    "dripping HTTP requests": (http_dripping, 400, 60, "api", "no whole request in time"),
-    "HTTP answers never read": (http_deaf, 40, 12, "api", "answers are not read"),
-    "giant HTTP requests": (http_giant, 50, 10, "", ""),
-    "HTTP clients that never close": (http_never_closing, 200, 20, "", ""),
-    "silent stream connections": (ws_silent, 3_000, 300, "", ""),
-    "WebSockets that never read": (ws_deaf, 60, 8, "", ""),
-    "giant WebSocket messages": (ws_giant, 10, 3, "", ""),
-    "engine subscribers that never read": (ipc_deaf, 30, 8, "engine", "above the limit"),
-}
-"""By name: the attack, its size in the long and the short form, and which log says what."""
 
 
 @dataclass(slots=True)
@@ -381,7 +203,7 @@ def _attack_all(
     alone, first = behaving.take_of_all(), resident(venue)
     result.rows.append(f"alone: {_shown(alone)}")
     for name, (attack, long, short, process, reason) in ATTACKS.items():
-        slow = attack in (http_dripping, http_deaf, fix_deaf)
+        slow = attack in SLOW
         count = short if quick else long
         if not count or behaving.failures:
             continue
@@ -404,7 +226,13 @@ def _attack_all(
 
 
 def _end(venue: Venue, first: int, result: Stood) -> None:
-    """Everything still runs, and the memory of the attacks is free again."""
+    """Everything still runs and has followed, and the memory of the attacks is free again."""
+    deadline = time.monotonic() + FOLLOWS_S_MAX
+    while (ready := requests.get(f"{venue.url}/readyz", timeout=10)).status_code != 200:
+        if time.monotonic() > deadline:
+            result.findings.append(f"not ready in the end: {ready.text:.500}")
+            break
+        time.sleep(0.2)
     growth = resident(venue) - first
     result.rows.append(f"memory after all of it: {growth >> 20} MiB more than before")
     if growth > GROWTH_BYTES_MAX:
@@ -426,7 +254,7 @@ def _shown(took: dict[str, list[float]], alone: dict[str, list[float]] | None = 
 
 
 def _judge(name: str, during: dict[str, list[float]], growth: int, result: Stood) -> None:
-    for kind in ("FIX", "REST", "REST, new connection", "WebSocket"):
+    for kind in ("FIX", "FIX Logon", "REST", "REST, new connection", "WebSocket"):
         seconds = during.get(kind, [])
         if not seconds:
             result.findings.append(f"{name}: no round trip of {kind} came to its end")
