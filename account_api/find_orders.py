@@ -45,7 +45,7 @@ def find_order(
     services: Services, account: str, order_id: int, client_order_id: str, min_seq: int = 0
 ) -> FoundOrder | None:
     """One order of the account, open or closed, by its id or any client id of its chain."""
-    answer = services.fetch(queries.order(account, client_order_id, order_id), min_seq)
+    answer = services.fetch(queries.Order(account, client_order_id, order_id), min_seq)
     row = answer.value
     if row is not None and is_open(row):
         return FoundOrder(row, None, answer.as_of_seq)
@@ -82,7 +82,7 @@ def symbol_of(
     ``made`` has the instruments, by client order id, of orders that will exist when the command
     is done. What the engine knows goes first: an id that is taken is not made once more.
     """
-    row = services.fetch(queries.order(account, client_order_id, order_id)).value
+    row = services.fetch(queries.Order(account, client_order_id, order_id)).value
     if row is not None:
         return row.order.symbol
     if client_order_id in made:
@@ -159,13 +159,13 @@ def _open_orders(services: Services, account: str, query: OrdersQuery) -> Listed
     catalogue = services.catalogue()
     after = _order_cursor(query.cursor)
     if query.client_order_id is not None:
-        one = services.fetch(queries.order(account, query.client_order_id), query.min_seq)
+        one = services.fetch(queries.Order(account, query.client_order_id), query.min_seq)
         found = [one.value] if one.value is not None and is_open(one.value) else []
         as_of_seq = one.as_of_seq
     else:
         side = None if query.side is None else SIDES[query.side]
         answer = services.fetch(
-            queries.open_orders(
+            queries.OpenOrders(
                 account, symbol=query.symbol or "", strategy=query.strategy or "", side=side
             ),
             query.min_seq,

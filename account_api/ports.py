@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol, TypeVar
 
-from engine.client import Answered, Outcome, Transaction, queries
+from engine.client import Answered, Outcome, queries
 from engine.core.commands import Command
 
 T = TypeVar("T")
@@ -24,10 +24,6 @@ class EnginePort(Protocol):
 
     def fetch(self, query: queries.Query[T], min_seq: int = 0) -> Answered[T]:
         """Ask a typed query."""
-        ...
-
-    def transaction(self, seq: int) -> Transaction:
-        """One transaction; GapTooOld when it was archived."""
         ...
 
     def close(self) -> None:

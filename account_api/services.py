@@ -222,7 +222,7 @@ class Services:
     def transaction(self, seq: int) -> Transaction | None:
         """One transaction; None when it was archived. Raises Problem."""
         try:
-            return self._engine_port().transaction(seq)
+            return self._engine_port().fetch(queries.Transaction(seq)).value
         except GapTooOld:
             return None
         except EngineError as error:
@@ -275,7 +275,7 @@ class Services:
                 yield connection
             return
         try:
-            seq = self._engine_port().fetch(queries.status()).as_of_seq
+            seq = self._engine_port().fetch(queries.Status()).as_of_seq
             self._await_history(self._history_engine(), seq)
         except (EngineError, SQLAlchemyError, Problem) as error:
             _log.info("history_lags", reason=str(error))
@@ -292,9 +292,9 @@ class Services:
             )
             if 0 <= age < CATALOGUE_AGE_US_MIN or (0 <= age < CATALOGUE_AGE_US_MAX and not missing):
                 return known
-        assets = self.fetch(queries.assets())
-        networks = self.fetch(queries.networks())
-        instruments = self.fetch(queries.instruments())
+        assets = self.fetch(queries.Assets())
+        networks = self.fetch(queries.Networks())
+        instruments = self.fetch(queries.Instruments())
         loaded = Catalogue(
             scales={row.asset: row.scale for row in assets.value},
             networks={(row.asset, row.network): row for row in networks.value},

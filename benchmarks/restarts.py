@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.common import Section, done, progress, rate
-from engine.client import EngineClient, EngineError
+from engine.client import EngineClient, EngineError, queries
 from tandem.demo.venue import TemporaryVenue
 
 COMMAND: Final = "python -m benchmarks.restarts"
@@ -55,7 +55,7 @@ def engine_answers(path: Path) -> bool:
     """Whether the engine answers a query."""
     client = EngineClient(str(path), "restarts", timeout_s=2.0)
     try:
-        client.status()
+        client.fetch(queries.Status())
     except EngineError:
         return False
     finally:

@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 from benchmarks.common import Section, done, percentile, progress, rate
 from benchmarks.venue import ROOT, Child
 from config.process import log_json_lines
-from engine.client import EngineClient
+from engine.client import EngineClient, queries
 from engine.core.commands import (
     CancelOrder,
     CloseSession,
@@ -121,14 +121,14 @@ class Bench:
             piece.append(command)
             if len(piece) == PER_POST:
                 self.client.post(piece)
-                self.client.status()
+                self.client.fetch(queries.Status())
                 piece = []
         if piece:
             self.client.post(piece)
-        self.client.status()
+        self.client.fetch(queries.Status())
 
     def wait_until_none_is_open(self) -> None:
-        while self.client.status().open_orders:
+        while self.client.fetch(queries.Status()).value.open_orders:
             time.sleep(0.01)
 
     def ping(self) -> float:

@@ -14,7 +14,7 @@ from typing import Final
 import quickfix
 import structlog
 
-from engine.client import EngineClient, EngineError, EngineRefused, GapTooOld
+from engine.client import EngineClient, EngineError, EngineRefused, GapTooOld, queries
 from engine.core.commands import Command
 from engine.core.instruments import Instrument
 from fix_gateway import control
@@ -179,8 +179,10 @@ class Gateway(Events):
         """
         store = self.settings.store
         store.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._scales.update({row.asset: row.scale for row in self._client.assets()})
-        self._instruments.update({i.symbol: i for i in self._client.instruments()})
+        assets = self._client.fetch(queries.Assets()).value
+        self._scales.update({row.asset: row.scale for row in assets})
+        instruments = self._client.fetch(queries.Instruments()).value
+        self._instruments.update({instrument.symbol: instrument for instrument in instruments})
         last = read_state(store)
         starts = {s.comp_id: restore(s, self._client, last) for s in self.sessions}
         self._housekeeping.write(clean=False, synced=True)

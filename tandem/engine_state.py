@@ -14,7 +14,7 @@ from rich.table import Table
 
 from config.health import Part, Watch
 from config.settings import Settings
-from engine.client import EngineClient, EngineError
+from engine.client import EngineClient, EngineError, queries
 from engine.journal.base import JournalError
 from engine.journal.verify import verify as audit
 from tandem.output import CommandError
@@ -56,8 +56,9 @@ def status(settings: Settings) -> None:
     console = Console(highlight=False)
     client = EngineClient(str(settings.engine.socket), "tandem", timeout_s=30.0)
     try:
-        engine, sessions = client.status(), client.sessions()
-        parts = _parts(settings, lambda: client.status().seq)
+        engine = client.fetch(queries.Status()).value
+        sessions = client.fetch(queries.Sessions()).value
+        parts = _parts(settings, lambda: client.fetch(queries.Status()).value.seq)
         _show_parts(console, [Part("engine", "ok", f"at seq {engine.seq}"), *parts])
     except EngineError as error:
         away = Part("engine", "away", str(error))
@@ -120,8 +121,8 @@ def _show_parts(console: Console, parts: Iterable[Part]) -> None:
 def check(settings: Settings) -> None:
     """Print that the invariants hold, or fail with those that do not."""
     with connected(settings) as client:
-        engine = client.status()
-        broken = client.check()
+        engine = client.fetch(queries.Status()).value
+        broken = client.fetch(queries.Check()).value
     if broken:
         raise CommandError("these invariants do not hold:\n  " + "\n  ".join(broken))
     print(f"All invariants hold at sequence {engine.seq} or later.")

@@ -12,7 +12,7 @@ from typing import Final
 
 from config.control import ControlError, ask, socket_path
 from config.settings import Settings
-from engine.client import EngineClient, EngineError
+from engine.client import EngineClient, EngineError, queries
 from tandem.http_client import base_url
 from tandem.output import CommandError
 from tandem.processes import venue_processes
@@ -42,7 +42,7 @@ def _fault(settings: Settings, name: str) -> str:
         if name == "engine":
             client = EngineClient(str(settings.engine.socket), "tandem", timeout_s=ANSWER_S)
             try:
-                client.status()
+                client.fetch(queries.Status())
             finally:
                 client.close()
         elif name == "api":

@@ -177,7 +177,7 @@ def _let_go(settings: Settings, seq: int) -> Iterator[None]:
     """Have the running engine serve nothing before ``seq``, or keep one from starting."""
     client = EngineClient(str(settings.engine.socket), "tandem", timeout_s=30.0)
     try:
-        client.fetch(queries.forget(seq))
+        client.fetch(queries.Forget(seq))
         yield
     except EngineUnavailable:
         with _locked(settings.engine.journal):

@@ -31,7 +31,7 @@ from config.health import FOLLOWERS, Watch, free_bytes
 from config.process import EXIT_CONFIGURATION, EXIT_UNAVAILABLE, log_json_lines, on_signals
 from config.settings import Settings, SettingsError, load
 from engine.client import EngineClient, EngineError, queries
-from engine.core.types import EngineFigures, EngineStatus, InstrumentStatus, WithdrawalState
+from engine.core.types import EngineMetrics, EngineStatus, InstrumentStatus, WithdrawalState
 from tandem.processes import venue_processes
 
 ENGINE_TIMEOUT_S: Final = 5.0
@@ -139,12 +139,12 @@ class VenueFigures(Collector):
 
 def engine_families(engine: EngineClient) -> list[Metric]:
     """The engine's figures, from three queries. Raises EngineError."""
-    status, figures = engine.status(), engine.fetch(queries.figures()).value
+    status, figures = engine.fetch(queries.Status()).value, engine.fetch(queries.Metrics()).value
     families: list[Metric] = [*_of_status(status), *_of_figures(figures)]
     halted = GaugeMetricFamily(
         "tandem_instrument_halted", "1 while the instrument is halted", labels=["symbol"]
     )
-    for state in engine.instrument_states():
+    for state in engine.fetch(queries.InstrumentStates()).value:
         halted.add_metric([state.symbol], int(state.status is InstrumentStatus.HALTED))
     return [*families, halted, *_of_withdrawals(engine)]
 
@@ -162,7 +162,7 @@ def _of_status(status: EngineStatus) -> Iterator[Metric]:
         yield GaugeMetricFamily(f"tandem_engine_{name}", text, value=value)
 
 
-def _of_figures(figures: EngineFigures) -> Iterator[Metric]:
+def _of_figures(figures: EngineMetrics) -> Iterator[Metric]:
     for name, text, value in (
         ("batches", "Commits to the journal since the start", figures.batches),
         ("transactions", "Transactions since the start", figures.transactions),
@@ -213,7 +213,7 @@ def _of_withdrawals(engine: EngineClient) -> Iterator[Metric]:
         "Since when the oldest has been in its state", labels=["state"],
     )  # fmt: skip
     states: dict[WithdrawalState, list[int]] = {}
-    for row in engine.withdrawals(open_only=True):
+    for row in engine.fetch(queries.Withdrawals(open_only=True)).value:
         states.setdefault(row.state, []).append(row.updated_at)
     for state in WithdrawalState:
         if state < WithdrawalState.COMPLETED:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from config.control import ControlError, ask, socket_path
 from config.settings import Settings
-from engine.client import EngineClient
+from engine.client import EngineClient, queries
 from engine.core.commands import SetAccountStatus, SetInstrumentStatus, SetReferencePrice
 from engine.core.events import AccountStatusChanged, OrderCanceled, Refused, WithdrawalUpdated
 from engine.core.instruments import NumberError, format_scaled
@@ -25,7 +25,7 @@ ORIGIN = Origin("operator:tandem", user="operator")
 def accounts(settings: Settings, name: str, as_json: bool) -> None:
     """Every account, or the money of one."""
     with connected(settings) as client:
-        known = client.accounts()
+        known = client.fetch(queries.Accounts()).value
         if not name:
             rows = [
                 (row.account, row.firm, str(row.open_orders), str(row.account_seq),
@@ -39,7 +39,7 @@ def accounts(settings: Settings, name: str, as_json: bool) -> None:
         if name not in {row.account for row in known}:
             raise CommandError(f"there is no account {name}; `tandem accounts` lists them")
         scales = _scales(client)
-        answer = client.balances(name)
+        answer = client.fetch(queries.Balances(name))
     money = [
         [row.asset, *(
             format_scaled(atoms, scales[row.asset])
@@ -65,7 +65,7 @@ def _set_account_status(
     settings: Settings, names: list[str], status: str, note: str, keep_open: bool
 ) -> None:
     with connected(settings) as client:
-        known = {row.account for row in client.accounts()}
+        known = {row.account for row in client.fetch(queries.Accounts()).value}
         for name in names:
             if name not in known:
                 raise CommandError(
@@ -140,7 +140,7 @@ def _key_store(settings: Settings) -> KeyStore:
 def sessions(settings: Settings, as_json: bool) -> None:
     """The FIX sessions of the configuration, and where the engine says that they stand."""
     with connected(settings) as client:
-        known = {row.session: row for row in client.sessions()}
+        known = {row.session: row for row in client.fetch(queries.Sessions()).value}
     rows = []
     for session in settings.sessions:
         row = known.get(f"fix:{session.comp_id}")
@@ -166,9 +166,9 @@ def tell_gateway(settings: Settings, verb: str, subject: str) -> None:
 def instruments(settings: Settings, as_json: bool) -> None:
     """Every instrument, its grid and its state."""
     with connected(settings) as client:
-        states = {row.symbol: row for row in client.instrument_states()}
+        states = {row.symbol: row for row in client.fetch(queries.InstrumentStates()).value}
         rows = []
-        for one in client.instruments():
+        for one in client.fetch(queries.Instruments()).value:
             state = states[one.symbol]
             last = one.price_text(state.last_price) if state.last_price else ""
             rows.append(
@@ -200,7 +200,8 @@ def set_status(settings: Settings, symbol: str, status: InstrumentStatus, note: 
 def set_reference(settings: Settings, symbol: str, text: str, note: str) -> None:
     """Move the price band of an instrument."""
     with connected(settings) as client:
-        instrument = next((one for one in client.instruments() if one.symbol == symbol), None)
+        instruments = client.fetch(queries.Instruments()).value
+        instrument = next((one for one in instruments if one.symbol == symbol), None)
         if instrument is None:
             raise CommandError(f"there is no instrument {symbol!r}")
         try:
@@ -219,7 +220,7 @@ def withdrawals(settings: Settings, waiting: bool, as_json: bool) -> None:
     """Withdrawals that are not final; ``waiting``: only those that wait for a person."""
     with connected(settings) as client:
         scales = _scales(client)
-        open_ones = client.withdrawals(open_only=True)
+        open_ones = client.fetch(queries.Withdrawals(open_only=True)).value
     rows = [
         (str(row.withdrawal_id), row.account, row.client_withdrawal_id,
          f"{format_scaled(row.amount, scales[row.asset])} {row.asset}", row.network, row.address,
@@ -234,4 +235,4 @@ def withdrawals(settings: Settings, waiting: bool, as_json: bool) -> None:
 
 
 def _scales(client: EngineClient) -> dict[str, int]:
-    return {row.asset: row.scale for row in client.assets()}
+    return {row.asset: row.scale for row in client.fetch(queries.Assets()).value}

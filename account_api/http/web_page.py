@@ -23,7 +23,7 @@ from flask import Flask, Response, abort, request
 from account_api.errors import Problem
 from account_api.settings import Faucet, Page
 from engine.client import queries
-from engine.core.types import Answered, EngineFigures, EngineStatus
+from engine.core.types import Answered, EngineMetrics, EngineStatus
 
 T = TypeVar("T")
 FIGURES_S: Final = 0.5
@@ -123,14 +123,14 @@ class _Figures:
         """The counters since the engine's start; rates are their differences. Raises Problem."""
         with self._lock:
             if time.monotonic() >= self._until:
-                figures = self._engine.fetch(queries.figures())
-                status = self._engine.fetch(queries.status())
+                figures = self._engine.fetch(queries.Metrics())
+                status = self._engine.fetch(queries.Status())
                 self._known = msgspec.json.encode(_counters(status.value, figures.value))
                 self._until = time.monotonic() + FIGURES_S
             return self._known
 
 
-def _counters(status: EngineStatus, figures: EngineFigures) -> dict[str, object]:
+def _counters(status: EngineStatus, figures: EngineMetrics) -> dict[str, object]:
     return {
         "boot_id": status.boot_id, "at_ms": time.time_ns() // 1_000_000, "seq": status.seq,
         "open_orders": status.open_orders, "transactions": figures.transactions,

@@ -71,8 +71,8 @@ def get_addresses(call: Call) -> Reply:
     """The account's address book, each entry with when withdrawals may use it."""
     query = call.query(AccountQuery)
     account = account_of(call, query.account)
-    answer = call.services.fetch(queries.addresses(account), query.min_seq)
-    limits = call.services.fetch(queries.limits(account, call.now_us // _DAY_US)).value
+    answer = call.services.fetch(queries.Addresses(account), query.min_seq)
+    limits = call.services.fetch(queries.Limits(account, call.now_us // _DAY_US)).value
     rules = None if limits is None else limits.addresses
     return Reply(
         AddressesView(
@@ -127,7 +127,7 @@ def get_deposit_addresses(call: Call) -> Reply:
     """Every address for deposits that the account has."""
     query = call.query(AccountQuery)
     account = account_of(call, query.account)
-    answer = call.services.fetch(queries.deposit_addresses(account), query.min_seq)
+    answer = call.services.fetch(queries.DepositAddresses(account), query.min_seq)
     return Reply(
         DepositAddressesView(
             account=account,

@@ -33,7 +33,7 @@ def get_balances(call: Call) -> Reply:
     account = account_of(call, query.account)
     check_filters(call, asset=query.asset)
     scales = call.services.catalogue(asset=query.asset or "").scales
-    answer = call.services.fetch(queries.balances(account), query.min_seq)
+    answer = call.services.fetch(queries.Balances(account), query.min_seq)
     held = {row.asset: row for row in answer.value}
     wanted = scales if query.asset is None else {query.asset: scales[query.asset]}
     rows = [
@@ -48,7 +48,7 @@ def get_holds(call: Call) -> Reply:
     query = call.query(AccountQuery)
     account = account_of(call, query.account)
     scales = call.services.catalogue().scales
-    answer = call.services.fetch(queries.holds(account), query.min_seq)
+    answer = call.services.fetch(queries.Holds(account), query.min_seq)
     rows = [hold_view(row, scales[row.asset]) for row in answer.value]
     return Reply(HoldsView(account=account, holds=rows, as_of_seq=answer.as_of_seq))
 
@@ -99,7 +99,7 @@ def get_limits(call: Call) -> Reply:
     """What bounds the account, how much of it is used, and how much is left."""
     row, seq = _account_row(call)
     scales = call.services.catalogue().scales
-    found = call.services.fetch(queries.limits(row.account, call.now_us // _DAY_US)).value
+    found = call.services.fetch(queries.Limits(row.account, call.now_us // _DAY_US)).value
     if found is None:
         raise Problem("not_found", f"There is no account {row.account}.", field="account")
     return Reply(
@@ -135,7 +135,7 @@ def _withdrawal_limit(row: WithdrawalLimit, scale: int) -> WithdrawalLimitView:
 def _account_row(call: Call) -> tuple[AccountRow, int]:
     query = call.query(AccountQuery)
     account = account_of(call, query.account)
-    answer = call.services.fetch(queries.accounts(call.principal.key.firm), query.min_seq)
+    answer = call.services.fetch(queries.Accounts(call.principal.key.firm), query.min_seq)
     for row in answer.value:
         if row.account == account:
             return row, answer.as_of_seq

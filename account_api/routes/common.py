@@ -49,7 +49,7 @@ def require_active(call: Call, account: str) -> None:
     For what the engine does not do, and so does not refuse by itself.
     """
     firm = call.principal.key.firm
-    for row in call.services.fetch(queries.accounts(firm)).value:
+    for row in call.services.fetch(queries.Accounts(firm)).value:
         if row.suspended and row.account in (account, firm):
             raise refusal(
                 RejectReason.ACCOUNT_SUSPENDED,
@@ -67,7 +67,7 @@ def reaches(call: Call, named: str) -> bool:
     if not venue and not authority.speaks_for_firm(key.account, key.firm):
         return False
     # An operator's firm is none, which means every account.
-    firm = call.services.fetch(queries.accounts(key.firm)).value
+    firm = call.services.fetch(queries.Accounts(key.firm)).value
     return any(row.account == named for row in firm)
 
 

@@ -44,7 +44,7 @@ def ask_faucet(call: Call) -> Reply:
         raise Problem("unknown_asset", f"The faucet gives {offered}.", field="asset")
     day = call.now_us // _DAY_US
     prefix = f"faucet:{account}:{request.asset}:{day}:"
-    known = call.services.fetch(queries.deposits(account)).value
+    known = call.services.fetch(queries.Deposits(account)).value
     given = sum(row.deposit_id.startswith(prefix) for row in known)
     # Past the last portion its number is asked for again: the engine then credits nothing,
     # unless this very request was done before, which it recognises by the signature.

@@ -76,7 +76,7 @@ def _ask(
 
 
 def _engine_seq(call: Call) -> int:
-    return call.services.fetch(queries.status()).as_of_seq
+    return call.services.fetch(queries.Status()).as_of_seq
 
 
 def _keys(call: Call) -> None:

@@ -57,7 +57,7 @@ def get_networks(call: Call) -> Reply:
 def get_instruments(call: Call) -> Reply:
     """Every instrument: grid, bounds, status and last price."""
     catalogue = call.services.catalogue()
-    states = call.services.fetch(queries.instrument_states())
+    states = call.services.fetch(queries.InstrumentStates())
     by_symbol = {row.symbol: row for row in states.value}
     rows = [
         instrument_view(instrument, by_symbol.get(symbol))
@@ -96,7 +96,7 @@ def instrument_view(instrument: Instrument, state: InstrumentRow | None) -> Inst
 def get_book(call: Call) -> Reply:
     """Depth of one instrument, true as of `as_of_seq`."""
     instrument = call.services.instrument(call.parts["symbol"], status=404)
-    answer = call.services.fetch(queries.book(instrument.symbol, call.query(DepthQuery).depth))
+    answer = call.services.fetch(queries.Book(instrument.symbol, call.query(DepthQuery).depth))
     if answer.value is None:
         raise RuntimeError(f"the engine lists {instrument.symbol} but has no book of it")
     return Reply(book_view(answer.value, instrument, answer.as_of_seq))

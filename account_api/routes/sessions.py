@@ -44,7 +44,7 @@ def get_sessions(call: Call) -> Reply:
     venue = may(call.principal.key.holders, call.thing) is Reach.VENUE
     everybody = venue and query.account is None
     account = "" if everybody else account_of(call, query.account)
-    answer = call.services.fetch(queries.sessions(), query.min_seq)
+    answer = call.services.fetch(queries.Sessions(), query.min_seq)
     rows = sorted(
         (row for row in answer.value if everybody or row.account == account),
         key=lambda row: row.session,

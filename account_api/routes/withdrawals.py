@@ -97,7 +97,7 @@ def request_withdrawal(call: Call) -> Reply:
 def _original(call: Call, command: RequestWithdrawal) -> tuple[Withdrawal | None, int]:
     """The withdrawal that owns the client withdrawal id."""
     found = call.services.fetch(
-        queries.withdrawal(command.account, client_withdrawal_id=command.client_withdrawal_id)
+        queries.Withdrawal(command.account, client_withdrawal_id=command.client_withdrawal_id)
     )
     return found.value, found.as_of_seq
 
@@ -151,10 +151,10 @@ def _find(call: Call, account: str, min_seq: int = 0) -> tuple[Withdrawal, int]:
     """The withdrawal that a path names by its id or as ``client:<client_withdrawal_id>``."""
     name = call.parts["withdrawal"]
     if name.startswith(_CLIENT_PREFIX):
-        query = queries.withdrawal(account, client_withdrawal_id=name[len(_CLIENT_PREFIX) :])
+        query = queries.Withdrawal(account, client_withdrawal_id=name[len(_CLIENT_PREFIX) :])
     else:
         number = part_id(call, "withdrawal", "unknown_withdrawal", "withdrawal")
-        query = queries.withdrawal(account, withdrawal_id=number)
+        query = queries.Withdrawal(account, withdrawal_id=number)
     found = call.services.fetch(query, min_seq)
     # An empty account would find anybody's, so what was found is checked once more.
     if found.value is None or found.value.account != account:

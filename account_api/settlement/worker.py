@@ -74,7 +74,7 @@ class SettlementWorker:
         Raises EngineError when the engine cannot be asked; the next turn goes on.
         """
         steps = 0
-        for row in self._engine.fetch(queries.withdrawals(open_only=True)).value:
+        for row in self._engine.fetch(queries.Withdrawals(open_only=True)).value:
             try:
                 steps += self._step(row)
             except (NetworkUnavailable, KeyReused) as error:

@@ -25,6 +25,7 @@ from engine.client import (
     EngineRefused,
     GapTooOld,
     Transaction,
+    queries,
 )
 from engine.core.types import Side
 
@@ -168,19 +169,20 @@ class Hub:
     async def _seed(self, client: AsyncEngineClient) -> int:
         """Read the state of the venue; returns the newest sequence that a part of it has."""
         await client.connect()
-        assets, instruments = await client.assets(), await client.instruments()
-        self.catalogue = LiveCatalogue(assets, instruments)
+        assets = await client.fetch(queries.Assets())
+        instruments = await client.fetch(queries.Instruments())
+        self.catalogue = LiveCatalogue(assets.value, instruments.value)
         self.accounts = Accounts(self.catalogue)
         self.market = Market(self.catalogue.instruments)
-        status = await client.status()
+        status = (await client.fetch(queries.Status())).value
         as_of_seq = newest = status.seq
-        for row in await client.accounts():
-            snapshot = await client.account_snapshot(row.account)
+        for row in (await client.fetch(queries.Accounts())).value:
+            snapshot = (await client.fetch(queries.AccountSnapshot(row.account))).value
             if snapshot is not None:
                 self.accounts.seed(snapshot)
                 self.market.seed(snapshot.orders)
                 newest = max(newest, snapshot.as_of_seq)
-        for state in await client.instrument_states():
+        for state in (await client.fetch(queries.InstrumentStates())).value:
             self.market.feed(state.symbol).status = state.status
         self.market.seeded(as_of_seq)
         self.as_of_seq, self.time_us = as_of_seq, status.time_us
@@ -249,7 +251,7 @@ class Hub:
 async def _epoch(client: AsyncEngineClient) -> str:
     """What names this journal: the time of its first transaction, while it is kept."""
     try:
-        first = await client.transaction(1)
+        first = (await client.fetch(queries.Transaction(1))).value
     except GapTooOld:
         return "archived"
     except EngineRefused:

@@ -19,7 +19,7 @@ from account_api.stream.messages import envelope, text_of
 from account_api.stream.peer import Peer
 from account_api.stream.private_channels import BALANCES, ORDERS, PRIVATE_CHANNELS, TRANSFERS
 from account_api.stream.subscription import PrivateSubscription, Rendered
-from engine.client import AsyncEngineClient, EngineError, EngineRefused, GapTooOld
+from engine.client import AsyncEngineClient, EngineError, EngineRefused, GapTooOld, queries
 from engine.core import events as ev
 from engine.core.types import AccountSnapshot, Deposit
 
@@ -107,7 +107,7 @@ class Loader:
         if from_seq > to_seq:
             return found
         async with self._slots:
-            start = await self._client.locate(account, from_seq)
+            start = (await self._client.fetch(queries.Locate(account, from_seq))).value
             client = self._hub.make_client("stream-replay")
             try:
                 async for batch in client.subscribe(start, (account,)):
@@ -125,10 +125,10 @@ class Loader:
         return found
 
     async def _snapshot(self, account: str) -> tuple[AccountSnapshot, list[Deposit]]:
-        snapshot = await self._client.account_snapshot(account)
+        snapshot = (await self._client.fetch(queries.AccountSnapshot(account))).value
         if snapshot is None:
             raise EngineRefused("unknown_account", f"there is no account {account!r}")
-        deposits = await self._client.deposits(account, snapshot.as_of_seq)
+        deposits = (await self._client.fetch(queries.Deposits(account), snapshot.as_of_seq)).value
         return snapshot, [row for row in deposits if not row.credited]
 
     def snapshot_messages(

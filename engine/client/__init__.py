@@ -1,6 +1,6 @@
 """Clients of the engine: one for threads, one for request handlers, one for asyncio."""
 
-from engine.client import queries
+from engine import queries
 from engine.client.aio import AsyncEngineClient
 from engine.client.answers import own_cancels, own_event, own_events
 from engine.client.blocking import EngineClient

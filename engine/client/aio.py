@@ -8,9 +8,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from engine import wire
-from engine.client import queries
-from engine.client.helpers import AsyncQueryHelpers
+from engine import queries, wire
 from engine.client.protocol import (
     ClientCore,
     EngineError,
@@ -18,7 +16,6 @@ from engine.client.protocol import (
     EngineUnavailable,
     Outcome,
     SubscriptionDropped,
-    decode_answer,
     lost_error,
     settle,
 )
@@ -107,7 +104,7 @@ class _Connection(asyncio.Protocol):
         return batch
 
 
-class AsyncEngineClient(AsyncQueryHelpers):
+class AsyncEngineClient:
     """Client of the engine for one event loop; calls as those of ``EngineClient``.
 
     A consumer of ``subscribe`` that falls behind makes the client stop reading, so what is
@@ -174,9 +171,8 @@ class AsyncEngineClient(AsyncQueryHelpers):
 
     async def fetch(self, query: queries.Query[T], min_seq: int = 0) -> Answered[T]:
         """Ask a typed query; waits, bounded by the engine, until it has reached min_seq."""
-        seq, body = await self.ask(query.name, min_seq, **query.arguments)
-        value: T = decode_answer(body, query.decoder)
-        return Answered(value, seq)
+        seq, body = await self.ask(query.name, min_seq, **msgspec.to_builtins(query))
+        return Answered(query.decode(body), seq)
 
     async def subscribe(
         self, from_seq: int, accounts: tuple[str, ...] = ()

@@ -1,12 +1,11 @@
-"""The one client of the engine, for threads here and for asyncio in ``client_async``.
+"""The client of the engine for threads; that for asyncio is in ``aio``.
 
 ``EngineClient`` may be used by many threads at once. It keeps one socket and one reader
-thread; ``client_direct`` has a client without either, for who only asks and submits. A lost
+thread; ``pooled`` has a client without either, for callers that only query and submit. A lost
 connection fails what was waiting (``EngineUnavailable``) and is made again by the next call,
 or at once when there is a subscription, which then goes on where it was.
 
-Helpers such as ``open_orders`` return the bare value; ``fetch(queries.open_orders(...),
-min_seq)`` answers the same with the sequence that it is true of.
+What may be asked is declared in ``engine.queries``: ``fetch(queries.Book(...)).value``.
 """
 
 from __future__ import annotations
@@ -20,10 +19,8 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from engine import wire
-from engine.client import queries
+from engine import queries, wire
 from engine.client.connection import RECEIVE_BYTES, Connection, Handle
-from engine.client.helpers import QueryHelpers
 from engine.client.protocol import (
     ClientCore,
     EngineError,
@@ -32,7 +29,6 @@ from engine.client.protocol import (
     EngineUnavailable,
     Outcome,
     SubscriptionDropped,
-    decode_answer,
     lost_error,
     refusal,
     settle,
@@ -63,7 +59,7 @@ class _Subscription:
         self.accounts = accounts
 
 
-class EngineClient(QueryHelpers):
+class EngineClient:
     """Blocking, thread-safe client of the engine at the Unix socket ``path``.
 
     ``on_lost(error)`` is called on the reader thread whenever the connection is lost or the
@@ -150,9 +146,8 @@ class EngineClient(QueryHelpers):
 
     def fetch(self, query: queries.Query[T], min_seq: int = 0) -> Answered[T]:
         """Ask a typed query; waits, bounded by the engine, until it has reached min_seq."""
-        seq, body = self.ask(query.name, min_seq, **query.arguments)
-        value: T = decode_answer(body, query.decoder)
-        return Answered(value, seq)
+        seq, body = self.ask(query.name, min_seq, **msgspec.to_builtins(query))
+        return Answered(query.decode(body), seq)
 
     def subscribe(
         self,

@@ -20,16 +20,13 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from engine import wire
-from engine.client import queries
+from engine import queries, wire
 from engine.client.connection import RECEIVE_BYTES, Connection, Handle
-from engine.client.helpers import QueryHelpers
 from engine.client.protocol import (
     ClientCore,
     EngineTimeout,
     EngineUnavailable,
     Outcome,
-    decode_answer,
     lost_error,
     refusal,
 )
@@ -52,7 +49,7 @@ _CALLER: Final[Handle] = Future()
 """The protocol core wants to know who waits. Here it is always the caller, so one will do."""
 
 
-class DirectEngineClient(QueryHelpers):
+class DirectEngineClient:
     """Blocking, thread-safe client of the engine at the Unix socket ``path``.
 
     ``submit``, ``ask`` and ``fetch`` do what those of ``EngineClient`` do and raise the same:
@@ -102,9 +99,8 @@ class DirectEngineClient(QueryHelpers):
 
     def fetch(self, query: queries.Query[T], min_seq: int = 0) -> Answered[T]:
         """Ask a typed query; waits, bounded by the engine, until it has reached min_seq."""
-        seq, body = self.ask(query.name, min_seq, **query.arguments)
-        value: T = decode_answer(body, query.decoder)
-        return Answered(value, seq)
+        seq, body = self.ask(query.name, min_seq, **msgspec.to_builtins(query))
+        return Answered(query.decode(body), seq)
 
     def _exchange(
         self,

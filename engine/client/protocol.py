@@ -11,8 +11,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
-import msgspec
-
 from engine import wire
 from engine.core.commands import COMMAND_KINDS, Command
 from engine.wire import Transaction
@@ -240,11 +238,3 @@ def lost_error(command: bool, path: str) -> EngineUnavailable:
             f"the connection to the engine at {path} was lost before the answer came", "unknown"
         )
     return EngineUnavailable(f"the connection to the engine at {path} was lost", "not_applied")
-
-
-def decode_answer(raw: msgspec.Raw, decoder: msgspec.msgpack.Decoder[Any]) -> Any:
-    """Decode the body of an Answer with the type that its query promises."""
-    try:
-        return decoder.decode(raw)
-    except msgspec.MsgspecError as error:
-        raise wire.WireError(f"the engine's answer is malformed: {error}") from None

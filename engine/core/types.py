@@ -564,14 +564,14 @@ class EngineStatus(NamedTuple):
     accounts: int
 
 
-class ClientFigures(NamedTuple):
+class ClientMetrics(NamedTuple):
     """A connection to the engine: its name, and the bytes that wait to be sent to it."""
 
     name: str
     queued_bytes: int
 
 
-class EngineFigures(NamedTuple):
+class EngineMetrics(NamedTuple):
     """What the engine has counted since it started, but for orders, trades and withdrawals,
     which are counts over the whole life of the journal.
 
@@ -593,7 +593,7 @@ class EngineFigures(NamedTuple):
     snapshot_pause_us: int
     dropped: int
     catching_up: int
-    clients: tuple[ClientFigures, ...]
+    clients: tuple[ClientMetrics, ...]
     cpu_us: int
     resident_bytes: int
 

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 from sqlalchemy.exc import DBAPIError
 
-from engine.client import EngineClient, EngineError, EngineRefused, GapTooOld
+from engine.client import EngineClient, EngineError, EngineRefused, GapTooOld, queries
 from engine.history.fold import HistoryFault
 from engine.history.projector import Projector
 from engine.wire import Transaction, Welcome
@@ -141,7 +141,7 @@ class Follower:
         if not last_seq:
             return
         try:
-            time_us = client.transaction(last_seq).time_us
+            time_us = client.fetch(queries.Transaction(last_seq)).value.time_us
         except GapTooOld:
             return  # Archived; what the history needs next decides.
         if time_us != self._projector.last_time_us:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.core.exchange import Exchange
-from engine.core.types import ClientFigures, EngineFigures
+from engine.core.types import ClientMetrics, EngineMetrics
 from engine.server.ipc import Server
 
 COMMIT_BUCKETS_US: Final = (
@@ -45,10 +45,10 @@ class Figures:
             self._commit_us_max = took_us
         self._buckets[bisect_left(COMMIT_BUCKETS_US, took_us)] += 1
 
-    def read(self, exchange: Exchange, server: Server, catching_up: int) -> EngineFigures:
+    def read(self, exchange: Exchange, server: Server, catching_up: int) -> EngineMetrics:
         """Everything as it is now."""
         spent = os.times()
-        return EngineFigures(
+        return EngineMetrics(
             batches=self.batches,
             transactions=self.transactions,
             duplicates=self.duplicates,
@@ -63,7 +63,7 @@ class Figures:
             dropped=server.dropped,
             catching_up=catching_up,
             clients=tuple(
-                ClientFigures(each.name, each.bytes) for each in server.connections.values()
+                ClientMetrics(each.name, each.bytes) for each in server.connections.values()
             ),
             cpu_us=int((spent.user + spent.system) * 1e6),
             resident_bytes=_resident_bytes(),

@@ -1,4 +1,4 @@
-"""The queries: what the engine tells of its committed state, by name.
+"""The handlers of ``engine.queries``: what the engine tells of its committed state.
 
 Every answer is built from plain rows of ``engine.core.types``. Cost is O(rows answered),
 but for ``check`` and ``state_hash``, which walk the whole state and are for operators.
@@ -12,9 +12,11 @@ from typing import Any, Final
 
 import msgspec
 
+from engine import queries
 from engine.core import firms, invariants
 from engine.core.book import Order
 from engine.core.exchange import Exchange
+from engine.core.instruments import Instrument
 from engine.core.ledger import Account
 from engine.core.types import (
     ENGINE_VERSION,
@@ -28,13 +30,13 @@ from engine.core.types import (
     BookRow,
     Deposit,
     DepositAddress,
-    EngineFigures,
+    EngineMetrics,
     EngineStatus,
     Hold,
     InstrumentRow,
     NetworkRow,
     OrderRow,
-    Side,
+    SessionRow,
     Withdrawal,
 )
 from engine.core.withdrawals import MOVES
@@ -51,27 +53,6 @@ class QueryError(Exception):
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
         self.code = code
-
-
-class Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that a query may be given; each uses what it needs."""
-
-    account: str = ""
-    account_seq: int = 0
-    client_order_id: str = ""
-    client_withdrawal_id: str = ""
-    day: int = 0
-    depth: int = 10
-    firm: str = ""
-    firm_wide: bool = False
-    open_only: bool = False
-    order_id: int = 0
-    seq: int = 0
-    session: str = ""
-    side: Side | None = None
-    strategy: str = ""
-    symbol: str = ""
-    withdrawal_id: int = 0
 
 
 def order_row(order: Order) -> OrderRow:
@@ -162,55 +143,57 @@ class Queries:
         exchange: Exchange,
         journal: Journal,
         about: Callable[[], tuple[str, int, int]],
-        figures: Callable[[], EngineFigures] | None = None,
+        metrics: Callable[[], EngineMetrics] | None = None,
     ) -> None:
         self._exchange = exchange
         self._journal = journal
         self._about = about
-        self._read_figures = figures
+        self._read_metrics = metrics
         self._money = _MoneyIndex(exchange)
-        self._handlers: dict[str, Callable[[Arguments], Any]] = {
-            "status": self._status,
-            "figures": self._figures,
-            "forget": self._forget,
-            "assets": self._assets,
-            "networks": self._networks,
-            "instruments": self._instruments,
-            "instrument_states": self._instrument_states,
-            "accounts": self._accounts,
-            "balances": lambda a: self.balances(a.account),
-            "holds": lambda a: self.holds(a.account),
-            "open_orders": self._open_orders,
-            "order": self._order,
-            "book": self._book,
-            "withdrawal": self._withdrawal,
-            "withdrawals": lambda a: self._money.withdrawals(a.account, a.open_only),
-            "deposits": lambda a: self._money.deposits(a.account),
-            "addresses": self._addresses,
-            "deposit_addresses": self._deposit_addresses,
-            "limits": self._limits,
-            "session": self._session,
-            "sessions": self._sessions,
-            "transaction": self._transaction,
-            "locate": self._locate,
-            "account_snapshot": self._account_snapshot,
-            "check": lambda a: invariants.violations(self._exchange),
-            "state_hash": lambda a: self._exchange.state_hash(),
+        handlers: dict[type[queries.Query[Any]], Callable[[Any], Any]] = {
+            queries.Status: self._status,
+            queries.Metrics: self._metrics,
+            queries.Forget: self._forget,
+            queries.Assets: self._assets,
+            queries.Networks: self._networks,
+            queries.Instruments: self._instruments,
+            queries.InstrumentStates: self._instrument_states,
+            queries.Accounts: self._accounts,
+            queries.Balances: self._balances,
+            queries.Holds: self._holds,
+            queries.OpenOrders: self._open_orders,
+            queries.Order: self._order,
+            queries.Book: self._book,
+            queries.Withdrawal: self._withdrawal,
+            queries.Withdrawals: self._withdrawals,
+            queries.Deposits: self._deposits,
+            queries.Addresses: self._addresses,
+            queries.DepositAddresses: self._deposit_addresses,
+            queries.Limits: self._limits,
+            queries.Session: self._session,
+            queries.Sessions: self._sessions,
+            queries.Transaction: self._transaction,
+            queries.Locate: self._locate,
+            queries.AccountSnapshot: self._account_snapshot,
+            queries.Check: self._check,
+            queries.StateHash: self._state_hash,
         }
+        self._handlers = {kind.name: (kind, handler) for kind, handler in handlers.items()}
 
-    def answer(self, query: str, arguments: Mapping[str, Any]) -> Any:
-        """The rows that answer a query. Raises QueryError."""
-        handler = self._handlers.get(query)
-        if handler is None:
-            raise QueryError("unknown_query", f"there is no query {query[:40]!r}")
+    def answer(self, name: str, arguments: Mapping[str, Any]) -> Any:
+        """Return the rows that answer a query. Raises QueryError."""
+        if name not in self._handlers:
+            raise QueryError("unknown_query", f"there is no query {name[:40]!r}")
+        kind, handler = self._handlers[name]
         try:
-            checked = msgspec.convert(arguments, Arguments)
+            query = msgspec.convert(arguments, kind)
         except msgspec.ValidationError as error:
-            raise QueryError("bad_arguments", f"query {query}: {error}") from None
-        return handler(checked)
+            raise QueryError("bad_arguments", f"query {name}: {error}") from None
+        return handler(query)
 
-    def balances(self, name: str) -> list[Balance]:
-        """Every asset that the account holds or expects, by name of the asset."""
+    def _balances(self, query: queries.Balances) -> list[Balance]:
+        """Return every asset that the account holds or expects, by name of the asset."""
+        name = query.account
         account = self._exchange.accounts.get(name)
         if account is None:
             return []
@@ -223,8 +206,9 @@ class Queries:
             rows.append(Balance(name, asset, available + held, held, available, expected))
         return rows
 
-    def holds(self, name: str) -> list[Hold]:
-        """What open orders and withdrawals of the account hold."""
+    def _holds(self, query: queries.Holds) -> list[Hold]:
+        """Return what open orders and withdrawals of the account hold."""
+        name = query.account
         account = self._exchange.accounts.get(name)
         if account is None:
             return []
@@ -241,7 +225,7 @@ class Queries:
                 )
         return rows
 
-    def _status(self, a: Arguments) -> EngineStatus:
+    def _status(self, query: queries.Status) -> EngineStatus:
         exchange = self._exchange
         boot_id, snapshot_seq, clients = self._about()
         open_orders = sum(len(account.orders) for account in exchange.accounts.values())
@@ -250,33 +234,34 @@ class Queries:
             snapshot_seq, clients, open_orders, len(exchange.accounts),
         )  # fmt: skip
 
-    def _figures(self, a: Arguments) -> EngineFigures:
-        if self._read_figures is None:
+    def _metrics(self, query: queries.Metrics) -> EngineMetrics:
+        if self._read_metrics is None:
             raise QueryError("unknown_query", "this engine counts nothing")
-        return self._read_figures()
+        return self._read_metrics()
 
-    def _forget(self, a: Arguments) -> int:
+    def _forget(self, query: queries.Forget) -> int:
         """Serve nothing before ``seq`` any more; returns the oldest that is still served.
 
         The state does not change: the files of whole segments may now be moved away.
         """
-        if a.seq > self._about()[1] + 1:
+        if query.seq > self._about()[1] + 1:
             raise QueryError(
-                "bad_arguments", f"there is no snapshot of seq {a.seq - 1} or later to start from"
+                "bad_arguments",
+                f"there is no snapshot of seq {query.seq - 1} or later to start from",
             )
-        self._journal.forget_before(a.seq)
+        self._journal.forget_before(query.seq)
         return self._journal.first_seq
 
-    def _assets(self, a: Arguments) -> list[AssetRow]:
+    def _assets(self, query: queries.Assets) -> list[AssetRow]:
         return [AssetRow(asset, scale) for asset, scale in self._exchange.assets.items()]
 
-    def _networks(self, a: Arguments) -> list[NetworkRow]:
+    def _networks(self, query: queries.Networks) -> list[NetworkRow]:
         return [NetworkRow(*network) for network in self._exchange.networks.values()]
 
-    def _instruments(self, a: Arguments) -> list[Any]:
+    def _instruments(self, query: queries.Instruments) -> list[Instrument]:
         return [book.instrument for book in self._exchange.books.values()]
 
-    def _instrument_states(self, a: Arguments) -> list[InstrumentRow]:
+    def _instrument_states(self, query: queries.InstrumentStates) -> list[InstrumentRow]:
         return [
             InstrumentRow(
                 symbol, book.status, book.last_price, book.anchor if book.band_ppm else 0,
@@ -285,138 +270,151 @@ class Queries:
             for symbol, book in self._exchange.books.items()
         ]
 
-    def _accounts(self, a: Arguments) -> list[AccountRow]:
+    def _accounts(self, query: queries.Accounts) -> list[AccountRow]:
         return [
             account_row(account)
             for account in self._exchange.accounts.values()
-            if not a.firm or account.firm == a.firm
+            if not query.firm or account.firm == query.firm
         ]
 
-    def _addresses(self, a: Arguments) -> list[Address]:
-        account = self._exchange.accounts.get(a.account)
+    def _addresses(self, query: queries.Addresses) -> list[Address]:
+        account = self._exchange.accounts.get(query.account)
         return [] if account is None else list(account.addresses.values())
 
-    def _deposit_addresses(self, a: Arguments) -> list[DepositAddress]:
-        account = self._exchange.accounts.get(a.account)
+    def _deposit_addresses(self, query: queries.DepositAddresses) -> list[DepositAddress]:
+        account = self._exchange.accounts.get(query.account)
         return [] if account is None else list(account.deposit_addresses.values())
 
-    def _limits(self, a: Arguments) -> AccountLimits | None:
+    def _limits(self, query: queries.Limits) -> AccountLimits | None:
         """What bounds the account's withdrawals on the UTC day ``day``, counted since 1970."""
-        account = self._exchange.accounts.get(a.account)
+        account = self._exchange.accounts.get(query.account)
         if account is None:
             return None
         rules = firms.address_rules(self._exchange, account)
         # What went out and came in again and again can pass 64 bits; no limit is above them.
         rows = [
             row._replace(daily_used=min(row.daily_used, INT64_MAX))
-            for row in firms.limits(self._exchange, account, a.day)
+            for row in firms.limits(self._exchange, account, query.day)
         ]
         return AccountLimits(account.name, rules, tuple(rows))
 
-    def _open_orders(self, a: Arguments) -> list[OrderRow]:
-        account = self._exchange.accounts.get(a.account)
+    def _withdrawals(self, query: queries.Withdrawals) -> list[Withdrawal]:
+        return self._money.withdrawals(query.account, query.open_only)
+
+    def _deposits(self, query: queries.Deposits) -> list[Deposit]:
+        return self._money.deposits(query.account)
+
+    def _check(self, query: queries.Check) -> list[str]:
+        return invariants.violations(self._exchange)
+
+    def _state_hash(self, query: queries.StateHash) -> str:
+        return self._exchange.state_hash()
+
+    def _open_orders(self, query: queries.OpenOrders) -> list[OrderRow]:
+        account = self._exchange.accounts.get(query.account)
         if account is None:
             return []
-        names = self._exchange.firms[account.firm] if a.firm_wide else [a.account]
+        names = self._exchange.firms[account.firm] if query.firm_wide else [query.account]
         rows = []
         for name in names:
             for order in self._exchange.accounts[name].orders.values():
                 terms = order.terms
                 if (
-                    (not a.symbol or terms.symbol == a.symbol)
-                    and (not a.strategy or terms.strategy == a.strategy)
-                    and (not a.session or terms.session == a.session)
-                    and (a.side is None or terms.side is a.side)
+                    (not query.symbol or terms.symbol == query.symbol)
+                    and (not query.strategy or terms.strategy == query.strategy)
+                    and (not query.session or terms.session == query.session)
+                    and (query.side is None or terms.side is query.side)
                 ):
                     rows.append(order_row(order))
         return rows
 
-    def _order(self, a: Arguments) -> OrderRow | None:
+    def _order(self, query: queries.Order) -> OrderRow | None:
         order: Order | None = None
-        if a.order_id:
-            order = self._exchange.orders.get(a.order_id)
-            if order is not None and a.account and order.account.name != a.account:
+        if query.order_id:
+            order = self._exchange.orders.get(query.order_id)
+            if order is not None and query.account and order.account.name != query.account:
                 return None
-            if order is not None and a.client_order_id:
-                named = order.account.client_ids.get(a.client_order_id)
+            if order is not None and query.client_order_id:
+                named = order.account.client_ids.get(query.client_order_id)
                 order = order if named is order else None
         else:
-            account = self._exchange.accounts.get(a.account)
-            order = account.client_ids.get(a.client_order_id) if account else None
+            account = self._exchange.accounts.get(query.account)
+            order = account.client_ids.get(query.client_order_id) if account else None
         return None if order is None else order_row(order)
 
-    def _book(self, a: Arguments) -> BookRow | None:
-        book = self._exchange.books.get(a.symbol)
+    def _book(self, query: queries.Book) -> BookRow | None:
+        book = self._exchange.books.get(query.symbol)
         if book is None:
             return None
-        if not 1 <= a.depth <= DEPTH_MAX:
-            raise QueryError("bad_arguments", f"depth must be 1 to {DEPTH_MAX}, not {a.depth}")
+        if not 1 <= query.depth <= DEPTH_MAX:
+            raise QueryError("bad_arguments", f"depth must be 1 to {DEPTH_MAX}, not {query.depth}")
         return BookRow(
-            a.symbol, book.status, book.bids.depth(a.depth), book.asks.depth(a.depth),
+            query.symbol, book.status, book.bids.depth(query.depth), book.asks.depth(query.depth),
             book.last_price,
         )  # fmt: skip
 
-    def _withdrawal(self, a: Arguments) -> Withdrawal | None:
-        number = a.withdrawal_id
-        if a.client_withdrawal_id:
-            named = self._exchange.withdrawal_ids.get((a.account, a.client_withdrawal_id), 0)
+    def _withdrawal(self, query: queries.Withdrawal) -> Withdrawal | None:
+        number = query.withdrawal_id
+        if query.client_withdrawal_id:
+            key = (query.account, query.client_withdrawal_id)
+            named = self._exchange.withdrawal_ids.get(key, 0)
             if number and named != number:
                 return None
             number = named
         record = self._exchange.withdrawals.get(number)
-        if record is None or (a.account and record.row.account != a.account):
+        if record is None or (query.account and record.row.account != query.account):
             return None
         return record.row
 
-    def _session(self, a: Arguments) -> Any:
-        session = self._exchange.sessions.get(a.session)
+    def _session(self, query: queries.Session) -> SessionRow | None:
+        session = self._exchange.sessions.get(query.session)
         return None if session is None else session.row()
 
-    def _sessions(self, a: Arguments) -> list[Any]:
+    def _sessions(self, query: queries.Sessions) -> list[SessionRow]:
         return [session.row() for session in self._exchange.sessions.values()]
 
-    def _transaction(self, a: Arguments) -> bytes:
-        return transaction_body(self._journal, a.seq)
+    def _transaction(self, query: queries.Transaction) -> bytes:
+        return transaction_body(self._journal, query.seq)
 
-    def _locate(self, a: Arguments) -> int:
-        """The first transaction with ``account_seq`` of the account."""
-        account = self._exchange.accounts.get(a.account)
+    def _locate(self, query: queries.Locate) -> int:
+        """Return the first transaction with ``account_seq`` of the account."""
+        account = self._exchange.accounts.get(query.account)
         if account is None:
-            raise QueryError("unknown_account", f"there is no account {a.account!r}")
-        if a.account_seq > account.seq:
+            raise QueryError("unknown_account", f"there is no account {query.account!r}")
+        if query.account_seq > account.seq:
             return self._journal.last_seq + 1
-        wanted, journal = max(1, a.account_seq), self._journal
-        mark = journal.mark_before(a.account, wanted)
+        wanted, journal = max(1, query.account_seq), self._journal
+        mark = journal.mark_before(query.account, wanted)
         if mark is not None:
             if mark.account_seq == wanted and mark.seq >= journal.first_seq:
                 return mark.seq
             start = max(mark.seq, journal.first_seq)
             for record in journal.read(start, MARK_SEQS + 1, 1 << 30):
                 for event in decode_transaction(record.body).events:
-                    if event.account == a.account and event.account_seq == wanted:
+                    if event.account == query.account and event.account_seq == wanted:
                         return record.seq
         raise QueryError(
             "gap_too_old",
-            f"account_seq {wanted} of {a.account} lies before the oldest transaction kept, "
+            f"account_seq {wanted} of {query.account} lies before the oldest transaction kept, "
             f"{journal.first_seq}; take an account snapshot and go on from there",
         )
 
-    def _account_snapshot(self, a: Arguments) -> AccountSnapshot | None:
-        account = self._exchange.accounts.get(a.account)
+    def _account_snapshot(self, query: queries.AccountSnapshot) -> AccountSnapshot | None:
+        account = self._exchange.accounts.get(query.account)
         if account is None:
             return None
         return AccountSnapshot(
-            a.account,
+            query.account,
             account.seq,
-            self.balances(a.account),
+            self._balances(queries.Balances(query.account)),
             [order_row(order) for order in account.orders.values()],
-            self._money.withdrawals(a.account, open_only=True),
+            self._money.withdrawals(query.account, open_only=True),
             self._exchange.seq,
         )
 
 
 def transaction_body(journal: Journal, seq: int) -> bytes:
-    """The stored transaction ``seq``. Raises QueryError."""
+    """Return the stored transaction ``seq``. Raises QueryError."""
     if seq < journal.first_seq:
         raise QueryError(
             "gap_too_old", f"seq {seq} was archived, the oldest kept is {journal.first_seq}"

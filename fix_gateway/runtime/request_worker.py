@@ -191,7 +191,7 @@ class Questions:
             rows, seq = self._open_orders(session, query)
             return responses.answer_mass_status(query, rows, self._instruments, seq, now_us)
         if isinstance(query, SecurityListQuery):
-            states = self._client.fetch(queries.instrument_states())
+            states = self._client.fetch(queries.InstrumentStates())
             by_symbol = {state.symbol: state for state in states.value}
             return responses.answer_security_list(
                 query, self._instruments, by_symbol, states.as_of_seq
@@ -204,7 +204,7 @@ class Questions:
         seq = 0
         for account in self._accounts(session, query.account):
             found = self._client.fetch(
-                queries.order(account, query.client_order_id, query.order_id), seq
+                queries.Order(account, query.client_order_id, query.order_id), seq
             )
             seq = found.as_of_seq
             if found.value is not None:
@@ -214,7 +214,7 @@ class Questions:
     def _open_orders(self, session: Session, query: MassStatusQuery) -> tuple[list[Any], int]:
         account = query.account or session.context.account
         found = self._client.fetch(
-            queries.open_orders(
+            queries.OpenOrders(
                 account, self._firm_wide(session, query.account), query.symbol, query.strategy,
                 "", query.side,
             )  # fmt: skip
@@ -225,7 +225,7 @@ class Questions:
         rows: list[Any] = []
         seq = 0
         for account in self._accounts(session, query.account):
-            found = self._client.fetch(queries.balances(account), seq)
+            found = self._client.fetch(queries.Balances(account), seq)
             rows += found.value
             seq = found.as_of_seq
         return responses.answer_balances(query, rows, self._scales, seq, now_us)
@@ -244,7 +244,7 @@ class Questions:
     def _snapshot(self, session: Session) -> None:
         """Send the open orders and an end mark, as asked for in the Logon."""
         account, firm_wide = session.context.account, session.context.firm_wide
-        found = self._client.fetch(queries.open_orders(account, firm_wide))
+        found = self._client.fetch(queries.OpenOrders(account, firm_wide))
         for answer in responses.open_order_snapshot(
             found.value, self._instruments, found.as_of_seq, self._clock()
         ):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import structlog
 
-from engine.client import EngineClient, own_event
+from engine.client import EngineClient, own_event, queries
 from engine.core.commands import StartEpoch
 from engine.core.events import Refused, SessionChanged
 from engine.core.types import Origin
@@ -45,7 +45,7 @@ def start_epoch(session: Session, client: EngineClient, cause: str) -> None:
             log.info("epoch", session=session.comp_id, epoch=epoch, cause=cause)
             return
         if isinstance(event, Refused):
-            row = client.session(session.source)
+            row = client.fetch(queries.Session(session.source)).value
             if row is None or row.epoch == session.epoch:
                 raise EpochError(event.text)
             with session.gate:
@@ -65,7 +65,7 @@ def restore(session: Session, client: EngineClient, last: GatewayState | None) -
 
     ``last`` is what the last run left, None if nothing is known of it.
     """
-    row = client.session(session.source)
+    row = client.fetch(queries.Session(session.source)).value
     session.restore(row)
     store, place = session.store, session.delivery
     engine_seq = client.connect().seq

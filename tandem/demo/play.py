@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from engine.client import EngineClient
+from engine.client import EngineClient, queries
 from engine.journal.verify import verify
 from tandem.demo import orders, withdrawals
 from tandem.demo.money import Money, atoms, text
@@ -123,8 +123,8 @@ def _invariants(stage: Stage, venue: TemporaryVenue) -> None:
     """The engine's own invariants hold."""
     client = EngineClient(str(venue.settings.engine.socket), "demo", timeout_s=30.0)
     try:
-        broken = client.check()
-        seq = client.status().seq
+        broken = client.fetch(queries.Check()).value
+        seq = client.fetch(queries.Status()).value.seq
     finally:
         client.close()
     stage.same("the list of broken invariants", broken, [])

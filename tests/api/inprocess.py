@@ -178,11 +178,12 @@ class InProcessEngine:
         with self._lock:
             if min_seq > self.exchange.seq:
                 raise EngineRefused("behind", f"seq {min_seq} was not reached in time")
+            arguments = msgspec.to_builtins(query)
             try:
-                body = self._encoder.encode(self._queries.answer(query.name, query.arguments))
+                body = self._encoder.encode(self._queries.answer(query.name, arguments))
             except QueryError as error:
                 raise EngineRefused(error.code, str(error)) from None
-            return Answered(query.decoder.decode(body), self.exchange.seq)
+            return Answered(query.decode(body), self.exchange.seq)
 
     def subscribe(
         self,
@@ -195,9 +196,6 @@ class InProcessEngine:
             if earlier:
                 callback(earlier)
             self.subscribers.append(callback)
-
-    def transaction(self, seq: int) -> Transaction:
-        return self.transactions[seq - 1]
 
     def close(self) -> None:
         """Nothing is open."""

@@ -87,13 +87,13 @@ def in_one_commit(venue: Venue, caller: HttpCaller) -> None:
     socket_path = load(venue.config, venue.environment).engine.socket
     client = EngineClient(str(socket_path), "test")
     try:
-        before = client.fetch(queries.figures()).value
+        before = client.fetch(queries.Metrics()).value
         operations = [
             {"op": "create", **limit(f"batch-{number}", "buy", "0.001", "1")}
             for number in range(50)
         ]
         done = caller.post("/v1/orders/batch", {"operations": operations}).ok()
-        after = client.fetch(queries.figures()).value
+        after = client.fetch(queries.Metrics()).value
     finally:
         client.close()
     assert (done["accepted"], done["refused"]) == (50, 0)

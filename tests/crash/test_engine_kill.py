@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.client import EngineClient, EngineTimeout, EngineUnavailable, Transaction
+from engine.client import EngineClient, EngineTimeout, EngineUnavailable, Transaction, queries
 from engine.core.commands import CancelOrder, NewOrder
 from engine.core.events import OrderAccepted
 from engine.core.types import OrdType, Origin, Side, TimeInForce
@@ -142,7 +142,7 @@ class Follower:
 def everything(engine: EngineProcess) -> list[Transaction]:
     """The whole journal as a new subscriber gets it."""
     client, found, done = EngineClient(str(engine.socket), "reader"), [], threading.Event()
-    last = client.status().seq
+    last = client.fetch(queries.Status()).value.seq
 
     def take(transactions: list[Transaction]) -> None:
         found.extend(transactions)
@@ -177,7 +177,7 @@ def test_kill_9_under_load_loses_and_doubles_nothing(engine: EngineProcess) -> N
     assert [transaction.seq for transaction in journal] == list(range(1, len(journal) + 1))
     _compare(journal, workers)
     probe = EngineClient(str(engine.socket), "probe")
-    assert probe.check() == []
+    assert probe.fetch(queries.Check()).value == []
     seen = follower.transactions
     assert seen == journal[: len(seen)]
     assert len(seen) > len(journal) // 2
@@ -222,7 +222,7 @@ def test_a_second_engine_over_the_same_data_is_refused(engine: EngineProcess, ro
     assert other.returncode == 2
     assert b"in use by another engine" in other.stderr
     client = EngineClient(str(engine.socket), "still")
-    assert client.status().seq > 0
+    assert client.fetch(queries.Status()).value.seq > 0
     client.close()
 
 
@@ -248,7 +248,7 @@ def test_a_full_disk_stops_the_engine_with_one_clear_line_and_loses_nothing(
     assert len(critical) == 1
     assert "could not be written" in critical[0]
     engine.start()
-    assert client.transaction(acknowledged).seq == acknowledged
-    assert client.check() == []
+    assert client.fetch(queries.Transaction(acknowledged)).value.seq == acknowledged
+    assert client.fetch(queries.Check()).value == []
     client.close()
     assert engine.end(signal.SIGTERM) == 0

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from config.settings import SettingsError, load
-from engine.client import EngineClient
+from engine.client import EngineClient, queries
 from engine.core.commands import NewOrder
 from engine.core.types import OrdType, Origin, Side, TimeInForce
 from engine.server.bootstrap import refused
@@ -50,7 +50,7 @@ def test_a_configuration_that_the_journal_contradicts_stops_the_start_and_writes
     engine = EngineProcess(root, tmp_path)
     engine.start()
     client = EngineClient(str(engine.socket), "before")
-    before = client.status().seq
+    before = client.fetch(queries.Status()).value.seq
     client.close()
     assert engine.end(signal.SIGTERM) == 0
     good = engine._config.read_text()
@@ -62,7 +62,8 @@ def test_a_configuration_that_the_journal_contradicts_stops_the_start_and_writes
     engine._config.write_text(good)
     engine.start()
     client = EngineClient(str(engine.socket), "after")
-    assert client.status().seq == before  # Not even what would have been good was done.
+    # Not even what would have been good was done.
+    assert client.fetch(queries.Status()).value.seq == before
     client.close()
     assert engine.end(signal.SIGTERM) == 0
 
@@ -92,8 +93,8 @@ def test_a_last_snapshot_that_fails_is_a_failed_snapshot_and_a_clean_stop(
     snapshots.unlink()
     engine.start()
     client = EngineClient(str(engine.socket), "again")
-    assert client.transaction(seq).command == order
-    assert client.check() == []
+    assert client.fetch(queries.Transaction(seq)).value.command == order
+    assert client.fetch(queries.Check()).value == []
     client.close()
     assert engine.end(signal.SIGTERM) == 0
 
@@ -111,16 +112,16 @@ def test_two_firms_of_the_demo_trade_3100_btc_at_60000_and_the_engine_stops_and_
     for name, side in (("alice", Side.SELL), ("bob", Side.BUY)):
         client.submit(NewOrder(Origin(f"api:{name}"), name, "big", "BTC-USD", side, OrdType.LIMIT,
                                TimeInForce.GTC, 310_000_000, 6_000_000))  # fmt: skip
-    seq = client.status().seq
-    state = client.state_hash()
+    seq = client.fetch(queries.Status()).value.seq
+    state = client.fetch(queries.StateHash()).value
     client.close()
     assert engine.end(signal.SIGTERM) == 0
     assert (engine.data / "journal" / "snapshots" / f"{seq:020d}.snapshot").is_file()
     engine.start()
     client = EngineClient(str(engine.socket), "again")
-    assert client.status().snapshot_seq == seq
-    assert client.state_hash() == state
-    assert client.check() == []
+    assert client.fetch(queries.Status()).value.snapshot_seq == seq
+    assert client.fetch(queries.StateHash()).value == state
+    assert client.fetch(queries.Check()).value == []
     client.close()
     assert engine.end(signal.SIGTERM) == 0
 

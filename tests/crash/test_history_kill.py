@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import select
 
 from engine.client import EngineClient, EngineError
+from engine.client import queries as engine_queries
 from engine.core.commands import CancelOrder, NewOrder
 from engine.core.types import OrdType, Origin, Side, TimeInForce
 from engine.history import queries, schema
@@ -63,7 +64,7 @@ def caught_up(url: str, client: EngineClient) -> None:
     """Wait until the history contains what the engine has done."""
     reader = open_reader(url)
     try:
-        assert queries.wait_for(reader, client.status().seq, 20.0)
+        assert queries.wait_for(reader, client.fetch(engine_queries.Status()).value.seq, 20.0)
     finally:
         reader.dispose()
 
@@ -97,7 +98,7 @@ def test_kills_of_projector_and_engine_neither_lose_nor_double(tmp_path: Path) -
                 }
                 expected = {
                     row.asset: (row.available, row.held)
-                    for row in client.balances(account).value
+                    for row in client.fetch(engine_queries.Balances(account)).value
                 }
                 assert stored == expected
         reader.dispose()
@@ -134,8 +135,9 @@ def rebuilt_in_process(client: EngineClient, folder: Path) -> object:
     folder.mkdir(exist_ok=True)
     url = f"sqlite:///{folder / 'reference.db'}"
     engine = open_writer(url)
-    last = client.status().seq
-    Projector(engine).apply([client.transaction(seq) for seq in range(1, last + 1)])
+    last = client.fetch(engine_queries.Status()).value.seq
+    asked = (client.fetch(engine_queries.Transaction(seq)) for seq in range(1, last + 1))
+    Projector(engine).apply([answer.value for answer in asked])
     engine.dispose()
     return rows_of(url)
 

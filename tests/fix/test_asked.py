@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from engine.client import queries
 from engine.core.commands import NewOrder
 from engine.core.types import OrdType, Origin, Side, TimeInForce
 from fix_gateway.session.pending_requests import FILE_BYTES_MAX, Asked
@@ -46,7 +47,7 @@ def test_a_question_is_answered_though_the_gateway_was_killed_before(venue: Venu
     taken(alice)
     venue.gateway.kill()
     venue.engine.popen.send_signal(signal.SIGCONT)
-    row = venue.client().session("fix:ALICE")
+    row = venue.client().fetch(queries.Session("fix:ALICE")).value
     assert row is not None
     venue.client().submit(NewOrder(
         Origin("fix:ALICE", row.epoch, 4), "alice", "later", "BTC-USD", Side.BUY, OrdType.LIMIT,

@@ -66,12 +66,12 @@ def turned_away(client: RawFix) -> Message:
 
 
 def open_orders(venue: Venue) -> list[str]:
-    rows = venue.client().fetch(queries.open_orders("alice", True)).value
+    rows = venue.client().fetch(queries.OpenOrders("alice", True)).value
     return sorted(row.order.client_order_id for row in rows)
 
 
 def connected(venue: Venue, session: str) -> bool:
-    row = venue.client().session(session)
+    row = venue.client().fetch(queries.Session(session)).value
     return row is not None and row.connected
 
 
@@ -99,7 +99,7 @@ def test_a_drop_copy_that_asks_for_cancel_on_disconnect_is_told_and_causes_nothi
     venue: Venue, scope: str
 ) -> None:
     rest(venue, f"stays-{scope}")
-    before = venue.client().session("fix:COPY")
+    before = venue.client().fetch(queries.Session("fix:COPY")).value
     copy = RawFix(venue.address, "COPY")
     logon(copy, f"20003={scope}|20004=0|")
     said = turned_away(copy)
@@ -107,7 +107,7 @@ def test_a_drop_copy_that_asks_for_cancel_on_disconnect_is_told_and_causes_nothi
         f"CancelOnDisconnect(20003) {scope} is not allowed on a drop-copy session, which causes "
         "nothing; leave it out or use 0"
     )
-    after = venue.client().session("fix:COPY")
+    after = venue.client().fetch(queries.Session("fix:COPY")).value
     assert before is not None and after is not None
     assert (after.epoch, after.connected) == (before.epoch, before.connected)
     assert f"stays-{scope}" in open_orders(venue)
@@ -116,7 +116,7 @@ def test_a_drop_copy_that_asks_for_cancel_on_disconnect_is_told_and_causes_nothi
 def test_a_drop_copy_logs_on_without_it_and_leaves_without_a_trace(venue: Venue) -> None:
     rest(venue, "stays-too")
     copy = logged_on(venue, "COPY", "20003=0|20004=0|")
-    row = venue.client().session("fix:COPY")
+    row = venue.client().fetch(queries.Session("fix:COPY")).value
     assert row is not None and row.cancel_scope is CancelScope.NONE
     copy.close()
     until(lambda: not connected(venue, "fix:COPY"))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.client import queries
 from tests.fix.processes import Venue
 from tests.fix.rawfix import Closed, RawFix, encode, now_text
 from tests.support import pace
@@ -52,7 +53,7 @@ def test_a_client_that_reads_nothing_is_held_then_cut_and_misses_nothing(
     back = RawFix(venue.address, "ALICE", num=deaf.num)
     first = back.logon()
     assert int(first["34"]) > 2
-    row = venue.client().session("fix:ALICE")
+    row = venue.client().fetch(queries.Session("fix:ALICE")).value
     assert row is not None
     # Order n has MsgSeqNum n + 2; what the gateway had not read when it cut is not done.
     wanted = {f"deaf-{number}" for number in range(min(ORDERS, row.mark - 1))}

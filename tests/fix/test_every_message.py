@@ -8,6 +8,7 @@ from itertools import count
 
 import pytest
 
+from engine.client import queries
 from tests.fix.conftest import Connect
 from tests.fix.processes import Process, Venue
 from tests.fix.rawfix import RawFix, now_text
@@ -258,7 +259,7 @@ def test_refused_forms_and_values(alice: RawFix, venue: Venue) -> None:
     alice.send("q", f"11=q|530=2|60={now_text()}|")
     mass = alice.expect("r")
     assert (mass["531"], mass["532"], mass["530"]) == ("0", "0", "2")
-    assert venue.client().check() == []
+    assert venue.client().fetch(queries.Check()).value == []
 
 
 def test_a_snapshot_of_the_open_orders_follows_the_logon(alice: RawFix, connect: Connect) -> None:

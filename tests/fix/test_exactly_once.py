@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from engine.client import queries
 from tests.fix.processes import ROOT, Venue
 from tests.support import pace
 
@@ -114,7 +115,7 @@ def test_nothing_is_lost_or_doubled_under_load(
 def check_books(venue: Venue, clients: list[Client]) -> None:
     """Compare what the clients heard with what the engine did."""
     engine = venue.client()
-    assert engine.check() == []
+    assert engine.fetch(queries.Check()).value == []
     done = all_transactions(venue)
     for client in clients:
         settle_reports(client, done)
@@ -133,14 +134,14 @@ def all_transactions(venue: Venue) -> dict[str, set[str]]:
     """ExecIDs that each session must have heard of, from the engine's own record."""
     engine = venue.client()
     heard: dict[str, set[str]] = {"ALICE": set(), "BOB": set()}
-    for seq in range(1, engine.status().seq + 1):
-        for index, event in enumerate(engine.transaction(seq).events):
+    for seq in range(1, engine.fetch(queries.Status()).value.seq + 1):
+        for index, event in enumerate(engine.fetch(queries.Transaction(seq)).value.events):
             name = type(event).__name__
             source: Any = None
             if name in ("OrderAccepted", "OrderFilled", "OrderCanceled"):
                 source = event.order.session  # type: ignore[union-attr]
             elif name == "OrderRejected":
-                source = engine.transaction(seq).command.origin.source
+                source = engine.fetch(queries.Transaction(seq)).value.command.origin.source
             if source is not None and source.startswith("fix:"):
                 heard[source[4:]].add(f"{seq}-{index}")
     return heard

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.client import queries
 from tests.fix.hostile import APPLICATION, Hostile, framed
 from tests.fix.processes import Process, Venue
 from tests.fix.rawfix import SOH, Closed, Message, RawFix, encode, now_text
@@ -145,7 +146,7 @@ def unharmed(venue: Venue) -> Iterator[None]:
     assert not odd, f"the gateway says {odd[:3]}"
     loud = [line for line in engine.lines if line.get("level") not in ("info", "debug")]
     assert not loud, f"the engine says {loud[:3]}"
-    assert venue.client().check() == []
+    assert venue.client().fetch(queries.Check()).value == []
     after = memory(engine), memory(gateway)
     assert all(b - a < MEMORY_GROWTH_MAX for a, b in zip(before, after, strict=True)), after
 
@@ -316,7 +317,7 @@ def test_wrong_logons_at_connect_and_within_sessions_lose_no_order(venue: Venue)
     hostile, engine = Hostile(SEED + 4), venue.client()
     client = logged_on(venue, "CAROL")
     for turn in range(40):
-        before = engine.session("fix:CAROL")
+        before = engine.fetch(queries.Session("fix:CAROL")).value
         within = hostile.random.random() < 0.5
         wrong = hostile.wrong_logon("CAROL", hostile.random.choice((1, 1, client.num, 7)))
         if not within:
@@ -337,7 +338,7 @@ def test_wrong_logons_at_connect_and_within_sessions_lose_no_order(venue: Venue)
         except Closed:
             pass
         client.close()
-        after = engine.session("fix:CAROL")
+        after = engine.fetch(queries.Session("fix:CAROL")).value
         assert before is not None and after is not None
         began = after.epoch != before.epoch
         assert not (began and (within or not let_in)), f"turn {turn}: {wrong!r}"

@@ -14,6 +14,7 @@ from typing import Any
 import argon2
 import pytest
 
+from engine.client import queries
 from tests.fix.processes import Venue
 from tests.fix.rawfix import Message, RawFix, encode
 from tests.support import pace
@@ -170,8 +171,8 @@ def test_a_hundred_sessions_trade_at_once(venue: Venue) -> None:
     crowd.until(lambda: crowd.logouts == SESSIONS)
     assert time.monotonic() - begin < pace.seconds(BOUND_S)
     account_for(crowd)
-    assert venue.client().check() == []
-    assert not venue.client().open_orders("m001", firm_wide=True)
+    assert venue.client().fetch(queries.Check()).value == []
+    assert not venue.client().fetch(queries.OpenOrders("m001", firm_wide=True)).value
 
 
 def account_for(crowd: Crowd) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.client import queries
 from engine.core.commands import NewOrder
 from engine.core.types import OrdType, Origin, Side, TimeInForce
 from tests.fix.processes import Process, Venue
@@ -126,7 +127,7 @@ def test_a_message_is_done_once_though_it_comes_again_under_its_number(own_venue
     back.order("twice", price="10")
     assert back.expect("8")["11"] == "twice"
     engine = venue.client()
-    assert len(engine.open_orders("alice")) == 2
+    assert len(engine.fetch(queries.OpenOrders("alice")).value) == 2
     back.close()
 
 
@@ -172,7 +173,7 @@ def test_beyond_the_bound_a_session_is_ended_and_sends_the_rest_again(own_venue:
     engine_client = venue.client()
     deadline = time.monotonic() + pace.seconds(60)
     while True:
-        row = engine_client.session("fix:ALICE")
+        row = engine_client.fetch(queries.Session("fix:ALICE")).value
         if row is not None and row.mark >= 20_001:
             break
         assert time.monotonic() < deadline

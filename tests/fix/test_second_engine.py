@@ -24,6 +24,7 @@ from fixcore.session.session_settings import SessionSettings
 from fixcore.store import FileStoreFactory
 from fixcore.transport import SocketInitiator
 
+from engine.client import queries
 from tests.fix.processes import ROOT, Venue
 from tests.fix.rawfix import RawFix
 from tests.support import pace
@@ -291,7 +292,7 @@ def test_what_was_lost_on_its_way_to_us_we_ask_for_and_do_once(
         await alice.log_out()
 
     play(day())
-    rows = venue.client().open_orders("alice")
+    rows = venue.client().fetch(queries.OpenOrders("alice")).value
     assert sorted(row.order.client_order_id for row in rows) == [
         "arrives", "first", "lost-1", "lost-2",
     ]  # fmt: skip

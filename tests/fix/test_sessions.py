@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.client import queries
 from engine.core.types import CancelScope
 from tests.fix.processes import Venue
 from tests.fix.rawfix import Message, RawFix
@@ -47,14 +48,16 @@ def wait_for_stored(venue: Venue, comp_id: str, part: bytes) -> None:
 
 
 def open_ids(venue: Venue, account: str) -> set[str]:
-    return {row.order.client_order_id for row in venue.client().open_orders(account)}
+    rows = venue.client().fetch(queries.OpenOrders(account)).value
+    return {row.order.client_order_id for row in rows}
 
 
 def wait_for_orders(venue: Venue, account: str, wanted: set[str], timeout: float = 10.0) -> None:
     deadline = time.monotonic() + pace.seconds(timeout)
     engine = venue.client()
     while True:
-        found = {row.order.client_order_id for row in engine.open_orders(account)}
+        rows = engine.fetch(queries.OpenOrders(account)).value
+        found = {row.order.client_order_id for row in rows}
         if found == wanted:
             return
         assert time.monotonic() < deadline, f"{account} has {found}, wanted {wanted}"
@@ -106,14 +109,14 @@ def test_numbers_and_reports_survive_a_clean_restart(own_venue: Venue) -> None:
 def test_141_starts_an_epoch_that_the_engine_knows_before_the_answer(venue: Venue) -> None:
     engine = venue.client()
     alice = logged_on(venue, "ALICE", reset=True)
-    row = engine.session("fix:ALICE")
+    row = engine.fetch(queries.Session("fix:ALICE")).value
     assert row is not None
     before = row.epoch
     alice.order("epoch-a")
     alice.expect("8")
     alice.logout()
     again = logged_on(venue, "ALICE", reset=True)
-    row = engine.session("fix:ALICE")
+    row = engine.fetch(queries.Session("fix:ALICE")).value
     assert row is not None
     assert (row.epoch, row.mark) == (before + 1, 0)
     again.order("epoch-b")
@@ -173,9 +176,9 @@ def test_a_reset_that_was_recorded_but_not_finished_is_finished_at_start(
     from engine.core.types import Origin
 
     engine = venue.client()
-    row = engine.session("fix:ALICE")
+    row = engine.fetch(queries.Session("fix:ALICE")).value
     assert row is not None
-    cursor = (engine.status().seq, 2**31 - 1, 0)
+    cursor = (engine.fetch(queries.Status()).value.seq, 2**31 - 1, 0)
     engine.submit(StartEpoch(Origin("fix:ALICE", row.epoch + 1), "alice", cursor, "141=Y"))
     venue.start_gateway()
     back = RawFix(venue.address, "ALICE", num=1)
@@ -196,7 +199,7 @@ def test_a_lost_store_is_noticed_and_reports_come_again_marked(own_venue: Venue)
     gateway = venue.start_gateway()
     gateway.wait_for("store_reset_unexplained", session="ALICE")
     engine = venue.client()
-    row = engine.session("fix:ALICE")
+    row = engine.fetch(queries.Session("fix:ALICE")).value
     assert row is not None and row.mark == 0
     back = RawFix(venue.address, "ALICE", num=1)
     assert back.logon()["35"] == "A"
@@ -311,7 +314,7 @@ def test_S2_death_of_the_gateway_is_a_disconnect(own_venue: Venue) -> None:
     venue.gateway.kill()
     wait_for_orders(venue, "alice", set())
     assert open_ids(venue, "bob") == {"stays"}
-    row = venue.client().session("fix:ALICE")
+    row = venue.client().fetch(queries.Session("fix:ALICE")).value
     assert row is not None
     assert (row.connected, row.cancel_scope) == (False, CancelScope.SESSION)
     venue.start_gateway()
@@ -332,7 +335,7 @@ def test_S1_a_restart_of_the_gateway_within_the_grace_cancels_nothing(own_venue:
     back = logged_on(venue, "ALICE", num=alice.num, extra="20003=1|20004=20|")
     back.order("after", price="10")
     assert back.expect("8")["11"] == "after", "the engine has heard of the Logon before"
-    row = venue.client().session("fix:ALICE")
+    row = venue.client().fetch(queries.Session("fix:ALICE")).value
     assert row is not None and (row.connected, row.closes_at) == (True, 0)
     assert open_ids(venue, "alice") == {"patient", "after"}
     back.close()
@@ -349,7 +352,7 @@ def test_S1_a_session_stays_open_over_a_restart_of_the_engine(own_venue: Venue) 
     venue.start_engine()
     report = alice.expect("8")
     assert (report["11"], report["150"]) == ("e-2", "0"), "sent while the engine was away"
-    row = venue.client().session("fix:ALICE")
+    row = venue.client().fetch(queries.Session("fix:ALICE")).value
     assert row is not None
     assert (row.connected, row.closes_at) == (True, 0)
     alice.close()

@@ -43,7 +43,7 @@ def until_cut(client: RawFix) -> list[Message]:
 
 
 def entered(venue: Venue, account: str) -> set[str]:
-    rows = venue.client().fetch(queries.open_orders(account, False)).value
+    rows = venue.client().fetch(queries.OpenOrders(account, False)).value
     return {row.order.client_order_id for row in rows}
 
 

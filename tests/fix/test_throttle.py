@@ -8,6 +8,7 @@ from itertools import count
 import argon2
 import pytest
 
+from engine.client import queries
 from tests.fix.conftest import Connect
 from tests.fix.processes import Venue
 from tests.fix.rawfix import RawFix, encode, now_text
@@ -120,7 +121,7 @@ def test_what_was_refused_stays_refused_when_it_comes_again(
     back.send("D", fields, num=num, extra=f"43=Y|122={now_text()}|")
     back.send("1", "112=done|")
     assert back.expect("0")["112"] == "done"
-    rows = venue.client().open_orders("alice")
+    rows = venue.client().fetch(queries.OpenOrders("alice")).value
     assert ids[-1] not in {row.order.client_order_id for row in rows}
     back.close()
 

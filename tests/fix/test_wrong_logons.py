@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.client import EngineClient
+from engine.client import EngineClient, queries
 from engine.core.types import SessionRow
 from tests.fix.processes import Venue
 from tests.fix.rawfix import Closed, Message, RawFix, encode, now_text
@@ -145,7 +145,7 @@ class Alice:
         self.epoch = self.row().epoch
 
     def row(self) -> SessionRow:
-        row = self.engine.session("fix:ALICE")
+        row = self.engine.fetch(queries.Session("fix:ALICE")).value
         assert row is not None
         return row
 

@@ -21,6 +21,7 @@ import requests
 from websockets.sync.client import connect
 
 from account_api.security.auth import sign_hmac
+from engine.client import queries
 from tests.fix.rawfix import Closed, RawFix, encode
 from tests.prove.venue import MODULES, Venue
 
@@ -257,7 +258,7 @@ def _cancel_all_again(day: Day, found: Found) -> None:
     replayed = again.headers.get("Idempotent-Replayed") == "true"
     if first.status_code != 200 or not replayed or again.json() != first.json():
         found(f"a captured cancel of everything got {again.status_code} {again.text:.200}")
-    open_orders = day.venue.client().open_orders("alice")
+    open_orders = day.venue.client().fetch(queries.OpenOrders("alice")).value
     if [row.order.client_order_id for row in open_orders] != ["after"]:
         found(f"a captured cancel of everything acted twice: {open_orders}")
 
@@ -265,7 +266,7 @@ def _cancel_all_again(day: Day, found: Found) -> None:
 def _logon_again(day: Day, found: Found) -> None:
     """Sent beside the live session and after it: nobody is disturbed, no number is reset."""
     venue = day.venue
-    before = venue.client().session("fix:ALICE")
+    before = venue.client().fetch(queries.Session("fix:ALICE")).value
     assert before is not None
     numbers = venue.data / "fix" / "store" / "FIX.4.4-TANDEM-ALICE.seqnums"
     expected = int(numbers.read_text().split(":")[1])
@@ -285,7 +286,7 @@ def _logon_again(day: Day, found: Found) -> None:
         answer = thief.recv(4096)
         if b"\x0135=8\x01" in answer:
             found("a captured Logon brought reports")
-    after = venue.client().session("fix:ALICE")
+    after = venue.client().fetch(queries.Session("fix:ALICE")).value
     if after is None or after.epoch != before.epoch:
         found(f"a captured Logon began a new epoch: {before} {after}")
 

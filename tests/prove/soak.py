@@ -25,6 +25,7 @@ import requests
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
+from engine.client import queries
 from tests.fix.rawfix import Closed, RawFix
 from tests.prove.security import signed
 from tests.prove.venue import MODULES, Venue
@@ -272,7 +273,7 @@ def soak(
             result.findings += load.failures
             result.done.update(load.done)
             with contextlib.closing(venue.client()) as engine:
-                result.findings += engine.check()
+                result.findings += engine.fetch(queries.Check()).value
                 result.done["transactions"] = engine.connect().seq
             for one, code in venue.stop_all().items():
                 if code != 0:

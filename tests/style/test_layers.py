@@ -16,7 +16,7 @@ CORE_STDLIB = {
 }  # fmt: skip
 CORE_LIBRARIES = {"sortedcontainers", "msgspec"}
 GATEWAY_MAY = (
-    "engine.client", "engine.client.queries", "engine.history", "engine.history.queries",
+    "engine.client", "engine.history", "engine.history.queries",
     "engine.history.rows",
     "engine.core.types", "engine.core.commands", "engine.core.events",
     "engine.core.instruments", "engine.core.authority",

@@ -343,7 +343,7 @@ def test_a_backup_of_the_running_venue_can_be_restored_and_started(
 ) -> None:
     for number in range(40):
         engine.submit(order(number))
-    seq = engine.status().seq
+    seq = engine.fetch(queries.Status()).value.seq
     keys = KeyStore(str(venue.settings.data / "keys.db"), str(venue.settings.data / "keys.master"))
     keys.add(
         StoredKey(
@@ -399,7 +399,7 @@ def test_the_journal_is_exported_as_json(venue: TemporaryVenue, engine: EngineCl
     assert [each["seq"] for each in found] == [2, 3, 4]
     assert found[0]["command"]["kind"] == "DefineAsset"
     everything = told(venue, "journal", "export").splitlines()
-    assert len(everything) >= engine.status().seq - 5
+    assert len(everything) >= engine.fetch(queries.Status()).value.seq - 5
     assert any('"kind": "NewOrder"' in line and '"side": "buy"' in line for line in everything)
 
 
@@ -411,7 +411,7 @@ def test_old_segments_are_archived_while_the_venue_runs(
         engine.submit(order(number))
     wait_for(lambda: len(list((folder / "snapshots").glob("*.snapshot"))) == 3, "no snapshots")
     before = sorted(path.name for path in folder.glob("*.segment"))
-    seq = engine.status().seq
+    seq = engine.fetch(queries.Status()).value.seq
     wait_for(lambda: scrape(venue)["tandem_history_seq", "history"] >= seq, "history is behind")
 
     def archived() -> bool:
@@ -422,7 +422,7 @@ def test_old_segments_are_archived_while_the_venue_runs(
     after = sorted(path.name for path in folder.glob("*.segment"))
     moved = sorted(path.name for path in (tmp_path / "old").glob("*.segment"))
     assert moved and [*moved, *after] == before
-    assert engine.status().first_seq == int(after[0].removesuffix(".segment"))
+    assert engine.fetch(queries.Status()).value.first_seq == int(after[0].removesuffix(".segment"))
     refused = tandem(venue, "journal", "export", "--from", "1")
     assert "seq 1 was archived" in refused.stderr
     assert engine.submit(order(999)).transaction.seq > seq
@@ -431,7 +431,7 @@ def test_old_segments_are_archived_while_the_venue_runs(
 
 
 def test_the_engine_lets_go_of_nothing_that_no_snapshot_covers(engine: EngineClient) -> None:
-    first = engine.status().first_seq
+    first = engine.fetch(queries.Status()).value.first_seq
     with pytest.raises(EngineRefused, match="there is no snapshot"):
-        engine.fetch(queries.forget(engine.status().seq + 100))
-    assert engine.status().first_seq == first
+        engine.fetch(queries.Forget(engine.fetch(queries.Status()).value.seq + 100))
+    assert engine.fetch(queries.Status()).value.first_seq == first

@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from account_api.main import api_settings
 from account_api.security.keystore import KeyStore, StoredKey
+from engine.client import queries
 from tests.api.stream.harness import Client, EngineProcess, Stream, begin, deposit, run, signed
 from tests.support import pace
 
@@ -160,7 +161,7 @@ async def left(client: Client, account: str, wanted: set[str]) -> set[str]:
 
 def engine_sessions(engine: EngineProcess) -> dict[str, Any]:
     with contextlib.closing(engine.client()) as client:
-        return {row.session: row for row in client.sessions()}
+        return {row.session: row for row in client.fetch(queries.Sessions()).value}
 
 
 def when(message: dict[str, Any]) -> datetime:

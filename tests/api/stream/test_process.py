@@ -17,6 +17,7 @@ from account_api.routes import ROUTES
 from account_api.stream.operations import OPERATIONS
 from account_api.stream.private_channels import PRIVATE_CHANNELS
 from account_api.stream.requests import PUBLIC_CHANNELS
+from engine.client import queries
 from engine.core.types import OrdStatus
 from tests.api.stream.harness import ROOT, await_ready, running_engine, signed
 from tests.support import pace
@@ -90,10 +91,10 @@ def test_orders_are_canceled_when_the_process_is_killed(tmp_path: Path) -> None:
 
             asyncio.run(story())
             deadline = time.monotonic() + pace.seconds(10)
-            while client.open_orders("bob"):
+            while client.fetch(queries.OpenOrders("bob")).value:
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
-            row = client.order("bob", "x")
+            row = client.fetch(queries.Order("bob", "x")).value
             assert row is not None and row.status is OrdStatus.CANCELED
         finally:
             client.close()

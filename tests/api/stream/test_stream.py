@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from account_api.main import api_settings
 from account_api.security.keystore import KeyStore
+from engine.client import queries
 from engine.core.commands import (
     AddAddress,
     AssignDepositAddress,
@@ -415,7 +416,7 @@ def test_a_revoked_key_ends_its_connections_before_anything_more_is_told(
 
 def open_orders(engine: EngineProcess, account: str) -> list[Any]:
     with contextlib.closing(engine.client()) as client:
-        return list(client.open_orders(account))
+        return list(client.fetch(queries.OpenOrders(account)).value)
 
 
 def test_a_read_token_sees_but_cannot_trade(engine: EngineProcess) -> None:

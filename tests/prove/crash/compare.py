@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from engine.client import EngineClient, Transaction
+from engine.client import EngineClient, Transaction, queries
 from engine.core import events as ev
 from engine.core.exchange import Exchange
 from engine.core.instruments import Instrument, format_scaled
@@ -35,7 +35,7 @@ Found = Callable[[str], None]
 def journal_of(client: EngineClient) -> list[Transaction]:
     """Everything that happened, as a new subscriber gets it."""
     found: list[Transaction] = []
-    last, done = client.status().seq, threading.Event()
+    last, done = client.fetch(queries.Status()).value.seq, threading.Event()
 
     def take(transactions: list[Transaction]) -> None:
         found.extend(transactions)
@@ -244,9 +244,9 @@ def ws_money(client: WsClient, exchange: Exchange, found: Found) -> None:
 
 def ws_books(client: WsClient, engine: EngineClient, found: Found) -> None:
     """The copies of the books are the books."""
-    instruments = {row.symbol: row for row in engine.instruments()}
+    instruments = {row.symbol: row for row in engine.fetch(queries.Instruments()).value}
     for symbol, copy in client.books.items():
-        book, instrument = engine.book(symbol, 1000), instruments[symbol]
+        book, instrument = engine.fetch(queries.Book(symbol, 1000)).value, instruments[symbol]
         assert book is not None
         for name, rows in (("bids", book.bids), ("asks", book.asks)):
             is_so = [

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from engine.client import queries
 from tests.fix.rawfix import Message
 from tests.prove.crash import compare
 from tests.prove.crash.fixclient import FixClient
@@ -105,11 +106,11 @@ def _compare(venue: Venue, told: Told, clients: Clients, result: Survived) -> No
     clients.end(clients.all[:-1])
     _await_stream(clients.ws, engine, told)
     clients.end([clients.ws])
-    for text in engine.check():
+    for text in engine.fetch(queries.Check()).value:
         found(text)
     journal = compare.journal_of(engine)
     result.transactions = len(journal)
-    instruments = {row.symbol: row for row in engine.instruments()}
+    instruments = {row.symbol: row for row in engine.fetch(queries.Instruments()).value}
     compare.sequences(journal, found)
     for session in clients.fix:
         reports = compare.fix_session(session, venue, journal, instruments, found)
@@ -124,7 +125,7 @@ def _compare(venue: Venue, told: Told, clients: Clients, result: Survived) -> No
         count["REST retries"] += client.retries
     replayed.run(found)
     exchange = replayed.exchange
-    if exchange.state_hash() != engine.state_hash():
+    if exchange.state_hash() != engine.fetch(queries.StateHash()).value:
         found("replay of the journal gives another state than the engine has")
     count["events by WebSocket"] += compare.ws_client(clients.ws, journal, found)
     count["WebSocket resumptions"] += clients.ws.resumed
@@ -173,8 +174,9 @@ def _see_what_is_wrong(
 def _await_stream(client: WsClient, engine: compare.EngineClient, told: Told) -> None:
     """Wait until the WebSocket client has the last event of its account, with the logouts."""
     for _ in range(200):
-        row = next(row for row in engine.accounts() if row.account == client.account)
-        logged_on = any(session.connected for session in engine.sessions())
+        rows = engine.fetch(queries.Accounts()).value
+        row = next(row for row in rows if row.account == client.account)
+        logged_on = any(session.connected for session in engine.fetch(queries.Sessions()).value)
         if client.last_seq >= row.account_seq and not logged_on:
             told.pause(0.3)  # The other channels of that event are on their way.
             return

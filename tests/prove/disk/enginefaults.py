@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from engine.client import EngineClient, EngineError
+from engine.client import EngineClient, EngineError, queries
 from engine.core.commands import CancelOrder, NewOrder
 from engine.core.types import OrdType, Origin, Side, TimeInForce
 from engine.journal.verify import verify
@@ -69,9 +69,9 @@ def _try(venue: Venue, fault: str, result: Tried) -> None:
         return
     client = venue.client()
     for seq, order in acknowledged:
-        if client.transaction(seq).command != order:
+        if client.fetch(queries.Transaction(seq)).value.command != order:
             result.findings.append(f"{fault}: {order} was acknowledged as {seq}, and is not there")
-    result.findings += [f"{fault}: {text}" for text in client.check()]
+    result.findings += [f"{fault}: {text}" for text in client.fetch(queries.Check()).value]
     client.close()
     again.terminate()
     report = verify(venue.data / "journal", venue.data / "journal" / "snapshots")
@@ -101,7 +101,7 @@ def _trade(client: EngineClient) -> list[tuple[int, NewOrder | CancelOrder]]:
 def _answers(venue: Venue) -> bool:
     client = venue.client()
     try:
-        client.status()
+        client.fetch(queries.Status())
     except EngineError:
         return False
     finally:

@@ -28,14 +28,15 @@ def test_it_submits_asks_and_refuses_like_the_other_client(start: Start) -> None
     assert client.connect().seq == engine.exchange.seq
     outcome = client.submit(new_order(1))
     assert not outcome.duplicate and outcome.transaction.command == new_order(1)
-    answer = client.fetch(queries.balances("alice"), min_seq=outcome.transaction.seq)
+    answer = client.fetch(queries.Balances("alice"), min_seq=outcome.transaction.seq)
     assert answer.as_of_seq >= outcome.transaction.seq and answer.value
     with pytest.raises(EngineRefused):
         client.ask("no_such_query")
-    assert client.status().seq == outcome.transaction.seq, "a refusal spoils no connection"
+    status = client.fetch(queries.Status()).value
+    assert status.seq == outcome.transaction.seq, "a refusal spoils no connection"
     client.close()
     with pytest.raises(EngineUnavailable) as closed:
-        client.status()
+        client.fetch(queries.Status())
     assert closed.value.outcome == "not_applied"
 
 
@@ -50,7 +51,7 @@ def test_many_threads_get_their_own_answers(start: Start) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(submit, range(200)))) == 200
-    assert len(client.open_orders("alice")) == 200
+    assert len(client.fetch(queries.OpenOrders("alice")).value) == 200
     assert len(client._idle) <= 8
     client.close()
 
@@ -125,14 +126,14 @@ def test_a_connection_lost_on_the_way_leaves_a_command_unknown(
 def test_a_question_lost_on_the_way_has_changed_nothing(tmp_path: Path) -> None:
     client = DirectEngineClient(str(Peer(tmp_path, b"\x00").path), "direct")
     with pytest.raises(EngineUnavailable) as lost:
-        client.status()
+        client.fetch(queries.Status())
     assert lost.value.outcome == "not_applied"
 
 
 def test_a_forked_process_makes_connections_of_its_own(start: Start) -> None:
     client = DirectEngineClient(str(start().path), "direct")
-    client.status()
+    client.fetch(queries.Status())
     (line,) = client._idle
     line._process = os.getpid() + 1
-    client.status()
+    client.fetch(queries.Status())
     assert client._idle and client._idle[0] is not line

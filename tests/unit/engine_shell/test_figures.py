@@ -26,10 +26,10 @@ def test_commits_fall_into_their_buckets() -> None:
 def test_the_engine_counts_what_it_does(tmp_path: Path) -> None:
     engine = EngineThread(tmp_path)
     client = engine.client("counted")
-    before = client.fetch(queries.figures()).value
+    before = client.fetch(queries.Metrics()).value
     for number in range(3):
         client.submit(new_order(number))
-    after = client.fetch(queries.figures()).value
+    after = client.fetch(queries.Metrics()).value
     assert after.transactions - before.transactions == 3
     assert 1 <= after.batches - before.batches <= 3
     assert after.orders - before.orders == 3
@@ -48,19 +48,19 @@ def test_whole_segments_are_let_go_of_once_a_snapshot_covers_them(tmp_path: Path
     for number in range(60):
         client.submit(new_order(number))
     with pytest.raises(EngineRefused, match="there is no snapshot of seq 39 or later"):
-        client.fetch(queries.forget(40))
+        client.fetch(queries.Forget(40))
     client.close()
     engine.stop()  # Leaves a snapshot.
 
     again = EngineThread(tmp_path, segment_records_max=20)
     client = again.client()
     files = sorted(path.name for path in (tmp_path / "journal").glob("*.segment"))
-    assert client.transaction(1).seq == 1
-    assert client.fetch(queries.forget(45)).value == 41
-    assert client.status().first_seq == 41
-    assert client.transaction(41).seq == 41
+    assert client.fetch(queries.Transaction(1)).value.seq == 1
+    assert client.fetch(queries.Forget(45)).value == 41
+    assert client.fetch(queries.Status()).value.first_seq == 41
+    assert client.fetch(queries.Transaction(41)).value.seq == 41
     with pytest.raises(GapTooOld):
-        client.transaction(40)
+        client.fetch(queries.Transaction(40))
     assert sorted(path.name for path in (tmp_path / "journal").glob("*.segment")) == files
     assert client.submit(new_order("more")).transaction.seq > 60
     client.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine import wire
-from engine.client import GapTooOld
+from engine.client import GapTooOld, queries
 from engine.core.commands import Tick
 from engine.core.types import ENGINE_VERSION, Origin
 from engine.journal import mark, recovery, wal
@@ -54,7 +54,7 @@ def traded(start: Start, count: int = 300, **options: object) -> EngineThread:
     client = engine.client()
     for number in range(count):
         client.post([new_order(number), cancel(number)] if number % 3 else [new_order(number)])
-    client.status()
+    client.fetch(queries.Status())
     client.close()
     return engine
 
@@ -355,7 +355,7 @@ def test_an_archived_segment_needs_a_snapshot_in_its_place(start: Start) -> None
     with pytest.raises(GapTooOld):
         client.subscribe(begins - 1, lambda transactions: None)
     with pytest.raises(GapTooOld):
-        client.locate("alice", 1)
+        client.fetch(queries.Locate("alice", 1))
     client.close()
     again.kill()
     report = audit(engine.folder)

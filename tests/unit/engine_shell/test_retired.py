@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine import wire
+from engine.client import queries
 from engine.core.commands import Tick
 from engine.core.events import ClientIdsRetired
 from engine.core.types import OrdStatus, Origin, RetiredId
@@ -133,7 +134,7 @@ def test_an_audit_counts_ids_that_wait_as_well(start: Start) -> None:
     client = engine.client()
     for number in range(300):
         client.post([new_order(number), cancel(number)])
-    client.status()
+    client.fetch(queries.Status())
     client.close()
     engine.kill()
     folder = engine.folder / "journal"

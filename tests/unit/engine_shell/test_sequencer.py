@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.apply import is_compiled
-from engine.client import EngineRefused, EngineUnavailable
+from engine.client import EngineRefused, EngineUnavailable, queries
 from engine.core.commands import Batch, Deposit, OpenSession, SetDeadMansSwitch
 from engine.core.events import OrderAccepted, OrderCanceled, OrderRejected
 from engine.core.types import (
@@ -160,7 +160,7 @@ def test_a_session_whose_connection_dies_is_closed_by_the_engine(start: Start) -
     events = collector.transactions[-1].events
     canceled = [event for event in events if isinstance(event, OrderCanceled)]
     assert [event.reason for event in canceled] == [CancelReason.DISCONNECT]
-    row = watcher.session("fix:ALICE")
+    row = watcher.fetch(queries.Session("fix:ALICE")).value
     assert row is not None
     assert not row.connected
     watcher.close()
@@ -175,11 +175,11 @@ def test_a_session_taken_over_by_a_new_connection_is_not_closed_by_the_old_ones_
     old.submit(opened)
     new.submit(opened)
     old.close()
-    row = new.session("fix:ALICE")
+    row = new.fetch(queries.Session("fix:ALICE")).value
     assert row is not None
     assert row.connected
     last = new.submit(new_order(1)).transaction.seq
-    assert new.status().seq == last
+    assert new.fetch(queries.Status()).value.seq == last
     new.close()
 
 
@@ -194,16 +194,16 @@ def test_after_a_restart_open_sessions_get_their_grace_and_a_return_stops_it(
     engine.kill()
     again = start()
     other = again.client("other")
-    closing = other.session("fix:ALICE")
+    closing = other.fetch(queries.Session("fix:ALICE")).value
     assert closing is not None
     assert not closing.connected
     assert closing.closes_at > 0
     other.submit(opened)
-    opened_again = other.session("fix:ALICE")
+    opened_again = other.fetch(queries.Session("fix:ALICE")).value
     assert opened_again is not None
     assert opened_again.connected
     assert opened_again.closes_at == 0
-    assert len(other.open_orders("alice")) == 1
+    assert len(other.fetch(queries.OpenOrders("alice")).value) == 1
     client.close()
     other.close()
 
@@ -238,11 +238,12 @@ def test_a_query_may_wait_for_a_sequence_but_not_for_ever(start: Start) -> None:
     engine = start(bounds=Bounds(min_seq_wait_ms_max=100))
     client = engine.client()
     with pytest.raises(EngineRefused) as behind:
-        client.balances("alice", min_seq=engine.exchange.seq + 1)
+        client.fetch(queries.Balances("alice"), engine.exchange.seq + 1)
     assert behind.value.code == "behind"
     wanted = engine.exchange.seq + 1
     answers: list[Any] = []
-    thread = threading.Thread(target=lambda: answers.append(client.balances("alice", wanted)))
+    query = queries.Balances("alice")
+    thread = threading.Thread(target=lambda: answers.append(client.fetch(query, wanted)))
     thread.start()
     client.submit(new_order(1))
     thread.join(pace.seconds(WAIT_S))
@@ -255,9 +256,9 @@ def test_I3_a_retired_client_order_id_is_refused_from_the_durable_index(start: S
     client = engine.client()
     for number in range(600):
         client.post([new_order(number), cancel(number)])
-    client.status()
+    client.fetch(queries.Status())
     assert engine.local.find_retired("alice", "o0") is not None
-    assert client.order("alice", "o0") is None
+    assert client.fetch(queries.Order("alice", "o0")).value is None
     (event,) = client.submit(new_order(0)).transaction.events
     assert isinstance(event, OrderRejected)
     assert event.reason is RejectReason.DUPLICATE_CLIENT_ORDER_ID
@@ -299,9 +300,9 @@ def test_locate_finds_every_account_seq(start: Start) -> None:
             if event.account_seq:
                 first.setdefault((event.account, event.account_seq), transaction.seq)
     for (account, number), seq in list(first.items())[::7]:
-        assert client.locate(account, number) == seq, (account, number)
-    assert client.locate("alice", 10**6) == last + 1
-    snapshot = client.account_snapshot("alice")
+        assert client.fetch(queries.Locate(account, number)).value == seq, (account, number)
+    assert client.fetch(queries.Locate("alice", 10**6)).value == last + 1
+    snapshot = client.fetch(queries.AccountSnapshot("alice")).value
     assert snapshot is not None
     assert snapshot.as_of_seq == last
     assert snapshot.account_seq == max(n for a, n in first if a == "alice")
@@ -313,16 +314,23 @@ def test_no_query_changes_the_state(start: Start) -> None:
     client = engine.client()
     client.submit(new_order(1))
     client.submit(Deposit(Origin("operator:x"), "d1", "carol", "BTC", 5, "n", "", "", 0, 3))
-    before = client.state_hash()
-    client.assets(), client.networks(), client.instruments(), client.instrument_states()
-    client.accounts("alice"), client.sessions(), client.session("fix:X"), client.status()
+    before = client.fetch(queries.StateHash()).value
+    asked: list[queries.Query[Any]] = [
+        queries.Assets(), queries.Networks(), queries.Instruments(), queries.InstrumentStates(),
+        queries.Accounts("alice"), queries.Sessions(), queries.Session("fix:X"),
+        queries.Status(), queries.Book(SYMBOL, 5), queries.Withdrawal("alice", 1),
+        queries.Check(),
+    ]  # fmt: skip
     for account in ("alice", "carol", "nobody"):
-        client.balances(account), client.holds(account), client.deposits(account)
-        client.withdrawals(account), client.open_orders(account, firm_wide=True)
-        client.order(account, "o1"), client.account_snapshot(account)
-    client.book(SYMBOL, 5), client.withdrawal("alice", 1), client.check()
-    assert client.state_hash() == before
-    assert client.account_snapshot("nobody") is None
+        asked += [
+            queries.Balances(account), queries.Holds(account), queries.Deposits(account),
+            queries.Withdrawals(account), queries.OpenOrders(account, firm_wide=True),
+            queries.Order(account, "o1"), queries.AccountSnapshot(account),
+        ]  # fmt: skip
+    for query in asked:
+        client.fetch(query)
+    assert client.fetch(queries.StateHash()).value == before
+    assert client.fetch(queries.AccountSnapshot("nobody")).value is None
     client.close()
 
 
@@ -332,29 +340,30 @@ def test_queries_tell_what_is_so(start: Start) -> None:
     order = client.submit(new_order(1, qty=3, price=7, strategy="s")).transaction
     pending = Deposit(Origin("operator:x"), "d1", "alice", "BTC", 5, "", "", "", 0, 3)
     client.submit(pending)
-    usd = {row.asset: row for row in client.balances("alice").value}["USD"]
+    usd = {row.asset: row for row in client.fetch(queries.Balances("alice")).value}["USD"]
     assert (usd.held, usd.posted - usd.available) == (21, 21)
-    btc = {row.asset: row for row in client.balances("alice").value}["BTC"]
+    btc = {row.asset: row for row in client.fetch(queries.Balances("alice")).value}["BTC"]
     assert btc.pending == 5
     number = order.events[0].order.order_id  # type: ignore[union-attr]
-    assert [(h.hold_id, h.asset, h.amount) for h in client.holds("alice")] == [
+    assert [(h.hold_id, h.asset, h.amount) for h in client.fetch(queries.Holds("alice")).value] == [
         (f"O{number}", "USD", 21)
     ]
-    (row,) = client.open_orders("alice2", firm_wide=True, side=Side.BUY, strategy="s")
+    open_orders = queries.OpenOrders("alice2", firm_wide=True, side=Side.BUY, strategy="s")
+    (row,) = client.fetch(open_orders).value
     assert (row.order.order_id, row.leaves, row.hold_asset) == (number, 3, "USD")
-    assert client.open_orders("alice", side=Side.SELL) == []
-    assert client.order("bob", order_id=number) is None
-    found = client.order("alice", order_id=number)
+    assert client.fetch(queries.OpenOrders("alice", side=Side.SELL)).value == []
+    assert client.fetch(queries.Order("bob", order_id=number)).value is None
+    found = client.fetch(queries.Order("alice", order_id=number)).value
     assert found == row
-    book = client.book(SYMBOL, 10)
+    book = client.fetch(queries.Book(SYMBOL, 10)).value
     assert book is not None
     assert [tuple(level) for level in book.bids] == [(7, 3, 1)]
-    assert client.book("NO-SUCH", 1) is None
-    assert [d.deposit_id for d in client.deposits("alice")][-1] == "d1"
-    assert client.transaction(order.seq) == order
+    assert client.fetch(queries.Book("NO-SUCH", 1)).value is None
+    assert [d.deposit_id for d in client.fetch(queries.Deposits("alice")).value][-1] == "d1"
+    assert client.fetch(queries.Transaction(order.seq)).value == order
     for query, arguments in (("nonsense", {}), ("book", {"depth": "x"}), ("order", {"bad": 1})):
         with pytest.raises(EngineRefused):
             client.ask(query, **arguments)
     with pytest.raises(EngineRefused):
-        client.book(SYMBOL, 0)
+        client.fetch(queries.Book(SYMBOL, 0))
     client.close()

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from engine import wire
-from engine.client import AsyncEngineClient, EngineRefused, GapTooOld, SubscriptionDropped
+from engine.client import AsyncEngineClient, EngineRefused, GapTooOld, SubscriptionDropped, queries
 from engine.client.aio import _Connection as Connection
 from engine.core.ledger import Account
 from engine.core.types import AccountRow
@@ -105,7 +105,7 @@ def test_a_slow_subscriber_is_dropped_with_a_reason_and_resumes_from_its_seq(
     writer = engine.client("writer")
     for batch in range(40):
         writer.post(new_order(f"{batch}-{n}", strategy="s" * 32) for n in range(400))
-        writer.status()
+        writer.fetch(queries.Status())
     buffer, frames = bytearray(), []
     while data := slow.recv(1 << 20):
         buffer += data
@@ -162,7 +162,7 @@ def test_a_dropped_subscriber_of_the_client_is_told_and_resumes(start: Start) ->
     writer = engine.client("writer")
     for batch in range(40):
         writer.post(new_order(f"{batch}-{n}", strategy="s" * 32) for n in range(400))
-        writer.status()
+        writer.fetch(queries.Status())
     gate.set()
     last = writer.submit(new_order("last")).transaction.seq
     collector.wait_for(last)
@@ -182,7 +182,7 @@ def test_what_cannot_be_served_is_refused(start: Start) -> None:
     with pytest.raises(GapTooOld):
         client.subscribe(4, lambda transactions: None)
     with pytest.raises(GapTooOld):
-        client.transaction(4)
+        client.fetch(queries.Transaction(4))
     engine.local._firsts[0] = 1
     client.close()
 
@@ -206,9 +206,10 @@ def test_the_asyncio_client_submits_asks_and_follows(start: Start) -> None:
         last = (await other.submit(new_order("last"))).transaction.seq
         await asyncio.wait_for(follow(), pace.seconds(WAIT_S))
         assert len({outcome.transaction.seq for outcome in outcomes}) == 50
-        answered = await other.balances("alice", min_seq=last)
+        answered = await other.fetch(queries.Balances("alice"), last)
         assert answered.as_of_seq >= last
-        assert [row.order.client_order_id for row in await other.open_orders("alice")] == ["olast"]
+        rows = (await other.fetch(queries.OpenOrders("alice"))).value
+        assert [row.order.client_order_id for row in rows] == ["olast"]
         with pytest.raises(EngineRefused):
             await other.ask("nonsense")
         await other.close()
@@ -294,7 +295,7 @@ def test_a_client_that_never_reads_its_answers_is_dropped_and_others_go_on(
         pass  # The engine has closed the connection, which is what is tested.
     client = engine.client()
     assert client.submit(new_order(1)).transaction.seq == engine.exchange.seq
-    assert client.status().clients <= 2
+    assert client.fetch(queries.Status()).value.clients <= 2
     assert all(c.bytes <= 1 << 21 for c in list(engine.server.connections.values()))
     mute.close()
     client.close()
@@ -305,10 +306,10 @@ def test_a_subscriber_that_is_behind_and_stalls_is_ended(start: Start) -> None:
     writer = engine.client("writer")
     for batch in range(30):
         writer.post(new_order(f"{batch}-{n}", strategy="s" * 32) for n in range(400))
-        writer.status()
+        writer.fetch(queries.Status())
     mute = _mute(engine, wire.encode_frame(wire.Subscribe(1, 1)))
     deadline = time.monotonic() + pace.seconds(WAIT_S)
-    while engine.server._last_number < 2 or writer.status().clients > 1:
+    while engine.server._last_number < 2 or writer.fetch(queries.Status()).value.clients > 1:
         assert time.monotonic() < deadline, "the stalled client is still there"
         time.sleep(0.05)
     mute.close()
@@ -327,7 +328,7 @@ def test_a_fault_in_a_query_does_not_stop_trading(
 
     monkeypatch.setattr("engine.server.queries.account_row", broken)
     with pytest.raises(EngineRefused) as refused:
-        client.accounts()
+        client.fetch(queries.Accounts())
     assert refused.value.code == "internal"
     assert client.submit(new_order(1)).transaction.seq == engine.exchange.seq
     client.close()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from engine import wire
-from engine.client import EngineRefused
+from engine.client import EngineRefused, queries
 from engine.core.commands import Batch, MassCancel, NewOrder, RecordRefusal
 from engine.core.events import ClientIdsRetired, MassCanceled, OrderCanceled, OrderFilled
 from engine.core.exchange import RETIRED_IDS_MAX
@@ -50,7 +50,7 @@ def fill_book(engine: EngineThread, count: int) -> None:
             )
             for number in range(start, min(start + 400, count))
         )  # fmt: skip
-    client.status()
+    client.fetch(queries.Status())
     client.close()
 
 
