@@ -10,14 +10,16 @@ from typing import Final
 import structlog
 
 from account_api.errors import Problem
-from account_api.schema.from_rows import SIDES, is_open, order_view
+from account_api.schema.from_orders import order_view
+from account_api.schema.from_rows import SIDES
+from account_api.schema.identifiers import cursor_id
 from account_api.schema.order_responses import OrderView
 from account_api.schema.requests import OrdersQuery
 from account_api.services import Services
 from engine.client import queries
 from engine.core.commands import NewOrder
 from engine.core.events import OrderAccepted
-from engine.core.types import CancelReason, OrderRow, OrderTerms, Origin, TimeInForce
+from engine.core.types import CancelReason, OrderRow, OrderTerms, OrdStatus, Origin, TimeInForce
 from engine.history import queries as history
 
 _log: Final = structlog.get_logger("account_api")
@@ -41,13 +43,17 @@ class Listed:
     as_of_seq: int
 
 
+def _is_open(row: OrderRow) -> bool:
+    return row.status in (OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED)
+
+
 def find_order(
     services: Services, account: str, order_id: int, client_order_id: str, min_seq: int = 0
 ) -> FoundOrder | None:
     """One order of the account, open or closed, by its id or any client id of its chain."""
     answer = services.fetch(queries.Order(account, client_order_id, order_id), min_seq)
     row = answer.value
-    if row is not None and is_open(row):
+    if row is not None and _is_open(row):
         return FoundOrder(row, None, answer.as_of_seq)
     if row is not None and services.history_opener is None:
         return FoundOrder(row, None, answer.as_of_seq)
@@ -65,7 +71,7 @@ def find_order(
         past = None
     if row is not None:
         # The engine is ahead of the history and rules; only the reason comes from there.
-        current = past is not None and not is_open(past.row)
+        current = past is not None and not _is_open(past.row)
         return FoundOrder(row, past.cancel_reason if past and current else None, answer.as_of_seq)
     return None if past is None else FoundOrder(past.row, past.cancel_reason, answer.as_of_seq)
 
@@ -157,10 +163,10 @@ def list_orders(services: Services, account: str, query: OrdersQuery) -> Listed:
 
 def _open_orders(services: Services, account: str, query: OrdersQuery) -> Listed:
     catalogue = services.catalogue()
-    after = _order_cursor(query.cursor)
+    after = cursor_id(query.cursor, "open orders")
     if query.client_order_id is not None:
         one = services.fetch(queries.Order(account, query.client_order_id), query.min_seq)
-        found = [one.value] if one.value is not None and is_open(one.value) else []
+        found = [one.value] if one.value is not None and _is_open(one.value) else []
         as_of_seq = one.as_of_seq
     else:
         side = None if query.side is None else SIDES[query.side]
@@ -187,15 +193,3 @@ def _matches(row: OrderRow, query: OrdersQuery) -> bool:
         and query.strategy in (None, order.strategy)
         and (query.side is None or SIDES[query.side] is order.side)
     )
-
-
-def _order_cursor(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 18:
-        raise Problem(
-            "invalid_request",
-            "The cursor was not given out by the list of open orders.",
-            field="cursor",
-        )
-    return int(cursor)

@@ -10,7 +10,6 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import sqlalchemy
@@ -20,6 +19,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from account_api.crypto_addresses import AddressFormat, DepositAddressSource
 from account_api.errors import Problem
 from account_api.ports import ClockUs, EngineFactory, EnginePort, PartsSource
+from account_api.schema.catalogue import Catalogue
+from account_api.schema.identifiers import sentence
 from account_api.security.idempotency import Idempotency
 from account_api.security.keyring import KeyRing
 from account_api.security.keystore import KeyStore
@@ -36,8 +37,7 @@ from engine.client import (
     queries,
 )
 from engine.core.commands import Command
-from engine.core.instruments import Instrument, NumberError, parse_scaled
-from engine.core.types import NetworkRow
+from engine.core.instruments import Instrument
 from engine.history import queries as history_queries
 
 _log: Final = structlog.get_logger("account_api")
@@ -56,59 +56,11 @@ _REFUSALS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Catalogue:
-    """Assets, networks and instruments as of ``loaded_us``."""
-
-    scales: dict[str, int]
-    networks: dict[tuple[str, str], NetworkRow]
-    instruments: dict[str, Instrument]
-    loaded_us: int
-    as_of_seq: int
-
-    def amount(self, asset: str, text: str, field: str) -> int:
-        """Decimal text to atoms; Problem names the field."""
-        scale = self.scales.get(asset)
-        if scale is None:
-            raise Problem("unknown_asset", f"There is no asset {asset}.", field="asset")
-        try:
-            value = parse_scaled(text, scale, field)
-        except NumberError as error:
-            raise Problem("invalid_field", f"{_sentence(error)}", field=field) from None
-        if value == 0:
-            raise Problem("invalid_field", f"The {field} must be above zero.", field=field)
-        return value
-
-
-    def network(self, asset: str, named: str | None) -> str:
-        """The network asked for, or the only one that the asset has. Raises Problem."""
-        if asset not in self.scales:
-            raise Problem("unknown_asset", f"There is no asset {asset}.", field="asset")
-        names = [network for one, network in self.networks if one == asset]
-        if named is None and len(names) == 1:
-            return names[0]
-        if named is None or named not in names:
-            known = ", ".join(names) or "none"
-            raise Problem(
-                "unknown_network",
-                f"{asset} does not travel on {named}; its networks are: {known}."
-                if named is not None
-                else f"{asset} needs a network to be named; its networks are: {known}.",
-                field="network",
-            )
-        return named
-
-
-def _sentence(error: Exception | str) -> str:
-    text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."
-
-
 def _unavailable(error: EngineError) -> Problem:
     """The problem for an engine that cannot be asked."""
     if isinstance(error, EngineRefused):
         code = _REFUSALS.get(error.code, "engine_refused")
-        return Problem(code, _sentence(error.text))
+        return Problem(code, sentence(error.text))
     if isinstance(error, EngineUnavailable | EngineTimeout):
         detail = (
             "The engine did not answer, and the request may have been done; repeat the identical "
@@ -248,7 +200,7 @@ class Services:
             with database.connect() as connection:
                 yield connection
         except history_queries.CursorError as error:
-            raise Problem("invalid_request", _sentence(error), field="cursor") from None
+            raise Problem("invalid_request", sentence(str(error)), field="cursor") from None
         except SQLAlchemyError as error:
             raise Problem("history_unavailable", "The history cannot be read.") from error
 

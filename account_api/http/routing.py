@@ -15,6 +15,7 @@ from msgspec import structs
 
 from account_api.errors import Problem
 from account_api.reply import REPLAYED, Reply
+from account_api.schema.identifiers import is_id
 from account_api.schema.requests import NoQuery, Request
 from account_api.security.auth import Principal
 from account_api.services import Services
@@ -117,6 +118,6 @@ class Route:
 def part_id(call: Call, name: str, code: str, what: str) -> int:
     """The number in a path; anything else cannot exist, so it is answered with ``code``."""
     text = call.parts[name]
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
+    if not is_id(text):
         raise Problem(code, f"There is no {what} {text[:40]!r}.", status=404)
     return int(text)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from account_api.errors import Problem, refusal
 from account_api.http.routing import REPLAYED, Call, Reply, Route, part_id
 from account_api.routes.common import account_of, checked_address, own_account
 from account_api.schema import from_events
 from account_api.schema.from_rows import instant_text
+from account_api.schema.identifiers import sentence
 from account_api.schema.requests import (
     AccountQuery,
     ActingQuery,
@@ -22,6 +23,7 @@ from account_api.schema.responses import (
     DepositAddressAnswer,
     DepositAddressesView,
     DepositAddressView,
+    extended,
 )
 from engine.client import Outcome, queries
 from engine.core.authority import Thing
@@ -32,38 +34,38 @@ from engine.core.types import Address, DepositAddress
 _DAY_US: Final = 86_400_000_000
 
 
-def _address_fields(row: Address, now_us: int) -> dict[str, Any]:
-    return {
-        "address_id": str(row.address_id),
-        "account": row.account,
-        "asset": row.asset,
-        "network": row.network,
-        "address": row.address,
-        "memo": row.memo or None,
-        "label": row.label,
-        "created_at": instant_text(row.created_at),
-        "available_at": instant_text(row.available_at),
-        "available": row.available_at <= now_us,
-    }
+def _address_view(row: Address, now_us: int) -> AddressView:
+    return AddressView(
+        address_id=str(row.address_id),
+        account=row.account,
+        asset=row.asset,
+        network=row.network,
+        address=row.address,
+        memo=row.memo or None,
+        label=row.label,
+        created_at=instant_text(row.created_at),
+        available_at=instant_text(row.available_at),
+        available=row.available_at <= now_us,
+    )
 
 
-def _deposit_fields(call: Call, row: DepositAddress) -> dict[str, Any]:
+def _deposit_view(call: Call, row: DepositAddress) -> DepositAddressView:
     network = call.services.catalogue(asset=row.asset).networks[row.asset, row.network]
-    return {
-        "asset": row.asset,
-        "network": row.network,
-        "address": row.address,
-        "memo": row.memo or None,
-        "confirmations_required": network.confirmations_required,
-        "created_at": instant_text(row.created_at),
-    }
+    return DepositAddressView(
+        asset=row.asset,
+        network=row.network,
+        address=row.address,
+        memo=row.memo or None,
+        confirmations_required=network.confirmations_required,
+        created_at=instant_text(row.created_at),
+    )
 
 
 def _changed(outcome: Outcome) -> AddressChanged:
     """What became of an entry of the book. Raises Problem when it was refused."""
     event = from_events.answer_to(outcome, AddressChanged, Refused)
     if isinstance(event, Refused):
-        raise refusal(event.reason, from_events.sentence(event.text))
+        raise refusal(event.reason, sentence(event.text))
     return event
 
 
@@ -79,7 +81,7 @@ def get_addresses(call: Call) -> Reply:
             account=account,
             required=rules is not None and rules.require_known_address,
             cool_off_s=0 if rules is None else rules.address_cooloff_us // 1_000_000,
-            addresses=[AddressView(**_address_fields(row, call.now_us)) for row in answer.value],
+            addresses=[_address_view(row, call.now_us) for row in answer.value],
             as_of_seq=answer.as_of_seq,
         )
     )
@@ -119,8 +121,8 @@ def remove_address(call: Call) -> Reply:
 
 
 def _address_answer(call: Call, event: AddressChanged, seq: int) -> AddressAnswer:
-    fields = _address_fields(event.address, call.now_us)
-    return AddressAnswer(**fields, removed=event.removed, as_of_seq=seq)
+    view = _address_view(event.address, call.now_us)
+    return extended(view, AddressAnswer, removed=event.removed, as_of_seq=seq)
 
 
 def get_deposit_addresses(call: Call) -> Reply:
@@ -132,7 +134,7 @@ def get_deposit_addresses(call: Call) -> Reply:
         DepositAddressesView(
             account=account,
             deposit_addresses=[
-                DepositAddressView(**_deposit_fields(call, row)) for row in answer.value
+                _deposit_view(call, row) for row in answer.value
             ],
             as_of_seq=answer.as_of_seq,
         )
@@ -156,10 +158,10 @@ def assign_deposit_address(call: Call) -> Reply:
     )
     event = from_events.answer_to(outcome, DepositAddressAssigned, Refused)
     if isinstance(event, Refused):
-        raise refusal(event.reason, from_events.sentence(event.text))
+        raise refusal(event.reason, sentence(event.text))
     row = event.deposit_address
-    answer = DepositAddressAnswer(
-        **_deposit_fields(call, row), as_of_seq=outcome.transaction.seq
+    answer = extended(
+        _deposit_view(call, row), DepositAddressAnswer, as_of_seq=outcome.transaction.seq
     )
     if outcome.duplicate or row.created_at != outcome.transaction.time_us:
         return Reply(answer, 200, (REPLAYED,))

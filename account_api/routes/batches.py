@@ -10,6 +10,9 @@ from account_api.http.routing import REPLAYED, Call, Reply, Route
 from account_api.routes.common import not_after, own_account
 from account_api.routes.orders import canceled_before, repeated_create, repeated_replace
 from account_api.schema import from_events, to_commands
+from account_api.schema.catalogue import Catalogue
+from account_api.schema.from_orders import order_answer
+from account_api.schema.identifiers import is_reference, order_reference, sentence
 from account_api.schema.order_responses import BatchError, BatchResult, BatchView, OrderAnswer
 from account_api.schema.requests import (
     BatchCancel,
@@ -18,7 +21,6 @@ from account_api.schema.requests import (
     BatchReplace,
     BatchRequest,
 )
-from account_api.services import Catalogue
 from engine.client import Transaction, own_event
 from engine.core.authority import Thing
 from engine.core.commands import (
@@ -78,7 +80,7 @@ def submit_batch(call: Call) -> Reply:
     transaction = outcome.transaction
     done = from_events.answer_to(outcome, BatchDone)
     if done.reason is not None and not done.results:
-        raise refusal(done.reason, from_events.sentence(done.text))
+        raise refusal(done.reason, sentence(done.text))
     rows = [
         _result(call, transaction, operation, entry, faults.get(part.number), catalogue, part)
         for operation, entry, part in zip(
@@ -113,7 +115,7 @@ def _entry(
     if isinstance(operation, BatchCreate):
         made.setdefault(operation.client_order_id, operation.symbol)
         return to_commands.new_order(operation, catalogue, account, origin)
-    reference = to_commands.order_reference(operation.order)
+    reference = order_reference(operation.order)
     if isinstance(operation, BatchCancel):
         return to_commands.cancel_order(account, reference, origin)
     symbol = symbol_of(call.services, account, *reference, made)
@@ -135,8 +137,8 @@ def _recorded(
     reason = RejectReason[name] if name in RejectReason.__members__ else RejectReason.INVALID_FIELD
     client_order_id = "" if isinstance(operation, BatchCancel) else operation.client_order_id
     order_id, orig_client_order_id = 0, ""
-    if not isinstance(operation, BatchCreate) and to_commands.is_reference(operation.order):
-        order_id, orig_client_order_id = to_commands.order_reference(operation.order)
+    if not isinstance(operation, BatchCreate) and is_reference(operation.order):
+        order_id, orig_client_order_id = order_reference(operation.order)
     return RecordRefusal(
         origin=origin,
         account=account,
@@ -234,13 +236,13 @@ def _done(
     executions = from_events.fills(told, order_id, seq, time_us, catalogue)
     if isinstance(head, OrderAccepted):
         row, reason = from_events.created(transaction.events, order_id, time_us, catalogue)
-        return from_events.order_answer(row, reason, catalogue, seq, executions)
+        return order_answer(row, reason, catalogue, seq, executions)
     found = find_order(call.services, head.account, order_id, "", min_seq=seq)
     if found is None:
         raise RuntimeError(f"order {order_id} was changed and cannot be found")
     if isinstance(head, OrderCanceled):
-        return from_events.order_answer(found.row, head.reason, catalogue, found.as_of_seq)
-    return from_events.order_answer(
+        return order_answer(found.row, head.reason, catalogue, found.as_of_seq)
+    return order_answer(
         found.row, found.reason, catalogue, found.as_of_seq, executions, head.priority_kept
     )
 

@@ -8,9 +8,10 @@ from account_api.errors import Problem, refusal
 from account_api.http.routing import REPLAYED, Call, Reply, Route
 from account_api.routes.common import account_of
 from account_api.schema import from_events
-from account_api.schema.from_rows import deposit_fields
+from account_api.schema.from_rows import deposit_view
+from account_api.schema.identifiers import sentence
 from account_api.schema.requests import DepositRequest, PageQuery
-from account_api.schema.responses import DepositAnswer, DepositsView, DepositView
+from account_api.schema.responses import DepositAnswer, DepositsView, extended
 from engine.core.authority import Thing
 from engine.core.commands import Deposit
 from engine.core.events import DepositUpdated, Refused
@@ -43,9 +44,11 @@ def report_deposit(call: Call) -> Reply:
     transaction = outcome.transaction
     event = from_events.answer_to(outcome, DepositUpdated, Refused)
     if isinstance(event, Refused):
-        raise refusal(event.reason, from_events.sentence(event.text))
+        raise refusal(event.reason, sentence(event.text))
     scale = catalogue.scales[event.deposit.asset]
-    answer = DepositAnswer(**deposit_fields(event.deposit, scale), as_of_seq=transaction.seq)
+    answer = extended(
+        deposit_view(event.deposit, scale), DepositAnswer, as_of_seq=transaction.seq
+    )
     first = event.deposit.created_at == transaction.time_us
     known = event.deposit.credited and not event.credited_now
     if outcome.duplicate or known:
@@ -65,7 +68,7 @@ def get_deposits(call: Call) -> Reply:
     return Reply(
         DepositsView(
             account=account,
-            deposits=[DepositView(**deposit_fields(row, scales[row.asset])) for row in page.rows],
+            deposits=[deposit_view(row, scales[row.asset]) for row in page.rows],
             next_cursor=page.cursor,
             as_of_seq=page.as_of_seq,
         )

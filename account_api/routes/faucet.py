@@ -8,9 +8,10 @@ from account_api.errors import Problem, refusal
 from account_api.http.routing import REPLAYED, Call, Reply, Route
 from account_api.routes.common import own_account, require_active
 from account_api.schema import from_events
-from account_api.schema.from_rows import deposit_fields
+from account_api.schema.from_rows import deposit_view
+from account_api.schema.identifiers import sentence
 from account_api.schema.requests import AssetName, Request
-from account_api.schema.responses import DepositAnswer
+from account_api.schema.responses import DepositAnswer, extended
 from engine.client import queries
 from engine.core.authority import Thing
 from engine.core.commands import Deposit
@@ -54,12 +55,12 @@ def ask_faucet(call: Call) -> Reply:
     )
     event = from_events.answer_to(outcome, DepositUpdated, Refused)
     if isinstance(event, Refused):
-        raise refusal(event.reason, from_events.sentence(event.text))
+        raise refusal(event.reason, sentence(event.text))
     if not event.credited_now:
         raise _nothing_given(call.now_us, given >= faucet.portions_per_day)
     scale = catalogue.scales[event.deposit.asset]
-    answer = DepositAnswer(
-        **deposit_fields(event.deposit, scale), as_of_seq=outcome.transaction.seq
+    answer = extended(
+        deposit_view(event.deposit, scale), DepositAnswer, as_of_seq=outcome.transaction.seq
     )
     return Reply(answer, 200, (REPLAYED,)) if outcome.duplicate else Reply(answer, 201)
 

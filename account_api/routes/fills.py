@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from account_api.errors import Problem
 from account_api.http.routing import Call, Reply, Route
 from account_api.routes.common import account_of, check_filters
-from account_api.schema.from_rows import fill_view
+from account_api.schema.from_orders import fill_view
+from account_api.schema.identifiers import cursor_id
 from account_api.schema.order_responses import FillsView
 from account_api.schema.requests import FillsQuery
 from engine.core.authority import Thing
@@ -19,15 +19,7 @@ def get_fills(call: Call) -> Reply:
     query = call.query(FillsQuery)
     account = account_of(call, query.account)
     check_filters(call, symbol=query.symbol)
-    after = query.after_trade_id or 0
-    if query.cursor is not None:
-        if not query.cursor.isascii() or not query.cursor.isdigit() or len(query.cursor) > 18:
-            raise Problem(
-                "invalid_request",
-                "The cursor was not given out by the list of fills.",
-                field="cursor",
-            )
-        after = max(after, int(query.cursor))
+    after = max(query.after_trade_id or 0, cursor_id(query.cursor, "fills"))
     with call.services.fresh_history(query.min_seq) as connection:
         page = history.fills(
             connection,
@@ -40,10 +32,7 @@ def get_fills(call: Call) -> Reply:
             limit=query.limit,
         )
     catalogue = call.services.catalogue()
-    rows = []
-    for fill in page.rows:
-        instrument = catalogue.instruments[fill.symbol]
-        rows.append(fill_view(fill, instrument, catalogue.scales[instrument.quote]))
+    rows = [fill_view(fill, catalogue) for fill in page.rows]
     return Reply(
         FillsView(
             account=account, fills=rows, next_cursor=page.cursor, as_of_seq=page.as_of_seq

@@ -8,6 +8,7 @@ from account_api.errors import Problem, refusal
 from account_api.http.routing import REPLAYED, Call, Reply, Route
 from account_api.schema import from_events
 from account_api.schema.from_rows import account_status
+from account_api.schema.identifiers import sentence
 from account_api.schema.requests import (
     AccountStatusRequest,
     InstrumentStatusRequest,
@@ -43,7 +44,7 @@ def set_instrument_status(call: Call) -> Reply:
     # A status that it has already changes nothing, so there may be no answer at all.
     event = own_event(done.events, done.command, Refused, InstrumentStatusChanged)
     if isinstance(event, Refused):
-        raise refusal(event.reason, from_events.sentence(event.text))
+        raise refusal(event.reason, sentence(event.text))
     if isinstance(event, InstrumentStatusChanged):
         status = event.status
     answer = InstrumentStatusView(
@@ -64,7 +65,7 @@ def set_reference_price(call: Call) -> Reply:
     )
     event = from_events.answer_to(outcome, ReferencePriceSet, Refused)
     if isinstance(event, Refused):
-        raise refusal(event.reason, from_events.sentence(event.text))
+        raise refusal(event.reason, sentence(event.text))
     answer = ReferencePriceView(
         symbol=instrument.symbol,
         reference_price=instrument.price_text(event.price),
@@ -91,7 +92,7 @@ def set_account_status(call: Call) -> Reply:
     done = outcome.transaction
     refused = own_event(done.events, done.command, Refused)
     if refused is not None:
-        raise refusal(refused.reason, from_events.sentence(refused.text), status=404)
+        raise refusal(refused.reason, sentence(refused.text), status=404)
     withdrawals = own_events(done.events, done.command, WithdrawalUpdated)
     answer = AccountStatusView(
         account=account,

@@ -18,7 +18,10 @@ from account_api.routes.common import (
     own_account,
 )
 from account_api.schema import from_events, to_commands
+from account_api.schema.catalogue import Catalogue
+from account_api.schema.from_orders import order_answer
 from account_api.schema.from_rows import SIDES, instant_text
+from account_api.schema.identifiers import order_reference, sentence
 from account_api.schema.order_responses import (
     CancelAllView,
     CanceledView,
@@ -37,7 +40,6 @@ from account_api.schema.requests import (
 )
 from account_api.schema.to_commands import instant_us
 from account_api.security.idempotency import fingerprint
-from account_api.services import Catalogue
 from engine.client import Outcome, Transaction
 from engine.core.authority import Thing
 from engine.core.commands import MassCancel, NewOrder, ReplaceOrder, SetDeadMansSwitch
@@ -86,7 +88,7 @@ def _expired_create(call: Call, command: NewOrder, catalogue: Catalogue) -> Repl
         command, original_create(call.services, found)
     ):
         raise expired()
-    answer = from_events.order_answer(found.row, found.reason, catalogue, found.as_of_seq)
+    answer = order_answer(found.row, found.reason, catalogue, found.as_of_seq)
     return Reply(answer, 200, (REPLAYED,))
 
 
@@ -98,7 +100,7 @@ def _created(
     executions = from_events.fills(
         transaction.events, order_id, transaction.seq, time_us, catalogue
     )
-    return from_events.order_answer(row, reason, catalogue, transaction.seq, executions)
+    return order_answer(row, reason, catalogue, transaction.seq, executions)
 
 
 def repeated_create(
@@ -111,7 +113,7 @@ def repeated_create(
     found = find_order(call.services, command.account, event.order_id, "")
     if found is not None:
         if to_commands.same_create(command, original_create(call.services, found)):
-            return from_events.order_answer(
+            return order_answer(
                 found.row, found.reason, catalogue, found.as_of_seq
             )
     raise refusal(
@@ -140,7 +142,7 @@ def replace_order(call: Call) -> Reply:
 
 
 def _replace(call: Call, request: ReplaceOrderRequest, account: str) -> Reply:
-    reference = to_commands.order_reference(call.parts["order"])
+    reference = order_reference(call.parts["order"])
     origin = call.principal.origin(not_after(call, request.expires_at))
     symbol = _existing(call, account, reference).row.order.symbol
     catalogue = call.services.catalogue(symbol=symbol)
@@ -166,7 +168,7 @@ def replaced_answer(
     executions = from_events.fills(
         transaction.events, order_id, transaction.seq, transaction.time_us, catalogue
     )
-    return from_events.order_answer(
+    return order_answer(
         found.row, found.reason, catalogue, found.as_of_seq, executions, event.priority_kept
     )
 
@@ -188,7 +190,7 @@ def repeated_replace(
     if event.reason is RejectReason.DUPLICATE_CLIENT_ORDER_ID:
         now = _existing(call, command.account, (event.order_id, ""))
         if _has_terms(now.row, command):
-            return from_events.order_answer(now.row, now.reason, catalogue, now.as_of_seq)
+            return order_answer(now.row, now.reason, catalogue, now.as_of_seq)
     raise from_events.rejected(event)
 
 
@@ -210,7 +212,7 @@ def _has_terms(row: OrderRow, command: ReplaceOrder) -> bool:
 def cancel_order(call: Call) -> Reply:
     """Cancel an order; one that was canceled before is answered with its final state."""
     account = own_account(call, call.query(ActingQuery).account)
-    reference = to_commands.order_reference(call.parts["order"])
+    reference = order_reference(call.parts["order"])
     command = to_commands.cancel_order(account, reference, call.principal.origin())
     outcome = call.services.submit(command)
     catalogue = call.services.catalogue()
@@ -219,7 +221,7 @@ def cancel_order(call: Call) -> Reply:
         time_us = outcome.transaction.time_us
         return Reply(canceled_before(call, account, reference, event, catalogue, time_us))
     found = _existing(call, event.account, (event.order.order_id, ""), outcome.transaction.seq)
-    answer = from_events.order_answer(found.row, event.reason, catalogue, found.as_of_seq)
+    answer = order_answer(found.row, event.reason, catalogue, found.as_of_seq)
     return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
 
 
@@ -242,7 +244,7 @@ def canceled_before(
     else:
         raise from_events.rejected(event)
     if found.row.status in _CLOSED_BY_CANCEL:
-        return from_events.order_answer(found.row, found.reason, catalogue, found.as_of_seq)
+        return order_answer(found.row, found.reason, catalogue, found.as_of_seq)
     raise _too_late(found, catalogue)
 
 
@@ -268,7 +270,7 @@ def _too_late(found: FoundOrder, catalogue: Catalogue) -> Problem:
         order_id=str(found.row.order.order_id),
         client_order_id=found.row.order.client_order_id,
         order_status=status,
-        order=_plain(from_events.order_answer(found.row, found.reason, catalogue, found.as_of_seq)),
+        order=_plain(order_answer(found.row, found.reason, catalogue, found.as_of_seq)),
     )
 
 
@@ -302,7 +304,7 @@ def cancel_all(call: Call) -> Reply:
     outcome = call.services.submit(command)
     event = from_events.answer_to(outcome, MassCanceled)
     if event.reason is not None:
-        raise refusal(event.reason, from_events.sentence(event.text))
+        raise refusal(event.reason, sentence(event.text))
     rows = [
         CanceledView(order_id=str(order_id), client_order_id=client_order_id)
         for _, client_order_id, order_id in event.affected
@@ -335,7 +337,7 @@ def set_dead_mans_switch(call: Call) -> Reply:
     outcome = call.services.submit(command)
     event = from_events.answer_to(outcome, DeadMansSwitchSet, Refused)
     if isinstance(event, Refused):
-        raise refusal(event.reason, from_events.sentence(event.text))
+        raise refusal(event.reason, sentence(event.text))
     answer = DeadMansSwitchView(
         strategy=event.strategy or None,
         fires_at=instant_text(event.fires_at) if event.fires_at else None,
@@ -348,10 +350,10 @@ def get_order(call: Call) -> Reply:
     """One order, also long after its close, by its id or as `client:<client_order_id>`."""
     query = call.query(AccountQuery)
     account = account_of(call, query.account)
-    reference = to_commands.order_reference(call.parts["order"])
+    reference = order_reference(call.parts["order"])
     found = _existing(call, account, reference, query.min_seq)
     catalogue = call.services.catalogue(symbol=found.row.order.symbol)
-    return Reply(from_events.order_answer(found.row, found.reason, catalogue, found.as_of_seq))
+    return Reply(order_answer(found.row, found.reason, catalogue, found.as_of_seq))
 
 
 def get_orders(call: Call) -> Reply:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from account_api.errors import Problem, refusal
 from account_api.http.routing import REPLAYED, Call, Reply, Route
 from account_api.routes.common import account_of, check_filters, own_account
 from account_api.schema import from_events
 from account_api.schema.from_rows import instant_text
+from account_api.schema.identifiers import sentence
 from account_api.schema.requests import LedgerQuery, TransferRequest
-from account_api.schema.responses import TransferAnswer, TransfersView, TransferView
+from account_api.schema.responses import TransferAnswer, TransfersView, TransferView, extended
 from engine.core.authority import Thing
 from engine.core.commands import Transfer
 from engine.core.events import Refused, Transferred
@@ -20,16 +21,16 @@ from engine.history import queries as history
 from engine.history.queries import TransferRow
 
 
-def _fields(row: TransferRow, scale: int) -> dict[str, Any]:
-    return {
-        "transfer_id": str(row.transfer_id),
-        "client_transfer_id": row.client_transfer_id,
-        "account": row.account,
-        "other_account": row.other_account,
-        "asset": row.asset,
-        "change": format_scaled(row.change, scale),
-        "time": instant_text(row.time_us),
-    }
+def _view(row: TransferRow, scale: int) -> TransferView:
+    return TransferView(
+        transfer_id=str(row.transfer_id),
+        client_transfer_id=row.client_transfer_id,
+        account=row.account,
+        other_account=row.other_account,
+        asset=row.asset,
+        change=format_scaled(row.change, scale),
+        time=instant_text(row.time_us),
+    )
 
 
 def transfer(call: Call) -> Reply:
@@ -51,13 +52,13 @@ def transfer(call: Call) -> Reply:
     event = from_events.answer_to(outcome, Transferred, Refused)
     if isinstance(event, Refused):
         if event.reason is not RejectReason.DUPLICATE_CLIENT_TRANSFER_ID:
-            raise refusal(event.reason, from_events.sentence(event.text))
+            raise refusal(event.reason, sentence(event.text))
         return Reply(_repeated(call, command, event, scale), 200, (REPLAYED,))
     row = TransferRow(
         event.transfer_id, account, event.client_transfer_id, event.other_account,
         event.asset, event.change, done.time_us, done.seq, event.account_seq,
     )  # fmt: skip
-    answer = TransferAnswer(**_fields(row, scale), as_of_seq=done.seq)
+    answer = extended(_view(row, scale), TransferAnswer, as_of_seq=done.seq)
     return Reply(answer, 200, (REPLAYED,)) if outcome.duplicate else Reply(answer, 201)
 
 
@@ -72,7 +73,7 @@ def _repeated(call: Call, command: Transfer, refused: Refused, scale: int) -> Tr
         if row.change < 0 and (row.other_account, row.asset, -row.change) == (
             command.to_account, command.asset, command.amount,
         ):  # fmt: skip
-            return TransferAnswer(**_fields(row, scale), as_of_seq=page.as_of_seq)
+            return extended(_view(row, scale), TransferAnswer, as_of_seq=page.as_of_seq)
     if not page.rows:
         raise Problem(
             "history_unavailable",
@@ -101,7 +102,7 @@ def get_transfers(call: Call) -> Reply:
     return Reply(
         TransfersView(
             account=account,
-            transfers=[TransferView(**_fields(row, scales[row.asset])) for row in page.rows],
+            transfers=[_view(row, scales[row.asset]) for row in page.rows],
             next_cursor=page.cursor,
             as_of_seq=page.as_of_seq,
         )

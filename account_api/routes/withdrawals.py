@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from account_api.errors import Problem, refusal
-from account_api.http.routing import REPLAYED, Call, Reply, Route, part_id
+from account_api.http.routing import REPLAYED, Call, Reply, Route
 from account_api.routes.common import (
     account_of,
     checked_address,
@@ -14,7 +14,9 @@ from account_api.routes.common import (
     own_account,
 )
 from account_api.schema import from_events
-from account_api.schema.from_rows import TERMINAL, instant_text, withdrawal_fields
+from account_api.schema.catalogue import Catalogue
+from account_api.schema.from_rows import TERMINAL, instant_text, withdrawal_view
+from account_api.schema.identifiers import reference, sentence
 from account_api.schema.requests import (
     AccountQuery,
     ActingQuery,
@@ -27,10 +29,9 @@ from account_api.schema.responses import (
     QuoteView,
     WithdrawalAnswer,
     WithdrawalsView,
-    WithdrawalView,
+    extended,
 )
 from account_api.schema.to_commands import instant_us
-from account_api.services import Catalogue
 from engine.client import Outcome, own_events, queries
 from engine.core.authority import Thing
 from engine.core.commands import (
@@ -45,8 +46,6 @@ from engine.core.events import Refused, WithdrawalQuoted, WithdrawalUpdated
 from engine.core.instruments import format_scaled
 from engine.core.types import RejectReason, Withdrawal, WithdrawalState
 from engine.history import queries as history
-
-_CLIENT_PREFIX: Final = "client:"
 
 
 def request_withdrawal(call: Call) -> Reply:
@@ -135,12 +134,12 @@ def _problem(refused: Refused, catalogue: Catalogue, asset: str) -> Problem:
         members["asset"] = asset
     elif refused.reason is RejectReason.ADDRESS_COOLING and refused.detail:
         members["available_at"] = instant_text(refused.detail)
-    return refusal(refused.reason, from_events.sentence(refused.text), **members)
+    return refusal(refused.reason, sentence(refused.text), **members)
 
 
 def _answer(row: Withdrawal, catalogue: Catalogue, as_of_seq: int) -> WithdrawalAnswer:
     scale = catalogue.scales[row.asset]
-    return WithdrawalAnswer(**withdrawal_fields(row, scale), as_of_seq=as_of_seq)
+    return extended(withdrawal_view(row, scale), WithdrawalAnswer, as_of_seq=as_of_seq)
 
 
 def _unknown(name: str) -> Problem:
@@ -150,11 +149,10 @@ def _unknown(name: str) -> Problem:
 def _find(call: Call, account: str, min_seq: int = 0) -> tuple[Withdrawal, int]:
     """The withdrawal that a path names by its id or as ``client:<client_withdrawal_id>``."""
     name = call.parts["withdrawal"]
-    if name.startswith(_CLIENT_PREFIX):
-        query = queries.Withdrawal(account, client_withdrawal_id=name[len(_CLIENT_PREFIX) :])
-    else:
-        number = part_id(call, "withdrawal", "unknown_withdrawal", "withdrawal")
-        query = queries.Withdrawal(account, withdrawal_id=number)
+    named = reference(name)
+    if named is None:
+        raise _unknown(name)
+    query = queries.Withdrawal(account, withdrawal_id=named[0], client_withdrawal_id=named[1])
     found = call.services.fetch(query, min_seq)
     # An empty account would find anybody's, so what was found is checked once more.
     if found.value is None or found.value.account != account:
@@ -216,7 +214,7 @@ def get_withdrawals(call: Call) -> Reply:
             connection, [account], states=states, cursor=query.cursor or "", limit=query.limit
         )
     scales = call.services.catalogue().scales
-    rows = [WithdrawalView(**withdrawal_fields(row, scales[row.asset])) for row in page.rows]
+    rows = [withdrawal_view(row, scales[row.asset]) for row in page.rows]
     return Reply(
         WithdrawalsView(
             account=account, withdrawals=rows, next_cursor=page.cursor, as_of_seq=page.as_of_seq
@@ -273,7 +271,7 @@ def _decide(
         return Reply(_answer(current, catalogue, seq), 200, (REPLAYED,))
     raise refusal(
         refused.reason,
-        from_events.sentence(refused.text),
+        sentence(refused.text),
         state=current.state.name.lower(),
         withdrawal_id=str(current.withdrawal_id),
     )

@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from typing import Any, TypeVar, overload
 
 from account_api.errors import Problem, refusal
-from account_api.schema.from_rows import SIDE_TEXT, instant_text, liquidity_text, order_fields
-from account_api.schema.order_responses import FillView, OrderAnswer
-from account_api.services import Catalogue
+from account_api.schema.catalogue import Listing
+from account_api.schema.from_orders import fill_of, fill_view
+from account_api.schema.identifiers import sentence
+from account_api.schema.order_responses import FillView
 from engine.client import Outcome, own_event
 from engine.core.events import (
     CancelRejected,
@@ -26,7 +27,6 @@ from engine.core.events import (
     OrderRestated,
     OrderTriggered,
 )
-from engine.core.instruments import format_scaled
 from engine.core.types import CancelReason, OrderRow, OrdStatus, Side
 
 _ORDER_EVENTS = (
@@ -68,7 +68,7 @@ def answer_to(outcome: Outcome, *kinds: type[Any]) -> Any:
 
 
 def created(
-    events: Iterable[Event], order_id: int, time_us: int, catalogue: Catalogue
+    events: Iterable[Event], order_id: int, time_us: int, listing: Listing
 ) -> tuple[OrderRow, CancelReason | None]:
     """The order as it stood after the transaction that created it."""
     row: OrderRow | None = None
@@ -91,7 +91,7 @@ def created(
         if isinstance(event, OrderFilled):
             fees = event.fees
         held += event.hold_change
-        instrument = catalogue.instruments[event.order.symbol]
+        instrument = listing.instruments[event.order.symbol]
         asset = instrument.quote if event.order.side is Side.BUY else instrument.base
         row = OrderRow(
             event.order, status, leaves, cum, notional, fees, held, asset, display,
@@ -103,52 +103,16 @@ def created(
 
 
 def fills(
-    events: Iterable[Event], order_id: int, seq: int, time_us: int, catalogue: Catalogue
+    events: Iterable[Event], order_id: int, seq: int, time_us: int, listing: Listing
 ) -> list[FillView]:
     """The executions of one order in a transaction."""
     return [
-        _fill(event, seq, time_us, catalogue)
+        fill_view(
+            fill_of(event, seq, time_us, listing.instruments[event.order.symbol].quote), listing
+        )
         for event in events
         if isinstance(event, OrderFilled) and event.order.order_id == order_id
     ]
-
-
-def _fill(event: OrderFilled, seq: int, time_us: int, catalogue: Catalogue) -> FillView:
-    order = event.order
-    instrument = catalogue.instruments[order.symbol]
-    scale = catalogue.scales[instrument.quote]
-    return FillView(
-        trade_id=event.trade_id,
-        order_id=str(order.order_id),
-        client_order_id=order.client_order_id,
-        first_client_order_id=order.first_client_order_id,
-        strategy=order.strategy or None,
-        symbol=order.symbol,
-        side=SIDE_TEXT[order.side],
-        quantity=instrument.quantity_text(event.last_qty),
-        price=instrument.price_text(event.last_price),
-        notional=format_scaled(event.cash, scale),
-        fee=format_scaled(event.fee, scale),
-        fee_asset=instrument.quote,
-        liquidity=liquidity_text(event.liquidity),
-        time=instant_text(time_us),
-        seq=seq,
-    )
-
-
-def order_answer(
-    row: OrderRow,
-    reason: CancelReason | None,
-    catalogue: Catalogue,
-    as_of_seq: int,
-    executions: list[FillView] | None = None,
-    priority_kept: bool | None = None,
-) -> OrderAnswer:
-    """The answer to a request about one order."""
-    members: dict[str, Any] = order_fields(row, catalogue, reason)
-    return OrderAnswer(
-        **members, fills=executions or [], priority_kept=priority_kept, as_of_seq=as_of_seq
-    )
 
 
 def rejected(event: OrderRejected | CancelRejected) -> Problem:
@@ -160,10 +124,3 @@ def rejected(event: OrderRejected | CancelRejected) -> Problem:
     if event.client_order_id:
         members["client_order_id"] = event.client_order_id
     return refusal(event.reason, sentence(event.text), **members)
-
-
-def sentence(text: str) -> str:
-    """The engine's text as a sentence."""
-    if not text:
-        return text
-    return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith(".") else ".")

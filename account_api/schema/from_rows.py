@@ -4,35 +4,30 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
-from account_api.schema.order_responses import FillView, OrderView
 from account_api.schema.requests import SideText
 from account_api.schema.responses import (
     BalanceView,
     BookView,
     CandleView,
+    DepositView,
     HistoryView,
     HoldView,
     LedgerEntryView,
     LevelView,
     NetworkView,
     TradeView,
+    WithdrawalView,
 )
-from account_api.services import Catalogue
 from engine.core.instruments import Instrument, format_scaled
 from engine.core.types import (
     Balance,
     BookRow,
-    CancelReason,
     CancelScope,
     Deposit,
     Hold,
-    Liquidity,
     NetworkRow,
-    OrderRow,
-    OrderTerms,
-    OrdStatus,
     OrdType,
     SelfTrade,
     Side,
@@ -40,7 +35,7 @@ from engine.core.types import (
     Withdrawal,
     WithdrawalState,
 )
-from engine.history.rows import Candle, Fill, LedgerEntry, PublicTrade
+from engine.history.rows import Candle, LedgerEntry, PublicTrade
 
 SIDE_TEXT: Final[dict[Side, SideText]] = {Side.BUY: "buy", Side.SELL: "sell"}
 SCOPE_TEXT: Final = {
@@ -197,120 +192,30 @@ def candle_view(row: Candle, instrument: Instrument, quote_scale: int) -> Candle
     )
 
 
-def fill_view(row: Fill, instrument: Instrument, quote_scale: int) -> FillView:
-    """A fill from the history."""
-    return FillView(
-        trade_id=row.trade_id,
-        order_id=str(row.order_id),
-        client_order_id=row.client_order_id,
-        first_client_order_id=row.first_client_order_id,
-        strategy=row.strategy or None,
-        symbol=row.symbol,
-        side=SIDE_TEXT[row.side],
-        quantity=instrument.quantity_text(row.qty),
-        price=instrument.price_text(row.price),
-        notional=format_scaled(row.cash, quote_scale),
-        fee=format_scaled(row.fee, quote_scale),
-        fee_asset=row.fee_asset,
-        liquidity=liquidity_text(row.liquidity),
-        time=instant_text(row.time_us),
-        seq=row.seq,
-    )
-
-
-def liquidity_text(liquidity: Liquidity) -> str:
-    """maker or taker."""
-    return liquidity.name.lower()
-
-
-def order_view(
-    row: OrderRow, catalogue: Catalogue, cancel_reason: CancelReason | None = None
-) -> OrderView:
-    """An order as it stands."""
-    return OrderView(**order_fields(row, catalogue, cancel_reason))
-
-
-def order_fields(
-    row: OrderRow, catalogue: Catalogue, cancel_reason: CancelReason | None = None
-) -> dict[str, Any]:
-    """The members of an order's view."""
-    order: OrderTerms = row.order
-    instrument = catalogue.instruments[order.symbol]
-    scales = catalogue.scales
-    quote_scale = scales[instrument.quote]
-    price, quantity = instrument.price_text, instrument.quantity_text
-    return {
-        "order_id": str(order.order_id),
-        "client_order_id": order.client_order_id,
-        "first_client_order_id": order.first_client_order_id,
-        "account": order.account,
-        "symbol": order.symbol,
-        "side": SIDE_TEXT[order.side],
-        "type": order.ord_type.name.lower(),
-        "time_in_force": order.tif.name.lower(),
-        "quantity": quantity(order.qty),
-        "cash_quantity": (
-            format_scaled(order.cash_qty, quote_scale) if order.cash_qty else None
-        ),
-        "price": price(order.price) if order.price else None,
-        "stop_price": price(order.stop_price) if order.stop_price else None,
-        "min_quantity": quantity(order.min_qty) if order.min_qty else None,
-        "display_quantity": quantity(order.display_qty) if order.display_qty else None,
-        "expire_at": instant_text(order.expire_at) if order.expire_at else None,
-        "post_only": order.post_only,
-        "self_trade_prevention": order.stp.name.lower(),
-        "strategy": order.strategy or None,
-        "manual": order.manual,
-        "entered_by": order.session,
-        "status": row.status.name.lower(),
-        "filled_quantity": quantity(row.cum),
-        "leaves_quantity": quantity(row.leaves),
-        "average_price": (
-            instrument.average_price_text(row.notional, row.cum) if row.cum else None
-        ),
-        "fees": format_scaled(row.fees, quote_scale),
-        "fee_asset": instrument.quote,
-        "held": format_scaled(row.held, scales.get(row.hold_asset, 0)),
-        "held_asset": row.hold_asset
-        or (instrument.quote if order.side is Side.BUY else instrument.base),
-        "triggered": row.triggered,
-        "cancel_reason": (
-            cancel_reason.name.lower() if cancel_reason is not None else None
-        ),
-        "created_at": instant_text(order.created_at),
-        "updated_at": instant_text(row.updated_at),
-    }
-
-
-def is_open(row: OrderRow) -> bool:
-    """Whether the order can still trade."""
-    return row.status in (OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED)
-
-
-def withdrawal_fields(row: Withdrawal, scale: int) -> dict[str, Any]:
-    """The members of a withdrawal's view."""
-    return {
-        "withdrawal_id": str(row.withdrawal_id),
-        "client_withdrawal_id": row.client_withdrawal_id,
-        "account": row.account,
-        "asset": row.asset,
-        "network": row.network,
-        "address": row.address,
-        "memo": row.memo or None,
-        "amount": format_scaled(row.amount, scale),
-        "fee": format_scaled(row.fee, scale),
-        "state": row.state.name.lower(),
-        "cancellable": row.state in CANCELLABLE,
-        "hold_id": f"W{row.withdrawal_id}",
-        "requested_by": row.requested_by,
-        "approved_by": row.approved_by or None,
-        "txid": row.txid or None,
-        "confirmations": row.confirmations,
-        "confirmations_required": row.confirmations_required,
-        "created_at": instant_text(row.created_at),
-        "updated_at": instant_text(row.updated_at),
-        "expires_at": instant_text(row.expires_at) if row.expires_at else None,
-        "history": [
+def withdrawal_view(row: Withdrawal, scale: int) -> WithdrawalView:
+    """A withdrawal with its history."""
+    return WithdrawalView(
+        withdrawal_id=str(row.withdrawal_id),
+        client_withdrawal_id=row.client_withdrawal_id,
+        account=row.account,
+        asset=row.asset,
+        network=row.network,
+        address=row.address,
+        memo=row.memo or None,
+        amount=format_scaled(row.amount, scale),
+        fee=format_scaled(row.fee, scale),
+        state=row.state.name.lower(),
+        cancellable=row.state in CANCELLABLE,
+        hold_id=f"W{row.withdrawal_id}",
+        requested_by=row.requested_by,
+        approved_by=row.approved_by or None,
+        txid=row.txid or None,
+        confirmations=row.confirmations,
+        confirmations_required=row.confirmations_required,
+        created_at=instant_text(row.created_at),
+        updated_at=instant_text(row.updated_at),
+        expires_at=instant_text(row.expires_at) if row.expires_at else None,
+        history=[
             HistoryView(
                 state=step.state.name.lower(),
                 time=instant_text(step.time_us),
@@ -319,22 +224,22 @@ def withdrawal_fields(row: Withdrawal, scale: int) -> dict[str, Any]:
             )
             for step in row.history
         ],
-    }
+    )
 
 
-def deposit_fields(row: Deposit, scale: int) -> dict[str, Any]:
-    """The members of a deposit's view."""
-    return {
-        "deposit_id": row.deposit_id,
-        "account": row.account,
-        "asset": row.asset,
-        "network": row.network or None,
-        "address": row.address or None,
-        "txid": row.txid or None,
-        "amount": format_scaled(row.amount, scale),
-        "confirmations": row.confirmations,
-        "confirmations_required": row.confirmations_required,
-        "credited": row.credited,
-        "created_at": instant_text(row.created_at),
-        "updated_at": instant_text(row.updated_at),
-    }
+def deposit_view(row: Deposit, scale: int) -> DepositView:
+    """A deposit."""
+    return DepositView(
+        deposit_id=row.deposit_id,
+        account=row.account,
+        asset=row.asset,
+        network=row.network or None,
+        address=row.address or None,
+        txid=row.txid or None,
+        amount=format_scaled(row.amount, scale),
+        confirmations=row.confirmations,
+        confirmations_required=row.confirmations_required,
+        credited=row.credited,
+        created_at=instant_text(row.created_at),
+        updated_at=instant_text(row.updated_at),
+    )

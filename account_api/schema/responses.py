@@ -7,13 +7,24 @@ of which the answer is true.
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
 import msgspec
+from msgspec import structs
 
 from account_api.schema.requests import SideText
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     """Base of everything that the API answers."""
+
+
+V = TypeVar("V", bound=View)
+
+
+def extended(view: View, kind: type[V], **more: Any) -> V:
+    """Make the answer that says what a view says, and more. ``kind`` extends the view's type."""
+    return kind(**structs.asdict(view), **more)
 
 
 class TimeView(View, frozen=True, kw_only=True):

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Final
 
 from account_api.errors import Problem
+from account_api.schema.catalogue import Catalogue
 from account_api.schema.from_rows import SIDES, STPS, TIFS, TYPES
+from account_api.schema.identifiers import sentence
 from account_api.schema.requests import Instant, NewOrderRequest, ReplaceOrderRequest
-from account_api.services import Catalogue
 from engine.core.commands import CancelOrder, NewOrder, ReplaceOrder
 from engine.core.instruments import (
     PRICE_REASONS,
@@ -22,10 +22,6 @@ from engine.core.instruments import (
     NumberKind,
 )
 from engine.core.types import Origin, RejectReason, TimeInForce
-
-CLIENT_PREFIX: Final = "client:"
-ID_DIGITS_MAX: Final = 18
-"""No order id is longer, and none of so many digits leaves a signed 64-bit integer."""
 
 
 def instant_us(value: Instant | None, field: str) -> int:
@@ -41,28 +37,6 @@ def instant_us(value: Instant | None, field: str) -> int:
             "invalid_request", f"The field {field} names a date that does not exist.", field=field
         ) from None
     return int(moment.timestamp()) * 1_000_000 + moment.microsecond
-
-
-def is_reference(text: str) -> bool:
-    """Whether a text names an order, known or not."""
-    return text.startswith(CLIENT_PREFIX) or _is_number(text)
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= ID_DIGITS_MAX
-
-
-def order_reference(text: str, field: str = "order") -> tuple[int, str]:
-    """(order id, "") or (0, client order id) from ``123`` or ``client:<id>``."""
-    if text.startswith(CLIENT_PREFIX):
-        return 0, text[len(CLIENT_PREFIX) :]
-    if _is_number(text):
-        return int(text), ""
-    raise Problem(
-        "unknown_order",
-        f"There is no order {text[:80]!r}; name it by its number or by client:<client_order_id>.",
-        field=field,
-    )
 
 
 def quantity(instrument: Instrument, text: str | None, field: str) -> int:
@@ -85,8 +59,8 @@ def _read(
     try:
         return number(text, field)
     except NumberError as error:
-        sentence = f"{error.text[:1].upper()}{error.text[1:]}."
-        raise Problem(reasons[error.kind].name.lower(), sentence, field=field) from None
+        code = reasons[error.kind].name.lower()
+        raise Problem(code, sentence(error.text), field=field) from None
 
 
 def new_order(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from account_api.stream.catalogue import LiveCatalogue
-from account_api.stream.private_channels import AccountEvent, Line
+from account_api.stream.private_channels import AccountEvent, BalanceChange
 from engine.core import events as ev
 from engine.core.types import AccountSnapshot
 from engine.history.queries import postings
@@ -76,7 +76,7 @@ class Accounts:
             for seq, time_us, event in kept
         ]
 
-    def _lines(self, event: ev.Event, money: Money) -> tuple[Line, ...]:
+    def _lines(self, event: ev.Event, money: Money) -> tuple[BalanceChange, ...]:
         lines = []
         for posting in postings(event, self._catalogue.pairs):
             if posting.account != event.account:
@@ -85,5 +85,5 @@ class Accounts:
             available += posting.available_change
             held += posting.held_change
             money[posting.asset] = (available, held)
-            lines.append(Line(posting, available, held))
+            lines.append(BalanceChange(posting, available, held))
         return tuple(lines)

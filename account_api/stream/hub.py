@@ -209,13 +209,13 @@ class Hub:
                 self.catalogue.apply(event)
                 self.market.apply(event, seq, time_us)
                 continue
-            happened = self.accounts.apply(event, seq, time_us)
-            if happened is None:
+            account_event = self.accounts.apply(event, seq, time_us)
+            if account_event is None:
                 continue  # The account's snapshot contains it.
             self.market.apply(event, seq, time_us)
             subscriptions = self._private.get(event.account)
             if subscriptions:
-                rendered = Rendered(happened, self.catalogue)
+                rendered = Rendered(account_event, self.catalogue)
                 for subscription in list(subscriptions):
                     subscription.push(rendered)
 

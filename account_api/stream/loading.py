@@ -6,14 +6,15 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
+from msgspec.structs import asdict
+
 from account_api.errors import Problem
+from account_api.schema.from_orders import order_view
 from account_api.schema.from_rows import (
     balance_view,
-    deposit_fields,
-    order_fields,
-    withdrawal_fields,
+    deposit_view,
+    withdrawal_view,
 )
-from account_api.services import Catalogue
 from account_api.stream.hub import Hub
 from account_api.stream.messages import envelope, text_of
 from account_api.stream.peer import Peer
@@ -137,21 +138,20 @@ class Loader:
         """(channel, snapshot message) for each; channels without a state have an empty one."""
         hub = self._hub
         scales = hub.catalogue.scales
-        catalogue = Catalogue(scales, {}, hub.catalogue.instruments, 0, snapshot.as_of_seq)
         for channel in PRIVATE_CHANNELS:
             if channel not in channels:
                 continue
             data: Any = []
             if channel == ORDERS:
-                data = [order_fields(row, catalogue) for row in snapshot.orders]
+                data = [order_view(row, hub.catalogue) for row in snapshot.orders]
             elif channel == BALANCES:
                 data = [balance_view(row, scales[row.asset]) for row in snapshot.balances]
             elif channel == TRANSFERS:
                 data = [
-                    {"event": "withdrawal", **withdrawal_fields(row, scales[row.asset])}
+                    {"event": "withdrawal", **asdict(withdrawal_view(row, scales[row.asset]))}
                     for row in snapshot.withdrawals
                 ] + [
-                    {"event": "deposit", **deposit_fields(row, scales[row.asset])}
+                    {"event": "deposit", **asdict(deposit_view(row, scales[row.asset]))}
                     for row in deposits
                 ]
             text = envelope(

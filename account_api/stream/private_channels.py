@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from account_api.schema.from_rows import SCOPE_TEXT, SIDE_TEXT, instant_text, liquidity_text
+from msgspec import structs
+
+from account_api.schema.from_orders import fill_of, fill_view, order_members
+from account_api.schema.from_rows import SCOPE_TEXT, SIDE_TEXT, instant_text
 from account_api.stream.catalogue import LiveCatalogue
 from account_api.stream.transfer_events import MONEY
 from engine.core import events as ev
@@ -26,7 +29,7 @@ TRANSFERS: Final = "transfers"
 PRIVATE_CHANNELS: Final = (ORDERS, EXECUTIONS, BALANCES, LEDGER, TRANSFERS)
 
 
-class Line(NamedTuple):
+class BalanceChange(NamedTuple):
     """A posting of the account and its balance afterwards, in atoms."""
 
     posting: Posting
@@ -42,36 +45,36 @@ class AccountEvent(NamedTuple):
     as_of_seq: int
     time_us: int
     event: ev.Event
-    lines: tuple[Line, ...]
+    lines: tuple[BalanceChange, ...]
 
 
-def channels_of(happened: AccountEvent) -> list[str]:
+def channels_of(account_event: AccountEvent) -> list[str]:
     """The channels that show the event."""
-    event = happened.event
+    event = account_event.event
     found = [TRANSFERS] if type(event) in MONEY else [ORDERS]
     if isinstance(event, ev.OrderFilled):
         found.insert(0, EXECUTIONS)
-    if happened.lines:
+    if account_event.lines:
         found += [BALANCES, LEDGER]
     return found
 
 
-def data_of(channel: str, happened: AccountEvent, catalogue: LiveCatalogue) -> Any:
+def data_of(channel: str, account_event: AccountEvent, catalogue: LiveCatalogue) -> Any:
     """The ``data`` of the message of a channel that shows the event."""
     if channel == BALANCES:
-        return _balances(happened, catalogue)
+        return _balances(account_event, catalogue)
     if channel == LEDGER:
-        return [_entry(happened, line, catalogue) for line in happened.lines]
+        return [_entry(account_event, line, catalogue) for line in account_event.lines]
     if channel == EXECUTIONS:
-        if not isinstance(happened.event, ev.OrderFilled):
+        if not isinstance(account_event.event, ev.OrderFilled):
             raise TypeError("only a fill is an execution")
-        return _execution(happened, happened.event, catalogue)
-    return _RENDER[type(happened.event)](happened.event, catalogue)
+        return _execution(account_event, account_event.event, catalogue)
+    return _RENDER[type(account_event.event)](account_event.event, catalogue)
 
 
-def _balances(happened: AccountEvent, catalogue: LiveCatalogue) -> list[dict[str, str]]:
+def _balances(account_event: AccountEvent, catalogue: LiveCatalogue) -> list[dict[str, str]]:
     rows: dict[str, list[int]] = {}
-    for posting, available, held in happened.lines:
+    for posting, available, held in account_event.lines:
         row = rows.setdefault(posting.asset, [0, 0, 0, 0])
         row[0] += posting.available_change
         row[1] += posting.held_change
@@ -92,7 +95,9 @@ def _balances(happened: AccountEvent, catalogue: LiveCatalogue) -> list[dict[str
     return found
 
 
-def _entry(happened: AccountEvent, line: Line, catalogue: LiveCatalogue) -> dict[str, Any]:
+def _entry(
+    account_event: AccountEvent, line: BalanceChange, catalogue: LiveCatalogue
+) -> dict[str, Any]:
     posting = line.posting
     scale = catalogue.scales[posting.asset]
     return {
@@ -107,34 +112,21 @@ def _entry(happened: AccountEvent, line: Line, catalogue: LiveCatalogue) -> dict
         "trade_id": posting.trade_id or None,
         "client_order_id": posting.client_order_id or None,
         "strategy": posting.strategy or None,
-        "time": instant_text(happened.time_us),
+        "time": instant_text(account_event.time_us),
     }
 
 
 def _execution(
-    happened: AccountEvent, event: ev.OrderFilled, catalogue: LiveCatalogue
+    account_event: AccountEvent, event: ev.OrderFilled, catalogue: LiveCatalogue
 ) -> dict[str, Any]:
-    order = event.order
-    instrument = catalogue.instruments[order.symbol]
-    scale = catalogue.scales[instrument.quote]
-    return {
-        "trade_id": event.trade_id,
-        "order_id": str(order.order_id),
-        "client_order_id": order.client_order_id,
-        "first_client_order_id": order.first_client_order_id,
-        "strategy": order.strategy or None,
-        "symbol": order.symbol,
-        "side": SIDE_TEXT[order.side],
-        "quantity": instrument.quantity_text(event.last_qty),
-        "price": instrument.price_text(event.last_price),
-        "notional": format_scaled(event.cash, scale),
-        "fee": format_scaled(event.fee, scale),
-        "fee_asset": instrument.quote,
-        "liquidity": liquidity_text(event.liquidity),
-        "filled_quantity": instrument.quantity_text(event.cum),
-        "leaves_quantity": instrument.quantity_text(event.leaves),
-        "time": instant_text(happened.time_us),
-    }
+    instrument = catalogue.instruments[event.order.symbol]
+    fill = fill_of(event, account_event.seq, account_event.time_us, instrument.quote)
+    shown = structs.asdict(fill_view(fill, catalogue))
+    # The message around it has the sequence.
+    del shown["seq"]
+    shown["filled_quantity"] = instrument.quantity_text(event.cum)
+    shown["leaves_quantity"] = instrument.quantity_text(event.leaves)
+    return shown
 
 
 def _order(
@@ -149,31 +141,8 @@ def _order(
 ) -> dict[str, Any]:
     """An order as an event leaves it; ``event`` says what happened."""
     instrument = catalogue.instruments[order.symbol]
-    price, quantity = instrument.price_text, instrument.quantity_text
-    return {
-        "event": what,
-        "order_id": str(order.order_id),
-        "client_order_id": order.client_order_id,
-        "first_client_order_id": order.first_client_order_id,
-        "strategy": order.strategy or None,
-        "symbol": order.symbol,
-        "side": SIDE_TEXT[order.side],
-        "type": order.ord_type.name.lower(),
-        "time_in_force": order.tif.name.lower(),
-        "quantity": quantity(order.qty),
-        "price": price(order.price) if order.price else None,
-        "stop_price": price(order.stop_price) if order.stop_price else None,
-        "display_quantity": quantity(order.display_qty) if order.display_qty else None,
-        "expire_at": instant_text(order.expire_at) if order.expire_at else None,
-        "post_only": order.post_only,
-        "manual": order.manual,
-        "entered_by": order.session,
-        "status": status.name.lower(),
-        "leaves_quantity": quantity(leaves),
-        "filled_quantity": quantity(cum),
-        "average_price": instrument.average_price_text(notional, cum) if cum else None,
-        **more,
-    }
+    members = order_members(order, instrument, status, leaves, cum, notional)
+    return {"event": what, **members, **more}
 
 
 def _accepted(event: ev.OrderAccepted, catalogue: LiveCatalogue) -> Any:

@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 import structlog
 
 from account_api.errors import Problem, refusal
-from account_api.schema.from_events import answer_to, sentence
+from account_api.schema.from_events import answer_to
+from account_api.schema.identifiers import sentence
 from engine.client import AsyncEngineClient, EngineError
 from engine.core.commands import CloseSession, OpenSession
 from engine.core.events import Refused, SessionChanged

@@ -13,11 +13,11 @@ from account_api.stream.private_channels import AccountEvent, channels_of, data_
 class Rendered:
     """An event whose data is encoded at most once for each channel, whoever wants it."""
 
-    __slots__ = ("_catalogue", "_data", "channels", "happened")
+    __slots__ = ("_catalogue", "_data", "channels", "account_event")
 
-    def __init__(self, happened: AccountEvent, catalogue: LiveCatalogue) -> None:
-        self.happened = happened
-        self.channels = channels_of(happened)
+    def __init__(self, account_event: AccountEvent, catalogue: LiveCatalogue) -> None:
+        self.account_event = account_event
+        self.channels = channels_of(account_event)
         self._catalogue = catalogue
         self._data: dict[str, str] = {}
 
@@ -25,7 +25,7 @@ class Rendered:
         """The data of a channel as JSON text."""
         found = self._data.get(channel)
         if found is None:
-            found = text_of(data_of(channel, self.happened, self._catalogue))
+            found = text_of(data_of(channel, self.account_event, self._catalogue))
             self._data[channel] = found
         return found
 
@@ -54,36 +54,37 @@ class PrivateSubscription:
         self.position = account_seq
         self._previous = dict.fromkeys(self.channels, account_seq)
 
-    def push(self, event: Rendered) -> None:
-        """An event happened."""
+    def push(self, rendered: Rendered) -> None:
+        """Send an event, or keep it until the subscription is live."""
         if self._backlog is None:
-            for _, text in self._messages(event):
+            for _, text in self._messages(rendered):
                 self.peer.write(text)
         elif len(self._backlog) < self._backlog_max:
-            self._backlog.append(event)
+            self._backlog.append(rendered)
         else:
             self.peer.fail(CLOSE_SLOW, "too slow: events wait while an earlier part is read")
 
-    def _messages(self, event: Rendered) -> list[tuple[str, str]]:
+    def _messages(self, rendered: Rendered) -> list[tuple[str, str]]:
         """(channel, message) of an event for the channels of this subscription."""
-        happened = event.happened
-        if happened.seq <= self.position:
+        account_event = rendered.account_event
+        if account_event.seq <= self.position:
             return []
-        self.position = happened.seq
+        self.position = account_event.seq
         found = []
-        for channel in event.channels:
+        for channel in rendered.channels:
             if channel in self.channels:
                 text = envelope(
-                    channel, self._epoch, "update", happened.seq, self._previous[channel],
-                    happened.as_of_seq, happened.time_us, event.data(channel), self.account,
+                    channel, self._epoch, "update", account_event.seq,
+                    self._previous[channel], account_event.as_of_seq, account_event.time_us,
+                    rendered.data(channel), self.account,
                 )  # fmt: skip
                 found.append((channel, text))
-                self._previous[channel] = happened.seq
+                self._previous[channel] = account_event.seq
         return found
 
-    async def send(self, event: Rendered) -> None:
+    async def send(self, rendered: Rendered) -> None:
         """Send the messages of an event at the peer's pace, as long as it wants them."""
-        for channel, text in self._messages(event):
+        for channel, text in self._messages(rendered):
             # An unsubscribe may have been answered while the message before was being sent.
             if channel in self.channels:
                 await self.peer.send(text)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from account_api.schema.from_rows import deposit_fields, instant_text, withdrawal_fields
+from msgspec.structs import asdict
+
+from account_api.schema.from_rows import deposit_view, instant_text, withdrawal_view
 from account_api.stream.catalogue import LiveCatalogue
 from engine.core import events as ev
 from engine.core.instruments import format_scaled
@@ -14,14 +16,14 @@ from engine.core.instruments import format_scaled
 def _deposit(event: ev.DepositUpdated, catalogue: LiveCatalogue) -> Any:
     return {
         "event": "deposit",
-        **deposit_fields(event.deposit, catalogue.scales[event.deposit.asset]),
+        **asdict(deposit_view(event.deposit, catalogue.scales[event.deposit.asset])),
     }
 
 
 def _withdrawal(event: ev.WithdrawalUpdated, catalogue: LiveCatalogue) -> Any:
     return {
         "event": "withdrawal",
-        **withdrawal_fields(event.withdrawal, catalogue.scales[event.withdrawal.asset]),
+        **asdict(withdrawal_view(event.withdrawal, catalogue.scales[event.withdrawal.asset])),
     }
 
 

@@ -1,0 +1,63 @@
+"""What is listed: the assets with their scales, their networks, and the instruments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from account_api.errors import Problem
+from account_api.schema.identifiers import sentence
+from engine.core.instruments import Instrument, NumberError, parse_scaled
+from engine.core.types import NetworkRow
+
+
+class Listing(Protocol):
+    """What a rendering needs to know to write amounts, prices and quantities as text."""
+
+    @property
+    def scales(self) -> Mapping[str, int]: ...
+    @property
+    def instruments(self) -> Mapping[str, Instrument]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Assets, networks and instruments as of ``loaded_us``."""
+
+    scales: dict[str, int]
+    networks: dict[tuple[str, str], NetworkRow]
+    instruments: dict[str, Instrument]
+    loaded_us: int
+    as_of_seq: int
+
+    def amount(self, asset: str, text: str, field: str) -> int:
+        """Decimal text to atoms; Problem names the field."""
+        scale = self.scales.get(asset)
+        if scale is None:
+            raise Problem("unknown_asset", f"There is no asset {asset}.", field="asset")
+        try:
+            value = parse_scaled(text, scale, field)
+        except NumberError as error:
+            raise Problem("invalid_field", sentence(error.text), field=field) from None
+        if value == 0:
+            raise Problem("invalid_field", f"The {field} must be above zero.", field=field)
+        return value
+
+    def network(self, asset: str, named: str | None) -> str:
+        """The network asked for, or the only one that the asset has. Raises Problem."""
+        if asset not in self.scales:
+            raise Problem("unknown_asset", f"There is no asset {asset}.", field="asset")
+        names = [network for one, network in self.networks if one == asset]
+        if named is None and len(names) == 1:
+            return names[0]
+        if named is None or named not in names:
+            known = ", ".join(names) or "none"
+            raise Problem(
+                "unknown_network",
+                f"{asset} does not travel on {named}; its networks are: {known}."
+                if named is not None
+                else f"{asset} needs a network to be named; its networks are: {known}.",
+                field="network",
+            )
+        return named
