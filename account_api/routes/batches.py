@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from account_api.errors import Problem, refusal
-from account_api.find_orders import find_order, symbol_of
 from account_api.http.routing import REPLAYED, Call, Reply, Route
 from account_api.routes.common import not_after, own_account
+from account_api.routes.find_orders import find_order, symbol_of
 from account_api.routes.orders import canceled_before, repeated_create, repeated_replace
 from account_api.schema import from_events, to_commands
 from account_api.schema.catalogue import Catalogue

@@ -7,7 +7,6 @@ from typing import Final
 import msgspec
 
 from account_api.errors import Problem, refusal
-from account_api.find_orders import FoundOrder, find_order, list_orders, original_create
 from account_api.http.routing import REPLAYED, Call, Reply, Route
 from account_api.routes.common import (
     account_of,
@@ -17,6 +16,7 @@ from account_api.routes.common import (
     not_after,
     own_account,
 )
+from account_api.routes.find_orders import FoundOrder, find_order, list_orders, original_create
 from account_api.schema import from_events, to_commands
 from account_api.schema.catalogue import Catalogue
 from account_api.schema.from_orders import order_answer

@@ -33,6 +33,29 @@ CERTIFICATION_MAY: dict[str, set[str]] = {
     "progress.py": {"scenarios", "report", "api"},
 }
 """Rooms and modules of certification, and the others that each may import; server.py wires all."""
+ACCOUNT_API_MAY: dict[str, set[str]] = {
+    "errors.py": set(),
+    "reply.py": set(),
+    "ports.py": set(),
+    "crypto_encodings.py": set(),
+    "crypto_addresses.py": {"crypto_encodings"},
+    "settings.py": {"crypto_addresses"},
+    "schema": {"errors"},
+    "security": {"errors", "reply", "settings"},
+    "services.py": {"errors", "ports", "settings", "crypto_addresses", "schema", "security"},
+    "http": {"errors", "ports", "settings", "crypto_addresses", "reply", "schema", "security",
+             "services"},
+    "http/app.py": {"routes"},
+    "routes": {"errors", "ports", "settings", "crypto_addresses", "schema", "security", "services",
+               "http.routing"},
+    "stream": {"errors", "ports", "settings", "schema", "security", "services", "http.routing",
+               "http.forwarded", "routes.common"},
+    "stream/main.py": {"main", "routes"},
+    "settlement": {"ports"},
+}  # fmt: skip
+"""Rooms and modules of the account API, and what of the others each may import: a whole room, or
+one module of it. A file that is named has its room's rights and its own; what is not named here
+(main.py, documents.py and __init__.py) wires, and may import all."""
 CIRCLES_ALLOWED = [{"engine.core.book", "engine.core.ledger", "engine.core.triggers"}]
 """Modules that are one thing in several files and point at each other."""
 NOT_YET_WITHOUT_CIRCLES = {"engine"}
@@ -199,6 +222,39 @@ def test_a_room_of_certification_imports_what_its_law_allows(path: str) -> None:
         part = name.removeprefix("certification.").split(".")[0]
         if name.startswith("certification.") and room in CERTIFICATION_MAY:
             assert part in CERTIFICATION_MAY[room] | {room}, f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", relative(sources("account_api")))
+def test_a_room_of_the_account_api_imports_what_its_law_allows(path: str) -> None:
+    """The schema knows neither HTTP, routes nor stream; security neither routes nor stream; HTTP
+    knows the routes where it makes the application; the stream calls handlers and nothing else of
+    them; and nobody knows the stream or the settlement."""
+    own, room = path.removeprefix("account_api/"), Path(path).parts[1]
+    if room not in ACCOUNT_API_MAY:
+        return
+    may = ACCOUNT_API_MAY[room] | ACCOUNT_API_MAY.get(own, set()) | {room.removesuffix(".py")}
+    for name in ours(imports(ROOT / path)):
+        part = name.removeprefix("account_api.")
+        if part != name:
+            allowed = any(part == one or part.startswith(f"{one}.") for one in may)
+            assert allowed, f"{path} imports {name}"
+
+
+def test_the_law_of_the_account_api_names_what_is_there_and_what_is_used() -> None:
+    used: dict[str, set[str]] = {own: set() for own in ACCOUNT_API_MAY}
+    for path in sources("account_api"):
+        parts = path.relative_to(ROOT / "account_api").as_posix()
+        found = {name.removeprefix("account_api.") for name in ours(imports(path))}
+        for own in (parts, parts.split("/")[0]):
+            if own in used:
+                used[own] |= found
+    for own, may in ACCOUNT_API_MAY.items():
+        assert (ROOT / "account_api" / own).exists(), own
+        idle = {
+            one for one in may
+            if not any(part == one or part.startswith(f"{one}.") for part in used[own])
+        }  # fmt: skip
+        assert not idle, f"{own} may import {idle}, and does not"
 
 
 @pytest.mark.parametrize("path", relative(sources("config")))
