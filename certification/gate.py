@@ -14,7 +14,7 @@ LINE_BYTES_MAX: Final = 65_536
 
 
 class Gate(ABC):
-    """Takes connections, at most so many at once, and talks on each in a task of its own.
+    """Accepts connections, at most so many at once, and serves each in a task of its own.
 
     ``limit`` bounds what a reader searches for the end of a line or head.
     """
@@ -27,21 +27,21 @@ class Gate(ABC):
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """Return the port where it listens."""
         assert self._server is not None
         return int(self._server.sockets[0].getsockname()[1])
 
     @property
     def serving(self) -> bool:
-        """Whether it takes connections."""
+        """Return whether it accepts connections."""
         return self._server is not None and self._server.is_serving()
 
     async def start(self, host: str, port: int) -> None:
-        """Begin to take connections. Raises OSError."""
+        """Begin to accept connections. Raises OSError."""
         self._server = await asyncio.start_server(self._take, host, port, limit=self._limit)
 
     async def stop(self) -> None:
-        """Take no more, let what is under way come to its end, and end what is left."""
+        """Accept no more, let what is under way come to its end, and end what is left."""
         if self._server is not None:
             self._server.close()
         await self.settle()
@@ -50,7 +50,7 @@ class Gate(ABC):
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def settle(self) -> None:  # noqa: B027
-        """Wait, for a bounded time, for what should not be cut short: here for nothing."""
+        """Wait, for a bounded time, for what should not be cut short: here there is nothing."""
 
     @abstractmethod
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

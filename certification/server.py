@@ -46,7 +46,7 @@ REPORT: Final = "report"
 
 
 class State(msgspec.Struct):
-    """What outlives the certifier: verdicts with their messages."""
+    """What a restart of the certifier keeps: verdicts with their messages."""
 
     began: str
     run: str
@@ -70,21 +70,21 @@ class ClientVenue:
 
 
 class ClientRun:
-    """The run of one client: its links, its referee, its report."""
+    """The run of one client: its sessions, its referees, its report."""
 
     def __init__(
-        self, place: ClientVenue, programme: Programme, key: Ed25519PrivateKey,
+        self, venue: ClientVenue, programme: Programme, key: Ed25519PrivateKey,
         say: Callable[[str, CaseResult], None], *, patience_s: float, venue_s: float = VENUE_S,
         way_s: float = WAY_S, news: bool = True,
     ) -> None:  # fmt: skip
-        self.place = place
+        self.venue = venue
         self.programme = programme
         self.scenarios = tuple(s for s in programme.played if s.script("certify"))
         self._key = key
         self._say = say
         self._state = self._load()
         self._numbers = self._load_numbers()
-        own = place.credentials
+        own = venue.credentials
         parameters = {
             "run": self._state.run, "symbol": SYMBOL, "price": PRICE, "bad_price": BAD_PRICE,
         }  # fmt: skip
@@ -94,67 +94,67 @@ class ClientRun:
         )  # fmt: skip
         self.referee = Referee(self.judge, news=news)
         self.account = AccountReferee(
-            self.judge, lambda request: http.forward(request, VENUE_HOST, place.ports.http)
+            self.judge, lambda request: http.forward(request, VENUE_HOST, venue.ports.http)
         )
         self.http = HttpGate(self.account.serve)
-        self.stream = StreamGate(VENUE_HOST, place.ports.stream, self.account)
+        self.stream = StreamGate(VENUE_HOST, venue.ports.stream, self.account)
         self.account.gate = self.stream
         self.judge.results.update(self._state.results)
         for kind, comp_id in (("main", own.comp_id), ("drop_copy", own.drop_copy)):
             numbers = self._numbers.get(kind, Numbers())
             self.referee.sessions[kind] = SessionProxy(
-                comp_id, (VENUE_HOST, place.ports.fix), self.referee,
+                comp_id, (VENUE_HOST, venue.ports.fix), self.referee,
                 from_state(numbers.shifts, numbers.next_venue), self._save_numbers, kind,
             )  # fmt: skip
 
     @property
     def name(self) -> str:
-        """The client's CompID."""
-        return self.place.credentials.comp_id
+        """Return the client's CompID."""
+        return self.venue.credentials.comp_id
 
     @property
     def sessions(self) -> list[SessionProxy]:
-        """The sessions of the client."""
+        """Return the sessions of the client."""
         return list(self.referee.sessions.values())
 
     @property
     def online(self) -> bool:
-        """Whether the client is logged on."""
+        """Return whether the client is logged on."""
         return self.referee.sessions["main"].live
 
     @property
     def playing(self) -> str:
-        """Id of the case that is under way, or ""."""
+        """Return the id of the case under way, "" if there is none."""
         return self.judge.playing
 
     @property
     def fingerprint(self) -> str:
-        """Of the key that signs the report."""
+        """Return the fingerprint of the key that signs the report."""
         return fingerprint(public_text(self._key.public_key()))
 
     def files(self) -> Mapping[str, bytes]:
-        """The report's files as they were written last."""
-        folder = self.place.folder / REPORT
+        """Return the report's files as they were last written, by name."""
+        folder = self.venue.folder / REPORT
         return {path.name: path.read_bytes() for path in folder.glob("report.*")
                 if path.suffix != ".part"}  # fmt: skip
 
     # What outlives us.
 
     def _load(self) -> State:
-        path = self.place.folder / STATE
+        path = self.venue.folder / STATE
         if path.exists():
             return msgspec.json.decode(path.read_bytes(), type=State)
         return State(began=stamp(), run=secrets.token_hex(3))
 
     def _load_numbers(self) -> dict[str, Numbers]:
-        path = self.place.folder / NUMBERS
+        path = self.venue.folder / NUMBERS
         if path.exists():
             return msgspec.json.decode(path.read_bytes(), type=dict[str, Numbers])
         return {}
 
     def _save_numbers(self) -> None:
-        """Called before a number of ours is used: a restart must not use it for another."""
-        _replace(self.place.folder / NUMBERS, msgspec.json.encode({
+        """Save the numbers, before one of ours is used: a restart must not use it for another."""
+        _replace(self.venue.folder / NUMBERS, msgspec.json.encode({
             kind: Numbers(list(session.numbering.shifts), session.numbering.next_venue)
             for kind, session in self.referee.sessions.items()
         }))  # fmt: skip
@@ -164,33 +164,33 @@ class ClientRun:
         self._say(self.name, result)
 
     def _begun(self, result: CaseResult) -> None:
-        """Also an attempt that is only begun is kept: whatever ends us, it was not passed."""
+        """Keep an attempt that has begun, too: whatever ends the certifier, it was not passed."""
         self._state.results[result.id] = result
-        _replace(self.place.folder / STATE, msgspec.json.encode(self._state))
+        _replace(self.venue.folder / STATE, msgspec.json.encode(self._state))
         self.write()
 
     def begin_anew(self) -> None:
         """Forget every verdict; sequence numbers stay."""
         self._state = State(began=stamp(), run=secrets.token_hex(3))
         self.judge.results.clear()
-        _replace(self.place.folder / STATE, msgspec.json.encode(self._state))
+        _replace(self.venue.folder / STATE, msgspec.json.encode(self._state))
 
     # The account API.
 
     async def open_account(self, host: str, port: int) -> None:
-        """Take REST at a port and WebSockets at the next; 0 takes any. Raises OSError."""
+        """Accept REST at a port and WebSockets at the next; 0 takes any. Raises OSError."""
         await self.http.start(host, port)
         await self.stream.start(host, port + 1 if port else 0)
 
     # The report.
 
     def cases(self) -> list[CaseResult]:
-        """The last result of every case that is played."""
+        """Return the last result of every case that is played."""
         found = self.judge.results
         return [found.get(s.id) or blank(s, "Not begun.") for s in self.scenarios]
 
     def report(self) -> Report:
-        """The run so far."""
+        """Return the report on the run so far."""
         return report(
             "certify", self.name, f"{TARGET}, certification venue of {self.name}",
             self._state.began, self.programme, self.judge.results.values(),
@@ -200,17 +200,17 @@ class ClientRun:
 
     def write(self) -> Path:
         """Write the report's files, signed."""
-        return reports.write(self.report(), self.place.folder / REPORT, self._key)
+        return reports.write(self.report(), self.venue.folder / REPORT, self._key)
 
     # Our own sessions on the client's venue.
 
     async def _trader(self, name: str, transcript: Transcript) -> Counterparty:
-        own = self.place.credentials
+        own = self.venue.credentials
         sender, user, password = PEER, "counterparty", own.peer_password
         if name == "desk":
             sender, user, password = own.desk, own.firm, own.desk_password
         identity = Identity(sender, TARGET, user, password)
-        client = FixClient(VENUE_HOST, self.place.ports.fix, identity, transcript, f"{name}:")
+        client = FixClient(VENUE_HOST, self.venue.ports.fix, identity, transcript, f"{name}:")
         try:
             answer = await client.logon(reset=True, seconds=TRADER_S)
         except (OSError, TimeoutError) as error:
@@ -228,14 +228,14 @@ class ClientRun:
 
 
 class FixGate(Gate):
-    """Takes connections and brings each to the link whose CompID its Logon names."""
+    """Accepts connections and hands each to the session whose CompID its Logon names."""
 
     def __init__(self, runs: Iterable[ClientRun]) -> None:
         super().__init__(CONNECTIONS_MAX)
         self._sessions = {one.comp_id: one for run in runs for one in run.sessions}
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Read the Logon and hand the connection to its link; a stranger is told nothing."""
+        """Read the Logon and hand the connection to its session; tell a stranger nothing."""
         framer = Framer()
         first: Message | None = None
         pending: list[bytes] = []
@@ -256,7 +256,7 @@ class FixGate(Gate):
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write a file in one step."""
+    """Replace a file in one step."""
     part = path.with_name(f"{path.name}.part")
     part.write_bytes(content)
     part.chmod(0o600)

@@ -46,17 +46,17 @@ class Credentials(msgspec.Struct, frozen=True):
 
     @property
     def firm(self) -> str:
-        """Name of the firm and of its account."""
+        """Return the name of the firm and of its account."""
         return self.comp_id.lower()
 
     @property
     def drop_copy(self) -> str:
-        """CompID of the drop-copy session."""
+        """Return the CompID of the drop-copy session."""
         return f"{self.comp_id}-DC"
 
     @property
     def desk(self) -> str:
-        """CompID of the other trader of the firm, whom the certifier plays."""
+        """Return the CompID of the firm's other trader, whom the certifier plays."""
         return f"{self.comp_id}-DESK"
 
     def __repr__(self) -> str:
@@ -64,7 +64,7 @@ class Credentials(msgspec.Struct, frozen=True):
 
 
 def load_or_make(path: Path, comp_id: str) -> Credentials:
-    """The credentials in a file, made where there is none. Raises CredentialsFault."""
+    """Load the credentials in a file, or create them. Raises CredentialsFault."""
     if not COMP_ID.match(comp_id):
         raise CredentialsFault(
             f"{comp_id!r} cannot be a client's name: 1 to 20 capitals and digits, like ACME"
@@ -91,7 +91,7 @@ def load_or_make(path: Path, comp_id: str) -> Credentials:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a file that nobody else may read."""
+    """Write a file that only its owner can read."""
     path.parent.mkdir(parents=True, exist_ok=True)
     number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(number, "wb") as file:
@@ -108,7 +108,7 @@ class Ports:
 
 
 def configuration(credentials: Credentials, ports: Ports, *, quick: bool = True) -> str:
-    """The configuration of the client's venue, as TOML.
+    """Return the configuration of the client's venue, as TOML.
 
     ``quick`` hashes passwords with the least work that argon2 has: they are random and long.
     """

@@ -11,7 +11,6 @@ from rich.console import Console
 
 from tandem import certify as certifying
 from tandem import conform as conforming
-from tandem.output import CommandError
 
 FOLDER: Final = Path("data/certification")
 KEY_NAME: Final = "signing-key.pem"
@@ -55,13 +54,7 @@ def _conform(app: typer.Typer) -> None:
         key: Annotated[Path | None, typer.Option(help="Ed25519 key that signs the report.")] = None,
     ) -> None:
         """Play the certification scenarios as a client, against any FIX 4.4 acceptor."""
-        if settings is not None:
-            read = conforming.read_settings(settings)
-        elif comp_id:
-            read = conforming.simple_settings(comp_id, target, username, symbol)
-        else:
-            raise CommandError("say who logs on: --settings FILE, or --comp-id with the password "
-                               f"in {conforming.PASSWORD}")  # fmt: skip
+        read = conforming.settings(settings, comp_id, target, username, symbol)
         where = conforming.target(host, port, read, seconds=seconds, extensions=extensions)
         console = Console(highlight=False)
         code = conforming.conform(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +18,13 @@ from rich.markup import escape
 from certification.progress import ProgressPage
 from certification.report import files as reports
 from certification.report.results import VERSION, CaseResult, Report
-from certification.report.signature import SignatureFault, load_or_make_key, load_public
-from certification.scenarios.programme import Programme, programme
-from certification.scenarios.scenario import ScenarioFault
+from certification.report.signature import SignatureFault, load_public
+from certification.scenarios.programme import Programme
 from certification.server import TARGET, ClientRun, ClientVenue, FixGate
 from certification.venue import NETWORK, CredentialsFault, write_private
 from config.process import log_json_lines
 from config.settings import SettingsError
-from tandem.conform import show
+from tandem.certification_run import prepare, show
 from tandem.lane import ACCOUNT_PROCESSES, FIX_PROCESSES, Lane
 from tandem.output import CommandError
 from tandem.supervisor import StartError
@@ -36,7 +35,7 @@ SHEET: Final = "settings-for-the-client.txt"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What was typed. ``until_passed`` ends the command when every case has passed.
+    """The options of the command. ``until_passed`` ends the command when every case has passed.
 
     ``account_port`` is the first client's port for REST; its WebSocket has the next one, the
     second client the two after that. 0 takes any.
@@ -58,16 +57,12 @@ class Options:
 
 
 def certify(options: Options, console: Console) -> int:
-    """Serve until told to stop.
+    """Serve until told to stop. Raises CommandError.
 
-    Returns 0 when every client is certified for what it has tried; with chosen cases, which
+    Return 0 when every client is certified for what it has tried; with chosen cases, which
     certify nothing, when all of them have passed.
     """
-    try:
-        course = programme(options.cases, options.interfaces)
-        key = load_or_make_key(options.key)
-    except (ScenarioFault, SignatureFault) as error:
-        raise CommandError(str(error)) from None
+    course, key = prepare(options.cases, options.interfaces, options.key)
     options.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (options.folder / LOG).open("a", encoding="utf-8") as log:
         log_json_lines(log)
@@ -98,28 +93,42 @@ async def _serve(
         names = ACCOUNT_PROCESSES if account else FIX_PROCESSES
         lanes = await _lanes(options, names, console, stack)
         for lane in lanes:
-            place = ClientVenue(lane.credentials, lane.ports, lane.folder)
-            run = ClientRun(
-                place, course, key, say, patience_s=options.patience_s, news=options.news
-            )
-            if options.anew:
-                run.begin_anew()
-            runs.append(run)
-            stack.push_async_callback(run.close)
-        gate, page = FixGate(runs), ProgressPage(runs)
-        await gate.start(options.host, options.port)
-        stack.push_async_callback(gate.stop)
-        await page.start(options.host, options.page_port)
-        stack.push_async_callback(page.stop)
-        for place_in_row, run in enumerate(runs if account else ()):
-            first = options.account_port
-            await run.open_account(options.host, first + 2 * place_in_row if first else 0)
+            runs.append(_run(lane, options, course, key, say))
+            stack.push_async_callback(runs[-1].close)
+        gate, page = await _listen(options, runs, account, stack)
         for lane, run in zip(lanes, runs, strict=True):
             _hand_out(lane, options, gate.port, run if account else None)
         _welcome(lanes, options, gate, page, console)
         await stop.wait()
         console.print("Ending …")
     return _farewell(runs, console)
+
+
+def _run(
+    lane: Lane, options: Options, course: Programme, key: Ed25519PrivateKey,
+    say: Callable[[str, CaseResult], None],
+) -> ClientRun:  # fmt: skip
+    """Return the run of one client, as an earlier command left it unless that is forgotten."""
+    venue = ClientVenue(lane.credentials, lane.ports, lane.folder)
+    run = ClientRun(venue, course, key, say, patience_s=options.patience_s, news=options.news)
+    if options.anew:
+        run.begin_anew()
+    return run
+
+
+async def _listen(
+    options: Options, runs: Sequence[ClientRun], account: bool, stack: AsyncExitStack
+) -> tuple[FixGate, ProgressPage]:
+    """Open the ports of all clients. Raises OSError."""
+    gate, page = FixGate(runs), ProgressPage(runs)
+    await gate.start(options.host, options.port)
+    stack.push_async_callback(gate.stop)
+    await page.start(options.host, options.page_port)
+    stack.push_async_callback(page.stop)
+    first = options.account_port
+    for number, run in enumerate(runs if account else ()):
+        await run.open_account(options.host, first + 2 * number if first else 0)
+    return gate, page
 
 
 async def _lanes(
@@ -185,14 +194,14 @@ def _farewell(runs: Iterable[ClientRun], console: Console) -> int:
         chosen = all(case.verdict == "passed" for case in run.cases())
         good = good and (chosen if summary.chosen and not summary.altered else summary.complete)
         console.print(
-            f"[bold]{run.name:>10}[/bold] {summary.passed} passed, {summary.failed} failed, "
-            f"{summary.not_run} not run; {escape(summary.verdict)}.", soft_wrap=True,
+            f"[bold]{run.name:>10}[/bold] {summary.counts}; {escape(summary.verdict)}.",
+            soft_wrap=True,
         )  # fmt: skip
     return 0 if good else 1
 
 
 def check(path: Path, key: Path | None, own_key: Path, console: Console) -> int:
-    """Check the signature of a report; 0 when it is genuine, 1 otherwise.
+    """Check the signature of a report; return 0 if it is genuine, else 1.
 
     Without ``key`` it must be signed with the key of this venue, if that has one.
     """
@@ -219,8 +228,5 @@ def _show_genuine(
         "the release that wrote this did not say which cases are needed, and called a run of "
         "chosen cases complete: it is no certificate"
     )
-    console.print(
-        f"{found.passed} passed, {found.failed} failed, {found.not_run} not run: {state}.",
-        soft_wrap=True,
-    )  # fmt: skip
+    console.print(f"{found.counts}: {state}.", soft_wrap=True)
     sys.stdout.flush()

@@ -8,7 +8,7 @@ import secrets
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 from rich.console import Console
@@ -19,14 +19,12 @@ from certification.fix.conform import run
 from certification.fix.conform_case import Target
 from certification.fix.messages import parse_fields
 from certification.report import files as reports
-from certification.report.results import CaseResult, report, stamp
-from certification.report.signature import SignatureFault, load_or_make_key
-from certification.scenarios.programme import programme
-from certification.scenarios.scenario import ScenarioFault
+from certification.report.results import Report, report, stamp
+from certification.scenarios.programme import Programme
+from tandem.certification_run import prepare, show
 from tandem.output import CommandError
 
 PASSWORD: Final = "TANDEM_FIX_PASSWORD"
-_COLOURS: Final = {"passed": "green", "failed": "red", "not run": "dim"}
 
 
 class SessionToml(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,7 +53,7 @@ class TargetToml(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_settings(path: Path) -> TargetToml:
-    """The settings file. Raises CommandError."""
+    """Read the settings file. Raises CommandError."""
     try:
         return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), TargetToml)
     except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
@@ -63,75 +61,74 @@ def read_settings(path: Path) -> TargetToml:
 
 
 def target(
-    host: str, port: int, settings: TargetToml, *, seconds: float, extensions: bool
+    host: str, port: int, read: TargetToml, *, seconds: float, extensions: bool
 ) -> Target:
-    """The venue under test. Raises CommandError."""
+    """Return the venue under test. Raises CommandError."""
 
-    def identity(session: SessionToml | None) -> Identity | None:
-        if session is None:
-            return None
+    def identity(session: SessionToml) -> Identity:
         return Identity(
-            session.comp_id, settings.target, session.username, session.password,
-            settings.heartbeat_s, tuple(parse_fields(session.logon).items()),
+            session.comp_id, read.target, session.username, session.password,
+            read.heartbeat_s, tuple(parse_fields(session.logon).items()),
         )  # fmt: skip
 
+    def further(session: SessionToml | None) -> Identity | None:
+        return None if session is None else identity(session)
+
     try:
-        main = identity(settings.main)
-        assert main is not None
         return Target(
-            host=host, port=port, main=main, peer=identity(settings.peer),
-            desk=identity(settings.desk), drop_copy=identity(settings.drop_copy),
-            symbol=settings.symbol, price=settings.price, bad_price=settings.bad_price,
-            qty=settings.qty, seconds=seconds, extensions=extensions,
-            extra={name: parse_fields(text) for name, text in settings.extra.items()},
+            host=host, port=port, main=identity(read.main), peer=further(read.peer),
+            desk=further(read.desk), drop_copy=further(read.drop_copy),
+            symbol=read.symbol, price=read.price, bad_price=read.bad_price,
+            qty=read.qty, seconds=seconds, extensions=extensions,
+            extra={name: parse_fields(text) for name, text in read.extra.items()},
         )  # fmt: skip
     except ValueError as error:
         raise CommandError(f"the settings cannot be used: {error}") from None
 
 
-def simple_settings(comp_id: str, target_id: str, username: str, symbol: str) -> TargetToml:
-    """Settings for one session, whose password is in the environment."""
-    password = os.environ.get(PASSWORD, "")
-    return TargetToml(
-        main=SessionToml(comp_id, username, password), target=target_id, symbol=symbol
-    )
+def settings(
+    path: Path | None, comp_id: str, target_id: str, username: str, symbol: str
+) -> TargetToml:
+    """Return the settings in a file, or those of one session whose password is in the environment.
+
+    Raises CommandError.
+    """
+    if path is not None:
+        return read_settings(path)
+    if not comp_id:
+        raise CommandError(
+            f"say who logs on: --settings FILE, or --comp-id with the password in {PASSWORD}"
+        )
+    main = SessionToml(comp_id, username, os.environ.get(PASSWORD, ""))
+    return TargetToml(main=main, target=target_id, symbol=symbol)
 
 
 def conform(
     where: Target, names: Iterable[str], out: Path, key_file: Path, console: Console
 ) -> int:
-    """Play the scenarios, print verdicts, write the report; returns the exit code."""
-    try:
-        course = programme(names)
-        key = load_or_make_key(key_file)
-    except (ScenarioFault, SignatureFault) as error:
-        raise CommandError(str(error)) from None
+    """Play the scenarios, print the verdicts, write the report; return the exit code.
+
+    Raises CommandError.
+    """
+    course, key = prepare(names, (), key_file)
+    summary = play(where, course, console)
+    path = reports.write(summary, out, key)
+    console.print(f"{summary.counts}; {escape(summary.verdict)}.", soft_wrap=True)
+    console.print(
+        f"Report: {escape(str(path))}, with .html and .xml beside it.", soft_wrap=True
+    )
+    return 1 if summary.failed or not summary.passed else 0
+
+
+def play(where: Target, course: Programme, console: Console) -> Report:
+    """Play a programme, print each verdict at once, and sum up."""
     began = stamp()
     results = asyncio.run(
         run(where, course.played, secrets.token_hex(4), lambda result: show(console, result))
     )
-    parameters: dict[str, Any] = {
+    parameters = {
         "symbol": where.symbol, "price": where.price, "quantity": where.qty,
         "heartbeat": f"{where.main.heartbeat_s} s", "extensions": str(where.extensions).lower(),
     }  # fmt: skip
     subject = f"{where.main.target} at {where.host}:{where.port}"
-    summary = report("conform", subject, where.main.target, began, course, results, parameters)
-    path = reports.write(summary, out, key)
-    console.print(
-        f"{summary.passed} passed, {summary.failed} failed, {summary.not_run} not run; "
-        f"{escape(summary.verdict)}.", soft_wrap=True,
-    )  # fmt: skip
-    console.print(
-        f"Report: {escape(str(path))}, with .html and .xml beside it.", soft_wrap=True,
-    )  # fmt: skip
-    return 1 if summary.failed or not summary.passed else 0
-
-
-def show(console: Console, result: CaseResult) -> None:
-    """Print one verdict."""
-    colour = _COLOURS[result.verdict]
-    why = f": {escape(result.reason)}" if result.reason else ""
-    console.print(
-        f"[{colour}]{result.verdict:>8}[/{colour}]  {result.id}  {escape(result.title)}{why}",
-        soft_wrap=True,
-    )  # fmt: skip
+    return report("conform", subject, where.main.target, began, course, results, parameters)

@@ -153,7 +153,7 @@ class AccountAttempt(BaseAttempt):
             self.memory.named[step.name] = Document(body)
 
     def _check_ids(self, step: Step, what: str, held: HeldRequest) -> None:
-        """The client's id of something new is new, unless the step takes one that is known."""
+        """Check that the id of something new is new, unless the step takes one that is known."""
         if held.method != "POST":
             return
         for name in ("client_order_id", "client_withdrawal_id"):

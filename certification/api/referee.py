@@ -104,8 +104,11 @@ class AccountReferee(BaseReferee[AccountAttempt]):
 
     async def _refuse(self, pair: ConnectionPair, document: Any, reply: Reply) -> None:
         """Answer an operation in place of the venue."""
+        # A header of REST is a member of the error here, as it is in the venue's own stream.
+        wait = dict(reply.headers).get("Retry-After")
+        error = reply.document | ({"retry_after_s": int(wait)} if wait else {})
         content = {"op": document.get("op"), "req_id": document.get("req_id"), "ok": False,
-                   "error": reply.document}  # fmt: skip
+                   "error": error}  # fmt: skip
         text = json.dumps(content)
         self._note("<", f"WS {text}", "answered by the certifier")
         await pair.client.send(text)

@@ -187,7 +187,7 @@ class Attempt(BaseAttempt):
         return message.type in ("j", "3") and message.get(372) == "B"
 
     def _check_id(self, step: Step, message: Message) -> None:
-        """A ClOrdID is used once, unless the step wants it twice or it is said to be a resend."""
+        """Check that a ClOrdID is new, unless the step wants it twice or it is a marked resend."""
         if message.type not in _ENTRY_TYPES or message.possdup or message.get(97) == "Y":
             return
         again = self.used_before(value for tag, value in message.pairs if tag == 11)

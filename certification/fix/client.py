@@ -34,7 +34,7 @@ class Identity:
         return f"Identity({self.sender} at {self.target})"
 
     def logon_fields(self, *, reset: bool) -> dict[int, str]:
-        """The body of a Logon."""
+        """Return the body of a Logon."""
         fields = {98: "0", 108: str(self.heartbeat_s)}
         if reset:
             fields[141] = "Y"
@@ -46,7 +46,7 @@ class Identity:
 
 
 class FixClient:
-    """One session from our side. ``num`` is the next outgoing MsgSeqNum.
+    """One session as its initiator. ``num`` is the next outgoing MsgSeqNum.
 
     ``mark`` goes before the arrows in the transcript, to tell sessions apart.
     """
@@ -73,7 +73,7 @@ class FixClient:
 
     @property
     def open(self) -> bool:
-        """Whether the other side has not closed."""
+        """Return whether the connection is up."""
         return self._writer is not None and not self._closed.is_set()
 
     async def connect(self) -> None:
@@ -119,7 +119,7 @@ class FixClient:
             self.send("4", {43: "Y", 122: time_text(now()), 123: "Y", 36: str(self.num)}, begin)
 
     async def _beat(self) -> None:
-        """Heartbeats where nothing else was sent; each wait ends when the next is due."""
+        """Send Heartbeats where nothing else was sent; each wait ends when the next is due."""
         interval = self.identity.heartbeat_s
         while not self._closed.is_set():
             wait = self._sent_at + interval - time.monotonic()
@@ -134,7 +134,7 @@ class FixClient:
         self, msg_type: str, fields: Mapping[int, str] | Iterable[tuple[int, str]],
         number: int | None = None,
     ) -> bytes:  # fmt: skip
-        """A message with our header; takes the next number unless one is given."""
+        """Compose a message with our header; take the next number unless one is given."""
         if number is None:
             number = self.num
             self.num += 1
@@ -152,7 +152,7 @@ class FixClient:
         self, msg_type: str, fields: Mapping[int, str] | Iterable[tuple[int, str]],
         number: int | None = None,
     ) -> Message:  # fmt: skip
-        """Send a message and give it back."""
+        """Send a message and return it."""
         message = Message(self.compose(msg_type, fields, number))
         self.put(message)
         return message
@@ -169,7 +169,7 @@ class FixClient:
             self._sent_at = time.monotonic()
 
     async def next(self, seconds: float) -> Message | None:
-        """The next message, None at the end of the stream. Raises TimeoutError."""
+        """Return the next message, None at the end of the stream. Raises TimeoutError."""
         async with asyncio.timeout(seconds):
             message = await self._inbox.get()
         if message is None:
@@ -177,7 +177,7 @@ class FixClient:
         return message
 
     async def logon(self, *, reset: bool, seconds: float) -> Message | None:
-        """Connect, log on and wait for the answer; None when there is none."""
+        """Connect, log on and return the Logon of the venue, None if it closes instead."""
         await self.connect()
         if reset:
             self.num = self.incoming = 1
@@ -193,7 +193,7 @@ class FixClient:
             await self._closed.wait()
 
     async def close(self) -> None:
-        """Close without a word."""
+        """Close without Logout."""
         self._closed.set()
         for task in self._tasks:
             task.cancel()

@@ -24,7 +24,7 @@ Say = Callable[[CaseResult], None]
 async def run(
     target: Target, scenarios: Iterable[Scenario], run_id: str, say: Say
 ) -> list[CaseResult]:
-    """Play every scenario that has this direction; ``say`` hears of each verdict at once."""
+    """Play every scenario that has this direction; call ``say`` with each verdict at once."""
     results = []
     for scenario in scenarios:
         if not scenario.script("conform"):

@@ -50,7 +50,7 @@ class Target:
 
     @property
     def sessions(self) -> set[str]:
-        """What can be had."""
+        """Return the further sessions that were given."""
         named = {"peer": self.peer, "desk": self.desk, "drop_copy": self.drop_copy}
         return {name for name, identity in named.items() if identity is not None}
 
@@ -159,7 +159,7 @@ class ConformCase(ScriptPlayer):
             client.put(message)
 
     def _once_more(self, step: Step) -> Message:
-        """The message that was sent before, marked as such."""
+        """Return the message that was sent before, marked as a possible duplicate."""
         before = self.memory.named[step.again]
         assert isinstance(before, Message)
         client = self._of(step)
@@ -170,7 +170,7 @@ class ConformCase(ScriptPlayer):
     def _logon_fields(
         self, client: FixClient, more: dict[int, str], step: Step
     ) -> Iterable[tuple[int, str]]:
-        """A Logon; 141=Y unless the step wants it away."""
+        """Return the body of a Logon, with 141=Y unless the step wants it absent."""
         fresh = step.send.get("141", "Y") == "Y"
         if fresh:
             client.num = client.incoming = 1
@@ -205,7 +205,7 @@ class ConformCase(ScriptPlayer):
                 raise CaseFailure(unexpected(step, message))
 
     def _passed_over(self, step: Step, message: Message) -> bool:
-        """What a step does not mean: a mere heartbeat, and reports of what is pending."""
+        """Return whether a step does not mean this: a mere heartbeat, a pending state."""
         if message.type == "0":
             return "112" in step.fields and 112 not in message
         pending = message.type == "8" and message.get(150) in _PENDING
@@ -221,7 +221,7 @@ class ConformCase(ScriptPlayer):
     # Verbs.
 
     async def _do_connect(self, step: Step) -> None:
-        """Open a connection; after a first one with the numbers that it had."""
+        """Open a connection; a second one goes on with the numbers of the first."""
         old = self._clients.get(step.session)
         if old is not None:
             await old.close()
@@ -256,7 +256,7 @@ class ConformCase(ScriptPlayer):
         await self._of(step).close()
 
     async def _do_settle(self, step: Step) -> None:
-        """Leave the venue a moment to do what nobody is told of: there is no event to wait for."""
+        """Give the venue a moment for what it tells nobody: there is no event to wait for."""
         await asyncio.sleep(SETTLE_S)
 
     async def _do_logout(self, step: Step) -> None:
@@ -266,7 +266,7 @@ class ConformCase(ScriptPlayer):
             raise CaseFailure("The venue did not end the session after Logout(5).") from None
 
     async def _do_closed(self, step: Step) -> None:
-        """The venue closes; before that it sends nothing, or at least no Logon."""
+        """Wait until the venue closes; before that it sends nothing, or at least no Logon."""
         client = self._of(step)
         seconds = self._seconds(step)
         deadline = time.monotonic() + seconds
@@ -288,16 +288,16 @@ class ConformCase(ScriptPlayer):
             raise CaseFailure(f"The venue sent {what} before it closed. {step.why}")
 
     async def _do_mute(self, step: Step) -> None:
-        """From here on our side sends nothing by itself."""
+        """Send nothing from here on that no step asks for."""
         client = self._of(step)
         client.heartbeats = client.answer_tests = False
 
     async def _do_asked(self, step: Step) -> None:
-        """From here on the step itself answers what is asked for again."""
+        """Leave ResendRequests from here on to the steps."""
         self._of(step).fill_gaps = False
 
     async def _do_quiet(self, step: Step) -> None:
-        """Nothing more comes: a TestRequest is answered and is all that is answered."""
+        """Check that nothing more comes: a TestRequest is answered, and nothing else is sent."""
         client = self._of(step)
         test = client.send("1", {112: f"QUIET-{self._run_id}-{client.num}"})
         deadline = time.monotonic() + self._target.seconds

@@ -35,7 +35,7 @@ class Counterparty:
 
     @property
     def open(self) -> bool:
-        """Whether its session is there."""
+        """Return whether its session is logged on."""
         return self._client.open
 
     async def leave(self) -> None:
@@ -128,7 +128,7 @@ class Counterparty:
         return message
 
     def _note(self, message: Message | None) -> None:
-        """Keep track of what rests."""
+        """Keep track of the orders that rest."""
         if message is None or message.type != "8" or message.get(150) == "I":
             return
         name = message.get(41) or message.get(11)

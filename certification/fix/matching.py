@@ -49,7 +49,7 @@ def _wrong(step: Step, message: Message, tag: int, value: str | None, wanted: st
 
 
 def unexpected(step: Step, message: Message) -> str:
-    """Another message came than the step waits for."""
+    """Say that another message came than the step waits for."""
     names = " or ".join(type_name(name) for name in (step.client or step.venue).split("|"))
     return _sentences(
         f"{type_name(message.type)} came where {names} was expected.", step.why, _says(message)
@@ -57,7 +57,7 @@ def unexpected(step: Step, message: Message) -> str:
 
 
 def missing(step: Step, seconds: float, closed: bool = False) -> str:
-    """Nothing came."""
+    """Say that nothing came."""
     what = step.client or step.venue
     names = what if step.http else " or ".join(type_name(name) for name in what.split("|"))
     how = "the connection was closed" if closed else f"{seconds:.0f} s passed"
@@ -65,7 +65,7 @@ def missing(step: Step, seconds: float, closed: bool = False) -> str:
 
 
 def _says(message: Message) -> str:
-    """What the message itself gives as reason."""
+    """Return what the message itself gives as reason."""
     if message.type in _OPTIONAL_TEXT and message.get(58):
         return f"Its Text(58): {message.get(58)}."
     return ""

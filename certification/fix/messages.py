@@ -34,11 +34,11 @@ class MessageBuilder:
     _ids: count[int] = field(default_factory=lambda: count(1))
 
     def new_id(self) -> str:
-        """A ClOrdID that was never used: case, run, number."""
+        """Return a new unique ClOrdID: case, run, number."""
         return f"{self.case}-{self.memory.parameters['run']}-{next(self._ids)}"
 
     def body(self, step: Step) -> Pairs:
-        """The fields of a message below its header, those for the header in front."""
+        """Return the fields of a message, those of the header in front."""
         msg_type = step.client.split("|")[0]
         values: dict[int, str | None] = {
             tag: self._default(tag, {}) for tag in _NEEDED.get(msg_type, ())
@@ -57,7 +57,7 @@ class MessageBuilder:
         return tuple(pairs)
 
     def _take(self, values: dict[int, str | None], tag: int, pattern: str) -> None:
-        """A value that is given exactly is sent; one that is only bounded has a default."""
+        """Send a value that is given exactly; take the default for one that is only bounded."""
         try:
             values[tag] = self.memory.made(pattern)
         except ValueFault:
@@ -75,7 +75,7 @@ class MessageBuilder:
         return defaults.get(tag)
 
     def _of_the_order(self, msg_type: str, values: dict[int, str | None]) -> None:
-        """What a request repeats of its order, where the scenario does not say."""
+        """Fill in what a request repeats of its order, where the scenario does not say."""
         if msg_type not in ("F", "G"):
             return
         orig = values.get(41)
@@ -93,7 +93,7 @@ class MessageBuilder:
 
 
 def parse_fields(text: str) -> dict[int, str]:
-    """``21=1|100=XNAS`` as fields. Raises ValueError."""
+    """Parse ``21=1|100=XNAS`` as fields. Raises ValueError."""
     fields = {}
     for part in text.replace(SOH, "|").split("|"):
         if part:

@@ -22,22 +22,22 @@ class Numbering:
     next_venue: int = 1
 
     def reset(self) -> None:
-        """Both sides begin at 1 again."""
+        """Let both sides begin at 1 again."""
         self.shifts.clear()
         self.next_venue = 1
 
     def seen(self, venue: int) -> None:
-        """The venue has used a number."""
+        """Note a number that the venue has used."""
         self.next_venue = max(self.next_venue, venue + 1)
 
     def visible(self, venue: int) -> int:
-        """The client's number of a message of the venue."""
+        """Return the client's number of a message of the venue."""
         place = bisect_right(self.shifts, (venue, 1 << 62))
         return venue + (self.shifts[place - 1][1] if place else 0)
 
     @property
     def next_visible(self) -> int:
-        """The number that the client expects next, if it has everything so far."""
+        """Return the number that the client expects next, if it has everything so far."""
         return self.visible(self.next_venue)
 
     def inject(self) -> int:
@@ -50,7 +50,7 @@ class Numbering:
         return number
 
     def at_or_after(self, visible: int) -> int:
-        """The first number of the venue that is not before a visible one."""
+        """Return the first number of the venue that is not before a visible one."""
         low, high = max(1, visible - self._most()), visible
         while low < high:
             middle = (low + high) // 2
@@ -61,7 +61,7 @@ class Numbering:
         return low
 
     def at_or_before(self, visible: int) -> int:
-        """The last number of the venue that is not after a visible one; 0 if there is none."""
+        """Return the last number of the venue that is not after a visible one; 0 if none is."""
         number = self.at_or_after(visible)
         return number if self.visible(number) == visible else number - 1
 
@@ -85,7 +85,7 @@ class ResendRange:
 
 
 def resend_range(numbering: Numbering, begin: int, end: int) -> ResendRange:
-    """What a ResendRequest of the client means; ``end`` 0 is everything up to now."""
+    """Return what a ResendRequest of the client asks for; ``end`` 0 is everything up to now."""
     last = numbering.next_visible - 1
     visible_end = min(end, last) if end else last
     venue_begin = numbering.at_or_after(max(begin, 1))
@@ -95,14 +95,14 @@ def resend_range(numbering: Numbering, begin: int, end: int) -> ResendRange:
 
 @dataclass(frozen=True, slots=True)
 class GapFill:
-    """A gap fill of ours: visible number ``begin``, and the one that comes after it."""
+    """A gap fill of ours from visible number ``begin``; ``after`` is its NewSeqNo(36)."""
 
     begin: int
     after: int
 
 
 def resent(resending: ResendRange, visible: int, after: int) -> Iterator[GapFill]:
-    """A message that the venue sends again; yields the gap fills that go out before it.
+    """Take a message that the venue resends; yield the gap fills that go out before it.
 
     ``visible`` is its visible number and ``after`` the visible number that follows it (more
     than one further for a gap fill of the venue).
@@ -113,7 +113,7 @@ def resent(resending: ResendRange, visible: int, after: int) -> Iterator[GapFill
 
 
 def finished(resending: ResendRange) -> Iterator[GapFill]:
-    """The venue has sent the last of the range; yields the gap fill for what is ours behind."""
+    """Take the end of the venue's resend; yield the gap fill for what is ours behind it."""
     resending.done = True
     if resending.next <= resending.visible_end:
         yield GapFill(resending.next, resending.visible_end + 1)
@@ -121,5 +121,5 @@ def finished(resending: ResendRange) -> Iterator[GapFill]:
 
 
 def from_state(shifts: Sequence[Sequence[int]], next_venue: int) -> Numbering:
-    """A mapping as it was written down."""
+    """Return a mapping as it was saved."""
     return Numbering([(int(first), int(shift)) for first, shift in shifts], int(next_venue))

@@ -35,19 +35,19 @@ TESTS_MAX: Final = 100
 
 
 class Watcher(Protocol):
-    """Who is told of everything that passes."""
+    """Decides about and records everything that passes."""
 
     async def from_client(self, session: SessionProxy, message: Message) -> bool:
-        """A message of the client has come; False to lose it. May take its time."""
+        """Take a message of the client; return False to lose it. May take its time."""
 
     def from_venue(self, session: SessionProxy, message: Message, ours: str) -> None:
-        """A message went on to the client; ``ours`` says what it is if it is the certifier's."""
+        """Take a message that went on to the client; ``ours`` describes one of the certifier's."""
 
     def note(self, session: SessionProxy, way: str, message: Message | None, text: str) -> None:
-        """Take something down: a message (with a remark), or a remark alone."""
+        """Record a message with a remark, or a remark alone."""
 
     def disconnected(self, session: SessionProxy, on_purpose: bool) -> None:
-        """The client's connection has ended, by our doing or not."""
+        """Note that the client's connection has ended, by our doing or not."""
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ class _ConnectionPair:
 
     @property
     def over(self) -> bool:
-        """Whether a new connection may come: this one was cut, or Logout was exchanged."""
+        """Return whether a new connection may come: this one was cut, or Logout was exchanged."""
         return self.cut or self.logouts >= 2
 
 
@@ -110,7 +110,7 @@ class SessionProxy:
 
     @property
     def live(self) -> bool:
-        """Whether the client is logged on."""
+        """Return whether the client is logged on."""
         return self._pair is not None and self._logged_on and not self._pair.cut
 
     # A connection of the client.
@@ -181,7 +181,7 @@ class SessionProxy:
             pair.venue.write(raw)
 
     async def _take(self, pair: _ConnectionPair, message: Message) -> None:
-        """A message of the client."""
+        """Take a message of the client."""
         pair.logouts += message.type == "5"
         if message.type == "A":
             interval = message.get(108)
@@ -197,7 +197,7 @@ class SessionProxy:
             pair.venue.write(self._towards_venue(pair, message))
 
     def _towards_venue(self, pair: _ConnectionPair, message: Message) -> bytes:
-        """What goes on: the venue's own numbers where the client has ours."""
+        """Return what goes on to the venue: its own numbers where the client has ours."""
         if message.type == "2":
             return self._ask(pair, message)
         if message.type in ("3", "j") and message.get(45).isdigit():
@@ -272,7 +272,7 @@ class SessionProxy:
         self._to_client(seen)
 
     def _as_seen(self, message: Message) -> Message:
-        """With the numbers that the client knows."""
+        """Return the message with the numbers that the client knows."""
         visible = self.numbering.visible(message.num)
         values: dict[int, str | None] = {}
         if visible != message.num:
@@ -284,7 +284,7 @@ class SessionProxy:
         return Message(changed(message, values)) if values else message
 
     def _again(self, resending: ResendRange, message: Message) -> None:
-        """A message that the venue sends again, with our fills where numbers are ours."""
+        """Pass a message on that the venue resends, with our gap fills where numbers are ours."""
         seen = self._as_seen(message)
         after = seen.num + 1
         last = message.num
@@ -372,7 +372,7 @@ class SessionProxy:
         self.speaking.set()
 
     def cut(self, *, keep_venue: bool) -> None:
-        """End the client's connection without a word; the venue may go on believing in it."""
+        """Abort the client's connection; with ``keep_venue`` the venue's side stays up."""
         pair = self._pair
         if pair is None:
             return
@@ -386,7 +386,7 @@ class SessionProxy:
         self._kept = pair
 
     async def cut_venue(self) -> None:
-        """End what the venue still believes in."""
+        """Close the venue's side of a connection that was cut."""
         kept = self._kept
         if kept is not None and kept.venue is not None:
             kept.venue.close()
@@ -398,7 +398,7 @@ _HEADER: Final = frozenset({35, 34, 49, 52, 56, 43, 97, 122})
 
 
 def _as_heartbeat(message: Message) -> bytes:
-    """What the venue gets for something that is not its business: it must not miss a number."""
+    """Return a Heartbeat in place of what the venue must not see: it must not miss a number."""
     kept = {8, 9, 10, 34, 49, 50, 52, 56, 57}
     gone: dict[int, str | None] = {tag: None for tag, _ in message.pairs if tag not in kept}
     return changed(message, gone | {35: "0"})

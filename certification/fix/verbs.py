@@ -29,22 +29,22 @@ def _fields(attempt: Attempt, step: Step) -> dict[int, str]:
 
 
 async def _refuse(attempt: Attempt, step: Step) -> None:
-    """The next connections are closed without a message."""
+    """Close the next connections without a message."""
     attempt.session(step).refusals = step.times
 
 
 async def _cut(attempt: Attempt, step: Step) -> None:
-    """The client's connection ends without a word."""
+    """Abort the client's connection."""
     attempt.session(step).cut(keep_venue=step.keep)
 
 
 async def _cut_venue(attempt: Attempt, step: Step) -> None:
-    """The venue learns of it, too."""
+    """Close the venue's side of it, too."""
     await attempt.session(step).cut_venue()
 
 
 async def _missed(attempt: Attempt, step: Step) -> None:
-    """The venue has sent something into the connection that was cut."""
+    """Wait until the venue has sent something into the connection that was cut."""
     session, wanted = attempt.session(step), _fields(attempt, step)
     async with asyncio.timeout(attempt.stage.venue_s):
         while not any(_has(message, wanted) for message in session.missed):
@@ -57,19 +57,19 @@ def _has(message: Message, wanted: Mapping[int, str]) -> bool:
 
 
 async def _hole(attempt: Attempt, step: Step) -> None:
-    """A number is used up, and nothing sent."""
+    """Use up a number and send nothing."""
     message = attempt.session(step).hole()
     if step.name:
         attempt.memory.named[step.name] = message
 
 
 async def _drop(attempt: Attempt, step: Step) -> None:
-    """The next message of the venue with these fields gets lost."""
+    """Lose the next message of the venue with these fields."""
     attempt.session(step).drops.append(_fields(attempt, step))
 
 
 async def _send(attempt: Attempt, step: Step) -> None:
-    """The venue says something; with a number of its own (34) that is not counted."""
+    """Send the client a message; one with a MsgSeqNum(34) of its own is not counted."""
     session = attempt.session(step)
     fields = _fields(attempt, step)
     if 34 in fields:
@@ -82,14 +82,14 @@ async def _send(attempt: Attempt, step: Step) -> None:
 
 
 async def _again(attempt: Attempt, step: Step) -> None:
-    """A message comes again under its number, marked as such."""
+    """Send a message again under its number, with PossDupFlag(43)=Y."""
     old = _message(attempt, step.again)
     moment = exact_time_text(now())
     attempt.session(step).put(Message(changed(old, {43: "Y", 122: old[52], 52: moment})))
 
 
 async def _resend(attempt: Attempt, step: Step) -> None:
-    """A message comes again under a new number, as after a crash."""
+    """Send a message again under a new number, with PossResend(97)=Y, as after a crash."""
     old = _message(attempt, step.again)
     session = attempt.session(step)
     number = str(session.add_number())
@@ -99,7 +99,7 @@ async def _resend(attempt: Attempt, step: Step) -> None:
 
 
 async def _garble(attempt: Attempt, step: Step) -> None:
-    """Something arrives whose checksum is wrong, under the number that comes next."""
+    """Send a message whose CheckSum(10) is wrong, under the number that comes next."""
     session = attempt.session(step)
     values: dict[int, str | None] = {34: str(session.numbering.next_visible)}
     values |= _fields(attempt, step)
@@ -107,7 +107,7 @@ async def _garble(attempt: Attempt, step: Step) -> None:
 
 
 async def _silence(attempt: Attempt, step: Step) -> None:
-    """Nothing of the venue reaches the client until ``speak``."""
+    """Hold back everything of the venue until ``speak``."""
     attempt.session(step).speaking.clear()
     attempt.transcript.note("the venue is silent from here on")
 
@@ -118,12 +118,12 @@ async def _speak(attempt: Attempt, step: Step) -> None:
 
 
 async def _calm(attempt: Attempt, step: Step) -> None:
-    """The venue does not get round to asking with TestRequest until ``speak``."""
+    """Hold back the venue's messages from its first TestRequest on, until ``speak``."""
     attempt.session(step).calm = True
 
 
 async def _closed(attempt: Attempt, step: Step) -> None:
-    """The client's connection ends."""
+    """Wait until the client's connection ends."""
     try:
         async with asyncio.timeout(CLOSE_S):
             await attempt.session(step).gone.wait()
@@ -132,7 +132,7 @@ async def _closed(attempt: Attempt, step: Step) -> None:
 
 
 async def _clock(attempt: Attempt, step: Step) -> None:
-    """SendingTime of the client's last message was right within ``times`` seconds."""
+    """Check that the last SendingTime(52) of the client was right within ``times`` seconds."""
     held = attempt.last
     if held is None:
         raise ValueFault("no message of the client came before")
@@ -146,21 +146,21 @@ async def _clock(attempt: Attempt, step: Step) -> None:
 
 
 async def _pause(attempt: Attempt, step: Step) -> None:
-    """The client waited at least ``times`` ms after its last refusal."""
+    """Check that the client waited at least ``times`` ms after its last refusal."""
     waited_ms = attempt.session(step).logon_pause_s * 1000
     if waited_ms < step.times:
         raise CaseFailure(f"The client came back {waited_ms:.0f} ms after a refusal. {step.why}")
 
 
 async def _online(attempt: Attempt, step: Step) -> None:
-    """A session of the client is logged on."""
+    """Check that a session of the client is logged on."""
     session = attempt.session(step)
     if not session.live:
         raise CaseFailure(f"{session.comp_id} is not logged on. {step.why}")
 
 
 async def _flat(attempt: Attempt, step: Step) -> None:
-    """The client closes what it has open, however it likes."""
+    """Wait until the client has no open order, however it closes them."""
     queue = attempt.inboxes[step.session].client
 
     def closed() -> bool | None:
@@ -175,7 +175,7 @@ async def _flat(attempt: Attempt, step: Step) -> None:
 
 
 async def _quiet(attempt: Attempt, step: Step) -> None:
-    """For a moment the client sends nothing that was not asked for."""
+    """Give the client a moment to send what no step waits for, which then fails the case."""
     await asyncio.sleep(QUIET_S)
 
 

@@ -46,11 +46,11 @@ class Message:
         self._first = dict(reversed(self.pairs))
 
     def get(self, tag: int, default: str = "") -> str:
-        """The first value of a tag."""
+        """Return the first value of a tag."""
         return self._first.get(tag, default)
 
     def value(self, tag: int) -> str | None:
-        """The first value of a tag, None where it is absent."""
+        """Return the first value of a tag, None if it is absent."""
         return self._first.get(tag)
 
     def look_up(self, key: str) -> str | None:
@@ -65,27 +65,27 @@ class Message:
 
     @property
     def type(self) -> str:
-        """MsgType(35)."""
+        """Return MsgType(35)."""
         return self.get(35)
 
     @property
     def num(self) -> int:
-        """MsgSeqNum(34), 0 where it is none."""
+        """Return MsgSeqNum(34), 0 if it is none."""
         text = self.get(34)
         return int(text) if text.isdigit() and len(text) < 19 else 0
 
     @property
     def possdup(self) -> bool:
-        """PossDupFlag(43)=Y."""
+        """Return whether PossDupFlag(43) is Y."""
         return self.get(43) == "Y"
 
     @property
     def admin(self) -> bool:
-        """Whether it belongs to the session, not to the application."""
+        """Return whether it belongs to the session, not to the application."""
         return self.type in ADMIN
 
     def entries(self, count: int, first: int) -> list[dict[int, str]]:
-        """The entries of a repeating group that begin with tag ``first``, after tag ``count``.
+        """Return the entries of a repeating group: they begin with tag ``first``, after ``count``.
 
         The last entry takes everything up to the trailer: enough to look fields up in.
         """
@@ -101,7 +101,7 @@ class Message:
         return found
 
     def shown(self) -> str:
-        """With ``|`` between fields, and without secrets."""
+        """Return the message with ``|`` between fields and without secrets."""
         return "".join(f"{tag}={shown_value(tag, value)}|" for tag, value in self.pairs)
 
     def __repr__(self) -> str:
@@ -109,7 +109,7 @@ class Message:
 
 
 def shown_value(tag: int, value: str) -> str:
-    """A value that may be shown to anybody."""
+    """Return a value as anybody may see it."""
     return "***" if tag in SECRETS else value
 
 
@@ -128,7 +128,7 @@ class Framer:
         self._buffer = b""
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """Take bytes, give the frames that are whole now."""
+        """Take bytes and yield the frames that are whole now."""
         self._buffer += data
         while self._buffer:
             frame = self._next()
@@ -138,11 +138,11 @@ class Framer:
             yield frame
 
     def put_back(self, data: bytes) -> None:
-        """Bytes that somebody else has read already; ``feed`` gives them first."""
+        """Take bytes that were read before; ``feed`` yields them first."""
         self._buffer += data
 
     def rest(self) -> bytes:
-        """What is not yet whole."""
+        """Return what is not yet whole."""
         return self._buffer
 
     def _next(self) -> Frame | None:
@@ -167,7 +167,7 @@ class Framer:
 
 
 def _size(buffer: bytes) -> int:
-    """Length of the message that begins here; 0 not known yet, -1 there is none."""
+    """Return the length of the message that begins here; 0 if not known yet, -1 if it is none."""
     at = buffer.find(b"\x01", 0, 16)
     if at < 0:
         return 0 if len(buffer) < 16 else -1
@@ -185,7 +185,7 @@ def _size(buffer: bytes) -> int:
 
 
 def _trailed(raw: bytes) -> bool:
-    """Whether it ends as a message does: 10=ddd."""
+    """Return whether it ends as a message does: 10=ddd."""
     tail = raw[-_TRAILER_BYTES:]
     return (
         tail[:3] == b"10=" and tail[3:6].isdigit() and tail[6:] == b"\x01" and raw[-8:-7] == b"\x01"
@@ -193,19 +193,19 @@ def _trailed(raw: bytes) -> bool:
 
 
 def checksum(content: bytes) -> str:
-    """CheckSum(10) of everything before it."""
+    """Return CheckSum(10) of everything before it."""
     return f"{sum(content) % 256:03d}"
 
 
 def encode(pairs: Iterable[tuple[int, str]], begin: str = "FIX.4.4") -> bytes:
-    """A message of these fields, in this order; 8, 9 and 10 are added."""
+    """Encode a message of these fields, in this order; 8, 9 and 10 are added."""
     content = "".join(f"{tag}={value}{SOH}" for tag, value in pairs).encode("latin-1")
     head = f"8={begin}{SOH}9={len(content)}{SOH}".encode("ascii")
     return head + content + f"10={checksum(head + content)}{SOH}".encode("ascii")
 
 
 def changed(message: Message, values: Mapping[int, str | None]) -> bytes:
-    """The message with other values; None takes a field away, a new one joins the header."""
+    """Encode the message with other values; None removes a field, a new one joins the header."""
     old = [(tag, value) for tag, value in message.pairs if tag not in (8, 9, 10)]
     pairs = []
     for tag, value in old:
@@ -223,7 +223,7 @@ def changed(message: Message, values: Mapping[int, str | None]) -> bytes:
 
 
 def in_order(fields: Mapping[int, str]) -> list[tuple[int, str]]:
-    """Fields with those of the header in front."""
+    """Return fields with those of the header in front."""
     head = [(tag, fields[tag]) for tag in _HEADER_FIRST if tag in fields]
     more = [(tag, value) for tag, value in fields.items() if tag in _HEADER_MORE]
     rest = [
@@ -234,22 +234,22 @@ def in_order(fields: Mapping[int, str]) -> list[tuple[int, str]]:
 
 
 def now() -> datetime:
-    """This moment, in UTC."""
+    """Return this moment, in UTC."""
     return datetime.now(UTC)
 
 
 def time_text(moment: datetime) -> str:
-    """UTCTimestamp with milliseconds."""
+    """Return a UTCTimestamp with milliseconds."""
     return f"{moment:%Y%m%d-%H:%M:%S}.{moment.microsecond // 1000:03d}"
 
 
 def exact_time_text(moment: datetime) -> str:
-    """UTCTimestamp with microseconds."""
+    """Return a UTCTimestamp with microseconds."""
     return f"{moment:%Y%m%d-%H:%M:%S.%f}"
 
 
 def parse_time(text: str) -> datetime | None:
-    """A UTCTimestamp with any fraction; None where it is none."""
+    """Parse a UTCTimestamp with any fraction; None if it is none."""
     whole, _, fraction = text.partition(".")
     try:
         moment = datetime.strptime(whole, "%Y%m%d-%H:%M:%S").replace(tzinfo=UTC)
@@ -262,25 +262,25 @@ def parse_time(text: str) -> datetime | None:
 
 @lru_cache(maxsize=1)
 def tag_names() -> dict[int, str]:
-    """Names of the fields in our dictionary."""
+    """Return the names of the fields in our dictionary."""
     root = ElementTree.parse(DICTIONARY).getroot()
     return {int(f.get("number", "0")): f.get("name", "") for f in root.iterfind("fields/field")}
 
 
 @lru_cache(maxsize=1)
 def type_names() -> dict[str, str]:
-    """Names of the messages in our dictionary."""
+    """Return the names of the messages in our dictionary."""
     root = ElementTree.parse(DICTIONARY).getroot()
     return {m.get("msgtype", ""): m.get("name", "") for m in root.iterfind("messages/message")}
 
 
 def tag_name(tag: int) -> str:
-    """``OrderQty(38)``."""
+    """Return a tag with its name: ``OrderQty(38)``."""
     name = tag_names().get(tag)
     return f"{name}({tag})" if name else f"tag {tag}"
 
 
 def type_name(msg_type: str) -> str:
-    """``ExecutionReport(8)``."""
+    """Return a MsgType with its name: ``ExecutionReport(8)``."""
     name = type_names().get(msg_type)
     return f"{name}({msg_type})" if name else f"MsgType {msg_type}"

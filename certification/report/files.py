@@ -25,7 +25,7 @@ _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff
 
 
 def write(report: Report, folder: Path, key: Ed25519PrivateKey) -> Path:
-    """Write the three files and give the path of the JSON. Each is replaced in one step."""
+    """Write the three files, each in one step; return the path of the JSON."""
     folder.mkdir(parents=True, exist_ok=True)
     public = signature.public_text(key.public_key())
     html = page(report, signature.fingerprint(public)).encode("utf-8")
@@ -74,7 +74,7 @@ def read(path: Path, public: Ed25519PublicKey | None = None) -> tuple[Report, st
 
 
 def junit(report: Report) -> bytes:
-    """The run as one JUnit test suite; what was not run is skipped."""
+    """Return the run as one JUnit test suite; what was not run is skipped."""
     suite = ElementTree.Element("testsuite", {
         "name": f"tandem {report.direction}: {report.subject}",
         "tests": str(len(report.cases)), "failures": str(report.failed), "errors": "0",
@@ -101,7 +101,7 @@ def junit(report: Report) -> bytes:
 
 
 def clean(text: str) -> str:
-    """Text without characters that XML does not know; a client under test sends anything."""
+    """Return text without characters that XML does not know; a client may send anything."""
     return _CONTROLS.sub("\ufffd", text)
 
 
@@ -121,7 +121,7 @@ h2{break-after:avoid}tr{break-inside:avoid}details{break-inside:auto}}
 
 
 def page(report: Report, fingerprint: str) -> str:
-    """The report as one HTML page without scripts or anything from elsewhere."""
+    """Return the report as one HTML page without scripts or anything from elsewhere."""
     verdict = escape(report.verdict)
     rows = "".join(_row(case) for case in report.cases)
     cases = "".join(_case(case) for case in report.cases if case.transcript)
@@ -130,7 +130,7 @@ def page(report: Report, fingerprint: str) -> str:
         for name, value in (
             ("Subject", report.subject), ("Venue", report.venue), ("Began", report.began),
             ("Written", report.written),
-            ("Cases", f"{report.passed} passed, {report.failed} failed, {report.not_run} not run"),
+            ("Cases", report.counts),
             ("Certified for", ", ".join(report.certified) or "nothing"),
             ("Cases chosen", ", ".join(report.chosen) or "all"),
             ("Scenarios", f"edition {report.edition[:16]}"

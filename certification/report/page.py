@@ -32,32 +32,32 @@ class Shown(Protocol):
 
     @property
     def name(self) -> str:
-        """The client."""
+        """Return the client's CompID."""
 
     @property
     def online(self) -> bool:
-        """Whether the client is logged on."""
+        """Return whether the client is logged on."""
 
     @property
     def playing(self) -> str:
-        """Id of the case that is under way, or ""."""
+        """Return the id of the case under way, "" if there is none."""
 
     @property
     def fingerprint(self) -> str:
-        """Of the key that signs the report."""
+        """Return the fingerprint of the key that signs the report."""
 
     def cases(self) -> list[CaseResult]:
-        """The last result of every case."""
+        """Return the last result of every case."""
 
     def report(self) -> Report:
-        """The run so far."""
+        """Return the run so far."""
 
     def files(self) -> Mapping[str, bytes]:
-        """The report's files as they were written last, by name."""
+        """Return the report's files as they were last written, by name."""
 
 
 def status_json(run: Shown) -> bytes:
-    """The run for programs: the verdicts without the messages."""
+    """Return the run for programs: the verdicts without the messages."""
     cases = [
         {"id": c.id, "title": c.title, "must": c.must, "verdict": c.verdict, "reason": c.reason,
          "told": c.told, "attempts": c.attempts}
@@ -93,14 +93,14 @@ def _frame(title: str, body: str) -> str:
 
 
 def front(runs: Iterable[Shown]) -> str:
-    """All runs."""
+    """Return the page of all runs."""
     rows = ""
     for run in runs:
         summary = run.report()
         state = escape(summary.verdict)
         rows += (
             f'<tr><td><a href="/{escape(run.name)}">{escape(run.name)}</a><td>{state}'
-            f"<td>{summary.passed} passed, {summary.failed} failed, {summary.not_run} not run"
+            f"<td>{summary.counts}"
             f"<td>{'logged on' if run.online else 'not logged on'}</tr>"
         )
     return _frame("Certification", f"<table><tr><th>Client<th>State<th>Cases<th>Session</tr>{rows}"
@@ -108,14 +108,14 @@ def front(runs: Iterable[Shown]) -> str:
 
 
 def progress(run: Shown) -> str:
-    """One run, case by case, with what is to be done."""
+    """Return the page of one run, case by case, with what is to be done."""
     summary = run.report()
     by_id = {scenario.id: scenario for scenario in run.scenarios}
     rows = "".join(_row(case, by_id[case.id], run.playing) for case in run.cases())
     links = " · ".join(f'<a href="/{escape(run.name)}/{name}">{name}</a>' for name in KINDS)
     return _frame(
         f"Certification of {run.name}",
-        f"<p>{summary.passed} passed, {summary.failed} failed, {summary.not_run} not run. "
+        f"<p>{summary.counts}. "
         f"<b>{escape(summary.verdict)}.</b> The client is "
         f"{'logged on' if run.online else 'not logged on'}. Report: {links}. Signing key: "
         f"{escape(run.fingerprint)}.</p><p>Each case begins with its opening order: ClOrdID(11) "

@@ -41,22 +41,22 @@ class Recorded(Protocol):
 
 
 class Transcript:
-    """Takes down what happens, in order, without secrets."""
+    """Records what happens, in order, without secrets."""
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.lost = 0
 
     def message(self, way: str, message: Recorded, note: str = "") -> None:
-        """Take a FIX message down."""
+        """Record a FIX message."""
         self._add(Entry(stamp(), way, message.shown(), note))
 
     def text(self, way: str, text: str, note: str = "") -> None:
-        """Take down something that is no FIX message; the caller has taken secrets out."""
+        """Record something that is no FIX message; the caller has removed secrets."""
         self._add(Entry(stamp(), way, text, note))
 
     def note(self, text: str) -> None:
-        """Take down what the certifier did."""
+        """Record what the certifier did."""
         self._add(Entry(stamp(), "!", text))
 
     def _add(self, entry: Entry) -> None:
@@ -126,14 +126,19 @@ class Report(msgspec.Struct, frozen=True):
     edition: str = ""
     altered: bool = False
 
+    @property
+    def counts(self) -> str:
+        """Return how many cases have which verdict, in words."""
+        return f"{self.passed} passed, {self.failed} failed, {self.not_run} not run"
+
 
 def stamp() -> str:
-    """This moment, as reports write it."""
+    """Return this moment, as reports write it."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def blank(scenario: Scenario, reason: str = "") -> CaseResult:
-    """A case that was not run."""
+    """Return the result of a case that was not run."""
     return CaseResult(
         id=scenario.id, title=scenario.title, part=scenario.part, rules=scenario.rules,
         must=scenario.must, reason=reason, interface=scenario.interface, digest=scenario.digest,
@@ -149,7 +154,7 @@ def report(
     results: Iterable[CaseResult],
     parameters: dict[str, str] | None = None,
 ) -> Report:
-    """Sum a run up. Every case of the programme is in the report, whatever was played."""
+    """Sum up a run. Every case of the programme is in the report, whatever was played."""
     found = {result.id: result for result in results}
     played = {scenario.id for scenario in programme.played}
     rows = tuple(
@@ -187,7 +192,7 @@ def report(
 
 
 def _row(scenario: Scenario, found: CaseResult | None, played: bool) -> CaseResult:
-    """The verdict on a case, unless it was given on another wording of it."""
+    """Return the verdict on a case, unless it was given on another wording of it."""
     if found is None:
         return blank(scenario, "Not begun." if played else "Not chosen.")
     if found.digest != scenario.digest:
@@ -203,7 +208,7 @@ def _tally(rows: Iterable[CaseResult], interface: Interface) -> Tally:
 
 
 def _certified(rows: Iterable[CaseResult], interface: Interface) -> bool:
-    """Whether everything that an interface needs has passed, and nothing failed."""
+    """Return whether everything that an interface needs has passed, and nothing failed."""
     own = [case for case in rows if case.interface == interface]
     return all(
         case.verdict == "passed" or (not case.must and case.verdict == "not run" and not
@@ -215,7 +220,7 @@ def _partial(
     programme: Programme, rows: Iterable[CaseResult], tallies: Iterable[Tally],
     certified: Iterable[Interface],
 ) -> str:  # fmt: skip
-    """What is there and what lacks, in one line."""
+    """Return what is there and what is missing, in one line."""
     counts = ", ".join(
         f"{one.passed} of the {one.needed} needed {one.interface} cases" for one in tallies
     )

@@ -27,7 +27,7 @@ class SignatureFault(ValueError):
 
 
 def load_key(path: Path) -> Ed25519PrivateKey:
-    """The key in a PEM file. Raises SignatureFault."""
+    """Load the private key in a PEM file. Raises SignatureFault."""
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except (OSError, ValueError) as error:
@@ -38,7 +38,7 @@ def load_key(path: Path) -> Ed25519PrivateKey:
 
 
 def load_or_make_key(path: Path) -> Ed25519PrivateKey:
-    """The key in a PEM file, made where there is none; its public half lies beside it."""
+    """Load the key in a PEM file, or create it with its public half beside it."""
     if path.exists():
         return load_key(path)
     key = Ed25519PrivateKey.generate()
@@ -59,7 +59,7 @@ def load_or_make_key(path: Path) -> Ed25519PrivateKey:
 
 
 def load_public(path: Path) -> Ed25519PublicKey:
-    """The public key in a PEM file, or that of a private key. Raises SignatureFault."""
+    """Load the public key in a PEM file, or that of a private key. Raises SignatureFault."""
     try:
         content = path.read_bytes()
         if b"PRIVATE KEY" in content:
@@ -73,25 +73,25 @@ def load_public(path: Path) -> Ed25519PublicKey:
 
 
 def public_text(key: Ed25519PublicKey) -> str:
-    """The 32 bytes of a public key, base64."""
+    """Return the 32 bytes of a public key, base64."""
     raw = key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
     return base64.b64encode(raw).decode("ascii")
 
 
 def fingerprint(public: str) -> str:
-    """A short name of a public key, to be compared by eye."""
+    """Return a short name of a public key, to be compared by eye."""
     digest = hashlib.sha256(base64.b64decode(public)).hexdigest()[:32]
     return ":".join(digest[n : n + 4] for n in range(0, 32, 4))
 
 
 def canonical(document: dict[str, Any]) -> bytes:
-    """The bytes that are signed."""
+    """Return the bytes that are signed."""
     rest = {name: value for name, value in document.items() if name != "signature"}
     return msgspec.json.encode(rest, order="sorted")
 
 
 def sign(document: dict[str, Any], key: Ed25519PrivateKey) -> dict[str, Any]:
-    """The document with its signature."""
+    """Return the document with its signature."""
     public = public_text(key.public_key())
     unsigned = {name: value for name, value in document.items() if name != "signature"}
     value = base64.b64encode(key.sign(canonical(unsigned))).decode("ascii")
@@ -104,7 +104,7 @@ def sign(document: dict[str, Any], key: Ed25519PrivateKey) -> dict[str, Any]:
 
 
 def verify(document: dict[str, Any], public: Ed25519PublicKey | None = None) -> str:
-    """Check a signed document; gives the fingerprint of the key. Raises SignatureFault.
+    """Check a signed document; return the fingerprint of the key. Raises SignatureFault.
 
     With ``public`` it must be that key which signed, else it is the key that the document
     names, whose fingerprint somebody has to compare.
@@ -131,5 +131,5 @@ def verify(document: dict[str, Any], public: Ed25519PublicKey | None = None) -> 
 
 
 def sha256(content: bytes) -> str:
-    """Hex SHA-256."""
+    """Return the SHA-256 in hexadecimal."""
     return hashlib.sha256(content).hexdigest()

@@ -27,7 +27,7 @@ INTERFACES: Final[tuple[Interface, ...]] = ("FIX", "REST", "WebSocket")
 
 
 def edition(scenarios: Iterable[Scenario]) -> str:
-    """Hex SHA-256 over the scenarios, in their order."""
+    """Return the SHA-256 over the scenarios, in their order, in hexadecimal."""
     return hashlib.sha256("".join(s.digest for s in scenarios).encode("ascii")).hexdigest()
 
 
@@ -46,12 +46,12 @@ class Programme:
 
     @property
     def altered(self) -> bool:
-        """Whether the scenarios are others than those of this release."""
+        """Return whether the scenarios are others than those of this release."""
         return self.edition != EDITION
 
     @property
     def partial(self) -> str:
-        """Why this run certifies nothing, whatever passes; "" when it may."""
+        """Return why this run certifies nothing, whatever passes; "" if it may."""
         reasons = []
         if self.choice:
             reasons.append(f"only chosen cases are played (--case {' --case '.join(self.choice)})")
@@ -60,14 +60,14 @@ class Programme:
         return "; ".join(reasons)
 
     def cases(self, direction: Direction) -> tuple[Scenario, ...]:
-        """Every case that there is in a direction, chosen or not."""
+        """Return every case of a direction, chosen or not."""
         return tuple(s for s in self.every if s.script(direction))
 
 
 def programme(
     names: Iterable[str] = (), interfaces: Iterable[str] = (), folder: Path = FOLDER
 ) -> Programme:
-    """The run that was asked for: all cases, cut down to interfaces and to ids.
+    """Return the run that was asked for: all cases, cut down to interfaces and to ids.
 
     Raises ScenarioFault for a name that fits nothing.
     """

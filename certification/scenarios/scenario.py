@@ -85,11 +85,11 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 
     @property
     def kind(self) -> str:
-        """``client``, ``venue``, ``peer`` or ``do``."""
+        """Return ``client``, ``venue``, ``peer`` or ``do``."""
         return next(name for name in _KINDS if getattr(self, name))
 
     def seconds(self, heartbeat_s: float, default: float, way_s: float = WAY_S) -> float:
-        """How long this step waits. Heartbeats have a time for the way added."""
+        """Return how long this step waits. Heartbeats have a time for the way added."""
         number, _, unit = self.within.partition(" ")
         if not number:
             return default
@@ -97,7 +97,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 
     @property
     def http(self) -> bool:
-        """Whether this is a request, a response or a frame of the account API."""
+        """Return whether this is a request, a response or a frame of the account API."""
         word = (self.client or self.venue).split(" ")[0].split("|")[0]
         return word in _METHODS or (self.venue != "" and word.isdigit() and len(word) == 3)
 
@@ -134,22 +134,22 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
     @property
     def interface(self) -> Interface:
-        """What it certifies a client for."""
+        """Return what it certifies a client for."""
         if self.begins != "http":
             return "FIX"
         return "WebSocket" if self.id.startswith("W") else "REST"
 
     @property
     def digest(self) -> str:
-        """Hex SHA-256 of everything that the scenario says; comments and layout do not count."""
+        """Return the SHA-256 of everything that the scenario says; comments do not count."""
         return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
 
     def script(self, direction: Direction) -> tuple[Step, ...]:
-        """The steps in one direction; empty where it is not played in that one."""
+        """Return the steps in one direction; none if it is not played in that one."""
         return (self.certify if direction == "certify" else self.conform) or self.steps
 
     def needs(self, direction: Direction) -> set[str]:
-        """What the steps need besides the main session: ``peer``, ``desk``, ``drop_copy``."""
+        """Return what the steps need besides the main session: ``peer``, ``desk``, ``http``, …"""
         needs = set()
         for step in walk(self.script(direction)):
             if step.peer:
@@ -167,14 +167,14 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def walk(steps: Iterable[Step]) -> Iterable[Step]:
-    """Every step, also those within others."""
+    """Yield every step, also those within others."""
     for step in steps:
         yield step
         yield from walk(step.first)
 
 
 def load(folder: Path = FOLDER) -> tuple[Scenario, ...]:
-    """Every scenario, in order of the ids. Raises ScenarioFault."""
+    """Load every scenario, in order of the ids. Raises ScenarioFault."""
     found: dict[str, Scenario] = {}
     for path in sorted(folder.glob("*.toml")):
         try:
@@ -219,7 +219,7 @@ def _check(path: Path, scenario: Scenario) -> None:
 
 
 def chosen(scenarios: Iterable[Scenario], names: Iterable[str]) -> tuple[Scenario, ...]:
-    """The scenarios whose id is named, or begins as named (``A``, ``S0``); all for none.
+    """Return the scenarios whose id is named, or begins as named (``A``, ``S0``); all for none.
 
     Raises ScenarioFault for a name that fits nothing.
     """

@@ -39,7 +39,7 @@ class Lookup(Protocol):
     """Something a scenario gave a name to."""
 
     def look_up(self, key: str) -> str | None:
-        """The value of a field, None where there is none."""
+        """Return the value of a field, None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +49,13 @@ class Document:
     body: Any
 
     def look_up(self, key: str) -> str | None:
-        """The value at a path, as text."""
+        """Return the value at a path, as text."""
         value = at_path(self.body, key)
         return None if value is None else as_text(value)
 
 
 def at_path(body: Any, path: str) -> Any:
-    """The value at a path of a JSON document, None where there is none.
+    """Return the value at a path of a JSON document, None if there is none.
 
     ``fills[side=buy].price`` takes the first element of the list whose ``side`` is ``buy``,
     ``fills.last.price`` the last element.
@@ -79,7 +79,7 @@ def at_path(body: Any, path: str) -> Any:
 
 
 def as_text(value: Any) -> str:
-    """A JSON value as scenarios write it."""
+    """Return a JSON value as scenarios write it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
@@ -93,7 +93,7 @@ class Memory:
     named: dict[str, Lookup] = field(default_factory=dict)
 
     def value(self, text: str) -> str:
-        """An expression's value. Raises ValueFault."""
+        """Return an expression's value. Raises ValueFault."""
         words = text.split(" ")
         if len(words) < 3 or words[1] not in _SIGNS:
             return self._operand(text)
@@ -156,7 +156,7 @@ class Memory:
         return "" if value is not None and same(value, exact) else exact
 
     def made(self, pattern: str) -> str | None:
-        """What to send for a pattern; None to leave the field out. Raises ValueFault."""
+        """Return what to send for a pattern; None to leave the field out. Raises ValueFault."""
         first = pattern.split("|")[0]
         if first == "-":
             return None
@@ -169,7 +169,7 @@ _WORDS: Final = {">": "more than", ">=": "at least", "<": "less than", "<=": "at
 
 
 def as_number(text: str) -> Decimal | None:
-    """A plain decimal; None where the text is none."""
+    """Parse a plain decimal; None if the text is none."""
     if not re.fullmatch(r"-?[0-9]*\.?[0-9]*", text) or not any(c.isdigit() for c in text):
         return None
     try:
@@ -179,13 +179,13 @@ def as_number(text: str) -> Decimal | None:
 
 
 def plain(number: Decimal) -> str:
-    """Decimal text without an exponent and without superfluous zeros."""
+    """Return decimal text without an exponent and without trailing zeros."""
     text = f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def same(one: str, other: str) -> bool:
-    """Whether two values are the same; numbers by their value."""
+    """Return whether two values are the same; numbers by their value."""
     if one == other:
         return True
     numbers = as_number(one), as_number(other)
@@ -193,7 +193,7 @@ def same(one: str, other: str) -> bool:
 
 
 def related(relation: str, value: str, bound: str) -> bool:
-    """Whether two numbers are so related; False where one is none."""
+    """Return whether two numbers are so related; False if one is none."""
     left, right = as_number(value), as_number(bound)
     if left is None or right is None:
         return False

@@ -51,6 +51,7 @@ class AccountTrader:
         self.numbers = count(1)
         self.verdicts: list[str] = []
         self.last_ms = 0
+        self.retry_after_s = 0
         self.stream: ClientConnection | None = None
         self.reader: asyncio.Task[None] | None = None
         self.told: list[Any] = []
@@ -89,6 +90,7 @@ class AccountTrader:
             )
         except requests.ConnectionError:
             raise Lost from None
+        self.retry_after_s = int(answer.headers.get("Retry-After", "0"))
         if "X-Certification" in answer.headers:
             self.verdicts.append(answer.headers["X-Certification"])
         return answer.status_code, answer.json()
@@ -101,7 +103,7 @@ class AccountTrader:
             except Lost:
                 continue
             if status == 429 and "hammers" not in self.broken:
-                await asyncio.sleep(2.05)
+                await asyncio.sleep(self.retry_after_s + 0.05)
             if document.get("outcome") == "unknown" and "gives-up-at-503" in self.broken:
                 raise Lost
             if status != 429 and document.get("outcome") != "unknown":

@@ -101,10 +101,11 @@ def check(path: Path, folder: Path, *arguments: str) -> subprocess.CompletedProc
 class Bench:
     """A certifier and a client of it in one process."""
 
-    def __init__(self, lane: Lane, run: ClientRun, gate: FixGate) -> None:
+    def __init__(self, lane: Lane, run: ClientRun, gate: FixGate, judged: asyncio.Event) -> None:
         self.lane = lane
         self.run = run
         self.gate = gate
+        self.judged = judged
 
     async def client(
         self, broken: frozenset[str] = frozenset(), trader: Scripted | None = None, **more: Any
@@ -125,7 +126,12 @@ class Bench:
                 found = self.run.judge.results.get(name)
                 if found and found.attempts >= attempts and found.verdict != "not run":
                     return found.reason or found.verdict
-                await asyncio.sleep(0.01)
+                self.judged.clear()
+                await self.judged.wait()
+
+    async def cancel_all(self) -> None:
+        """Cancel the orders of the client's firm and wait until the venue has told of it."""
+        await (await self.run.judge.trader("desk")).mass_cancel_firm()
 
 
 @asynccontextmanager
@@ -134,15 +140,16 @@ async def bench(
 ) -> AsyncIterator[Bench]:
     """A certifier in front of a lane, with its state in ``folder``."""
     folder.mkdir(exist_ok=True)
+    judged = asyncio.Event()
     run = ClientRun(
-        ClientVenue(lane.credentials, lane.ports, folder), WHOLE, KEY, lambda name, result: None,
+        ClientVenue(lane.credentials, lane.ports, folder), WHOLE, KEY, lambda name, result: judged.set(),
         patience_s=patience_s or pace.seconds(5), venue_s=venue_s or pace.seconds(3),
         way_s=pace.seconds(1), **more,
     )  # fmt: skip
     gate = FixGate([run])
     await gate.start("127.0.0.1", 0)
     try:
-        yield Bench(lane, run, gate)
+        yield Bench(lane, run, gate, judged)
     finally:
         await gate.stop()
         await run.close()

@@ -140,6 +140,7 @@ class OverTheStream(AccountTrader):
             params["order"], path = parts[3], "/v1/orders/{order}"
         op = next(name for name, known in OPERATIONS.items() if known == (method, path))
         answer = await self.raw(op, params)
+        self.retry_after_s = answer.get("error", {}).get("retry_after_s", 0)
         return answer.get("status", answer.get("error", {}).get("status", 200)), answer.get(
             "data"
         ) or answer["error"]

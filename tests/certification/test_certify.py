@@ -105,7 +105,7 @@ async def play_broken(lane: Lane, folder: Path, broken: str, names: list[str]) -
             await asyncio.gather(playing, return_exceptions=True)
             await trader.engine.stop()  # type: ignore[union-attr]
             # What the venue cancels on this disconnect is told before the next Logon resets.
-            await asyncio.sleep(0.15)
+            await table.cancel_all()
     return found
 
 

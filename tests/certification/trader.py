@@ -25,6 +25,7 @@ class Engine(Protocol):
     """A FIX engine as the scripts see it."""
 
     online: asyncio.Event
+    offline: asyncio.Event
 
     def send(self, msg_type: str, fields: list[tuple[int, str]]) -> None:
         """Send an application message."""
@@ -232,13 +233,8 @@ class Trader:
     async def back_online(self) -> None:
         """The connection is lost, and is there again."""
         assert self.engine is not None
-        await asyncio.wait_for(self._offline(), pace.seconds(STEP_S))
+        await asyncio.wait_for(self.engine.offline.wait(), pace.seconds(STEP_S))
         await asyncio.wait_for(self.engine.online.wait(), pace.seconds(STEP_S))
-
-    async def _offline(self) -> None:
-        assert self.engine is not None
-        while self.engine.online.is_set():
-            await asyncio.sleep(0.01)
 
     # Verdicts.
 
