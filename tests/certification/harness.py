@@ -142,7 +142,8 @@ async def bench(
     folder.mkdir(exist_ok=True)
     judged = asyncio.Event()
     run = ClientRun(
-        ClientVenue(lane.credentials, lane.ports, folder), WHOLE, KEY, lambda name, result: judged.set(),
+        ClientVenue(lane.credentials, lane.ports, folder), WHOLE, KEY,
+        lambda name, result: judged.set(),
         patience_s=patience_s or pace.seconds(5), venue_s=venue_s or pace.seconds(3),
         way_s=pace.seconds(1), **more,
     )  # fmt: skip
