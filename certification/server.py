@@ -20,7 +20,7 @@ from certification.api.websocket import StreamGate
 from certification.attempt import CounterpartyFault
 from certification.fix.client import READ_BYTES, FixClient, Identity
 from certification.fix.counterparty import Counterparty
-from certification.fix.numbering import from_state
+from certification.fix.numbering import Numbering
 from certification.fix.proxy import REFUSAL_S, SessionProxy
 from certification.fix.referee import Referee
 from certification.fix.wire import Framer, Message
@@ -53,13 +53,6 @@ class State(msgspec.Struct):
     results: dict[str, CaseResult] = {}
 
 
-class Numbers(msgspec.Struct):
-    """The mapping of a session's numbers."""
-
-    shifts: list[tuple[int, int]] = []
-    next_venue: int = 1
-
-
 @dataclass(frozen=True, slots=True)
 class ClientVenue:
     """A client's venue: who logs on there, where it listens, where its files are."""
@@ -83,7 +76,6 @@ class ClientRun:
         self._key = key
         self._say = say
         self._state = self._load()
-        self._numbers = self._load_numbers()
         own = venue.credentials
         parameters = {
             "run": self._state.run, "symbol": SYMBOL, "price": PRICE, "bad_price": BAD_PRICE,
@@ -100,11 +92,11 @@ class ClientRun:
         self.stream = StreamGate(VENUE_HOST, venue.ports.stream, self.account)
         self.account.gate = self.stream
         self.judge.results.update(self._state.results)
+        numbers = self._load_numbers()
         for kind, comp_id in (("main", own.comp_id), ("drop_copy", own.drop_copy)):
-            numbers = self._numbers.get(kind, Numbers())
             self.referee.sessions[kind] = SessionProxy(
                 comp_id, (VENUE_HOST, venue.ports.fix), self.referee,
-                from_state(numbers.shifts, numbers.next_venue), self._save_numbers, kind,
+                numbers.get(kind, Numbering()), self._save_numbers, kind,
             )  # fmt: skip
 
     @property
@@ -146,16 +138,16 @@ class ClientRun:
             return msgspec.json.decode(path.read_bytes(), type=State)
         return State(began=stamp(), run=secrets.token_hex(3))
 
-    def _load_numbers(self) -> dict[str, Numbers]:
+    def _load_numbers(self) -> dict[str, Numbering]:
         path = self.venue.folder / NUMBERS
         if path.exists():
-            return msgspec.json.decode(path.read_bytes(), type=dict[str, Numbers])
+            return msgspec.json.decode(path.read_bytes(), type=dict[str, Numbering])
         return {}
 
     def _save_numbers(self) -> None:
         """Save the numbers, before one of ours is used: a restart must not use it for another."""
         _replace(self.venue.folder / NUMBERS, msgspec.json.encode({
-            kind: Numbers(list(session.numbering.shifts), session.numbering.next_venue)
+            kind: session.numbering
             for kind, session in self.referee.sessions.items()
         }))  # fmt: skip
 

@@ -16,7 +16,7 @@ from certification.api.http import problem
 from certification.api.requests import ApiResponse, HeldRequest, names
 from certification.attempt import BaseAttempt, CaseFailure, Stage
 from certification.scenarios.scenario import Scenario, Step
-from certification.scenarios.values import Document, ValueFault, as_text, at_path
+from certification.scenarios.values import Document, ValueFault, as_text, at_path, shown
 
 QUIET_S: Final = 0.3
 
@@ -145,7 +145,7 @@ class AccountAttempt(BaseAttempt):
             wanted = self.memory.wanted(pattern, held.look_up(path))
             if wanted:
                 raise CaseFailure(
-                    f"{what}: {path} is {_shown(held.look_up(path))}, expected {wanted}. "
+                    f"{what}: {path} is {shown(held.look_up(path))}, expected {wanted}. "
                     f"{step.explain.get(path, '') or step.why}".rstrip()
                 )
         if step.name:
@@ -199,7 +199,7 @@ class AccountAttempt(BaseAttempt):
             text = None if value is None else as_text(value)
             wanted = self.memory.wanted(pattern, text)
             if wanted:
-                return (f"The answer's {path} is {_shown(text)}, expected {wanted}. "
+                return (f"The answer's {path} is {shown(text)}, expected {wanted}. "
                         f"{step.explain.get(path, '') or step.why}".rstrip())  # fmt: skip
         if step.name:
             self.memory.named[step.name] = Document(document)
@@ -259,10 +259,6 @@ def _missing(step: Step, seconds: float) -> str:
     return (
         f"{names(step)} was expected and did not come: {max(seconds, 0):.0f} s passed. {step.why}"
     ).rstrip()
-
-
-def _shown(value: str | None) -> str:
-    return "absent" if value is None else repr(value) if not value.strip() else value
 
 
 def _refusal(step: Step) -> Any:

@@ -95,7 +95,7 @@ class Reply:
         return f"{self.status} {self.body.decode('utf-8', 'replace')}".rstrip()
 
 
-def as_json(body: bytes) -> Any:
+def as_json(body: str | bytes) -> Any:
     """Return a body as JSON, None if it is not JSON."""
     try:
         return json.loads(body) if body else None

@@ -145,9 +145,7 @@ class AccountReferee(BaseReferee[AccountAttempt]):
     def _follow(self, pair: ConnectionPair, held: HeldRequest) -> None:
         channels = held.body.get("channels")
         known = [str(name) for name in channels] if isinstance(channels, list) else []
-        if held.path == "login":
-            pair.logged_in = True
-        elif held.path == "subscribe":
+        if held.path == "subscribe":
             pair.channels.update(known)
         elif held.path == "unsubscribe":
             pair.channels.difference_update(known)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -11,6 +10,8 @@ import structlog
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, WebSocketException
+
+from certification.api.http import as_json
 
 log = structlog.get_logger()
 
@@ -25,7 +26,6 @@ class ConnectionPair:
 
     client: ServerConnection
     venue: ClientConnection
-    logged_in: bool = False
     channels: set[str] = field(default_factory=set)
 
     def cut(self) -> None:
@@ -93,8 +93,7 @@ class StreamGate:
         back = asyncio.create_task(self._from_venue(pair))
         try:
             async for text in client:
-                document = parsed(text)
-                if await self._watcher.from_client(pair, _text(text), document):
+                if await self._watcher.from_client(pair, _text(text), as_json(text)):
                     await venue.send(text)
         except ConnectionClosed:
             pass  # However it ended, what follows is the same.
@@ -114,7 +113,7 @@ class StreamGate:
         venue, client = pair.venue, pair.client
         try:
             async for text in venue:
-                if await self._watcher.from_venue(pair, _text(text), parsed(text)):
+                if await self._watcher.from_venue(pair, _text(text), as_json(text)):
                     await client.send(text)
             await client.close(venue.close_code or 1011, venue.close_reason or "")
         except ConnectionClosed:
@@ -122,14 +121,6 @@ class StreamGate:
         except Exception:
             log.exception("stream_failed")
             client.transport.abort()
-
-
-def parsed(text: str | bytes) -> Any:
-    """Return a frame as JSON, None if it is not JSON."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None
 
 
 def _text(text: str | bytes) -> str:

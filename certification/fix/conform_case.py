@@ -14,7 +14,7 @@ from certification.fix.client import FixClient, Identity
 from certification.fix.counterparty import Counterparty
 from certification.fix.matching import check, missing, unexpected
 from certification.fix.messages import MessageBuilder
-from certification.fix.wire import Message, now, time_text
+from certification.fix.wire import Message, garbled, now, time_text
 from certification.report.results import Transcript
 from certification.scenarios.scenario import Scenario, Step, walk
 from certification.scenarios.values import ValueFault
@@ -153,8 +153,7 @@ class ConformCase(ScriptPlayer):
             self.transcript.message(">", message, "not sent, as if it had got lost")
         elif step.garbled:
             self.transcript.message(">", message, "sent with a wrong CheckSum(10)")
-            wrong = (int(message.raw[-4:-1]) + 1) % 256
-            client.put_raw(message.raw[:-4] + f"{wrong:03d}\x01".encode("ascii"))
+            client.put_raw(garbled(message))
         else:
             client.put(message)
 

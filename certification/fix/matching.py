@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from certification.attempt import CaseFailure
 from certification.fix.wire import Message, tag_name, type_name
 from certification.scenarios.scenario import Step
-from certification.scenarios.values import Memory
+from certification.scenarios.values import Memory, shown
 
 _OPTIONAL_TEXT = {"8", "9", "r", "N", "UC", "j", "3", "5"}
 
@@ -18,11 +18,10 @@ def check(step: Step, message: Message, memory: Memory) -> None:
     if message.type not in wanted_types:
         raise CaseFailure(unexpected(step, message))
     for key, pattern in step.fields.items():
-        tag = int(key)
-        value = message.value(tag)
+        value = message.look_up(key)
         wanted = memory.wanted(pattern, value)
         if wanted:
-            raise CaseFailure(_wrong(step, message, tag, value, wanted))
+            raise CaseFailure(_wrong(step, message, key, value, wanted))
     if step.entries:
         _check_entries(step, message, memory)
     if step.name:
@@ -39,13 +38,13 @@ def _check_entries(step: Step, message: Message, memory: Memory) -> None:
             if wanted:
                 raise CaseFailure(
                     f"{type_name(message.type)}, entry {number + 1}: {tag_name(int(key))} is "
-                    f"{_shown(entry.get(int(key)))}, expected {wanted}."
+                    f"{shown(entry.get(int(key)))}, expected {wanted}."
                 )
 
 
-def _wrong(step: Step, message: Message, tag: int, value: str | None, wanted: str) -> str:
-    text = f"{type_name(message.type)}: {tag_name(tag)} is {_shown(value)}, expected {wanted}."
-    return _sentences(text, step.explain.get(str(tag), "") or step.why, _says(message))
+def _wrong(step: Step, message: Message, tag: str, value: str | None, wanted: str) -> str:
+    text = f"{type_name(message.type)}: {tag_name(int(tag))} is {shown(value)}, expected {wanted}."
+    return _sentences(text, step.explain.get(tag, "") or step.why, _says(message))
 
 
 def unexpected(step: Step, message: Message) -> str:
@@ -69,10 +68,6 @@ def _says(message: Message) -> str:
     if message.type in _OPTIONAL_TEXT and message.get(58):
         return f"Its Text(58): {message.get(58)}."
     return ""
-
-
-def _shown(value: str | None) -> str:
-    return "absent" if value is None else repr(value) if value in ("", " ") else value
 
 
 def _sentences(*texts: str) -> str:

@@ -10,7 +10,7 @@ again. ``spec/decisions`` tells why the numbers are mapped and not kept by a ses
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 
@@ -69,6 +69,14 @@ class Numbering:
         return self.shifts[-1][1] if self.shifts else 0
 
 
+@dataclass(frozen=True, slots=True)
+class GapFill:
+    """A gap fill of ours from visible number ``begin``; ``after`` is its NewSeqNo(36)."""
+
+    begin: int
+    after: int
+
+
 @dataclass(slots=True)
 class ResendRange:
     """A range that the client has asked for again, in both countings; ends are included.
@@ -83,6 +91,23 @@ class ResendRange:
     next: int
     done: bool = False
 
+    def pass_on(self, visible: int, after: int) -> Iterator[GapFill]:
+        """Take a message that the venue resends; yield the gap fills that go out before it.
+
+        ``visible`` is its visible number and ``after`` the visible number that follows it (more
+        than one further for a gap fill of the venue).
+        """
+        if visible > self.next:
+            yield GapFill(self.next, visible)
+        self.next = max(self.next, after)
+
+    def finish(self) -> Iterator[GapFill]:
+        """Take the end of the venue's resend; yield the gap fill for what is ours behind it."""
+        self.done = True
+        if self.next <= self.visible_end:
+            yield GapFill(self.next, self.visible_end + 1)
+            self.next = self.visible_end + 1
+
 
 def resend_range(numbering: Numbering, begin: int, end: int) -> ResendRange:
     """Return what a ResendRequest of the client asks for; ``end`` 0 is everything up to now."""
@@ -91,35 +116,3 @@ def resend_range(numbering: Numbering, begin: int, end: int) -> ResendRange:
     venue_begin = numbering.at_or_after(max(begin, 1))
     venue_end = min(numbering.at_or_before(visible_end), numbering.next_venue - 1)
     return ResendRange(venue_begin, venue_end, visible_end, max(begin, 1))
-
-
-@dataclass(frozen=True, slots=True)
-class GapFill:
-    """A gap fill of ours from visible number ``begin``; ``after`` is its NewSeqNo(36)."""
-
-    begin: int
-    after: int
-
-
-def resent(resending: ResendRange, visible: int, after: int) -> Iterator[GapFill]:
-    """Take a message that the venue resends; yield the gap fills that go out before it.
-
-    ``visible`` is its visible number and ``after`` the visible number that follows it (more
-    than one further for a gap fill of the venue).
-    """
-    if visible > resending.next:
-        yield GapFill(resending.next, visible)
-    resending.next = max(resending.next, after)
-
-
-def finished(resending: ResendRange) -> Iterator[GapFill]:
-    """Take the end of the venue's resend; yield the gap fill for what is ours behind it."""
-    resending.done = True
-    if resending.next <= resending.visible_end:
-        yield GapFill(resending.next, resending.visible_end + 1)
-        resending.next = resending.visible_end + 1
-
-
-def from_state(shifts: Sequence[Sequence[int]], next_venue: int) -> Numbering:
-    """Return a mapping as it was saved."""
-    return Numbering([(int(first), int(shift)) for first, shift in shifts], int(next_venue))

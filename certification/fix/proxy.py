@@ -1,9 +1,8 @@
 """One FIX session of a client under test: between it and its venue, recording and disturbing.
 
-A connection of the client is a *pair*: the client's socket on one side, one of ours to the
-venue's gateway on the other. What passes is told to the referee, which may hold a message
-back for a moment, lose it, or add its own. Sequence numbers to the client are mapped by
-``numbering``; towards the venue they stay as they are.
+Each connection of the client has one to the venue's gateway. The referee sees what passes, and
+may hold a message back for a moment, lose it, or add its own. Sequence numbers to the client are
+mapped by ``numbering``; towards the venue they stay as they are.
 """
 
 from __future__ import annotations
@@ -16,21 +15,22 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from certification.fix.client import READ_BYTES
-from certification.fix.numbering import (
-    GapFill,
-    Numbering,
-    ResendRange,
-    finished,
-    resend_range,
-    resent,
+from certification.fix.numbering import GapFill, Numbering, ResendRange, resend_range
+from certification.fix.wire import (
+    Framer,
+    Message,
+    changed,
+    encode,
+    exact_time_text,
+    garbled,
+    in_order,
+    now,
 )
-from certification.fix.wire import Framer, Message, changed, encode, exact_time_text, in_order, now
 from certification.scenarios.values import same
 
 REFUSAL_S: Final = 0.25
 CONNECT_S: Final = 10.0
 UPSTREAM_GONE_S: Final = 60.0
-KEPT_MESSAGES_MAX: Final = 10_000
 TESTS_MAX: Final = 100
 
 
@@ -88,7 +88,6 @@ class SessionProxy:
         self.logon_pause_s = 60.0
         self.highest = 0
         self.heartbeat_s = 30
-        self.sent: deque[Message] = deque(maxlen=KEPT_MESSAGES_MAX)
         self.tests: deque[str] = deque(maxlen=TESTS_MAX)
         self.missed: deque[Message] = deque(maxlen=TESTS_MAX)
         self.missing = asyncio.Event()
@@ -215,7 +214,7 @@ class SessionProxy:
         resending = resend_range(self.numbering, int(begin), int(end))
         if resending.venue_begin > resending.venue_end and self.numbering.shifts:
             # Only numbers of ours: the venue knows nothing of them, so we fill them over.
-            for fill in finished(resending):
+            for fill in resending.finish():
                 self._fill(fill)
             return _as_heartbeat(message)
         self._resending = resending
@@ -290,18 +289,17 @@ class SessionProxy:
         last = message.num
         if seen.type == "4" and seen.get(36).isdigit():
             after, last = int(seen[36]), int(message[36]) - 1
-        for fill in resent(resending, seen.num, after):
+        for fill in resending.pass_on(seen.num, after):
             self._fill(fill)
         self._to_client(seen)
         if last >= resending.venue_end:
-            for fill in finished(resending):
+            for fill in resending.finish():
                 self._fill(fill)
 
     def _dropped(self, message: Message) -> bool:
         for wanted in self.drops:
             if all(same(message.get(tag), value) for tag, value in wanted.items()):
                 self.drops.remove(wanted)
-                self.sent.append(message)
                 return True
         return False
 
@@ -311,8 +309,6 @@ class SessionProxy:
             self._watcher.note(self, "<", message, "lost with the connection")
             return
         pair.client.write(message.raw)
-        if not message.possdup:
-            self.sent.append(message)
         self._watcher.from_venue(self, message, ours)
 
     def _fill(self, fill: GapFill) -> None:
@@ -356,8 +352,7 @@ class SessionProxy:
         pair = self._pair
         if pair is None:
             return
-        wrong = (int(message.raw[-4:-1]) + 1) % 256
-        pair.client.write(message.raw[:-4] + f"{wrong:03d}\x01".encode("ascii"))
+        pair.client.write(garbled(message))
         self._watcher.note(self, "<", message, "sent with a wrong CheckSum(10)")
 
     def add_number(self) -> int:

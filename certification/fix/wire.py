@@ -49,12 +49,8 @@ class Message:
         """Return the first value of a tag."""
         return self._first.get(tag, default)
 
-    def value(self, tag: int) -> str | None:
-        """Return the first value of a tag, None if it is absent."""
-        return self._first.get(tag)
-
     def look_up(self, key: str) -> str | None:
-        """Return the first value of a tag, for expressions of scenarios; None if absent."""
+        """Return the first value of a tag, as scenarios name it; None if it is absent."""
         return self._first.get(int(key))
 
     def __contains__(self, tag: int) -> bool:
@@ -220,6 +216,12 @@ def changed(message: Message, values: Mapping[int, str | None]) -> bytes:
             pairs.insert(place, (tag, new))
             place += 1
     return encode(pairs, message.get(8, "FIX.4.4"))
+
+
+def garbled(message: Message) -> bytes:
+    """Encode the message with a wrong CheckSum(10)."""
+    wrong = (int(message.raw[-4:-1]) + 1) % 256
+    return message.raw[:-4] + f"{wrong:03d}{SOH}".encode("ascii")
 
 
 def in_order(fields: Mapping[int, str]) -> list[tuple[int, str]]:

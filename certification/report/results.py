@@ -45,7 +45,6 @@ class Transcript:
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
-        self.lost = 0
 
     def message(self, way: str, message: Recorded, note: str = "") -> None:
         """Record a FIX message."""
@@ -62,8 +61,8 @@ class Transcript:
     def _add(self, entry: Entry) -> None:
         if len(self.entries) < ENTRIES_MAX:
             self.entries.append(entry)
-        else:
-            self.lost += 1
+        elif len(self.entries) == ENTRIES_MAX:
+            self.entries.append(Entry(stamp(), "!", "what came after this was not kept"))
 
 
 class CaseResult(msgspec.Struct, frozen=True):

@@ -184,6 +184,11 @@ def plain(number: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def shown(value: str | None) -> str:
+    """Return a value as sentences show it."""
+    return "absent" if value is None else value if value.strip() else repr(value)
+
+
 def same(one: str, other: str) -> bool:
     """Return whether two values are the same; numbers by their value."""
     if one == other:

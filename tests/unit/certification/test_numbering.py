@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certification.fix.numbering import Numbering, finished, from_state, resend_range, resent
+from certification.fix.numbering import Numbering, resend_range
 
 
 def test_numbers_are_the_venues_until_something_is_added() -> None:
@@ -18,7 +19,9 @@ def test_numbers_are_the_venues_until_something_is_added() -> None:
     assert [numbering.visible(n) for n in (1, 2, 3, 4)] == [1, 2, 5, 6]
     assert [numbering.at_or_after(n) for n in (2, 3, 4, 5)] == [2, 3, 3, 3]
     assert [numbering.at_or_before(n) for n in (2, 3, 4, 5)] == [2, 2, 2, 3]
-    assert from_state([[3, 2]], 3) == numbering
+    saved = msgspec.json.encode(numbering)
+    assert saved == b'{"shifts":[[3,2]],"next_venue":3}'
+    assert msgspec.json.decode(saved, type=Numbering) == numbering
     numbering.reset()
     assert numbering.next_visible == 1
 
@@ -71,14 +74,14 @@ class World:
             behind = self.numbering.visible(after) if after > number + 1 else visible + 1
             if self.venue[number - 1] == "admin":
                 behind = self.numbering.visible(after)
-            for fill in resent(walk, visible, behind):
+            for fill in walk.pass_on(visible, behind):
                 self.fill(fill.begin, fill.after)
             if self.venue[number - 1] == "admin":
                 self.fill(visible, behind)
             else:
                 self.deliver(visible, f"{self.venue[number - 1]} {number}")
             number = after
-        for fill in finished(walk):
+        for fill in walk.finish():
             self.fill(fill.begin, fill.after)
 
 

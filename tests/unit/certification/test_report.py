@@ -13,7 +13,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from rich.console import Console
 
 from certification.report import files as reports
-from certification.report.results import VERSION, CaseResult, Entry, Report, report
+from certification.report.results import (
+    ENTRIES_MAX,
+    VERSION,
+    CaseResult,
+    Entry,
+    Report,
+    Transcript,
+    report,
+)
 from certification.report.signature import SignatureFault, load_key, load_or_make_key, load_public
 from certification.scenarios.edition import EDITION
 from certification.scenarios.programme import Programme, programme
@@ -223,3 +231,12 @@ def test_keys(tmp_path: Path) -> None:
     for call in (load_key, load_public):
         with pytest.raises(SignatureFault, match="cannot be used"):
             call(tmp_path / "x")
+
+
+def test_a_transcript_that_reaches_its_limit_says_so() -> None:
+    transcript = Transcript()
+    for number in range(ENTRIES_MAX + 2):
+        transcript.note(f"note {number}")
+    assert len(transcript.entries) == ENTRIES_MAX + 1
+    assert transcript.entries[-2].text == f"note {ENTRIES_MAX - 1}"
+    assert transcript.entries[-1].text == "what came after this was not kept"

@@ -68,7 +68,7 @@ def test_fields_keep_their_order_and_secrets_are_not_shown() -> None:
     assert "hunter2" not in message.shown() and "raw" not in repr(message)
     assert message.get(58) == "a"
     assert [value for tag, value in message.pairs if tag == 58] == ["a", "b"]
-    assert (message.value(1), message.get(1, "x")) == (None, "x")
+    assert (message.look_up("1"), message.get(1, "x")) == (None, "x")
 
 
 def test_a_changed_message_is_whole_again() -> None:
