@@ -40,14 +40,10 @@ def case_id(text: str) -> str:
     return found[1] if found is not None else ""
 
 
-def ignore(result: CaseResult) -> None:
-    """Take no notice of a result."""
-
-
 class Judge:
     """Judges the attempts of one client. ``make_trader`` logs a counterparty on.
 
-    ``begun`` is called when an attempt begins, ``changed`` and then ``announce`` with its verdict.
+    ``begun`` is called when an attempt begins, ``changed`` with its verdict.
     """
 
     def __init__(
@@ -55,12 +51,12 @@ class Judge:
         scenarios: Iterable[Scenario],
         parameters: Mapping[str, str],
         make_trader: MakeTrader,
+        begun: Changed,
         changed: Changed,
         *,
         patience_s: float,
         venue_s: float = VENUE_S,
         way_s: float = WAY_S,
-        begun: Changed = ignore,
     ) -> None:
         self.scenarios = {s.id: s for s in scenarios if s.script("certify")}
         self.parameters = parameters
@@ -72,7 +68,6 @@ class Judge:
         self.old_orders: frozenset[str] = frozenset()
         self.referees: list[BaseReferee[BaseAttempt]] = []
         self.transcript: Transcript | None = None
-        self.announce: Changed = ignore
         self._make_trader = make_trader
         self._changed = changed
         self._begun = begun
@@ -185,7 +180,8 @@ class Judge:
         self.results[scenario.id] = result
         log.info("verdict", case=scenario.id, verdict=result.verdict, reason=reason)
         self._changed(result)
-        self.announce(result)
+        for referee in self.referees:
+            referee.announce(result)
         return result
 
     async def trader(self, name: str) -> Trader:
@@ -220,6 +216,9 @@ class BaseReferee(ABC, Generic[A]):
     @abstractmethod
     async def play(self, attempt: A) -> None:
         """Have an attempt judged, then release what it holds."""
+
+    def announce(self, result: CaseResult) -> None:  # noqa: B027
+        """Tell the client a verdict, where its interface has a message for that."""
 
     async def interrupt(self, name: str) -> None:
         """Fail what is under way, as the case ``name`` begins; wait for the end of our own."""

@@ -81,8 +81,8 @@ class ClientRun:
             "run": self._state.run, "symbol": SYMBOL, "price": PRICE, "bad_price": BAD_PRICE,
         }  # fmt: skip
         self.judge = Judge(
-            self.scenarios, parameters, self._trader, self._changed, patience_s=patience_s,
-            venue_s=venue_s, way_s=way_s, begun=self._begun,
+            self.scenarios, parameters, self._trader, self._begun, self._changed,
+            patience_s=patience_s, venue_s=venue_s, way_s=way_s,
         )  # fmt: skip
         self.referee = Referee(self.judge, news=news)
         self.account = AccountReferee(
@@ -90,7 +90,6 @@ class ClientRun:
         )
         self.http = HttpGate(self.account.serve)
         self.stream = StreamGate(VENUE_HOST, venue.ports.stream, self.account)
-        self.account.gate = self.stream
         self.judge.results.update(self._state.results)
         numbers = self._load_numbers()
         for kind, comp_id in (("main", own.comp_id), ("drop_copy", own.drop_copy)):

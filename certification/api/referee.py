@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import structlog
 
@@ -32,19 +32,13 @@ _FOLLOWED: Final = frozenset({"orders", "executions"})
 Forward = Callable[[Request], Awaitable[Reply]]
 
 
-class Gate(Protocol):
-    """The client's WebSockets that are there."""
-
-    pairs: set[ConnectionPair]
-
-
 class AccountReferee(BaseReferee[AccountAttempt]):
     """Watches what one client asks of the account API. ``forward`` has the venue answer."""
 
     def __init__(self, judge: Judge, forward: Forward) -> None:
         super().__init__(judge)
-        self.gate: Gate | None = None
         self._forward = forward
+        self._pairs: set[ConnectionPair] = set()
         self._waiting: dict[tuple[int, str], HeldRequest] = {}
         self._lost: set[HeldRequest] = set()
         self._busy: dict[HeldRequest, asyncio.Event] = {}
@@ -86,6 +80,10 @@ class AccountReferee(BaseReferee[AccountAttempt]):
         return Reply(reply.status, reply.headers + told, reply.body)
 
     # The WebSocket.
+
+    def connected(self, pair: ConnectionPair) -> None:
+        """Note a new connection."""
+        self._pairs.add(pair)
 
     async def from_client(self, pair: ConnectionPair, text: str, document: Any) -> bool:
         """Take a frame of the client; return False to lose it."""
@@ -152,6 +150,7 @@ class AccountReferee(BaseReferee[AccountAttempt]):
 
     def disconnected(self, pair: ConnectionPair) -> None:
         """Note that a connection is over: its requests have no response."""
+        self._pairs.discard(pair)
         for key in [key for key in self._waiting if key[0] == id(pair)]:
             held = self._waiting.pop(key)
             held.judged.set()
@@ -159,12 +158,11 @@ class AccountReferee(BaseReferee[AccountAttempt]):
 
     def following(self) -> bool:
         """Return whether a WebSocket is subscribed to the account's orders or executions."""
-        there = self.gate.pairs if self.gate is not None else set()
-        return any(pair.channels & _FOLLOWED for pair in there)
+        return any(pair.channels & _FOLLOWED for pair in self._pairs)
 
     def cut(self) -> None:
         """Abort the client's WebSockets, without a close frame."""
-        for pair in list(self.gate.pairs if self.gate is not None else ()):
+        for pair in list(self._pairs):
             pair.cut()
 
     # Which case is meant, and what becomes of a request.

@@ -37,6 +37,9 @@ class ConnectionPair:
 class Watcher(Protocol):
     """Decides about every frame."""
 
+    def connected(self, pair: ConnectionPair) -> None:
+        """Note a new connection."""
+
     async def from_client(self, pair: ConnectionPair, text: str, document: Any) -> bool:
         """Take a frame of the client; return False to lose it. May take its time."""
 
@@ -54,7 +57,7 @@ class StreamGate:
         self._url = f"ws://{host}:{port}"
         self._watcher = watcher
         self._server: Server | None = None
-        self.pairs: set[ConnectionPair] = set()
+        self._pairs: set[ConnectionPair] = set()
 
     @property
     def port(self) -> int:
@@ -70,14 +73,14 @@ class StreamGate:
 
     async def stop(self) -> None:
         """Take no more, and end those that are there."""
-        for pair in list(self.pairs):
+        for pair in list(self._pairs):
             pair.cut()
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
 
     async def _connection(self, client: ServerConnection) -> None:
-        if len(self.pairs) >= CONNECTIONS_MAX or client.request is None:
+        if len(self._pairs) >= CONNECTIONS_MAX or client.request is None:
             await client.close(1013, "too many connections")
             return
         try:
@@ -89,7 +92,8 @@ class StreamGate:
             await client.close(1011, "the venue's stream cannot be reached")
             return
         pair = ConnectionPair(client, venue)
-        self.pairs.add(pair)
+        self._pairs.add(pair)
+        self._watcher.connected(pair)
         back = asyncio.create_task(self._from_venue(pair))
         try:
             async for text in client:
@@ -100,7 +104,7 @@ class StreamGate:
         except Exception:
             log.exception("stream_failed")
         finally:
-            self.pairs.discard(pair)
+            self._pairs.discard(pair)
             self._watcher.disconnected(pair)
             # The venue sees what the client did: a connection that broke, or a clean close.
             if client.close_code in (None, 1006):

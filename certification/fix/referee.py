@@ -24,7 +24,6 @@ class Referee(BaseReferee[Attempt]):
         self.sessions: dict[str, SessionProxy] = {}
         self._news = news
         self._outside = Transcript()
-        judge.announce = self._announce
 
     # What passes.
 
@@ -151,7 +150,7 @@ class Referee(BaseReferee[Attempt]):
         _, meant = self._meant(self.sessions["main"], held.message)
         return meant if meant is not attempt.scenario else None
 
-    def _announce(self, result: CaseResult) -> None:
+    def announce(self, result: CaseResult) -> None:
         """Send News(B) to a client that is logged on, so that it need not look at the page."""
         main = self.sessions.get("main")
         if not self._news or main is None or not main.live:
