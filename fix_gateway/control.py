@@ -16,7 +16,8 @@ import structlog
 
 from engine.client import EngineError
 from fix_gateway.session.epochs import EpochError
-from fix_gateway.session.session import Link, Phase, Session, Sessions
+from fix_gateway.session.life import Event, Phase
+from fix_gateway.session.session import Link, Session, Sessions
 
 LOGOUT_WAIT_S: Final = 2.0
 CUT_WAIT_S: Final = 5.0
@@ -36,14 +37,14 @@ def kick(sessions: Sessions, comp_id: str) -> str:
     The client may log on again at once; ``enabled = false`` and a reload keep it out.
     """
     session = _named(sessions, comp_id)
-    if session.free.is_set():
+    if session.life.free.is_set():
         return f"{comp_id} was not logged on."
     log.warning("kicked", session=comp_id)
     if session.qf is not None:
         session.qf.logout(TEXT)
-    if not session.free.wait(LOGOUT_WAIT_S):
+    if not session.life.free.wait(LOGOUT_WAIT_S):
         session.cut()
-        if not session.free.wait(CUT_WAIT_S):
+        if not session.life.free.wait(CUT_WAIT_S):
             raise ControlRefused(f"{comp_id} was cut but has not ended; see the log")
     return f"{comp_id} was logged out."
 
@@ -57,14 +58,14 @@ def reset(sessions: Sessions, comp_id: str, begin: Callable[[Session, str], str]
     session = _named(sessions, comp_id)
     with socket.socket() as nobody:
         link = Link(nobody, "operator")
-        if not session.enter(link):
+        if not session.claim(link):
             raise ControlRefused(f"{comp_id} is logged on; kick it first")
         try:
             reason = begin(session, "operator")
         except (EngineError, EpochError) as error:
             reason = str(error) or type(error).__name__
         finally:
-            session.leave(link)
+            session.handle(Event.GIVE_BACK, link)
     if reason:
         raise ControlRefused(f"the numbers of {comp_id} stay as they are: {reason}")
     return f"{comp_id} begins at 1, in epoch {session.epoch}. Tell the client to do the same."

@@ -31,8 +31,9 @@ from fix_gateway.runtime.replay import Past
 from fix_gateway.runtime.request_worker import Questions
 from fix_gateway.session.epochs import Start, restore
 from fix_gateway.session.handover import InnerListener
+from fix_gateway.session.life import Action, Event, Move, Phase
 from fix_gateway.session.sender import Sender
-from fix_gateway.session.session import Clock, Phase, Session, Sessions
+from fix_gateway.session.session import Clock, Session, Sessions
 from fix_gateway.session.store import read_state
 from fix_gateway.settings import GatewaySettings, SessionSettings, quickfix_settings
 
@@ -88,8 +89,6 @@ class Gateway(Events):
             self._sender,
             self._connect,
         )
-        self._sender.hold = self._delivery.hold
-        self._sender.failed = self._delivery.store_failed
         self._housekeeping = Housekeeping(settings, self.sessions, self._delivery, self._sender)
         self._questions = Questions(
             settings.questions_max,
@@ -191,8 +190,7 @@ class Gateway(Events):
             session.asked.restore(session.epoch, start.target or session.store.numbers().target)
         self._start_quickfix(starts, inner_port)
         for session in self.sessions:
-            if session.settings.reset_on_logon:
-                self._delivery.hold(session, "away")
+            self._delivery.pause(session, Event.START)
         self._subscribe()
         self._questions.start()
         self._housekeeping.start()
@@ -258,7 +256,7 @@ class Gateway(Events):
                 session.qf.logout("The gateway is stopping; log on again in a moment")
         deadline = time.monotonic() + LOGOUT_WAIT_S
         for session in live:
-            session.free.wait(max(0.0, deadline - time.monotonic()))
+            session.life.free.wait(max(0.0, deadline - time.monotonic()))
             session.cut()
         self._housekeeping.stop()
         self._housekeeping.write(clean=len(self._outbox) == 0, synced=True)
@@ -275,40 +273,40 @@ class Gateway(Events):
 
     def logged_on(self, session: Session) -> None:
         """The session is there: tell the engine, and let its reports flow."""
-        session.unanswered = False
-        session.logged_on()
-        self._outbox.notify(session.open_command())
-        self._housekeeping.release(session, "entering")
-        self._housekeeping.release(session, "away")
-        if session.snapshot_wanted:
-            self._questions.ask_snapshot(session)
-        self._questions.resume(session)
+        session.unanswered = session.logout_received = False
+        move = session.handle(Event.LOGGED_ON)
+        self._carry_out(session, move)
+        if move.phase is Phase.LIVE:
+            if session.snapshot_wanted:
+                self._questions.ask_snapshot(session)
+            self._questions.resume(session)
         log.info("logged_on", session=session.comp_id, epoch=session.epoch)
 
     def leaving(self, session: Session) -> None:
         """Store nothing from here on for a session whose next Logon empties its store."""
-        if session.settings.reset_on_logon:
-            self._delivery.hold(session, "away")
+        self._delivery.pause(session, Event.LOGOUT_READ)
 
     def logged_out(self, session: Session) -> None:
         """The session has gone."""
-        session.leave()
+        # Asked first: as soon as the session is free its next connection may change this.
+        clean, reason = session.logout_received, session.why_ended(time.monotonic())
+        move = session.handle(Event.LOGGED_OUT)
         self._delivery.end_capture(session)
-        if session.settings.reset_on_logon:
-            # QuickFIX drops what is sent while both numbers are 1.
-            session.delivery.reasons.add("away")
-            session.delivery.held = True
-        if not self._stopping:
-            self._outbox.notify(session.close_command())
-        log.info(
-            "logged_out", session=session.comp_id, clean=session.logout_received,
-            reason=session.why_ended(time.monotonic()),
-        )  # fmt: skip
+        self._carry_out(session, move)
+        log.info("logged_out", session=session.comp_id, clean=clean, reason=reason)
 
     def answered(self, session: Session) -> None:
         """The client has read on."""
-        if "unread" in session.delivery.reasons:
-            self._housekeeping.release(session, "unread")
+        self._carry_out(session, session.handle(Event.READ))
+
+    def _carry_out(self, session: Session, move: Move) -> None:
+        """Do what follows from an event."""
+        if Action.OPEN in move.does:
+            self._outbox.notify(session.open_command())
+        if Action.CLOSE in move.does and not self._stopping:
+            self._outbox.notify(session.close_command())
+        if Action.RESUME in move.does:
+            self._housekeeping.wake()
 
     def asked(self, session: Session, query: Query, text: str) -> bool:
         """Queue a question for the thread that may wait for the engine."""

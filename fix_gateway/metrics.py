@@ -8,7 +8,8 @@ from typing import Protocol
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from fix_gateway.session.session import Phase, Sessions
+from fix_gateway.session.life import Phase
+from fix_gateway.session.session import Sessions
 
 
 class Seen(Protocol):
@@ -79,7 +80,7 @@ class GatewayFigures(Collector):
             labels = [session.comp_id]
             live = session.phase is Phase.LIVE
             connected.add_metric(labels, int(live))
-            held.add_metric(labels, int(bool(session.delivery.reasons)))
+            held.add_metric(labels, int(bool(session.life.holds)))
             unread.add_metric(labels, session.flow.outstanding if live else 0)
             if session.qf is not None:
                 sender.add_metric(labels, session.qf.getExpectedSenderNum())

@@ -30,7 +30,8 @@ from fix_gateway.door.logon import Logon, LogonError, Wishes
 from fix_gateway.door.logon_signature import SignedLogons
 from fix_gateway.door.verification import Verifier
 from fix_gateway.door.waiting_room import WaitingRoom
-from fix_gateway.session.session import Clock, Link, Phase, Session, Sessions
+from fix_gateway.session.life import Event, Phase
+from fix_gateway.session.session import Clock, Link, Session, Sessions
 from fix_gateway.settings import GatewaySettings
 
 log = structlog.get_logger()
@@ -408,7 +409,7 @@ class FrontDoor:
         log.warning("refused", session=session.comp_id, reason="Logon was not answered")
         link.cut()
         if link.ended.is_set():
-            session.leave(link)
+            session.handle(Event.DISCONNECTED, link)
 
     def _link_ended(self, number: int) -> None:
         """A connection that QuickFIX had is closed on both sides."""
@@ -419,7 +420,7 @@ class FrontDoor:
         if session.phase is Phase.ENTERING and session.link is link and not session.undecided:
             why = session.farewell or "the connection has ended"
             log.warning("refused", address=link.address, comp_id=session.comp_id, reason=why)
-            session.leave(link)
+            session.handle(Event.DISCONNECTED, link)
 
     def _refuse(
         self, visitor: _Visitor, comp_id: str, reason: str, *, failed: bool = True

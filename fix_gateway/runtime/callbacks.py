@@ -24,8 +24,9 @@ from fix_gateway.codec.decode import FixMessage, refuse, translate
 from fix_gateway.codec.requests import Query
 from fix_gateway.runtime import admin
 from fix_gateway.runtime.outbox import Outbox
+from fix_gateway.session.life import Phase
 from fix_gateway.session.sender import Sender
-from fix_gateway.session.session import Clock, Phase, Session, Sessions
+from fix_gateway.session.session import Clock, Session, Sessions
 from fix_gateway.session.throttle import Throttle, weight
 
 log = structlog.get_logger()
@@ -142,8 +143,7 @@ class Application(quickfix.Application):  # type: ignore[misc]
     def toAdmin(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
         """An admin message goes out."""
         session = self._sessions[session_id.toString()]
-        if session.passage is not None:
-            session.arrived()  # A Logon that QuickFIX answers without asking us first.
+        session.arrived()  # QuickFIX answers some Logons without asking us first.
         session.flow.sent_at = time.monotonic()
         msg_type = message.getHeader().getField(35)
         if msg_type == "5":

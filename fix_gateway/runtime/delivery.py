@@ -31,8 +31,9 @@ from fix_gateway.codec.routing import OutMessage, Router, messages
 from fix_gateway.runtime.burst import Burst
 from fix_gateway.runtime.store_recovery import reopen
 from fix_gateway.runtime.trade_capture import CAPTURES_MAX, Capture, captured
+from fix_gateway.session.life import Event, Phase, Progress, Step
 from fix_gateway.session.sender import Sender
-from fix_gateway.session.session import Phase, Session, Sessions
+from fix_gateway.session.session import Session, Sessions
 from fix_gateway.session.store import LAST_INDEX
 
 log = structlog.get_logger()
@@ -207,17 +208,18 @@ class Delivery:
     def _deliver(
         self, session: Session, transaction: Transaction, found: list[OutMessage]
     ) -> None:
-        place = session.delivery
+        place, life = session.delivery, session.life
         with session.gate:
-            if not place.held:
+            if life.progress is Progress.IN_STEP:
                 self._burst.add(session, len(found))
                 if not self._send(session, transaction.seq, found):
+                    self._stop(session)
                     place.backlog.append(transaction)
-            elif place.lagging:
+            elif life.progress is Progress.LAGGING:
                 return
             elif len(place.backlog) >= session.gateway.held_transactions_max:
                 place.backlog.clear()
-                place.lagging = True
+                life.advance(Step.OVERFLOW)
             else:
                 place.backlog.append(transaction)
 
@@ -237,17 +239,17 @@ class Delivery:
 
         False when the session was held before the end: it is to be taken up again.
         """
-        place = session.delivery
+        place, life = session.delivery, session.life
         for message in found:
             cursor = (seq, message.event_index, message.part)
             if cursor <= place.cursor:
                 continue
-            if place.reasons:
+            if life.holds:
                 return False
             if not self._store(session, message, seq):
-                if not place.reasons:  # Else it has just gone, which is why.
+                if not life.holds:  # Else it has just gone, which is why.
                     log.error("report_not_stored", session=session.comp_id, seq=seq)
-                    self.store_failed(session)
+                    session.store_failed()
                 return False
             place.cursor = cursor
         return True
@@ -268,58 +270,49 @@ class Delivery:
             log.exception("report_not_stored", session=session.comp_id, seq=seq)
             return False
 
-    # Holding and releasing.
-
-    def store_failed(self, session: Session) -> None:
-        """The store of a session cannot be written: end its connection until it can.
-
-        A session that cannot be told what becomes of its orders must not go on entering them.
-        There is no Logout, which would have to be stored as well.
-        """
-        self.hold(session, "store")
-        if session.phase is not Phase.FREE:
-            log.error("cut", session=session.comp_id, reason="its store cannot be written")
-            session.cut()
+    # Pausing and resuming.
 
     def reopen_store(self, session: Session) -> bool:
         """Open the store of a session that is away again; False while it cannot be written."""
         with session.gate:
             return session.phase is Phase.FREE and reopen(session)
 
-    def hold(self, session: Session, reason: str) -> None:
-        """Send nothing to a session until the reason is gone; its cursor keeps the place."""
-        with session.gate:
-            place = session.delivery
-            if not place.held:
-                place.held = True
-                place.done_to(self.position - 1)
-            place.reasons.add(reason)
+    def pause(self, session: Session, event: Event) -> None:
+        """Take in an event that may hold delivery. If it does, nothing is under way on return.
 
-    def release(self, session: Session, *reasons: str) -> None:
-        """A reason is gone; with the last one delivery goes on, here and now.
+        Raises OutOfOrder.
+        """
+        session.handle(event)
+        if session.life.holds:
+            with session.gate:
+                self._stop(session)
+
+    def _stop(self, session: Session) -> None:
+        """Keep the place where delivery is; the gate is held."""
+        if session.life.progress is Progress.IN_STEP:
+            session.life.advance(Step.STOP)
+            session.delivery.done_to(self.position - 1)
+
+    def resume(self, session: Session) -> None:
+        """Go on with delivery, here and now, unless something holds it.
 
         Must not be called from a callback of QuickFIX or of a client.
         """
-        with session.gate:
-            session.delivery.reasons.difference_update(reasons)
-            if "away" in reasons and session.phase is not Phase.LIVE:
-                # It has left again since; its own mark of that may have come before ours.
-                session.delivery.reasons.add("away")
         while self._drain(session):
             continue
 
     def _drain(self, session: Session) -> bool:
         """Send some of the backlog; True while there may be more."""
-        place = session.delivery
+        place, life = session.delivery, session.life
         with session.gate:
-            if place.reasons or not place.held:
+            if life.holds or life.progress is Progress.IN_STEP:
                 return False
-            if place.lagging:
+            if life.progress is Progress.LAGGING:
                 self._catch_up(session)
                 return False
             for _ in range(DRAIN_STEP):
                 if not place.backlog:
-                    place.held = False
+                    life.advance(Step.CATCH_UP)
                     return False
                 if not self._send_again(session, place.backlog[0]):
                     return False
@@ -338,7 +331,7 @@ class Delivery:
         ).start()  # fmt: skip
 
     def _run_catch_up(self, session: Session) -> None:
-        place = session.delivery
+        place, life = session.delivery, session.life
         finished = threading.Event()
 
         def lost(error: EngineError) -> None:
@@ -350,7 +343,7 @@ class Delivery:
                 with session.gate:
                     if finished.is_set():
                         return
-                    if place.reasons:
+                    if life.holds:
                         finished.set()
                         return
                     if not self._send_again(session, transaction):
@@ -358,9 +351,8 @@ class Delivery:
                         return
                     if transaction.seq >= self.position:
                         place.done_to(transaction.seq)
-                        place.lagging = False
                         place.backlog.clear()
-                        place.held = False
+                        life.advance(Step.CATCH_UP)
                         finished.set()
                         return
 
@@ -387,15 +379,16 @@ class Delivery:
     def retry(self) -> None:
         """Go on where nothing holds a session but it is not in step (from housekeeping)."""
         for session in self._sessions:
-            place = session.delivery
-            if place.held and not place.reasons and session.source not in self._catching_up:
-                self.release(session)
+            life = session.life
+            waits = life.progress is not Progress.IN_STEP and not life.holds
+            if waits and session.source not in self._catching_up:
+                self.resume(session)
 
     def in_step_to(self, session: Session) -> int:
         """The seq up to which a session has everything, for the state file."""
         with session.gate:
             place = session.delivery
-            if not place.held:
+            if session.life.progress is Progress.IN_STEP:
                 place.done_to(self.position - 1)
             seq, index, _ = place.cursor
             return seq if index == LAST_INDEX else seq - 1

@@ -15,8 +15,9 @@ from typing import Final
 import structlog
 
 from fix_gateway.runtime.delivery import Delivery
+from fix_gateway.session.life import Event, Hold, Phase
 from fix_gateway.session.sender import Sender
-from fix_gateway.session.session import Phase, Session, Sessions
+from fix_gateway.session.session import Session, Sessions
 from fix_gateway.session.store import GatewayState, boot_id, write_state
 from fix_gateway.settings import GatewaySettings
 
@@ -33,7 +34,7 @@ TELL_EVERY_S: Final = 10.0
 
 
 class Housekeeping:
-    """One thread; ``wake`` makes it look now, for instance for a session to be released."""
+    """One thread; ``wake`` makes it look now, for instance at a session that nothing holds now."""
 
     def __init__(
         self, settings: GatewaySettings, sessions: Sessions, delivery: Delivery, sender: Sender
@@ -44,7 +45,6 @@ class Housekeeping:
         self._sender = sender
         self._wake = threading.Event()
         self._stopping = False
-        self._releases: list[tuple[Session, str]] = []
         self._gaps: list[tuple[Session, int]] = []
         self._state_at = 0.0
         self._told_at = -TELL_EVERY_S
@@ -62,9 +62,8 @@ class Housekeeping:
         self._wake.set()
         self._thread.join(timeout=2.0)
 
-    def release(self, session: Session, reason: str) -> None:
-        """Have a reason for holding a session taken away; may be called from any callback."""
-        self._releases.append((session, reason))
+    def wake(self) -> None:
+        """Look at once at what waits, such as reports that nothing holds; from any callback."""
         self._wake.set()
 
     def ask(self, session: Session, up_to: int) -> None:
@@ -76,14 +75,13 @@ class Housekeeping:
         while not self._stopping:
             self._wake.wait(TURN_S)
             self._wake.clear()
-            self._guarded(self._release)
+            self._guarded(self._delivery.retry)
             while self._gaps:
                 gap = self._gaps.pop(0)
                 self._guarded(lambda g=gap: self._sender.ask_again(*g))  # type: ignore[misc]
             now = time.monotonic()
             for session in self._sessions:
                 self._guarded(lambda s=session, n=now: self._watch(s, n))  # type: ignore[misc]
-            self._guarded(self._delivery.retry)
             self._guarded(lambda n=now: self._keep_state(n))  # type: ignore[misc]
 
     def _guarded(self, step: Callable[[], None]) -> None:
@@ -97,23 +95,15 @@ class Housekeeping:
         except Exception:
             log.exception("housekeeping_failed")
 
-    def _release(self) -> None:
-        while self._releases:
-            session, reason = self._releases.pop(0)
-            self._delivery.release(session, reason)
-
     def _watch(self, session: Session, now: float) -> None:
-        reasons = session.delivery.reasons
-        if "store" in reasons and now > session.delivery.retry_at:
+        if Hold.STORE in session.life.holds and now > session.delivery.retry_at:
             session.delivery.retry_at = now + STORE_RETRY_S
             if self._delivery.reopen_store(session):
-                self._delivery.release(session, "store")
+                session.handle(Event.STORE_REOPENED)
+                self._delivery.resume(session)
             elif session.phase is Phase.LIVE:
                 session.cut()
-        if session.phase is Phase.FREE:
-            if reasons & {"entering", "unread"}:
-                self._delivery.release(session, "entering", "unread")
-        elif session.phase is Phase.LIVE:
+        if session.phase is Phase.LIVE:
             self._watch_time(session, now)
             self._watch_bytes(session, now)
 
@@ -135,10 +125,11 @@ class Housekeeping:
     def _watch_bytes(self, session: Session, now: float) -> None:
         """Cut a client that reads nothing, or sends much that is no message."""
         flow, settings = session.flow, self._settings
-        if "unread" in session.delivery.reasons:
+        if Hold.UNREAD in session.life.holds:
             low = flow.outstanding <= settings.outstanding_bytes_max // 2
             if low or self._sender.has_read(session):
-                self._delivery.release(session, "unread")
+                session.handle(Event.READ)
+                self._delivery.resume(session)
             elif now - flow.probe_at > min(
                 settings.outstanding_timeout_s, 2.4 * session.heartbeat_s
             ):

@@ -24,6 +24,7 @@ from fix_gateway.runtime.housekeeping import Housekeeping
 from fix_gateway.runtime.outbox import Outbox
 from fix_gateway.session.epochs import EpochError, start_epoch
 from fix_gateway.session.handover import HandOverError, InnerListener
+from fix_gateway.session.life import Event, Hold
 from fix_gateway.session.sender import Sender
 from fix_gateway.session.session import Clock, Link, Session
 from fix_gateway.settings import GatewaySettings
@@ -74,7 +75,7 @@ class Entrance:
         """Hand a checked client to QuickFIX; gives the reason where that cannot be."""
         if self._closed or not self._outbox.online or self.inner is None:
             return "the engine is not available"
-        if "store" in session.delivery.reasons:
+        if Hold.STORE in session.life.holds:
             return "its store cannot be written"
         if session.unanswered and not self._delivery.reopen_store(session):
             return "its store cannot be written"
@@ -83,31 +84,30 @@ class Entrance:
             raise TurnedAway(objection)
         if not self._claim(session, link):
             return "session is logged on already"
-        reason = "not handed over"
+        handed_over = False
         try:
-            self._delivery.hold(session, "entering")
+            self._delivery.pause(session, Event.PREPARE)
             granted, reason = self._prepare(session, wishes)
             if not reason:
                 session.unanswered = True
                 whole, session.logon_due = for_quickfix(
                     logon, granted, self._stamp, self._clock()
                 )
-                passage = self.inner.passage(link.socket, logon.raw, whole)
-                session.passage = passage
-                passage.start()
+                session.hand_over(self.inner.passage(link.socket, logon.raw, whole))
+                handed_over = True
         except (EngineError, EpochError, HandOverError, OSError) as error:
             reason = str(error) or type(error).__name__
         finally:
-            if reason:
-                session.leave(link)
-                self._housekeeping.release(session, "entering")
+            if not handed_over:
+                session.handle(Event.GIVE_BACK, link)
+                self._housekeeping.wake()
         return reason
 
     @staticmethod
     def _claim(session: Session, link: Link) -> bool:
         """Take a session for a connection, a moment after its last one has ended."""
-        return session.enter(link) or (
-            session.free.wait(FREE_WAIT_S) and session.enter(link)
+        return session.claim(link) or (
+            session.life.free.wait(FREE_WAIT_S) and session.claim(link)
         )
 
     def farewell(self, session: Session, link: Link, text: str) -> bytes:
@@ -121,7 +121,7 @@ class Entrance:
         try:
             return self._sender.farewell(session, text)
         finally:
-            session.leave(link)
+            session.handle(Event.GIVE_BACK, link)
 
     def _prepare(self, session: Session, wishes: Wishes) -> tuple[Wishes, str]:
         """Bring the session into the state in which QuickFIX may see the Logon.
@@ -182,7 +182,7 @@ class Entrance:
             time.sleep(POLL_S)
         # Held, so that delivery stays where it is; but never with the gate, which the thread
         # may want that brings the engine's answer.
-        self._delivery.hold(session, "epoch")
+        self._delivery.pause(session, Event.RESET_BEGINS)
         try:
             start_epoch(session, self._client, cause)
             with session.gate:
@@ -191,5 +191,6 @@ class Entrance:
                 session.store.set_epoch(session.epoch)
                 session.delivery.repeat_until = 0
         finally:
-            self._housekeeping.release(session, "epoch")
+            session.handle(Event.RESET_DONE)
+            self._housekeeping.wake()
         return ""

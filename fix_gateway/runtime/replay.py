@@ -207,7 +207,7 @@ class _Replay:
         for transaction in batch:
             if self.finished.is_set():
                 return
-            if self._session.delivery.reasons or self.count >= REPLAY_MAX:
+            if self._session.life.holds or self.count >= REPLAY_MAX:
                 self.finished.set()
                 return
             found = messages(transaction, self._session.context, self._instruments)

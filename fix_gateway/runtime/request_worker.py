@@ -35,8 +35,9 @@ from fix_gateway.codec.requests import (
 )
 from fix_gateway.codec.responses import Answer
 from fix_gateway.runtime.outbox import Outbox
+from fix_gateway.session.life import Phase
 from fix_gateway.session.sender import Sender
-from fix_gateway.session.session import Clock, Phase, Session
+from fix_gateway.session.session import Clock, Session
 
 log = structlog.get_logger()
 

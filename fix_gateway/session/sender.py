@@ -9,29 +9,23 @@ time the connection is cut.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Final
 
 import quickfix
 import structlog
 
-from fix_gateway.session.session import Phase, Session
+from fix_gateway.session.life import Event, Phase
+from fix_gateway.session.session import Session
 
 log = structlog.get_logger()
 
 _QUIET_BYTES: Final = 1 << 15
 """What may be on its way to a client that reads as fast as it can."""
 
-Hold = Callable[[Session, str], None]
-
-
 class Sender:
-    """Hands messages to QuickFIX and keeps the count. ``hold`` is told at the bound."""
+    """Hands messages to QuickFIX and keeps the count."""
 
     def __init__(self) -> None:
-        self.hold: Hold | None = None
-        self.failed: Callable[[Session], None] | None = None
-        """Told when a message for a session that is there could not be stored."""
         self._probes = 0
 
     def send(self, session: Session, message: quickfix.Message, size: int) -> bool:
@@ -50,17 +44,18 @@ class Sender:
         """The same from a thread that may wait, for what is caused by no transaction.
 
         Between the moment when the answer to a Logon leaves and the moment when QuickFIX takes
-        the session for logged on, a message would be stored and not sent. An entering session
-        takes its gate after it has entered, so nobody who holds the gate can overlook it.
+        the session for logged on, a message would be stored and not sent. Who claims a session
+        for a Logon takes its gate after that, so nobody who holds the gate can overlook it.
         """
+        life = session.life
         while True:
             with session.gate:
-                if session.phase is not Phase.ENTERING:
+                if life.phase in (Phase.FREE, Phase.LIVE):
                     sent = self.send(session, message, size)
-                    if not sent and session.phase is Phase.LIVE and self.failed is not None:
-                        self.failed(session)
+                    if not sent and life.phase is Phase.LIVE:
+                        session.store_failed()
                     return sent
-            session.settled.wait()
+            life.settled.wait()
 
     def _check(self, session: Session) -> None:
         """See what is unread; ask the client about it, and hold delivery at the bound."""
@@ -69,8 +64,8 @@ class Sender:
             return
         if self.has_read(session):
             return
-        if flow.outstanding > bound and self.hold is not None:
-            self.hold(session, "unread")
+        if flow.outstanding > bound:
+            session.handle(Event.UNREAD_LIMIT)
         if not flow.probe:
             self.probe(session)
 

@@ -1,9 +1,6 @@
 """FIX sessions at run time: whose they are, which epoch they are in, where delivery stands.
 
-Locks: ``gate`` is held around everything that sends to the session from outside QuickFIX's
-own thread, and around a change of the epoch. QuickFIX's callbacks may come with QuickFIX's
-lock of the session held, so ``onLogout`` and ``toApp`` never take ``gate``. ``_state`` guards
-the phase and is never held while anything else is called.
+What a session may go through, and which lock is taken when, is said in ``life.py``.
 """
 
 from __future__ import annotations
@@ -16,10 +13,10 @@ import termios
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from enum import Enum
 from typing import Final, TypeAlias
 
 import quickfix
+import structlog
 
 from engine.client import Transaction
 from engine.core.authority import accounts_of
@@ -27,10 +24,13 @@ from engine.core.commands import CloseSession, OpenSession
 from engine.core.types import CancelScope, Origin, SessionRow
 from fix_gateway.codec.context import SessionContext
 from fix_gateway.session.handover import Passage
+from fix_gateway.session.life import Action, Event, Life, Move, Phase
 from fix_gateway.session.pending_requests import Asked
 from fix_gateway.session.store import LAST_INDEX, Cursor, SessionStore
 from fix_gateway.session.throttle import Throttle
 from fix_gateway.settings import GatewaySettings, SessionSettings, session_id
+
+log = structlog.get_logger()
 
 GRACE_S_MAX: Final = 86_400
 _TCP_INFO_BYTES: Final = 136
@@ -40,14 +40,6 @@ _TCP_BYTES_RECEIVED: Final = struct.Struct("@Q")
 
 LogonMark: TypeAlias = tuple[str, str]
 """MsgSeqNum and SendingTime of a Logon that QuickFIX was handed, by which it is known again."""
-
-
-class Phase(Enum):
-    """FREE has no connection; ENTERING was handed to QuickFIX; LIVE is logged on."""
-
-    FREE = 1
-    ENTERING = 2
-    LIVE = 3
 
 
 class Link:
@@ -122,14 +114,7 @@ class Session:
         self.gate = threading.RLock()
         self.delivery = Place()
         self.flow = Flow()
-        self._state = threading.Lock()
-        self.phase = Phase.FREE
-        self.link: Link | None = None
-        self.free = threading.Event()
-        self.free.set()
-        self.settled = threading.Event()
-        """Clear while QuickFIX answers a Logon: what is stored then is not sent."""
-        self.settled.set()
+        self.life: Life[Link] = Life(settings.reset_on_logon)
         self.scope = CancelScope.NONE
         self.grace_us = 0
         self.heartbeat_s = 30
@@ -140,7 +125,7 @@ class Session:
         """When that was sent, by the monotonic clock; 0 while it was not."""
         self.snapshot_wanted = False
         self.passage: Passage | None = None
-        """The connection on its way to QuickFIX, until the Logon is read."""
+        """The last connection that was on its way to QuickFIX; it has ended where it is done."""
         self.logon_due: LogonMark | None = None
         """The Logon that QuickFIX has been handed and has not read yet."""
         self.unanswered = False
@@ -168,6 +153,7 @@ class Session:
         ):  # fmt: skip
             self.throttle = _throttle(settings)
         self.settings = settings
+        self.life.resets_on_logon = settings.reset_on_logon
         self.context = _context(settings, self.gateway)
 
     def restore(self, row: SessionRow | None) -> None:
@@ -175,40 +161,43 @@ class Session:
         if row is not None:
             self.epoch, self.mark = row.epoch, row.mark
 
-    def enter(self, link: Link) -> bool:
-        """Claim the session for a connection; False if it has one."""
-        with self._state:
-            if self.phase is not Phase.FREE:
-                return False
-            self.phase = Phase.ENTERING
-            self.link = link
-            self.free.clear()
-            self.settled.clear()
-            self.farewell, self.farewell_at = "", 0.0
-            self.says_reset = self.confirms_reset = self.expects_next = False
-            self.logon_num = self.asked_from = self.ask_up_to = 0
-            return True
+    @property
+    def phase(self) -> Phase:
+        """Who has the session."""
+        return self.life.phase
 
-    def logged_on(self) -> None:
-        """QuickFIX has answered the Logon."""
-        with self._state:
-            self.phase = Phase.LIVE
-            self.logout_received = False
-            self.settled.set()
+    @property
+    def link(self) -> Link | None:
+        """Its connection, None while it is free."""
+        return self.life.connection
 
-    def leave(self, link: Link | None = None) -> Link | None:
-        """The connection is gone; gives it back once. ``link`` says which one is meant."""
-        with self._state:
-            if self.phase is Phase.FREE or (link is not None and self.link is not link):
-                return None
-            left, self.link = self.link, None
-            passage, self.passage = self.passage, None
-            self.phase = Phase.FREE
-            self.free.set()
-            self.settled.set()
-        if passage is not None:
+    def claim(self, link: Link) -> bool:
+        """Take the session for a connection; False if it has one."""
+        if not self.life.claim(link):
+            return False
+        self.farewell, self.farewell_at = "", 0.0
+        self.says_reset = self.confirms_reset = self.expects_next = False
+        self.logon_num = self.asked_from = self.ask_up_to = 0
+        return True
+
+    def handle(self, event: Event, link: Link | None = None) -> Move:
+        """Take in an event, of this connection if one is named; see ``life.TABLE``.
+
+        What the row wants done with the connection is done here. Raises OutOfOrder.
+        """
+        before, passage = self.life.phase, self.passage
+        move = self.life.handle(event, link)
+        if Action.CUT in move.does:
+            self.cut()
+        if move.phase is Phase.FREE and before is not Phase.FREE and passage is not None:
             passage.abandon()
-        return left
+        return move
+
+    def hand_over(self, passage: Passage) -> None:
+        """Let QuickFIX read the Logon. Raises OSError when either side has gone."""
+        self.passage = passage
+        self.handle(Event.HAND_OVER)
+        passage.start()
 
     @property
     def undecided(self) -> bool:
@@ -218,10 +207,16 @@ class Session:
 
     def arrived(self) -> None:
         """QuickFIX has read the Logon: from a callback about this connection."""
-        with self._state:
-            passage, self.passage = self.passage, None
-        if passage is not None:
-            passage.complete()
+        if self.passage is not None:
+            self.passage.complete()
+
+    def store_failed(self) -> None:
+        """Hold delivery and end the connection: the store cannot be written.
+
+        There is no Logout, which would have to be stored as well.
+        """
+        if Action.CUT in self.handle(Event.STORE_FAILED).does:
+            log.error("cut", session=self.comp_id, reason="its store cannot be written")
 
     def why_ended(self, now: float) -> str:
         """Why the connection has ended, for the log; ``now`` is monotonic."""
@@ -252,18 +247,14 @@ class Session:
 class Place:
     """Where delivery to a session stands; guarded by the session's gate.
 
-    While ``reasons`` is not empty nothing is sent. Transactions meant for the session wait in
-    ``backlog``; when that is full the session is ``lagging`` and catches up from its cursor.
-    Up to ``repeat_until`` a message may have been sent before, and says so (PossResend).
+    Transactions meant for the session wait in ``backlog`` while it is behind. Up to
+    ``repeat_until`` a message may have been sent before, and says so (PossResend).
     ``message`` is used for one report after the other.
     """
 
     def __init__(self) -> None:
         self.cursor: Cursor = (0, 0, 0)
-        self.reasons: set[str] = set()
-        self.held = False
         self.backlog: deque[Transaction] = deque()
-        self.lagging = False
         self.repeat_until = 0
         self.retry_at = 0.0
         self.message = quickfix.Message()

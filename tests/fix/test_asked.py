@@ -13,6 +13,7 @@ import pytest
 from engine.client import queries
 from engine.core.commands import NewOrder
 from engine.core.types import OrdType, Origin, Side, TimeInForce
+from fix_gateway.session.life import Event
 from fix_gateway.session.pending_requests import FILE_BYTES_MAX, Asked
 from fix_gateway.session.sender import Sender
 from fix_gateway.session.session import Link, Session
@@ -177,13 +178,15 @@ def test_nothing_is_sent_between_a_logon_and_its_answer(tmp_path: Path) -> None:
     session = Session(settings, gateway)
     session.qf = quickfix = QuickFix()
     sender = Sender()
-    for settle in (session.logged_on, session.leave):
+    for settle in (Event.LOGGED_ON, Event.GIVE_BACK):
         quickfix.sent.clear()
-        assert session.enter(Link(None, ""))  # type: ignore[arg-type]
+        assert session.claim(Link(None, ""))  # type: ignore[arg-type]
+        session.handle(Event.PREPARE)
+        session.handle(Event.HAND_OVER)
         thread = threading.Thread(target=sender.send_settled, args=(session, None, 10))
         thread.start()
         assert not quickfix.sent.wait(0.05)
-        settle()
+        session.handle(settle)
         assert quickfix.sent.wait(pace.seconds(10))
         thread.join()
-        session.leave()
+        session.handle(Event.LOGGED_OUT)

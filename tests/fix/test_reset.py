@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+
+import pytest
 
 from engine.client import Outcome, Transaction
 from engine.core.commands import StartEpoch
 from engine.core.events import SessionChanged
 from engine.core.types import CancelScope
 from fix_gateway.gateway import Gateway
+from fix_gateway.session.life import Event, Hold, OutOfOrder, Progress
 from fix_gateway.settings import GatewaySettings, SessionSettings
 from tests.support import pace
 
@@ -26,7 +30,8 @@ class Engine:
 
     def submit(self, command: StartEpoch) -> Outcome:
         session = self.gateway.sessions.by_comp_id["ALICE"]
-        assert session.delivery.held, "delivery must not move the cursor meanwhile"
+        stopped = session.life.progress is Progress.BEHIND
+        assert stopped, "delivery must not move the cursor meanwhile"
 
         def deliver() -> None:
             if session.gate.acquire(timeout=pace.seconds(5)):
@@ -43,9 +48,15 @@ class Engine:
         return Outcome(Transaction(7, 1, command, (changed,)), False)
 
 
-def gateway_of(tmp_path: Path) -> Gateway:
+NOBODY: Any = SimpleNamespace(cut=lambda: None)
+
+
+def gateway_of(tmp_path: Path, *, reset_on_logon: bool = False) -> Gateway:
     settings = GatewaySettings("127.0.0.1", 0, "TANDEM", tmp_path, DICTIONARY)
-    alice = SessionSettings("ALICE", "alice", "alice", frozenset({"alice"}), "alice", "")
+    alice = SessionSettings(
+        "ALICE", "alice", "alice", frozenset({"alice"}), "alice", "",
+        reset_on_logon=reset_on_logon,
+    )  # fmt: skip
     return Gateway(settings, [alice], str(tmp_path / "none"), "", lambda: 1, lambda: None)
 
 
@@ -54,19 +65,37 @@ def test_reports_are_delivered_while_a_reset_waits_for_the_engine(tmp_path: Path
     engine: Any = Engine(gateway)
     gateway._entrance._client = engine
     session = gateway.sessions.by_comp_id["ALICE"]
+    assert session.claim(NOBODY)
     assert gateway._entrance.reset(session, "141=Y") == ""
     assert engine.delivered
     assert (session.epoch, session.mark) == (1, 0)
     assert session.store.epoch() == 1
+    assert not session.life.holds
+
+
+def test_numbers_begin_again_only_under_a_claim(tmp_path: Path) -> None:
+    gateway = gateway_of(tmp_path)
+    session = gateway.sessions.by_comp_id["ALICE"]
+    with pytest.raises(OutOfOrder, match="RESET_BEGINS in phase FREE"):
+        gateway._entrance.reset(session, "141=Y")
+    assert session.epoch == 0 and not session.life.holds
 
 
 def test_a_session_that_left_again_stays_away(tmp_path: Path) -> None:
     # Its reports would be dropped: QuickFIX takes none while both of its numbers are 1.
-    delivery = (gateway := gateway_of(tmp_path))._delivery
-    session = gateway.sessions.by_comp_id["ALICE"]
-    delivery.hold(session, "away")
-    delivery.release(session, "away")
-    assert session.delivery.reasons == {"away"}
-    session.logged_on()
-    delivery.release(session, "away")
-    assert not session.delivery.reasons and not session.delivery.held
+    gateway = gateway_of(tmp_path, reset_on_logon=True)
+    delivery, session = gateway._delivery, gateway.sessions.by_comp_id["ALICE"]
+    delivery.pause(session, Event.START)
+    delivery.resume(session)
+    assert session.life.holds == {Hold.AWAY}
+    assert session.claim(NOBODY)
+    gateway.logged_on(session)  # Of the last connection, late.
+    delivery.resume(session)
+    assert session.life.holds == {Hold.AWAY}
+    delivery.pause(session, Event.PREPARE)
+    session.handle(Event.HAND_OVER)
+    gateway.logged_on(session)
+    delivery.resume(session)
+    assert not session.life.holds and session.life.progress is Progress.IN_STEP
+    gateway.logged_out(session)
+    assert session.life.holds == {Hold.AWAY}

@@ -14,6 +14,7 @@ import pytest
 from fix_gateway.door import listener
 from fix_gateway.door.listener import FrontDoor
 from fix_gateway.door.logon import Logon, Wishes
+from fix_gateway.session.life import Event, Phase
 from fix_gateway.session.session import Link, Session, Sessions
 from fix_gateway.settings import GatewaySettings, SessionSettings
 from tests.fix.rawfix import encode, now_text
@@ -30,8 +31,10 @@ class Behind:
         self.news = threading.Condition()
 
     def enter(self, session: Session, logon: Logon, wishes: Wishes, link: Link) -> str:
-        session.leave()
-        assert session.enter(link)
+        if session.phase is not Phase.FREE:
+            session.handle(Event.GIVE_BACK)
+        assert session.claim(link)
+        session.handle(Event.HAND_OVER)
         with self.news:
             self.links.append(link)
             self.news.notify_all()
