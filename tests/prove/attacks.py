@@ -15,7 +15,7 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from engine import wire
-from engine.client import EngineClient
+from engine.client import EngineClient, queries
 from engine.core.commands import MassCancel, NewOrder
 from engine.core.types import OrdType, Origin, Side, TimeInForce
 from tests.fix.rawfix import RawFix, encode, now_text
@@ -284,7 +284,7 @@ def largest_cancel(venue: Venue, count: int) -> Iterator[None]:
         for account in RESTS:
             client.submit(MassCancel(Origin(f"api:{account}"), account, "all"), 60.0)
         yield
-        if any(client.open_orders(account, True) for account in RESTS):
+        if any(client.fetch(queries.OpenOrders(account)).value for account in RESTS):
             raise TimeoutError(f"the cancel of {count:,} orders is not done")
 
 

@@ -52,6 +52,9 @@ def crashes(options: Options) -> Result:
     places = ", ".join(f"{what} {count}" for what, count in sorted(survived.kills.items()))
     result.tried = [
         f"{survived.count} kills: {places}", f"{survived.transactions:,} transactions",
+        f"{survived.amid} kills of the engine amid work, {survived.pieces:,} Ticks that went on "
+        "with it",
+        f"{survived.full} disks full for a moment",
         *(f"{count:,} {what}" for what, count in survived.told.items()),
     ]  # fmt: skip
     if not survived.inside:
@@ -113,7 +116,7 @@ def bits(options: Options) -> Result:
 def security(options: Options) -> Result:
     """A venue in use: what a stranger finds, and what comes of what he captured."""
     starts = ("engine", "fix") if options.quick else tuple(MODULES)
-    return Result(*examine(options.say, starts))
+    return Result(*examine(options.say, starts, options.seed, options.size(200, 8)))
 
 
 def overload(options: Options) -> Result:

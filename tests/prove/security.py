@@ -23,6 +23,7 @@ from websockets.sync.client import connect
 from account_api.security.auth import sign_hmac
 from engine.client import queries
 from tests.fix.rawfix import Closed, RawFix, encode
+from tests.prove.reach import CHANGES, Walk
 from tests.prove.venue import MODULES, Venue
 
 FIRMS: Final = ("alice", "bob", "carol")
@@ -326,16 +327,18 @@ def _own_secrets(text: str) -> str:
 
 
 def examine(
-    say: Callable[[str], None] = lambda text: None, starts: Iterable[str] = tuple(MODULES)
+    say: Callable[[str], None] = lambda text: None, starts: Iterable[str] = tuple(MODULES),
+    seed: int = 1, rounds: int = 8,
 ) -> tuple[list[str], list[str]]:
     """All of it over one venue: what was tried, what was found.
 
-    ``starts`` names the processes that are started in production as well.
+    ``starts`` names the processes that are started in production as well, ``rounds`` says how far
+    everybody walks through other accounts' things.
     """
     findings: list[str] = []
     tried: list[str] = []
     with tempfile.TemporaryDirectory(prefix="tandem-secure-") as name:
-        venue = Venue(Path(name))
+        venue = Venue(Path(name), CHANGES)
         # As an administrator may have made it; what is in it must be private nevertheless.
         venue.data.mkdir(mode=0o755)
         venue.data.chmod(0o755)
@@ -345,6 +348,9 @@ def examine(
             say("a day with every secret")
             day.live()
             tried.append(f"{replays(day, findings.append)} captured messages sent again")
+            say("other accounts' things")
+            asked = Walk(venue, seed, findings.append).walk(rounds, signed)
+            tried.append(f"{asked:,} things asked for that are another account's")
             count, processes = search(day, findings.append)
             known = len(secrets(venue.config))
             tried.append(f"{known} secrets looked for in {count:,} bytes, {len(day.answers)} "

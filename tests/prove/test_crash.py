@@ -19,3 +19,4 @@ def test_what_every_client_was_told_is_what_the_venue_holds() -> None:
     assert survived.findings == [], f"seed {SEED}"
     assert survived.count >= KILLS
     assert survived.transactions > 50
+    assert survived.pieces > 5, "what one command left over was done in Ticks"

@@ -12,4 +12,4 @@ pytestmark = [pytest.mark.serial, pytest.mark.timeout(300)]
 def test_no_secret_is_shown_no_capture_acts_twice_nothing_is_open_to_others() -> None:
     tried, findings = examine(starts=("engine", "fix"))
     assert findings == []
-    assert len(tried) == 5
+    assert len(tried) == 6

@@ -46,6 +46,8 @@ class Child:
         self.killed = False
         self.doomed = False
         """It has a layer below it that will kill it sooner or later."""
+        self.full = False
+        """Its disk is full for a moment sooner or later."""
         self.ready: dict[str, Any] | None = None
         self.code: int | None = None
         self._log = log

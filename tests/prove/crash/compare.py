@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.client import EngineClient, Transaction, queries
 from engine.core import events as ev
+from engine.core.commands import Deposit, Tick
 from engine.core.exchange import Exchange
 from engine.core.instruments import Instrument, format_scaled
 from engine.core.types import WithdrawalState
@@ -97,11 +98,51 @@ def sequences(journal: list[Transaction], found: Found) -> None:
             found(f"{name} was done {count} times")
 
 
+REACH = {"fix:ALICE": {"alice", "alice:desk"}, "fix:DESK": {"alice:desk"}}
+"""What a session may do things for: the firm's account for the firm, a sub-account for itself."""
+
+
+def authority(journal: list[Transaction], found: Found) -> None:
+    """No session entered or changed an order of an account that it does not speak for."""
+    for seq, _, command, events in journal:
+        reach = REACH.get(command.origin.source)
+        for event in events if reach is not None else ():
+            kinds = ev.OrderAccepted | ev.OrderReplaced | ev.MassCanceled
+            if isinstance(event, kinds) and event.account not in reach:
+                found(f"seq {seq}: {command.origin.source} acted for {event.account}")
+
+
+def pieces(journal: list[Transaction]) -> int:
+    """How many Ticks went on with what a command had left over (rules M-10, C-10)."""
+    kinds = ev.OrderFilled | ev.OrderCanceled
+    return sum(
+        isinstance(transaction.command, Tick)
+        and any(isinstance(event, kinds) for event in transaction.events)
+        for transaction in journal
+    )
+
+
+def portions(answered: list[str], journal: list[Transaction], found: Found) -> int:
+    """What was asked for under one Idempotency-Key was done once, whoever died on the way."""
+    made = {
+        transaction.command.deposit_id for transaction in journal
+        if isinstance(transaction.command, Deposit)
+        and transaction.command.deposit_id.startswith("faucet")
+    }  # fmt: skip
+    if len(answered) != len(set(answered)) or set(answered) != made:
+        found(f"the faucet was asked for {len(answered)} portions and gave {len(made)}")
+    return len(made)
+
+
 def fix_session(
     client: FixClient, venue: Venue, journal: list[Transaction],
     instruments: dict[str, Instrument], found: Found,
 ) -> int:  # fmt: skip
-    """Every report came, once, in order, with the content that the journal gives it."""
+    """Every report came, once, in order, with the content that the journal gives it.
+
+    What was canceled because it left in the end is for its next Logon.
+    """
+    journal = _until_left(client, journal)
     settings = venue.settings
     gateway = gateway_settings(settings)
     every = {s.comp_id: Session(s, gateway).context for s in session_settings(settings)}
@@ -132,6 +173,17 @@ def fix_session(
         found(f"{client.comp_id} has numbers beyond {client.next_in}")
     _by_events(client, heard, journal, found)
     return len(cursors)
+
+
+def _until_left(client: FixClient, journal: list[Transaction]) -> list[Transaction]:
+    """What happened before the session was closed for the last time."""
+    for place in range(len(journal) - 1, -1, -1):
+        for event in journal[place].events:
+            if isinstance(event, ev.SessionChanged) and (event.session, event.what) == (
+                f"fix:{client.comp_id}", "closed",
+            ):  # fmt: skip
+                return journal[:place]
+    return journal
 
 
 def _by_events(

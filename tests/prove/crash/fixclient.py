@@ -33,10 +33,14 @@ class FixClient(Client):
     """One session: sends orders, cancels and replaces, a few at a time."""
 
     def __init__(
-        self, address: tuple[str, int], comp_id: str, told: Told, seed: int
-    ) -> None:
+        self, address: tuple[str, int], comp_id: str, told: Told, seed: int, *,
+        logon: str = "", accounts: tuple[str, ...] = ("",), password: str = "",
+    ) -> None:  # fmt: skip
         super().__init__(comp_id, told)
         self.address = address
+        self._more = logon
+        self._accounts = accounts
+        self._password = password or f"{comp_id.lower()}-demo"
         self.comp_id = comp_id
         self.random = random.Random(f"{comp_id} {seed}")
         self.next_out = 1
@@ -87,8 +91,8 @@ class FixClient(Client):
             self.last_end = repr(error)  # The next life goes on with the same numbers.
 
     def _logon(self) -> None:
-        firm = self.comp_id.lower()
-        fields = f"98=0|108={HEARTBEAT_S}|141=N|553={firm}|554={firm}-demo|"
+        user = f"553={self.comp_id.lower()}|554={self._password}|"
+        fields = f"98=0|108={HEARTBEAT_S}|141=N|{user}{self._more}"
         self._admin("A", fields)
         deadline = time.monotonic() + 10
         before = self.logons
@@ -143,17 +147,31 @@ class FixClient(Client):
                 self._application("F", find)
             else:
                 self._application("G", f"{find}40=2|38=0.{pick.randint(1, 9)}|")
-        elif kind < 0.38:
+        elif kind < 0.37:
+            self.told.begun()
             self._application("q", f"11={name}|530=7|{stamp}")
+        elif kind < 0.40:
+            self._sweep(name, stamp)
         else:
             symbol, price = pick.choice((("BTC-USD", 100), ("ETH-USD", 20)))
             side, tif = pick.randint(1, 2), pick.choice("1113")
             if tif == "1":
                 self.open[name] = side, symbol
-            terms = f"38=0.{pick.randint(1, 9)}|40=2|44={price + pick.randint(-3, 3)}|59={tif}|"
+            # Near the middle, where they trade, or away from it, where they pile up.
+            away = pick.randint(-3, 3) if pick.random() < 0.7 else (9, 0, -9)[side]
+            terms = f"38=0.{pick.randint(1, 9)}|40=2|44={price + away}|59={tif}|"
+            account = pick.choice(self._accounts)
+            terms += f"1={account}|" if account else ""
             self._application("D", f"11={name}|55={symbol}|54={side}|{stamp}{terms}")
         while len(self.open) > 40:
             del self.open[next(iter(self.open))]
+
+    def _sweep(self, name: str, stamp: str) -> None:
+        """Trade with all that rests on a side, which is more than one command may do."""
+        side, price = self.random.choice(((1, 1000), (2, 1)))
+        self.told.begun()
+        terms = f"38=200|40=2|44={price}|59=3|"
+        self._application("D", f"11={name}|55=BTC-USD|54={side}|{stamp}{terms}")
 
     def _application(self, msg_type: str, fields: str) -> None:
         num = self.next_out
@@ -250,7 +268,7 @@ class FixClient(Client):
 
     def _answered(self, message: Message) -> None:
         self.told.progress("FIX")
-        self.waiting.pop(message.get("11", ""), None)
+        self.waiting.pop(message.get("11", message.get("379", "")), None)
         if message["35"] == "8" and message.get("39") in ("2", "4", "8", "C"):
             self.open.pop(message.get("11", ""), None)
             self.open.pop(message.get("41", ""), None)

@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from config.settings import DEMO_FILE
 from engine.client import queries
+from engine.core.commands import Transfer
+from engine.core.types import Origin
 from tests.fix.rawfix import Message
 from tests.prove.crash import compare
 from tests.prove.crash.fixclient import FixClient
 from tests.prove.crash.killing import Killer
-from tests.prove.crash.restclient import OrderClient, Treasury
+from tests.prove.crash.restclient import Operator, OrderClient, Treasury
 from tests.prove.crash.told import Client, Told, await_rest
 from tests.prove.crash.wsclient import WsClient
 from tests.prove.venue import Venue
 
 REST_S_MAX: Final = 60.0
+QUIET_S: Final = 1.5
+"""Longer than any grace period of a session."""
 LIMITS: Final = "[engine]\nsnapshot_every = 150\nsegment_records_max = 700\n\n[fix]"
 """Small, so that snapshots and new segments come under fire as well."""
+WORK: Final = "[venue]\nwork_max = 3\n"
+"""So little that sweeps, mass cancels, suspensions and disconnects go on in many Ticks."""
+
+PORTIONS: Final = "portions_per_day = 1000"
+_HASH: Final = re.search(
+    r'comp_id = "ALICE".*?(password_hash = "[^"]+")', DEMO_FILE.read_text(encoding="utf-8"), re.S
+)
+assert _HASH is not None
+DESK: Final = (
+    f'\n[[sessions]]\ncomp_id = "DESK"\naccount = "alice:desk"\nusername = "desk"\n{_HASH[1]}\n'
+)
+"""A session of alice's sub-account, with alice's password."""
 
 
 @dataclass(slots=True)
@@ -30,6 +50,9 @@ class Survived:
 
     kills: Counter[str] = field(default_factory=Counter)
     transactions: int = 0
+    amid: int = 0
+    full: int = 0
+    pieces: int = 0
     told: Counter[str] = field(default_factory=Counter)
     inside: bool = True
     findings: list[str] = field(default_factory=list)
@@ -41,20 +64,28 @@ class Survived:
 
 
 class Clients:
-    """Three FIX sessions, two REST clients, a treasury, a WebSocket client."""
+    """Four FIX sessions, one of them a sub-account's; two REST clients, a treasury, an operator,
+    a WebSocket client."""
 
     def __init__(self, venue: Venue, told: Told, seed: int) -> None:
-        names = ("ALICE", "BOB", "CAROL")
-        self.fix = [FixClient(venue.fix, name, told, seed) for name in names]
+        own, desk = "", "alice:desk"
+        self.fix = [
+            FixClient(venue.fix, "ALICE", told, seed, accounts=(own, own, "alice", desk)),
+            FixClient(venue.fix, "BOB", told, seed, logon="20003=1|20004=0|"),
+            FixClient(venue.fix, "CAROL", told, seed, logon="20003=3|20004=1|"),
+            FixClient(venue.fix, "DESK", told, seed, accounts=(own, own, desk, "alice", "bob"),
+                      logon="20003=1|20004=0|", password="alice-demo"),
+        ]  # fmt: skip
         keys = ("demo-alice-trade", "demo-bob-trade")
         self.rest = [OrderClient(venue.url, key, told, seed) for key in keys]
         self.treasury = Treasury(venue.url, "demo-bob-withdraw", told, seed)
+        self.operator = Operator(venue.url, "alice", told, seed)
         self.ws = WsClient(venue.stream_url, "demo-carol-trade", told, seed)
 
     @property
     def all(self) -> list[Client]:
         """Every one of them."""
-        return [*self.fix, *self.rest, self.treasury, self.ws]
+        return [*self.fix, *self.rest, self.treasury, self.operator, self.ws]
 
     def end(self, some: list[Client]) -> None:
         """End some of them."""
@@ -71,15 +102,26 @@ def survive(
 ) -> Survived:  # fmt: skip
     """Run a venue of a seed through so many kills; ``names`` are its processes, else all."""
     with tempfile.TemporaryDirectory(prefix="tandem-crash-") as name:
-        changes = {"[fix]": LIMITS, "confirmation_delay_ms = 200": "confirmation_delay_ms = 50"}
+        changes = {"[fix]": LIMITS, "[venue]\n": WORK, "portions_per_day = 10": PORTIONS,
+                   "\n# API keys.": DESK + "\n# API keys.",
+                   "confirmation_delay_ms = 200": "confirmation_delay_ms = 50"}  # fmt: skip
         venue, told = Venue(Path(name), changes), Told()
         clients = Clients(venue, told, seed)
         try:
             venue.start_all(*names)
+            _fund(venue)
             return _survive(venue, told, clients, seed, kills, say)
         finally:
             clients.end(clients.all)
             venue.kill_all()
+
+
+def _fund(venue: Venue) -> None:
+    """Money for the sub-account, so that what it enters trades."""
+    with contextlib.closing(venue.client()) as client:
+        for asset, atoms in (("USD", 10**14), ("BTC", 10**10), ("ETH", 10**11)):
+            transfer = Transfer(Origin("api:alice"), "alice", "alice:desk", asset, atoms, asset)
+            client.submit(transfer)
 
 
 def _survive(
@@ -93,7 +135,7 @@ def _survive(
     killer.run(kills)
     told.ending.set()
     await_rest(clients.all, told, REST_S_MAX)
-    result = Survived(killer.kills, inside=killer.inside)
+    result = Survived(killer.kills, inside=killer.inside, amid=killer.amid, full=killer.full)
     if not told.findings:
         _compare(venue, told, clients, result)
     result.findings = told.findings
@@ -104,6 +146,7 @@ def _compare(venue: Venue, told: Told, clients: Clients, result: Survived) -> No
     engine, count = venue.client(), result.told
     found = told.found
     clients.end(clients.all[:-1])
+    _await_quiet(engine, told)
     _await_stream(clients.ws, engine, told)
     clients.end([clients.ws])
     for text in engine.fetch(queries.Check()).value:
@@ -112,6 +155,10 @@ def _compare(venue: Venue, told: Told, clients: Clients, result: Survived) -> No
     result.transactions = len(journal)
     instruments = {row.symbol: row for row in engine.fetch(queries.Instruments()).value}
     compare.sequences(journal, found)
+    compare.authority(journal, found)
+    result.pieces = compare.pieces(journal)
+    portions = [name for client in clients.rest for name in client.portions]
+    count["portions of the faucet"] += compare.portions(portions, journal, found)
     for session in clients.fix:
         reports = compare.fix_session(session, venue, journal, instruments, found)
         count["reports by FIX"] += reports
@@ -169,6 +216,17 @@ def _see_what_is_wrong(
     clients.ws.events["orders"][seq] = event
     if not noticed:
         found("nobody notices that an event by WebSocket is missing")
+
+
+def _await_quiet(engine: compare.EngineClient, told: Told) -> None:
+    """Wait until sessions that have left are closed, their grace is over and all is canceled."""
+    deadline = time.monotonic() + REST_S_MAX
+    seq, since = 0, time.monotonic()
+    while time.monotonic() - since < QUIET_S and time.monotonic() < deadline:
+        now = engine.fetch(queries.Status()).value.seq
+        if now != seq:
+            seq, since = now, time.monotonic()
+        told.pause(0.05)
 
 
 def _await_stream(client: WsClient, engine: compare.EngineClient, told: Told) -> None:

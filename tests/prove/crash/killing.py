@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
+from tests.api.processes import children
 from tests.prove.crash.told import Told
+from tests.prove.disk.faults import WRITE_FAILED as DISK_IS_FULL
 from tests.prove.disk.shim import NoCompiler, environment
 from tests.prove.venue import STORES, Child, Venue
 
@@ -16,11 +20,16 @@ PROGRESS_S_MAX: Final = 120.0
 WEIGHTS: Final = {"engine": 4, "fix": 4, "history": 2, "api": 2, "stream": 2, "settlement": 1}
 KINDS: Final = ("FIX", "REST", "WebSocket")
 INSIDE: Final = ("kill", "killmid", "killafter")
+DISKS: Final = STORES | {"api": "/answers.db:/keys.db:/logins.db"}
+"""Files whose disk is full for a moment."""
+AMID_S_MAX: Final = 3.0
 
 
 class Killer:
     """Keeps the venue under fire until so many processes have been killed.
 
+    The engine dies mostly when a command was just sent that leaves work over for many Ticks; of
+    the account API at times a worker alone; and the disk of a process is full for a moment.
     Half of those with files are killed from within: they are started with a layer that ends
     them amid the n-th write, flush, rename or truncation of their files. The others, and all
     that have no files, are killed when clients have been told so many things more.
@@ -31,6 +40,10 @@ class Killer:
         say: Callable[[int], None] = lambda kills: None,
     ) -> None:  # fmt: skip
         self.kills: Counter[str] = Counter()
+        self.amid = 0
+        """Kills of the engine just after a command that leaves work over was sent."""
+        self.full = 0
+        """Processes that were given a disk that is full for a moment."""
         self._venue = venue
         self._told = told
         self._random = random.Random(f"killer {seed}")
@@ -55,10 +68,25 @@ class Killer:
         self._venue.on_exit = self._told.wake
         while self.count < kills and not self._told.findings:
             for name in self._victims():
-                self._venue.children[name].kill()
+                self._kill(name)
             self._await_progress()
             self._say(self.count)
         self.restore()
+
+    def _kill(self, name: str) -> None:
+        child = self._venue.children[name]
+        if name == "engine" and self._random.random() < 0.7:
+            before = self._told.large
+            self._told.wait_for(lambda: self._told.large > before, AMID_S_MAX)
+            self._told.pause(0.03 * self._random.random())
+            self.amid += self._told.large > before
+        if name == "api" and self._random.random() < 0.6:
+            workers = children(child.pid)
+            if workers:
+                os.kill(self._random.choice(workers), signal.SIGKILL)
+                self.kills["api worker, from outside"] += 1
+            return
+        child.kill()
 
     def _await_progress(self) -> None:
         """Wait until clients were told enough; start again meanwhile what has ended.
@@ -121,6 +149,8 @@ class Killer:
         inside = child.code == -9 and not child.killed
         if child.code == -9 and (child.killed or child.name in STORES):
             self.kills[f"{child.name}, from {'within' if inside else 'outside'}"] += 1
+        elif child.full and child.code == DISK_IS_FULL:
+            self.kills[f"{child.name}, gave up on a full disk"] += 1
         elif child.name == "fix" and child.code == 3 and self._engine_was_away():
             # It had begun to restore its sessions when the engine was killed. It says so and
             # ends, and whoever supervises it starts it again.
@@ -142,8 +172,14 @@ class Killer:
             number = int(1 + 120 * self._random.random() ** 3)
             action = self._random.choice(INSIDE)
             extra = environment(store, fault=f"{op}:{number}:{action}", group=True)
+        full = not extra and not whole and self.inside and self._random.random() < 0.6
+        if full and name in DISKS:
+            number = int(1 + 200 * self._random.random() ** 2)
+            extra = environment(DISKS[name], fault=f"write:{number}:brief")
+            self.full += 1
         child = self._venue.start(name, extra)
         child.doomed = bool(extra)
+        child.full = full
         return child
 
     def restore(self) -> None:

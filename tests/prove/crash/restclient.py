@@ -17,6 +17,8 @@ SIGNATURE_S: Final = 3.5
 """An older signature is made anew; the client's own ids keep the request the same."""
 PACE_S: Final = 0.03
 TIMEOUT_S: Final = 10.0
+IN_FLIGHT_S_MAX: Final = 10.0
+"""Who holds an Idempotency-Key is soon known to be gone."""
 AGAIN: Final = frozenset((429, 502, 503, 504))
 BTC_ADDRESS: Final = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
 
@@ -31,7 +33,10 @@ class Request:
     kind: str
     min_seq: int = 0
     headers: dict[str, str] = field(default_factory=dict)
+    idempotency_key: str = ""
     signed_at: float = 0.0
+    in_flight_at: float = 0.0
+    """When it was first told that it was being done at this moment."""
     attempts: int = 0
 
 
@@ -100,6 +105,12 @@ class RestClient(Client):
             return False
         if response.status_code in AGAIN or body.get("code") == "outside_window":
             return False
+        if body.get("code") == "idempotency_key_in_flight":
+            request.in_flight_at = request.in_flight_at or time.monotonic()
+            if time.monotonic() - request.in_flight_at > IN_FLIGHT_S_MAX:
+                self.told.found(f"{self.key}: {request.idempotency_key} stays in flight: {body}")
+            self.over.wait(0.1)
+            return False
         if response.status_code >= 500 or response.status_code == 401:
             self.told.found(f"{self.key}: {request.target} got {response.status_code}: {body}")
         replayed = response.headers.get("Idempotent-Replayed") == "true"
@@ -119,9 +130,12 @@ class RestClient(Client):
         request.headers = {
             "X-Tandem-Key": self.key,
             "X-Tandem-Timestamp": stamp,
-            "X-Tandem-Signature": sign_hmac(secret, stamp, request.method, request.target, data),
+            "X-Tandem-Signature": sign_hmac(secret, stamp, request.method, request.target, data,
+                                             request.idempotency_key),
             "Content-Type": "application/json",
-        }
+        }  # fmt: skip
+        if request.idempotency_key:
+            request.headers["Idempotency-Key"] = request.idempotency_key
 
 
 class OrderClient(RestClient):
@@ -131,9 +145,16 @@ class OrderClient(RestClient):
         super().__init__(url, key, told, seed)
         self._ids = 0
         self._open: list[str] = []
+        self.portions: list[str] = []
+        """Ids of the deposits that the faucet made, one for each key that it was asked with."""
 
     def next_request(self) -> Request:
         pick, kind = self.random, self.random.random()
+        if kind > 0.9:
+            self._ids += 1
+            # It has no id that the client gave: its key alone makes it one.
+            key = f"{self.key}-portion-{self._ids}"
+            return Request("POST", "/v1/faucet", {"asset": "BTC"}, "faucet", idempotency_key=key)
         if kind < 0.25:
             seq = self.last_seq
             return Request("GET", f"/v1/balances?min_seq={seq}", None, "balances", seq)
@@ -157,7 +178,13 @@ class OrderClient(RestClient):
 
     def take(self, answer: Answer) -> None:
         request, status = answer.request, answer.status
-        if request.kind == "create":
+        if status == 403 and answer.body.get("code") == "account_suspended":
+            pass
+        elif request.kind == "faucet":
+            if status not in (200, 201):
+                self.told.found(f"{self.key}: faucet got {status}: {answer.body}")
+            self.portions.append(str(answer.body.get("deposit_id")))
+        elif request.kind == "create":
             if status not in (200, 201) or answer.replayed != (status == 200):
                 self.told.found(f"{self.key}: create got {status}: {answer.body}")
             elif answer.replayed and request.attempts == 1:
@@ -167,6 +194,42 @@ class OrderClient(RestClient):
             self.told.found(f"{self.key}: {request.kind} got {status}: {answer.body}")
         if request.min_seq and answer.body.get("as_of_seq", request.min_seq) < request.min_seq:
             self.told.found(f"{self.key}: {request.target} was answered too early: {answer.body}")
+
+
+class Operator(RestClient):
+    """Suspends an account again and again and lets it act again; in the end it may act."""
+
+    def __init__(self, url: str, account: str, told: Told, seed: int) -> None:
+        super().__init__(url, "demo-operator", told, seed)
+        self.suspended = False
+        self._target = f"/v1/accounts/{account}/status"
+
+    @property
+    def busy(self) -> bool:
+        return super().busy or self.suspended
+
+    def life(self) -> None:
+        """As others, but what is suspended when nothing new is begun is let go."""
+        with requests.Session() as session:
+            while not self.over.is_set():
+                if self._pending is None and (self.suspended or not self.told.ending.is_set()):
+                    self._pending = self.next_request()
+                if self._pending is None:
+                    self.over.wait(0.05)
+                elif not self._send(session, self._pending):
+                    return
+
+    def next_request(self) -> Request:
+        self.over.wait(0.2 if self.suspended else self.random.choice((0.3, 2.0)))
+        status = "active" if self.suspended else "suspended"
+        if not self.suspended:
+            self.told.begun()
+        return Request("PUT", self._target, {"status": status, "note": "a proof"}, status)
+
+    def take(self, answer: Answer) -> None:
+        if answer.status != 200:
+            self.told.found(f"{self.key}: {answer.request.kind} got {answer.status} {answer.body}")
+        self.suspended = answer.request.kind == "suspended"
 
 
 class Treasury(RestClient):

@@ -16,6 +16,8 @@ class Told:
         self.counts: Counter[str] = Counter()
         """How many things were told, by kind of client."""
         self.findings: list[str] = []
+        self.large = 0
+        """How many commands were sent that leave work over for many Ticks."""
         self.ending = threading.Event()
         """No client begins anything new any more."""
 
@@ -28,6 +30,12 @@ class Told:
         """A client of this kind was told something."""
         with self._changed:
             self.counts[kind] += 1
+            self._changed.notify_all()
+
+    def begun(self) -> None:
+        """A command was sent that is not done at once."""
+        with self._changed:
+            self.large += 1
             self._changed.notify_all()
 
     def found(self, text: str) -> None:

@@ -10,6 +10,7 @@
  * op      write, sync, truncate, name (create, rename, remove), or any
  * action  eio, enospc     the call fails and does nothing
  *         full            it and every later write fails with ENOSPC, as on a full disk
+ *         brief           it and the next 40 fail so; then somebody has made room
  *         tear            half of the bytes are written, then the call fails with EIO
  *         short           half of the bytes are written, and the call says so
  *         kill, killmid, killafter   SIGKILL before, amid or after it, to the process or, with
@@ -166,6 +167,8 @@ static const char *due(int op)
         return action;
     if (number > fault_at && !strcmp(action, "full") && op != SYNC)
         return action;
+    if (number > fault_at && number <= fault_at + 40 && !strcmp(action, "brief") && op != SYNC)
+        return action;
     return NULL;
 }
 
@@ -175,7 +178,7 @@ static int fails(const char *what)
         kill_now();
     if (!strcmp(what, "eio") || !strcmp(what, "tear"))
         errno = EIO;
-    else if (!strcmp(what, "enospc") || !strcmp(what, "full"))
+    else if (!strcmp(what, "enospc") || !strcmp(what, "full") || !strcmp(what, "brief"))
         errno = ENOSPC;
     else
         return 0;
