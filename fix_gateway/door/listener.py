@@ -28,6 +28,7 @@ from fix_gateway.door import logon_fields, proxy_protocol
 from fix_gateway.door.credentials import Credentials
 from fix_gateway.door.logon import Logon, LogonError, Wishes
 from fix_gateway.door.logon_signature import SignedLogons
+from fix_gateway.door.pending_connection import PendingConnection
 from fix_gateway.door.verification import Verifier
 from fix_gateway.door.waiting_room import WaitingRoom
 from fix_gateway.session.life import Event, Phase
@@ -57,19 +58,6 @@ class TurnedAway(Exception):
     """A client with right credentials is not let in; the message tells it why."""
 
 
-class _Visitor:
-    """A connection whose Logon has not been accepted."""
-
-    __slots__ = ("address", "deadline", "proxied", "seen", "socket")
-
-    def __init__(self, client: socket.socket, address: str, proxied: bool, deadline: float) -> None:
-        self.socket = client
-        self.address = address
-        self.proxied = proxied
-        self.deadline = deadline
-        self.seen = 0
-
-
 class FrontDoor:
     """Owns the public port; ``enter`` and ``farewell`` run on the door's own pool of threads.
 
@@ -94,9 +82,9 @@ class FrontDoor:
         self._credentials = Credentials(SignedLogons(settings.store))
         self._verifier = Verifier(settings, self._at, self._call)
         self._hands = ThreadPoolExecutor(HAND_OVER_THREADS, "fix-hand-over")
-        self._visitors: dict[int, _Visitor] = {}
+        self._pending: dict[int, PendingConnection] = {}
         self._links: dict[int, tuple[Session, Link]] = {}
-        self._room: WaitingRoom[_Visitor] = WaitingRoom(
+        self._room: WaitingRoom[PendingConnection] = WaitingRoom(
             settings.connections_max, settings.address_connections_max
         )
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
@@ -145,8 +133,8 @@ class FrontDoor:
             except Exception:
                 log.exception("front_door_error")
         self._listener.close()
-        for visitor in list(self._visitors.values()):
-            self._close(visitor)
+        for pending in list(self._pending.values()):
+            self._close(pending)
 
     def _turn(self) -> None:
         """Wait for something to happen and do it."""
@@ -155,8 +143,8 @@ class FrontDoor:
                 self._accept()
             elif number == self._wakes.fileno():
                 self._drain_wakes()
-            elif number in self._visitors:
-                self._look(self._visitors[number])
+            elif number in self._pending:
+                self._look(self._pending[number])
             elif number in self._links and event & (select.EPOLLHUP | select.EPOLLERR):
                 self._link_ended(number)
         while self._calls:
@@ -211,99 +199,99 @@ class FrontDoor:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         deadline = time.monotonic() + settings.logon_timeout_s
-        visitor = _Visitor(client, address, settings.proxy_protocol, deadline)
-        self._visitors[client.fileno()] = visitor
-        self._make_room(self._room.enter(visitor, "" if settings.proxy_protocol else address))
+        pending = PendingConnection(client, address, settings.proxy_protocol, deadline)
+        self._pending[client.fileno()] = pending
+        self._make_room(self._room.enter(pending, "" if settings.proxy_protocol else address))
         self._epoll.register(client, select.EPOLLIN | select.EPOLLRDHUP)
-        self._at(deadline, lambda: self._expire(visitor))
+        self._at(deadline, lambda: self._expire(pending))
 
-    def _make_room(self, goes: _Visitor | None) -> None:
+    def _make_room(self, goes: PendingConnection | None) -> None:
         if goes is not None:
             self.refused += 1
             log.warning("refused", address=goes.address, reason="a newer connection took its place")
             self._close(goes)
 
-    def _is_here(self, visitor: _Visitor) -> bool:
+    def _is_here(self, pending: PendingConnection) -> bool:
         """Whether a connection was not closed meanwhile."""
-        return self._visitors.get(visitor.socket.fileno()) is visitor
+        return self._pending.get(pending.socket.fileno()) is pending
 
-    def _expire(self, visitor: _Visitor) -> None:
-        if visitor.deadline and self._is_here(visitor):
+    def _expire(self, pending: PendingConnection) -> None:
+        if pending.deadline and self._is_here(pending):
             self.refused += 1
-            log.info("refused", address=visitor.address, reason="no Logon in time")
-            self._close(visitor)
+            log.info("refused", address=pending.address, reason="no Logon in time")
+            self._close(pending)
 
-    def _look(self, visitor: _Visitor) -> None:
+    def _look(self, pending: PendingConnection) -> None:
         """Look at what has arrived, without taking it."""
         limit = self._settings.logon_bytes_max + PEEK_BYTES_EXTRA
         try:
-            data = visitor.socket.recv(limit, socket.MSG_PEEK)
+            data = pending.socket.recv(limit, socket.MSG_PEEK)
         except BlockingIOError:
             return
         except OSError:
-            self._close(visitor)
+            self._close(pending)
             return
-        if not data or (len(data) == visitor.seen and len(data) < limit):
-            self._close(visitor)  # The peer has ended its side without a whole Logon.
+        if not data or (len(data) == pending.seen and len(data) < limit):
+            self._close(pending)  # The peer has ended its side without a whole Logon.
             return
         try:
-            if visitor.proxied and not self._take_proxy_header(visitor, data):
+            if pending.proxied and not self._take_proxy_header(pending, data):
                 return
-            if visitor.proxied:
-                visitor.proxied = False
-                self._look_again(visitor)
+            if pending.proxied:
+                pending.proxied = False
+                self._look_again(pending)
                 return
             message = logons.framed(data, self._settings.logon_bytes_max)
             if message is None:
-                self._await_more(visitor, len(data))
+                self._await_more(pending, len(data))
                 return
             logon = logons.parse(message)
         except (LogonError, proxy_protocol.ProxyError) as error:
-            self._refuse(visitor, "", str(error))
+            self._refuse(pending, "", str(error))
             return
-        self._stop_watching(visitor)
-        self._room.move(visitor, visitor.address)  # Who has said something goes last.
-        self._check(visitor, logon)
+        self._stop_watching(pending)
+        self._room.move(pending, pending.address)  # Who has said something goes last.
+        self._check(pending, logon)
 
-    def _await_more(self, visitor: _Visitor, seen: int) -> None:
+    def _await_more(self, pending: PendingConnection, seen: int) -> None:
         """Be called again only when there is more than what was seen already."""
-        visitor.seen = seen
-        visitor.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, seen + 1)
+        pending.seen = seen
+        pending.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, seen + 1)
 
-    def _look_again(self, visitor: _Visitor) -> None:
-        visitor.seen = 0
-        visitor.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
-        self._look(visitor)
+    def _look_again(self, pending: PendingConnection) -> None:
+        pending.seen = 0
+        pending.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+        self._look(pending)
 
-    def _take_proxy_header(self, visitor: _Visitor, data: bytes) -> bool:
+    def _take_proxy_header(self, pending: PendingConnection, data: bytes) -> bool:
         """Take the PROXY header off the stream; False while it is not whole."""
         header = proxy_protocol.read(data)
         if header is None:
-            self._await_more(visitor, len(data))
+            self._await_more(pending, len(data))
             return False
-        visitor.socket.recv(header.length)
-        visitor.address = header.address or visitor.address
-        self._make_room(self._room.move(visitor, visitor.address))
+        pending.socket.recv(header.length)
+        pending.address = header.address or pending.address
+        self._make_room(self._room.move(pending, pending.address))
         return True
 
-    def _stop_watching(self, visitor: _Visitor) -> None:
-        visitor.deadline = 0.0
-        self._epoll.unregister(visitor.socket)
-        visitor.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+    def _stop_watching(self, pending: PendingConnection) -> None:
+        pending.deadline = 0.0
+        self._epoll.unregister(pending.socket)
+        pending.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
 
     # From a Logon to a hand-over or a refusal.
 
-    def _check(self, visitor: _Visitor, logon: Logon) -> None:
+    def _check(self, pending: PendingConnection, logon: Logon) -> None:
         session = self._sessions.by_comp_id.get(logon.comp_id)
         reason = logons.stranger(
-            logon, session, visitor.address, self._settings, self._clock()
+            logon, session, pending.address, self._settings, self._clock()
         )
         settings = session.settings if session is not None else None
         if not reason and session is not None and settings is not None:
             if not settings.public_key and self._credentials.known(
                 logon.comp_id, settings.password_hash, logon.username, logon.password
             ):
-                self._authenticated(visitor, session, logon)
+                self._authenticated(pending, session, logon)
                 return
 
         def fault() -> str:
@@ -312,35 +300,35 @@ class FrontDoor:
         def done(found: str) -> None:
             why = reason or found
             if why or session is None:
-                self._refuse(visitor, logon.comp_id, why)
+                self._refuse(pending, logon.comp_id, why)
             else:
-                self._authenticated(visitor, session, logon)
+                self._authenticated(pending, session, logon)
 
-        self._verifier.verify(visitor.address, lambda: self._is_here(visitor), fault, done)
+        self._verifier.verify(pending.address, lambda: self._is_here(pending), fault, done)
 
     def _authenticated(
-        self, visitor: _Visitor, session: Session, logon: Logon, *, again: bool = False
+        self, pending: PendingConnection, session: Session, logon: Logon, *, again: bool = False
     ) -> None:
         """Credentials are right: hand the client over on another thread, or say what is wrong."""
-        if not self._is_here(visitor):
+        if not self._is_here(pending):
             return
-        self._room.leave(visitor)
-        self._verifier.failures.clear(visitor.address)
-        link = Link(visitor.socket, visitor.address)
+        self._room.leave(pending)
+        self._verifier.failures.clear(pending.address)
+        link = Link(pending.socket, pending.address)
         previous = session.link
         if previous is not None and not previous.peer_has_left:
             if not again:
                 # The end of a client's last connection may arrive after its next Logon.
                 self._at(
                     time.monotonic() + LEAVING_S,
-                    lambda: self._authenticated(visitor, session, logon, again=True),
+                    lambda: self._authenticated(pending, session, logon, again=True),
                 )
                 return
-            self._refuse(visitor, logon.comp_id, "session is logged on already", failed=False)
+            self._refuse(pending, logon.comp_id, "session is logged on already", failed=False)
             return
         fault = logons.fault(logon, self._grammar, self._settings, self._clock())
         if fault:
-            self._turn_away(visitor, session, link, fault)
+            self._turn_away(pending, session, link, fault)
             return
         wishes = logons.read(logon)
 
@@ -349,7 +337,7 @@ class FrontDoor:
                 reason = self._enter(session, logon, wishes, link)
             except TurnedAway as turned_away:
                 text = str(turned_away)
-                self._call(lambda: self._turn_away(visitor, session, link, text))
+                self._call(lambda: self._turn_away(pending, session, link, text))
                 return
             except Exception as error:
                 log.exception("hand_over_failed", session=session.comp_id)
@@ -358,11 +346,11 @@ class FrontDoor:
 
         def entered(reason: str) -> None:
             if reason:
-                self._refuse(visitor, logon.comp_id, reason, failed=False)
+                self._refuse(pending, logon.comp_id, reason, failed=False)
                 return
             self.admitted += 1
-            number = visitor.socket.fileno()
-            del self._visitors[number]
+            number = pending.socket.fileno()
+            del self._pending[number]
             self._links[number] = (session, link)
             self._epoll.register(number, 0)
             self._at(
@@ -372,10 +360,12 @@ class FrontDoor:
 
         self._hands.submit(hand_over)
 
-    def _turn_away(self, visitor: _Visitor, session: Session, link: Link, text: str) -> None:
+    def _turn_away(
+        self, pending: PendingConnection, session: Session, link: Link, text: str
+    ) -> None:
         """Tell a client whose credentials are right why it is not let in, and end it."""
         self.refused += 1
-        log.warning("refused", address=visitor.address, comp_id=session.comp_id, reason=text)
+        log.warning("refused", address=pending.address, comp_id=session.comp_id, reason=text)
 
         def say() -> None:
             try:
@@ -387,11 +377,11 @@ class FrontDoor:
 
         def said(logout: bytes) -> None:
             try:
-                visitor.socket.send(logout)
-                visitor.socket.shutdown(socket.SHUT_WR)
+                pending.socket.send(logout)
+                pending.socket.shutdown(socket.SHUT_WR)
             except OSError:
                 pass  # The client has gone.
-            self._at(time.monotonic() + FAREWELL_S, lambda: self._close(visitor))
+            self._at(time.monotonic() + FAREWELL_S, lambda: self._close(pending))
 
         self._hands.submit(say)
 
@@ -423,29 +413,29 @@ class FrontDoor:
             session.handle(Event.DISCONNECTED, link)
 
     def _refuse(
-        self, visitor: _Visitor, comp_id: str, reason: str, *, failed: bool = True
+        self, pending: PendingConnection, comp_id: str, reason: str, *, failed: bool = True
     ) -> None:
         """Close without a word, after the same delay for every cause."""
-        if not self._is_here(visitor):
+        if not self._is_here(pending):
             return
         self.refused += 1
-        log.warning("refused", address=visitor.address, comp_id=comp_id[:32], reason=reason)
+        log.warning("refused", address=pending.address, comp_id=comp_id[:32], reason=reason)
         now = time.monotonic()
         if failed:
-            self._verifier.failures.add(visitor.address, now)
-        if visitor.deadline:
-            self._stop_watching(visitor)
-        self._at(now + self._settings.refusal_delay_s, lambda: self._close(visitor))
+            self._verifier.failures.add(pending.address, now)
+        if pending.deadline:
+            self._stop_watching(pending)
+        self._at(now + self._settings.refusal_delay_s, lambda: self._close(pending))
 
-    def _close(self, visitor: _Visitor) -> None:
+    def _close(self, pending: PendingConnection) -> None:
         """Close a connection; what it sent is taken first, so that it sees a plain end."""
-        number = visitor.socket.fileno()
-        if not self._is_here(visitor):
+        number = pending.socket.fileno()
+        if not self._is_here(pending):
             return
-        del self._visitors[number]
-        self._room.leave(visitor)
+        del self._pending[number]
+        self._room.leave(pending)
         try:
-            visitor.socket.recv(DRAIN_BYTES)
+            pending.socket.recv(DRAIN_BYTES)
         except OSError:
             pass  # Nothing was sent, or the peer is gone.
-        visitor.socket.close()
+        pending.socket.close()

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-Visitor = TypeVar("Visitor", bound=Hashable)
+Pending = TypeVar("Pending", bound=Hashable)
 
 
-class WaitingRoom(Generic[Visitor]):
+class WaitingRoom(Generic[Pending]):
     """Who waits, by address and in the order of coming; for one thread.
 
     An address "" is not known yet (the PROXY header has not come) and counts for none.
@@ -23,13 +23,13 @@ class WaitingRoom(Generic[Visitor]):
     def __init__(self, places: int, places_of_address: int) -> None:
         self._places = places
         self._places_of_address = places_of_address
-        self._by_address: dict[str, dict[Visitor, None]] = {}
-        self._addresses: dict[Visitor, str] = {}
+        self._by_address: dict[str, dict[Pending, None]] = {}
+        self._addresses: dict[Pending, str] = {}
 
     def __len__(self) -> int:
         return len(self._addresses)
 
-    def enter(self, visitor: Visitor, address: str) -> Visitor | None:
+    def enter(self, pending: Pending, address: str) -> Pending | None:
         """Give somebody a place; gives back who has lost one for it and has to go."""
         goes = self._oldest_of(address) if self._full(address) else None
         if goes is None and len(self._addresses) >= self._places:
@@ -37,27 +37,27 @@ class WaitingRoom(Generic[Visitor]):
             goes = self._oldest_of(most)
         if goes is not None:
             self.leave(goes)
-        self._by_address.setdefault(address, {})[visitor] = None
-        self._addresses[visitor] = address
+        self._by_address.setdefault(address, {})[pending] = None
+        self._addresses[pending] = address
         return goes
 
-    def move(self, visitor: Visitor, address: str) -> Visitor | None:
+    def move(self, pending: Pending, address: str) -> Pending | None:
         """Somebody comes from this address, as is known by now; as ``enter``."""
-        self.leave(visitor)
-        return self.enter(visitor, address)
+        self.leave(pending)
+        return self.enter(pending, address)
 
-    def leave(self, visitor: Visitor) -> None:
+    def leave(self, pending: Pending) -> None:
         """Somebody needs the place no more; may be said twice."""
-        address = self._addresses.pop(visitor, None)
+        address = self._addresses.pop(pending, None)
         if address is None:
             return
         others = self._by_address[address]
-        del others[visitor]
+        del others[pending]
         if not others:
             del self._by_address[address]
 
     def _full(self, address: str) -> bool:
         return bool(address) and len(self._by_address.get(address, ())) >= self._places_of_address
 
-    def _oldest_of(self, address: str) -> Visitor:
+    def _oldest_of(self, address: str) -> Pending:
         return next(iter(self._by_address[address]))
