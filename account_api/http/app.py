@@ -23,7 +23,7 @@ from account_api.http.bad_request import BODY_UNREADABLE
 from account_api.http.docs import add_docs
 from account_api.http.openapi import document, page
 from account_api.http.request_ids import RequestIds
-from account_api.http.routing import Call, Reply, Route
+from account_api.http.routing import AnyCall, Call, Reply, Route
 from account_api.http.web_page import add_page
 from account_api.ports import ClockUs, EngineFactory, PartsSource
 from account_api.routes import ROUTES
@@ -167,12 +167,12 @@ class _Server:
             )
             self._limit(caller.key, route.group, headers)
             auth.require(caller, route.thing)
-        call = Call(
+        call: AnyCall = Call(
             services=self._services,
             caller=caller,
             parts=parts,
-            raw_query=decode.query_of(_query_pairs(incoming), route.query),
-            raw_body=_parse_body(route, incoming, body),
+            query=decode.query_of(_query_pairs(incoming), route.query),
+            body=_parse_body(route, incoming, body),
             now_us=now_us,
             request_id=_request_id(environ),
             thing=route.thing,

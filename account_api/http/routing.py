@@ -7,8 +7,8 @@ rules of Flask and the OpenAPI document, so that neither can drift from what is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import structs
@@ -21,13 +21,27 @@ from account_api.security.auth import Principal
 from account_api.services import Services
 from engine.core.authority import Thing, scope_of
 
-__all__ = ["REPLAYED", "Call", "Handler", "Method", "Reply", "Route", "part_id"]
+__all__ = [
+    "REPLAYED",
+    "AnyCall",
+    "BodyCall",
+    "Call",
+    "Handler",
+    "Method",
+    "PlainCall",
+    "QueryCall",
+    "Reply",
+    "Route",
+    "part_id",
+]
 
-R = TypeVar("R", bound=Request)
+B = TypeVar("B", bound=Request | None)
+Q = TypeVar("Q", bound=Request)
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
-class Call(msgspec.Struct, frozen=True):
-    """One request on its way through a handler.
+
+class Call(msgspec.Struct, Generic[B, Q], frozen=True):
+    """One request on its way through a handler, with the body and the query that it takes.
 
     ``parts`` are the variable parts of the path. ``now_us`` is when it was received. ``thing`` is
     what the caller was found to be allowed to do.
@@ -36,8 +50,8 @@ class Call(msgspec.Struct, frozen=True):
     services: Services
     caller: Principal | None
     parts: dict[str, str]
-    raw_query: Request
-    raw_body: Request | None
+    query: Q
+    body: B
     now_us: int
     request_id: str
     thing: Thing = Thing.READ_REFERENCE
@@ -49,31 +63,28 @@ class Call(msgspec.Struct, frozen=True):
             raise RuntimeError("a public route asked who its caller is")
         return self.caller
 
-    def under(self, token: str) -> Call:
+    def under(self, token: str) -> Call[B, Q]:
         """The same request, known to the engine by another token."""
         if self.caller is None:
             return self
         return structs.replace(self, caller=structs.replace(self.caller, token=token))
 
-    def query(self, shape: type[R]) -> R:
-        """The query string, of the type that the route declares."""
-        if not isinstance(self.raw_query, shape):
-            raise RuntimeError(f"the route does not declare the query {shape.__name__}")
-        return self.raw_query
 
-    def body(self, shape: type[R]) -> R:
-        """The body, of the type that the route declares."""
-        if not isinstance(self.raw_body, shape):
-            raise RuntimeError(f"the route does not declare the body {shape.__name__}")
-        return self.raw_body
+AnyCall = Call[Any, Any]
+"""A request of any route."""
+PlainCall = Call[None, NoQuery]
+"""A request that takes neither a body nor a query."""
+BodyCall = Call[B, NoQuery]
+QueryCall = Call[None, Q]
 
-
-Handler = Callable[[Call], Reply]
+Handler = Callable[[AnyCall], Reply]
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """One row of the table. ``thing`` is its row in the table of authority.
+
+    ``body`` and ``query`` are what the handler says that it takes: ``BodyCall[NewOrderRequest]``.
 
     ``needs_key``: the request has no natural id, so an Idempotency-Key has to come with it.
 
@@ -87,14 +98,19 @@ class Route:
     summary: str
     answer: type[msgspec.Struct]
     thing: Thing = Thing.READ_REFERENCE
-    query: type[Request] = NoQuery
-    body: type[Request] | None = None
     body_required: bool = True
     status: int = 200
     replays: bool = False
     needs_key: bool = False
     errors: tuple[str, ...] = ()
     tag: str = "market"
+    body: type[Request] | None = field(init=False)
+    query: type[Request] = field(init=False)
+
+    def __post_init__(self) -> None:
+        body, query = _taken_by(self.handler)
+        object.__setattr__(self, "body", body)
+        object.__setattr__(self, "query", query)
 
     @property
     def scope(self) -> str | None:
@@ -115,7 +131,16 @@ class Route:
         return self.handler.__name__
 
 
-def part_id(call: Call, name: str, code: str, what: str) -> int:
+def _taken_by(handler: Handler) -> tuple[type[Request] | None, type[Request]]:
+    """The types of the body and the query that a handler takes, read from its signature."""
+    taken = get_type_hints(handler).get("call")
+    if get_origin(taken) is not Call:
+        raise TypeError(f"{handler.__name__} does not say what it takes: call: BodyCall[…]")
+    body, query = get_args(taken)
+    return (None if body is type(None) else body), query
+
+
+def part_id(call: AnyCall, name: str, code: str, what: str) -> int:
     """The number in a path; anything else cannot exist, so it is answered with ``code``."""
     text = call.parts[name]
     if not is_id(text):

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 from account_api.errors import Problem, refusal
-from account_api.http.routing import REPLAYED, Call, Reply, Route, part_id
+from account_api.http.routing import (
+    REPLAYED,
+    AnyCall,
+    BodyCall,
+    QueryCall,
+    Reply,
+    Route,
+    part_id,
+)
 from account_api.routes.common import account_of, checked_address, own_account
 from account_api.schema import from_events
 from account_api.schema.from_rows import instant_text
@@ -49,7 +57,7 @@ def _address_view(row: Address, now_us: int) -> AddressView:
     )
 
 
-def _deposit_view(call: Call, row: DepositAddress) -> DepositAddressView:
+def _deposit_view(call: AnyCall, row: DepositAddress) -> DepositAddressView:
     network = call.services.catalogue(asset=row.asset).networks[row.asset, row.network]
     return DepositAddressView(
         asset=row.asset,
@@ -69,9 +77,9 @@ def _changed(outcome: Outcome) -> AddressChanged:
     return event
 
 
-def get_addresses(call: Call) -> Reply:
+def get_addresses(call: QueryCall[AccountQuery]) -> Reply:
     """The account's address book, each entry with when withdrawals may use it."""
-    query = call.query(AccountQuery)
+    query = call.query
     account = account_of(call, query.account)
     answer = call.services.fetch(queries.Addresses(account), query.min_seq)
     limits = call.services.fetch(queries.Limits(account, call.now_us // _DAY_US)).value
@@ -87,9 +95,9 @@ def get_addresses(call: Call) -> Reply:
     )
 
 
-def add_address(call: Call) -> Reply:
+def add_address(call: BodyCall[AddressRequest]) -> Reply:
     """Put an address into the book; one that is there already is answered as it is."""
-    request = call.body(AddressRequest)
+    request = call.body
     account = own_account(call, request.account)
     catalogue = call.services.catalogue(asset=request.asset)
     network = catalogue.network(request.asset, request.network)
@@ -111,23 +119,23 @@ def add_address(call: Call) -> Reply:
     return Reply(answer, 201)
 
 
-def remove_address(call: Call) -> Reply:
+def remove_address(call: QueryCall[ActingQuery]) -> Reply:
     """Take an address out of the book; added again it cools off again."""
-    account = own_account(call, call.query(ActingQuery).account)
+    account = own_account(call, call.query.account)
     number = part_id(call, "address_id", "unknown_address", "address")
     outcome = call.services.submit(RemoveAddress(call.principal.origin(), account, number))
     answer = _address_answer(call, _changed(outcome), outcome.transaction.seq)
     return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
 
 
-def _address_answer(call: Call, event: AddressChanged, seq: int) -> AddressAnswer:
+def _address_answer(call: AnyCall, event: AddressChanged, seq: int) -> AddressAnswer:
     view = _address_view(event.address, call.now_us)
     return extended(view, AddressAnswer, removed=event.removed, as_of_seq=seq)
 
 
-def get_deposit_addresses(call: Call) -> Reply:
+def get_deposit_addresses(call: QueryCall[AccountQuery]) -> Reply:
     """Every address for deposits that the account has."""
-    query = call.query(AccountQuery)
+    query = call.query
     account = account_of(call, query.account)
     answer = call.services.fetch(queries.DepositAddresses(account), query.min_seq)
     return Reply(
@@ -141,9 +149,9 @@ def get_deposit_addresses(call: Call) -> Reply:
     )
 
 
-def assign_deposit_address(call: Call) -> Reply:
+def assign_deposit_address(call: BodyCall[DepositAddressRequest]) -> Reply:
     """The account's address for deposits of an asset on a network; always the same one."""
-    request = call.body(DepositAddressRequest)
+    request = call.body
     account = own_account(call, request.account)
     catalogue = call.services.catalogue(asset=request.asset)
     network = catalogue.network(request.asset, request.network)
@@ -175,27 +183,27 @@ _TARGET: Final = (
 ROUTES: Final = (
     Route(
         "GET", "/v1/addresses", get_addresses, "Address book", AddressesView,
-        thing=Thing.ADDRESS_BOOK, query=AccountQuery, tag="money", errors=("not_caught_up",),
+        thing=Thing.ADDRESS_BOOK, tag="money", errors=("not_caught_up",),
     ),
     Route(
         "POST", "/v1/addresses", add_address, "Add an address", AddressAnswer,
-        thing=Thing.ADDRESS_BOOK, body=AddressRequest, status=201, replays=True, tag="money",
+        thing=Thing.ADDRESS_BOOK, status=201, replays=True, tag="money",
         errors=(*_TARGET, "invalid_address", "memo_required", "too_many_addresses",
                 "account_suspended"),
     ),
     Route(
         "DELETE", "/v1/addresses/{address_id}", remove_address, "Remove an address",
-        AddressAnswer, thing=Thing.ADDRESS_BOOK, query=ActingQuery, replays=True, tag="money",
+        AddressAnswer, thing=Thing.ADDRESS_BOOK, replays=True, tag="money",
         errors=("unknown_address", "request_expired", "not_permitted"),
     ),
     Route(
         "GET", "/v1/deposit-addresses", get_deposit_addresses, "Addresses for deposits",
-        DepositAddressesView, thing=Thing.READ_MONEY, query=AccountQuery, tag="money",
+        DepositAddressesView, thing=Thing.READ_MONEY, tag="money",
         errors=("not_caught_up",),
     ),
     Route(
         "POST", "/v1/deposit-addresses", assign_deposit_address, "An address for deposits",
-        DepositAddressAnswer, thing=Thing.DEPOSIT_ADDRESSES, body=DepositAddressRequest, status=201,
+        DepositAddressAnswer, thing=Thing.DEPOSIT_ADDRESSES, status=201,
         replays=True, tag="money", errors=_TARGET,
     ),
 )  # fmt: skip

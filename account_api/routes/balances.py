@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from account_api.errors import Problem
-from account_api.http.routing import Call, Reply, Route
+from account_api.http.routing import (
+    QueryCall,
+    Reply,
+    Route,
+)
 from account_api.routes.common import account_of, check_filters
 from account_api.schema.from_rows import (
     account_status,
@@ -27,9 +31,9 @@ _FEE_DECIMALS: Final = 6
 _DAY_US: Final = 86_400_000_000
 
 
-def get_balances(call: Call) -> Reply:
+def get_balances(call: QueryCall[BalancesQuery]) -> Reply:
     """Posted, held, available and pending money; `min_seq` waits, bounded, for a sequence."""
-    query = call.query(BalancesQuery)
+    query = call.query
     account = account_of(call, query.account)
     check_filters(call, asset=query.asset)
     scales = call.services.catalogue(asset=query.asset or "").scales
@@ -43,9 +47,9 @@ def get_balances(call: Call) -> Reply:
     return Reply(BalancesView(account=account, balances=rows, as_of_seq=answer.as_of_seq))
 
 
-def get_holds(call: Call) -> Reply:
+def get_holds(call: QueryCall[AccountQuery]) -> Reply:
     """Money set aside for open orders and withdrawals, hold by hold."""
-    query = call.query(AccountQuery)
+    query = call.query
     account = account_of(call, query.account)
     scales = call.services.catalogue().scales
     answer = call.services.fetch(queries.Holds(account), query.min_seq)
@@ -53,9 +57,9 @@ def get_holds(call: Call) -> Reply:
     return Reply(HoldsView(account=account, holds=rows, as_of_seq=answer.as_of_seq))
 
 
-def get_ledger(call: Call) -> Reply:
+def get_ledger(call: QueryCall[LedgerQuery]) -> Reply:
     """Every change of the account's money, ascending, with the balance after it."""
-    query = call.query(LedgerQuery)
+    query = call.query
     account = account_of(call, query.account)
     check_filters(call, asset=query.asset)
     scales = call.services.catalogue().scales
@@ -77,7 +81,7 @@ def get_ledger(call: Call) -> Reply:
     )
 
 
-def get_fees(call: Call) -> Reply:
+def get_fees(call: QueryCall[AccountQuery]) -> Reply:
     """Trading fees as a fraction of the notional, and the networks' withdrawal fees."""
     row, seq = _account_row(call)
     catalogue, formats = call.services.catalogue(), call.services.address_formats
@@ -95,7 +99,7 @@ def get_fees(call: Call) -> Reply:
     )
 
 
-def get_limits(call: Call) -> Reply:
+def get_limits(call: QueryCall[AccountQuery]) -> Reply:
     """What bounds the account, how much of it is used, and how much is left."""
     row, seq = _account_row(call)
     scales = call.services.catalogue().scales
@@ -132,8 +136,8 @@ def _withdrawal_limit(row: WithdrawalLimit, scale: int) -> WithdrawalLimitView:
     )
 
 
-def _account_row(call: Call) -> tuple[AccountRow, int]:
-    query = call.query(AccountQuery)
+def _account_row(call: QueryCall[AccountQuery]) -> tuple[AccountRow, int]:
+    query = call.query
     account = account_of(call, query.account)
     answer = call.services.fetch(queries.Accounts(call.principal.key.firm), query.min_seq)
     for row in answer.value:
@@ -148,24 +152,24 @@ _HISTORY: Final = ("not_caught_up", "history_unavailable")
 ROUTES: Final = (
     Route(
         "GET", "/v1/balances", get_balances, "Balances", BalancesView,
-        thing=Thing.READ_MONEY, query=BalancesQuery,
+        thing=Thing.READ_MONEY,
         errors=(*_READ, "unknown_asset"), tag="account",
     ),
     Route(
         "GET", "/v1/ledger", get_ledger, "Ledger", LedgerView,
-        thing=Thing.READ_MONEY, query=LedgerQuery,
+        thing=Thing.READ_MONEY,
         errors=(*_HISTORY, "unknown_asset"), tag="account",
     ),
     Route(
         "GET", "/v1/holds", get_holds, "Holds", HoldsView,
-        thing=Thing.READ_MONEY, query=AccountQuery, errors=_READ, tag="account",
+        thing=Thing.READ_MONEY, errors=_READ, tag="account",
     ),
     Route(
         "GET", "/v1/fees", get_fees, "Fees", FeesView,
-        thing=Thing.READ_MONEY, query=AccountQuery, errors=_READ, tag="account",
+        thing=Thing.READ_MONEY, errors=_READ, tag="account",
     ),
     Route(
         "GET", "/v1/limits", get_limits, "Limits", LimitsView,
-        thing=Thing.READ_MONEY, query=AccountQuery, errors=_READ, tag="account",
+        thing=Thing.READ_MONEY, errors=_READ, tag="account",
     ),
 )  # fmt: skip

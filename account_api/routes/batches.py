@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from account_api.errors import Problem, refusal
-from account_api.http.routing import REPLAYED, Call, Reply, Route
+from account_api.http.routing import (
+    REPLAYED,
+    AnyCall,
+    BodyCall,
+    Reply,
+    Route,
+)
 from account_api.routes.common import not_after, own_account
 from account_api.routes.find_orders import find_order, symbol_of
 from account_api.routes.orders import canceled_before, repeated_create, repeated_replace
@@ -51,12 +57,12 @@ _KINDS: Final = {
 }
 
 
-def submit_batch(call: Call) -> Reply:
+def submit_batch(call: BodyCall[BatchRequest]) -> Reply:
     """Do up to 50 operations in order; one result for each, at its index.
 
     An operation that is refused does not stop the others, unless `mode` is `validate_all`.
     """
-    request = call.body(BatchRequest)
+    request = call.body
     account = own_account(call, request.account)
     origin = call.principal.origin(not_after(call, request.expires_at))
     # The entries carry the source alone: the batch is what is recognised when repeated.
@@ -100,7 +106,7 @@ def submit_batch(call: Call) -> Reply:
 
 
 def _entry(
-    call: Call,
+    call: AnyCall,
     operation: BatchOperation,
     catalogue: Catalogue,
     account: str,
@@ -187,7 +193,7 @@ def _parts(transaction: Transaction, entries: list[BatchEntry], done: BatchDone)
 
 
 def _result(
-    call: Call,
+    call: AnyCall,
     transaction: Transaction,
     operation: BatchOperation,
     entry: BatchEntry,
@@ -221,7 +227,7 @@ def _result(
 
 
 def _done(
-    call: Call, transaction: Transaction, part: _Part, catalogue: Catalogue
+    call: AnyCall, transaction: Transaction, part: _Part, catalogue: Catalogue
 ) -> OrderAnswer:
     """The order that an accepted operation was about, as it stands when the turn is over.
 
@@ -248,7 +254,7 @@ def _done(
 
 
 def _repeated(
-    call: Call, entry: BatchEntry, event: Event | None, catalogue: Catalogue, time_us: int
+    call: AnyCall, entry: BatchEntry, event: Event | None, catalogue: Catalogue, time_us: int
 ) -> OrderAnswer:
     """The order, where a refused operation repeats one that was done. Else Problem."""
     if isinstance(event, OrderRejected):
@@ -280,7 +286,7 @@ def _error(problem: Problem) -> BatchError:
 ROUTES: Final = (
     Route(
         "POST", "/v1/orders/batch", submit_batch, "Create, replace and cancel in one turn",
-        BatchView, thing=Thing.BATCH_ORDERS, body=BatchRequest, replays=True, tag="orders",
+        BatchView, thing=Thing.BATCH_ORDERS, replays=True, tag="orders",
         errors=("request_expired", "not_permitted", "invalid_batch"),
     ),
 )  # fmt: skip

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from account_api.crypto_addresses import address_fault
 from account_api.errors import Problem, refusal
-from account_api.http.routing import Call
+from account_api.http.routing import (
+    AnyCall,
+)
 from account_api.schema.requests import Instant
 from account_api.schema.to_commands import instant_us
 from account_api.security.auth import require
@@ -14,7 +16,7 @@ from engine.core.authority import Reach
 from engine.core.types import RejectReason
 
 
-def account_of(call: Call, named: str | None) -> str:
+def account_of(call: AnyCall, named: str | None) -> str:
     """Whose data a request means: the key's own account unless it names another.
 
     An operator must name one and may name any. A key of the account that bears the firm's
@@ -32,7 +34,7 @@ def account_of(call: Call, named: str | None) -> str:
     raise Problem("not_found", f"There is no account {named}.", field="account")
 
 
-def check_filters(call: Call, symbol: str | None = None, asset: str | None = None) -> None:
+def check_filters(call: AnyCall, symbol: str | None = None, asset: str | None = None) -> None:
     """Raise Problem (404) where a query filters by what is not there.
 
     An empty answer would say that nothing happened in an instrument that has another name.
@@ -43,7 +45,7 @@ def check_filters(call: Call, symbol: str | None = None, asset: str | None = Non
         raise Problem("unknown_asset", f"There is no asset {asset}.", status=404, field="asset")
 
 
-def require_active(call: Call, account: str) -> None:
+def require_active(call: AnyCall, account: str) -> None:
     """Raise Problem ``account_suspended`` while the venue suspends the account (rule A-2).
 
     For what the engine does not do, and so does not refuse by itself.
@@ -58,7 +60,7 @@ def require_active(call: Call, account: str) -> None:
             )
 
 
-def reaches(call: Call, named: str) -> bool:
+def reaches(call: AnyCall, named: str) -> bool:
     """Whether the caller may do what it asks for with this account, by the table of authority."""
     key = call.principal.key
     venue = require(call.principal, call.thing) is Reach.VENUE
@@ -71,7 +73,7 @@ def reaches(call: Call, named: str) -> bool:
     return any(row.account == named for row in firm)
 
 
-def checked_address(call: Call, asset: str, network: str, address: str) -> str:
+def checked_address(call: AnyCall, asset: str, network: str, address: str) -> str:
     """The address, if it can be one of the network. Raises Problem."""
     fault = address_fault(call.services.address_formats.get((asset, network), ""), address)
     if fault:
@@ -79,7 +81,7 @@ def checked_address(call: Call, asset: str, network: str, address: str) -> str:
     return address
 
 
-def own_account(call: Call, named: str | None = None) -> str:
+def own_account(call: AnyCall, named: str | None = None) -> str:
     """The account that a request acts for: the key's own unless it names another.
 
     A key of the account that bears the firm's name may act for the firm's other accounts, as
@@ -90,7 +92,7 @@ def own_account(call: Call, named: str | None = None) -> str:
     return account_of(call, named)
 
 
-def not_after(call: Call, guard: Instant | None) -> int:
+def not_after(call: AnyCall, guard: Instant | None) -> int:
     """The request's own ``expires_at`` in µs (0: none); refused here when it has passed."""
     limit = instant_us(guard, "expires_at")
     if has_expired(call, guard):
@@ -98,7 +100,7 @@ def not_after(call: Call, guard: Instant | None) -> int:
     return limit
 
 
-def has_expired(call: Call, guard: Instant | None) -> bool:
+def has_expired(call: AnyCall, guard: Instant | None) -> bool:
     """Whether the request came after its own ``expires_at``."""
     return guard is not None and call.now_us > instant_us(guard, "expires_at")
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from account_api.errors import Problem, refusal
-from account_api.http.routing import REPLAYED, Call, Reply, Route
+from account_api.http.routing import (
+    REPLAYED,
+    BodyCall,
+    QueryCall,
+    Reply,
+    Route,
+)
 from account_api.routes.common import account_of
 from account_api.schema import from_events
 from account_api.schema.from_rows import deposit_view
@@ -18,9 +24,9 @@ from engine.core.events import DepositUpdated, Refused
 from engine.history import queries as history
 
 
-def report_deposit(call: Call) -> Reply:
+def report_deposit(call: BodyCall[DepositRequest]) -> Reply:
     """Report a deposit and its confirmations; the same id is credited once, whatever comes."""
-    request = call.body(DepositRequest)
+    request = call.body
     catalogue = call.services.catalogue(asset=request.asset)
     command = Deposit(
         origin=call.principal.origin(),
@@ -56,9 +62,9 @@ def report_deposit(call: Call) -> Reply:
     return Reply(answer, 201 if first else 200)
 
 
-def get_deposits(call: Call) -> Reply:
+def get_deposits(call: QueryCall[PageQuery]) -> Reply:
     """Deposits of the account with their confirmations, in the order of their first report."""
-    query = call.query(PageQuery)
+    query = call.query
     account = account_of(call, query.account)
     with call.services.fresh_history(query.min_seq) as connection:
         page = history.deposits(
@@ -78,12 +84,12 @@ def get_deposits(call: Call) -> Reply:
 ROUTES: Final = (
     Route(
         "GET", "/v1/deposits", get_deposits, "Deposits", DepositsView,
-        thing=Thing.READ_MONEY, query=PageQuery, tag="money",
+        thing=Thing.READ_MONEY, tag="money",
         errors=("not_caught_up", "history_unavailable"),
     ),
     Route(
         "POST", "/v1/deposits", report_deposit, "Report a deposit (operator)", DepositAnswer,
-        thing=Thing.REPORT_DEPOSITS, body=DepositRequest, status=201, replays=True, tag="money",
+        thing=Thing.REPORT_DEPOSITS, status=201, replays=True, tag="money",
         errors=("unknown_account", "unknown_asset", "unknown_network", "duplicate_deposit",
                 "invalid_field", "request_expired"),
     ),

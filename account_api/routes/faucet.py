@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from account_api.errors import Problem, refusal
-from account_api.http.routing import REPLAYED, Call, Reply, Route
+from account_api.http.routing import (
+    REPLAYED,
+    BodyCall,
+    Reply,
+    Route,
+)
 from account_api.routes.common import own_account, require_active
 from account_api.schema import from_events
 from account_api.schema.from_rows import deposit_view
@@ -26,13 +31,13 @@ class FaucetRequest(Request, frozen=True, kw_only=True):
     asset: AssetName
 
 
-def ask_faucet(call: Call) -> Reply:
+def ask_faucet(call: BodyCall[FaucetRequest]) -> Reply:
     """Give the caller's account one portion of test coins; not on a venue with real money.
 
     The portions of a day are numbered, and their numbers are deposit ids, which the engine
     knows for ever: so nobody gets a portion twice, whoever asks how often at once.
     """
-    request = call.body(FaucetRequest)
+    request = call.body
     account = own_account(call)
     faucet = call.services.settings.faucet
     if faucet is None:
@@ -76,7 +81,7 @@ def _nothing_given(now_us: int, is_empty: bool) -> Problem:
 ROUTES: Final = (
     Route(
         "POST", "/v1/faucet", ask_faucet, "Ask for test coins (not in production)", DepositAnswer,
-        thing=Thing.FAUCET, body=FaucetRequest, status=201, replays=True, tag="money",
+        thing=Thing.FAUCET, status=201, replays=True, tag="money",
         errors=("not_permitted", "account_suspended", "unknown_account", "unknown_asset",
                 "request_expired"),
     ),

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from account_api.http.routing import Call, Reply, Route
+from account_api.http.routing import (
+    QueryCall,
+    Reply,
+    Route,
+)
 from account_api.routes.common import account_of, check_filters
 from account_api.schema.from_orders import fill_view
 from account_api.schema.identifiers import cursor_id
@@ -14,9 +18,9 @@ from engine.core.authority import Thing
 from engine.history import queries as history
 
 
-def get_fills(call: Call) -> Reply:
+def get_fills(call: QueryCall[FillsQuery]) -> Reply:
     """Fills, ascending by trade id; a symbol and the last trade id are enough to sync."""
-    query = call.query(FillsQuery)
+    query = call.query
     account = account_of(call, query.account)
     check_filters(call, symbol=query.symbol)
     after = max(query.after_trade_id or 0, cursor_id(query.cursor, "fills"))
@@ -43,7 +47,7 @@ def get_fills(call: Call) -> Reply:
 ROUTES: Final = (
     Route(
         "GET", "/v1/fills", get_fills, "Fills", FillsView,
-        thing=Thing.READ_FILLS, query=FillsQuery, tag="orders",
+        thing=Thing.READ_FILLS, tag="orders",
         errors=("not_caught_up", "history_unavailable", "unknown_symbol"),
     ),
 )  # fmt: skip

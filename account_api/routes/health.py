@@ -12,7 +12,12 @@ from typing import Final
 import msgspec
 
 from account_api.errors import Problem
-from account_api.http.routing import Call, Reply, Route
+from account_api.http.routing import (
+    AnyCall,
+    PlainCall,
+    Reply,
+    Route,
+)
 from account_api.ports import PartSeen
 from account_api.schema.health_responses import HealthView, PartView, ReadyView
 from engine.client import queries
@@ -24,12 +29,12 @@ _FAILS: Final = frozenset((("history", "behind"), ("disk", "full")))
 """What of them is as bad as if it were not there."""
 
 
-def get_health(call: Call) -> Reply:
+def get_health(call: PlainCall) -> Reply:
     """The process answers; nothing else is asked."""
     return Reply(HealthView(status="ok"))
 
 
-def get_ready(call: Call) -> Reply:
+def get_ready(call: PlainCall) -> Reply:
     """Whether the account API can serve, and how each part of the venue is.
 
     503 where the engine does not answer, it is not known which keys are good, the history cannot
@@ -75,15 +80,15 @@ def _ask(
     return seq
 
 
-def _engine_seq(call: Call) -> int:
+def _engine_seq(call: AnyCall) -> int:
     return call.services.fetch(queries.Status()).as_of_seq
 
 
-def _keys(call: Call) -> None:
+def _keys(call: AnyCall) -> None:
     call.services.ring.current()
 
 
-def _history_seq(call: Call) -> int:
+def _history_seq(call: AnyCall) -> int:
     with call.services.history() as connection:
         return history.last_seq(connection)
 

@@ -13,10 +13,18 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta
 
 from account_api.errors import Problem
-from account_api.http.routing import REPLAYED, Call, Reply, Route
+from account_api.http.routing import (
+    REPLAYED,
+    AnyCall,
+    BodyCall,
+    PlainCall,
+    QueryCall,
+    Reply,
+    Route,
+)
 from account_api.routes.common import account_of, own_account, reaches, require_active
 from account_api.schema.from_rows import instant_text
-from account_api.schema.requests import ActingQuery, ForAccount, Name, NoQuery, Request
+from account_api.schema.requests import ActingQuery, ForAccount, Name, Request
 from account_api.schema.responses import View
 from account_api.security.auth import CHALLENGE
 from account_api.security.keyring import api_key
@@ -99,9 +107,9 @@ class KeysView(View, frozen=True, kw_only=True):
     keys: list[KeyView]
 
 
-def create_key(call: Call) -> Reply:
+def create_key(call: BodyCall[NewKeyRequest]) -> Reply:
     """Make a key. With a scope by which money can leave it waits for a second person."""
-    request = call.body(NewKeyRequest)
+    request = call.body
     maker = call.principal.key
     account = own_account(call, request.account)
     require_active(call, account)
@@ -142,9 +150,9 @@ def create_key(call: Call) -> Reply:
     )
 
 
-def get_keys(call: Call) -> Reply:
+def get_keys(call: QueryCall[ActingQuery]) -> Reply:
     """Every key of the account, also those that are revoked or wait; no secrets."""
-    account = account_of(call, call.query(ActingQuery).account)
+    account = account_of(call, call.query.account)
     try:
         made = call.services.key_store.of(account)
         revoked = call.services.key_store.revocations()
@@ -162,7 +170,7 @@ def get_keys(call: Call) -> Reply:
     return Reply(KeysView(account=account, keys=views))
 
 
-def approve_key(call: Call) -> Reply:
+def approve_key(call: PlainCall) -> Reply:
     """Let a key be good that waits; only by another user than the one who made it."""
     caller = call.principal.key
     made = _made_key(call)
@@ -185,14 +193,14 @@ def approve_key(call: Call) -> Reply:
     return Reply(KeyView(**_made_view(_made_key(call))))
 
 
-def revoke_key(call: Call) -> Reply:
+def revoke_key(call: QueryCall[RevokeQuery]) -> Reply:
     """End a key for ever, one of the configuration too. No request with it is served any more.
 
     With `descendants=true` the keys that it made end with it, and those that they made: the
     answer to a key that leaked.
     """
     name = call.parts["key"]
-    descendants = call.query(RevokeQuery).descendants
+    descendants = call.query.descendants
     try:
         known = call.services.key_store.find(name)
         configured = next((key for key in call.services.ring.configured if key.key == name), None)
@@ -289,7 +297,7 @@ def _within(inner: IPv4Network | IPv6Network, outer: IPv4Network | IPv6Network) 
     return isinstance(outer, IPv6Network) and inner.subnet_of(outer)
 
 
-def _repeated(call: Call, wanted: StoredKey) -> Reply:
+def _repeated(call: AnyCall, wanted: StoredKey) -> Reply:
     """The key that has the name, if this request asks for the same; its secret is not known."""
     found = call.services.key_store.named(wanted.account, wanted.name)
     same = found is not None and all(
@@ -305,7 +313,7 @@ def _repeated(call: Call, wanted: StoredKey) -> Reply:
     return Reply(NewKeyView(**_made_view(found), secret=None), 200, (REPLAYED,))
 
 
-def _made_key(call: Call) -> StoredKey:
+def _made_key(call: AnyCall) -> StoredKey:
     """The key in the path, if it was made and is the caller's to govern. Raises Problem."""
     name = call.parts["key"]
     try:
@@ -317,7 +325,7 @@ def _made_key(call: Call) -> StoredKey:
     return found
 
 
-def _governs(call: Call, account: str) -> bool:
+def _governs(call: AnyCall, account: str) -> bool:
     """Whether the caller decides about keys of an account ("" is the venue itself)."""
     return reaches(call, account)
 
@@ -362,17 +370,17 @@ _NAMED: Final = ("not_found",)
 ROUTES: Final = (
     Route(
         "GET", "/v1/api-keys", get_keys, "API keys", KeysView,
-        thing=Thing.READ_KEYS, query=ActingQuery, tag="keys",
+        thing=Thing.READ_KEYS, tag="keys",
     ),
     Route(
         "POST", "/v1/api-keys", create_key, "Make an API key", NewKeyView,
-        thing=Thing.MAKE_KEYS, query=NoQuery, body=NewKeyRequest, status=201, replays=True,
+        thing=Thing.MAKE_KEYS, status=201, replays=True,
         tag="keys",
         errors=("key_name_taken", "too_many_keys", "not_permitted", "account_suspended"),
     ),
     Route(
         "DELETE", "/v1/api-keys/{key}", revoke_key, "Revoke an API key", RevokedKeyView,
-        thing=Thing.REVOKE_KEYS, query=RevokeQuery, replays=True, tag="keys", errors=_NAMED,
+        thing=Thing.REVOKE_KEYS, replays=True, tag="keys", errors=_NAMED,
     ),
     Route(
         "POST", "/v1/api-keys/{key}/approve", approve_key, "Approve an API key", KeyView,

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from account_api.http.routing import Call, Reply, Route
+from account_api.http.routing import (
+    PlainCall,
+    QueryCall,
+    Reply,
+    Route,
+)
 from account_api.schema.from_rows import (
     book_view,
     candle_view,
@@ -31,19 +36,19 @@ from engine.core.types import InstrumentRow, InstrumentStatus
 from engine.history import queries as history
 
 
-def get_time(call: Call) -> Reply:
+def get_time(call: PlainCall) -> Reply:
     """The venue's clock; signatures are checked against it."""
     return Reply(TimeView(time=instant_text(call.now_us), time_ms=call.now_us // 1000))
 
 
-def get_assets(call: Call) -> Reply:
+def get_assets(call: PlainCall) -> Reply:
     """Every asset."""
     catalogue = call.services.catalogue()
     rows = [AssetView(asset=name, decimals=scale) for name, scale in catalogue.scales.items()]
     return Reply(AssetsView(assets=rows, as_of_seq=catalogue.as_of_seq))
 
 
-def get_networks(call: Call) -> Reply:
+def get_networks(call: PlainCall) -> Reply:
     """Every network of every asset, with fee, minimum, step and confirmations."""
     catalogue = call.services.catalogue()
     formats = call.services.address_formats
@@ -54,7 +59,7 @@ def get_networks(call: Call) -> Reply:
     return Reply(NetworksView(networks=rows, as_of_seq=catalogue.as_of_seq))
 
 
-def get_instruments(call: Call) -> Reply:
+def get_instruments(call: PlainCall) -> Reply:
     """Every instrument: grid, bounds, status and last price."""
     catalogue = call.services.catalogue()
     states = call.services.fetch(queries.InstrumentStates())
@@ -93,18 +98,18 @@ def instrument_view(instrument: Instrument, state: InstrumentRow | None) -> Inst
     )
 
 
-def get_book(call: Call) -> Reply:
+def get_book(call: QueryCall[DepthQuery]) -> Reply:
     """Depth of one instrument, true as of `as_of_seq`."""
     instrument = call.services.instrument(call.parts["symbol"], status=404)
-    answer = call.services.fetch(queries.Book(instrument.symbol, call.query(DepthQuery).depth))
+    answer = call.services.fetch(queries.Book(instrument.symbol, call.query.depth))
     if answer.value is None:
         raise RuntimeError(f"the engine lists {instrument.symbol} but has no book of it")
     return Reply(book_view(answer.value, instrument, answer.as_of_seq))
 
 
-def get_trades(call: Call) -> Reply:
+def get_trades(call: QueryCall[TradesQuery]) -> Reply:
     """Public trades: the newest, or ascending those after `after_trade_id` (exclusive)."""
-    query = call.query(TradesQuery)
+    query = call.query
     instrument = call.services.instrument(query.symbol, status=404)
     with call.services.history() as connection:
         page = history.trades(
@@ -122,9 +127,9 @@ def get_trades(call: Call) -> Reply:
     )
 
 
-def get_candles(call: Call) -> Reply:
+def get_candles(call: QueryCall[CandlesQuery]) -> Reply:
     """Candles: the newest, or ascending from `start`."""
-    query = call.query(CandlesQuery)
+    query = call.query
     catalogue = call.services.catalogue(symbol=query.symbol)
     instrument = call.services.instrument(query.symbol, status=404)
     with call.services.history() as connection:
@@ -156,14 +161,14 @@ ROUTES: Final = (
     Route("GET", "/v1/instruments", get_instruments, "Instruments", InstrumentsView),
     Route(
         "GET", "/v1/books/{symbol}", get_book, "Book depth", BookView,
-        query=DepthQuery, errors=("unknown_symbol",),
+        errors=("unknown_symbol",),
     ),
     Route(
         "GET", "/v1/trades", get_trades, "Public trades", TradesView,
-        query=TradesQuery, errors=("unknown_symbol", "history_unavailable"),
+        errors=("unknown_symbol", "history_unavailable"),
     ),
     Route(
         "GET", "/v1/candles", get_candles, "Candles", CandlesView,
-        query=CandlesQuery, errors=("unknown_symbol", "history_unavailable"),
+        errors=("unknown_symbol", "history_unavailable"),
     ),
 )  # fmt: skip

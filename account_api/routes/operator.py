@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from account_api.errors import Problem, refusal
-from account_api.http.routing import REPLAYED, Call, Reply, Route
+from account_api.http.routing import (
+    REPLAYED,
+    BodyCall,
+    Reply,
+    Route,
+)
 from account_api.schema import from_events
 from account_api.schema.from_rows import account_status
 from account_api.schema.identifiers import sentence
@@ -32,9 +37,9 @@ from engine.core.events import (
 from engine.core.types import InstrumentStatus
 
 
-def set_instrument_status(call: Call) -> Reply:
+def set_instrument_status(call: BodyCall[InstrumentStatusRequest]) -> Reply:
     """Halt an instrument, which then accepts cancels only, or open it; resting orders stay."""
-    request = call.body(InstrumentStatusRequest)
+    request = call.body
     instrument = call.services.instrument(call.parts["symbol"], status=404)
     status = InstrumentStatus[request.status.upper()]
     outcome = call.services.submit(
@@ -55,9 +60,9 @@ def set_instrument_status(call: Call) -> Reply:
     return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
 
 
-def set_reference_price(call: Call) -> Reply:
+def set_reference_price(call: BodyCall[ReferencePriceRequest]) -> Reply:
     """Let an instrument's price band lie around a price, until its next trade moves it on."""
-    request = call.body(ReferencePriceRequest)
+    request = call.body
     instrument = call.services.instrument(call.parts["symbol"], status=404)
     ticks = price(instrument, request.price, "price")
     outcome = call.services.submit(
@@ -74,9 +79,9 @@ def set_reference_price(call: Call) -> Reply:
     return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
 
 
-def set_account_status(call: Call) -> Reply:
+def set_account_status(call: BodyCall[AccountStatusRequest]) -> Reply:
     """Suspend an account: it may cancel and read, and nothing else. Or let it act again."""
-    request = call.body(AccountStatusRequest)
+    request = call.body
     suspended = request.status == "suspended"
     if request.keep_open and not suspended:
         raise Problem(
@@ -108,20 +113,20 @@ ROUTES: Final = (
     Route(
         "PUT", "/v1/accounts/{account}/status", set_account_status,
         "Suspend an account or let it act again (operator)", AccountStatusView,
-        thing=Thing.SUSPEND_ACCOUNTS, body=AccountStatusRequest, replays=True, tag="operator",
+        thing=Thing.SUSPEND_ACCOUNTS, replays=True, tag="operator",
         errors=("unknown_account", "request_expired"),
     ),
     Route(
         "PUT", "/v1/instruments/{symbol}/status", set_instrument_status,
         "Halt or resume an instrument (operator)", InstrumentStatusView,
         thing=Thing.HALT_INSTRUMENTS,
-        body=InstrumentStatusRequest, replays=True, tag="operator",
+        replays=True, tag="operator",
         errors=("unknown_symbol", "request_expired"),
     ),
     Route(
         "PUT", "/v1/instruments/{symbol}/reference-price", set_reference_price,
         "Move an instrument's price band (operator)", ReferencePriceView,
-        thing=Thing.SET_REFERENCE_PRICES, body=ReferencePriceRequest, replays=True, tag="operator",
+        thing=Thing.SET_REFERENCE_PRICES, replays=True, tag="operator",
         errors=("unknown_symbol", "invalid_price", "price_too_large", "request_expired"),
     ),
 )  # fmt: skip

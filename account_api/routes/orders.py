@@ -7,7 +7,14 @@ from typing import Final
 import msgspec
 
 from account_api.errors import Problem, refusal
-from account_api.http.routing import REPLAYED, Call, Reply, Route
+from account_api.http.routing import (
+    REPLAYED,
+    AnyCall,
+    BodyCall,
+    QueryCall,
+    Reply,
+    Route,
+)
 from account_api.routes.common import (
     account_of,
     check_filters,
@@ -58,9 +65,9 @@ from engine.core.types import OrderRow, OrdStatus, RejectReason
 _CLOSED_BY_CANCEL: Final = (OrdStatus.CANCELED, OrdStatus.EXPIRED)
 
 
-def create_order(call: Call) -> Reply:
+def create_order(call: BodyCall[NewOrderRequest]) -> Reply:
     """Create an order; identical again: 200 and the original, with `Idempotent-Replayed`."""
-    request = call.body(NewOrderRequest)
+    request = call.body
     account = own_account(call, request.account)
     origin = call.principal.origin(instant_us(request.expires_at, "expires_at"))
     catalogue = call.services.catalogue(symbol=request.symbol)
@@ -81,7 +88,7 @@ def create_order(call: Call) -> Reply:
     raise from_events.rejected(event)
 
 
-def _expired_create(call: Call, command: NewOrder, catalogue: Catalogue) -> Reply:
+def _expired_create(call: AnyCall, command: NewOrder, catalogue: Catalogue) -> Reply:
     """A create that came too late: an earlier copy of it may have come in time."""
     found = find_order(call.services, command.account, 0, command.client_order_id)
     if found is None or not to_commands.same_create(
@@ -104,7 +111,7 @@ def _created(
 
 
 def repeated_create(
-    call: Call, command: NewOrder, event: OrderRejected, catalogue: Catalogue
+    call: AnyCall, command: NewOrder, event: OrderRejected, catalogue: Catalogue
 ) -> OrderAnswer:
     """The order that owns the client order id, if it was asked for in the same words.
 
@@ -126,9 +133,9 @@ def repeated_create(
     )
 
 
-def replace_order(call: Call) -> Reply:
+def replace_order(call: BodyCall[ReplaceOrderRequest]) -> Reply:
     """Change an order; answers whether it kept its place in the queue."""
-    request = call.body(ReplaceOrderRequest)
+    request = call.body
     account = own_account(call, request.account)
     if request.request_id is None:
         return _replace(call, request, account)
@@ -141,7 +148,7 @@ def replace_order(call: Call) -> Reply:
     )  # fmt: skip
 
 
-def _replace(call: Call, request: ReplaceOrderRequest, account: str) -> Reply:
+def _replace(call: AnyCall, request: ReplaceOrderRequest, account: str) -> Reply:
     reference = order_reference(call.parts["order"])
     origin = call.principal.origin(not_after(call, request.expires_at))
     symbol = _existing(call, account, reference).row.order.symbol
@@ -159,7 +166,7 @@ def _replace(call: Call, request: ReplaceOrderRequest, account: str) -> Reply:
 
 
 def replaced_answer(
-    call: Call, outcome: Outcome, event: OrderReplaced, catalogue: Catalogue
+    call: AnyCall, outcome: Outcome, event: OrderReplaced, catalogue: Catalogue
 ) -> OrderAnswer:
     """The order after its replace, with what it traded on the way."""
     transaction = outcome.transaction
@@ -174,7 +181,7 @@ def replaced_answer(
 
 
 def repeated_replace(
-    call: Call,
+    call: AnyCall,
     command: ReplaceOrder,
     event: CancelRejected,
     catalogue: Catalogue,
@@ -209,9 +216,9 @@ def _has_terms(row: OrderRow, command: ReplaceOrder) -> bool:
     return all(asked is None or asked == is_now for asked, is_now in pairs)
 
 
-def cancel_order(call: Call) -> Reply:
+def cancel_order(call: QueryCall[ActingQuery]) -> Reply:
     """Cancel an order; one that was canceled before is answered with its final state."""
-    account = own_account(call, call.query(ActingQuery).account)
+    account = own_account(call, call.query.account)
     reference = order_reference(call.parts["order"])
     command = to_commands.cancel_order(account, reference, call.principal.origin())
     outcome = call.services.submit(command)
@@ -226,7 +233,7 @@ def cancel_order(call: Call) -> Reply:
 
 
 def canceled_before(
-    call: Call,
+    call: AnyCall,
     account: str,
     reference: tuple[int, str],
     event: CancelRejected,
@@ -249,7 +256,7 @@ def canceled_before(
 
 
 def _let_go(
-    call: Call, account: str, reference: tuple[int, str], event: CancelRejected, time_us: int
+    call: AnyCall, account: str, reference: tuple[int, str], event: CancelRejected, time_us: int
 ) -> FoundOrder:
     """The closed order that the engine no longer knew at ``time_us`` and the history does.
 
@@ -279,7 +286,7 @@ def _plain(answer: OrderAnswer) -> dict[str, object]:
 
 
 def _existing(
-    call: Call, account: str, reference: tuple[int, str], min_seq: int = 0
+    call: AnyCall, account: str, reference: tuple[int, str], min_seq: int = 0
 ) -> FoundOrder:
     found = find_order(call.services, account, *reference, min_seq=min_seq)
     if found is None:
@@ -288,9 +295,9 @@ def _existing(
     return found
 
 
-def cancel_all(call: Call) -> Reply:
+def cancel_all(call: QueryCall[CancelAllQuery]) -> Reply:
     """Cancel every open order that all filters match; it never fails because none does."""
-    query = call.query(CancelAllQuery)
+    query = call.query
     account = own_account(call, query.account)
     check_filters(call, symbol=query.symbol)
     command = MassCancel(
@@ -318,9 +325,9 @@ def cancel_all(call: Call) -> Reply:
     return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
 
 
-def set_dead_mans_switch(call: Call) -> Reply:
+def set_dead_mans_switch(call: BodyCall[DeadMansSwitchRequest]) -> Reply:
     """Cancel all orders (of one strategy, if given) unless this is repeated in time."""
-    request = call.body(DeadMansSwitchRequest)
+    request = call.body
     account = own_account(call, request.account)
     if request.timeout_s in (1, 2):
         raise Problem(
@@ -346,9 +353,9 @@ def set_dead_mans_switch(call: Call) -> Reply:
     return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
 
 
-def get_order(call: Call) -> Reply:
+def get_order(call: QueryCall[AccountQuery]) -> Reply:
     """One order, also long after its close, by its id or as `client:<client_order_id>`."""
-    query = call.query(AccountQuery)
+    query = call.query
     account = account_of(call, query.account)
     reference = order_reference(call.parts["order"])
     found = _existing(call, account, reference, query.min_seq)
@@ -356,9 +363,9 @@ def get_order(call: Call) -> Reply:
     return Reply(order_answer(found.row, found.reason, catalogue, found.as_of_seq))
 
 
-def get_orders(call: Call) -> Reply:
+def get_orders(call: QueryCall[OrdersQuery]) -> Reply:
     """Orders by status, symbol, side, strategy or client order id, ascending by order id."""
-    query = call.query(OrdersQuery)
+    query = call.query
     account = account_of(call, query.account)
     check_filters(call, symbol=query.symbol)
     listed = list_orders(call.services, account, query)
@@ -382,39 +389,39 @@ _TERMS: Final = (
 ROUTES: Final = (
     Route(
         "POST", "/v1/orders", create_order, "Create an order", OrderAnswer,
-        thing=Thing.ENTER_ORDERS, body=NewOrderRequest, status=201, replays=True, tag="orders",
+        thing=Thing.ENTER_ORDERS, status=201, replays=True, tag="orders",
         errors=(*_TERMS, "duplicate_client_order_id", "invalid_client_order_id",
                 "too_many_open_orders", "no_liquidity"),
     ),
     Route(
         "DELETE", "/v1/orders", cancel_all, "Cancel all orders that match", CancelAllView,
-        thing=Thing.CANCEL_ORDERS, query=CancelAllQuery, replays=True, tag="orders",
+        thing=Thing.CANCEL_ORDERS, replays=True, tag="orders",
         errors=("unknown_symbol", "request_expired", "not_permitted"),
     ),
     Route(
         "GET", "/v1/orders", get_orders, "List orders", OrdersView,
-        thing=Thing.READ_ORDERS, query=OrdersQuery, tag="orders",
+        thing=Thing.READ_ORDERS, tag="orders",
         errors=("not_caught_up", "history_unavailable", "unknown_symbol"),
     ),
     Route(
         "PATCH", "/v1/orders/{order}", replace_order, "Change an order", OrderAnswer,
-        thing=Thing.CHANGE_ORDERS, body=ReplaceOrderRequest, replays=True, tag="orders",
+        thing=Thing.CHANGE_ORDERS, replays=True, tag="orders",
         errors=(*_TERMS, "unknown_order", "too_late", "mismatch", "duplicate_client_order_id",
                 "invalid_client_order_id"),
     ),
     Route(
         "DELETE", "/v1/orders/{order}", cancel_order, "Cancel an order", OrderAnswer,
-        thing=Thing.CANCEL_ORDERS, query=ActingQuery, replays=True, tag="orders",
+        thing=Thing.CANCEL_ORDERS, replays=True, tag="orders",
         errors=("unknown_order", "too_late", "request_expired", "not_permitted"),
     ),
     Route(
         "GET", "/v1/orders/{order}", get_order, "One order", OrderAnswer,
-        thing=Thing.READ_ORDERS, query=AccountQuery, tag="orders",
+        thing=Thing.READ_ORDERS, tag="orders",
         errors=("unknown_order", "not_caught_up", "history_unavailable"),
     ),
     Route(
         "PUT", "/v1/dead-man-switch", set_dead_mans_switch, "Dead man's switch",
-        DeadMansSwitchView, thing=Thing.SET_SWITCH, body=DeadMansSwitchRequest, replays=True,
+        DeadMansSwitchView, thing=Thing.SET_SWITCH, replays=True,
         tag="orders", errors=("request_expired", "not_permitted", "account_suspended"),
     ),
 )  # fmt: skip

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from account_api.http.routing import Call, Reply, Route
+from account_api.http.routing import (
+    QueryCall,
+    Reply,
+    Route,
+)
 from account_api.routes.common import account_of
 from account_api.schema.from_rows import SCOPE_TEXT, instant_text
 from account_api.schema.requests import AccountQuery
@@ -38,9 +42,9 @@ class SessionsView(View, frozen=True, kw_only=True):
     as_of_seq: int
 
 
-def get_sessions(call: Call) -> Reply:
+def get_sessions(call: QueryCall[AccountQuery]) -> Reply:
     """Sessions of the account; an operator who names none sees those of all accounts."""
-    query = call.query(AccountQuery)
+    query = call.query
     venue = may(call.principal.key.holders, call.thing) is Reach.VENUE
     everybody = venue and query.account is None
     account = "" if everybody else account_of(call, query.account)
@@ -70,6 +74,6 @@ def _view(row: SessionRow) -> SessionView:
 ROUTES: Final = (
     Route(
         "GET", "/v1/sessions", get_sessions, "Sessions", SessionsView,
-        thing=Thing.READ_SESSIONS, query=AccountQuery, tag="orders", errors=("not_caught_up",),
+        thing=Thing.READ_SESSIONS, tag="orders", errors=("not_caught_up",),
     ),
 )  # fmt: skip

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from account_api.errors import Problem, refusal
-from account_api.http.routing import REPLAYED, Call, Reply, Route
+from account_api.http.routing import (
+    REPLAYED,
+    AnyCall,
+    BodyCall,
+    QueryCall,
+    Reply,
+    Route,
+)
 from account_api.routes.common import account_of, check_filters, own_account
 from account_api.schema import from_events
 from account_api.schema.from_rows import instant_text
@@ -33,9 +40,9 @@ def _view(row: TransferRow, scale: int) -> TransferView:
     )
 
 
-def transfer(call: Call) -> Reply:
+def transfer(call: BodyCall[TransferRequest]) -> Reply:
     """Move available money at once; the identical request again answers the original."""
-    request = call.body(TransferRequest)
+    request = call.body
     account = own_account(call, request.account)
     catalogue = call.services.catalogue(asset=request.asset)
     command = Transfer(
@@ -62,7 +69,7 @@ def transfer(call: Call) -> Reply:
     return Reply(answer, 200, (REPLAYED,)) if outcome.duplicate else Reply(answer, 201)
 
 
-def _repeated(call: Call, command: Transfer, refused: Refused, scale: int) -> TransferAnswer:
+def _repeated(call: AnyCall, command: Transfer, refused: Refused, scale: int) -> TransferAnswer:
     """The original, if it is the same in every word. Else Problem."""
     with call.services.fresh_history(0) as connection:
         page = history.transfers(
@@ -88,9 +95,9 @@ def _repeated(call: Call, command: Transfer, refused: Refused, scale: int) -> Tr
     )
 
 
-def get_transfers(call: Call) -> Reply:
+def get_transfers(call: QueryCall[LedgerQuery]) -> Reply:
     """Transfers of the account, ascending."""
-    query = call.query(LedgerQuery)
+    query = call.query
     account = account_of(call, query.account)
     check_filters(call, asset=query.asset)
     with call.services.fresh_history(query.min_seq) as connection:
@@ -112,12 +119,12 @@ def get_transfers(call: Call) -> Reply:
 ROUTES: Final = (
     Route(
         "GET", "/v1/transfers", get_transfers, "Transfers", TransfersView,
-        thing=Thing.READ_MONEY, query=LedgerQuery, tag="money",
+        thing=Thing.READ_MONEY, tag="money",
         errors=("not_caught_up", "history_unavailable", "unknown_asset"),
     ),
     Route(
         "POST", "/v1/transfers", transfer, "Move money within the firm", TransferAnswer,
-        thing=Thing.TRANSFER, body=TransferRequest, status=201, replays=True, tag="money",
+        thing=Thing.TRANSFER, status=201, replays=True, tag="money",
         errors=("unknown_account", "unknown_asset", "invalid_field", "insufficient_funds",
                 "duplicate_client_transfer_id", "history_unavailable", "request_expired",
                 "not_permitted", "account_suspended"),

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any, Final
 
 from account_api.errors import Problem, refusal
-from account_api.http.routing import REPLAYED, Call, Reply, Route
+from account_api.http.routing import (
+    REPLAYED,
+    AnyCall,
+    BodyCall,
+    QueryCall,
+    Reply,
+    Route,
+)
 from account_api.routes.common import (
     account_of,
     checked_address,
@@ -48,13 +55,13 @@ from engine.core.types import RejectReason, Withdrawal, WithdrawalState
 from engine.history import queries as history
 
 
-def request_withdrawal(call: Call) -> Reply:
+def request_withdrawal(call: BodyCall[WithdrawalRequest]) -> Reply:
     """Ask for a withdrawal; amount and fee are held at once.
 
     The `client_withdrawal_id` is known for ever: the identical request again, whenever it
     comes, is answered with the original and moves no more money.
     """
-    request = call.body(WithdrawalRequest)
+    request = call.body
     account = own_account(call, request.account)
     origin = call.principal.origin(instant_us(request.expires_at, "expires_at"))
     catalogue = call.services.catalogue(asset=request.asset)
@@ -93,7 +100,7 @@ def request_withdrawal(call: Call) -> Reply:
     )
 
 
-def _original(call: Call, command: RequestWithdrawal) -> tuple[Withdrawal | None, int]:
+def _original(call: AnyCall, command: RequestWithdrawal) -> tuple[Withdrawal | None, int]:
     """The withdrawal that owns the client withdrawal id."""
     found = call.services.fetch(
         queries.Withdrawal(command.account, client_withdrawal_id=command.client_withdrawal_id)
@@ -108,7 +115,7 @@ def _same(command: RequestWithdrawal, row: Withdrawal) -> bool:
     )  # fmt: skip
 
 
-def _expired(call: Call, command: RequestWithdrawal, catalogue: Catalogue) -> Reply:
+def _expired(call: AnyCall, command: RequestWithdrawal, catalogue: Catalogue) -> Reply:
     """A request that came too late: an earlier copy of it may have come in time."""
     found, seq = _original(call, command)
     if found is None or not _same(command, found):
@@ -146,7 +153,7 @@ def _unknown(name: str) -> Problem:
     return refusal(RejectReason.UNKNOWN_WITHDRAWAL, f"There is no withdrawal {name[:80]!r}.")
 
 
-def _find(call: Call, account: str, min_seq: int = 0) -> tuple[Withdrawal, int]:
+def _find(call: AnyCall, account: str, min_seq: int = 0) -> tuple[Withdrawal, int]:
     """The withdrawal that a path names by its id or as ``client:<client_withdrawal_id>``."""
     name = call.parts["withdrawal"]
     named = reference(name)
@@ -160,9 +167,9 @@ def _find(call: Call, account: str, min_seq: int = 0) -> tuple[Withdrawal, int]:
     return found.value, found.as_of_seq
 
 
-def quote_withdrawal(call: Call) -> Reply:
+def quote_withdrawal(call: BodyCall[QuoteRequest]) -> Reply:
     """Pin the present fee for one withdrawal of this amount; name the quote when asking."""
-    request = call.body(QuoteRequest)
+    request = call.body
     account = own_account(call, request.account)
     catalogue = call.services.catalogue(asset=request.asset)
     outcome = call.services.submit(
@@ -193,16 +200,16 @@ def quote_withdrawal(call: Call) -> Reply:
     return Reply(answer, 200, (REPLAYED,)) if outcome.duplicate else Reply(answer, 201)
 
 
-def get_withdrawal(call: Call) -> Reply:
+def get_withdrawal(call: QueryCall[AccountQuery]) -> Reply:
     """One withdrawal with its history, by its id or as `client:<client_withdrawal_id>`."""
-    query = call.query(AccountQuery)
+    query = call.query
     row, seq = _find(call, account_of(call, query.account), query.min_seq)
     return Reply(_answer(row, call.services.catalogue(asset=row.asset), seq))
 
 
-def get_withdrawals(call: Call) -> Reply:
+def get_withdrawals(call: QueryCall[WithdrawalsQuery]) -> Reply:
     """Withdrawals, ascending, each with its history."""
-    query = call.query(WithdrawalsQuery)
+    query = call.query
     account = account_of(call, query.account)
     states: tuple[WithdrawalState, ...] = ()
     if query.status == "closed":
@@ -222,17 +229,17 @@ def get_withdrawals(call: Call) -> Reply:
     )
 
 
-def approve_withdrawal(call: Call) -> Reply:
+def approve_withdrawal(call: QueryCall[ActingQuery]) -> Reply:
     """Approve a withdrawal that waits; never by the user who asked for it."""
-    account = own_account(call, call.query(ActingQuery).account)
+    account = own_account(call, call.query.account)
     row, _ = _find(call, account)
     command = ApproveWithdrawal(call.principal.origin(), account, row.withdrawal_id)
     return _decide(call, command, row, (WithdrawalState.APPROVED, WithdrawalState.QUEUED))
 
 
-def reject_withdrawal(call: Call) -> Reply:
+def reject_withdrawal(call: BodyCall[RejectWithdrawalRequest]) -> Reply:
     """Refuse a withdrawal that waits; what it held is available again."""
-    request = call.body(RejectWithdrawalRequest)
+    request = call.body
     account = own_account(call, request.account)
     row, _ = _find(call, account)
     origin = call.principal.origin()
@@ -240,16 +247,16 @@ def reject_withdrawal(call: Call) -> Reply:
     return _decide(call, command, row, (WithdrawalState.REJECTED,))
 
 
-def cancel_withdrawal(call: Call) -> Reply:
+def cancel_withdrawal(call: QueryCall[ActingQuery]) -> Reply:
     """Cancel a withdrawal that was not handed to the network; answers `canceled`, for good."""
-    account = own_account(call, call.query(ActingQuery).account)
+    account = own_account(call, call.query.account)
     row, _ = _find(call, account)
     command = CancelWithdrawal(call.principal.origin(), account, row.withdrawal_id)
     return _decide(call, command, row, (WithdrawalState.CANCELED,))
 
 
 def _decide(
-    call: Call, command: Command, row: Withdrawal, wanted: tuple[WithdrawalState, ...]
+    call: AnyCall, command: Command, row: Withdrawal, wanted: tuple[WithdrawalState, ...]
 ) -> Reply:
     """Submit a decision. One that was made before in the same way is answered with the state."""
     outcome = call.services.submit(command)
@@ -283,7 +290,7 @@ _DECISION: Final = ("unknown_withdrawal", "withdrawal_state", "request_expired",
 ROUTES: Final = (
     Route(
         "POST", "/v1/withdrawals", request_withdrawal, "Request a withdrawal",
-        WithdrawalAnswer, thing=Thing.REQUEST_WITHDRAWALS, body=WithdrawalRequest, status=201,
+        WithdrawalAnswer, thing=Thing.REQUEST_WITHDRAWALS, status=201,
         replays=True, tag="money",
         errors=("unknown_asset", "unknown_network", "amount_too_small", "invalid_quantity",
                 "invalid_field", "memo_required", "network_suspended", "withdrawal_limit",
@@ -293,34 +300,34 @@ ROUTES: Final = (
     ),
     Route(
         "POST", "/v1/withdrawals/quotes", quote_withdrawal, "Pin a withdrawal's fee", QuoteView,
-        thing=Thing.REQUEST_WITHDRAWALS, body=QuoteRequest, status=201, replays=True,
+        thing=Thing.REQUEST_WITHDRAWALS, status=201, replays=True,
         needs_key=True, tag="money",
         errors=("unknown_asset", "unknown_network", "invalid_field", "network_suspended",
                 "request_expired", "not_permitted", "account_suspended"),
     ),
     Route(
         "GET", "/v1/withdrawals", get_withdrawals, "Withdrawals", WithdrawalsView,
-        thing=Thing.READ_MONEY, query=WithdrawalsQuery, tag="money",
+        thing=Thing.READ_MONEY, tag="money",
         errors=("not_caught_up", "history_unavailable"),
     ),
     Route(
         "GET", "/v1/withdrawals/{withdrawal}", get_withdrawal, "One withdrawal",
-        WithdrawalAnswer, thing=Thing.READ_MONEY, query=AccountQuery, tag="money", errors=_READ,
+        WithdrawalAnswer, thing=Thing.READ_MONEY, tag="money", errors=_READ,
     ),
     Route(
         "POST", "/v1/withdrawals/{withdrawal}/approve", approve_withdrawal,
-        "Approve a withdrawal", WithdrawalAnswer, thing=Thing.DECIDE_WITHDRAWALS, query=ActingQuery,
+        "Approve a withdrawal", WithdrawalAnswer, thing=Thing.DECIDE_WITHDRAWALS,
         replays=True, tag="money", errors=(*_DECISION, "self_approval", "account_suspended"),
     ),
     Route(
         "POST", "/v1/withdrawals/{withdrawal}/reject", reject_withdrawal,
         "Refuse a withdrawal", WithdrawalAnswer, thing=Thing.DECIDE_WITHDRAWALS,
-        body=RejectWithdrawalRequest, body_required=False, replays=True, tag="money",
+        body_required=False, replays=True, tag="money",
         errors=_DECISION,
     ),
     Route(
         "DELETE", "/v1/withdrawals/{withdrawal}", cancel_withdrawal, "Cancel a withdrawal",
-        WithdrawalAnswer, thing=Thing.REQUEST_WITHDRAWALS, query=ActingQuery, replays=True,
+        WithdrawalAnswer, thing=Thing.REQUEST_WITHDRAWALS, replays=True,
         tag="money",
         errors=_DECISION,
     ),

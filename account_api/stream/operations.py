@@ -18,7 +18,7 @@ import msgspec
 import structlog
 
 from account_api.errors import Problem
-from account_api.http.routing import REPLAYED, Call, Method, Reply, Route
+from account_api.http.routing import REPLAYED, AnyCall, Call, Method, Reply, Route
 from account_api.routes.common import own_account
 from account_api.schema.requests import NoQuery
 from account_api.security.auth import require
@@ -121,7 +121,7 @@ class Operations:
         params: dict[str, Any],
         caller: StreamPrincipal | None,
         request_id: str,
-    ) -> Call:
+    ) -> AnyCall:
         parts: dict[str, str] = {}
         for name in _PARTS.findall(route.path):
             value = params.pop(name, None)
@@ -137,15 +137,15 @@ class Operations:
             services=self._services,
             caller=caller,
             parts=parts,
-            raw_query=convert(params if body is None else {}, route.query),
-            raw_body=body,
+            query=convert(params if body is None else {}, route.query),
+            body=body,
             now_us=self._services.clock_us(),
             request_id=request_id,
             thing=route.thing,
         )
 
 
-def _serve(route: Route, call: Call) -> Reply:
+def _serve(route: Route, call: AnyCall) -> Reply:
     try:
         return route.handler(call)
     except Problem as problem:
