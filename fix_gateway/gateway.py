@@ -21,10 +21,10 @@ from fix_gateway import control
 from fix_gateway.codec.requests import Query
 from fix_gateway.codec.responses import news
 from fix_gateway.door.listener import FrontDoor
+from fix_gateway.logon_entry import Entrance
 from fix_gateway.runtime.callbacks import AWAY_TEXT, Application, Events
 from fix_gateway.runtime.delivery import Delivery
 from fix_gateway.runtime.housekeeping import Housekeeping
-from fix_gateway.runtime.logon_entry import Entrance
 from fix_gateway.runtime.outbox import Outbox
 from fix_gateway.runtime.quickfix_log import QuickfixLog
 from fix_gateway.runtime.replay import Past

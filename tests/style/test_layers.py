@@ -57,6 +57,21 @@ ACCOUNT_API_MAY: dict[str, set[str]] = {
 """Rooms and modules of the account API, and what of the others each may import: a whole room, or
 one module of it. A file that is named has its room's rights and its own; what is not named here
 (main.py, documents.py and __init__.py) wires, and may import all."""
+CODEC_STDLIB = {
+    "__future__", "collections", "dataclasses", "datetime", "enum", "functools", "re", "typing",
+}  # fmt: skip
+CODEC_MAY = {
+    "engine.client.own_event", "engine.history.rows", "engine.core.types", "engine.core.commands",
+    "engine.core.events", "engine.core.instruments", "engine.core.authority",
+}  # fmt: skip
+GATEWAY_ROOMS: dict[str, set[str]] = {
+    "codec": set(),
+    "settings.py": set(),
+    "session": {"codec", "settings"},
+    "door": {"codec", "session", "settings"},
+    "runtime": {"codec", "session", "settings"},
+}
+"""Rooms of the gateway, and the others that each may import; the files beside them know all."""
 CIRCLES_ALLOWED = [{"engine.core.book", "engine.core.ledger", "engine.core.triggers"}]
 """Modules that are one thing in several files and point at each other."""
 CONFIG_MAY = ("engine.core.types", "engine.core.instruments", "engine.core.authority")
@@ -194,6 +209,31 @@ def test_gateways_import_the_client_and_the_vocabulary_only(path: str) -> None:
             assert Path(path).name == "main.py", f"{path} imports {name}"
             continue
         assert name in GATEWAY_MAY or name in {"engine", "engine.core"}, f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", relative(sources("fix_gateway/codec")))
+def test_the_codec_is_pure(path: str) -> None:
+    """Text or events in, commands or text out: no QuickFIX, no socket, no thread, no clock."""
+    for name in imports(ROOT / path):
+        top = name.split(".")[0]
+        if top == "engine":
+            parents = {allowed.rpartition(".")[0] for allowed in CODEC_MAY}
+            within = any(name == a or name.startswith(f"{a}.") for a in CODEC_MAY)
+            assert within or name in parents, f"{path} imports {name}"
+        else:
+            assert top in CODEC_STDLIB | {"fix_gateway"}, f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", relative(sources("fix_gateway")))
+def test_a_room_of_the_gateway_imports_what_its_law_allows(path: str) -> None:
+    """The door and the runtime know sessions and the codec, and not each other."""
+    room = Path(path).parts[1]
+    assert room != "door" or "quickfix" not in imports(ROOT / path), path
+    for name in ours(imports(ROOT / path)):
+        part = name.removeprefix("fix_gateway.").split(".")[0]
+        if name.startswith("fix_gateway.") and room in GATEWAY_ROOMS:
+            own = room.removesuffix(".py")
+            assert part in GATEWAY_ROOMS[room] | {own}, f"{path} imports {name}"
 
 
 @pytest.mark.parametrize("path", relative(sources("bots")))
