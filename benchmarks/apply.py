@@ -60,7 +60,7 @@ BOUND_LARGE: Final = (
 
 
 def is_compiled() -> bool:
-    """Whether the core that runs here is the compiled one."""
+    """Return True if the core that runs here is the compiled one."""
     return not str(exchange_module.__file__).endswith(".py")
 
 
@@ -99,13 +99,13 @@ class Run:
             self.walls.append(time.perf_counter() - wall)
 
     def result(self) -> Round:
-        """What was measured."""
+        """Return what was measured."""
         count = len(self.slices) * SLICE
         return Round(count / sum(self.slices), count / sum(self.walls), self.slices)
 
 
 def measure(*recordings: Recording) -> list[Round]:
-    """One round of each on fresh exchanges, all in memory at once and ``TURN`` slices in turn.
+    """Run each once on fresh exchanges, all in memory at once, in slices of ``TURN`` by turns.
 
     What other processes take from this core thus falls on all alike.
     """
@@ -125,7 +125,7 @@ def measure(*recordings: Recording) -> list[Round]:
 
 
 def undisturbed(rounds: list[Round]) -> float:
-    """Commands per second if each slice took what it took in its fastest round.
+    """Return commands per second if each slice took what it took in its fastest round.
 
     Every round does exactly the same work, so what a slice takes longer in another round is
     the machine's doing.
@@ -136,7 +136,7 @@ def undisturbed(rounds: list[Round]) -> float:
 
 
 def throughput(count: int, rounds: int) -> Section:
-    """The mix at 2,000 resting orders."""
+    """Return the mix at 2,000 resting orders."""
     recording = record(Shape(), count)
     found = []
     for number in range(rounds):
@@ -167,7 +167,7 @@ def throughput(count: int, rounds: int) -> Section:
 
 
 def flatness(count: int, rounds: int, large: int) -> Section:
-    """Cost per command for small and large books, many accounts, many instruments.
+    """Return cost per command for small and large books, many accounts, many instruments.
 
     Each shape is measured in turns of ``TURN`` slices with the smallest one, so that a ratio
     compares neighbours in time.
@@ -212,7 +212,7 @@ def flatness(count: int, rounds: int, large: int) -> Section:
 
 
 def memory(orders: int, accounts: int) -> Section:
-    """Bytes per resting order and account: growth of the memory of processes of their own."""
+    """Measure bytes per resting order and account, as growth of processes of their own."""
     rows = []
     for what, count in (("resting order", orders), ("account", accounts)):
         progress(f"memory of {count:,}: {what}")
@@ -234,7 +234,7 @@ def memory(orders: int, accounts: int) -> Section:
 
 
 def resident() -> int:
-    """Bytes of this process in memory."""
+    """Return bytes of this process in memory."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * 4096
 
@@ -262,7 +262,7 @@ def memory_child(what: str, count: int) -> int:
 
 
 def sections(quick: bool = False) -> list[Section]:
-    """All figures of the core."""
+    """Return all figures of the core."""
     if quick:
         return [throughput(50_000, 3), flatness(10_000, 1, 100_000), memory(100_000, 2_000)]
     return [throughput(200_000, 9), flatness(50_000, 5, 1_000_000), memory(1_000_000, 20_000)]

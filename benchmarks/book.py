@@ -76,7 +76,7 @@ def install(folder: Path) -> tuple[Path, dict[str, str]]:
 
 
 def play(runs: dict[str, Run], counts: dict[str, int], rounds: int) -> dict[str, list[float]]:
-    """Operations per second of rounds in which every book has its turn.
+    """Return operations per second of rounds in which every book has its turn.
 
     Books that played the same must stand alike in the end, or what they did was not the same.
     """
@@ -98,7 +98,7 @@ def play(runs: dict[str, Run], counts: dict[str, int], rounds: int) -> dict[str,
 def table(
     rates: dict[str, list[float]], counts: dict[str, int], versions: dict[str, str]
 ) -> list[tuple[str, ...]]:
-    """A row per book; one that is missing says so."""
+    """Return a row per book; one that is missing says so."""
     rows = []
     for name, made_of in ((PLAIN, "Python"), (COMPILED, "Python, mypyc")):
         if name in rates:

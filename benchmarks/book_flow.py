@@ -49,7 +49,7 @@ class BookFlow:
         del self.sides[order_id]
 
     def new(self) -> Operation:
-        """An order that will rest."""
+        """Return an order that will rest."""
         self.last += 1
         buy = self.random.random() < 0.5
         qty, price = self.random.randrange(100, 1_000), self.price(buy)
@@ -60,7 +60,7 @@ class BookFlow:
         return NEW, self.last, buy, qty, price
 
     def immediate(self) -> Operation:
-        """An order that takes about as much as comes to rest beyond what is canceled."""
+        """Return an order that takes about as much as comes to rest beyond what is canceled."""
         self.last += 1
         buy = self.random.random() < 0.5
         orders = max(0.5, min(2.2 + (len(self.ids) - RESTING) / 50, 20.0))
@@ -73,7 +73,7 @@ class BookFlow:
         return IOC, self.last, buy, qty, price
 
     def next(self) -> Operation:
-        """An operation of the mix."""
+        """Return an operation of the mix."""
         share = self.random.random()
         if share < 0.48:
             return self.new()
@@ -98,6 +98,6 @@ def write(path: Path, count: int, seed: int = 1) -> None:
 
 
 def read(path: Path) -> tuple[list[Operation], list[Operation]]:
-    """Both lists of ``write``."""
+    """Return both lists of ``write``."""
     filling, operations = marshal.loads(path.read_bytes())
     return filling, operations

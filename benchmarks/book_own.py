@@ -117,6 +117,6 @@ class BareBook:
                 immediate(buy, qty, price)
 
     def outcome(self) -> tuple[int, int, int]:
-        """Resting orders, best bid and best ask (0 for none)."""
+        """Return resting orders, best bid and best ask (0 for none)."""
         bid, ask = self.bids.best, self.asks.best
         return len(self.orders), bid.price if bid else 0, ask.price if ask else 0

@@ -130,7 +130,7 @@ def liquibook(listening: bool = False) -> Driver:
 
 
 def lightmatchingengine() -> Driver:
-    """Plain Python with dicts and lists; answers with the order and its trades."""
+    """Make the book of dicts and lists in plain Python; it returns the order and its trades."""
     from lightmatchingengine.lightmatchingengine import (
         LightMatchingEngine,
         Side,
@@ -164,7 +164,7 @@ def lightmatchingengine() -> Driver:
 
 
 def order_matching() -> Driver:
-    """Plain Python; orders are placed, then matched, and every trade is an object."""
+    """Make the book in plain Python that places orders, then matches; a trade is an object."""
     from datetime import datetime
 
     from loguru import logger

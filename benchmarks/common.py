@@ -40,7 +40,7 @@ class Section(NamedTuple):
 
 
 def build() -> str:
-    """Which build of the core this process uses: "plain" or "compiled"."""
+    """Return which build of the core this process uses: "plain" or "compiled"."""
     return "plain" if str(exchange.__file__).endswith(".py") else "compiled"
 
 
@@ -62,24 +62,24 @@ def done() -> None:
 
 
 def rate(values: Sequence[float], digits: int = 0) -> str:
-    """The median and the spread of some figures: ``12,345 (12,001 to 12,810)``."""
+    """Return the median and the spread of some figures: ``12,345 (12,001 to 12,810)``."""
     low, middle, high = min(values), statistics.median(values), max(values)
     return f"{middle:,.{digits}f} ({low:,.{digits}f} to {high:,.{digits}f})"
 
 
 def ratios(values: Sequence[float], others: Sequence[float]) -> str:
-    """Median and spread of the ratios of figures that were taken one after the other."""
+    """Return median and spread of the ratios of figures that were taken one after the other."""
     return rate([a / b for a, b in zip(values, others, strict=True)], 2)
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which this share of the values lies."""
+    """Return the value below which this share of the values lies."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
 def machine() -> list[str]:
-    """The machine and the versions, one fact a line."""
+    """Return the machine and the versions, one fact a line."""
     cpu = next(
         (
             line.split(":", 1)[1].strip()

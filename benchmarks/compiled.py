@@ -30,7 +30,7 @@ BESIDE: Final = "benchmarks/book_own.py"
 
 @contextmanager
 def compiled_copy() -> Iterator[Path]:
-    """A folder with the engine, its core compiled, and the benchmarks; about a minute.
+    """Yield a folder with the engine, its core compiled, and the benchmarks; about a minute.
 
     The one that the environment names, if there is one, so that a whole report makes it once.
     """
@@ -52,7 +52,7 @@ def compiled_copy() -> Iterator[Path]:
 
 
 def printed(folder: Path, python: Path | str, *command: str, timeout_s: float = 600) -> str:
-    """What a module prints that is run in a folder, whose packages it uses.
+    """Return what a module prints that is run in a folder, whose packages it uses.
 
     If it takes long, how long it runs already is said now and then.
     """
@@ -80,5 +80,5 @@ def printed(folder: Path, python: Path | str, *command: str, timeout_s: float = 
 
 
 def printed_here(*command: str, timeout_s: float = 600) -> str:
-    """The same in the project itself."""
+    """Return the same in the project itself."""
     return printed(ROOT, sys.executable, *command, timeout_s=timeout_s)

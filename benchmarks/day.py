@@ -65,7 +65,7 @@ def trading_day(seconds: float) -> tuple[dict[str, list[Sample]], int]:
 
 
 def panel(title: str, samples: list[Sample], seconds: float) -> Panel:
-    """Percentiles of each piece of the day."""
+    """Return percentiles of each piece of the day."""
     pieces: list[list[float]] = [[] for _ in range(PIECES)]
     for at, took in samples:
         pieces[min(PIECES - 1, int(at / seconds * PIECES))].append(took)
@@ -80,7 +80,7 @@ def panel(title: str, samples: list[Sample], seconds: float) -> Panel:
 
 
 def section(samples: dict[str, list[Sample]], fills: int, seconds: float, plot_name: str) -> str:
-    """The table, and the plot if there is one."""
+    """Return the table, and the plot if there is one."""
     rows = []
     for kind, title in TITLES.items():
         took = [each for _, each in samples[kind]]

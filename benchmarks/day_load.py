@@ -48,7 +48,7 @@ class Market:
         self.fills = 0
 
     def measure(self, kind: str, due: float) -> None:
-        """A request that was due at ``due`` has its answer now."""
+        """Record that a request due at ``due`` has its answer now."""
         now = time.perf_counter()
         self.samples[kind].append((round(due - self.start, 4), round((now - due) * 1_000, 4)))
 
@@ -76,7 +76,7 @@ class Trader(Load):
         self.tail = buffer[end:]
 
     def take(self, message: bytes) -> None:
-        """One message."""
+        """Handle one message."""
         raise NotImplementedError
 
     def send_body(self, msg_type: str, body: str) -> None:
@@ -130,7 +130,7 @@ class Maker(Trader):
                 self.gone(client_id[1].decode())
 
     def gone(self, client_id: str) -> None:
-        """A quote is not in the book; if a change of it is under way, that is refused too."""
+        """Note that a quote is not in the book; a change of it under way will be refused too."""
         slot = int(client_id.partition(".")[0])
         if self.ids[slot] == client_id:
             self.ids[slot] = ""

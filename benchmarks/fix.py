@@ -54,7 +54,7 @@ SINGLE_STEPS: Final = (
 
 
 def overwriting(folder: Path) -> Append:
-    """A file that does not grow: a flush of it is one of data alone, the least there is."""
+    """Return a file that does not grow: a flush of it is one of data alone, the least there is."""
     number = os.open(folder / "overwritten", os.O_CREAT | os.O_RDWR, 0o600)
     os.write(number, bytes(OVERWRITTEN_BYTES))
     os.fsync(number)
@@ -75,7 +75,7 @@ class Disk:
         self.seq = 0
 
     def flushes(self, count: int) -> list[float]:
-        """Milliseconds of each."""
+        """Return milliseconds of each."""
         took = []
         for _ in range(count):
             self.seq += 1
@@ -113,7 +113,7 @@ class Servers:
         self.processes = {"engine": engine, "gateway": gateway, BARE: self.bare.process.pid}
 
     def cpu_s(self) -> dict[str, float]:
-        """Processor time that each process has had, in seconds."""
+        """Return processor time that each process has had, in seconds."""
         found = {}
         for name, process in self.processes.items():
             stat = Path(f"/proc/{process}/stat").read_text(encoding="ascii")
@@ -124,7 +124,7 @@ class Servers:
     def load(
         self, server: str, sessions: int, orders: int, single: int
     ) -> tuple[float, list[float]]:
-        """A round of load: orders per second, milliseconds of single orders."""
+        """Return a round of load: orders per second, milliseconds of single orders."""
         self.loads += 1
         printed = printed_here(
             "benchmarks.fix_load", "--port", str(self.ports[server]), "--traders",
@@ -136,7 +136,7 @@ class Servers:
 
 
 def throughput(servers: Servers, plans: tuple[Plan, ...]) -> list[Section]:
-    """Orders per second with many under way, and what each process spends on an order."""
+    """Return orders per second with many under way, and what each process spends on an order."""
     rows, costs = [], []
     for plan in plans:
         rates: dict[str, list[float]] = {VENUE: [], BARE: []}
@@ -210,7 +210,7 @@ class Waits:
         self.bare_us: list[float] = []
 
     def round(self, servers: Servers, disks: dict[str, Disk], orders: int) -> None:
-        """One round of each, one after the other."""
+        """Run one round of each, one after the other."""
         awake = Awake()
         if self.kept_awake:
             awake.start()
@@ -232,7 +232,7 @@ class Waits:
         self.bare_us.append(middle[BARE] * 1_000)
 
     def rows(self) -> list[tuple[str, ...]]:
-        """A row for each, with its percentiles."""
+        """Return a row for each, with its percentiles."""
         return [
             (WHAT[name], self.processors,
              *(f"{percentile(took, share):.2f}" for share in (0.5, 0.99, 0.999)))
@@ -240,7 +240,7 @@ class Waits:
         ]  # fmt: skip
 
     def note(self) -> str:
-        """How far the venue is above the disk, and what of that is QuickFIX's."""
+        """Return how far the venue is above the disk, and what of that is QuickFIX's."""
         above = self.above["sqlite3 commit"]
         rest = [total - bare for total, bare in zip(above, self.bare_us, strict=True)]
         return (
@@ -254,7 +254,7 @@ class Waits:
 
 
 def one_at_a_time(servers: Servers, folder: Path, orders: int, rounds: int) -> Section:
-    """How long a single order takes, and what the disk takes of that."""
+    """Return how long a single order takes, and what the disk takes of that."""
     disks = {
         "fdatasync": Disk(overwriting(folder)), "sqlite3 commit": Disk(raw_sqlite(folder)),
     }  # fmt: skip
@@ -287,7 +287,7 @@ def one_at_a_time(servers: Servers, folder: Path, orders: int, rounds: int) -> S
 
 
 def sections(plans: tuple[Plan, ...], single: int, rounds: int) -> list[Section]:
-    """Both tables, from the same servers."""
+    """Return both tables, from the same servers."""
     names = traders(max(plan.sessions for plan in plans))
     with tempfile.TemporaryDirectory() as name, Venue(Path(name), names) as venue:
         servers = Servers(Path(name), venue, names)

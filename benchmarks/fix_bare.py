@@ -44,7 +44,7 @@ class Bare(quickfix.Application):  # type: ignore[misc]
     def toApp(self, message: quickfix.Message, session: quickfix.SessionID) -> None: ...
 
     def fromApp(self, message: quickfix.Message, session: quickfix.SessionID) -> None:
-        """One string out, one string in."""
+        """Take one string and send one string."""
         order = dict(field.split("=", 1) for field in message.toString().split(SOH)[:-1])
         number = next(self.ids)
         moment = time.time_ns() // 1000

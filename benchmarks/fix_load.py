@@ -31,7 +31,7 @@ def now_text() -> str:
 
 
 def encode(content: str) -> bytes:
-    """A whole message from its fields after BodyLength."""
+    """Return a whole message from its fields after BodyLength."""
     text = f"8=FIX.4.4{SOH}9={len(content)}{SOH}{content}"
     return f"{text}10={sum(text.encode()) % 256:03d}{SOH}".encode()
 
@@ -130,7 +130,7 @@ class Load:
             self.socket.sendall(b"".join(reversed(chunk)))
 
     def one_at_a_time(self, count: int) -> list[float]:
-        """Milliseconds from sending an order to having its report, one after the other."""
+        """Return milliseconds from sending an order to having its report, one after the other."""
         took = []
         self.prepare(count)
         while self.ready:

@@ -41,7 +41,7 @@ ORIGIN: Final = Origin("fix:ALICE", 1, 7)
 
 
 def order_text(number: int) -> str:
-    """A NewOrderSingle as QuickFIX hands it on."""
+    """Return a NewOrderSingle as QuickFIX hands it on."""
     line = (
         f"8=FIX.4.4|9=150|35=D|34={number}|49=ALICE|52=20260105-09:30:00.000000|56=TANDEM|"
         f"11=order-{number}|38=1.{number % 100:02d}5|40=2|44=40{number % 1000:03d}.25|54=1|"
@@ -51,7 +51,7 @@ def order_text(number: int) -> str:
 
 
 def terms(number: int) -> OrderTerms:
-    """A resting limit order."""
+    """Return a resting limit order."""
     return OrderTerms(
         number, "alice", f"order-{number}", f"order-{number}", "BTC-USD", Side.BUY,
         OrdType.LIMIT, TimeInForce.GTC, 150_000 + number % 100, 4_000_000 + number % 1000, 0, 0, 0,
@@ -60,7 +60,7 @@ def terms(number: int) -> OrderTerms:
 
 
 def transactions(make: Callable[[OrderTerms], Event]) -> list[Transaction]:
-    """One event in each."""
+    """Return a transaction of one event for each."""
     command = NewOrder(
         ORIGIN, "alice", "x", "BTC-USD", Side.BUY, OrdType.LIMIT, TimeInForce.GTC, 1, 1
     )
@@ -71,12 +71,12 @@ def transactions(make: Callable[[OrderTerms], Event]) -> list[Transaction]:
 
 
 def accepted(o: OrderTerms) -> Event:
-    """The order rests."""
+    """Return the events of an order that rests."""
     return OrderAccepted("alice", 1, o, o.qty, 0, o.qty)
 
 
 def filled(o: OrderTerms) -> Event:
-    """A second fill at another price, so that the average price is a fraction."""
+    """Return a second fill at another price, so that the average price is a fraction."""
     notional = 50_000 * o.price + 1_000 * (o.price - 1)
     return OrderFilled(
         "alice", 2, o, OrdStatus.PARTIALLY_FILLED, o.qty - 51_000, 51_000, notional, o.order_id,
@@ -85,14 +85,14 @@ def filled(o: OrderTerms) -> Event:
 
 
 def canceled(o: OrderTerms) -> Event:
-    """The answer to a cancel."""
+    """Return the answer to a cancel."""
     return OrderCanceled(
         "alice", 3, o, OrdStatus.CANCELED, 0, 0, CancelReason.REQUESTED, "cancel", "fix:ALICE", 0
     )
 
 
 def best_us(run: Callable[[], object]) -> float:
-    """Microseconds per message of the fastest round."""
+    """Return microseconds per message of the fastest round."""
     fastest = float("inf")
     for _ in range(ROUNDS):
         start = time.process_time()

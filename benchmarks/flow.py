@@ -58,7 +58,7 @@ class Shape(NamedTuple):
 
 
 def definitions(shape: Shape) -> Iterator[Command]:
-    """Commands that make the venue: fees 0.05 % and 0.10 %, every account with money."""
+    """Yield commands that make the venue: fees 0.05 % and 0.10 %, every account with money."""
     yield DefineVenue(ENGINE, 0, 1000, 10_000, 30 * 86_400_000_000)
     yield DefineAsset(ENGINE, "USD", 8)
     for number in range(shape.instruments):
@@ -103,7 +103,7 @@ class Flow:
         return events
 
     def apply(self, command: Command) -> list[Event]:
-        """What the venue does with a command; ``watch`` must then see its events."""
+        """Do a command as the venue does; ``watch`` must then see its events."""
         seq = self.exchange.seq + 1
         return self.exchange.apply(seq, START_US + seq * STEP_US, command)
 
@@ -135,14 +135,14 @@ class Flow:
     # Commands.
 
     def identity(self, account: str) -> tuple[Origin, str]:
-        """A FIX origin with the next number, and a new client order id."""
+        """Return a FIX origin with the next number, and a new client order id."""
         number = int(account[4:])
         self.numbers[number] += 1
         self.ids += 1
         return Origin(f"fix:F{number}", 1, self.numbers[number]), f"{account}-{self.ids}"
 
     def passive(self, side: Side) -> int:
-        """A price on the own side of the middle, nearer ones more often."""
+        """Return a price on the own side of the middle, nearer ones more often."""
         distance = 1 + min(int(self.random.expovariate(4 / self.shape.levels)), self.shape.levels)
         return MIDDLE - distance if side is Side.BUY else MIDDLE + distance
 
@@ -167,7 +167,7 @@ class Flow:
         return CancelOrder(origin, account, client_id, target)
 
     def replace(self) -> ReplaceOrder:
-        """Half of them a smaller or larger quantity, half a new price."""
+        """Return a replace: half have a smaller or larger quantity, half a new price."""
         pick = self.random
         key = pick.choice(self.open)
         symbol, side = self.prices[key]
@@ -225,7 +225,7 @@ def record(shape: Shape, count: int, seed: int = 1) -> Recording:
 
 
 def replayed(commands: list[Command]) -> Exchange:
-    """A fresh exchange to which commands were applied."""
+    """Return a fresh exchange to which commands were applied."""
     exchange = Exchange()
     for seq, command in enumerate(commands, 1):
         exchange.apply(seq, START_US + seq * STEP_US, command)

@@ -22,7 +22,7 @@ BATCH = 512
 
 
 def journal(count: int) -> tuple[list[bytes], int]:
-    """Encoded transactions of the mix, from the first on, and how many make the venue."""
+    """Return encoded transactions of the mix, from the first on, and how many make the venue."""
     recording = record(Shape(), count)
     commands = recording.before + recording.measured
     exchange = replayed([])
@@ -35,7 +35,7 @@ def journal(count: int) -> tuple[list[bytes], int]:
 
 
 def measure(url: str, encoded: list[bytes], before: int) -> tuple[float, float, float]:
-    """One round on an empty database: transactions/s, and events/s of CPU and of wall time."""
+    """Measure one round on an empty database: transactions/s, events/s of CPU and of wall time."""
     engine = open_writer(url)
     projector = Projector(engine)
     projector.clear()

@@ -33,7 +33,7 @@ Append = Callable[[int, Sequence[Encoded]], None]
 
 
 def encoded_transactions(count: int) -> list[Encoded]:
-    """Transactions of the flow, as the engine would write them."""
+    """Return the transactions of the flow, as the engine would write them."""
     recording = record(Shape(), count)
     exchange, found = Exchange(), []
     for command in recording.before + recording.measured:
@@ -45,7 +45,7 @@ def encoded_transactions(count: int) -> list[Encoded]:
 
 
 def venue_journal(folder: Path) -> Append:
-    """The journal of the venue."""
+    """Return the journal of the venue."""
     journal = LocalJournal(folder / "journal")
     feed = IndexFeed((), set())
 
@@ -61,7 +61,7 @@ def venue_journal(folder: Path) -> Append:
 
 
 def raw_sqlite(folder: Path) -> Append:
-    """A table, WAL, synchronous=FULL, one transaction per batch."""
+    """Write to a table: WAL, synchronous=FULL, one transaction per batch."""
     connection = sqlite3.connect(folder / "raw.db", isolation_level=None)
     connection.execute("PRAGMA page_size = 16384")
     connection.execute("PRAGMA journal_mode = WAL")
@@ -78,7 +78,7 @@ def raw_sqlite(folder: Path) -> Append:
 
 
 def plain_file(folder: Path) -> Append:
-    """One write and one fdatasync per batch; nothing that finds a torn record."""
+    """Write with one write and one fdatasync per batch; nothing finds a torn record."""
     number = os.open(folder / "plain", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
 
     def append(first: int, batch: Sequence[Encoded]) -> None:
@@ -115,7 +115,7 @@ def one_round(
 
 
 def sections(quick: bool = False, folder: Path | None = None) -> list[Section]:
-    """Records per second of every store and batch size, in alternating rounds."""
+    """Return records per second of every store and batch size, in alternating rounds."""
     rounds, seconds = (3, 0.3) if quick else (7, 0.5)
     transactions = encoded_transactions(2_000 if quick else 10_000)
     size = statistics.mean(len(body) for body, _ in transactions)

@@ -30,7 +30,7 @@ class Panel(NamedTuple):
 
 
 def plot(panels: Sequence[Panel], names: Sequence[str], seconds: float) -> str:
-    """The whole picture."""
+    """Return the whole picture."""
     height = TOP + len(panels) * (PANEL + GAP)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
@@ -48,7 +48,7 @@ def plot(panels: Sequence[Panel], names: Sequence[str], seconds: float) -> str:
 
 
 def _panel(panel: Panel, top: float, seconds: float) -> list[str]:
-    """One set of axes with its lines."""
+    """Return one set of axes with its lines."""
     values = [value for line in panel.lines for _, value in line if value > 0] or [1.0]
     low = math.floor(math.log10(min(values)))
     high = max(low + 1, math.ceil(math.log10(max(values))))

@@ -57,7 +57,7 @@ class Writing:
             self.append()
 
     def apply(self, command: Command) -> list[Event]:
-        """The engine's part of ``do``: nothing that the benchmark itself remembers."""
+        """Do the engine's part of ``do``: nothing that the benchmark itself remembers."""
         events = self.flow.apply(command)
         seq = self.flow.exchange.seq
         time_us = START_US + seq * STEP_US
@@ -83,7 +83,7 @@ class Writing:
 
 
 def behind(count: int) -> int:
-    """How many commands the default setting may leave behind a snapshot; less if there are few."""
+    """Return how many commands the default setting may leave behind a snapshot, or fewer."""
     return min(SNAPSHOT_EVERY, count // 5)
 
 
@@ -118,7 +118,7 @@ def recovery_child(folder: Path, snapshots: str) -> None:
 
 
 def recoveries(count: int, rounds: int, folder: Path) -> Section:
-    """Seconds per million commands without a snapshot, and of a start with one."""
+    """Return seconds per million commands without a snapshot, and of a start with one."""
     write_journal(folder, count)
     took: dict[str, list[float]] = {"without": [], "with": []}
     replayed = {"without": 0, "with": 0}
@@ -151,7 +151,7 @@ def recoveries(count: int, rounds: int, folder: Path) -> Section:
 
 
 def batches_ms(writing: Writing, until: Callable[[int], bool]) -> list[float]:
-    """Milliseconds of small batches, from apply to durable, until told to stop."""
+    """Return milliseconds of small batches, from apply to durable, until told to stop."""
     took: list[float] = []
     while not until(len(took)):
         seconds = 0.0
@@ -169,7 +169,7 @@ def batches_ms(writing: Writing, until: Callable[[int], bool]) -> list[float]:
 
 
 def rest(memory: Memory, seq: int) -> None:
-    """The turns without work that an engine has when it is idle."""
+    """Run the turns without work that an engine has when it is idle."""
     memory.turn(seq, idle=True)
     while memory.pending:
         memory.turn(seq, idle=True)
@@ -178,7 +178,7 @@ def rest(memory: Memory, seq: int) -> None:
 def snapshot_row(
     resting: int, rounds: int, folder: Path, rested: bool
 ) -> tuple[tuple[str, ...], float]:
-    """One size of a venue: the pause of the fork, and what batches take meanwhile."""
+    """Return one size of a venue: the pause of the fork, and what batches take meanwhile."""
     writing = Writing(folder, Shape(resting=resting, levels=5_000))
     writing.fill()
     writing.append()
@@ -215,7 +215,7 @@ def snapshot_row(
 
 
 def snapshots(sizes: tuple[int, ...], rounds: int, folder: Path) -> Section:
-    """What trading notices of a snapshot."""
+    """Return what trading notices of a snapshot."""
     rows = []
     for resting, rested in [*((size, True) for size in sizes), (sizes[-1], False)]:
         cells, _ = snapshot_row(resting, rounds, folder / f"{resting}-{rested}", rested)

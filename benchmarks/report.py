@@ -67,30 +67,30 @@ PARTS: Final = (
 
 
 def facts() -> str:
-    """When and on which machine, and what else it was doing."""
+    """Return when and on which machine, and what else it was doing."""
     today = datetime.datetime.now(datetime.UTC).date()
     return "\n".join(f"- {line}" for line in [f"Taken on {today}", *machine()])
 
 
 def marked(name: str, text: str) -> str:
-    """A part's sections between marks, by which the next run finds them."""
+    """Return a part's sections between marks, by which the next run finds them."""
     return f"<!-- {name} -->\n\n{text.strip()}\n\n<!-- end of {name} -->\n"
 
 
 def earlier(page: str) -> dict[str, str]:
-    """The parts that a page has already."""
+    """Return the parts that a page has already."""
     found = re.findall(r"<!-- (\S+) -->\n\n(.*?)\n\n<!-- end of \1 -->", page, re.DOTALL)
     return dict(found)
 
 
 def page(before: str, found: dict[str, str]) -> str:
-    """The whole page; how busy the machine was is said as of before and after the run."""
+    """Return the whole page; how busy the machine was is said as of before and after the run."""
     parts = [marked(part.name, found[part.name]) for part in PARTS if part.name in found]
     return "\n".join([INTRO, "## Machine", "", marked("machine", before), *parts])
 
 
 def chosen(only: list[str] | None) -> list[Part]:
-    """The parts to run."""
+    """Return the parts to run."""
     return [
         part
         for part in PARTS
@@ -99,7 +99,7 @@ def chosen(only: list[str] | None) -> list[Part]:
 
 
 def run(part: Part, quick: bool, folder: Path) -> str | None:
-    """What a part prints, None if it failed."""
+    """Return what a part prints, None if it failed."""
     command = [sys.executable, "-m", f"benchmarks.{part.module}"]
     command += part.quick if quick else part.full
     started = time.monotonic()

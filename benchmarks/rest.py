@@ -70,7 +70,7 @@ class Service:
         )
 
     def worker_cpu_s(self, name: str) -> float:
-        """Processor time that the workers of a gunicorn have had."""
+        """Return processor time that the workers of a gunicorn have had."""
         master = self.children[{"api": 2, "bare": 3}[name]].process.pid
         workers = Path(f"/proc/{master}/task/{master}/children").read_text(encoding="ascii")
         ticks = 0
@@ -94,7 +94,7 @@ class Connection:
     def send(
         self, method: str, target: str, data: bytes, headers: dict[str, str]
     ) -> tuple[int, bytes]:
-        """Status and body of the answer."""
+        """Return status and body of the answer."""
         self._http.request(method, target, data or None, headers)
         answer = self._http.getresponse()
         return answer.status, answer.read()
@@ -118,7 +118,7 @@ class Connection:
 
 
 def load(port: int, target: str, headers: dict[str, str], seconds: int) -> float:
-    """Requests per second over some connections that are kept alive."""
+    """Measure requests per second over some connections that are kept alive."""
     if shutil.which("wrk") is None:
         return _load_by_threads(port, target, headers, seconds)
     options = [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
@@ -135,7 +135,7 @@ def load(port: int, target: str, headers: dict[str, str], seconds: int) -> float
 
 
 def _load_by_threads(port: int, target: str, headers: dict[str, str], seconds: int) -> float:
-    """The same in Python, which is slower: the ratio comes out too near to 1."""
+    """Do the same in Python, which is slower: the ratio comes out too near to 1."""
     counts: list[int] = []
     end = time.perf_counter() + seconds
 
@@ -156,7 +156,7 @@ def _load_by_threads(port: int, target: str, headers: dict[str, str], seconds: i
 
 
 def order(name: str) -> dict[str, str]:
-    """A small resting buy order."""
+    """Return a small resting buy order."""
     return {
         "client_order_id": name, "symbol": "BTC-USD", "side": "buy", "quantity": "0.001",
         "price": "1",
@@ -164,7 +164,7 @@ def order(name: str) -> dict[str, str]:
 
 
 def balances(service: Service, rounds: int, seconds: int) -> list[tuple[str, ...]]:
-    """Rounds of both routes in turn: requests per second, and what they cost the worker."""
+    """Return rounds of both routes in turn: requests per second, and what they cost the worker."""
     asked: dict[str, tuple[str, dict[str, str]]] = {
         "bare": ("/bare", {}), "api": ("/v1/balances", TOKEN),
     }  # fmt: skip

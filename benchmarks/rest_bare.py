@@ -20,7 +20,7 @@ class _NoFigures:
 
 
 def application() -> Any:
-    """The WSGI application: ``benchmarks.rest_bare:application()``."""
+    """Return the WSGI application: ``benchmarks.rest_bare:application()``."""
     log_json_lines()
     body = b"x" * int(os.environ["TANDEM_BENCHMARK_BYTES"])
     app = Flask("bare", static_folder=None)

@@ -31,7 +31,7 @@ POLL_S: Final = 0.005
 
 
 def answers(address: tuple[str, int], path: str) -> bool:
-    """Whether a request by HTTP is answered with 200."""
+    """Return True if a request by HTTP is answered with 200."""
     connection = http.client.HTTPConnection(*address, timeout=2.0)
     try:
         connection.request("GET", path, headers={"Authorization": "Bearer demo-alice-read"})
@@ -43,7 +43,7 @@ def answers(address: tuple[str, int], path: str) -> bool:
 
 
 def listens(address: tuple[str, int]) -> bool:
-    """Whether a connection is taken."""
+    """Return True if a connection is taken."""
     try:
         socket.create_connection(address, 1.0).close()
     except OSError:
@@ -52,7 +52,7 @@ def listens(address: tuple[str, int]) -> bool:
 
 
 def engine_answers(path: Path) -> bool:
-    """Whether the engine answers a query."""
+    """Return True if the engine answers a query."""
     client = EngineClient(str(path), "restarts", timeout_s=2.0)
     try:
         client.fetch(queries.Status())
@@ -64,7 +64,7 @@ def engine_answers(path: Path) -> bool:
 
 
 def cpu_s(pid: int) -> float:
-    """The processor time of a process and of those that it has forked, up to now."""
+    """Return the processor time of a process and of those that it has forked, up to now."""
     total, waiting = 0.0, [pid]
     while waiting:
         one = waiting.pop()
@@ -78,7 +78,7 @@ def cpu_s(pid: int) -> float:
 
 
 def forked(pid: int) -> list[int]:
-    """The processes that one has forked."""
+    """Return the processes that one has forked."""
     return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 

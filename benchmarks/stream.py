@@ -125,7 +125,7 @@ def start(module: str, environment: dict[str, str]) -> tuple[subprocess.Popen[st
 
 
 def resident_bytes(pid: int) -> int:
-    """Memory that a process has in use."""
+    """Return memory that a process has in use."""
     text = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     found = re.search(r"VmRSS:\s+(\d+) kB", text)
     assert found is not None

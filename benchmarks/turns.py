@@ -62,7 +62,7 @@ TINY: Final = Plan(2, 700, 1)
 
 
 def account_table(name: str, firm: str) -> str:
-    """An account at the default bounds, with money for all that it does here."""
+    """Return an account at the default bounds, with money for all that it does here."""
     return f"""
 [[accounts]]
 account = "{name}"
@@ -101,7 +101,7 @@ class Bench:
         self.engine.stop()
 
     def order(self, account: str, side: Side, qty: int, **changes: object) -> NewOrder:
-        """A limit order that lasts, entered by the session of this benchmark."""
+        """Return a limit order that lasts, entered by the session of this benchmark."""
         made = NewOrder(
             SESSION, account, f"o{next(self.numbers)}", SYMBOL, side, OrdType.LIMIT,
             TimeInForce.GTC, qty, PRICE,
@@ -109,7 +109,7 @@ class Bench:
         return made._replace(**changes)
 
     def each(self, **changes: object) -> Iterator[NewOrder]:
-        """As many orders of one lot as the plan has, each account's in turn."""
+        """Yield as many orders of one lot as the plan has, each account's in turn."""
         for _ in range(self.plan.orders):
             for account in self.plan.names:
                 yield self.order(account, Side.SELL, 1, **changes)
@@ -132,14 +132,14 @@ class Bench:
             time.sleep(0.01)
 
     def ping(self) -> float:
-        """One round trip of the other client, in milliseconds."""
+        """Measure one round trip of the other client, in milliseconds."""
         command = CancelOrder(Origin("api:ping"), "ping", f"c{next(self.numbers)}", "none")
         started = time.perf_counter()
         self.other.submit(command)
         return (time.perf_counter() - started) * 1e3
 
     def waits_during(self, action: Callable[[], None]) -> list[float]:
-        """The other client's round trips from just before an action until it is over."""
+        """Return the other client's round trips from just before an action until it is over."""
         waits = [self.ping()]
         over = threading.Event()
 
@@ -164,7 +164,7 @@ def alone(bench: Bench) -> list[float]:
 
 
 def sweep(bench: Bench) -> list[float]:
-    """One order trades with every order there is."""
+    """Trade one order with every order there is."""
     bench.post(bench.each())
     everything = bench.plan.accounts * bench.plan.orders
 
@@ -184,20 +184,20 @@ def ended_by(bench: Bench, command: Command) -> list[float]:
 
 
 def mass_cancel(bench: Bench) -> list[float]:
-    """One mass cancel of the whole firm."""
+    """Cancel everything of the whole firm at once."""
     bench.post(bench.each())
     return ended_by(bench, MassCancel(SESSION, "m00", "q", firm_wide=True))
 
 
 def disconnect(bench: Bench) -> list[float]:
-    """A session whose scope is the firm is gone."""
+    """Lose a session whose scope is the firm."""
     bench.client.submit(OpenSession(SESSION, "m00", CancelScope.FIRM, 0))
     bench.post(bench.each())
     return ended_by(bench, CloseSession(SESSION))
 
 
 def suspension(bench: Bench) -> list[float]:
-    """Every account is suspended, one after the other."""
+    """Suspend every account, one after the other."""
     bench.post(bench.each())
 
     def act() -> None:
@@ -212,7 +212,7 @@ def suspension(bench: Bench) -> list[float]:
 
 
 def switches(bench: Bench) -> list[float]:
-    """The dead man's switches of all accounts fire at about one moment."""
+    """Let the dead man's switches of all accounts fire at about one moment."""
     bench.post(bench.each())
 
     def act() -> None:
@@ -224,7 +224,7 @@ def switches(bench: Bench) -> list[float]:
 
 
 def expiry(bench: Bench) -> list[float]:
-    """All orders end at the same moment."""
+    """Let all orders expire at the same moment."""
     everything = bench.plan.accounts * bench.plan.orders
     ends = time.time() + EXPIRES_S + everything / 5_000
     at = int(ends * 1_000_000)
@@ -238,7 +238,7 @@ def expiry(bench: Bench) -> list[float]:
 
 
 def cascade(bench: Bench) -> list[float]:
-    """One trade reaches every stop there is; each then trades."""
+    """Let one trade trigger every stop there is; each then trades."""
     everything = bench.plan.accounts * bench.plan.orders
     bench.post(
         bench.each(
@@ -259,7 +259,7 @@ def cascade(bench: Bench) -> list[float]:
 
 
 def snapshot(bench: Bench) -> list[float]:
-    """The engine forks to write a snapshot of all of them."""
+    """Let the engine fork to write a snapshot of all of them."""
     bench.post(bench.each())
 
     def begun() -> int:
@@ -292,7 +292,7 @@ KINDS: Final[tuple[tuple[str, Callable[[Bench], list[float]]], ...]] = (
 
 
 def section(plan: Plan) -> Section:
-    """The table: each kind in a venue of its own, its rounds one after the other."""
+    """Return the table: each kind in a venue of its own, its rounds one after the other."""
     rows = []
     for what, measure in KINDS:
         longest: list[float] = []

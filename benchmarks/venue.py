@@ -71,12 +71,12 @@ def wait_a_little() -> None:
 
 
 def traders(count: int) -> list[str]:
-    """Names of traders that the demo configuration does not have."""
+    """Return names of traders that the demo configuration does not have."""
     return [f"t{number:02d}" for number in range(count)]
 
 
 def trader_tables(names: Sequence[str]) -> str:
-    """Accounts with money and a FIX session each, ``NAME-demo`` its password."""
+    """Return accounts with money and a FIX session each, ``NAME-demo`` its password."""
     hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     return "".join(
         f'''

@@ -21,11 +21,11 @@ class Appetite:
         self._positions: dict[str, int] = {}
 
     def pause_s(self) -> float:
-        """Seconds until the next order: independent arrivals, never more than 30 s apart."""
+        """Return seconds until the next order: independent arrivals, never more than 30 s apart."""
         return min(self._draw.expovariate(self._per_second), 30.0)
 
     def symbol(self, symbols: Sequence[str]) -> str:
-        """The instrument of the next order."""
+        """Return the instrument of the next order."""
         return self._draw.choice(symbols)
 
     def side(self, grid: Grid, typical: int) -> str:
@@ -37,13 +37,13 @@ class Appetite:
         return "sell" if self._draw.randrange(6 * limit) < 3 * limit + lean else "buy"
 
     def lots(self, grid: Grid, typical: int) -> int:
-        """How much: mostly little, sometimes several times as much."""
+        """Return how much: mostly little, sometimes several times as much."""
         size = typical * self._draw.randint(2, 40) // 100
         if self._draw.randrange(12) == 0:
             size *= 5
         return min(max(size, 1), grid.max_lots)
 
     def filled(self, symbol: str, side: str, lots: int) -> None:
-        """An order was filled, in part or whole."""
+        """Record a fill of an order, in part or whole."""
         change = lots if side == "buy" else -lots
         self._positions[symbol] = self._positions.get(symbol, 0) + change

@@ -20,7 +20,7 @@ class Best:
     ask: int
 
     def limit(self, side: str) -> int:
-        """The price of an order that takes what is there, in ticks; 0: nothing is there.
+        """Return the price of an order that takes what is there, in ticks; 0: nothing is there.
 
         Where one side of the book is far from the other, somebody's slip of a key is likely;
         such a price is not taken.

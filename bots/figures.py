@@ -25,7 +25,7 @@ class BotFigures(Collector):
         self._bots = tuple(bots)
 
     def collect(self) -> Iterator[Metric]:
-        """One sample a bot in each family."""
+        """Yield one sample a bot in each family."""
         active = GaugeMetricFamily(
             "tandem_bots_active", "1 while the bot quotes or is connected", labels=["bot"]
         )

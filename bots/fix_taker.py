@@ -151,7 +151,7 @@ class FixTaker(quickfix.Application):  # type: ignore[misc]
         self.orders_sent += 1
 
     def _outcome(self, client_order_id: str) -> str:
-        """How much of an order was executed, as far as was heard within a bounded time."""
+        """Return how much of an order was executed, as far as was heard within a bounded time."""
         deadline = time.monotonic() + ANSWER_S
         filled = "0"
         while (left := deadline - time.monotonic()) > 0 and not self._stop.is_set():

@@ -30,22 +30,22 @@ class Grid:
         )  # fmt: skip
 
     def ticks(self, price: str) -> int:
-        """A price in ticks, rounded down."""
+        """Return a price in ticks, rounded down."""
         return int(Decimal(price) / self.tick)
 
     def lots(self, quantity: str) -> int:
-        """A quantity in lots, rounded down."""
+        """Return a quantity in lots, rounded down."""
         return int(Decimal(quantity) / self.lot)
 
     def price_text(self, ticks: int) -> str:
-        """Ticks as the API takes them."""
+        """Return ticks as the API takes them."""
         return _plain(ticks * self.tick)
 
     def quantity_text(self, lots: int) -> str:
-        """Lots as the API takes them."""
+        """Return lots as the API takes them."""
         return _plain(lots * self.lot)
 
 
 def _plain(value: Decimal) -> str:
-    """Decimal text without an exponent."""
+    """Return decimal text without an exponent."""
     return format(value, "f")

@@ -39,7 +39,7 @@ def _host(host: str) -> str:
 
 
 def bots(settings: Settings, stop: threading.Event) -> tuple[Maker, FixTaker, StreamTaker]:
-    """The bots of these settings; the takers share the rate of orders."""
+    """Return the bots of these settings; the takers share the rate of orders."""
     wanted = settings.bots
     base = f"http://{_host(settings.http.host)}:{settings.http.port}"
     stream = f"ws://{_host(settings.stream.host)}:{settings.stream.port}/v1/stream"

@@ -142,7 +142,7 @@ class Maker:
             self._learn(market, slot, operation, result)
 
     def _levels(self, market: _Market) -> int:
-        """As many levels as one batch can create at once."""
+        """Return as many levels as one batch can create at once."""
         return max(1, min(self._plan.levels, OPERATIONS_MAX // (2 * len(market.open or "1"))))
 
     def _learn(
@@ -165,7 +165,7 @@ class Maker:
             )
 
     def _check(self, market: _Market) -> None:
-        """Which orders are open, and which instruments trade: the venue knows."""
+        """Ask the venue which orders are open, and which instruments trade."""
         market.open = _open(self._rest.call("GET", "/v1/instruments")["instruments"])
         rows = self._rest.call("GET", "/v1/orders?limit=1000")["orders"]
         by_id = {row["client_order_id"]: row for row in rows}

@@ -46,7 +46,7 @@ class Resting:
 def ladder(
     grid: Grid, middle: int, quantity: int, levels: int, draw: random.Random
 ) -> dict[Slot, Quote]:
-    """Both sides around a middle, every level at a price of its own and away from the middle.
+    """Return both sides around a middle, every level at a price of its own.
 
     ``quantity`` (lots) is about what the first level shows; deeper ones show more.
     """
@@ -75,7 +75,7 @@ def operations(
     grids: Mapping[str, Grid],
     new_id: Iterable[str],
 ) -> list[tuple[Slot, dict[str, Any]]]:
-    """What changes the resting quotes into the wanted ones, in an order that does not cross.
+    """Return what changes the resting quotes into the wanted ones, in an order that does not cross.
 
     Where the market moves up the asks make room before the bids follow, and the other way
     round. A quote that is near its place and not mostly eaten is left alone: the venue keeps
@@ -100,7 +100,7 @@ def _is_off(slot: Slot, quote: Quote, known: Resting) -> bool:
 
 
 def _turn(slot: Slot, move: int) -> tuple[int, int]:
-    """Moves away from the middle first, outermost level first; then those towards it."""
+    """Sort by moves away from the middle first, outermost level first; then those towards it."""
     _, side, level = slot
     away = move < 0 if side == "buy" else move > 0
     return (0, -level) if away else (1, level)
@@ -126,7 +126,7 @@ def _create(
 def _replace(
     slot: Slot, quote: Quote, known: Resting, grids: Mapping[str, Grid]
 ) -> dict[str, Any]:
-    """The quantity of a replace counts what is executed."""
+    """Return the quantity of a replace, which counts what is executed."""
     grid = grids[slot[0]]
     lots = min(known.filled + quote.lots, grid.max_lots)
     return {

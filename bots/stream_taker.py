@@ -70,15 +70,15 @@ class StreamTaker:
         return self._stop.is_set()
 
     def credentials(self) -> dict[str, str]:
-        """What a login carries."""
+        """Return what a login carries."""
         return self._rest.credentials("GET", "/v1/stream")
 
     def due(self) -> float:
-        """When the next order is due, on the monotonic clock."""
+        """Return when the next order is due, on the monotonic clock."""
         return time.monotonic() + self._appetite.pause_s()
 
     def order(self, grids: Mapping[str, Grid], best: Mapping[str, Best]) -> dict[str, Any] | None:
-        """The next order; None when the book it fell upon has nothing to take."""
+        """Return the next order; None when the book it fell upon has nothing to take."""
         grid = grids[self._appetite.symbol(sorted(grids))]
         typical = grid.lots(self._quantities.get(grid.base, "1"))
         side = self._appetite.side(grid, typical)
@@ -96,7 +96,7 @@ class StreamTaker:
         }
 
     def filled(self, grid: Grid, side: str, quantity: str) -> None:
-        """What an order got."""
+        """Record what an order got."""
         self._appetite.filled(grid.symbol, side, grid.lots(quantity))
 
 

@@ -73,7 +73,7 @@ class Prices:
             walk.step()
 
     def middle(self, symbol: str) -> int:
-        """The price in ticks, at least 1."""
+        """Return the price in ticks, at least 1."""
         if symbol in self._anchors:
             anchor = self._anchors[symbol]
             ticks = anchor + anchor * self._walks[symbol].offset // BILLION
@@ -84,7 +84,7 @@ class Prices:
         return min(max(ticks, 1), self._grids[symbol].max_price)
 
     def is_sane(self, symbol: str, ticks: int) -> bool:
-        """Whether a price is near enough to the middle to trade at."""
+        """Return True if a price is near enough to the middle to trade at."""
         middle = self.middle(symbol)
         return abs(ticks - middle) * 4 <= middle
 
@@ -92,7 +92,7 @@ class Prices:
         return self.middle(symbol) * self._grids[symbol].tick
 
     def _legs(self, grid: Grid) -> tuple[str, str] | None:
-        """Two anchored instruments: of the base and of the quote, in the same currency."""
+        """Return the two anchored instruments, of base and quote, in the same currency."""
         for base in self._anchors:
             for quote in self._anchors:
                 one, other = self._grids[base], self._grids[quote]

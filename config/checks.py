@@ -41,8 +41,8 @@ def check(settings: Settings, problems: Problems) -> None:
 
 
 def notes(settings: Settings) -> list[str]:
-    """What is allowed and yet not as it may look: settings of sub-accounts that are looser than
-    their firm's, which hold for every account of the firm (rule W-13)."""
+    """Return notes on what is allowed and may mislead: settings of sub-accounts looser than their
+    firm's, which hold for every account of the firm (rule W-13)."""
     mains = {account.account: account for account in settings.accounts}
     scales = {asset.asset: asset.scale for asset in settings.assets}
     found = []
@@ -76,7 +76,7 @@ def notes(settings: Settings) -> list[str]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a listener on ``host`` can be reached from this machine only."""
+    """Return True if a listener on ``host`` can be reached from this machine only."""
     if host == "localhost":
         return True
     try:
@@ -89,7 +89,7 @@ def _each(
     section: str, names: Iterable[tuple[str, str]], shape: re.Pattern[str], like: str,
     problems: Problems,
 ) -> None:  # fmt: skip
-    """Names of a section must have the shape and be unique."""
+    """Check that the names of a section have the right form and are unique."""
     seen: set[str] = set()
     for index, (field, name) in enumerate(names):
         key = f"{section}[{index}].{field}"
@@ -174,7 +174,7 @@ def _sessions(settings: Settings, problems: Problems) -> None:
 
 
 def _cancel_on_disconnect(where: str, session: Session, problems: Problems) -> None:
-    """A session is set to cause no more than the table of authority lets it."""
+    """Check that no session is set to cause more than the table of authority lets it."""
     if session.kind == "drop_copy" and session.cancel_on_disconnect:
         problems.add(f"{where}.cancel_on_disconnect", "expected 0: a drop copy causes nothing")
     elif session.cancel_on_disconnect == CancelScope.FIRM and not speaks_for_firm(
@@ -209,7 +209,7 @@ def _keys(settings: Settings, problems: Problems) -> None:
 
 
 def _test_net(settings: Settings, problems: Problems) -> None:
-    """Bots and faucet make money of nothing or trade with it: never in production."""
+    """Refuse bots and faucet in production: they create money, or trade with it."""
     bots = settings.bots
     if settings.environment == "production":
         if bots.enabled:
@@ -253,7 +253,7 @@ def _bot_names(settings: Settings, problems: Problems) -> None:
 
 
 def _credential(where: str, key: Key, problems: Problems) -> None:
-    """A wrong secret is never shown."""
+    """Check a credential; a wrong secret is never shown."""
     if key.kind in ("hmac", "operator"):
         if len(key.secret) < _SECRET_LENGTH_MIN:
             problems.add(where, f"expected a secret of {_SECRET_LENGTH_MIN} characters or more")

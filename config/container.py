@@ -21,7 +21,7 @@ _MARKS: Final = (".dockerenv", "run/.containerenv")
 
 
 def refusal(settings: Settings, root: Path = Path("/")) -> str:
-    """Why the demo may not listen beyond loopback here; "" when it may.
+    """Return why the demo may not listen beyond loopback here; "" when it may.
 
     ``root`` is the root of the file system.
     """
@@ -42,7 +42,7 @@ def refusal(settings: Settings, root: Path = Path("/")) -> str:
 
 
 def listening(settings: Settings) -> Settings:
-    """The settings with every listener on all addresses of the container."""
+    """Return the settings with every listener on all addresses of the container."""
     return msgspec.structs.replace(
         settings,
         **{

@@ -41,18 +41,18 @@ class ControlError(RuntimeError):
 
 
 def control_folder(data: Path) -> Path:
-    """Where the control sockets of a data folder are."""
+    """Return where the control sockets of a data folder are."""
     return data / "control"
 
 
 def socket_path(data: Path, name: str) -> Path:
-    """The control socket of a process."""
+    """Return the control socket of a process."""
     return control_folder(data) / f"{name}{SUFFIX}"
 
 
 @contextmanager
 def _short(path: Path) -> Iterator[str]:
-    """The path by way of a descriptor of its folder: the kernel allows 107 bytes only."""
+    """Yield the path by way of a descriptor of its folder: the kernel allows 107 bytes only."""
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield f"/proc/self/fd/{folder}/{path.name}"

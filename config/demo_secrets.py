@@ -26,7 +26,7 @@ _SECRETS: Final = frozenset(
 
 
 def find(settings: Settings) -> list[str]:
-    """The keys of the file that hold a demo secret. One argon2 check per session and name."""
+    """Return the keys of the file that hold a demo secret; one argon2 check per session, name."""
     found = [
         f"sessions[{index}].password_hash"
         for index, session in enumerate(settings.sessions)
@@ -41,13 +41,13 @@ def find(settings: Settings) -> list[str]:
 
 @cache
 def _shown_hashes() -> frozenset[str]:
-    """The password hashes that the demo file shows to everyone."""
+    """Return the password hashes that the demo file shows to everyone."""
     text = (Path(__file__).parent / "demo.toml").read_text(encoding="utf-8")
     return frozenset(re.findall(r'^password_hash = "([^"]+)"', text, re.MULTILINE))
 
 
 def _is_demo_session(session: Session) -> bool:
-    """A password is a demo one when its hash is shown, or when it is ``<name>-demo``."""
+    """Return True for a demo password: its hash is public, or it is ``<name>-demo``."""
     if session.password_hash in _shown_hashes():
         return True
     names = {session.username.lower(), session.firm, session.comp_id.lower()}
@@ -62,7 +62,7 @@ def _is_demo_session(session: Session) -> bool:
 
 
 def _demo_field(key: Key) -> str:
-    """Which field of the key is a demo secret; "" if none."""
+    """Return which field of the key is a demo secret; "" if none."""
     if key.secret and (key.secret in _SECRETS or key.secret == f"{key.key}-secret"):
         return "secret"
     tokens = (f"demo-{name}-read" for name in (*FIRMS, key.firm, key.account))

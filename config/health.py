@@ -50,7 +50,7 @@ class Part(NamedTuple):
 
 
 def health_verb(health: Health) -> Mapping[str, Verb]:
-    """The word ``health`` for a control socket."""
+    """Answer the word ``health`` on a control socket."""
 
     def verb(_: list[str]) -> str:
         seq, trouble = health()
@@ -92,7 +92,7 @@ class Watch:
         self._looked = -AGE_S_MAX
 
     def look(self, engine_seq: int | None) -> tuple[Part, ...]:
-        """Every part but the engine, which is at ``engine_seq``; None: it does not answer."""
+        """Return all parts but the engine; ``engine_seq`` None means that it does not answer."""
         with self._lock:
             if self._monotonic() - self._looked >= AGE_S_MAX:
                 self._parts = (
@@ -117,7 +117,7 @@ class Watch:
 
 
     def _api(self) -> Part:
-        """The workers of the account API, each of which has a socket of its own."""
+        """Return the workers of the account API, each of which has a socket of its own."""
         answers = 0
         for path in control_folder(self._data).glob(f"api-*{SUFFIX}"):
             try:
@@ -133,7 +133,7 @@ class Watch:
 def follower_part(
     name: str, lag: Lag, engine_seq: int, seq: int, trouble: str, now: float
 ) -> Part:
-    """What is to be said of a part that has followed the engine to ``seq``."""
+    """Return what is to be said of a part that has followed the engine to ``seq``."""
     behind_s = lag.seconds(engine_seq, seq, now)
     records = max(0, engine_seq - seq)
     state: State = "ok"
@@ -150,7 +150,7 @@ def follower_part(
 
 
 def disk_part(folders: Iterable[Path]) -> Part:
-    """The disk with the least room of those that hold the folders."""
+    """Return the disk with the least room of those that hold the folders."""
     least: tuple[int, Path] | None = None
     for folder in folders:
         room = free_bytes(folder)
@@ -167,7 +167,7 @@ def disk_part(folders: Iterable[Path]) -> Part:
 
 
 def free_bytes(folder: Path) -> int | None:
-    """The room on the disk of a folder; 0 where no file can be made, None without the folder."""
+    """Return the free bytes on a folder's disk; 0 where no file can be made, None: no folder."""
     try:
         disk = os.statvfs(folder)
     except OSError:

@@ -33,7 +33,7 @@ def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
 
 
 def _bound(host: str) -> socket.socket:
-    """A socket bound to a port that nobody else has."""
+    """Return a socket bound to a port that nobody else has."""
     last = _outgoing_first() - 1
     for number in range(TRIES_MAX):
         one = socket.socket()
@@ -49,7 +49,7 @@ def _bound(host: str) -> socket.socket:
 
 
 def _outgoing_first() -> int:
-    """The lowest port that the kernel gives to outgoing connections."""
+    """Return the lowest port that the kernel gives to outgoing connections."""
     try:
         return int(OUTGOING.read_text(encoding="ascii").split()[0])
     except (OSError, ValueError, IndexError):

@@ -82,7 +82,7 @@ def on_signals(numbers: Iterable[signal.Signals], act: Callable[[int], None]) ->
 
 
 def no_space(error: BaseException) -> bool:
-    """Whether an error, or one that it came from, says that the disk is full."""
+    """Return True if an error, or one that it came from, says that the disk is full."""
     return any(
         (isinstance(one, OSError) and one.errno in NO_SPACE)
         or (isinstance(one, sqlite3.Error) and _code(one) == sqlite3.SQLITE_FULL)
@@ -91,7 +91,7 @@ def no_space(error: BaseException) -> bool:
 
 
 def start_failure(error: BaseException, data: Path | None = None) -> tuple[int, str]:
-    """The exit code and the sentence for what kept a process from starting.
+    """Return the exit code and the sentence for what kept a process from starting.
 
     Of OSError, errors of SQLite, and what wraps them. SQLite does not always say why it fails, so
     the disk of ``data`` is looked at as well.
@@ -115,7 +115,7 @@ def _is_full(folder: Path) -> bool:
 
 
 def forbidden(error: OSError) -> str:
-    """The sentence for a file or folder that this user may not use."""
+    """Return the sentence for a file or folder that this user may not use."""
     return (
         f"{error.filename or 'a file'} cannot be used by the user {_user()}: {error.strerror}; "
         "start it as the user who owns the data folder, or choose another folder"
@@ -134,7 +134,7 @@ def _code(error: sqlite3.Error) -> int:
 
 
 def _origins(error: BaseException) -> Iterator[BaseException]:
-    """An error, what it wraps (SQLAlchemy keeps that in ``orig``), and what caused it."""
+    """Yield an error, what it wraps (SQLAlchemy keeps that in ``orig``), and what caused it."""
     waiting: list[Any] = [error]
     seen: set[int] = set()
     while waiting:

@@ -33,7 +33,7 @@ _IDLE: Final = slice(4, 6)
 
 
 def idle_s(stat: str) -> dict[int, float]:
-    """Seconds that each processor was idle since the start of the machine, by its number."""
+    """Return seconds that each processor was idle since the start of the machine, by its number."""
     hertz = os.sysconf("SC_CLK_TCK")
     found = {}
     for line in stat.splitlines():
@@ -44,7 +44,7 @@ def idle_s(stat: str) -> dict[int, float]:
 
 
 def choose(free: Mapping[int, float], at: int | None, chance: random.Random) -> int:
-    """The processor to be on, of those whose free share is given; ``at`` is the present one.
+    """Return the processor to be on, of those whose free share is given; ``at`` is the present one.
 
     What this process itself takes of ``at`` must be counted as free. Processes that choose at
     the same moment take different ones where several are alike.

@@ -141,11 +141,11 @@ class Reader:
         self._problems = problems
 
     def table(self, name: str, kind: type[Table]) -> Table | None:
-        """The table ``[name]``, all defaults where it is absent."""
+        """Read the table ``[name]``; all defaults where it is absent."""
         return self._convert(name, self._document.get(name, {}), kind)
 
     def tables(self, name: str, kind: type[Table]) -> list[tuple[str, Table]]:
-        """The entries of ``[[name]]`` that are usable, each with its key in the file."""
+        """Return the entries of ``[[name]]`` that are usable, each with its key in the file."""
         entries = self._document.get(name, [])
         if not isinstance(entries, list):
             self._problems.add(name, f"expected a list of tables, written [[{name}]]")
@@ -159,7 +159,7 @@ class Reader:
         return found
 
     def amount(self, key: str, text: str, scale: int) -> int:
-        """Decimal text to atoms; 0 and a problem where it is not."""
+        """Convert decimal text to atoms; note a problem and return 0 for anything else."""
         try:
             return parse_scaled(text, scale, "the value")
         except NumberError as error:
@@ -181,7 +181,7 @@ def _path(kind: type, value: Any) -> Any:
 
 
 def _explain(where: str, message: str, kind: type[Struct]) -> tuple[str, str]:
-    """Msgspec's message as (key in the file, what was expected there)."""
+    """Return msgspec's message as (key in the file, what was expected there)."""
     found = _WHERE.search(message)
     field = found.group(1) if found else ""
     text = _WHERE.sub("", message).replace("`", "")
@@ -234,7 +234,7 @@ def venue(table: VenueToml, problems: Problems) -> model.Venue:
 def instrument(
     where: str, table: InstrumentToml, scales: dict[str, int], problems: Problems
 ) -> Instrument | None:
-    """An instrument whose grid gives whole atoms; bounds as text become lots and ticks."""
+    """Convert an instrument whose grid gives whole atoms; its bounds become lots and ticks."""
     for field, asset in (("base", table.base), ("quote", table.quote)):
         if asset not in scales:
             problems.add(f"{where}.{field}", f"expected one of the assets, got {asset!r}")

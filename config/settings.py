@@ -246,7 +246,7 @@ def _markets(
 def _amounts(
     reader: Reader, scales: dict[str, int], problems: Problems, key: str, texts: dict[str, str]
 ) -> tuple[tuple[str, int], ...]:
-    """A table of asset to decimal text as (asset, atoms)."""
+    """Convert a table of asset to decimal text to (asset, atoms)."""
     pairs = []
     for asset, text in texts.items():
         if asset not in scales:

@@ -15,6 +15,6 @@ CHECKOUT: Final = Path(__file__).resolve().parent.parent
 
 
 def shipped(name: str) -> Path:
-    """The file or folder of that name, like ``spec/FIX44.xml``; it need not exist."""
+    """Return the file or folder of that name, like ``spec/FIX44.xml``; it need not exist."""
     inside = INSIDE / name
     return inside if inside.exists() else CHECKOUT / name

@@ -152,7 +152,7 @@ def _manifest(source: Path) -> dict[str, Any]:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    """The SHA-256 of every file but the manifest, by its path in the folder."""
+    """Return the SHA-256 of every file but the manifest, by its path in the folder."""
     found = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.name != MANIFEST:

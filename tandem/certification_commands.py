@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 
 def data_folder() -> Path:
-    """Where keys and runs are kept: in the data folder of the venue."""
+    """Return where keys and runs are kept: in the data folder of the venue."""
     data = os.environ.get("TANDEM_DATA")
     return Path(data) / "certification" if data else FOLDER
 

@@ -22,7 +22,7 @@ from tandem.output import CommandError
 
 @contextmanager
 def connected(settings: Settings) -> Iterator[EngineClient]:
-    """A client of the running engine; an engine that is not there is a CommandError."""
+    """Yield a client of the running engine; an engine that is not there is a CommandError."""
     client = EngineClient(str(settings.engine.socket), "tandem", timeout_s=30.0)
     try:
         yield client
@@ -93,7 +93,7 @@ def status(settings: Settings) -> None:
 
 
 def _parts(settings: Settings, engine_seq: Callable[[], int | None]) -> tuple[Part, ...]:
-    """How the parts are; one that is behind is looked at twice, to see whether it moves."""
+    """Return how the parts are; one that is behind is looked at twice, to see whether it moves."""
     watch = Watch(settings.data, (settings.engine.journal,))
     before = watch.look(engine_seq())
     if not any(part.lag_records for part in before):

@@ -37,7 +37,7 @@ def health(settings: Settings, names: Iterable[str], say: Say) -> int:
 
 
 def _fault(settings: Settings, name: str) -> str:
-    """Why a process is not well; "" when it is."""
+    """Return why a process is not well; "" when it is."""
     try:
         if name == "engine":
             client = EngineClient(str(settings.engine.socket), "tandem", timeout_s=ANSWER_S)

@@ -18,13 +18,13 @@ TIMEOUT_S: Final = 30.0
 
 
 def base_url(settings: Settings) -> str:
-    """Where the account API of these settings listens."""
+    """Return where the account API of these settings listens."""
     host = f"[{settings.http.host}]" if ":" in settings.http.host else settings.http.host
     return f"http://{host}:{settings.http.port}"
 
 
 def signer(key: str, secret_file: Path | None, config: Path | None) -> signing.Signer:
-    """The signer of a key: from a file, from TANDEM_SECRET, or from the configuration.
+    """Return the signer of a key: from a file, from TANDEM_SECRET, or from the configuration.
 
     A secret is never taken from the command line, where every user of the machine sees it.
     """
@@ -45,7 +45,7 @@ def signer(key: str, secret_file: Path | None, config: Path | None) -> signing.S
 
 
 def body_bytes(text: str) -> bytes:
-    """The body as given, or the content of the file after @."""
+    """Return the body as given, or the content of the file after @."""
     if text.startswith("@"):
         try:
             return Path(text[1:]).read_bytes()
@@ -62,7 +62,7 @@ def signed_headers(
     body: bytes,
     idempotency_key: str = "",
 ) -> dict[str, str]:
-    """The headers that make a request genuine now."""
+    """Return the headers that make a request genuine now."""
     now_ms = time.time_ns() // 1_000_000
     return signing.headers(key, sign, now_ms, method.upper(), target, body, idempotency_key)
 

@@ -42,7 +42,7 @@ def export(settings: Settings, from_seq: int, to_seq: int, out: TextIO) -> int:
 
 
 def plain_transaction(transaction: Transaction) -> dict[str, Any]:
-    """A transaction as plain data, every field by its name."""
+    """Return a transaction as plain data, every field by its name."""
     return {
         "seq": transaction.seq,
         "time_us": transaction.time_us,
@@ -119,7 +119,7 @@ def archive(settings: Settings, target: Path) -> list[Path]:
 
 
 def needed_from(settings: Settings) -> int:
-    """The oldest sequence that somebody still needs. Raises CommandError."""
+    """Return the oldest sequence that somebody still needs. Raises CommandError."""
     snapshots = settings.engine.journal / "snapshots"
     needs = []
     for path in reversed(snapshot_paths(snapshots)):
@@ -154,7 +154,7 @@ def _first(path: Path) -> int:
 
 
 def _check_copy(original: Path, copy: Path) -> None:
-    """The copy must hold every record of the original, true to the chain of checksums."""
+    """Check that the copy holds every record of the original, true to the chain of checksums."""
     ends = []
     for path in (original, copy):
         connection = files.open_reading(path)

@@ -19,7 +19,7 @@ ACCOUNT_PROCESSES: Final = ("engine", "history", "fix", "api", "stream", "settle
 
 
 def processes(names: Iterable[str]) -> tuple[Process, ...]:
-    """The venue's processes of these names."""
+    """Return the venue's processes of these names."""
     wanted = set(names)
     return tuple(process for process in venue_processes() if process.name in wanted)
 

@@ -53,7 +53,7 @@ class VenueFigures(Collector):
         self._lock = threading.Lock()
 
     def collect(self) -> Iterator[Metric]:
-        """Everything that can be had now."""
+        """Yield everything that can be had now."""
         with self._lock:  # Two scrapes at once would ask twice and tell the same.
             up = GaugeMetricFamily(
                 "tandem_up", "1 while the process answers", labels=["process"]
@@ -76,7 +76,7 @@ class VenueFigures(Collector):
             yield from found
 
     def _parts(self, engine: Iterable[Metric]) -> Iterator[Metric]:
-        """How each part is, as /readyz tells it, and the room on the disks."""
+        """Yield how each part is, as /readyz tells it, and the room on the disks."""
         seq = next(
             (int(one.samples[0].value) for one in engine if one.name == "tandem_engine_seq"), None
         )
@@ -105,11 +105,11 @@ class VenueFigures(Collector):
         yield from (ok, records, seconds, free)
 
     def _sockets(self) -> list[str]:
-        """Names of the control sockets that lie there, of dead processes as well."""
+        """Return names of the control sockets that lie there, of dead processes as well."""
         return [path.stem for path in control_folder(self._data).glob("*.sock")]
 
     def _others(self) -> tuple[set[str], list[Metric]]:
-        """Names of the processes that answered, and their families, each name once."""
+        """Return names of the processes that answered, and their families, each name once."""
         answered: set[str] = set()
         merged: dict[str, Metric] = {}
         for path in sorted(control_folder(self._data).glob("*.sock")):
@@ -138,7 +138,7 @@ class VenueFigures(Collector):
 
 
 def engine_families(engine: EngineClient) -> list[Metric]:
-    """The engine's figures, from three queries. Raises EngineError."""
+    """Return the engine's figures, from three queries. Raises EngineError."""
     status, figures = engine.fetch(queries.Status()).value, engine.fetch(queries.Metrics()).value
     families: list[Metric] = [*_of_status(status), *_of_figures(figures)]
     halted = GaugeMetricFamily(
@@ -264,12 +264,12 @@ class _Unasked(Collector):
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        """What the inner one has."""
+        """Collect what the inner collector has."""
         return self._inner.collect()
 
 
 def main() -> int:
-    """Entry point; 2 for a wrong configuration, 4 where its port is taken."""
+    """Run the process; return 2 for a wrong configuration, 4 where its port is taken."""
     log_json_lines()
     try:
         settings = load()

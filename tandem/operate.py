@@ -23,7 +23,7 @@ ORIGIN = Origin("operator:tandem", user="operator")
 
 
 def accounts(settings: Settings, name: str, as_json: bool) -> None:
-    """Every account, or the money of one."""
+    """Print every account, or the balances of one."""
     with connected(settings) as client:
         known = client.fetch(queries.Accounts()).value
         if not name:
@@ -85,7 +85,7 @@ def _set_account_status(
 
 
 def keys(settings: Settings, as_json: bool) -> None:
-    """The API keys of the configuration, and those that were made, without what is secret."""
+    """Print the API keys of the configuration and those created since, without secrets."""
     store = _key_store(settings)
     revoked = store.revocations()
     rows = [
@@ -129,7 +129,7 @@ def revoke_key(settings: Settings, key: str, descendants: bool) -> None:
 
 
 def _key_store(settings: Settings) -> KeyStore:
-    """The file of keys; where a venue has never run, an empty one that is nowhere kept."""
+    """Return the file of keys; where a venue has never run, an empty one that is nowhere kept."""
     from account_api.security.keystore import KeyStore
 
     if not settings.data.is_dir():
@@ -138,7 +138,7 @@ def _key_store(settings: Settings) -> KeyStore:
 
 
 def sessions(settings: Settings, as_json: bool) -> None:
-    """The FIX sessions of the configuration, and where the engine says that they stand."""
+    """Print the FIX sessions of the configuration, and their state in the engine."""
     with connected(settings) as client:
         known = {row.session: row for row in client.fetch(queries.Sessions()).value}
     rows = []
@@ -164,7 +164,7 @@ def tell_gateway(settings: Settings, verb: str, subject: str) -> None:
 
 
 def instruments(settings: Settings, as_json: bool) -> None:
-    """Every instrument, its grid and its state."""
+    """Print every instrument with its grid and state."""
     with connected(settings) as client:
         states = {row.symbol: row for row in client.fetch(queries.InstrumentStates()).value}
         rows = []
@@ -217,7 +217,7 @@ def set_reference(settings: Settings, symbol: str, text: str, note: str) -> None
 
 
 def withdrawals(settings: Settings, waiting: bool, as_json: bool) -> None:
-    """Withdrawals that are not final; ``waiting``: only those that wait for a person."""
+    """Print withdrawals that are not final; ``waiting``: only those that wait for approval."""
     with connected(settings) as client:
         scales = _scales(client)
         open_ones = client.fetch(queries.Withdrawals(open_only=True)).value

@@ -32,5 +32,5 @@ _MARKET: Final = Process("bots", "bots.main", 2)
 
 
 def venue_processes(market: bool = False) -> tuple[Process, ...]:
-    """The processes of a venue, in order of their stages; ``market``: with its bots."""
+    """Return the processes of a venue, in order of their stages; ``market``: with its bots."""
     return (*_ALL, _MARKET) if market else _ALL

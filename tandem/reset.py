@@ -50,7 +50,7 @@ def reset(settings: Settings, agree: Callable[[str], bool], say: Callable[[str],
 
 
 def _paths(settings: Settings) -> list[Path]:
-    """What the processes of a venue write. The journal goes last: without the others it is
+    """Return what the processes of a venue write. The journal goes last: without the others it is
     still a venue, without it the others are nothing."""
     url = make_url(settings.history.url)
     names = ("network.db", "keys.db", "answers.db", "logins.db")

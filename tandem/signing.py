@@ -23,7 +23,7 @@ Signer: TypeAlias = Callable[[bytes], str]
 def signing_text(
     timestamp_ms: int, method: str, target: str, body: bytes, idempotency_key: str = ""
 ) -> bytes:
-    """The four lines, and the fifth where there is an Idempotency-Key."""
+    """Return the four lines, and the fifth where there is an Idempotency-Key."""
     lines = [str(timestamp_ms), method, target, hashlib.sha256(body).hexdigest()]
     if idempotency_key:
         lines.append(idempotency_key)
@@ -31,7 +31,7 @@ def signing_text(
 
 
 def hmac_signer(secret: str) -> Signer:
-    """Signs with a shared secret (HMAC-SHA256)."""
+    """Return a signer with a shared secret (HMAC-SHA256)."""
 
     def sign(text: bytes) -> str:
         return hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
@@ -40,7 +40,7 @@ def hmac_signer(secret: str) -> Signer:
 
 
 def ed25519_signer(pem_file: Path) -> Signer:
-    """Signs with the private key in a PEM file. Raises ValueError for another kind of key."""
+    """Return a signer with the private key of a PEM file. Raises ValueError for other keys."""
     key = load_pem_private_key(pem_file.read_bytes(), password=None)
     if not isinstance(key, Ed25519PrivateKey):
         raise ValueError(f"{pem_file} holds no Ed25519 private key")
@@ -56,7 +56,7 @@ def headers(
     body: bytes,
     idempotency_key: str = "",
 ) -> dict[str, str]:
-    """The headers of a signed request."""
+    """Return the headers of a signed request."""
     text = signing_text(timestamp_ms, method, target, body, idempotency_key)
     named = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
     return named | {

@@ -305,7 +305,7 @@ class Supervisor:
 
 
 def _because(slot: _Slot) -> str:
-    """The reason that a process gave, or its last lines where it gave none."""
+    """Return the reason that a process gave, or its last lines where it gave none."""
     if slot.reason:
         return f": {slot.reason}"
     tail = "\n".join(f"    {line}" for line in slot.output.tail)

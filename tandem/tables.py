@@ -25,7 +25,7 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], as_j
 
 
 def moment(time_us: int) -> str:
-    """A time in UTC, to the second; "" for none."""
+    """Return a time in UTC, to the second; "" for none."""
     if not time_us:
         return ""
     return datetime.fromtimestamp(time_us // 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

@@ -31,7 +31,7 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def environment(config: Path | None, data: Path | None) -> dict[str, str]:
-    """This process's environment with the file and the folder of the venue in it."""
+    """Return this process's environment with the file and the folder of the venue in it."""
     env = dict(os.environ)
     if config is not None:
         env["TANDEM_CONFIG"] = str(config.absolute())
@@ -186,7 +186,7 @@ def show(settings: Settings, console: Console, market: bool = False) -> None:
 
 
 def _host(host: str) -> str:
-    """A host as it stands before a colon and a port."""
+    """Return a host as it stands before a colon and a port."""
     return f"[{host}]" if ":" in host else host
 
 

@@ -40,7 +40,7 @@ class GaveUpError(Exception):
 
 
 def run(command: Sequence[str], ends: float, **more: object) -> str:
-    """The output of a command. Raises GaveUpError if it fails or time is up."""
+    """Return the output of a command. Raises GaveUpError if it fails or time is up."""
     code, said = attempt(command, ends, **more)
     if code != 0:
         last = [line for line in said.splitlines() if line.strip()][-3:]
@@ -49,7 +49,7 @@ def run(command: Sequence[str], ends: float, **more: object) -> str:
 
 
 def attempt(command: Sequence[str], ends: float, **more: object) -> tuple[int, str]:
-    """The exit code and the output of a command and all that it started."""
+    """Return the exit code and the output of a command and all that it started."""
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT,
         start_new_session=True, **more,  # type: ignore[call-overload]
@@ -64,7 +64,7 @@ def attempt(command: Sequence[str], ends: float, **more: object) -> tuple[int, s
 
 
 def resolved(which: str, folder: Path, ends: float) -> Path:
-    """The list of versions, as uv finds it."""
+    """Return the list of versions, as uv finds it."""
     target = folder / "versions.txt"
     extras = [part for extra in LOCKS[WHOLE] for part in ("--extra", extra)]
     run(
@@ -77,7 +77,7 @@ def resolved(which: str, folder: Path, ends: float) -> Path:
 
 
 def tried(which: str, folder: Path, ends: float) -> list[str]:
-    """What broke at a bound, in lines. pip has QuickFIX's wheel already, so it installs."""
+    """Return what broke at a bound, in lines. pip has QuickFIX's wheel already, so it installs."""
     versions = resolved(which, folder, ends)
     own = folder / "venv"
     python = str(own / "bin" / "python")

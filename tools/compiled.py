@@ -31,12 +31,12 @@ rows that travel are decoded by their annotations, which a compiled class does n
 
 
 def site_packages() -> Path:
-    """Where the part that all compiled modules share must lie to be found from anywhere."""
+    """Return where the part that all compiled modules share must lie to be found from anywhere."""
     return Path(sysconfig.get_path("platlib"))
 
 
 def compiled_files() -> list[Path]:
-    """What a build has left behind. Other packages have shared parts of that kind too."""
+    """Return what a build has left behind. Other packages have shared parts of that kind too."""
     modules = list(CORE.glob(f"*{SUFFIX}"))
     names = {name for path in modules for name in SHARED.findall(path.read_bytes())}
     shared = [site_packages() / f"{name.decode()}{SUFFIX}" for name in sorted(names)]
@@ -63,7 +63,7 @@ def compile_in(work: Path, beside: Sequence[str] = ()) -> str:
 
 
 def sources() -> list[str]:
-    """The modules of ``engine/core`` that are compiled."""
+    """Return the modules of ``engine/core`` that are compiled."""
     return [path.name for path in sorted(CORE.glob("*.py")) if path.name not in PLAIN]
 
 

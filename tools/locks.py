@@ -31,7 +31,7 @@ PYTHON_MIN: Final = "3.11"
 
 
 def entries(text: str) -> Iterator[tuple[Requirement, tuple[str, ...]]]:
-    """Each pinned requirement of a lock file with its hashes."""
+    """Yield each pinned requirement of a lock file with its hashes."""
     for line in text.replace("\\\n", " ").splitlines():
         if line.strip() and not line.lstrip().startswith("#"):
             wanted, *hashes = line.split("--hash=")
@@ -39,7 +39,7 @@ def entries(text: str) -> Iterator[tuple[Requirement, tuple[str, ...]]]:
 
 
 def pinned(text: str) -> dict[str, str]:
-    """The versions of each package in a lock file; several where markers tell them apart."""
+    """Return the versions of each package in a lock file; several where markers tell them apart."""
     found: dict[str, list[str]] = {}
     for requirement, _ in entries(text):
         name = canonicalize_name(requirement.name)
@@ -48,7 +48,7 @@ def pinned(text: str) -> dict[str, str]:
 
 
 def moved(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-    """What differs between two lock files, a line each."""
+    """Return the differences between two lock files, a line each."""
     lines = []
     for name in sorted(before.keys() | after.keys()):
         old, new = before.get(name), after.get(name)
@@ -74,7 +74,7 @@ def compile_lock(
 
 
 def environment() -> dict[str, str]:
-    """The environment for uv, which does not read where pip has been told to look."""
+    """Return the environment for uv, which does not read where pip has been told to look."""
     told = dict(os.environ)
     for variable, key in (("UV_DEFAULT_INDEX", "global.index-url"),
                           ("SSL_CERT_FILE", "global.cert")):  # fmt: skip
@@ -102,7 +102,7 @@ def write(upgrade: bool) -> list[str]:
 
 
 def requirements(*extras: str) -> list[str]:
-    """What setup.cfg asks for under the names of extras."""
+    """Return what setup.cfg asks for under the names of extras."""
     parser = configparser.ConfigParser()
     parser.read(ROOT / "setup.cfg", encoding="utf-8")
     table = parser["options.extras_require"]

@@ -50,7 +50,7 @@ class Client(quickfix.Application):
 
 
 def settings_file(port: int, comp_id: str, folder: Path) -> Path:
-    """The ready settings with this port and CompID; store and log go below ``folder``."""
+    """Return the ready settings with this port and CompID; store and log go below ``folder``."""
     text = SETTINGS.read_text()
     text = text.replace("SocketConnectPort=9878", f"SocketConnectPort={port}")
     text = text.replace("SenderCompID=ALICE", f"SenderCompID={comp_id}")

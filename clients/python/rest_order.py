@@ -43,7 +43,7 @@ class Api:
         raise AssertionError("not reached")
 
     def headers(self, method: str, target: str, raw: bytes) -> dict[str, str]:
-        """Four lines, signed: time, method, target, hash of the body."""
+        """Sign four lines: time, method, target, hash of the body."""
         now = str(time.time_ns() // 1_000_000)
         text = "\n".join((now, method, target, hashlib.sha256(raw).hexdigest()))
         sign = hmac.new(self.secret.encode(), text.encode(), hashlib.sha256).hexdigest()

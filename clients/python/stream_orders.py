@@ -23,7 +23,7 @@ PATH = "/v1/stream"
 
 
 def login(key: str, secret: str) -> dict[str, Any]:
-    """The signature is that of ``GET /v1/stream`` without a body."""
+    """Sign as for ``GET /v1/stream`` without a body."""
     now = str(time.time_ns() // 1_000_000)
     text = "\n".join((now, "GET", PATH, hashlib.sha256(b"").hexdigest()))
     sign = hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()

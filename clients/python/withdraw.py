@@ -46,7 +46,7 @@ class Api:
         raise AssertionError("not reached")
 
     def headers(self, method: str, target: str, raw: bytes, once: str) -> dict[str, str]:
-        """Four lines, signed: time, method, target, hash of the body; the key is a fifth."""
+        """Sign four lines: time, method, target, hash of the body; the key is a fifth."""
         now = str(time.time_ns() // 1_000_000)
         lines = [now, method, target, hashlib.sha256(raw).hexdigest(), *([once] if once else [])]
         text = "\n".join(lines).encode()

@@ -15,7 +15,7 @@ CANDLE_INTERVALS_US: Final[dict[str, int]] = {
 
 
 def new_candle(symbol: str, interval_us: int, start_us: int, price: int) -> dict[str, Any]:
-    """A candle before its first trade, which is at ``price``."""
+    """Return a candle before its first trade, which is at ``price``."""
     return {
         "symbol": symbol,
         "interval_us": interval_us,

@@ -278,7 +278,7 @@ class Fold:
             raise HistoryFault(f"an event names the instrument {error}, never defined") from None
 
     def _post(self, posting: Posting, line: int, place: Place) -> None:
-        """One ledger line, and the running balance after it."""
+        """Post one ledger line, and the running balance after it."""
         account, asset = posting.account, posting.asset
         balance = self.balances.get((account, asset))
         if balance is None:
@@ -322,7 +322,7 @@ class Fold:
 
 
 def orders_needed(transactions: Iterable[Transaction]) -> set[int]:
-    """Orders whose stored rows the transactions build upon."""
+    """Return orders whose stored rows the transactions build upon."""
     needed: set[int] = set()
     made: set[int] = set()
     for transaction in transactions:

@@ -109,7 +109,7 @@ class Follower:
         self._projector.clear()
 
     def _follow(self) -> bool:
-        """One client's life; True when asked to stop."""
+        """Run one client to its end; return True when asked to stop."""
         self._failed = False
         client = EngineClient(
             self._socket_path, "history", on_lost=self._lost, on_connected=self._connected
@@ -136,7 +136,7 @@ class Follower:
             return False
 
     def _check_same_journal(self, client: EngineClient) -> None:
-        """Whether the engine's journal is the one that the history was made of."""
+        """Check that the engine's journal is the one that the history was made of."""
         last_seq = self._projector.last_seq
         if not last_seq:
             return

@@ -26,7 +26,7 @@ def ledger(
     cursor: str = "",
     limit: int = 100,
 ) -> Page[LedgerEntry]:
-    """Ledger entries in the order of their happening, each with the balance after it."""
+    """Return ledger entries in the order in which they happened, each with the balance after it."""
     table = schema.ledger
     check_limit(limit)
     query = select(*(table.c[name] for name in LedgerEntry._fields)).where(
@@ -43,7 +43,7 @@ def ledger(
 
 
 def deposit(connection: Connection, accounts: Sequence[str], deposit_id: str) -> Deposit | None:
-    """One deposit by its id."""
+    """Return one deposit by its id."""
     table = schema.deposits
     row = connection.execute(
         select(*(table.c[name] for name in Deposit._fields)).where(
@@ -61,7 +61,7 @@ def deposits(
     cursor: str = "",
     limit: int = 100,
 ) -> Page[Deposit]:
-    """Deposits in the order in which they were first seen."""
+    """Return deposits in the order in which they were first seen."""
     table = schema.deposits
     check_limit(limit)
     columns = [table.c[name] for name in Deposit._fields]
@@ -81,7 +81,7 @@ def withdrawal(
     withdrawal_id: int = 0,
     client_withdrawal_id: str = "",
 ) -> Withdrawal | None:
-    """One withdrawal by its id or the client's id; both given must agree."""
+    """Return one withdrawal by its id or the client's id; both given must agree."""
     table = schema.withdrawals
     query = select(*(table.c[name] for name in Withdrawal._fields)).where(
         table.c.account.in_(accounts)
@@ -103,7 +103,7 @@ def withdrawals(
     cursor: str = "",
     limit: int = 100,
 ) -> Page[Withdrawal]:
-    """Withdrawals with their histories, ascending by id; no ``states`` means all."""
+    """Return withdrawals with their histories, ascending by id; no ``states`` means all."""
     table = schema.withdrawals
     check_limit(limit)
     query = select(*(table.c[name] for name in Withdrawal._fields)).where(

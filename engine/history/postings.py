@@ -43,7 +43,7 @@ class Posting(NamedTuple):
 
 
 def postings(event: ev.Event, pairs: dict[str, Pair]) -> list[Posting]:
-    """The lines of an event that change anything; ``pairs`` has the assets of each symbol."""
+    """Return the lines of an event that change anything; ``pairs``: the assets of each symbol."""
     if isinstance(event, ev.OrderFilled):
         lines = _fill(event, pairs[event.order.symbol])
     elif isinstance(event, (ev.OrderAccepted, ev.OrderTriggered)):

@@ -104,7 +104,7 @@ class Projector:
 
 
 def load_fold(connection: Connection) -> Fold:
-    """The state that rows depend on, as the tables have it."""
+    """Return the state that rows depend on, as the tables have it."""
     fold = Fold()
     table = schema.instruments
     for row in connection.execute(select(table.c.symbol, table.c.base, table.c.quote)):
@@ -130,7 +130,7 @@ def _create(connection: Connection) -> None:
 
 
 def _position(connection: Connection) -> tuple[int, int]:
-    """The stored sequence and its time, locked until the end of the SQL transaction."""
+    """Return the stored sequence and its time, locked until the end of the SQL transaction."""
     columns = (schema.meta.c.last_seq, schema.meta.c.last_time_us)
     row = connection.execute(select(*columns).with_for_update()).one()
     return row.last_seq, row.last_time_us

@@ -102,7 +102,7 @@ def fills(
     to_us: int = 0,
     limit: int = 100,
 ) -> Page[Fill]:
-    """Fills with a trade id above ``after_trade_id``, ascending; each with its client order id.
+    """Return fills with a trade id above ``after_trade_id``, ascending, with client order ids.
 
     ``client_order_id`` may be any id of a chain. Both sides of a trade that the accounts had
     with each other come on one page, so that the last ``trade_id`` of a page is a safe place
@@ -143,7 +143,7 @@ def trades(
     to_us: int = 0,
     limit: int = 100,
 ) -> Page[PublicTrade]:
-    """Public trades of a symbol, ascending by trade id.
+    """Return public trades of a symbol, ascending by trade id.
 
     With ``after_trade_id`` (exclusive; 0 for the beginning) the next ones, without it the
     newest ``limit``. The cursor is the last trade id as text.
@@ -172,7 +172,7 @@ def candles(
     to_us: int = 0,
     limit: int = 100,
 ) -> Page[Candle]:
-    """Candles that start within [from_us, to_us), ascending; to_us 0 means no end.
+    """Return candles that start within [from_us, to_us), ascending; to_us 0 means no end.
 
     Without ``from_us`` the newest ``limit``. ``interval_us`` is a value of
     CANDLE_INTERVALS_US (else ValueError). The cursor is the next start in µs as text.
@@ -203,7 +203,7 @@ def order(
     order_id: int = 0,
     client_order_id: str = "",
 ) -> HistoricOrder | None:
-    """One order by its id or by any client order id of its chain; both given must agree."""
+    """Return one order by its id or by any client order id of its chain; both given must agree."""
     table = schema.orders
     query = select(*_order_columns, *_order_marks).where(
         table.c.account.in_(accounts)

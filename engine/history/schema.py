@@ -51,11 +51,11 @@ class WideInteger(TypeDecorator[int]):
     cache_ok = True
 
     def process_bind_param(self, value: int | None, dialect: Dialect) -> str | None:
-        """The text to keep."""
+        """Return the text to keep."""
         return None if value is None else str(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> int | None:
-        """The integer that was kept."""
+        """Return the integer that was kept."""
         return None if value is None else int(value)
 
 

@@ -57,7 +57,7 @@ def _write(
 
 @cache
 def _wide_columns(table: Table) -> tuple[str, ...]:
-    """The columns whose integers may have any size."""
+    """Return the columns whose integers may have any size."""
     return tuple(
         column.name for column in table.columns if isinstance(column.type, schema.WideInteger)
     )
@@ -67,7 +67,7 @@ def _wide_columns(table: Table) -> tuple[str, ...]:
 def _compiled(
     make: Callable[[Table, str], Any], table: Table, backend: str
 ) -> tuple[str, tuple[str, ...]]:
-    """A statement as the driver takes it, and the order of its values (by name if empty)."""
+    """Return a statement as the driver takes it, and the order of its values (by name if empty)."""
     dialect = _DIALECTS[backend].dialect()
     if backend == "postgresql":
         dialect.paramstyle, dialect.positional = "pyformat", False

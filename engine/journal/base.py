@@ -73,26 +73,26 @@ class Journal(Protocol):
         """Make a batch durable with one commit. Raises JournalFailed."""
 
     def read(self, from_seq: int, count: int, bytes_max: int = 1 << 22) -> list[Record]:
-        """Records from ``from_seq`` on: at most ``count``, and about ``bytes_max`` bytes.
+        """Return records from ``from_seq`` on: at most ``count``, and about ``bytes_max`` bytes.
 
         Always at least one when ``from_seq`` is there. Raises JournalError when it is older
         than ``first_seq``, JournalCorrupt when the crc does not agree.
         """
 
     def crc_at(self, seq: int) -> int:
-        """The chained crc of a record; that of the one before ``first_seq`` as well."""
+        """Return the chained crc of a record; that of the one before ``first_seq`` as well."""
 
     def mark_before(self, account: str, account_seq: int) -> AccountMark | None:
-        """The newest mark of the account at or below ``account_seq``."""
+        """Return the newest mark of the account at or below ``account_seq``."""
 
     def last_marks(self) -> list[AccountMark]:
-        """The newest mark of every account."""
+        """Return the newest mark of every account."""
 
     def find_retired(self, account: str, client_order_id: str) -> RetiredId | None:
-        """What is known of a client order id that left the engine's memory."""
+        """Return what is known of a client order id that left the engine's memory."""
 
     def accounts_with_retired(self) -> set[str]:
-        """Accounts for which ``find_retired`` can find anything."""
+        """Return accounts for which ``find_retired`` can find anything."""
 
     def forget_before(self, seq: int) -> None:
         """Serve no more what whole segments hold that end before ``seq``; deletes nothing."""

@@ -53,11 +53,11 @@ class IndexFeed:
                 self._retire(seq, event)
 
     def pending(self, account: str, client_order_id: str) -> RetiredId | None:
-        """An id that was retired in the batch at hand, which no store knows yet."""
+        """Return an id that was retired in the batch at hand, which no store knows yet."""
         return self._pending.get((account, client_order_id))
 
     def stored(self) -> None:
-        """The rows of this batch are durable."""
+        """Take note that the rows of this batch are durable."""
         self.marks = []
         self.retired = []
         self._pending.clear()
@@ -106,13 +106,13 @@ class RetiredQueue:
         return added
 
     def take(self) -> list[Waiting]:
-        """The oldest rows, for the commit at hand."""
+        """Return the oldest rows, for the commit at hand."""
         waiting = len(self._rows)
         count = min(waiting, COMMIT_ROWS + waiting // COMMIT_SHARE)
         return [self._pop() for _ in range(count)]
 
     def find(self, account: str, client_order_id: str) -> RetiredId | None:
-        """The row of an id that waits."""
+        """Return the row of an id that waits."""
         return self._known.get((account, client_order_id))
 
     def _keep(self, entry: Waiting) -> None:

@@ -71,7 +71,7 @@ class IndexAudit:
             self._fault = f"cannot be read: {error}"
 
     def check(self, record: Record) -> list[str]:
-        """What the index says wrongly of one record."""
+        """Return what the index says wrongly of one record."""
         if self._connection is None or self._fault or record.seq > self._progress:
             return []
         try:
@@ -81,7 +81,7 @@ class IndexAudit:
             return []
 
     def rest(self) -> list[str]:
-        """What was found about the file as a whole. Rows of records that are newer than the
+        """Return what was found about the file as a whole. Rows of records that are newer than the
         audited ones come from a live engine, or are dropped at its next start."""
         return [self._fault] if self._fault else []
 

@@ -122,7 +122,7 @@ class LocalJournal:
         return found
 
     def scan(self, from_seq: int) -> Iterator[Record]:
-        """Every record from ``from_seq`` on, checked. Raises JournalCorrupt."""
+        """Yield every record from ``from_seq`` on, checked. Raises JournalCorrupt."""
         expected = from_seq
         while expected <= self._last_seq:
             connection, meta, path = self._reader(expected)
@@ -136,7 +136,7 @@ class LocalJournal:
                 raise JournalCorrupt(f"segment {path.name} lacks the record of seq {expected}")
 
     def versions_after(self, seq: int) -> set[str]:
-        """The engine versions that wrote the records after ``seq``."""
+        """Return the engine versions that wrote the records after ``seq``."""
         versions = set()
         for first, following in zip(
             self._firsts, [*self._firsts[1:], self._last_seq + 1], strict=True
@@ -212,7 +212,7 @@ class LocalJournal:
         return trouble.of_reading(error, what, self._folder)
 
     def _of_index(self, error: Exception) -> JournalError:
-        """The failure of the index, which can be done without as long as it is not the disk's."""
+        """Return the failure of the index, which is not needed as long as it is not the disk's."""
         what = f"index.db in {self._folder} cannot be used"
         found = trouble.of_reading(error, what, self._folder)
         return JournalCorrupt(f"{found} ({_DERIVED})") if type(found) is JournalCorrupt else found
@@ -304,7 +304,7 @@ class LocalJournal:
             connection.close()
 
     def _check_order(self, paths: list[Path]) -> None:
-        """Each segment must begin where and with the crc with which the last one ended."""
+        """Check that each segment begins where, and with the crc with which, the last one ended."""
         for path, first in zip(paths, self._firsts[1:], strict=False):
             connection, meta, _ = self._reader(int(path.name.removesuffix(files.SUFFIX)))
             last, crc = files.last_record(connection, meta, path)
@@ -376,7 +376,7 @@ class LocalJournal:
         self._indexed = last_seq
 
     def _write_waiting(self, added: Sequence[Waiting], moved: Sequence[Waiting]) -> None:
-        """Ids begin to wait, others do so no more."""
+        """Write which ids begin to wait, and which no longer do."""
         connection = self._connection
         connection.executemany(
             "INSERT INTO idx.waiting VALUES (?, ?, ?)",
@@ -422,7 +422,7 @@ class LocalJournal:
         connection.execute("COMMIT")
 
     def _reader(self, seq: int) -> tuple[sqlite3.Connection, SegmentMeta, Path]:
-        """The connection to read ``seq`` with; the newest segment through the writer's."""
+        """Return the connection to read ``seq`` with; the newest segment through the writer's."""
         first = max(f for f in self._firsts if f <= seq)
         if first == self._meta.first_seq:
             return self._connection, self._meta, self._path

@@ -49,7 +49,7 @@ class Mark:
 
 
 def read(folder: Path) -> int:
-    """The mark of a journal that others may be using; 0 where there is none."""
+    """Return the mark of a journal that others may be using; 0 where there is none."""
     try:
         data = (folder / NAME).read_bytes()
     except FileNotFoundError:
@@ -58,7 +58,7 @@ def read(folder: Path) -> int:
 
 
 def lost(folder: Path, last_seq: int, acknowledged: int, without_log: str) -> str:
-    """The sentence for a journal that ends before its mark.
+    """Return the sentence for a journal that ends before its mark.
 
     ``without_log`` is what ``log_missing`` said before anybody opened the journal.
     """
@@ -71,7 +71,7 @@ def lost(folder: Path, last_seq: int, acknowledged: int, without_log: str) -> st
 
 
 def log_missing(newest: Path | None) -> str:
-    """What is not there of the newest segment, ``newest``; "" where all of it is.
+    """Return what is not there of the newest segment, ``newest``; "" where all of it is.
 
     To be asked before sqlite opens the segment, as that makes a log where there is none.
     """

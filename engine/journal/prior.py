@@ -12,7 +12,7 @@ from engine.journal.index import IndexFeed
 
 
 def with_prior(command: Command, index: IndexFeed, journal: Journal) -> Command:
-    """The command with what is known of its new client order ids from beyond the memory.
+    """Return the command with what is known of its new client order ids from beyond the memory.
 
     ``index`` has what retired in the batch at hand. A lookup for each create and replace of an
     account whose ids have retired; every other command comes back as it is.

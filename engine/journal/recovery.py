@@ -64,7 +64,7 @@ def recover(
     on_note: Callable[[str], None],
     on_progress: Callable[[int, int], None],
 ) -> tuple[Exchange, int]:
-    """The state after the journal's last record, and the seq of the snapshot used.
+    """Return the state after the journal's last record, and the seq of the snapshot used.
 
     ``on_progress(done, of)`` is called every 50,000 records. Raises JournalError when the
     journal does not reach back to a usable state or lacks its end, JournalCorrupt, or

@@ -41,17 +41,17 @@ class SegmentMeta(NamedTuple):
     previous_crc: int
 
     def checksum(self) -> int:
-        """Guards the row itself."""
+        """Return the checksum that guards the row itself."""
         return crc32(repr(tuple(self)).encode())
 
 
 def segment_path(folder: Path, first_seq: int) -> Path:
-    """Where the segment that begins with ``first_seq`` lives."""
+    """Return where the segment that begins with ``first_seq`` lives."""
     return folder / f"{first_seq:020d}{SUFFIX}"
 
 
 def segment_paths(folder: Path) -> list[Path]:
-    """Every segment in the folder, oldest first.
+    """Return every segment in the folder, oldest first.
 
     Raises OSError where the folder may not be read: a glob would find nothing there, and nothing
     is what an audit finds no fault with.
@@ -64,7 +64,7 @@ def segment_paths(folder: Path) -> list[Path]:
 
 
 def open_reading(path: Path) -> sqlite3.Connection:
-    """A connection that can only read. Raises JournalCorrupt when it is no database."""
+    """Return a connection that can only read. Raises JournalCorrupt when it is no database."""
     try:
         connection = sqlite3.connect(
             f"file:{path}?mode=ro", uri=True, timeout=BUSY_S, isolation_level=None,
@@ -81,7 +81,7 @@ def _unreadable(error: Exception, path: Path) -> JournalError:
 
 
 def open_writing(path: Path) -> sqlite3.Connection:
-    """A connection with the journal's durability: WAL, flushed at every commit.
+    """Return a connection with the journal's durability: WAL, flushed at every commit.
 
     It is used by one thread at a time, which need not be the one that opened it.
     """
@@ -150,7 +150,7 @@ def has_meta(connection: sqlite3.Connection, path: Path) -> bool:
 
 
 def read_meta(connection: sqlite3.Connection, path: Path) -> SegmentMeta:
-    """The meta row, checked. Raises JournalCorrupt or JournalError (unknown format)."""
+    """Return the meta row, checked. Raises JournalCorrupt or JournalError (unknown format)."""
     try:
         rows = connection.execute(
             "SELECT format, engine_version, first_seq, previous_crc, checksum FROM meta"
@@ -183,7 +183,7 @@ def last_record(connection: sqlite3.Connection, meta: SegmentMeta, path: Path) -
 
 
 def crc_of(connection: sqlite3.Connection, meta: SegmentMeta, path: Path, seq: int) -> int:
-    """The stored crc of record ``seq``, or of the one before the segment."""
+    """Return the stored crc of record ``seq``, or of the one before the segment."""
     if seq == meta.first_seq - 1:
         return meta.previous_crc
     try:
@@ -198,7 +198,7 @@ def crc_of(connection: sqlite3.Connection, meta: SegmentMeta, path: Path, seq: i
 def scan(
     connection: sqlite3.Connection, meta: SegmentMeta, path: Path, from_seq: int
 ) -> Iterator[Record]:
-    """Records from ``from_seq`` on, each checked: contiguous, and true to the crc chain.
+    """Yield records from ``from_seq`` on, each checked: contiguous, and true to the crc chain.
 
     Raises JournalCorrupt naming the segment and seq of the first that is not.
     """

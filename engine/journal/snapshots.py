@@ -98,12 +98,12 @@ _decode: Final = msgspec.msgpack.Decoder(_Content).decode
 
 
 def snapshot_path(folder: Path, seq: int) -> Path:
-    """Where the snapshot of ``seq`` lives."""
+    """Return where the snapshot of ``seq`` lives."""
     return folder / f"{seq:020d}{SUFFIX}"
 
 
 def snapshot_paths(folder: Path) -> list[Path]:
-    """Every snapshot in the folder, newest first."""
+    """Return every snapshot in the folder, newest first."""
     return sorted(folder.glob(f"*{SUFFIX}"), reverse=True)
 
 
@@ -203,7 +203,7 @@ def check_belongs(header: SnapshotHeader, path: Path, journal: Chain) -> None:
 def usable_snapshots(
     folder: Path, journal: Chain, on_bad: Callable[[str], None]
 ) -> Iterator[tuple[SnapshotHeader, Exchange]]:
-    """Snapshots that are whole and belong to the journal, newest first.
+    """Yield snapshots that are whole and belong to the journal, newest first.
 
     Raises SnapshotAhead for one that is newer than the journal.
     """

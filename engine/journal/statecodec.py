@@ -46,7 +46,7 @@ def _row(row: Any) -> msgspec.Raw:
 
 
 def _plain(value: Any) -> Any:
-    """The same value with every integer that does not fit as an extension."""
+    """Return the same value with every integer that does not fit as an extension."""
     if isinstance(value, dict):
         return {name: _plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple):

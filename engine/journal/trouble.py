@@ -29,7 +29,7 @@ _OF_THE_FILE: Final = frozenset((_SHORT_READ, _CORRUPT_FILE_SYSTEM))
 
 
 def of_reading(error: Exception, what: str, folder: Path) -> JournalError:
-    """The failure of a read: JournalFailed where the system failed, else JournalCorrupt.
+    """Return the failure of a read: JournalFailed where the system failed, else JournalCorrupt.
 
     ``what`` is the beginning of the sentence, which names the file.
     """
@@ -39,7 +39,7 @@ def of_reading(error: Exception, what: str, folder: Path) -> JournalError:
 
 
 def of_opening(error: OSError, folder: Path) -> JournalError:
-    """The failure to make or open a file of the journal."""
+    """Return the failure to make or open a file of the journal."""
     what = f"the journal in {folder} cannot be opened"
     if error.errno in _FORBIDDEN:
         return JournalForbidden(
@@ -50,7 +50,7 @@ def of_opening(error: OSError, folder: Path) -> JournalError:
 
 
 def of_writing(error: Exception, folder: Path) -> JournalFailed:
-    """The failure of a write."""
+    """Return the failure of a write."""
     return JournalFailed(
         f"the journal in {folder} could not be written: {_words(error, folder)}"
     )
@@ -73,7 +73,7 @@ def _words(error: Exception, folder: Path) -> str:
 
 
 def _no_room(folder: Path) -> bool:
-    """Whether there is not room for one page, or for one file, on the disk of a folder."""
+    """Return True if there is not room for one page, or for one file, on the disk of a folder."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     try:

@@ -198,7 +198,7 @@ def _start(
     segments: list[_Segment],
     report: VerifyReport,
 ) -> Exchange | None:
-    """The state from which to replay: empty, or of the oldest snapshot that will do.
+    """Return the state from which to replay: empty, or of the oldest snapshot that will do.
 
     Records that another engine version wrote are not replayed; the report says so.
     """

@@ -26,12 +26,12 @@ _MASK: Final = 0xFFFFFFFF
 
 
 def wal_path(database: Path) -> Path:
-    """Where sqlite keeps the log of a database."""
+    """Return where sqlite keeps the log of a database."""
     return database.with_name(database.name + "-wal")
 
 
 def damage(database: Path) -> str:
-    """What is wrong with the log of a database, "" if nothing that a crash can explain."""
+    """Return what is wrong with the log of a database, "" if nothing that a crash can explain."""
     path = wal_path(database)
     if not path.exists() or path.stat().st_size <= HEADER_BYTES:
         return ""
@@ -75,7 +75,7 @@ def _damage(file: BinaryIO, database: Path) -> str:
 
 
 def _all_in_database(file: BinaryIO, database: Path) -> bool:
-    """Whether all that the commits of this log wrote is in the database file too.
+    """Return True if all that the commits of this log wrote is in the database file too.
 
     The header says nothing here, so the first frame goes unchecked, and the others are those
     of the same generation whose checksums follow from it.

@@ -19,7 +19,7 @@ TAKER_PPM: Final = 1000
 
 
 def atoms(text: str) -> int:
-    """Decimal text as a count of 10**-8."""
+    """Return decimal text as a count of 10**-8."""
     value = Decimal(text).scaleb(SCALE)
     if value != int(value):
         raise ValueError(f"{text} has more than {SCALE} decimals")
@@ -27,7 +27,7 @@ def atoms(text: str) -> int:
 
 
 def text(value: int) -> str:
-    """A count of 10**-8 as plain decimal text without superfluous zeros."""
+    """Return a count of 10**-8 as plain decimal text without superfluous zeros."""
     sign = "-" if value < 0 else ""
     whole, fraction = divmod(abs(value), UNIT)
     digits = f"{fraction:08d}".rstrip("0")
@@ -96,12 +96,12 @@ class Money:
     left: dict[str, int] = field(default_factory=dict)
 
     def place(self, name: str, order: Order) -> Order:
-        """An order rests or is about to trade."""
+        """Note an order that rests or is about to trade."""
         self.orders[name] = order
         return order
 
     def trade(self, maker: str, taker: str, qty: int) -> tuple[int, int]:
-        """Two orders trade at the maker's price; returns the fees of maker and taker."""
+        """Trade two orders at the maker's price; return the fees of maker and taker."""
         price = self.orders[maker].price
         fee_maker = self._fill(self.orders[maker], price, qty, MAKER_PPM)
         return fee_maker, self._fill(self.orders[taker], price, qty, TAKER_PPM)
@@ -124,25 +124,25 @@ class Money:
         self.posted[firm, asset] += change
 
     def close(self, name: str) -> None:
-        """An order is canceled; what it held is free."""
+        """Cancel an order; what it held is released."""
         del self.orders[name]
 
     def request(self, name: str, firm: str, asset: str, total: int) -> None:
-        """A withdrawal holds its amount and fee."""
+        """Hold the amount and fee of a withdrawal."""
         self.withdrawals[name] = (firm, asset, total)
 
     def settle(self, name: str) -> None:
-        """A withdrawal has left; its hold is posted."""
+        """Post the hold of a withdrawal that has been sent."""
         firm, asset, total = self.withdrawals.pop(name)
         self._post(firm, asset, -total)
         self.left[asset] = self.left.get(asset, 0) + total
 
     def release(self, name: str) -> None:
-        """A withdrawal was canceled or refused."""
+        """Release the hold of a withdrawal that was canceled or rejected."""
         del self.withdrawals[name]
 
     def held(self, firm: str, asset: str) -> int:
-        """The sum of everything that holds this asset of this firm."""
+        """Return the sum of everything that holds this asset of this firm."""
         holds = [o.hold for o in self.orders.values() if o.firm == firm]
         from_orders = sum(amount for held_asset, amount in holds if held_asset == asset)
         leaving = [total for owner, kind, total in self.withdrawals.values()
@@ -150,6 +150,6 @@ class Money:
         return from_orders + sum(leaving)
 
     def row(self, firm: str, asset: str) -> tuple[str, str, str]:
-        """Posted, held and available as text."""
+        """Return posted, held and available as text."""
         posted, held = self.posted[firm, asset], self.held(firm, asset)
         return text(posted), text(held), text(posted - held)

@@ -34,7 +34,7 @@ def _rest(stage: Stage, trader: Trader, name: str, symbol: str, side: str, qty: 
 
 def _trade(stage: Stage, maker: tuple[Trader, str, str], taker: tuple[Trader, str, str],
            qty: str, price: str) -> None:  # fmt: skip
-    """A trade of two orders, each (trader, name in the model, current ClOrdID)."""
+    """Trade two orders, each (trader, name in the model, current ClOrdID)."""
     fees = stage.money.trade(maker[1], taker[1], atoms(qty))
     for (trader, name, cl_ord_id), fee in ((taker, fees[1]), (maker, fees[0])):
         order = stage.money.orders[name]

@@ -83,7 +83,7 @@ def _play(venue: TemporaryVenue, folder: Path, console: Console) -> Stage:
 
 
 def _reconcile(stage: Stage) -> None:
-    """Fills asked for without any order id add up, and no money appeared or vanished."""
+    """Check that fills, fetched without order ids, add up, and that no money was made or lost."""
     stage.step("Close of the day: what the firms and the venue have is what there was")
     fees: dict[str, int] = {}
     for firm, treasury in stage.treasuries.items():
@@ -120,7 +120,7 @@ def _reconcile(stage: Stage) -> None:
 
 
 def _invariants(stage: Stage, venue: TemporaryVenue) -> None:
-    """The engine's own invariants hold."""
+    """Check the engine's own invariants."""
     client = EngineClient(str(venue.settings.engine.socket), "demo", timeout_s=30.0)
     try:
         broken = client.fetch(queries.Check()).value

@@ -70,7 +70,7 @@ class Stage:
         return self.hear(trader, expected)
 
     def hear(self, trader: Trader, expected: dict[int, str]) -> Report:
-        """The trader's next message, with these fields."""
+        """Return the trader's next message, with these fields."""
         report = trader.next()
         self._reports.append((trader.firm, report))
         for tag, value in expected.items():
@@ -149,7 +149,7 @@ def _change(value: int) -> str:
 
 
 def text_of(amount: str) -> str:
-    """A figure of the script as it is compared: as a number."""
+    """Return a figure of the script as it is compared: as a number."""
     return str(Decimal(amount))
 
 

@@ -135,14 +135,14 @@ class Trader(quickfix.Application):  # type: ignore[misc]
         self._send("q", {11: name, 530: "7", 60: _now()})
 
     def next(self) -> Report:
-        """The next message of the venue."""
+        """Return the next message of the venue."""
         try:
             return self._inbox.get(timeout=WAIT_S)
         except queue.Empty:
             raise CommandError(f"{self.firm} heard nothing for {WAIT_S:.0f} s") from None
 
     def silent(self) -> bool:
-        """Whether everything that arrived has been looked at."""
+        """Return True if everything that arrived has been looked at."""
         return self._inbox.empty()
 
     def _send(self, kind: str, fields: dict[int, str]) -> None:

@@ -15,7 +15,7 @@ from tandem.up import environment
 
 
 def write_configuration(folder: Path, changes: Mapping[str, str] | None = None) -> Path:
-    """The demo configuration with free ports, as a file in ``folder``.
+    """Return the demo configuration with free ports, as a file in ``folder``.
 
     ``changes`` are texts that stand there once, and what takes their place.
     """
