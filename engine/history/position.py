@@ -14,7 +14,7 @@ POLL_INTERVAL_S: Final = 0.005
 
 
 def last_seq(connection: Connection) -> int:
-    """Return the sequence of the newest transaction that the history contains; 0 when it is empty."""
+    """Return the sequence of the newest transaction that the history contains; 0 if empty."""
     return connection.execute(select(schema.meta.c.last_seq)).scalar_one_or_none() or 0
 
 
