@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
-from config import model
+from config import mismatch, model
+from config.mismatch import MismatchKind
 from engine.core.instruments import (
     SCALE_MAX,
     Instrument,
@@ -27,7 +28,6 @@ from engine.core.types import INT64_MAX, SelfTrade
 Found = TypeVar("Found")
 Table = TypeVar("Table", bound=Struct)
 
-_WHERE: Final = re.compile(r" - at `\$\.?(.*)`\Z")
 _ROLL: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])\Z")
 STP_NAMES: Final = {mode.name.lower(): mode for mode in SelfTrade}
 
@@ -182,31 +182,19 @@ def _path(kind: type, value: Any) -> Any:
 
 def _explain(where: str, message: str, kind: type[Struct]) -> tuple[str, str]:
     """Return msgspec's message as (key in the file, what was expected there)."""
-    found = _WHERE.search(message)
-    field = found.group(1) if found else ""
-    text = _WHERE.sub("", message).replace("`", "")
-    if text.startswith("Object contains unknown field"):
+    wrong = mismatch.read(message)
+    key = f"{where}.{wrong.field}" if wrong.field else where
+    text = wrong.text.replace("`", "")
+    if wrong.kind is MismatchKind.UNKNOWN_FIELD:
         known = ", ".join(sorted(f.name for f in msgspec.structs.fields(kind)))
-        name = text.rpartition("field ")[2]
-        return f"{where}.{name}", f"is not a known key; known here are {known}"
-    if text.startswith("Object missing required field"):
-        return f"{where}.{text.rpartition('field ')[2]}", "is missing and has no default"
-    if text.startswith("Invalid enum value"):
-        choices = _choices(kind, re.split(r"[.\[]", field)[0])
+        text = f"is not a known key; known here are {known}"
+    elif wrong.kind is MismatchKind.MISSING_FIELD:
+        text = "is missing and has no default"
+    elif wrong.kind is MismatchKind.CHOICE:
+        choices = mismatch.choices(kind, wrong.path)
         if choices:
-            text = f"expected one of {choices}, got {text.rpartition('value ')[2]}"
-    key = f"{where}.{field}" if field else where
+            text = f"expected one of {', '.join(map(repr, choices))}, got {wrong.found}"
     return key, text[:1].lower() + text[1:]
-
-
-def _choices(kind: type[Struct], field: str) -> str:
-    for known in msgspec.structs.fields(kind):
-        if known.name == field:
-            types = [known.type, *get_args(known.type)]
-            for candidate in types:
-                if get_origin(candidate) is Literal:
-                    return ", ".join(repr(choice) for choice in get_args(candidate))
-    return ""
 
 
 def collect(make: Callable[[str, Table], Found | None],

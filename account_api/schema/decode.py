@@ -12,18 +12,15 @@ import re
 from typing import Any, Final, NoReturn, TypeVar
 
 import msgspec
-from msgspec import inspect
 
 from account_api.errors import Problem
 from account_api.schema.requests import FORMS
+from config import mismatch
+from config.mismatch import Mismatch, MismatchKind
 
 T = TypeVar("T")
 _EMPTY: Final[dict[type, Any]] = {}
 """What an empty query is read as, for each shape that allows one."""
-_FORM: Final = re.compile(r"Expected `str` matching regex (.*)\Z", re.DOTALL)
-_KINDS: Final = re.compile(r"Expected `([^`]*)`, got `([^`]*)`\Z")
-_CHOICE: Final = re.compile(r"Invalid (?:enum )?value (.*)\Z", re.DOTALL)
-_PART: Final = re.compile(r"[^.\[\]]+|\[[^\]]*\]")
 _WORDS: Final = {
     "str": "text in quotes",
     "int": "a whole number",
@@ -33,11 +30,8 @@ _WORDS: Final = {
     "array": "a list",
     "object": "an object",
 }
-_PATH: Final = re.compile(r" - at `(?:key in )?\$?\.?(.*)`\Z", re.DOTALL)
 _WHOLE: Final = re.compile(r"-?[0-9]{1,18}\.0{1,18}\Z")
 _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
-_UNKNOWN_FIELD: Final = re.compile(r"Object contains unknown field `(.*)`\Z", re.DOTALL)
-_MISSING_FIELD: Final = re.compile(r"Object missing required field `(.*)`\Z", re.DOTALL)
 
 
 class _DuplicateKey(ValueError):
@@ -146,66 +140,37 @@ def query_of(pairs: list[tuple[str, str]], shape: type[T]) -> T:
 
 def _invalid(message: str, where: str, shape: type[Any]) -> Problem:
     """Turn msgspec's sentence into a problem that names the field."""
-    path = ""
-    found = _PATH.search(message)
-    if found is not None:
-        path = found.group(1)
-        message = message[: found.start()]
-    for pattern, verb in ((_UNKNOWN_FIELD, "is not known here"), (_MISSING_FIELD, "is missing")):
-        named = pattern.match(message)
-        if named is not None:
-            field = f"{path}.{named.group(1)}" if path else named.group(1)
-            return Problem(
-                "invalid_request", f"The field {_shown(field)} {verb}.", field=_shown(field, 200)
-            )
-    field = path or where
+    wrong = mismatch.read(message)
+    field = wrong.field or where
     return Problem(
         "invalid_request",
-        f"The field {_shown(field)} {_in_words(message, where, shape, path)}.",
+        f"The field {_shown(field)} {_in_words(wrong, where, shape)}.",
         field=_shown(field, 200),
     )
 
 
-def _in_words(message: str, where: str, shape: type[Any], path: str) -> str:
+def _in_words(wrong: Mismatch, where: str, shape: type[Any]) -> str:
     """What is wrong with a field, as the end of a sentence."""
-    choice = _CHOICE.match(message)
-    if choice is not None:
-        values = list(dict.fromkeys(_choices(inspect.type_info(shape), _PART.findall(path))))
+    if wrong.kind is MismatchKind.UNKNOWN_FIELD:
+        return "is not known here"
+    if wrong.kind is MismatchKind.MISSING_FIELD:
+        return "is missing"
+    if wrong.kind is MismatchKind.CHOICE:
+        values = [str(value) for value in mismatch.choices(shape, wrong.path)]
         if values:
             one_of = ", ".join(values[:-1]) + f" or {values[-1]}" if values[1:] else values[0]
-            return f"must be {one_of}, not {_shown(choice.group(1))}"
-    form = _FORM.match(message)
-    if form is not None:
+            return f"must be {one_of}, not {_shown(wrong.found)}"
+    if wrong.kind is MismatchKind.PATTERN:
         # The message shows the pattern as Python would write it.
         for pattern, words in FORMS.items():
-            if repr(pattern) == form.group(1):
+            if repr(pattern) == wrong.wanted:
                 return words
-    kinds = _KINDS.match(message)
-    if kinds is not None:
-        wanted, got = (_named(kind) for kind in kinds.groups())
+    if wrong.kind is MismatchKind.TYPE:
+        wanted, got = _named(wrong.wanted), _named(wrong.found)
         # All of a query is text, so that it is text says nothing.
         return f"must be {wanted}" if where == "query" else f"must be {wanted}, not {got}"
-    reason = message[:1].lower() + message[1:]
+    reason = wrong.text[:1].lower() + wrong.text[1:]
     return f"cannot be used: {_shown(reason, 300)}"
-
-
-def _choices(kind: inspect.Type, path: list[str]) -> list[str]:
-    """The values that the field at a path may have, where they are few and fixed."""
-    if isinstance(kind, inspect.Metadata):
-        return _choices(kind.type, path)
-    if isinstance(kind, inspect.UnionType):
-        return [value for one in kind.types for value in _choices(one, path)]
-    if not path:
-        return list(map(str, kind.values)) if isinstance(kind, inspect.LiteralType) else []
-    if isinstance(kind, inspect.ListType):
-        return _choices(kind.item_type, path[1:])
-    if isinstance(kind, inspect.StructType):
-        if path == [kind.tag_field]:
-            return [str(kind.tag)]
-        for field in kind.fields:
-            if field.encode_name == path[0]:
-                return _choices(field.type, path[1:])
-    return []
 
 
 def _named(kinds: str) -> str:

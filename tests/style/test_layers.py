@@ -74,6 +74,9 @@ GATEWAY_ROOMS: dict[str, set[str]] = {
 """Rooms of the gateway, and the others that each may import; the files beside them know all."""
 CIRCLES_ALLOWED = [{"engine.core.book", "engine.core.ledger", "engine.core.triggers"}]
 """Modules that are one thing in several files and point at each other."""
+CONFIG_VOCABULARY = ("config.model", "config.mismatch")
+"""What of the configuration is types and pure functions, and so for all who handle settings or
+tell a user what is wrong with a value. Everything else of it is for main modules."""
 CONFIG_MAY = ("engine.core.types", "engine.core.instruments", "engine.core.authority")
 
 
@@ -206,7 +209,8 @@ def test_gateways_import_the_client_and_the_vocabulary_only(path: str) -> None:
             continue
         if top == "config":
             # A process is wired in a main module; gunicorn's workers in theirs.
-            assert Path(path).name == "main.py", f"{path} imports {name}"
+            wires = Path(path).name == "main.py"
+            assert wires or name in CONFIG_VOCABULARY, f"{path} imports {name}"
             continue
         assert name in GATEWAY_MAY or name in {"engine", "engine.core"}, f"{path} imports {name}"
 
@@ -299,6 +303,16 @@ def test_the_law_of_the_account_api_names_what_is_there_and_what_is_used() -> No
 def test_configuration_imports_the_vocabulary_only(path: str) -> None:
     for name in ours(imports(ROOT / path)):
         assert name.split(".")[0] == "config" or name in CONFIG_MAY, f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("name", CONFIG_VOCABULARY)
+def test_the_vocabulary_of_the_configuration_reads_nothing(name: str) -> None:
+    """It imports no module that could: types, msgspec, and the engine's own vocabulary."""
+    found = imports(ROOT / f"{name.replace('.', '/')}.py")
+    may = {"__future__", "enum", "msgspec", "pathlib", "re", "typing"}
+    for module in found:
+        assert module.split(".")[0] in may or module.startswith("engine.core"), module
+    assert not ours(found) - set(CONFIG_MAY)
 
 
 @pytest.mark.parametrize("package", OURS)
