@@ -20,6 +20,8 @@ PROBE_S: Final = 1.0
 PACE_S: Final = 0.02
 TURN_S: Final = 0.02
 WINDOW: Final = 4
+PROVOKES: Final = 0.01
+"""Share of requests in whose place a Logon is sent within the session."""
 _ENVELOPE: Final = frozenset(("8", "9", "35", "34", "49", "52", "56", "43", "122", "97", "10"))
 
 
@@ -55,6 +57,8 @@ class FixClient(Client):
         """Side and symbol of orders that may be open, by ClOrdID."""
         self.logons = 0
         self.resent = 0
+        self.provoked = 0
+        """How many Logons were sent within a session."""
         self.last_end = ""
         self._ids = 0
         self._socket: socket.socket | None = None
@@ -109,7 +113,10 @@ class FixClient(Client):
         if not self.told.ending.is_set():
             if len(self.waiting) < WINDOW and now - self._requested > PACE_S:
                 self._requested = now
-                self._request()
+                if self.random.random() < PROVOKES:
+                    self._logon_within()
+                else:
+                    self._request()
         elif not self.waiting and self._probe != "heard" and now - self._probed > PROBE_S:
             # Its answer in turn proves that no gap is left; one behind a gap does not count.
             self._probed, self._probe = now, f"end-{self.next_out}"
@@ -172,6 +179,22 @@ class FixClient(Client):
         self.told.begun()
         terms = f"38=200|40=2|44={price}|59=3|"
         self._application("D", f"11={name}|55=BTC-USD|54={side}|{stamp}{terms}")
+
+    def _logon_within(self) -> None:
+        """A Logon amid everything: it ends the connection and may change nothing else.
+
+        Rightly or with a wrong password, to begin numbers again or not, sent now or long ago.
+        """
+        pick = self.random
+        self.provoked += 1
+        password = pick.choice((self._password, "wrong"))
+        reset, age = pick.choice(("Y", "N")), pick.choice((0.0, -600.0))
+        num = 1 if reset == "Y" and pick.random() < 0.5 else self.next_out
+        self.next_out += num == self.next_out
+        user = f"553={self.comp_id.lower()}|554={password}|"
+        head = f"35=A|34={num}|49={self.comp_id}|52={now_text(age)}|56=TANDEM|"
+        assert self._socket is not None
+        self._socket.sendall(encode(f"{head}98=0|108={HEARTBEAT_S}|141={reset}|{user}{self._more}"))
 
     def _application(self, msg_type: str, fields: str) -> None:
         num = self.next_out
@@ -244,6 +267,8 @@ class FixClient(Client):
             self._admin("0", f"112={message['112']}|")
         elif kind == "0" and message.get("112") == self._probe and self._probe:
             self._probe = "heard"
+        elif kind == "3" and self.provoked and message.get("372") == "A":
+            pass  # The Logout that follows ends the connection.
         elif kind == "3":
             self.told.found(f"{self.comp_id}: Reject: {message!r}")
         elif kind == "5":

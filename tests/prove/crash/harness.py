@@ -135,6 +135,10 @@ def _survive(
     killer.run(kills)
     told.ending.set()
     await_rest(clients.all, told, REST_S_MAX)
+    for name, child in venue.children.items():
+        if child.code is not None:
+            log = venue.log_of(name, 3_000)
+            told.found(f"{name} ended by itself with {child.code} after the last kill: {log}")
     result = Survived(killer.kills, inside=killer.inside, amid=killer.amid, full=killer.full)
     if not told.findings:
         _compare(venue, told, clients, result)
@@ -164,6 +168,7 @@ def _compare(venue: Venue, told: Told, clients: Clients, result: Survived) -> No
         count["reports by FIX"] += reports
         count["FIX logons"] += session.logons
         count["FIX messages sent again"] += session.resent
+        count["Logons within sessions"] += session.provoked
     replayed = compare.Replayed(journal)
     _see_what_is_wrong(clients, venue, journal, instruments, found)
     for client in clients.rest:

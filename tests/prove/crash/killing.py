@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -81,12 +82,19 @@ class Killer:
             self._told.pause(0.03 * self._random.random())
             self.amid += self._told.large > before
         if name == "api" and self._random.random() < 0.6:
-            workers = children(child.pid)
-            if workers:
-                os.kill(self._random.choice(workers), signal.SIGKILL)
-                self.kills["api worker, from outside"] += 1
+            self._kill_workers(child.pid)
             return
         child.kill()
+
+    def _kill_workers(self, api: int) -> None:
+        """Kill those that a request with an Idempotency-Key has just come to, and no more."""
+        before = self._told.claimed
+        self._told.wait_for(lambda: self._told.claimed > before, AMID_S_MAX)
+        self._told.pause(0.01 * self._random.random())
+        for worker in children(api):
+            with contextlib.suppress(ProcessLookupError):  # It has ended meanwhile.
+                os.kill(worker, signal.SIGKILL)
+                self.kills["api worker, from outside"] += 1
 
     def _await_progress(self) -> None:
         """Wait until clients were told enough; start again meanwhile what has ended.

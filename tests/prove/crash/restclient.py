@@ -94,6 +94,8 @@ class RestClient(Client):
         if time.monotonic() - request.signed_at > SIGNATURE_S:
             self._sign(request, data)
         request.attempts += 1
+        if request.idempotency_key:
+            self.told.claim()
         self.retries += request.attempts > 1
         try:
             response = session.request(

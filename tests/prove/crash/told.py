@@ -18,6 +18,8 @@ class Told:
         self.findings: list[str] = []
         self.large = 0
         """How many commands were sent that leave work over for many Ticks."""
+        self.claimed = 0
+        """How many requests were sent that an Idempotency-Key alone makes one."""
         self.ending = threading.Event()
         """No client begins anything new any more."""
 
@@ -36,6 +38,12 @@ class Told:
         """A command was sent that is not done at once."""
         with self._changed:
             self.large += 1
+            self._changed.notify_all()
+
+    def claim(self) -> None:
+        """A request with an Idempotency-Key is on its way."""
+        with self._changed:
+            self.claimed += 1
             self._changed.notify_all()
 
     def found(self, text: str) -> None:
