@@ -25,15 +25,21 @@ from account_api.security.rate_limit import RateLimiter
 from account_api.stream.operations import Operations
 from account_api.stream.principal import StreamPrincipal
 from config.settings import DEMO_FILE, load
+from engine.core.commands import Deposit, Tick, Transfer
 from engine.core.events import OrderFilled
+from engine.core.exchange import Exchange
+from engine.core.types import Origin
 from engine.history.queries import open_reader
+from engine.journal.statecodec import decode_state, encode_state
 from tests.api.client import Caller
-from tests.api.inprocess import Clock, InProcessEngine
+from tests.api.inprocess import ENGINE, Clock, InProcessEngine
 from tests.support.venue import violations
 
 REQUESTS: Final = int(os.environ.get("TANDEM_REST_REQUESTS", "250"))
 FIRST_SEED: Final = int(os.environ.get("TANDEM_SEED", "1"))
 FIRMS: Final = ("alice", "bob", "carol")
+SUB: Final = "alice:desk"
+"""A sub-account that alice's keys name."""
 SYMBOLS: Final = (("BTC-USD", 100), ("ETH-USD", 50))
 STPS: Final = ("none", "cancel_newest", "cancel_oldest", "cancel_both", "decrement")
 Operation = dict[str, Any]
@@ -47,10 +53,13 @@ class RestFlow:
         self.clock = Clock()
         self.engine = InProcessEngine(folder, self.clock)
         self.engine.exchange.cascade_max = self.random.choice((1, 3, 1000))
+        self.engine.exchange.work_max = self.random.choice((2, 6, 500))
         settings = api_settings(load(DEMO_FILE, {"TANDEM_DATA": str(folder)}))
         app = create_app(
             settings, lambda: self.engine, lambda: open_reader(self.engine.history_url), self.clock
         )
+        for asset, atoms in (("USD", 10**15), ("BTC", 10**10), ("ETH", 10**11)):
+            self.engine.submit(Transfer(Origin("api:alice"), "alice", SUB, asset, atoms, asset))
         services = app.extensions["tandem"]
         self.callers = {f: Caller(app.test_client(), self.clock, f"demo-{f}-trade") for f in FIRMS}
         limiter = RateLimiter((), (), lambda: 0.0, 1)
@@ -76,6 +85,10 @@ class RestFlow:
 
     def price(self, middle: int) -> str:
         return str(middle + self.random.randint(-3, 3))
+
+    def account(self, firm: str) -> Operation:
+        """The account that a request of a firm names, if any."""
+        return {"account": SUB} if firm == "alice" and self.random.random() < 0.3 else {}
 
     def create(self, firm: str) -> Operation:
         pick = self.random
@@ -119,7 +132,9 @@ class RestFlow:
         firm = pick.choice(FIRMS)
         before = self.engine.exchange.seq
         if pick.random() < 0.4:
-            answer = self.callers[firm].post("/v1/orders", self.create(firm))
+            self.go_on()
+            body = self.account(firm) | self.create(firm)
+            answer = self.callers[firm].post("/v1/orders", body)
             assert answer.status < 500, answer.json
             if answer.status == 201:
                 fills, own = answer.json["fills"], {answer.json["order_id"]}
@@ -127,7 +142,14 @@ class RestFlow:
             return
         mode = "validate_all" if pick.random() < 0.2 else "independent"
         count = pick.randint(1, 6)
-        body = {"operations": [self.operation(firm) for _ in range(count)], "mode": mode}
+        known = set(self.ids[firm])
+        operations = [self.operation(firm) for _ in range(count)]
+        body = {"operations": operations, "mode": mode, **self.account(firm)}
+        made = [f"client:{name}" for name in self.ids[firm] if name not in known]
+        self.met["batches that name what they make"] += any(
+            operation.get("order") in made for operation in operations
+        )
+        self.go_on()
         found = self.batch(firm, body)
         if found is None:
             return
@@ -142,7 +164,8 @@ class RestFlow:
                 continue
             fills += row["order"]["fills"]
             if row["op"] == "create":
-                now = self.callers[firm].get(f"/v1/orders/{row['order']['order_id']}").ok()
+                target = f"/v1/orders/{row['order']['order_id']}"
+                now = self.callers[firm].get(target, account=body.get("account", firm)).ok()
                 told = {n: v for n, v in row["order"].items() if n not in ("as_of_seq", "fills")}
                 assert told == {n: now[n] for n in told}, row
         named = {row["order"]["order_id"] for row in found["results"] if row["order"] is not None}
@@ -150,6 +173,13 @@ class RestFlow:
         self.met["batches"] += 1
         last = type(self.engine.transactions[found["as_of_seq"] - 1].events[-1]).__name__
         self.met["batches that set off stops"] += last != "BatchDone"
+
+    def go_on(self) -> None:
+        """Now and then the engine has time for what a command left over (rule M-10)."""
+        exchange = self.engine.exchange
+        while exchange.next_timer() == exchange.time_us and self.random.random() < 0.7:
+            self.engine.submit(Tick(ENGINE))
+            self.met["Ticks that went on"] += 1
 
     def batch(self, firm: str, body: Operation) -> Any:
         """Send a batch by one door or the other; None where it was refused as a whole."""
@@ -171,7 +201,7 @@ class RestFlow:
             (event.trade_id, str(event.order.order_id))
             for event in self.engine.transactions[seq - 1].events
             if isinstance(event, OrderFilled)
-            and event.account == firm
+            and event.account in (firm, SUB)
             and str(event.order.order_id) in named
         ]
         found = [(fill["trade_id"], fill["order_id"]) for fill in told]
@@ -188,3 +218,57 @@ def test_answers_tell_their_own_turn_whatever_it_set_off(seed: int, tmp_path: Pa
     assert violations(flow.engine.exchange) == []
     assert flow.met["batches that set off stops"] > 3, flow.met
     assert flow.met["WebSocket"] > 10, flow.met
+    assert flow.met["batches that name what they make"] > 3, flow.met
+
+
+class WideFlow(RestFlow):
+    """Orders as large and as dear as the configuration allows, by firms that can pay for them."""
+
+    def __init__(self, seed: int, folder: Path) -> None:
+        super().__init__(seed, folder)
+        self.instruments = self.engine.exchange.books
+        for firm in FIRMS:
+            for asset, atoms in (("USD", 2 * 10**18), ("BTC", 10**15), ("ETH", 10**16)):
+                self.engine.submit(Deposit(ENGINE, f"wide:{firm}:{asset}", firm, asset, atoms))
+
+    def any_of(self, largest: int, least: int = 1) -> int:
+        """A whole number up to a bound: the bound, one off it, or of any size."""
+        pick = self.random
+        size = least + int((largest - least) * pick.random() ** pick.choice((1, 8)))
+        return pick.choice((size, size, largest, largest - 1, largest + 1))
+
+    def create(self, firm: str) -> Operation:
+        pick = self.random
+        book = self.instruments[pick.choice(sorted(self.instruments))]
+        terms = book.instrument
+        return {
+            "client_order_id": self.name(firm), "symbol": terms.symbol,
+            "side": pick.choice(("buy", "sell")),
+            "quantity": terms.quantity_text(self.any_of(terms.max_qty, terms.min_qty)),
+            "price": terms.price_text(self.any_of(terms.max_price)),
+        }  # fmt: skip
+
+    def restored(self) -> Exchange:
+        """What a snapshot of this moment would bring back."""
+        return Exchange.restore(decode_state(encode_state(self.engine.exchange.export_state())))
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seed", range(FIRST_SEED, FIRST_SEED + 2))
+def test_N5_what_the_configuration_allows_can_be_done_kept_and_told(
+    seed: int, tmp_path: Path
+) -> None:
+    flow = WideFlow(seed, tmp_path)
+    for number in range(REQUESTS):
+        flow.step()
+        if number % 25 == 0:
+            assert flow.restored().state_hash() == flow.engine.exchange.state_hash()
+    flow.operations.close()
+    exchange = flow.engine.exchange
+    assert violations(exchange) == []
+    assert flow.restored().state_hash() == exchange.state_hash()
+    largest = max(
+        event.cash for transaction in flow.engine.transactions for event in transaction.events
+        if isinstance(event, OrderFilled)
+    )  # fmt: skip
+    assert largest > 10**17, "a trade of some billions"
