@@ -13,7 +13,7 @@ from typing import Final
 
 from tests.api.processes import children
 from tests.prove.crash.told import Told
-from tests.prove.disk.faults import WRITE_FAILED as DISK_IS_FULL
+from tests.prove.disk.faults import WRITE_FAILED as TRY_AGAIN
 from tests.prove.disk.shim import NoCompiler, environment
 from tests.prove.venue import STORES, Child, Venue
 
@@ -157,12 +157,12 @@ class Killer:
         inside = child.code == -9 and not child.killed
         if child.code == -9 and (child.killed or child.name in STORES):
             self.kills[f"{child.name}, from {'within' if inside else 'outside'}"] += 1
-        elif child.full and child.code == DISK_IS_FULL:
-            self.kills[f"{child.name}, gave up on a full disk"] += 1
-        elif child.name == "fix" and child.code == 3 and self._engine_was_away():
+        elif child.name == "fix" and child.code == TRY_AGAIN and self._engine_was_away():
             # It had begun to restore its sessions when the engine was killed. It says so and
             # ends, and whoever supervises it starts it again.
             self.kills["fix, gave up without the engine"] += 1
+        elif child.full and child.code == TRY_AGAIN:
+            self.kills[f"{child.name}, gave up on a full disk"] += 1
         else:
             log = self._venue.log_of(child.name)
             self._told.found(f"{child.name} ended by itself with {child.code}: {log}")
