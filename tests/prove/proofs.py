@@ -14,6 +14,7 @@ from tests.prove.crash.harness import survive
 from tests.prove.disk.bits import flip
 from tests.prove.disk.enginefaults import engine_faults, try_engine_faults
 from tests.prove.disk.faults import every_fault, some_faults, try_faults
+from tests.prove.disk.fullstart import PROCESSES, try_full_processes
 from tests.prove.disk.powerloss import explore
 from tests.prove.disk.shim import NoCompiler
 from tests.prove.overload import stand
@@ -77,11 +78,13 @@ def faulty_disk(options: Options) -> Result:
         chosen, lambda done: options.say(f"{done} of {len(chosen)} faults of a whole engine")
     )
     ends = ", ".join(f"{what} {count}" for what, count in tried.ends.items())
+    starts = try_full_processes(tuple(PROCESSES), (1,) if options.quick else tuple(range(1, 40, 3)))
     others = ", ".join(f"{what} {count}" for what, count in whole.ends.items())
     return Result(
         [f"{tried.faults:,} faults under the journal: {ends}",
-         f"{whole.faults} faults under a whole engine: {others}"],
-        tried.findings + whole.findings,
+         f"{whole.faults} faults under a whole engine: {others}",
+         f"{starts.faults} starts of other processes on a full disk"],
+        tried.findings + whole.findings + starts.findings,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.prove.disk.faults import some_faults, try_faults
-from tests.prove.disk.fullstart import try_full_starts
+from tests.prove.disk.fullstart import PROCESSES, try_full_processes, try_full_starts
 from tests.prove.disk.powerloss import explore
 from tests.prove.disk.shim import NoCompiler, library
 
@@ -45,3 +45,11 @@ def test_a_disk_that_is_full_at_the_start_is_named_and_nothing_is_lost() -> None
     tried = try_full_starts(SEED)
     assert tried.findings == []
     assert tried.ends["stopped"] > 10
+
+
+@pytest.mark.serial
+@pytest.mark.timeout(180)
+def test_a_process_that_starts_on_a_full_disk_goes_on_or_names_the_disk() -> None:
+    """One of them; the long form starts each on many a write."""
+    one = sorted(PROCESSES)[SEED % len(PROCESSES)]
+    assert try_full_processes((one,), (1,)).findings == []

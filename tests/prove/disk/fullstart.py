@@ -14,6 +14,8 @@ from typing import Final
 from engine.journal.verify import verify
 from tests.prove.disk.driver import few_retire
 from tests.prove.disk.faults import MEMORY, WENT_ON, WRITE_FAILED, Driver, Tried, promises
+from tests.prove.disk.shim import environment
+from tests.prove.venue import Venue
 
 WRITES_AT_OPEN_MAX: Final = 30
 NAMES_AT_OPEN_MAX: Final = 4
@@ -69,3 +71,53 @@ def _try(
     result.findings += [f"{what}: verify: {f.place} {f.text}" for f in report.findings]
     if report.last_seq < acknowledged:
         result.findings.append(f"{what}: {acknowledged} were acknowledged, {report.last_seq} left")
+
+
+PROCESSES: Final = {
+    "history": "/history.db", "fix": "/fix/", "api": "/answers.db:/keys.db:/logins.db",
+}  # fmt: skip
+"""Processes beside the engine, and the files whose disk is full."""
+
+
+def try_full_processes(
+    names: tuple[str, ...], writes: tuple[int, ...] = (1, 4, 15),
+    tell: Callable[[int], None] = lambda done: None,
+) -> Tried:  # fmt: skip
+    """Start processes over a disk that is full from one of their first writes on.
+
+    Each goes on, or ends in one sentence that names the disk, to be tried again; with room it is
+    ready at once.
+    """
+    result = Tried()
+    with tempfile.TemporaryDirectory(prefix="tandem-full-") as folder:
+        venue = Venue(Path(folder))
+        try:
+            venue.start_all("engine")
+            for name in names:
+                for number in writes:
+                    _try_process(venue, name, number, result)
+                    tell(result.faults)
+        finally:
+            venue.kill_all()
+    return result
+
+
+def _try_process(venue: Venue, name: str, number: int, result: Tried) -> None:
+    what = f"{name} write:{number}:full"
+    result.faults += 1
+    child = venue.start(name, environment(PROCESSES[name], fault=f"write:{number}:full"))
+    went_on = child.await_ready()
+    result.ends["went on" if went_on else "stopped"] += 1
+    said = venue.log_of(name, 8_000).lower()
+    if not went_on and child.code != WRITE_FAILED:
+        result.findings.append(f"{what}: ended with {child.code}: {said[-400:]}")
+    elif not went_on and not ("disk" in said and "full" in said or "no room" in said):
+        result.findings.append(f"{what}: the sentence does not name the disk: {said[-400:]}")
+    child.kill()
+    child.popen.wait()
+    again = venue.start(name)
+    if not again.await_ready():
+        said = venue.log_of(name, 2_000)
+        result.findings.append(f"{what}: not ready with room, exit code {again.code}: {said}")
+    again.kill()
+    again.popen.wait()
