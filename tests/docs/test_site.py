@@ -37,7 +37,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def http(site: Path) -> FlaskClient:
     app = Flask("test", static_folder=None)
-    add_docs(app, "<p>the reference", site, lambda response: response)
+    add_docs(app, lambda: "<p>the reference", site, lambda response: response)
     return app.test_client()
 
 
@@ -105,6 +105,6 @@ def test_nothing_else_is_served(http: FlaskClient, path: str) -> None:
 
 def test_without_a_site_the_reference_is_all() -> None:
     app = Flask("test", static_folder=None)
-    add_docs(app, "<p>the reference", None, lambda response: response)
+    add_docs(app, lambda: "<p>the reference", None, lambda response: response)
     answer: Response = app.test_client().get("/docs")  # type: ignore[assignment]
     assert (answer.status_code, answer.get_data(as_text=True)) == (200, "<p>the reference")

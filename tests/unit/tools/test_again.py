@@ -41,7 +41,7 @@ def test_limits(request):
 def test_what_was_tried_again_is_named_and_what_shares_a_fixture_is_not_tried_again(
     root: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "support").mkdir(parents=True)
     for name in ("tests/conftest.py", "tests/support/pace.py", "setup.cfg"):
         shutil.copy(root / name, tmp_path / name)
     (tmp_path / "tests" / "test_suite.py").write_text(SUITE)
