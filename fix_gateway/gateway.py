@@ -18,11 +18,12 @@ from engine.client import EngineClient, EngineError, EngineRefused, GapTooOld, q
 from engine.core.commands import Command
 from engine.core.instruments import Instrument
 from fix_gateway import control
+from fix_gateway.codec.message import envelope
 from fix_gateway.codec.requests import Query
 from fix_gateway.codec.responses import news
 from fix_gateway.door.listener import FrontDoor
 from fix_gateway.logon_entry import Entrance
-from fix_gateway.runtime.callbacks import AWAY_TEXT, Application, Events
+from fix_gateway.runtime.callbacks import AWAY_TEXT, Application
 from fix_gateway.runtime.delivery import Delivery
 from fix_gateway.runtime.housekeeping import Housekeeping
 from fix_gateway.runtime.outbox import Outbox
@@ -48,7 +49,7 @@ UNNUMBERED_TEXT: Final = (
 FLOOD_TEXT: Final = "Too many messages above the limit of this session; slow down and log on again"
 
 
-class Gateway(Events):
+class Gateway:
     """One gateway process. ``clock`` gives microseconds since 1970.
 
     ``on_failed`` is called when only a new process can go on.
@@ -71,25 +72,25 @@ class Gateway(Events):
         self._stopping = False
         self._instruments: dict[str, Instrument] = {}
         self._scales: dict[str, int] = {}
-        self._outbox = Outbox(settings.unanswered_max, settings.stale_after_us, self._opened)
+        self.outbox = Outbox(settings.unanswered_max, settings.stale_after_us, self._opened)
         self._client = EngineClient(
             engine_socket,
             f"fix_gateway:{settings.comp_id}",
             on_lost=self._lost,
-            on_connected=lambda welcome: self._outbox.connected(),
+            on_connected=lambda welcome: self.outbox.connected(),
         )
         self._dictionary = quickfix.DataDictionary(str(settings.dictionary))
         self._sender = Sender()
-        self._delivery = Delivery(
+        self.delivery = Delivery(
             self.sessions,
             self._instruments,
             self._scales,
-            self._outbox,
+            self.outbox,
             self._dictionary,
             self._sender,
             self._connect,
         )
-        self._housekeeping = Housekeeping(settings, self.sessions, self._delivery, self._sender)
+        self._housekeeping = Housekeeping(settings, self.sessions, self.delivery, self._sender)
         self._questions = Questions(
             settings.questions_max,
             self._client,
@@ -97,52 +98,27 @@ class Gateway(Events):
             self._scales,
             self._dictionary,
             self._sender,
-            self._outbox,
-            Past(history_url, self._connect, self._instruments, self._delivery),
+            self.outbox,
+            Past(history_url, self._connect, self._instruments, self.delivery),
             clock,
         )
         self._entrance = Entrance(
             settings,
             self._client,
-            self._outbox,
-            self._delivery,
+            self.outbox,
+            self.delivery,
             self._housekeeping,
             self._sender,
             clock,
         )
-        self._door: FrontDoor | None = None
+        self.door: FrontDoor | None = None
 
     @property
     def address(self) -> tuple[str, int]:
         """Where clients connect."""
-        if self._door is None:
+        if self.door is None:
             raise RuntimeError("the gateway is not started")
-        return self._door.address
-
-    @property
-    def position(self) -> int:
-        """The last engine sequence that was taken up."""
-        return self._delivery.position
-
-    @property
-    def waiting(self) -> int:
-        """Commands that the engine has not confirmed."""
-        return len(self._outbox)
-
-    @property
-    def engine_connected(self) -> bool:
-        """Whether commands can be sent."""
-        return self._outbox.online
-
-    @property
-    def admitted(self) -> int:
-        """Logons that the door let in."""
-        return self._door.admitted if self._door is not None else 0
-
-    @property
-    def refused(self) -> int:
-        """Connections that the door turned away."""
-        return self._door.refused if self._door is not None else 0
+        return self.door.address
 
     # What an operator asks for; on the control socket's thread.
 
@@ -160,7 +136,7 @@ class Gateway(Events):
 
     def _news(self, session: Session, text: str) -> bool:
         answer = news(text, (), self._clock())
-        whole = f"8=FIX.4.4\x019=0\x0135={answer.msg_type}\x01{answer.body}10=000\x01"
+        whole = envelope(f"{answer.msg_type}\x01{answer.body}")
         message = quickfix.Message(whole, self._dictionary, False)
         return self._sender.send_settled(session, message, len(whole))
 
@@ -168,7 +144,7 @@ class Gateway(Events):
 
     def connect(self) -> None:
         """Connect to the engine. Raises EngineUnavailable; may be called again."""
-        self._outbox.start(self._client)
+        self.outbox.start(self._client)
         self._client.connect()
 
     def start(self, inner_port: int) -> None:
@@ -190,20 +166,20 @@ class Gateway(Events):
             session.asked.restore(session.epoch, start.target or session.store.numbers().target)
         self._start_quickfix(starts, inner_port)
         for session in self.sessions:
-            self._delivery.pause(session, Event.START)
+            self.delivery.pause(session, Event.START)
         self._subscribe()
         self._questions.start()
         self._housekeeping.start()
-        self._door = FrontDoor(
+        self.door = FrontDoor(
             self.settings, self.sessions, self._entrance.enter, self._entrance.farewell, self._clock
         )
-        self._door.start()
+        self.door.start()
 
     def _start_quickfix(self, starts: dict[str, Start], port: int) -> None:
         every = [session.settings for session in self.sessions]
         config = quickfix_settings(self.settings, every, port, self._entrance.dictionary())
         application = Application(
-            self.sessions, self._outbox, self._instruments, self._sender, self, self._clock
+            self.sessions, self.outbox, self._instruments, self._sender, self, self._clock
         )
         factory = quickfix.FileStoreFactory(config)
         events = QuickfixLog(self._unnumbered).start()
@@ -235,21 +211,21 @@ class Gateway(Events):
     def _subscribe(self) -> None:
         """Go on from the smallest cursor, or from the oldest transaction that there is."""
         first = min(session.delivery.cursor[0] for session in self.sessions)
-        self._delivery.position = first
+        self.delivery.position = first
         try:
-            self._client.subscribe(max(1, first), self._delivery.on_transactions)
+            self._client.subscribe(max(1, first), self.delivery.on_transactions)
         except GapTooOld:
             oldest = self._client.connect().first_seq
             log.error("reports_lost", asked_from=first, oldest=oldest)
-            self._delivery.position = oldest
-            self._client.subscribe(oldest, self._delivery.on_transactions)
+            self.delivery.position = oldest
+            self._client.subscribe(oldest, self.delivery.on_transactions)
 
     def stop(self) -> None:
         """Let nobody in, log everybody out, bring everything to disk."""
         self._stopping = True
         self._entrance.close()
-        if self._door is not None:
-            self._door.stop()
+        if self.door is not None:
+            self.door.stop()
         live = [session for session in self.sessions if session.phase is not Phase.FREE]
         for session in live:
             if session.qf is not None:
@@ -259,14 +235,14 @@ class Gateway(Events):
             session.life.free.wait(max(0.0, deadline - time.monotonic()))
             session.cut()
         self._housekeeping.stop()
-        self._housekeeping.write(clean=len(self._outbox) == 0, synced=True)
+        self._housekeeping.write(clean=len(self.outbox) == 0, synced=True)
         if self._entrance.inner is not None:
             self._entrance.inner.close()
 
     def reload(self, sessions: Iterable[SessionSettings]) -> None:
         """Take changed credentials, limits and permissions of known sessions, live."""
         unknown = self.sessions.update(sessions)
-        self._delivery.update_sessions()
+        self.delivery.update_sessions()
         log.info("reloaded", needs_restart=unknown)
 
     # What QuickFIX's thread tells.
@@ -284,14 +260,14 @@ class Gateway(Events):
 
     def leaving(self, session: Session) -> None:
         """Store nothing from here on for a session whose next Logon empties its store."""
-        self._delivery.pause(session, Event.LOGOUT_READ)
+        self.delivery.pause(session, Event.LOGOUT_READ)
 
     def logged_out(self, session: Session) -> None:
         """The session has gone."""
         # Asked first: as soon as the session is free its next connection may change this.
         clean, reason = session.logout_received, session.why_ended(time.monotonic())
         move = session.handle(Event.LOGGED_OUT)
-        self._delivery.end_capture(session)
+        self.delivery.end_capture(session)
         self._carry_out(session, move)
         log.info("logged_out", session=session.comp_id, clean=clean, reason=reason)
 
@@ -302,9 +278,9 @@ class Gateway(Events):
     def _carry_out(self, session: Session, move: Move) -> None:
         """Do what follows from an event."""
         if Action.OPEN in move.does:
-            self._outbox.notify(session.open_command())
+            self.outbox.notify(session.open_command())
         if Action.CLOSE in move.does and not self._stopping:
-            self._outbox.notify(session.close_command())
+            self.outbox.notify(session.close_command())
         if Action.RESUME in move.does:
             self._housekeeping.wake()
 
@@ -351,7 +327,7 @@ class Gateway(Events):
         return [session.open_command() for session in self.sessions.live()]
 
     def _lost(self, error: EngineError) -> None:
-        self._outbox.lost(error)
+        self.outbox.lost(error)
         if isinstance(error, EngineRefused):
             # The subscription cannot go on; a new process starts from the cursors.
             log.critical("subscription_lost", error=str(error))

@@ -40,7 +40,7 @@ from engine.client import EngineError, EngineUnavailable
 from engine.core.types import CancelScope
 from fix_gateway.control import ControlRefused
 from fix_gateway.gateway import Gateway
-from fix_gateway.metrics import GatewayFigures
+from fix_gateway.metrics import GatewayMetrics
 from fix_gateway.session.handover import HandOverError
 from fix_gateway.settings import GatewaySettings, SessionSettings, networks
 
@@ -163,9 +163,9 @@ def serve(settings: Settings) -> int:
 
 
 def registry(gateway: Gateway) -> CollectorRegistry:
-    """The gateway's figures and those of its process."""
+    """The gateway's metrics and those of its process."""
     found = CollectorRegistry()
-    found.register(GatewayFigures(gateway))
+    found.register(GatewayMetrics(gateway))
     ProcessCollector(registry=found)
     return found
 
@@ -191,7 +191,8 @@ def verbs(gateway: Gateway) -> dict[str, Verb]:
             raise Refusal(str(error)) from None
 
     def health() -> tuple[int, str]:
-        return gateway.position, "" if gateway.engine_connected else "the engine is not connected"
+        connected = gateway.outbox.online
+        return gateway.delivery.position, "" if connected else "the engine is not connected"
 
     return {
         **health_verb(health),

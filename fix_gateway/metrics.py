@@ -1,70 +1,44 @@
-"""The gateway's figures, read at the moment of the scrape from what is there anyway."""
+"""The gateway's metrics, read at the moment of the scrape from what is there anyway."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from fix_gateway.gateway import Gateway
 from fix_gateway.session.life import Phase
-from fix_gateway.session.session import Sessions
 
 
-class Seen(Protocol):
-    """The part of a gateway that is looked at."""
+class GatewayMetrics(Collector):
+    """All metrics of a gateway that is started, one set for each session."""
 
-    sessions: Sessions
-
-    @property
-    def position(self) -> int:
-        """The last engine sequence that was taken up."""
-
-    @property
-    def waiting(self) -> int:
-        """Commands that the engine has not confirmed."""
-
-    @property
-    def engine_connected(self) -> bool:
-        """Whether commands can be sent."""
-
-    @property
-    def admitted(self) -> int:
-        """Logons that were let in."""
-
-    @property
-    def refused(self) -> int:
-        """Connections that were turned away."""
-
-
-class GatewayFigures(Collector):
-    """All figures of a gateway, one set for each session."""
-
-    def __init__(self, gateway: Seen) -> None:
+    def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
     def collect(self) -> Iterator[Metric]:
         """Read everything."""
-        gateway = self._gateway
+        gateway, door = self._gateway, self._gateway.door
         yield GaugeMetricFamily(
             "tandem_fix_engine_connected", "1 while the gateway can send to the engine",
-            value=int(gateway.engine_connected),
+            value=int(gateway.outbox.online),
         )  # fmt: skip
         yield GaugeMetricFamily(
             "tandem_fix_delivered_seq", "Engine sequence up to which reports were routed",
-            value=gateway.position,
+            value=gateway.delivery.position,
         )  # fmt: skip
         yield GaugeMetricFamily(
             "tandem_fix_unconfirmed_commands", "Commands that the engine has not confirmed",
-            value=gateway.waiting,
+            value=len(gateway.outbox),
         )  # fmt: skip
         yield CounterMetricFamily(
-            "tandem_fix_logons", "Logons that the door let in", value=gateway.admitted
+            "tandem_fix_logons", "Logons that the door let in", value=door.admitted if door else 0
         )
         yield CounterMetricFamily(
-            "tandem_fix_refused", "Connections that the door turned away", value=gateway.refused
-        )
+            "tandem_fix_refused", "Connections that the door turned away",
+            value=door.refused if door else 0,
+        )  # fmt: skip
         yield from self._sessions()
 
     def _sessions(self) -> Iterator[Metric]:

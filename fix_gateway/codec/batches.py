@@ -104,7 +104,7 @@ def _entry(
         if request is RequestKind.NEW:
             return new_order(fields, context, origin, instruments, message.get("97") == "Y")
         if request is RequestKind.CANCEL:
-            return cancel_order(fields, context, origin)
+            return cancel_order(fields, context, origin, instruments)
         return replace_order(fields, context, origin, instruments)
     except Refusal as error:
         account = fields.get("1", "")

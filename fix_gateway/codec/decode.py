@@ -28,8 +28,6 @@ from fix_gateway.codec.orders import (
 )
 from fix_gateway.codec.requests import Query
 
-__all__ = ["FixMessage", "SessionContext", "refuse", "translate"]
-
 MESSAGE_CHARS_MAX: Final = 65_536
 """Bound on one application message; a batch of 50 full entries needs about 15,000."""
 
@@ -62,34 +60,13 @@ _ALLOWED: Final = {
 }
 _MAKES_ORDERS: Final = frozenset(("D", "G", "E", "UB"))
 
-_Maker = Callable[[FixMessage, SessionContext, Origin, Instruments], Command]
-
-
-def _make_new(m: FixMessage, c: SessionContext, o: Origin, i: Instruments) -> Command:
-    return new_order(m.fields, c, o, i, m.fields.get("97") == "Y")
-
-
-def _make_cancel(m: FixMessage, c: SessionContext, o: Origin, i: Instruments) -> Command:
-    return cancel_order(m.fields, c, o)
-
-
-def _make_replace(m: FixMessage, c: SessionContext, o: Origin, i: Instruments) -> Command:
-    return replace_order(m.fields, c, o, i)
-
-
-def _make_mass_cancel(m: FixMessage, c: SessionContext, o: Origin, i: Instruments) -> Command:
-    return mass_cancel(m.fields, c, o, i)
-
-
-_MAKERS: Final[dict[str, _Maker]] = {
-    "D": _make_new,
-    "F": _make_cancel,
-    "G": _make_replace,
-    "q": _make_mass_cancel,
-    "E": new_order_list,
-    "UB": batch,
-}
-SUPPORTED: Final = frozenset(_MAKERS) | QUERY_TYPES
+_OfFields = Callable[[Fields, SessionContext, Origin, Instruments], Command]
+_OfGroups = Callable[[FixMessage, SessionContext, Origin, Instruments], Command]
+_SINGLE: Final[dict[str, _OfFields]] = {
+    "D": new_order, "F": cancel_order, "G": replace_order, "q": mass_cancel,
+}  # fmt: skip
+_LISTS: Final[dict[str, _OfGroups]] = {"E": new_order_list, "UB": batch}
+SUPPORTED: Final = frozenset(_SINGLE) | frozenset(_LISTS) | QUERY_TYPES
 """The MsgTypes that ``translate`` knows; any other is answered with 35=j, 380=3."""
 
 
@@ -104,8 +81,8 @@ def translate(
     message = FixMessage(text)
     fields = message.fields
     msg_type = fields.get("35", "")
-    maker = _MAKERS.get(msg_type)
-    if maker is None:
+    single = _SINGLE.get(msg_type)
+    if single is None and msg_type not in _LISTS:
         if msg_type not in QUERY_TYPES:
             return None
         return translate_query(message, session, msg_type in _ALLOWED[session.kind])
@@ -116,7 +93,9 @@ def translate(
         _check_text(text, fields)
         if "43" in fields and msg_type in _MAKES_ORDERS:
             _check_age(fields, now_us, session.stale_after_us)
-        return maker(message, session, origin, instruments)
+        if single is not None:
+            return single(fields, session, origin, instruments)
+        return _LISTS[msg_type](message, session, origin, instruments)
     except Refusal as error:
         return refuse(message, session, origin, error.reason, error.text)
 

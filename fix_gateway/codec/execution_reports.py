@@ -31,7 +31,7 @@ from engine.core.types import (
     RequestKind,
     TimeInForce,
 )
-from fix_gateway.codec.formatting import InstrumentText, clean, optional, sentence, texts_of
+from fix_gateway.codec.formatting import InstrumentText, clean, cursor, optional, sentence, texts_of
 from fix_gateway.codec.message import time_text
 from fix_gateway.codec.reject_codes import (
     CANCEL_TEXT,
@@ -125,7 +125,7 @@ def accepted(e: OrderAccepted, i: int, f: Frame) -> str:
     return (
         f"37={o.order_id}\x0111={o.client_order_id}\x0117={f.seq}-{i}\x01150=0\x0139=0\x01"
         f"151={t.quantity[e.leaves]}\x0114=0\x016=0\x01{terms_fields(o, t)}60={f.time}\x01"
-        f"20001={f.seq}\x0120002={i}\x0120007=0\x01"
+        f"{cursor(f.seq, i)}"
     )
 
 
@@ -143,7 +143,7 @@ def filled(e: OrderFilled, i: int, f: Frame) -> str:
         f"880={e.trade_id}\x01851={e.liquidity}\x01381={t.money(e.cash)}\x01"
         f"12={fee}\x0113=3\x01479={t.quote}\x01"
         f"136=1\x01137={fee}\x01138={t.quote}\x01139=4\x01891=0\x01"
-        f"20001={f.seq}\x0120002={i}\x0120007=0\x01"
+        f"{cursor(f.seq, i)}"
     )
 
 
@@ -159,7 +159,7 @@ def canceled(e: OrderCanceled, i: int, f: Frame) -> str:
     return (
         f"37={o.order_id}\x01{ids}17={f.seq}-{i}\x01150={kind}\x0139={kind}\x01151=0\x01"
         f"14={t.quantity[e.cum]}\x016={t.average(e.notional, e.cum)}\x01{terms_fields(o, t)}"
-        f"60={f.time}\x01{optional('58', why)}20001={f.seq}\x0120002={i}\x0120007=0\x01"
+        f"60={f.time}\x01{optional('58', why)}{cursor(f.seq, i)}"
     )
 
 
@@ -173,7 +173,7 @@ def replaced(e: OrderReplaced, i: int, f: Frame) -> str:
         f"17={f.seq}-{i}\x01150=5\x0139={ORD_STATUS[e.status]}\x01"
         f"151={t.quantity[e.leaves]}\x0114={t.quantity[e.cum]}\x01"
         f"6={t.average(e.notional, e.cum)}\x01{terms_fields(o, t)}60={f.time}\x01"
-        f"20001={f.seq}\x0120002={i}\x0120007=0\x0120022={kept}\x01"
+        f"{cursor(f.seq, i)}20022={kept}\x01"
     )
 
 
@@ -188,7 +188,7 @@ def restated(e: OrderRestated, i: int, f: Frame) -> str:
         f"39={ORD_STATUS[e.status]}\x01378={code}\x01151={t.quantity[e.leaves]}\x01"
         f"14={t.quantity[e.cum]}\x016={t.average(e.notional, e.cum)}\x01{terms_fields(o, t)}"
         f"60={f.time}\x0158={text}\x01"
-        f"20001={f.seq}\x0120002={i}\x0120007=0\x01"
+        f"{cursor(f.seq, i)}"
     )
 
 
@@ -199,7 +199,7 @@ def triggered(e: OrderTriggered, i: int, f: Frame) -> str:
     return (
         f"37={o.order_id}\x0111={o.client_order_id}\x0117={f.seq}-{i}\x01150=L\x0139=0\x01"
         f"151={t.quantity[e.leaves]}\x0114=0\x016=0\x01{terms_fields(o, t)}60={f.time}\x01"
-        f"20001={f.seq}\x0120002={i}\x0120007=0\x01"
+        f"{cursor(f.seq, i)}"
     )
 
 
@@ -219,7 +219,7 @@ def status_reported(e: StatusReported, i: int, f: Frame) -> str:
     t = _known(e.order.symbol, f.instruments)
     return (
         f"{status_fields(e.order, t, e.status, e.leaves, e.cum, e.notional)}60={f.time}\x01"
-        f"20001={f.seq}\x0120002={i}\x0120007=0\x01"
+        f"{cursor(f.seq, i)}"
     )
 
 
@@ -236,7 +236,7 @@ def rejected(e: OrderRejected, i: int, f: Frame) -> str:
         f"39={ORD_STATUS[e.status]}\x01103={ORD_REJ_REASON.get(e.reason, ORD_REJ_OTHER)}\x01"
         f"151={leaves}\x0114={cum}\x016={average}\x01{_rejected_terms(e, t, f.command)}"
         f"{optional('526', e.strategy)}60={f.time}\x0158={sentence(e.text)}\x01"
-        f"20001={f.seq}\x0120002={i}\x0120007=0\x0120016={reject_code(e.reason)}\x01"
+        f"{cursor(f.seq, i)}20016={reject_code(e.reason)}\x01"
     )
 
 
@@ -312,5 +312,5 @@ def cancel_rejected(e: CancelRejected, i: int, f: Frame) -> str:
         f"39={ORD_STATUS[e.status]}\x011={clean(e.account)}\x01434={answered}\x01"
         f"102={reason}\x0160={f.time}\x01"
         f"58={sentence(e.text)}\x01"
-        f"20001={f.seq}\x0120002={i}\x0120007=0\x0120016={reject_code(e.reason)}\x01"
+        f"{cursor(f.seq, i)}20016={reject_code(e.reason)}\x01"
     )

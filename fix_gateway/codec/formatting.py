@@ -12,6 +12,11 @@ _CACHED_MAX: Final = 20_000
 """Prices and quantities repeat; so many texts of each are kept per instrument."""
 
 
+def cursor(seq: int, event_index: int, part: int = 0) -> str:
+    """Return the fields by which delivery knows where a report belongs: 20001, 20002, 20007."""
+    return f"20001={seq}\x0120002={event_index}\x0120007={part}\x01"
+
+
 class _Texts(dict[int, str]):
     """Texts by number, made when first asked for; bounded by starting over."""
 

@@ -22,7 +22,7 @@ from engine.core.events import (
 )
 from engine.core.types import InstrumentStatus, OrdStatus, RejectReason
 from fix_gateway.codec.execution_reports import Frame
-from fix_gateway.codec.formatting import clean, optional, sentence, texts_of
+from fix_gateway.codec.formatting import clean, cursor, optional, sentence, texts_of
 from fix_gateway.codec.message import SOH
 from fix_gateway.codec.reject_codes import (
     BUSINESS_REJECT_REASON,
@@ -36,10 +36,6 @@ from fix_gateway.codec.reject_codes import (
 _OPENINGS: Final = (OrderAccepted, OrderReplaced, OrderCanceled)
 AFFECTED_MAX: Final = 500
 """Orders in one OrderMassCancelReport; more come in further parts of the same report."""
-
-
-def _cursor(i: int, f: Frame, part: int = 0) -> str:
-    return f"20001={f.seq}\x0120002={i}\x0120007={part}\x01"
 
 
 def mass_canceled(e: MassCanceled, i: int, f: Frame) -> list[str]:
@@ -56,7 +52,7 @@ def mass_canceled(e: MassCanceled, i: int, f: Frame) -> list[str]:
         why = MASS_CANCEL_REJECT_REASON.get(e.reason, "99")
         return [
             f"{head}531=0\x01532={why}\x01{tail}58={sentence(e.text)}\x01"
-            f"{_cursor(i, f)}20016={reject_code(e.reason)}\x01"
+            f"{cursor(f.seq, i)}20016={reject_code(e.reason)}\x01"
         ]
     total = max(e.total, len(e.affected))  # Records from before ``total`` have 0.
     parts = max(1, -(-len(e.affected) // AFFECTED_MAX))
@@ -66,7 +62,7 @@ def mass_canceled(e: MassCanceled, i: int, f: Frame) -> list[str]:
         group = f"534={len(rows)}\x01" if rows else ""
         group += "".join([f"41={row[1]}\x01535={row[2]}\x01" for row in rows])
         counts = f"531={asked}\x01533={total}\x01"
-        bodies.append(f"{head}{counts}{group}{tail}{_cursor(i, f, part)}20020={parts}\x01")
+        bodies.append(f"{head}{counts}{group}{tail}{cursor(f.seq, i, part)}20020={parts}\x01")
     return bodies
 
 
@@ -140,7 +136,8 @@ def _list_status(e: BatchDone, i: int, f: Frame, total: str) -> str:
     rows = f"73={len(e.results)}\x01{group}" if group else ""
     return (
         f"66={clean(e.batch_id) or 'NONE'}\x01429=2\x0182=1\x01431={state}\x0183=1\x01"
-        f"{_list_refusal(e)}60={f.time}\x0168={len(entries) or total or 0}\x01{rows}{_cursor(i, f)}"
+        f"{_list_refusal(e)}60={f.time}\x0168={len(entries) or total or 0}\x01{rows}"
+        f"{cursor(f.seq, i)}"
     )
 
 
@@ -198,7 +195,7 @@ def _batch_summary(e: BatchDone, i: int, f: Frame) -> str:
     accepted = sum(done for _, _, done in e.results)
     return (
         f"66={clean(e.batch_id) or 'NONE'}\x0120014={0 if e.reason is None else 1}\x01"
-        f"20015={accepted}\x01{_refusal(e)}60={f.time}\x01{group}{_cursor(i, f)}"
+        f"20015={accepted}\x01{_refusal(e)}60={f.time}\x01{group}{cursor(f.seq, i)}"
     )
 
 
@@ -211,7 +208,7 @@ def refused(e: Refused, i: int, f: Frame) -> str | None:
     return (
         f"45={command.origin.num}\x01372={clean(msg_type) or '0'}\x01{optional('379', e.subject)}"
         f"380={BUSINESS_REJECT_REASON.get(e.reason, '0')}\x0158={sentence(e.text)}\x01"
-        f"60={f.time}\x01{_cursor(i, f)}20016={reject_code(e.reason)}\x01"
+        f"60={f.time}\x01{cursor(f.seq, i)}20016={reject_code(e.reason)}\x01"
     )
 
 
@@ -220,5 +217,5 @@ def status_changed(e: InstrumentStatusChanged, i: int, f: Frame) -> str:
     halted = e.status is InstrumentStatus.HALTED
     return (
         f"55={e.symbol}\x01325=Y\x01326={'2' if halted else '3'}\x0160={f.time}\x01"
-        f"{optional('58', e.note)}{_cursor(i, f)}"
+        f"{optional('58', e.note)}{cursor(f.seq, i)}"
     )

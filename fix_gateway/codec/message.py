@@ -16,6 +16,14 @@ _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 _DAY_US: Final = 86_400_000_000
 
 
+def envelope(content: str) -> str:
+    """Return a message of this content, from MsgType's value to the last SOH.
+
+    BodyLength, header and CheckSum are left to QuickFIX, which counts when it sends.
+    """
+    return f"8=FIX.4.4\x019=0\x0135={content}10=000\x01"
+
+
 class FixMessage:
     """One message. ``fields`` maps a tag to its last value, which is the value of every tag
     that is not inside a repeating group; use ``group`` for those that are."""

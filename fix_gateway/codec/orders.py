@@ -51,9 +51,12 @@ def new_order(
     context: SessionContext,
     origin: Origin,
     instruments: Instruments,
-    poss_resend: bool,
+    poss_resend: bool = False,
 ) -> NewOrder:
-    """NewOrderSingle(D), or an entry of E or UB, as a command. Raises Refusal."""
+    """Read a NewOrderSingle(D), or an entry of E or UB. Raises Refusal.
+
+    ``poss_resend`` says that the message around an entry has PossResend(97)=Y.
+    """
     account = account_of(fields, context)
     instrument = instrument_of(fields, instruments)
     side = side_of(fields)
@@ -85,12 +88,14 @@ def new_order(
         self_trade_of(fields, context),
         get("526", ""),
         get("1028") == "Y",
-        poss_resend,
+        poss_resend or fields.get("97") == "Y",
     )
 
 
-def cancel_order(fields: Fields, context: SessionContext, origin: Origin) -> CancelOrder:
-    """OrderCancelRequest(F), or a cancel entry of UB, as a command. Raises Refusal."""
+def cancel_order(
+    fields: Fields, context: SessionContext, origin: Origin, instruments: Instruments
+) -> CancelOrder:
+    """Read an OrderCancelRequest(F), or a cancel entry of UB. Raises Refusal."""
     account = account_of(fields, context)
     own_id = client_id(fields)
     orig, order_id = existing_order(fields)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from engine.core.instruments import Instrument
 from engine.history.rows import Fill
-from fix_gateway.codec.formatting import clean, optional, texts_of
+from fix_gateway.codec.formatting import clean, cursor, optional, texts_of
 from fix_gateway.codec.message import time_text
 from fix_gateway.codec.requests import TradesQuery
 from fix_gateway.codec.responses import Answer, trades_ack
@@ -36,7 +36,7 @@ def captured(
     query: TradesQuery, fill: Fill, instruments: Mapping[str, Instrument], part: int
 ) -> str:
     """TradeCaptureReport(AE), unsolicited, of a fill that has just happened."""
-    place = f"20001={fill.seq}\x0120002={fill.event_index}\x0120007={part}\x01"
+    place = cursor(fill.seq, fill.event_index, part)
     return _report(query, fill, instruments, "325=Y\x01", place)
 
 

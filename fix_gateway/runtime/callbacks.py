@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any, Concatenate, Final, ParamSpec, get_args
+from typing import Any, Concatenate, Final, ParamSpec, Protocol, get_args
 
 import quickfix
 import structlog
@@ -20,7 +20,8 @@ from engine.core.commands import Command, RecordRefusal
 from engine.core.instruments import Instrument
 from engine.core.types import Origin, RejectReason, RequestKind
 from fix_gateway.codec import responses
-from fix_gateway.codec.decode import FixMessage, refuse, translate
+from fix_gateway.codec.decode import refuse, translate
+from fix_gateway.codec.message import FixMessage, envelope
 from fix_gateway.codec.requests import Query
 from fix_gateway.runtime import admin
 from fix_gateway.runtime.outbox import Outbox
@@ -67,7 +68,7 @@ _QUICKFIX: Final = (
 )
 
 
-class Events:
+class Events(Protocol):
     """What happens to sessions, for the gateway; called on QuickFIX's thread."""
 
     def logged_on(self, session: Session) -> None:
@@ -84,7 +85,6 @@ class Events:
 
     def asked(self, session: Session, query: Query, text: str) -> bool:
         """A question and its message; False when too many wait already."""
-        return False
 
     def flooding(self, session: Session) -> None:
         """The session goes on and on above its limit: log it out."""
@@ -339,5 +339,5 @@ class Application(quickfix.Application):  # type: ignore[misc]
 
     def _say(self, session: Session, content: str) -> None:
         """Send an answer of ours, given from its MsgType on."""
-        text = f"8=FIX.4.4\x019=0\x0135={content}10=000\x01"
+        text = envelope(content)
         self._sender.send(session, quickfix.Message(text, False), len(text))

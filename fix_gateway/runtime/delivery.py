@@ -26,6 +26,7 @@ from engine.core.commands import DefineAsset, DefineInstrument
 from engine.core.events import AssetDefined, InstrumentDefined
 from engine.core.instruments import Instrument, make_instrument
 from engine.core.types import Origin
+from fix_gateway.codec.message import envelope
 from fix_gateway.codec.requests import NotAvailable, TradesQuery
 from fix_gateway.codec.routing import OutMessage, Router, messages
 from fix_gateway.runtime.burst import Burst
@@ -43,8 +44,6 @@ DRAIN_STEP: Final = 100
 
 PLACE: Final = operator.attrgetter("event_index", "part")
 _DEFINITIONS: Final = frozenset((DefineAsset, DefineInstrument))
-_HEAD: Final = "8=FIX.4.4\x019=0\x0135="
-_TAIL: Final = "10=000\x01"
 Connect = Callable[[str, Callable[[EngineError], None]], EngineClient]
 
 
@@ -257,7 +256,7 @@ class Delivery:
     def _store(self, session: Session, message: OutMessage, seq: int) -> bool:
         """Hand one message to QuickFIX, which stores it and sends it if it can."""
         resend = "\x0197=Y" if seq <= session.delivery.repeat_until else ""
-        text = f"{_HEAD}{message.msg_type}{resend}\x01{message.body}{_TAIL}"
+        text = envelope(f"{message.msg_type}{resend}\x01{message.body}")
         ready = session.delivery.message
         try:
             ready.setString(text, False, self._dictionary)

@@ -22,6 +22,7 @@ from engine.core.instruments import Instrument
 from engine.core.types import Origin, RejectReason, RequestKind
 from fix_gateway.codec import responses
 from fix_gateway.codec.decode import translate
+from fix_gateway.codec.message import envelope
 from fix_gateway.codec.requests import (
     BadQuery,
     BalancesQuery,
@@ -252,7 +253,7 @@ class Questions:
             self._send(session, answer)
 
     def _send(self, session: Session, answer: Answer) -> None:
-        text = f"8=FIX.4.4\x019=0\x0135={answer.msg_type}\x01{answer.body}10=000\x01"
+        text = envelope(f"{answer.msg_type}\x01{answer.body}")
         message = quickfix.Message(text, self._dictionary, False)
         if not self._sender.send_settled(session, message, len(text)):
             log.error("answer_not_stored", session=session.comp_id)

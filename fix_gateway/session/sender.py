@@ -14,6 +14,7 @@ from typing import Final
 import quickfix
 import structlog
 
+from fix_gateway.codec.message import envelope
 from fix_gateway.session.life import Event, Phase
 from fix_gateway.session.session import Session
 
@@ -129,4 +130,4 @@ class Sender:
 
 
 def _admin(content: str) -> quickfix.Message:
-    return quickfix.Message(f"8=FIX.4.4\x019=0\x0135={content}\x0110=000\x01", False)
+    return quickfix.Message(envelope(f"{content}\x01"), False)

@@ -84,7 +84,7 @@ def test_numbers_begin_again_only_under_a_claim(tmp_path: Path) -> None:
 def test_a_session_that_left_again_stays_away(tmp_path: Path) -> None:
     # Its reports would be dropped: QuickFIX takes none while both of its numbers are 1.
     gateway = gateway_of(tmp_path, reset_on_logon=True)
-    delivery, session = gateway._delivery, gateway.sessions.by_comp_id["ALICE"]
+    delivery, session = gateway.delivery, gateway.sessions.by_comp_id["ALICE"]
     delivery.pause(session, Event.START)
     delivery.resume(session)
     assert session.life.holds == {Hold.AWAY}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fix_gateway.codec import message as codec_message
 from fix_gateway.codec.message import SOH, FixMessage, parse_time, time_text
 
 
@@ -61,3 +64,15 @@ def test_timestamps_are_read_to_the_microsecond(text: str, micros: int | None) -
 @given(st.integers(0, 4_102_444_799_999_999))
 def test_a_time_survives_the_round_trip(time_us: int) -> None:
     assert parse_time(time_text(time_us)) == time_us
+
+
+@pytest.mark.parametrize("said", ["8=FIX.4.4", "20002="])
+def test_envelope_and_cursor_are_written_in_one_place(said: str) -> None:
+    gateway = Path(codec_message.__file__).parent.parent
+    places = [
+        line
+        for path in sorted(gateway.rglob("*.py"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if said in line and "re.compile" not in line
+    ]
+    assert len(places) == 1, places
