@@ -136,9 +136,11 @@ def _survive(
     told.ending.set()
     await_rest(clients.all, told, REST_S_MAX)
     for name, child in venue.children.items():
+        log = venue.log_of(name, 3_000)
         if child.code is not None:
-            log = venue.log_of(name, 3_000)
             told.found(f"{name} ended by itself with {child.code} after the last kill: {log}")
+        elif told.findings and name in ("engine", "fix"):
+            told.found(f"{name} runs as {child.pid} and says: {log}")
     result = Survived(killer.kills, inside=killer.inside, amid=killer.amid, full=killer.full)
     if not told.findings:
         _compare(venue, told, clients, result)

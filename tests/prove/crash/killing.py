@@ -91,8 +91,11 @@ class Killer:
         before = self._told.claimed
         self._told.wait_for(lambda: self._told.claimed > before, AMID_S_MAX)
         self._told.pause(0.01 * self._random.random())
-        for worker in children(api):
-            with contextlib.suppress(ProcessLookupError):  # It has ended meanwhile.
+        workers: list[int] = []
+        with contextlib.suppress(FileNotFoundError):  # All of it has ended meanwhile.
+            workers = children(api)
+        for worker in workers:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(worker, signal.SIGKILL)
                 self.kills["api worker, from outside"] += 1
 
