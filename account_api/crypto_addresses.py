@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import Final
 
 from account_api.crypto_encodings import (
     Witness,
@@ -20,8 +20,8 @@ from account_api.crypto_encodings import (
     witness_decode,
     witness_encode,
 )
+from config.model import AddressFormat
 
-AddressFormat = Literal["", "bitcoin", "ethereum"]
 DepositAddressSource = Callable[[str, str, str], tuple[str, str]]
 """(account, asset, network) → (address, memo) for deposits; always the same for the same."""
 

@@ -21,9 +21,10 @@ from account_api.crypto_addresses import simulated_deposit_address
 from account_api.http.docs import built_site
 from account_api.http.forwarded import behind_proxies
 from account_api.http.metrics import watch
-from account_api.settings import Faucet, Page
+from account_api.settings import Page
 from config.control import ControlServer, socket_path
 from config.health import Watch, health_verb
+from config.model import Faucet
 from config.process import EXIT_CONFIGURATION, log_json_lines, start_failure
 from config.settings import Key, Settings, SettingsError, ensure_data, keep_private, load
 from config.shipped import shipped
@@ -65,9 +66,7 @@ def api_settings(settings: Settings) -> ApiSettings:
 
 def _faucet(settings: Settings) -> Faucet | None:
     faucet = settings.faucet
-    if settings.environment == "production" or not faucet.portions:
-        return None
-    return Faucet(faucet.portions_per_day, faucet.portions)
+    return None if settings.environment == "production" or not faucet.portions else faucet
 
 
 _OFFERED: Final = {"trade", "withdraw", "approve", "operator"}

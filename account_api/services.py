@@ -16,7 +16,7 @@ import sqlalchemy
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from account_api.crypto_addresses import AddressFormat, DepositAddressSource
+from account_api.crypto_addresses import DepositAddressSource
 from account_api.errors import Problem
 from account_api.ports import ClockUs, EngineFactory, EnginePort, PartsSource
 from account_api.schema.catalogue import Catalogue
@@ -25,6 +25,7 @@ from account_api.security.idempotency import Idempotency
 from account_api.security.keyring import KeyRing
 from account_api.security.keystore import KeyStore
 from account_api.settings import ApiSettings
+from config.model import AddressFormat
 from engine.client import (
     Answered,
     EngineError,

@@ -8,23 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
-from account_api.crypto_addresses import AddressFormat
+from config.model import AddressFormat, Faucet, Scope
 from engine.core import authority
 from engine.core.authority import Holder
 
-Scope = Literal["read", "trade", "withdraw", "address", "approve", "keys", "operator"]
-SCOPES: Final[tuple[Scope, ...]] = (
-    "read",
-    "trade",
-    "withdraw",
-    "address",
-    "approve",
-    "keys",
-    "operator",
-)
-
+SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 _HOLDERS: Final = {holder.value: holder for holder in authority.SCOPES}
 
 
@@ -70,14 +60,6 @@ class RateLimit:
 
     quota: int
     window_s: int
-
-
-@dataclass(frozen=True, slots=True)
-class Faucet:
-    """What the faucet of a test-net gives: portions as (asset, atoms), so many a day."""
-
-    portions_per_day: int
-    portions: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)

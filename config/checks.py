@@ -177,7 +177,7 @@ def _cancel_on_disconnect(where: str, session: Session, problems: Problems) -> N
     """Check that no session is set to cause more than the table of authority lets it."""
     if session.kind == "drop_copy" and session.cancel_on_disconnect:
         problems.add(f"{where}.cancel_on_disconnect", "expected 0: a drop copy causes nothing")
-    elif session.cancel_on_disconnect == CancelScope.FIRM and not speaks_for_firm(
+    elif CancelScope(session.cancel_on_disconnect) is CancelScope.FIRM and not speaks_for_firm(
         session.account, session.firm
     ):
         problems.add(

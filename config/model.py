@@ -12,7 +12,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
-from engine.core.instruments import Instrument
+from engine.core.instruments import SCALE_MAX, Instrument
 from engine.core.types import SelfTrade
 
 Port: TypeAlias = Annotated[int, Meta(ge=0, le=65535)]
@@ -180,11 +180,11 @@ class Faucet(Struct, frozen=True, kw_only=True):
     portions: tuple[tuple[str, int], ...]
 
 
-class Asset(Struct, frozen=True, kw_only=True):
+class Asset(_Section, frozen=True, kw_only=True):
     """An asset; one unit is 10**scale atoms."""
 
     asset: str
-    scale: int
+    scale: Annotated[int, Meta(ge=0, le=SCALE_MAX)]
 
 
 class Network(Struct, frozen=True, kw_only=True):
@@ -220,8 +220,8 @@ class Account(Struct, frozen=True, kw_only=True):
     address_cooloff_us: int
 
 
-class Session(Struct, frozen=True, kw_only=True):
-    """A FIX session. ``allow`` empty admits every address.
+class SessionTable(_Section, frozen=True, kw_only=True):
+    """A FIX session as the file has it. ``allow`` empty admits every address.
 
     ``password_hash`` is argon2, ``public_key`` an Ed25519 key (base64, 32 bytes) that its
     Logons must be signed with; "" is neither asked for. ``throttle_rate`` orders and replaces
@@ -229,27 +229,32 @@ class Session(Struct, frozen=True, kw_only=True):
     """
 
     comp_id: str
-    firm: str
     account: str
     username: str
-    password_hash: str
-    reset_on_logon: bool
-    cancel_on_disconnect: int
-    grace_s: int
-    reports: Reports
-    kind: SessionKind
-    allow: tuple[str, ...]
-    enabled: bool
+    password_hash: str = ""
     public_key: str = ""
-    throttle_rate: int = 0
-    throttle_burst: int = 0
+    throttle_rate: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    throttle_burst: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    reset_on_logon: bool = False
+    cancel_on_disconnect: Literal[0, 1, 2, 3] = 0
+    grace_s: Seconds = 0
+    reports: Reports = "own"
+    kind: SessionKind = "order"
+    allow: tuple[str, ...] = ()
+    enabled: bool = True
 
     def __repr__(self) -> str:
-        return f"Session(comp_id={self.comp_id!r}, account={self.account!r}, …)"
+        return f"{type(self).__name__}(comp_id={self.comp_id!r}, account={self.account!r}, …)"
 
 
-class Key(Struct, frozen=True, kw_only=True):
-    """An API key; ``account`` and ``firm`` are "" for an operator.
+class Session(SessionTable, frozen=True, kw_only=True):
+    """A FIX session with the firm of its account; a ``throttle_burst`` of 0 is one second's."""
+
+    firm: str
+
+
+class KeyTable(_Section, frozen=True, kw_only=True):
+    """An API key as the file has it; ``account`` is "" for an operator.
 
     ``secret`` goes with the kinds hmac and operator, ``token_sha256`` (hex) with bearer,
     ``public_key`` (base64, 32 bytes) with ed25519; the others are "".
@@ -257,18 +262,26 @@ class Key(Struct, frozen=True, kw_only=True):
 
     key: str
     kind: KeyKind
-    account: str
-    firm: str
+    account: str = ""
     user: str
     scopes: tuple[Scope, ...]
-    secret: str
-    token_sha256: str
-    public_key: str
-    allow: tuple[str, ...]
-    enabled: bool
+    secret: str = ""
+    token_sha256: str = ""
+    public_key: str = ""
+    allow: tuple[str, ...] = ()
+    enabled: bool = True
 
     def __repr__(self) -> str:
-        return f"Key(key={self.key!r}, kind={self.kind!r}, account={self.account!r}, …)"
+        return (
+            f"{type(self).__name__}(key={self.key!r}, kind={self.kind!r}, "
+            f"account={self.account!r}, …)"
+        )
+
+
+class Key(KeyTable, frozen=True, kw_only=True):
+    """An API key with the firm of its account, "" for an operator."""
+
+    firm: str
 
 
 class Settings(Struct, frozen=True, kw_only=True):

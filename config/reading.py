@@ -17,7 +17,6 @@ from msgspec import Meta, Struct
 from config import mismatch, model
 from config.mismatch import MismatchKind
 from engine.core.instruments import (
-    SCALE_MAX,
     Instrument,
     NumberError,
     make_instrument,
@@ -47,11 +46,6 @@ class VenueToml(_Toml, frozen=True, kw_only=True):
 class FaucetToml(_Toml, frozen=True, kw_only=True):
     portions_per_day: Annotated[int, Meta(ge=1, le=1_000)] = 10
     portions: dict[str, str] = {}
-
-
-class AssetToml(_Toml, frozen=True, kw_only=True):
-    asset: str
-    scale: Annotated[int, Meta(ge=0, le=SCALE_MAX)]
 
 
 class NetworkToml(_Toml, frozen=True, kw_only=True):
@@ -90,36 +84,6 @@ class AccountToml(_Toml, frozen=True, kw_only=True):
     daily_limits: dict[str, str] = {}
     require_known_address: bool = False
     address_cooloff_s: Annotated[int, Meta(ge=0, le=31_536_000)] = 0
-
-
-class SessionToml(_Toml, frozen=True, kw_only=True):
-    comp_id: str
-    account: str
-    username: str
-    password_hash: str = ""
-    public_key: str = ""
-    throttle_rate: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
-    throttle_burst: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
-    reset_on_logon: bool = False
-    cancel_on_disconnect: Literal[0, 1, 2, 3] = 0
-    grace_s: model.Seconds = 0
-    reports: model.Reports = "own"
-    kind: model.SessionKind = "order"
-    allow: tuple[str, ...] = ()
-    enabled: bool = True
-
-
-class KeyToml(_Toml, frozen=True, kw_only=True):
-    key: str
-    kind: model.KeyKind
-    account: str = ""
-    user: str
-    scopes: tuple[model.Scope, ...]
-    secret: str = ""
-    token_sha256: str = ""
-    public_key: str = ""
-    allow: tuple[str, ...] = ()
-    enabled: bool = True
 
 
 class Problems:

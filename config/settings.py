@@ -31,9 +31,11 @@ from config.model import (
     History,
     Http,
     Key,
+    KeyTable,
     Metrics,
     Network,
     Session,
+    SessionTable,
     Settings,
     Settlement,
     Stream,
@@ -205,10 +207,7 @@ def _data(document: dict[str, Any], env: Mapping[str, str], problems: Problems) 
 
 
 def _assets(reader: Reader) -> tuple[Asset, ...]:
-    return tuple(
-        Asset(asset=table.asset, scale=table.scale)
-        for _, table in reader.tables("assets", reading.AssetToml)
-    )
+    return tuple(asset for _, asset in reader.tables("assets", Asset))
 
 
 def _markets(
@@ -293,51 +292,25 @@ def _accounts(
 def _sessions(
     reader: Reader, firms: dict[str, str], problems: Problems
 ) -> tuple[Session, ...]:
-    def session(where: str, table: reading.SessionToml) -> Session | None:
+    def session(where: str, table: SessionTable) -> Session | None:
         if table.account not in firms:
             problems.add(f"{where}.account", f"expected an account, got {table.account!r}")
             return None
-        return Session(
-            comp_id=table.comp_id,
-            firm=firms[table.account],
-            account=table.account,
-            username=table.username,
-            password_hash=table.password_hash,
-            reset_on_logon=table.reset_on_logon,
-            cancel_on_disconnect=table.cancel_on_disconnect,
-            grace_s=table.grace_s,
-            reports=table.reports,
-            kind=table.kind,
-            allow=table.allow,
-            enabled=table.enabled,
-            public_key=table.public_key,
-            throttle_rate=table.throttle_rate,
-            throttle_burst=table.throttle_burst or table.throttle_rate,
-        )
+        terms = msgspec.structs.asdict(table)
+        terms["throttle_burst"] = table.throttle_burst or table.throttle_rate
+        return Session(**terms, firm=firms[table.account])
 
-    return reading.collect(session, reader.tables("sessions", reading.SessionToml))
+    return reading.collect(session, reader.tables("sessions", SessionTable))
 
 
 def _keys(reader: Reader, firms: dict[str, str], problems: Problems) -> tuple[Key, ...]:
-    def key(where: str, table: reading.KeyToml) -> Key | None:
+    def key(where: str, table: KeyTable) -> Key | None:
         if table.kind != "operator" and table.account not in firms:
             problems.add(f"{where}.account", f"expected an account, got {table.account!r}")
             return None
         if table.kind == "operator" and table.account:
             problems.add(f"{where}.account", "an operator's key belongs to no account")
             return None
-        return Key(
-            key=table.key,
-            kind=table.kind,
-            account=table.account,
-            firm=firms.get(table.account, ""),
-            user=table.user,
-            scopes=table.scopes,
-            secret=table.secret,
-            token_sha256=table.token_sha256,
-            public_key=table.public_key,
-            allow=table.allow,
-            enabled=table.enabled,
-        )
+        return Key(**msgspec.structs.asdict(table), firm=firms.get(table.account, ""))
 
-    return reading.collect(key, reader.tables("keys", reading.KeyToml))
+    return reading.collect(key, reader.tables("keys", KeyTable))

@@ -21,7 +21,8 @@ import msgspec
 from flask import Flask, Response, abort, request
 
 from account_api.errors import Problem
-from account_api.settings import Faucet, Page
+from account_api.settings import Page
+from config.model import Faucet
 from engine.client import queries
 from engine.core.types import Answered, EngineMetrics, EngineStatus
 

@@ -29,7 +29,8 @@ from account_api.schema.responses import View
 from account_api.security.auth import CHALLENGE
 from account_api.security.keyring import api_key
 from account_api.security.keystore import ActorRevoked, Full, KeyStoreError, NameTaken, StoredKey
-from account_api.settings import SCOPES, ApiKey, Scope
+from account_api.settings import SCOPES, ApiKey
+from config.model import Scope
 from engine.core.authority import Thing
 
 SECOND_PERSON: Final = frozenset(("withdraw", "address", "approve", "keys"))

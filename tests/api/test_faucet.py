@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from flask import Flask
+from msgspec import structs
 
 from account_api import create_app
 from engine.core.commands import OpenSession
@@ -81,7 +82,8 @@ def test_a_venue_gives_what_it_is_configured_to(
 ) -> None:
     settings = app.extensions["tandem"].settings
     faucet = settings.faucet
-    some = replace(faucet, portions=tuple(p for p in faucet.portions if p[0] in (assets or ())))
+    portions = tuple(p for p in faucet.portions if p[0] in (assets or ()))
+    some = structs.replace(faucet, portions=portions)
     one = create_app(
         replace(settings, faucet=some if assets else None),
         lambda: engine, lambda: open_reader(engine.history_url), clock,

@@ -40,7 +40,7 @@ ACCOUNT_API_MAY: dict[str, set[str]] = {
     "ports.py": set(),
     "crypto_encodings.py": set(),
     "crypto_addresses.py": {"crypto_encodings"},
-    "settings.py": {"crypto_addresses"},
+    "settings.py": set(),
     "schema": {"errors"},
     "security": {"errors", "reply", "settings"},
     "services.py": {"errors", "ports", "settings", "crypto_addresses", "schema", "security"},
