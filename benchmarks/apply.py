@@ -262,7 +262,7 @@ def memory_child(what: str, count: int) -> int:
 
 
 def sections(quick: bool = False) -> list[Section]:
-    """Return all figures of the core."""
+    """Return all measurements of the core."""
     if quick:
         return [throughput(50_000, 3), flatness(10_000, 1, 100_000), memory(100_000, 2_000)]
     return [throughput(200_000, 9), flatness(50_000, 5, 1_000_000), memory(1_000_000, 20_000)]

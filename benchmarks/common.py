@@ -18,7 +18,7 @@ PACKAGES: Final = ("quickfix", "msgspec", "sortedcontainers")
 
 
 class Section(NamedTuple):
-    """A table of figures and what must be said of it."""
+    """A table of measurements and its notes."""
 
     title: str
     command: str
@@ -62,13 +62,13 @@ def done() -> None:
 
 
 def rate(values: Sequence[float], digits: int = 0) -> str:
-    """Return the median and the spread of some figures: ``12,345 (12,001 to 12,810)``."""
+    """Return the median and the spread of some values: ``12,345 (12,001 to 12,810)``."""
     low, middle, high = min(values), statistics.median(values), max(values)
     return f"{middle:,.{digits}f} ({low:,.{digits}f} to {high:,.{digits}f})"
 
 
 def ratios(values: Sequence[float], others: Sequence[float]) -> str:
-    """Return median and spread of the ratios of figures that were taken one after the other."""
+    """Return median and spread of the ratios of values that were measured one after the other."""
     return rate([a / b for a, b in zip(values, others, strict=True)], 2)
 
 

@@ -113,7 +113,7 @@ class Load:
                 raise ConnectionError(f"the server answered {bad!r}")
 
     def answer(self, asked: str) -> None:
-        """Answer a TestRequest, which takes the number of the next order: encode those anew."""
+        """Answer a TestRequest, which takes the number of the next order: encode those again."""
         left = len(self.ready)
         self.number -= left
         self.made -= left

@@ -198,7 +198,7 @@ class Recording(NamedTuple):
 
     @property
     def measured(self) -> list[Command]:
-        """The measured commands, decoded anew."""
+        """The measured commands, decoded again."""
         return [decode_command(*raw) for raw in self.encoded]
 
 

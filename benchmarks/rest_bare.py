@@ -24,7 +24,7 @@ def application() -> Any:
     log_json_lines()
     body = b"x" * int(os.environ["TANDEM_BENCHMARK_BYTES"])
     app = Flask("bare", static_folder=None)
-    # The configuration of gunicorn asks every application for its figures.
+    # The configuration of gunicorn asks every application for its metrics.
     app.extensions["tandem.serve_figures"] = _NoFigures
 
     def bare() -> Response:

@@ -17,9 +17,9 @@ import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from bots.appetite import Appetite
-from bots.figures import BotFigures
 from bots.fix_taker import FixAccess, FixTaker
 from bots.maker import Maker, Plan
+from bots.metrics import BotMetrics
 from bots.rest import Rest
 from bots.stream_taker import StreamTaker
 from config.control import ControlServer, socket_path
@@ -91,7 +91,7 @@ def main() -> int:
 
     company = bots(settings, stop)
     registry = CollectorRegistry()
-    registry.register(BotFigures(company))
+    registry.register(BotMetrics(company))
     ProcessCollector(registry=registry)
     control = ControlServer(socket_path(settings.data, "bots"), registry, {})
     control.start()

@@ -1,7 +1,7 @@
 """The market maker: both sides of every instrument, moved by one batch per step over HTTP.
 
 It trusts nothing it remembers for long: every few steps it asks which of its orders are
-open, and whenever an answer is lost it cancels everything and begins anew. A dead man's
+open, and whenever an answer is lost it cancels everything and starts again. A dead man's
 switch takes its quotes out of the market when it is gone itself.
 """
 

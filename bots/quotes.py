@@ -79,7 +79,7 @@ def operations(
 
     Where the market moves up the asks make room before the bids follow, and the other way
     round. A quote that is near its place and not mostly eaten is left alone: the venue keeps
-    every change for ever.
+    every change permanently.
     """
     ids = iter(new_id)
     changed = []

@@ -96,7 +96,7 @@ def _each(
         if not shape.match(name):
             problems.add(key, f"expected a name like {like}, got {name!r}")
         if name in seen:
-            problems.add(key, f"{name!r} is there twice; names of {section} are unique")
+            problems.add(key, f"{name!r} appears twice; names in {section} must be unique")
         seen.add(name)
 
 
@@ -131,7 +131,7 @@ def _names(settings: Settings, problems: Problems) -> None:
         if not _NAME.match(network.network):
             problems.add(f"networks[{index}].network", "expected a name like bitcoin")
         if (network.asset, network.network) in seen:
-            problems.add(f"networks[{index}].network", "this asset has this network already")
+            problems.add(f"networks[{index}].network", "the asset has this network twice")
         seen.add((network.asset, network.network))
 
 
@@ -147,7 +147,7 @@ def _amounts(settings: Settings, problems: Problems) -> None:
             if name == asset.asset
         )  # fmt: skip
         if total > INT64_MAX:
-            problems.add("accounts", f"the grants of {asset.asset} together leave 64 bits")
+            problems.add("accounts", f"the grants of {asset.asset} together exceed 64 bits")
 
 
 def _sessions(settings: Settings, problems: Problems) -> None:
@@ -164,7 +164,7 @@ def _sessions(settings: Settings, problems: Problems) -> None:
                 "expected an argon2id hash, as `tandem password` prints it",
             )
         if session.throttle_burst and not session.throttle_rate:
-            problems.add(f"{where}.throttle_burst", "goes only with a throttle_rate above 0")
+            problems.add(f"{where}.throttle_burst", "needs a throttle_rate above 0")
         if not 1 <= len(session.username) <= _USER_LENGTH_MAX:
             problems.add(f"{where}.username", "expected 1 to 64 characters")
         if session.comp_id == settings.fix.comp_id:

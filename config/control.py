@@ -4,7 +4,7 @@ Every process but the engine (which answers queries on its own socket) listens a
 ``<data>/control/<name>.sock``, mode 0600 in a folder of mode 0700: whoever can open it is
 the operator. A request is one line of words, the answer is a line ``ok`` or ``refused``
 followed by text, and then the connection ends. Every process knows ``metrics``, which
-answers its figures in the text format of Prometheus.
+answers its metrics in the text format of Prometheus.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How gunicorn serves the account API; the figures come from the configuration's [http].
+"""How gunicorn serves the account API; the numbers come from the configuration's [http].
 
 The application is loaded before the workers are forked, so that they share the memory of the
 rate limits; it opens no socket and no database until a worker needs one.
@@ -39,7 +39,7 @@ def when_ready(server: Any) -> None:
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """Let the worker's figures be asked for; each has a socket of its own. Its threads take
+    """Serve the worker's metrics; each has a socket of its own. Its threads take
     turns, so they are kept on one processor."""
     worker.body_bytes_max = _http.body_bytes_max
     worker.control = server.app.wsgi().extensions["tandem.serve_figures"]()

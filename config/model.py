@@ -118,7 +118,7 @@ class Stream(_Section, frozen=True, kw_only=True):
 
 
 class Metrics(_Section, frozen=True, kw_only=True):
-    """Where Prometheus finds the figures of all processes, at /metrics, in plain HTTP."""
+    """Where Prometheus finds the metrics of all processes, at /metrics, in plain HTTP."""
 
     host: str = "127.0.0.1"
     port: Port = 9464

@@ -70,7 +70,7 @@ def reset_command(
     data: Data = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Remove all state of a test-net, so that it begins anew; never in production."""
+    """Remove all state of a test-net, so that it starts over; never in production."""
     from tandem import reset  # As SQLAlchemy does.
 
     reset.reset(
@@ -180,7 +180,7 @@ def password_command() -> None:
     else:
         password = sys.stdin.readline().rstrip("\n")
     if not password:
-        raise CommandError("a password has one character or more")
+        raise CommandError("a password needs at least one character")
     print(PasswordHasher().hash(password))
 
 

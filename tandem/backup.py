@@ -53,7 +53,7 @@ def backup(settings: Settings, target: Path, say: Say) -> None:
         raise CommandError(f"the backup failed: {error}") from None
     if not report.ok:
         found = "; ".join(f"{each.place}: {each.text}" for each in report.findings)
-        raise CommandError(f"the copy in {target} is not good: {found}")
+        raise CommandError(f"the copy in {target} is damaged: {found}")
     manifest = {
         "format": FORMAT,
         "taken_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -128,7 +128,7 @@ def restore(source: Path, data: Path, say: Say) -> None:
             copy_file(source / name, data / name)
         _mark_store(data / "fix" / "store")
     except OSError as error:
-        raise CommandError(f"{data} is incomplete, remove it: {error}") from None
+        raise CommandError(f"{data} is incomplete, delete it: {error}") from None
     say(f"Restored sequence {manifest['last_seq']} into {data}.")
 
 
@@ -145,7 +145,7 @@ def _manifest(source: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads((source / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise CommandError(f"{source} is not a whole backup: {error}") from None
+        raise CommandError(f"{source} is not a complete backup: {error}") from None
     if manifest.get("format") != FORMAT:
         raise CommandError(f"{source} has another format than this version reads")
     return manifest

@@ -97,7 +97,7 @@ def settings(
         return read_settings(path)
     if not comp_id:
         raise CommandError(
-            f"say who logs on: --settings FILE, or --comp-id with the password in {PASSWORD}"
+            f"name the session: --settings FILE, or --comp-id with the password in {PASSWORD}"
         )
     main = SessionToml(comp_id, username, os.environ.get(PASSWORD, ""))
     return TargetToml(main=main, target=target_id, symbol=symbol)

@@ -33,7 +33,7 @@ def connected(settings: Settings) -> Iterator[EngineClient]:
 
 
 ADVICE: Final = {
-    ("engine", "away"): "its log, last lines: log/engine.log; runbook “A process has died”",
+    ("engine", "away"): "last lines of its log, log/engine.log; runbook “A process has died”",
     ("history", "behind"): "its log, and the disk or database; runbook “The history is behind”",
     ("history", "troubled"): "its log says why; runbook “The history is behind”",
     ("fix", "behind"): "restart it: clients log on again and lose nothing; keep its log",
@@ -41,15 +41,15 @@ ADVICE: Final = {
     ("stream", "behind"): "its processor time; a restart makes clients resume",
     ("stream", "troubled"): "the engine: is it up",
     ("settlement", "troubled"): "its log; no coin is sent twice, so it may be restarted",
-    ("disk", "low"): "make room soon; runbook “The disk is full”",
-    ("disk", "full"): "make room now; runbook “The disk is full”",
+    ("disk", "low"): "free some space soon; runbook “The disk is full”",
+    ("disk", "full"): "free some space now; runbook “The disk is full”",
 }
-_AWAY: Final = "its log, last lines; it is restarted by itself"
+_AWAY: Final = "last lines of its log; it is restarted automatically"
 LOOK_AGAIN_S: Final = 1.1
 
 
 def status(settings: Settings) -> None:
-    """Print how each part of the venue is, the engine's figures, and its FIX sessions.
+    """Print the state of each part of the venue, the engine's metrics, and its FIX sessions.
 
     Raises CommandError where the engine does not answer, after the parts.
     """

@@ -114,7 +114,7 @@ def archive(settings: Settings, target: Path) -> list[Path]:
                     path.with_name(name).unlink(missing_ok=True)
             flush(journal)
     except (OSError, sqlite3.Error, JournalError, EngineError) as error:
-        raise CommandError(f"the journal stays as it is: {error}") from None
+        raise CommandError(f"the journal was not changed: {error}") from None
     return copies
 
 
@@ -136,10 +136,10 @@ def needed_from(settings: Settings) -> int:
             needs.append(history_seq(connection) + 1)
         database.dispose()
     except SQLAlchemyError as error:
-        raise CommandError(f"the history cannot be asked how far it is: {error}") from None
+        raise CommandError(f"the position of the history cannot be read: {error}") from None
     state = read_state(settings.fix.store / "store")
     if state is not None:
-        # A session that begins anew at every Logon misses nothing that is old.
+        # A session that starts at 1 with every Logon misses nothing that is old.
         kept = [each.comp_id for each in settings.sessions if not each.reset_on_logon]
         needs += [state.delivered[name] for name in kept if name in state.delivered]
     return min(needs)

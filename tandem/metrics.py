@@ -1,6 +1,6 @@
 """The process that Prometheus scrapes: ``python -m tandem.metrics``.
 
-At every scrape it asks the engine for its figures and each other process on its control
+At every scrape it asks the engine for its metrics and each other process on its control
 socket, and answers all of them together, each with the label ``process`` (and ``pid`` where
 several run). What does not answer is shown as ``tandem_up`` 0. It keeps no state, so it may
 die at any time, and no other process waits for it.
@@ -39,7 +39,7 @@ PROCESS_TIMEOUT_S: Final = 5.0
 log = structlog.get_logger("metrics")
 
 
-class VenueFigures(Collector):
+class VenueMetrics(Collector):
     """Asks everybody at each scrape. ``names`` are the processes that ought to answer."""
 
     def __init__(
@@ -138,9 +138,9 @@ class VenueFigures(Collector):
 
 
 def engine_families(engine: EngineClient) -> list[Metric]:
-    """Return the engine's figures, from three queries. Raises EngineError."""
+    """Return the engine's metrics, from three queries. Raises EngineError."""
     status, figures = engine.fetch(queries.Status()).value, engine.fetch(queries.Metrics()).value
-    families: list[Metric] = [*_of_status(status), *_of_figures(figures)]
+    families: list[Metric] = [*_of_status(status), *_of_metrics(figures)]
     halted = GaugeMetricFamily(
         "tandem_instrument_halted", "1 while the instrument is halted", labels=["symbol"]
     )
@@ -162,14 +162,14 @@ def _of_status(status: EngineStatus) -> Iterator[Metric]:
         yield GaugeMetricFamily(f"tandem_engine_{name}", text, value=value)
 
 
-def _of_figures(figures: EngineMetrics) -> Iterator[Metric]:
+def _of_metrics(figures: EngineMetrics) -> Iterator[Metric]:
     for name, text, value in (
         ("batches", "Commits to the journal since the start", figures.batches),
         ("transactions", "Transactions since the start", figures.transactions),
         ("duplicates", "Repeated commands that were recognised", figures.duplicates),
-        ("orders", "Orders ever taken", figures.orders),
+        ("orders", "Orders accepted, ever", figures.orders),
         ("trades", "Trades ever made", figures.trades),
-        ("withdrawals", "Withdrawals ever asked for", figures.withdrawals),
+        ("withdrawals", "Withdrawals requested, ever", figures.withdrawals),
         ("clients_dropped", "Clients ended because they did not read", figures.dropped),
         ("snapshots_failed", "Snapshots that failed since the start", figures.snapshots_failed),
         ("cpu_seconds", "Processor time of the engine", figures.cpu_us / 1e6),
@@ -234,7 +234,7 @@ def serve(settings: Settings) -> int:
     names = [p.name for p in venue_processes() if p.name not in ("engine", "metrics")]
     registry = CollectorRegistry()
     # Not asked at registration: the venue may not be there yet.
-    figures = VenueFigures(settings.data, engine, names, settings.engine.journal)
+    figures = VenueMetrics(settings.data, engine, names, settings.engine.journal)
     registry.register(_Unasked(figures))
     try:
         server, thread = start_http_server(

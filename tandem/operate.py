@@ -106,12 +106,12 @@ def keys(settings: Settings, as_json: bool) -> None:
 
 
 def revoke_key(settings: Settings, key: str, descendants: bool) -> None:
-    """End a key for ever, of the configuration or made; the running venue knows at once.
+    """Revoke a key permanently, of the configuration or created; it takes effect at once.
 
     With ``descendants`` the keys that it made end too, and those that they made.
     """
     if not settings.data.is_dir():
-        raise CommandError(f"there is no data folder {settings.data}, so no venue to tell")
+        raise CommandError(f"there is no data folder {settings.data}; no venue runs there")
     store = _key_store(settings)
     try:
         if store.find(key) is None and key not in {each.key for each in settings.keys}:

@@ -97,7 +97,7 @@ def _keys(load: Load) -> typer.Typer:
         ] = False,
         config: Config = None, data: Data = None,
     ) -> None:  # fmt: skip
-        """End a key for ever, at once, also one of the configuration."""
+        """Revoke a key permanently and at once, also one of the configuration."""
         operate.revoke_key(load(config, data), key, descendants)
 
     return app

@@ -1,4 +1,4 @@
-"""``tandem reset``: a test-net begins anew; the files of the venue are removed, nothing else."""
+"""``tandem reset``: a test-net starts over; the files of the venue are deleted, nothing else."""
 
 from __future__ import annotations
 

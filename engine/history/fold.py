@@ -69,7 +69,7 @@ class Fold:
         self.rows = Rows()
 
     def take(self) -> Rows:
-        """Hand over the collected rows and begin anew."""
+        """Hand over the collected rows and start again."""
         rows, self.rows = self.rows, Rows()
         return rows
 

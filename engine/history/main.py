@@ -44,7 +44,7 @@ def main() -> int:
         settings = load()
         data = settings.data
         ensure_data(settings)
-        # Tables of an older version are no obstacle to making them anew.
+        # Tables of an older version do not prevent a rebuild.
         projector = Projector(open_writer(settings.history.url), any_version=arguments.rebuild)
     except (SettingsError, StoreError) as error:
         log.error("not_started", reason=str(error))

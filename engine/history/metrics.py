@@ -1,4 +1,4 @@
-"""The projector's figures, read at the moment of the scrape."""
+"""The projector's metrics, read at scrape time."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The local journal: segments of sqlite files, one flushed commit per batch.
 
-It works inline in the engine's thread; figures for that choice are in the design notes of
+It works inline in the engine's thread; measurements for that choice are in the design notes of
 spec/JOURNAL.md. The two indexes live in ``index.db`` beside the segments, attached, so that
 they are written in the same transaction. They are derived data and not flushed by
 themselves: when the journal is opened, what they lack is fed again from the records.

@@ -6,7 +6,7 @@ an older frame would take acknowledged transactions with it. Every commit is flu
 the next one begins, so more than one commit after a bad frame means damage. The format is
 that of https://www.sqlite.org/fileformat2.html#walformat.
 
-When everything in the log is in the database as well, sqlite begins it anew by writing another
+When everything in the log is in the database as well, sqlite restarts it by writing another
 header over the old one. A crash may tear that; then the log holds nothing that is needed.
 """
 

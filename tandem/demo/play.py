@@ -41,7 +41,7 @@ def run(keep: bool) -> int:
             stage = _play(venue, folder, console)
         _replay(stage, venue)
         seconds = time.monotonic() - began
-        console.print(f"\n[bold green]{stage.checked} figures checked, no surprise, "
+        console.print(f"\n[bold green]{stage.checked} numbers checked, no surprise, "
                       f"{seconds:.0f} s.")
         code = 0
     except SurpriseError as error:

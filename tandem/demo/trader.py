@@ -139,7 +139,7 @@ class Trader(quickfix.Application):  # type: ignore[misc]
         try:
             return self._inbox.get(timeout=WAIT_S)
         except queue.Empty:
-            raise CommandError(f"{self.firm} heard nothing for {WAIT_S:.0f} s") from None
+            raise CommandError(f"{self.firm} received nothing for {WAIT_S:.0f} s") from None
 
     def silent(self) -> bool:
         """Return True if everything that arrived has been looked at."""

@@ -18,7 +18,7 @@ class Bot(Protocol):
     failures: int
 
 
-class BotFigures(Collector):
+class BotMetrics(Collector):
     """Asks the bots at each scrape."""
 
     def __init__(self, bots: Iterable[Bot]) -> None:
