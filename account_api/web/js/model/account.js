@@ -4,14 +4,13 @@
    last one; after a lost connection it asks to go on from there, and where that is not
    possible the venue sends snapshots, which replace what is known. */
 
-import { pause } from "../lib/dom.js";
 import { Emitter } from "../lib/events.js";
 import { Signer, Token } from "../lib/sign.js";
+import { Orders } from "./orders.js";
+import { send } from "./sending.js";
 import { Problem, lost } from "./stream.js";
 
 const CHANNELS = ["orders", "executions", "balances", "transfers"];
-const OPEN = new Set(["new", "partially_filled"]);
-const CLOSED_KEPT = 40;
 const FILLS_KEPT = 300;
 const PAGE = 1000;
 const PAGES_MAX = 10;
@@ -19,12 +18,6 @@ const SESSIONS_MS = 5_000;
 const AGAIN_MS = 1_000;
 const WAIT_BACK_MS = 15_000;
 const REST_MS = 10_000;
-/** An order that comes later than this is refused by the venue: nobody waits for it any more. */
-const ORDER_MS = 8_000;
-/** By how much the clock of the venue may be known wrongly. */
-const CLOCK_MS = 2_000;
-const OUTCOME_MS = 60_000;
-const OUTCOME_EVERY_MS = 700;
 
 /** Emits `signed` (in or out), `orders`, `fills`, `balances`, `transfers`, `sessions`. */
 export class Account extends Emitter {
@@ -86,45 +79,11 @@ export class Account extends Emitter {
     await back;
   }
 
-  /**
-   * Send an order. Where the answer is lost, the venue is asked for the order by its client order
-   * id until it is known what became of it; `lost` is called when that begins. The order is not
-   * sent again: the market has moved since.
-   */
-  async create(order, onLost = () => {}) {
+  /** Send an order; `onLost` is called when its answer is lost, and it is asked for instead. */
+  create(order, onLost) {
     const signer = this.signer;
-    const until = this.#stream.now() + ORDER_MS;
-    try {
-      const expires = new Date(until).toISOString();
-      return await this.#stream.request("create_order", { ...order, expires_at: expires });
-    } catch (problem) {
-      if (problem.outcome !== "unknown") throw problem;
-    }
-    onLost();
-    return this.#outcome(signer, order.client_order_id, until + CLOCK_MS);
-  }
-
-  /** The order as it is, by HTTP, which needs no stream. After `until` it can no longer arrive. */
-  async #outcome(signer, id, until) {
-    const giveUp = performance.now() + OUTCOME_MS;
-    while (performance.now() < giveUp) {
-      const asked = this.#stream.now();
-      try {
-        return await this.#rest(signer, "GET", `/v1/orders/client:${id}`);
-      } catch (problem) {
-        if (problem.code === "unknown_order" && asked > until) {
-          throw new Problem({
-            code: "not_received", outcome: "not_applied",
-            detail: "The order did not reach the venue: nothing was done. Send it again if you still want it.",
-          });
-        }
-      }
-      await pause(OUTCOME_EVERY_MS);
-    }
-    throw new Problem({
-      code: "lost", outcome: "unknown",
-      detail: `The venue does not say what became of the order (client order id ${id}).`,
-    });
+    const ask = (id) => this.#rest(signer, "GET", `/v1/orders/client:${id}`);
+    return send(this.#stream, ask, order, onLost);
   }
 
   /** Cancel an order; where the answer is lost, once more on the next connection. */
@@ -210,7 +169,7 @@ export class Account extends Emitter {
     this.seen = {};
     this.loaded = false;
     this.balances = new Map();
-    this.orders = new Map();
+    this.orders = new Orders();
     this.fills = [];
     this.transfers = new Map();
     this.sessions = [];
@@ -319,8 +278,7 @@ export class Account extends Emitter {
 
   #snapshot(channel, data, time) {
     if (channel === "orders") {
-      for (const order of this.openOrders()) this.orders.delete(order.order_id);
-      for (const order of data) this.#order(order, time);
+      this.orders.replaceOpen(data, time);
       this.emit("orders");
     } else if (channel === "balances") {
       this.balances = new Map(data.map((row) => [row.asset, row]));
@@ -335,7 +293,7 @@ export class Account extends Emitter {
     if (channel === "orders") {
       if (data.event.startsWith("session")) this.loadSessions();
       if (data.order_id && data.status && data.symbol && !data.event.endsWith("rejected")) {
-        this.#order(data, time);
+        this.orders.put(data, time);
         this.emit("orders");
       }
     } else if (channel === "executions") {
@@ -352,16 +310,6 @@ export class Account extends Emitter {
     }
   }
 
-  #order(order, time) {
-    const before = this.orders.get(order.order_id);
-    const triggered = before?.triggered || order.triggered || order.event === "triggered";
-    const merged = { created_at: time, ...before, ...order, triggered, updated_at: time };
-    this.orders.set(order.order_id, merged);
-    const closed = [...this.orders.values()].filter((one) => !OPEN.has(one.status));
-    closed.sort((one, other) => (one.updated_at < other.updated_at ? 1 : -1));
-    for (const one of closed.slice(CLOSED_KEPT)) this.orders.delete(one.order_id);
-  }
-
   #fill(fill) {
     const same = (one) => one.trade_id === fill.trade_id && one.order_id === fill.order_id;
     if (this.fills.some(same)) return;
@@ -374,21 +322,4 @@ export class Account extends Emitter {
     const id = row[`${row.event}_id`];
     this.transfers.set(`${row.event}:${id}`, row);
   }
-
-  /** Open orders first, then those that closed lately; newest first. */
-  orderList() {
-    const list = [...this.orders.values()];
-    const rank = (order) => (OPEN.has(order.status) ? 0 : 1);
-    return list.sort(
-      (one, other) =>
-        rank(one) - rank(other) || (one.created_at < other.created_at ? 1 : -1) ||
-        Number(BigInt(other.order_id) - BigInt(one.order_id)),
-    );
-  }
-
-  openOrders() {
-    return [...this.orders.values()].filter((order) => OPEN.has(order.status));
-  }
 }
-
-export const isOpen = (order) => OPEN.has(order.status);

@@ -28,7 +28,7 @@ function drawBook(market, account) {
   say($("#book-quote"), instrument.quote);
   say($("#book-base"), instrument.base);
   const own = new Set(
-    account.openOrders()
+    account.orders.open()
       .filter((order) => order.symbol === market.symbol && order.price)
       .map((order) => `${order.side}:${order.price}`),
   );

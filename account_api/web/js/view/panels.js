@@ -3,7 +3,7 @@
 import { $, $$, clock, make, moment, rows, say } from "../lib/dom.js";
 import { places, show, showAverage } from "../lib/decimal.js";
 import { oncePerFrame } from "../lib/events.js";
-import { isOpen } from "../model/account.js";
+import { isOpen } from "../model/orders.js";
 import { confirm } from "./confirm.js";
 import { toast } from "./toasts.js";
 import { Withdrawals } from "./withdrawals.js";
@@ -90,7 +90,7 @@ export class Panels {
   }
 
   async cancelAll() {
-    const open = this.#account.openOrders();
+    const open = this.#account.orders.open();
     if (!this.#account.mayTrade || !open.length) return;
     const symbols = [...new Set(open.map((order) => order.symbol))].sort();
     const sure = await confirm({
@@ -155,10 +155,10 @@ export class Panels {
       if (id) this.#cancel(event.target, id);
     });
     this.#keep(view, "orders", "No open orders, and none closed since you signed in.", ["orders"], () => {
-      const open = this.#account.openOrders().length;
+      const open = this.#account.orders.open().length;
       say($("#count-orders"), open ? String(open) : "");
       $("#cancel-all").hidden = !open || !this.#account.mayTrade;
-      draw(view, this.#account.orderList(), (order) => order.order_id, (row, order) => this.#order(row, order));
+      draw(view, this.#account.orders.list(), (order) => order.order_id, (row, order) => this.#order(row, order));
     });
   }
 
