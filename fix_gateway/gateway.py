@@ -249,7 +249,7 @@ class Gateway:
 
     def logged_on(self, session: Session) -> None:
         """The session is there: tell the engine, and let its reports flow."""
-        session.unanswered = session.logout_received = False
+        session.answer_num, session.logout_received = 0, False
         move = session.handle(Event.LOGGED_ON)
         self._carry_out(session, move)
         if move.phase is Phase.LIVE:

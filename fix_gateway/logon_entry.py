@@ -21,6 +21,7 @@ from fix_gateway.door.logon import Logon, Wishes, for_quickfix
 from fix_gateway.runtime.delivery import Delivery
 from fix_gateway.runtime.housekeeping import Housekeeping
 from fix_gateway.runtime.outbox import Outbox
+from fix_gateway.runtime.store_recovery import reopen
 from fix_gateway.session.epochs import EpochError, start_epoch
 from fix_gateway.session.handover import HandOverError, InnerListener
 from fix_gateway.session.life import Event, Hold
@@ -32,6 +33,7 @@ FREE_WAIT_S: Final = 1.0
 REGISTERED_WAIT_S: Final = 2.0
 UNANSWERED_WAIT_S: Final = 2.0
 POLL_S: Final = 0.002
+STORE_TEXT: Final = "its store cannot be written"
 STAMPED: Final = "acceptor.xml"
 """QuickFIX's own dictionary, beside the stores, in which a Logon needs the door's stamp."""
 
@@ -75,9 +77,7 @@ class Entrance:
         if self._closed or not self._outbox.online or self.inner is None:
             return "the engine is not available"
         if Hold.STORE in session.life.holds:
-            return "its store cannot be written"
-        if session.unanswered and not self._delivery.reopen_store(session):
-            return "its store cannot be written"
+            return STORE_TEXT
         objection = logon_refusals.objection(session, wishes)
         if objection:
             raise TurnedAway(objection)
@@ -88,7 +88,7 @@ class Entrance:
             self._delivery.pause(session, Event.PREPARE)
             granted, reason = self._prepare(session, wishes)
             if not reason:
-                session.unanswered = True
+                session.answer_num = 0
                 whole, session.logon_due = for_quickfix(
                     logon, granted, self._stamp, self._clock()
                 )
@@ -133,6 +133,11 @@ class Entrance:
             if time.monotonic() > deadline:
                 return wishes, "QuickFIX has not let go of the last connection"
             time.sleep(POLL_S)
+        if session.answer_num and not session.store.holds_number(session.answer_num):
+            # Its answer to the last Logon failed, and each further one would.
+            with session.gate:
+                if not reopen(session):
+                    return wishes, STORE_TEXT
         settings = session.settings
         quickfix_session = session.qf
         assert quickfix_session is not None

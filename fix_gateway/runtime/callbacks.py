@@ -145,7 +145,10 @@ class Application(quickfix.Application):  # type: ignore[misc]
         session = self._sessions[session_id.toString()]
         session.arrived()  # QuickFIX answers some Logons without asking us first.
         session.flow.sent_at = time.monotonic()
-        msg_type = message.getHeader().getField(35)
+        header = message.getHeader()
+        msg_type = header.getField(35)
+        if session.phase is Phase.ENTERING:
+            session.answer_num = max(session.answer_num, int(header.getField(34)))
         if msg_type == "5":
             if session.phase is Phase.LIVE:
                 session.farewell_at = session.flow.sent_at

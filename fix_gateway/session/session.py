@@ -128,8 +128,9 @@ class Session:
         """The last connection that was on its way to QuickFIX; it has ended where it is done."""
         self.logon_due: LogonMark | None = None
         """The Logon that QuickFIX has been handed and has not read yet."""
-        self.unanswered = False
-        """QuickFIX was handed a Logon and has not answered it: perhaps it could not store it."""
+        self.answer_num = 0
+        """The number of QuickFIX's last answer to a Logon that has not been let in, 0 when there
+        is none. Where the store does not hold that number, it could not be written."""
         self.says_reset = False
         """The answer to the Logon says ResetSeqNumFlag(141)=Y."""
         self.confirms_reset = False

@@ -62,6 +62,10 @@ class SessionStore:
         except (FileNotFoundError, ValueError):
             return Numbers(1, 1)
 
+    def holds_number(self, sender: int) -> bool:
+        """Whether a message of ours with this number was stored."""
+        return self.numbers().sender > sender
+
     def newest_cursor(self) -> Cursor | None:
         """Cursor of the newest message that counts and that the engine caused."""
         sender = self.numbers().sender
