@@ -50,7 +50,11 @@ def _is_open(row: OrderRow) -> bool:
 def find_order(
     services: Services, account: str, order_id: int, client_order_id: str, min_seq: int = 0
 ) -> FoundOrder | None:
-    """One order of the account, open or closed, by its id or any client id of its chain."""
+    """Find one order, open or closed, by its id or by any client id of its chain.
+
+    A client id is one of the account's own. By order id the firm's main account finds the
+    orders of all its accounts (rules C-1, S-6).
+    """
     answer = services.fetch(queries.Order(account, client_order_id, order_id), min_seq)
     row = answer.value
     if row is not None and _is_open(row):
@@ -61,7 +65,7 @@ def find_order(
         with services.history() as connection:
             past = history.order(
                 connection,
-                [account],
+                [row.order.account] if row is not None else _named_by(services, account, order_id),
                 order_id=row.order.order_id if row is not None else order_id,
                 client_order_id="" if row is not None else client_order_id,
             )
@@ -74,6 +78,15 @@ def find_order(
         current = past is not None and not _is_open(past.row)
         return FoundOrder(row, past.cancel_reason if past and current else None, answer.as_of_seq)
     return None if past is None else FoundOrder(past.row, past.cancel_reason, answer.as_of_seq)
+
+
+def _named_by(services: Services, account: str, order_id: int) -> list[str]:
+    """The accounts whose orders a reference of this account can mean."""
+    if not order_id:
+        return [account]
+    # The main account bears the firm's name; any other is the name of no firm.
+    firm = services.fetch(queries.Accounts(account)).value
+    return [account, *(row.account for row in firm if row.account != account)]
 
 
 def symbol_of(

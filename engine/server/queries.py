@@ -14,6 +14,7 @@ import msgspec
 
 from engine import queries
 from engine.core import firms, invariants
+from engine.core.authority import reaches
 from engine.core.book import Order
 from engine.core.exchange import Exchange
 from engine.core.instruments import Instrument
@@ -332,7 +333,7 @@ class Queries:
         order: Order | None = None
         if query.order_id:
             order = self._exchange.orders.get(query.order_id)
-            if order is not None and query.account and order.account.name != query.account:
+            if order is not None and query.account and not self._reaches(query.account, order):
                 return None
             if order is not None and query.client_order_id:
                 named = order.account.client_ids.get(query.client_order_id)
@@ -341,6 +342,13 @@ class Queries:
             account = self._exchange.accounts.get(query.account)
             order = account.client_ids.get(query.client_order_id) if account else None
         return None if order is None else order_row(order)
+
+    def _reaches(self, name: str, order: Order) -> bool:
+        """Return True if the account may name the order by its order id (rules C-1, S-6)."""
+        account, owner = self._exchange.accounts.get(name), order.account
+        return account is not None and reaches(
+            account.name, account.firm, owner.name, owner.firm
+        )
 
     def _book(self, query: queries.Book) -> BookRow | None:
         book = self._exchange.books.get(query.symbol)

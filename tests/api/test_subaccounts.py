@@ -50,6 +50,24 @@ def test_orders_of_a_sub_account_from_create_to_cancel(funded: CallerOf) -> None
     assert alice.get("/v1/orders/client:a1").ok()["status"] == "new"
 
 
+def test_C1_by_order_id_the_firm_finds_changes_and_cancels_an_order_of_its_sub_account(
+    funded: CallerOf,
+) -> None:
+    alice, bob = funded("alice-trade"), funded("bob-trade")
+    number = alice.post("/v1/orders", order()).ok(201)["order_id"]
+    path = f"/v1/orders/{number}"
+    assert alice.get(path).ok()["account"] == DESK
+    changed = alice.patch(path, {"quantity": "0.5"}).ok()
+    assert (changed["account"], changed["quantity"]) == (DESK, "0.5")
+    bob.get(path).problem(404, "unknown_order")
+    bob.delete(path).problem(404, "unknown_order")
+    gone = alice.delete(path).ok()
+    assert (gone["account"], gone["status"]) == (DESK, "canceled")
+    assert alice.get(path).ok()["status"] == "canceled"
+    # A client order id is one of the account that is meant, whoever speaks for the firm.
+    alice.get("/v1/orders/client:a1").problem(404, "unknown_order")
+
+
 def test_batches_filters_and_the_switch_of_a_sub_account(funded: CallerOf) -> None:
     alice = funded("alice-trade")
     alice.post("/v1/orders", order("own", account=None)).ok(201)

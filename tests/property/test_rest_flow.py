@@ -165,7 +165,7 @@ class RestFlow:
             fills += row["order"]["fills"]
             if row["op"] == "create":
                 target = f"/v1/orders/{row['order']['order_id']}"
-                now = self.callers[firm].get(target, account=body.get("account", firm)).ok()
+                now = self.callers[firm].get(target).ok()
                 told = {n: v for n, v in row["order"].items() if n not in ("as_of_seq", "fills")}
                 assert told == {n: now[n] for n in told}, row
         named = {row["order"]["order_id"] for row in found["results"] if row["order"] is not None}
