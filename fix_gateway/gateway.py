@@ -28,8 +28,8 @@ from fix_gateway.runtime.delivery import Delivery
 from fix_gateway.runtime.housekeeping import Housekeeping
 from fix_gateway.runtime.outbox import Outbox
 from fix_gateway.runtime.quickfix_log import QuickfixLog
-from fix_gateway.runtime.replay import Past
-from fix_gateway.runtime.request_worker import Questions
+from fix_gateway.runtime.replay import HistoryRequests
+from fix_gateway.runtime.request_worker import RequestWorker
 from fix_gateway.session.epochs import Start, restore
 from fix_gateway.session.handover import InnerListener
 from fix_gateway.session.life import Action, Event, Move, Phase
@@ -91,15 +91,15 @@ class Gateway:
             self._connect,
         )
         self._housekeeping = Housekeeping(settings, self.sessions, self.delivery, self._sender)
-        self._questions = Questions(
-            settings.questions_max,
+        self._requests = RequestWorker(
+            settings.requests_max,
             self._client,
             self._instruments,
             self._scales,
             self._dictionary,
             self._sender,
             self.outbox,
-            Past(history_url, self._connect, self._instruments, self.delivery),
+            HistoryRequests(history_url, self._connect, self._instruments, self.delivery),
             clock,
         )
         self._entrance = Entrance(
@@ -162,13 +162,13 @@ class Gateway:
         starts = {s.comp_id: restore(s, self._client, last) for s in self.sessions}
         self._housekeeping.write(clean=False, synced=True)
         for session in self.sessions:
-            start = starts[session.comp_id]
-            session.asked.restore(session.epoch, start.target or session.store.numbers().target)
+            target = starts[session.comp_id].target or session.store.numbers().target
+            session.pending_requests.restore(session.epoch, target)
         self._start_quickfix(starts, inner_port)
         for session in self.sessions:
             self.delivery.pause(session, Event.START)
         self._subscribe()
-        self._questions.start()
+        self._requests.start()
         self._housekeeping.start()
         self.door = FrontDoor(
             self.settings, self.sessions, self._entrance.enter, self._entrance.farewell, self._clock
@@ -247,75 +247,75 @@ class Gateway:
 
     # What QuickFIX's thread tells.
 
-    def logged_on(self, session: Session) -> None:
+    def on_logon(self, session: Session) -> None:
         """The session is there: tell the engine, and let its reports flow."""
         session.answer_num, session.logout_received = 0, False
         move = session.handle(Event.LOGGED_ON)
         self._carry_out(session, move)
         if move.phase is Phase.LIVE:
             if session.snapshot_wanted:
-                self._questions.ask_snapshot(session)
-            self._questions.resume(session)
+                self._requests.enqueue_snapshot(session)
+            self._requests.resume(session)
         log.info("logged_on", session=session.comp_id, epoch=session.epoch)
 
-    def leaving(self, session: Session) -> None:
+    def on_logout(self, session: Session) -> None:
         """Store nothing from here on for a session whose next Logon empties its store."""
         self.delivery.pause(session, Event.LOGOUT_READ)
 
-    def logged_out(self, session: Session) -> None:
+    def on_disconnect(self, session: Session) -> None:
         """The session has gone."""
         # Asked first: as soon as the session is free its next connection may change this.
-        clean, reason = session.logout_received, session.why_ended(time.monotonic())
+        clean, reason = session.logout_received, session.disconnect_reason(time.monotonic())
         move = session.handle(Event.LOGGED_OUT)
         self.delivery.end_capture(session)
         self._carry_out(session, move)
         log.info("logged_out", session=session.comp_id, clean=clean, reason=reason)
 
-    def answered(self, session: Session) -> None:
+    def on_test_response(self, session: Session) -> None:
         """The client has read on."""
         self._carry_out(session, session.handle(Event.READ))
 
     def _carry_out(self, session: Session, move: Move) -> None:
         """Do what follows from an event."""
         if Action.OPEN in move.does:
-            self.outbox.notify(session.open_command())
+            self.outbox.send_unretained(session.open_command())
         if Action.CLOSE in move.does and not self._stopping:
-            self.outbox.notify(session.close_command())
+            self.outbox.send_unretained(session.close_command())
         if Action.RESUME in move.does:
             self._housekeeping.wake()
 
-    def asked(self, session: Session, query: Query, text: str) -> bool:
+    def on_request(self, session: Session, query: Query, text: str) -> bool:
         """Queue a question for the thread that may wait for the engine."""
-        return self._questions.ask(session, query, text)
+        return self._requests.enqueue(session, query, text)
 
-    def overloaded(self, session: Session, num: int) -> None:
+    def on_overload(self, session: Session, num: int) -> None:
         """Too much waits for the engine: end the session; it sends the rest when it returns."""
         session.rewind_to = num
         log.warning("cut", session=session.comp_id, reason="the engine does not keep up")
         if session.qf is not None:
             session.qf.logout(AWAY_TEXT)
 
-    def ended(self, session: Session, text: str) -> None:
+    def on_violation(self, session: Session, text: str) -> None:
         """The session has broken the rules: log it out, with this text."""
         log.warning("cut", session=session.comp_id, reason=text)
         if session.qf is not None:
             session.qf.logout(text)
 
-    def gap_seen(self, session: Session, up_to: int) -> None:
+    def on_gap(self, session: Session, up_to: int) -> None:
         """A ResendRequest came behind a gap: ask for it as soon as that is answered."""
         self._housekeeping.ask(session, up_to)
 
     def _unnumbered(self, key: str) -> None:
         """A session sent a message without MsgSeqNum, which QuickFIX drops in silence."""
         session = self.sessions.by_key.get(key)
-        if session is None or session.phase is not Phase.LIVE or session.farewell_at:
+        if session is None or session.phase is not Phase.LIVE or session.logout_sent_at:
             return
         log.warning("cut", session=session.comp_id, reason=UNNUMBERED_TEXT)
         # Not by QuickFIX's logout: from another thread its own may see the order and not yet
         # the reason. The client's answer ends the connection, or housekeeping does.
         self._sender.admin(session, f"5\x0158={UNNUMBERED_TEXT}")
 
-    def flooding(self, session: Session) -> None:
+    def on_flood(self, session: Session) -> None:
         """A client is far above its limit and does not stop: log it out."""
         if session.qf is not None and session.qf.isEnabled():
             log.warning("cut", session=session.comp_id, reason="floods")

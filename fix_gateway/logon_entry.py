@@ -92,12 +92,13 @@ class Entrance:
                 whole, session.logon_due = for_quickfix(
                     logon, granted, self._stamp, self._clock()
                 )
-                session.hand_over(self.inner.passage(link.socket, logon.raw, whole))
+                session.hand_over(self.inner.handover(link.socket, logon.raw, whole))
                 handed_over = True
         except (EngineError, EpochError, HandOverError, OSError) as error:
             reason = str(error) or type(error).__name__
         finally:
             if not handed_over:
+                session.unanswered = False
                 session.handle(Event.GIVE_BACK, link)
                 self._housekeeping.wake()
         return reason
@@ -155,7 +156,7 @@ class Entrance:
         session.snapshot_wanted = wishes.snapshot
         session.flow.reset(time.monotonic())
         if session.throttle is not None:
-            session.throttle.forgive()
+            session.throttle.reset_patience()
         if resets:
             reason = self.reset(session, "141=Y" if wishes.reset else "reset of the store")
             if reason:

@@ -91,7 +91,7 @@ class GatewaySettings:
     stale_after_us: int = 5_000_000
     heartbeat_s_max: int = 300
     unanswered_max: int = 20_000
-    questions_max: int = 1_000
+    requests_max: int = 1_000
     held_transactions_max: int = 2_000
     outstanding_bytes_max: int = 1 << 20
     outstanding_timeout_s: float = 20.0

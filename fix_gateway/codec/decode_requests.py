@@ -1,4 +1,4 @@
-"""Questions: H, AF, x, AD, BB and our UD to Query objects."""
+"""Requests: H, AF, x, AD, BB and our UD to Query objects."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from fix_gateway.codec.fields import Refusal, account_of, order_id_of, shown, si
 from fix_gateway.codec.message import FixMessage, parse_time
 from fix_gateway.codec.reject_codes import BUSINESS_REJECT_REASON
 from fix_gateway.codec.requests import (
-    BadQuery,
     BalancesQuery,
+    InvalidRequest,
     MassStatusQuery,
     OrderStatusQuery,
     Query,
@@ -187,7 +187,7 @@ def not_allowed(msg_type: str, context: SessionContext) -> str:
 
 
 def translate_query(message: FixMessage, context: SessionContext, allowed: bool = True) -> Query:
-    """A question as a Query; BadQuery when it cannot be asked like that, or not by this session."""
+    """Read a request; gives InvalidRequest when its form is wrong or this session may not ask."""
     reader, id_tag = _READERS[message.msg_type]
     num = int(message.get("34"))
     try:
@@ -201,7 +201,7 @@ def translate_query(message: FixMessage, context: SessionContext, allowed: bool 
     except Refusal as error:
         request_id = message.get(id_tag).encode("ascii", "replace").decode("ascii")
         reason = BUSINESS_REJECT_REASON.get(error.reason, "0")
-        return BadQuery(
+        return InvalidRequest(
             num, message.msg_type, shown(request_id), reason, error.text, error.reason.name.lower(),
             message.get("569", "0"),
         )  # fmt: skip

@@ -78,7 +78,7 @@ class _Standing(NamedTuple):
     notional: int
 
 
-def _standing(
+def _final_state(
     events: tuple[Event, ...], entry: BatchEntry, first: int, count: int
 ) -> _Standing | None:
     """The last state of the order that an entry created, changed or canceled.
@@ -129,7 +129,7 @@ def _list_status(e: BatchDone, i: int, f: Frame, total: str) -> str:
     entries = f.command.entries if isinstance(f.command, Batch) else ()
     group, any_open = "", False
     for entry, (first, count, _) in zip(entries, e.results, strict=False):
-        standing = _standing(f.transaction.events, entry, first, count)
+        standing = _final_state(f.transaction.events, entry, first, count)
         any_open = any_open or (standing is not None and standing.leaves > 0)
         group += _list_row(entry, standing, f, f.transaction.events[first : first + count])
     state = "7" if e.reason is not None else "3" if any_open else "6"
@@ -186,7 +186,7 @@ def _batch_summary(e: BatchDone, i: int, f: Frame) -> str:
         zip(entries, e.results, strict=False), 1
     ):
         rows += f"20012={number}\x01{optional('11', entry.client_order_id)}"
-        standing = _standing(f.transaction.events, entry, first, count)
+        standing = _final_state(f.transaction.events, entry, first, count)
         rows += f"37={standing.order_id}\x01" if standing is not None else ""
         rows += f"20013={'Y' if done else 'N'}\x01"
         reason = None if done else _reason_of(f.transaction.events[first : first + count], entry)

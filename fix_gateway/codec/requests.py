@@ -90,7 +90,7 @@ class ReplayQuery(NamedTuple):
     exec_id: str = ""
 
 
-class BadQuery(NamedTuple):
+class InvalidRequest(NamedTuple):
     """A question that cannot be answered; BusinessMessageReject(j) says why, for AD an AQ.
 
     ``code`` is the reason as RejectCode(20016) names it.
@@ -112,7 +112,7 @@ Query: TypeAlias = (
     | TradesQuery
     | BalancesQuery
     | ReplayQuery
-    | BadQuery
+    | InvalidRequest
 )
 
 QUERY_MSG_TYPES: Final[dict[type[Query], str]] = {

@@ -18,8 +18,8 @@ from fix_gateway.codec.message import time_text
 from fix_gateway.codec.reject_codes import TRADE_REQUEST_OTHER, TRADE_REQUEST_RESULT
 from fix_gateway.codec.requests import (
     QUERY_MSG_TYPES,
-    BadQuery,
     BalancesQuery,
+    InvalidRequest,
     MassStatusQuery,
     OrderStatusQuery,
     Query,
@@ -52,14 +52,14 @@ def business_reject(num: int, msg_type: str, ref_id: str, reason: str, text: str
 
 def reject_query(query: Query, reason: str, text: str) -> Answer:
     """BusinessMessageReject(j) of a question that cannot be answered now."""
-    if isinstance(query, BadQuery):
-        return answer_bad_query(query)
+    if isinstance(query, InvalidRequest):
+        return answer_invalid_request(query)
     if isinstance(query, TradesQuery):
         return trades_ack(query.request_id, query.request_type, "99", "2", text, query.symbol)
     return business_reject(query.num, QUERY_MSG_TYPES[type(query)], query.request_id, reason, text)
 
 
-def answer_bad_query(query: BadQuery) -> Answer:
+def answer_invalid_request(query: InvalidRequest) -> Answer:
     """BusinessMessageReject(j) of a question that could not be read; AQ of an AD."""
     if query.msg_type == "AD":
         result = TRADE_REQUEST_RESULT.get(query.code, TRADE_REQUEST_OTHER)

@@ -83,7 +83,7 @@ def _render(event: Event, index: int, frame: Frame) -> list[OutMessage]:
     return []
 
 
-def _is_told(event: Event, session: SessionContext, source: str) -> bool:
+def _is_recipient(event: Event, session: SessionContext, source: str) -> bool:
     """Whether a session is told of an event of a command that came from ``source``."""
     kind = type(event)
     if kind is InstrumentStatusChanged:
@@ -120,7 +120,7 @@ def messages(
     frame: Frame | None = None
     found: list[OutMessage] = []
     for index, event in enumerate(transaction.events):
-        if _is_told(event, session, source):
+        if _is_recipient(event, session, source):
             if frame is None:
                 frame = frame_of(transaction, instruments)
             found += _render(event, index, frame)
@@ -150,7 +150,7 @@ class Router:
         frame: Frame | None = None
         found: list[tuple[str, OutMessage]] = []
         for index, event in enumerate(transaction.events):
-            names = self._told(event, source)
+            names = self._recipients(event, source)
             if names:
                 if frame is None:
                     frame = frame_of(transaction, instruments)
@@ -159,7 +159,7 @@ class Router:
                         found.append((name, message))
         return found
 
-    def _told(self, event: Event, source: str) -> list[str]:
+    def _recipients(self, event: Event, source: str) -> list[str]:
         """The names of the sessions that are told of an event, each once."""
         kind = type(event)
         sessions = self._sessions
@@ -181,6 +181,6 @@ class Router:
             if session is not None and session.kind == "order" and name not in names:
                 names.append(name)
         for watcher in self._watchers.get(event.account, ()):
-            if watcher.session not in names and _is_told(event, watcher, source):
+            if watcher.session not in names and _is_recipient(event, watcher, source):
                 names.append(watcher.session)
         return names

@@ -408,7 +408,7 @@ class FrontDoor:
         link.socket.close()
         link.ended.set()
         if session.phase is Phase.ENTERING and session.link is link and not session.undecided:
-            why = session.farewell or "the connection has ended"
+            why = session.logout_text or "the connection has ended"
             log.warning("refused", address=link.address, comp_id=session.comp_id, reason=why)
             session.handle(Event.DISCONNECTED, link)
 

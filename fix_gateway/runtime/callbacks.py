@@ -71,31 +71,31 @@ _QUICKFIX: Final = (
 class Events(Protocol):
     """What happens to sessions, for the gateway; called on QuickFIX's thread."""
 
-    def logged_on(self, session: Session) -> None:
+    def on_logon(self, session: Session) -> None:
         """The Logon was answered."""
 
-    def leaving(self, session: Session) -> None:
+    def on_logout(self, session: Session) -> None:
         """The client logs out; QuickFIX answers and ends the connection next."""
 
-    def logged_out(self, session: Session) -> None:
+    def on_disconnect(self, session: Session) -> None:
         """The connection is gone; QuickFIX may hold its lock of the session."""
 
-    def answered(self, session: Session) -> None:
+    def on_test_response(self, session: Session) -> None:
         """A TestRequest of ours was answered."""
 
-    def asked(self, session: Session, query: Query, text: str) -> bool:
+    def on_request(self, session: Session, query: Query, text: str) -> bool:
         """A question and its message; False when too many wait already."""
 
-    def flooding(self, session: Session) -> None:
+    def on_flood(self, session: Session) -> None:
         """The session goes on and on above its limit: log it out."""
 
-    def overloaded(self, session: Session, num: int) -> None:
+    def on_overload(self, session: Session, num: int) -> None:
         """A message could not be taken up: the session has to come back for it."""
 
-    def ended(self, session: Session, text: str) -> None:
+    def on_violation(self, session: Session, text: str) -> None:
         """The session has broken the rules: log it out, with this text."""
 
-    def gap_seen(self, session: Session, up_to: int) -> None:
+    def on_gap(self, session: Session, up_to: int) -> None:
         """A ResendRequest, number ``up_to``, came behind a gap: ask for what is missing.
 
         What is sent from another thread goes when QuickFIX has answered the ResendRequest.
@@ -132,18 +132,18 @@ class Application(quickfix.Application):  # type: ignore[misc]
     @_guarded
     def onLogon(self, session_id: quickfix.SessionID) -> None:
         """The Logon was answered."""
-        self._events.logged_on(self._sessions[session_id.toString()])
+        self._events.on_logon(self._sessions[session_id.toString()])
 
     @_guarded
     def onLogout(self, session_id: quickfix.SessionID) -> None:
         """The session has ended, by a Logout or by the loss of its connection."""
-        self._events.logged_out(self._sessions[session_id.toString()])
+        self._events.on_disconnect(self._sessions[session_id.toString()])
 
     @_guarded
     def toAdmin(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
         """An admin message goes out."""
         session = self._sessions[session_id.toString()]
-        session.arrived()  # QuickFIX answers some Logons without asking us first.
+        session.logon_read()  # QuickFIX answers some Logons without asking us first.
         session.flow.sent_at = time.monotonic()
         header = message.getHeader()
         msg_type = header.getField(35)
@@ -151,10 +151,10 @@ class Application(quickfix.Application):  # type: ignore[misc]
             session.answer_num = max(session.answer_num, int(header.getField(34)))
         if msg_type == "5":
             if session.phase is Phase.LIVE:
-                session.farewell_at = session.flow.sent_at
+                session.logout_sent_at = session.flow.sent_at
             if message.isSetField(58):
-                session.farewell = message.getField(58)
-            if session.farewell == "Incorrect BeginString" and session.qf is not None:
+                session.logout_text = message.getField(58)
+            if session.logout_text == "Incorrect BeginString" and session.qf is not None:
                 # QuickFIX counts what it refuses so, whatever number it came under.
                 session.rewind_to = session.qf.getExpectedTargetNum()
         elif msg_type == "A":
@@ -166,7 +166,7 @@ class Application(quickfix.Application):  # type: ignore[misc]
         elif msg_type == "3" and message.isSetField(372) and message.getField(372) == "A":
             if not admin.confirms(session, message):
                 admin.reject_logon(message, WITHIN_TEXT)
-                self._events.ended(session, WITHIN_TEXT)
+                self._events.on_violation(session, WITHIN_TEXT)
 
     def toApp(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
         """An application message goes out; of those only resends are not counted yet.
@@ -185,7 +185,7 @@ class Application(quickfix.Application):  # type: ignore[misc]
         """A ResendRequest is being answered; QuickFIX holds its lock until that is done."""
         up_to, session.ask_up_to = session.ask_up_to, 0
         if up_to:
-            self._events.gap_seen(session, up_to)
+            self._events.on_gap(session, up_to)
 
     @_guarded
     def fromAdmin(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
@@ -202,12 +202,12 @@ class Application(quickfix.Application):  # type: ignore[misc]
             admin.check_repeat(header)
         if msg_type == "0":
             if message.isSetField(112) and self._sender.answered(session, message.getField(112)):
-                self._events.answered(session)
+                self._events.on_test_response(session)
         elif msg_type == "5":
             session.logout_received = True
-            self._events.leaving(session)
+            self._events.on_logout(session)
         elif msg_type == "A":
-            session.arrived()
+            session.logon_read()
             self._admit_logon(session, message)
         elif msg_type == "2":
             admin.check_resend(session, message)
@@ -276,8 +276,8 @@ class Application(quickfix.Application):  # type: ignore[misc]
             if session.throttle is not None:
                 command = self._throttled(session, session.throttle, command, text, now_us)
             if not self._outbox.submit(session, command, now_us):
-                self._events.overloaded(session, command.origin.num)
-        elif not self._events.asked(session, meant, text):  # type: ignore[arg-type]
+                self._events.on_overload(session, command.origin.num)
+        elif not self._events.on_request(session, meant, text):  # type: ignore[arg-type]
             answer = responses.reject_query(meant, "4", "Too many questions wait; ask again")  # type: ignore[arg-type]
             self._say(session, f"{answer.msg_type}\x01{answer.body}")
 
@@ -296,7 +296,7 @@ class Application(quickfix.Application):  # type: ignore[misc]
             f"373={reason}\x0158={why}",
         )
         if reason == admin.SENDING_TIME:
-            self._events.ended(session, why)
+            self._events.on_violation(session, why)
         return False
 
     def _throttled(
@@ -307,7 +307,7 @@ class Application(quickfix.Application):  # type: ignore[misc]
         if not count or throttle.take(count, now_us):
             return command
         if throttle.flooded:
-            self._events.flooding(session)
+            self._events.on_flood(session)
         why = f"Above the limit of this session: {throttle.limit}"
         return refuse(
             FixMessage(text), session.context, command.origin, RejectReason.THROTTLED, why
@@ -328,7 +328,7 @@ class Application(quickfix.Application):  # type: ignore[misc]
                 mark_only=True,
             )
             if not self._outbox.submit(session, mark, self._clock()):
-                self._events.overloaded(session, num)
+                self._events.on_overload(session, num)
         except Exception:
             log.exception("refusal_failed", session=session.comp_id)
             session.cut()

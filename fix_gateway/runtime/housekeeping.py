@@ -110,7 +110,7 @@ class Housekeeping:
     def _watch_time(self, session: Session, now: float) -> None:
         """Heartbeat, TestRequest and the end, where QuickFIX's own timers are starved."""
         flow, interval = session.flow, session.heartbeat_s
-        if session.farewell_at and now - session.farewell_at > LOGOUT_WAIT_S:
+        if session.logout_sent_at and now - session.logout_sent_at > LOGOUT_WAIT_S:
             session.cut()
             return
         if now - flow.sent_at > interval + LATE_S:

@@ -106,7 +106,7 @@ class Outbox:
             self._send(command)
         return True
 
-    def notify(self, command: Command) -> None:
+    def send_unretained(self, command: Command) -> None:
         """Send a command that loses its meaning with the connection; it is not kept."""
         with self._lock:
             if self._client is not None and self._client.connected:

@@ -1,4 +1,4 @@
-"""What lies behind: fills from the SQL history, and the reports of a session once more."""
+"""Requests about the past: fills from the SQL history, and the reports of a session once more."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class Captures(Protocol):
         """End one, or all; False when there was none."""
 
 
-class Past:
-    """Looks back for the thread that answers questions."""
+class HistoryRequests:
+    """Answers requests about what is past, for the thread that answers requests."""
 
     def __init__(
         self,

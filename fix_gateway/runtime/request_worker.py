@@ -24,8 +24,8 @@ from fix_gateway.codec import responses
 from fix_gateway.codec.decode import translate
 from fix_gateway.codec.message import envelope
 from fix_gateway.codec.requests import (
-    BadQuery,
     BalancesQuery,
+    InvalidRequest,
     MassStatusQuery,
     NotAvailable,
     OrderStatusQuery,
@@ -54,8 +54,8 @@ class NotStored(Exception):
     """The answer could not be stored; the question waits until the session is back."""
 
 
-class Looks(Protocol):
-    """Answers questions about what is long past."""
+class History(Protocol):
+    """Answers requests about the past."""
 
     def trades(self, session: Session, query: TradesQuery) -> list[Answer]:
         """TradeCaptureReports of the fills that match."""
@@ -66,7 +66,7 @@ class Looks(Protocol):
         """Send the reports of a session again."""
 
 
-class Questions:
+class RequestWorker:
     """Queues questions and answers them, one after the other.
 
     ``instruments`` and ``scales`` may grow while it runs.
@@ -81,7 +81,7 @@ class Questions:
         dictionary: quickfix.DataDictionary,
         sender: Sender,
         outbox: Outbox,
-        past: Looks,
+        history: History,
         clock: Clock,
     ) -> None:
         self._waiting: queue.Queue[tuple[Session, Query | None, int]] = queue.Queue(limit)
@@ -91,7 +91,7 @@ class Questions:
         self._dictionary = dictionary
         self._sender = sender
         self._outbox = outbox
-        self._past = past
+        self._history = history
         self._clock = clock
         self._lock = threading.Lock()
 
@@ -99,14 +99,14 @@ class Questions:
         """Begin to answer."""
         threading.Thread(target=self._run, name="fix-questions", daemon=True).start()
 
-    def ask(self, session: Session, query: Query, text: str) -> bool:
-        """Queue a question, given with its message; False when too many wait already."""
+    def enqueue(self, session: Session, query: Query, text: str) -> bool:
+        """Queue a request, given with its message; return False when too many wait."""
         with self._lock:
-            asked, epoch = session.asked, session.epoch
-            if len(asked) >= WAITING_MAX or self._waiting.full():
+            pending, epoch = session.pending_requests, session.epoch
+            if len(pending) >= WAITING_MAX or self._waiting.full():
                 return False
             # One that waits already came again after a resend; one answer is enough.
-            return not asked.add(epoch, query.num, text) or self._queue(session, query)
+            return not pending.add(epoch, query.num, text) or self._queue(session, query)
 
     def _queue(self, session: Session, query: Query) -> bool:
         """Hand a question that is kept to the answering thread; the lock is held."""
@@ -114,20 +114,20 @@ class Questions:
             self._waiting.put_nowait((session, query, session.epoch))
         except queue.Full:
             return False
-        session.asked.queued.add(query.num)
+        session.pending_requests.queued.add(query.num)
         return True
 
     def resume(self, session: Session) -> None:
         """The session is back: queue what was asked before and not answered."""
         with self._lock:
-            for num, text in session.asked.unqueued(session.epoch):
+            for num, text in session.pending_requests.unqueued(session.epoch):
                 query = translate(
                     text, session.context, session.epoch, self._instruments, self._clock()
                 )
                 if not isinstance(query, QUERIES) or not self._queue(session, query):
                     log.warning("question_not_resumed", session=session.comp_id, num=num)
 
-    def ask_snapshot(self, session: Session) -> None:
+    def enqueue_snapshot(self, session: Session) -> None:
         """Queue the snapshot of open orders that the Logon asked for."""
         try:
             self._waiting.put_nowait((session, None, session.epoch))
@@ -140,18 +140,18 @@ class Questions:
             with self._lock:
                 if session.phase is not Phase.LIVE or session.epoch != epoch:
                     if query is not None:
-                        session.asked.queued.discard(query.num)
+                        session.pending_requests.queued.discard(query.num)
                     continue
             try:
                 self._handle(session, query)
                 if query is not None:
                     self._mark(session, epoch, query.num)
                     with self._lock:
-                        session.asked.done(epoch, query.num)
+                        session.pending_requests.done(epoch, query.num)
             except NotStored:
                 if query is not None:
                     with self._lock:
-                        session.asked.queued.discard(query.num)
+                        session.pending_requests.queued.discard(query.num)
             except Exception:
                 log.exception("question_failed", session=session.comp_id)
 
@@ -175,17 +175,17 @@ class Questions:
 
     def _answer(self, session: Session, query: Query) -> None:
         if isinstance(query, ReplayQuery):
-            self._past.replay(session, query, lambda answer: self._send(session, answer))
+            self._history.replay(session, query, lambda answer: self._send(session, answer))
             return
         for answer in self._answers(session, query):
             self._send(session, answer)
 
     def _answers(self, session: Session, query: Query) -> Sequence[Answer]:
         now_us = self._clock()
-        if isinstance(query, BadQuery):
-            return [responses.answer_bad_query(query)]
+        if isinstance(query, InvalidRequest):
+            return [responses.answer_invalid_request(query)]
         if isinstance(query, TradesQuery):
-            return self._past.trades(session, query)
+            return self._history.trades(session, query)
         if isinstance(query, OrderStatusQuery):
             row, seq = self._order(session, query)
             return [responses.answer_order_status(query, row, self._instruments, seq, now_us)]
@@ -275,4 +275,4 @@ class Questions:
             "answered by the gateway",
             mark_only=True,
         )
-        self._outbox.notify(mark)
+        self._outbox.send_unretained(mark)

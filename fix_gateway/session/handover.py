@@ -136,7 +136,7 @@ class InnerListener:
         shutil.rmtree(self._folder, ignore_errors=True)
         os.close(self._held)
 
-    def passage(self, client: socket.socket, logon: bytes, stamped: bytes) -> Passage:
+    def handover(self, client: socket.socket, logon: bytes, stamped: bytes) -> Handover:
         """Make ready to give QuickFIX the client's socket, whose first bytes are ``logon``.
 
         QuickFIX gets ``stamped`` in the place of those.
@@ -151,7 +151,7 @@ class InnerListener:
             stand_in.settimeout(ACCEPT_TIMEOUT_S)
             stand_in.connect(self._path)
             number = _accepted(socket.AF_UNIX, name.encode("ascii"))
-            return Passage(client, len(logon), stamped, stand_in, number)
+            return Handover(client, len(logon), stamped, stand_in, number)
         except OSError as error:
             stand_in.close()
             raise HandOverError(f"QuickFIX does not listen: {error}") from error
@@ -160,7 +160,7 @@ class InnerListener:
             raise
 
 
-class Passage:
+class Handover:
     """One client on its way to QuickFIX; it ends with ``complete`` or ``abandon``."""
 
     def __init__(

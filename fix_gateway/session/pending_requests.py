@@ -17,7 +17,7 @@ FILE_BYTES_MAX: Final = 1 << 20
 """Above this the file is written anew, with what still waits and nothing else."""
 
 
-class Asked:
+class PendingRequests:
     """The questions of one session, by MsgSeqNum, within one epoch. Not thread-safe."""
 
     def __init__(self, path: Path) -> None:

@@ -23,9 +23,9 @@ from engine.core.authority import accounts_of
 from engine.core.commands import CloseSession, OpenSession
 from engine.core.types import CancelScope, Origin, SessionRow
 from fix_gateway.codec.context import SessionContext
-from fix_gateway.session.handover import Passage
+from fix_gateway.session.handover import Handover
 from fix_gateway.session.life import Action, Event, Life, Move, Phase
-from fix_gateway.session.pending_requests import Asked
+from fix_gateway.session.pending_requests import PendingRequests
 from fix_gateway.session.store import LAST_INDEX, Cursor, SessionStore
 from fix_gateway.session.throttle import Throttle
 from fix_gateway.settings import GatewaySettings, SessionSettings, session_id
@@ -104,7 +104,7 @@ class Session:
         self.id = session_id(gateway, settings.comp_id)
         self.key: str = self.id.toString()
         self.store = SessionStore(gateway.store, gateway.comp_id, settings.comp_id)
-        self.asked = Asked(self.store.path(".asked"))
+        self.pending_requests = PendingRequests(self.store.path(".asked"))
         self.qf: quickfix.Session | None = None
         self.settings = settings
         self.context = _context(settings, gateway)
@@ -112,19 +112,19 @@ class Session:
         self.epoch = 0
         self.mark = 0
         self.gate = threading.RLock()
-        self.delivery = Place()
+        self.delivery = DeliveryState()
         self.flow = Flow()
         self.life: Life[Link] = Life(settings.reset_on_logon)
         self.scope = CancelScope.NONE
         self.grace_us = 0
         self.heartbeat_s = 30
         self.logout_received = False
-        self.farewell = ""
+        self.logout_text = ""
         """The Text of our own Logout on this connection."""
-        self.farewell_at = 0.0
+        self.logout_sent_at = 0.0
         """When that was sent, by the monotonic clock; 0 while it was not."""
         self.snapshot_wanted = False
-        self.passage: Passage | None = None
+        self.handover: Handover | None = None
         """The last connection that was on its way to QuickFIX; it has ended where it is done."""
         self.logon_due: LogonMark | None = None
         """The Logon that QuickFIX has been handed and has not read yet."""
@@ -176,7 +176,7 @@ class Session:
         """Take the session for a connection; False if it has one."""
         if not self.life.claim(link):
             return False
-        self.farewell, self.farewell_at = "", 0.0
+        self.logout_text, self.logout_sent_at = "", 0.0
         self.says_reset = self.confirms_reset = self.expects_next = False
         self.logon_num = self.asked_from = self.ask_up_to = 0
         return True
@@ -186,30 +186,30 @@ class Session:
 
         What the row wants done with the connection is done here. Raises OutOfOrder.
         """
-        before, passage = self.life.phase, self.passage
+        before, handover = self.life.phase, self.handover
         move = self.life.handle(event, link)
         if Action.CUT in move.does:
             self.cut()
-        if move.phase is Phase.FREE and before is not Phase.FREE and passage is not None:
-            passage.abandon()
+        if move.phase is Phase.FREE and before is not Phase.FREE and handover is not None:
+            handover.abandon()
         return move
 
-    def hand_over(self, passage: Passage) -> None:
+    def hand_over(self, handover: Handover) -> None:
         """Let QuickFIX read the Logon. Raises OSError when either side has gone."""
-        self.passage = passage
+        self.handover = handover
         self.handle(Event.HAND_OVER)
-        passage.start()
+        handover.start()
 
     @property
     def undecided(self) -> bool:
         """QuickFIX will read the Logon and has not come to it yet; until then it is entering."""
-        passage = self.passage
-        return passage is not None and not passage.read
+        handover = self.handover
+        return handover is not None and not handover.read
 
-    def arrived(self) -> None:
+    def logon_read(self) -> None:
         """QuickFIX has read the Logon: from a callback about this connection."""
-        if self.passage is not None:
-            self.passage.complete()
+        if self.handover is not None:
+            self.handover.complete()
 
     def store_failed(self) -> None:
         """Hold delivery and end the connection: the store cannot be written.
@@ -219,10 +219,10 @@ class Session:
         if Action.CUT in self.handle(Event.STORE_FAILED).does:
             log.error("cut", session=self.comp_id, reason="its store cannot be written")
 
-    def why_ended(self, now: float) -> str:
+    def disconnect_reason(self, now: float) -> str:
         """Why the connection has ended, for the log; ``now`` is monotonic."""
-        if self.farewell:
-            return self.farewell
+        if self.logout_text:
+            return self.logout_text
         if self.logout_received:
             return "logged out by itself"
         if now - self.flow.received_at > 2 * self.heartbeat_s:
@@ -245,7 +245,7 @@ class Session:
         return CloseSession(Origin(self.source, self.epoch), self.logout_received)
 
 
-class Place:
+class DeliveryState:
     """Where delivery to a session stands; guarded by the session's gate.
 
     Transactions meant for the session wait in ``backlog`` while it is behind. Up to

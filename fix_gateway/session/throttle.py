@@ -70,6 +70,6 @@ class Throttle:
         self._level = min(self._level + gained, self.burst * _MICRO)
         self._patience = min(self._patience + gained, FLOOD_FACTOR * self.burst * _MICRO)
 
-    def forgive(self) -> None:
+    def reset_patience(self) -> None:
         """A new connection begins with patience, but with the tokens that are left."""
         self._patience = FLOOD_FACTOR * self.burst * _MICRO

@@ -14,7 +14,7 @@ from engine.client import queries
 from engine.core.commands import NewOrder
 from engine.core.types import OrdType, Origin, Side, TimeInForce
 from fix_gateway.session.life import Event
-from fix_gateway.session.pending_requests import FILE_BYTES_MAX, Asked
+from fix_gateway.session.pending_requests import FILE_BYTES_MAX, PendingRequests
 from fix_gateway.session.sender import Sender
 from fix_gateway.session.session import Link, Session
 from fix_gateway.settings import GatewaySettings, SessionSettings
@@ -109,48 +109,48 @@ def test_trades_without_a_history_are_refused_in_one_line(venue: Venue, connect:
 
 def test_what_was_not_answered_is_found_again(tmp_path: Path) -> None:
     path = tmp_path / "questions"
-    asked = Asked(path)
+    asked = PendingRequests(path)
     for num in (3, 5, 7):
         assert asked.add(2, num, f"text {num}\x01")
     assert not asked.add(2, 5, "again")
     asked.done(2, 3)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    again = Asked(path)
+    again = PendingRequests(path)
     again.restore(2, 7)
     assert again.unqueued(2) == [(5, "text 5\x01")], "number 7 is sent again by the client"
-    assert Asked(tmp_path / "none").unqueued(2) == []
+    assert PendingRequests(tmp_path / "none").unqueued(2) == []
 
 
 def test_a_new_epoch_asks_anew(tmp_path: Path) -> None:
-    asked = Asked(tmp_path / "questions")
+    asked = PendingRequests(tmp_path / "questions")
     asked.add(2, 3, "old")
     assert asked.unqueued(3) == []
     asked.add(3, 3, "new")
-    later = Asked(tmp_path / "questions")
+    later = PendingRequests(tmp_path / "questions")
     later.restore(3, 100)
     assert later.unqueued(3) == [(3, "new")]
 
 
 def test_a_torn_file_gives_what_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "questions"
-    asked = Asked(path)
+    asked = PendingRequests(path)
     asked.add(1, 3, "whole")
     asked.add(1, 4, "torn")
     path.write_bytes(b"nonsense\n" + path.read_bytes()[:-5])
-    later = Asked(path)
+    later = PendingRequests(path)
     later.restore(1, 100)
     assert later.unqueued(1) == [(3, "whole")]
 
 
 def test_the_file_stays_small(tmp_path: Path) -> None:
     path = tmp_path / "questions"
-    asked = Asked(path)
+    asked = PendingRequests(path)
     asked.add(1, 1, "waits long")
     for num in range(2, 60):
         asked.add(1, num, "x" * 50_000)
         asked.done(1, num)
     assert path.stat().st_size < 2 * FILE_BYTES_MAX
-    later = Asked(path)
+    later = PendingRequests(path)
     later.restore(1, 100)
     assert later.unqueued(1) == [(1, "waits long")]
     later.done(1, 1)

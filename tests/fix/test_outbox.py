@@ -193,7 +193,7 @@ def test_what_the_engine_has_done_already_is_not_sent_again(
 
 def test_notices_are_not_kept(outbox: Outbox, engine: Engine, session: Session) -> None:
     engine.connected = False
-    outbox.notify(session.close_command())
+    outbox.send_unretained(session.close_command())
     engine.connected = True
     outbox.connected()
     outbox.submit(session, cancel(1), 0)

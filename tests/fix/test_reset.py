@@ -89,13 +89,13 @@ def test_a_session_that_left_again_stays_away(tmp_path: Path) -> None:
     delivery.resume(session)
     assert session.life.holds == {Hold.AWAY}
     assert session.claim(NOBODY)
-    gateway.logged_on(session)  # Of the last connection, late.
+    gateway.on_logon(session)  # Of the last connection, late.
     delivery.resume(session)
     assert session.life.holds == {Hold.AWAY}
     delivery.pause(session, Event.PREPARE)
     session.handle(Event.HAND_OVER)
-    gateway.logged_on(session)
+    gateway.on_logon(session)
     delivery.resume(session)
     assert not session.life.holds and session.life.progress is Progress.IN_STEP
-    gateway.logged_out(session)
+    gateway.on_disconnect(session)
     assert session.life.holds == {Hold.AWAY}

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import quickfix
 
@@ -188,7 +188,7 @@ class FixDesk:
         self.now += 1_000
         text = self.text(comp_id, line)
         meant = translate(text, self.sessions[comp_id], 1, self.instruments, self.now)
-        if meant is None or type(meant).__name__.endswith("Query"):
+        if meant is None or isinstance(meant, get_args(Query)):
             self.query = meant  # type: ignore[assignment]
             return []
         self.command = meant  # type: ignore[assignment]

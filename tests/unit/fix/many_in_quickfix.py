@@ -16,7 +16,7 @@ from pathlib import Path
 import quickfix
 
 from config.ports import free_ports
-from fix_gateway.session.handover import InnerListener, Passage
+from fix_gateway.session.handover import Handover, InnerListener
 from tests.fix.rawfix import encode, now_text
 from tests.support import pace
 
@@ -26,7 +26,7 @@ SESSIONS = 2_000
 class Taking(quickfix.Application):  # type: ignore[misc]
     """Puts the client in the stand-in's place when its Logon is read."""
 
-    passage: Passage | None = None
+    handover: Handover | None = None
 
     def onCreate(self, session_id: quickfix.SessionID) -> None:
         """Made."""
@@ -41,8 +41,8 @@ class Taking(quickfix.Application):  # type: ignore[misc]
         """Out."""
 
     def fromAdmin(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
-        assert self.passage is not None
-        self.passage.complete()
+        assert self.handover is not None
+        self.handover.complete()
 
 
 def main(folder: Path) -> None:
@@ -64,8 +64,8 @@ def main(folder: Path) -> None:
     ours.settimeout(pace.seconds(5))
     logon = encode(f"35=A|34=1|49=C{SESSIONS - 1:04d}|52={now_text()}|56=VENUE|98=0|108=30|")
     ours.sendall(logon)
-    application.passage = inner.passage(theirs, logon, logon)
-    application.passage.start()
+    application.handover = inner.handover(theirs, logon, logon)
+    application.handover.start()
     try:
         print(ours.recv(4096).decode("ascii"), flush=True)
     except TimeoutError:

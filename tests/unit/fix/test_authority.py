@@ -12,7 +12,7 @@ from engine.core.commands import Batch, MassCancel, RecordRefusal
 from engine.core.types import RejectReason
 from fix_gateway.codec.context import HOLDERS, Kind, SessionContext
 from fix_gateway.codec.decode import SUPPORTED, THINGS, translate
-from fix_gateway.codec.requests import BadQuery
+from fix_gateway.codec.requests import InvalidRequest
 from tests.support.fix_desk import ACCOUNTS, DICTIONARY, FixDesk, instruments
 
 WHEN = "60=20260105-09:30:00"
@@ -70,7 +70,7 @@ def seen(found: Any) -> str:
     for each in entries:
         if isinstance(each, RecordRefusal):
             return _REFUSALS[each.reason]
-        if isinstance(each, BadQuery):
+        if isinstance(each, InvalidRequest):
             assert each.reason == "6"
             return "refused" if "not allowed on" in each.text else "unreached"
     return "done"

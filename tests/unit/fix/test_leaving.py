@@ -21,7 +21,7 @@ class Seen(Events):
     def __init__(self) -> None:
         self.leavers: list[tuple[str, bool]] = []
 
-    def leaving(self, session: Session) -> None:
+    def on_logout(self, session: Session) -> None:
         self.leavers.append((session.comp_id, session.logout_received))
 
 

@@ -22,8 +22,8 @@ from engine.core.types import (
 from engine.history.rows import Fill
 from fix_gateway.codec import responses, trade_reports
 from fix_gateway.codec.requests import (
-    BadQuery,
     BalancesQuery,
+    InvalidRequest,
     MassStatusQuery,
     OrderStatusQuery,
     ReplayQuery,
@@ -255,8 +255,8 @@ def test_what_is_no_exec_id_names_no_place(exec_id: str) -> None:
 )
 def test_a_question_that_cannot_be_asked(line: str, reason: str, text: str) -> None:
     query = asked(line)
-    assert isinstance(query, BadQuery)
-    reject = seen(responses.answer_bad_query(query))
+    assert isinstance(query, InvalidRequest)
+    reject = seen(responses.answer_invalid_request(query))
     assert (reject["35"], reject["45"], reject["380"]) == ("j", "1", reason)
     assert reject["372"] == line.split("|")[0].removeprefix("35=")
     assert text in reject["58"]
@@ -287,8 +287,8 @@ def test_what_cannot_be_served_of_a_trade_capture_request_is_said_by_its_ack(
 ) -> None:
     """FIX has an answer of its own for it; a client of trade capture does not look for j."""
     query = asked(line)
-    assert isinstance(query, BadQuery)
-    ack = seen(responses.answer_bad_query(query))
+    assert isinstance(query, InvalidRequest)
+    ack = seen(responses.answer_invalid_request(query))
     assert [ack[tag] for tag in ("35", "568", "749", "750")] == ["AQ", "T", result, "2"]
     assert ack["569"] == line[line.index("569=") + 4]
     assert text in ack["58"]

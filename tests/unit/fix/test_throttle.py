@@ -62,7 +62,7 @@ def test_patience_ends_with_a_flood_and_not_with_a_little_too_much() -> None:
     while not throttle.flooded:
         refused += not throttle.take(1, SECOND)
     assert refused == FLOOD_FACTOR * 10 + 1
-    throttle.forgive()
+    throttle.reset_patience()
     assert not throttle.flooded and not throttle.take(1, SECOND)
 
 
