@@ -18,7 +18,7 @@ from engine.core.events import (
 from engine.core.faults import check
 from engine.core.instruments import format_scaled
 from engine.core.ledger import hold, set_hold
-from engine.core.matching import match, walk
+from engine.core.matching import match, simulate
 from engine.core.order_checks import Refusal
 from engine.core.types import (
     PPM,
@@ -61,14 +61,14 @@ def _whole(venue: Venue, order: Order) -> bool:
     """Whether FOK or MinQty is met; else the order has ended, or waits for a whole turn."""
     terms = order.terms
     want = order.leaves
-    reach = walk(
+    sweep = simulate(
         venue, order.book, order.buy, order.account.firm, terms.stp, order.limit, want
     )
-    if reach.traded >= (want if terms.tif is _FOK else terms.min_qty):
+    if sweep.traded >= (want if terms.tif is _FOK else terms.min_qty):
         return True
-    if reach.cut and venue.work_left < venue.work_max:
+    if sweep.cut and venue.work_left < venue.work_max:
         _interrupt(venue, order)  # A command that does nothing else may do more.
-    elif reach.cut:
+    elif sweep.cut:
         venue.cancel_order(order, CancelReason.SWEEP_TOO_LARGE)
     elif terms.tif is _FOK:
         venue.cancel_order(order, CancelReason.FOK_UNFILLABLE)
@@ -134,8 +134,8 @@ def market_hold(venue: Venue, order: Order) -> int:
     """What a market buy holds for as much as the work of this command lets it trade (L-3)."""
     terms = order.terms
     firm = order.account.firm
-    reach = walk(venue, order.book, True, firm, terms.stp, order.limit, order.leaves)
-    return market_cost(order, reach.cost)
+    sweep = simulate(venue, order.book, True, firm, terms.stp, order.limit, order.leaves)
+    return market_cost(order, sweep.cost)
 
 
 def insufficient(venue: Venue, order: Order, needed: int, available: int) -> Refusal:

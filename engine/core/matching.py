@@ -1,6 +1,6 @@
 """Matching: what an arriving order does to the other side of the book (rules M).
 
-``walk`` only looks, ``match`` acts; both go through the queue in the same way, so that what
+``simulate`` only looks, ``match`` acts; both go through the queue in the same way, so that what
 was found possible (FOK, MinQty, market funds) is what happens.
 """
 
@@ -19,6 +19,7 @@ from engine.core.types import (
     OrdStatus,
     RestateReason,
     SelfTrade,
+    make,
 )
 from engine.core.venue import Venue
 
@@ -30,11 +31,9 @@ _PARTIAL: Final = OrdStatus.PARTIALLY_FILLED
 _FILLED: Final = OrdStatus.FILLED
 _MAKER: Final = Liquidity.MAKER
 _TAKER: Final = Liquidity.TAKER
-_event: Final = tuple.__new__
-"""Makes a NamedTuple from its fields in one step; the hot path makes millions."""
 
 
-class Reach(NamedTuple):
+class Sweep(NamedTuple):
     """What an arriving order would get: lots traded, lots used up (trades and M-7
     decrements together), and the cost of the trades in ticks × lots. ``cut`` says that the
     work of this command ends before the order would."""
@@ -45,10 +44,10 @@ class Reach(NamedTuple):
     cut: bool
 
 
-def walk(
+def simulate(
     venue: Venue, book: Book, buy: bool, firm: str, stp: SelfTrade, limit: int, want: int,
     budget: int = 0,
-) -> Reach:  # fmt: skip
+) -> Sweep:  # fmt: skip
     """Go through the other side as ``match`` would, without touching it.
 
     ``limit`` 0 is none; ``budget`` (quote atoms, 0 for none) bounds what is bought or
@@ -77,7 +76,7 @@ def walk(
             else:
                 break
             if steps <= 0:
-                return Reach(traded, used, cost, True)
+                return Sweep(traded, used, cost, True)
             steps -= 1
             if wary and purges.covered(venue, maker):
                 continue
@@ -85,7 +84,7 @@ def walk(
             if own and stp is _OLDEST:
                 continue
             if own and stp is not _DECREMENT:
-                return Reach(traded, used, cost, False)
+                return Sweep(traded, used, cost, False)
             qty = offered = min(want - used, shown + behind if own else shown)
             if budget:
                 qty = min(qty, purse // (price * book.unit))
@@ -97,10 +96,10 @@ def walk(
                 if behind:
                     hidden.append((maker, behind))
             if qty < offered:
-                return Reach(traded, used, cost, False)
+                return Sweep(traded, used, cost, False)
         if used >= want:
             break
-    return Reach(traded, used, cost, False)
+    return Sweep(traded, used, cost, False)
 
 
 def match(venue: Venue, taker: Order, stp: SelfTrade) -> bool:
@@ -154,7 +153,7 @@ def _trade(
     venue.next_trade_id = trade_id + 1
     book.last_price = book.anchor = price
     if venue.armed:
-        book.stops.reach(price)
+        book.stops.mark_reached(price)
     notional = price * qty
     cash = notional * book.unit
     base_amount = qty * book.lot_atoms
@@ -170,7 +169,7 @@ def _trade(
     account = taker.account
     account.seq = seq = account.seq + 1
     events.append(
-        _event(
+        make(
             OrderFilled,
             (
                 account.name, seq, taker.terms, status, leaves, cum, total,
@@ -196,7 +195,7 @@ def _trade(
     account = maker.account
     account.seq = seq = account.seq + 1
     events.append(
-        _event(
+        make(
             OrderFilled,
             (
                 account.name, seq, maker.terms, status, leaves, cum, total,

@@ -16,7 +16,7 @@ from engine.core.execution import (
 from engine.core.faults import EngineFault
 from engine.core.ledger import Account, limit_hold
 from engine.core.lookup import check_target, find_named
-from engine.core.matching import walk
+from engine.core.matching import simulate
 from engine.core.order_checks import (
     Refusal,
     check_active,
@@ -42,8 +42,10 @@ from engine.core.types import (
     RejectReason,
     RequestKind,
     RetiredId,
+    SelfTrade,
     Side,
     TimeInForce,
+    make,
 )
 from engine.core.venue import Venue
 
@@ -60,15 +62,14 @@ _OPEN: Final = InstrumentStatus.OPEN
 _NEW: Final = OrdStatus.NEW
 _PARTIAL: Final = OrdStatus.PARTIALLY_FILLED
 _REQUESTED: Final = CancelReason.REQUESTED
-_event: Final = tuple.__new__
 
 
 def new_order(venue: Venue, c: NewOrder) -> bool:
-    """Create an order; tells whether it was accepted.
+    """Create an order. Return True if it was accepted.
 
     Most are limit orders without extras in which rules R-1 to R-7 find no fault. One
-    condition says so at a fraction of the cost of ``check_new``; everything else, faults
-    included, is left to ``_create``.
+    condition says so at a fraction of the cost of ``check_new``, to which everything else,
+    faults included, is left.
     """
     (
         origin, name, client_id, symbol, side, kind, tif, qty, price, stop_price, cash_qty,
@@ -98,81 +99,66 @@ def new_order(venue: Venue, c: NewOrder) -> bool:
         or (strategy and not valid_tag(strategy, STRATEGY_LENGTH_MAX))
         or prior is not None
     ):
-        return _create(venue, c)
+        refusal = check_new(venue, c)
+        if refusal is REPORTED and account is not None:
+            return _report(venue, account.client_ids[client_id])
+        if refusal is not None:
+            return refuse_new(venue, c, refusal)
+        if account is None or book is None:
+            raise EngineFault("an order that passed its checks has an account and an instrument")
     if len(account.orders) >= account.open_orders_max:
         return refuse_new(venue, c, _too_many(account))
+    if stp is None:
+        stp = account.stp
     if tif is _DAY:
         expire_at = next_roll(venue.time_us, venue.day_roll_us)
-    # Orders live long, so they share the strings of the state and not those of the command.
-    known = venue.sessions.get(origin.source)
-    fields = (
-        venue.next_order_id, account.name, client_id, client_id, book.symbol, side, _LIMIT,
-        tif, qty, price, 0, 0, 0, 0, expire_at, False, account.stp if stp is None else stp,
-        strategy, manual, known.name if known else origin.source, venue.time_us,
-    )  # fmt: skip
-    order = Order(_event(OrderTerms, fields), account, book)
-    if side is _BUY:
-        needed = limit_hold(order, price, qty)
-        best = book.asks.best
-        crossing = best is not None and best.price <= price
-    else:
-        needed = qty * book.lot_atoms
-        best = book.bids.best
-        crossing = best is not None and best.price >= price
-    return _accept(venue, c, order, needed, crossing)
-
-
-def _create(venue: Venue, c: NewOrder) -> bool:
-    """Create an order of any kind, or refuse it."""
-    refusal = check_new(venue, c)
-    account = venue.accounts.get(c.account)
-    if refusal is REPORTED and account is not None:
-        return _report(venue, account.client_ids[c.client_order_id])
-    if refusal is not None:
-        return refuse_new(venue, c, refusal)
-    book = venue.books.get(c.symbol)
-    if account is None or book is None:
-        raise EngineFault("an order that passed its checks has an account and an instrument")
-    if len(account.orders) >= account.open_orders_max:
-        return refuse_new(venue, c, _too_many(account))
-    buy = c.side is _BUY
-    qty = c.qty
-    stp = account.stp if c.stp is None else c.stp
-    expire_at = c.expire_at
-    if c.tif is _DAY:
-        expire_at = next_roll(venue.time_us, venue.day_roll_us)
-    crossing = c.ord_type is not _LIMIT or book.crosses(buy, c.price)
-    if crossing and c.post_only:
+    buy = side is _BUY
+    best = book.asks.best if buy else book.bids.best
+    crossing = kind is not _LIMIT or (
+        best is not None and (best.price <= price if buy else best.price >= price)
+    )
+    if crossing and post_only:
         text = "the order is post-only and would trade on arrival"
         return refuse_new(venue, c, Refusal(RejectReason.POST_ONLY_WOULD_TRADE, text))
     cost = 0
-    if c.cash_qty and book.busy:
-        return refuse_new(venue, c, _busy(book))
-    worst = c.price or book.worst(buy)
-    if c.ord_type is _MARKET and (buy or c.cash_qty) and not book.busy:
-        want = qty or book.max_qty
-        reach = walk(venue, book, buy, account.firm, stp, worst, want, c.cash_qty)
-        cost = reach.cost
-        if c.cash_qty:
-            qty = reach.used
-            if reach.cut:
-                return refuse_new(venue, c, _too_much(venue, book))
-            if reach.traded == 0:
-                return refuse_new(venue, c, _nothing_for_money(book, buy))
-    known = venue.sessions.get(c.origin.source)
-    terms = OrderTerms(
-        venue.next_order_id, account.name, c.client_order_id, c.client_order_id, book.symbol,
-        c.side, c.ord_type, c.tif, qty, c.price, c.stop_price, c.cash_qty, c.min_qty,
-        c.display_qty, expire_at, c.post_only, stp, c.strategy, c.manual,
-        known.name if known else c.origin.source, venue.time_us,
+    if kind is _MARKET and (buy or cash_qty):
+        sized = _size(venue, book, c, account.firm, stp)
+        if isinstance(sized, Refusal):
+            return refuse_new(venue, c, sized)
+        qty, cost = sized
+    # Orders live long, so they share the strings of the state and not those of the command.
+    known = venue.sessions.get(origin.source)
+    fields = (
+        venue.next_order_id, account.name, client_id, client_id, book.symbol, side, kind, tif,
+        qty, price, stop_price, cash_qty, min_qty, display_qty, expire_at, post_only, stp,
+        strategy, manual, known.name if known else origin.source, venue.time_us,
     )  # fmt: skip
-    order = Order(terms, account, book)
-    order.limit = worst
+    order = Order(make(OrderTerms, fields), account, book)
+    if not price:
+        order.limit = book.worst(buy)
     if not buy:
         needed = qty * book.lot_atoms
     else:
-        needed = limit_hold(order, c.price, qty) if c.price else market_cost(order, cost)
+        needed = limit_hold(order, price, qty) if price else market_cost(order, cost)
     return _accept(venue, c, order, needed, crossing)
+
+
+def _size(
+    venue: Venue, book: Book, c: NewOrder, firm: str, stp: SelfTrade
+) -> tuple[int, int] | Refusal:
+    """Work out the quantity of a market order, in lots, and its cost from the book (rule M-9)."""
+    if book.busy:
+        return _busy(book) if c.cash_qty else (c.qty, 0)
+    buy = c.side is _BUY
+    want = c.qty or book.max_qty
+    sweep = simulate(venue, book, buy, firm, stp, book.worst(buy), want, c.cash_qty)
+    if not c.cash_qty:
+        return c.qty, sweep.cost
+    if sweep.cut:
+        return _too_much(venue, book)
+    if sweep.traded == 0:
+        return _nothing_for_money(book, buy)
+    return sweep.used, sweep.cost
 
 
 def _nothing_for_money(book: Book, buy: bool) -> Refusal:
@@ -247,7 +233,7 @@ def _accept(
         (order.book.bids if order.buy else order.book.asks).add(order)
     account.seq = seq = account.seq + 1
     fields = (account.name, seq, terms, order.leaves, needed, order.display)
-    venue.events.append(_event(OrderAccepted, fields))
+    venue.events.append(make(OrderAccepted, fields))
     if rests:
         return True
     if terms.ord_type is _STOP or terms.ord_type is _STOP_LIMIT:
@@ -298,7 +284,7 @@ def check_cancel(venue: Venue, c: CancelOrder) -> Order | Refusal:
 
 
 def cancel(venue: Venue, c: CancelOrder) -> bool:
-    """Cancel one order; tells whether it was done.
+    """Cancel one order; return True if it was done.
 
     Most requests name an open order by a client order id and state nothing that is wrong of
     it; that is seen here, and everything else is left to ``check_cancel``.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from engine.core.book import Order
 from engine.core.commands import (
     Batch,
@@ -18,10 +16,8 @@ from engine.core.events import BatchDone, CancelRejected, Event, MassCanceled, O
 from engine.core.ledger import Account
 from engine.core.lookup import find
 from engine.core.order_checks import Refusal
-from engine.core.types import OrdStatus, RejectReason, RequestKind
+from engine.core.types import OrdStatus, RejectReason, RequestKind, make
 from engine.core.venue import Venue
-
-_event: Final = tuple.__new__
 
 
 def refuse_new(venue: Venue, c: NewOrder, refusal: Refusal) -> bool:
@@ -53,7 +49,7 @@ def _emit_for(
 ) -> None:
     """Emit for an account, or, if there is none of that name, outside every sequence."""
     if account is None:
-        venue.events.append(_event(kind, (name, 0, *fields)))
+        venue.events.append(make(kind, (name, 0, *fields)))
     else:
         venue.emit(kind, account, *fields)
 

@@ -33,7 +33,9 @@ from engine.core.types import (
     OrdType,
     RejectReason,
     RequestKind,
+    Side,
     TimeInForce,
+    make,
 )
 from engine.core.venue import Venue
 
@@ -44,9 +46,9 @@ _DAY: Final = TimeInForce.DAY
 _GTC: Final = TimeInForce.GTC
 _GTD: Final = TimeInForce.GTD
 _RESTING: Final = (_DAY, _GTC, _GTD)
+_BUY: Final = Side.BUY
 _OPEN: Final = InstrumentStatus.OPEN
 _FILLED: Final = OrdStatus.FILLED
-_event: Final = tuple.__new__
 
 
 class _Change(NamedTuple):
@@ -121,24 +123,43 @@ def _change(venue: Venue, order: Order, c: ReplaceOrder) -> _Change | Refusal:
     expiry = _expiry(venue, order, c, tif)
     if isinstance(expiry, Refusal):
         return expiry
-    leaves = qty - order.cum
-    terms = _event(
-        OrderTerms,
-        (
-            *old[:2], c.client_order_id or old.client_order_id, *old[3:7], tif, qty, price,
-            stop_price, *old[11:13], display_qty, expiry, *old[15:],
-        ),
+    new_id = c.client_order_id or old.client_order_id
+    return _changed(order, new_id, tif, qty, price, stop_price, display_qty, expiry)
+
+
+def _changed(
+    order: Order,
+    new_id: str,
+    tif: TimeInForce,
+    qty: int,
+    price: int,
+    stop_price: int,
+    display_qty: int,
+    expire_at: int,
+) -> _Change:
+    """Return the change that gives an order these terms; nothing is checked any more."""
+    (
+        number, owner, _, first_id, symbol, side, kind, _, old_qty, old_price, old_stop_price,
+        cash_qty, min_qty, old_display_qty, _, post_only, stp, strategy, manual, session,
+        created_at,
+    ) = order.terms  # fmt: skip
+    fields = (
+        number, owner, new_id, first_id, symbol, side, kind, tif, qty, price, stop_price,
+        cash_qty, min_qty, display_qty, expire_at, post_only, stp, strategy, manual, session,
+        created_at,
     )  # fmt: skip
-    shown_before = old.display_qty or old.qty
-    shown_after = display_qty or qty
+    leaves = qty - order.cum
     kept = (
-        price == old.price
-        and stop_price == old.stop_price
+        price == old_price
+        and stop_price == old_stop_price
         and leaves <= order.leaves
-        and (shown_after <= shown_before or display_qty == old.display_qty)
+        and (
+            display_qty == old_display_qty
+            or (display_qty or qty) <= (old_display_qty or old_qty)
+        )
     )
     needed = limit_hold(order, price, leaves) if price or not order.buy else 0
-    return _event(_Change, (terms, leaves, kept, needed))
+    return make(_Change, (make(OrderTerms, fields), leaves, kept, needed))
 
 
 def check_change(venue: Venue, c: ReplaceOrder) -> Refusal | None:
@@ -178,27 +199,24 @@ def _plain_change(venue: Venue, c: ReplaceOrder) -> tuple[Order, _Change] | None
     order = None if account is None or order_id else account.client_ids.get(orig_id)
     if order is None or account is None or order.level is None:
         return None
-    (
-        number, owner, _, first_id, its_symbol, its_side, its_kind, its_tif, old_qty, old_price,
-        _, cash_qty, min_qty, its_display, its_expiry, post_only, stp, strategy, manual,
-        session, created_at,
-    ) = order.terms  # fmt: skip
+    terms = order.terms
     book = order.book
+    old_price = order.price
     if qty is None:
-        qty = old_qty
+        qty = terms.qty
     if price is None:
         price = old_price
     if (
-        its_kind is not _LIMIT
-        or its_display
+        terms.ord_type is not _LIMIT
+        or terms.display_qty
         or stop_price
         or display_qty
         or expire_at is not None
         or prior is not None
         or (kind is not None and kind is not _LIMIT)
-        or (tif is not None and tif is not its_tif)
-        or (symbol and symbol != its_symbol)
-        or (side is not None and side is not its_side)
+        or (tif is not None and tif is not terms.tif)
+        or (symbol and symbol != book.symbol)
+        or (side is not None and (side is _BUY) is not order.buy)
         or book.status is not _OPEN
         or order.account.suspended
         or venue.wary
@@ -210,14 +228,7 @@ def _plain_change(venue: Venue, c: ReplaceOrder) -> tuple[Order, _Change] | None
         or (book.band_ppm and price != old_price and not book.within_band(price))
     ):
         return None
-    fields = (
-        number, owner, new_id, first_id, its_symbol, its_side, _LIMIT, its_tif, qty, price, 0,
-        cash_qty, min_qty, 0, its_expiry, post_only, stp, strategy, manual, session, created_at,
-    )  # fmt: skip
-    leaves = qty - order.cum
-    kept = price == old_price and leaves <= order.leaves
-    needed = limit_hold(order, price, leaves)
-    return order, _event(_Change, (_event(OrderTerms, fields), leaves, kept, needed))
+    return order, _changed(order, new_id, terms.tif, qty, price, 0, 0, terms.expire_at)
 
 
 def _any_change(venue: Venue, c: ReplaceOrder) -> tuple[Order, _Change] | Refusal:
@@ -230,7 +241,7 @@ def _any_change(venue: Venue, c: ReplaceOrder) -> tuple[Order, _Change] | Refusa
 
 
 def replace(venue: Venue, c: ReplaceOrder) -> bool:
-    """Change one order; tells whether it was done."""
+    """Change one order. Return True if it was done."""
     found = _plain_change(venue, c) or _any_change(venue, c)
     if isinstance(found, Refusal):
         refuse_change(venue, c, RequestKind.REPLACE, found)
@@ -307,7 +318,7 @@ def _apply_change(
         account.name, seq, terms, old.client_order_id, order.status, leaves, order.cum,
         order.notional, kept, c.origin.source, hold_change, order.display,
     )  # fmt: skip
-    venue.events.append(_event(OrderReplaced, fields))
+    venue.events.append(make(OrderReplaced, fields))
     if not leaves:
         venue.close_order(order)
     elif crossing and not queues:

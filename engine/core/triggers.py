@@ -95,7 +95,7 @@ class StopBook:
         waiting.update(late)
         late.clear()
 
-    def reach(self, price: int) -> None:
+    def mark_reached(self, price: int) -> None:
         """A trade was made at this price."""
         if self.buys and price > self.zone_high and self.buys[0].terms.stop_price <= price:
             self.zone_high = price

@@ -19,7 +19,7 @@ from engine.core.ledger import Account, House
 from engine.core.ordertable import PARTS_MASK, RUN_BITS, OrderTable
 from engine.core.records import DepositRecord, Network, Purge, Session, WithdrawalRecord
 from engine.core.timers import Timers
-from engine.core.types import CancelReason, OrdStatus, RejectReason, RetiredId
+from engine.core.types import CancelReason, OrdStatus, RejectReason, RetiredId, make
 
 _E = TypeVar("_E", bound=Event)
 
@@ -29,7 +29,6 @@ RETIRED_IDS_MAX: Final = 1000
 _BY_TIME: Final = CancelReason.EXPIRED
 _EXPIRED: Final = OrdStatus.EXPIRED
 _CANCELED: Final = OrdStatus.CANCELED
-_event: Final = tuple.__new__
 
 
 class Venue:
@@ -96,11 +95,11 @@ class Venue:
     def emit(self, kind: type[_E], account: Account, *fields: object) -> None:
         """Add an event of an account, at the next place of its sequence."""
         account.seq += 1
-        self.events.append(_event(kind, (account.name, account.seq, *fields)))
+        self.events.append(make(kind, (account.name, account.seq, *fields)))
 
     def emit_public(self, kind: type[_E], *fields: object) -> None:
         """Add an event of the whole venue."""
-        self.events.append(_event(kind, ("", 0, *fields)))
+        self.events.append(make(kind, ("", 0, *fields)))
 
     def refuse(
         self, name: str, subject: str, reason: RejectReason, text: str, detail: int = 0
@@ -140,7 +139,7 @@ class Venue:
             account.name, seq, order.terms, status, order.cum, order.notional, reason,
             client_order_id, requester, -held,
         )  # fmt: skip
-        self.events.append(_event(OrderCanceled, fields))
+        self.events.append(make(OrderCanceled, fields))
         self.close_order(order)
 
     def disarm(self, order: Order) -> None:
@@ -228,4 +227,4 @@ def retired_id(order: Order, client_id: str) -> RetiredId:
         order.account.name, client_id, order.order_id, order.status, order.terms.qty,
         order.cum, order.notional,
     )  # fmt: skip
-    return _event(RetiredId, fields)
+    return make(RetiredId, fields)
