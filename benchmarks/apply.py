@@ -28,7 +28,7 @@ from benchmarks.flow import (
 )
 from engine.core import exchange as exchange_module
 from engine.core.commands import COMMAND_KINDS, DefineAccount
-from engine.hugepages import HugePages
+from engine.memory import HugePages
 from engine.wire import decode_command, encode_command
 
 COMMAND = "python -m benchmarks.apply"
@@ -116,7 +116,7 @@ def measure(*recordings: Recording) -> list[Round]:
     pages.begin()
     while pages.pending:
         pages.step()
-    gc.disable()  # As in the engine while there is something to do (engine/collector.py).
+    gc.disable()  # As in the engine while there is something to do (engine/memory.py).
     for start in range(0, total, TURN):
         for run in runs:
             run.advance(min(TURN, total - start))
@@ -205,7 +205,7 @@ def flatness(count: int, rounds: int, large: int) -> Section:
         [("1,000 resting orders", rate(small, 2), "1.00", "1.00"), *rows],
         (
             "Memory is as after a start of the engine: a large state in huge pages where the "
-            "kernel gives them (`engine/hugepages.py`).",
+            "kernel gives them (`engine/memory.py`).",
             BOUND_LARGE,
         ),
     )

@@ -232,7 +232,7 @@ def snapshots(sizes: tuple[int, ...], rounds: int, folder: Path) -> Section:
         (
             "The engine and its child share the machine's processors with the benchmark's flow.",
             "An engine that is idle for a moment asks the kernel for huge pages under a large "
-            "state (`engine/hugepages.py`); one that never is forks with small pages.",
+            "state (`engine/memory.py`); one that never is forks with small pages.",
         ),
     )  # fmt: skip
 

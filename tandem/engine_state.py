@@ -87,7 +87,7 @@ def status(settings: Settings) -> None:
     for row in sessions:
         rows.add_row(
             row.session, row.account, "yes" if row.connected else "no", str(row.epoch),
-            str(row.mark), row.cancel_scope.name.lower(),
+            str(row.last_num_applied), row.cancel_scope.name.lower(),
         )  # fmt: skip
     console.print(rows)
 

@@ -147,7 +147,8 @@ def sessions(settings: Settings, as_json: bool) -> None:
         rows.append(
             (session.comp_id, session.account, session.kind, "yes" if session.enabled else "no",
              "yes" if row is not None and row.connected else "no",
-             str(row.epoch if row is not None else 0), str(row.mark if row is not None else 0),
+             str(row.epoch if row is not None else 0),
+             str(row.last_num_applied if row is not None else 0),
              row.cancel_scope.name.lower() if row is not None and row.connected else "")
         )  # fmt: skip
     columns = ("session", "account", "kind", "enabled", "connected", "epoch", "mark",

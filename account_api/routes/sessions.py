@@ -64,7 +64,7 @@ def _view(row: SessionRow) -> SessionView:
         account=row.account,
         connected=row.connected,
         epoch=row.epoch,
-        received=row.mark,
+        received=row.last_num_applied,
         cancel_on_disconnect=SCOPE_TEXT[row.cancel_scope],
         grace_s=row.grace_us // 1_000_000,
         closes_at=instant_text(row.closes_at) if row.closes_at else None,

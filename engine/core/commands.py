@@ -163,7 +163,7 @@ class Batch(NamedTuple):
 class Deposit(NamedTuple):
     """Report a deposit and its confirmations; repeated with more, credited once.
 
-    A deposit id is known for ever; account, asset and amount may not change.
+    A deposit id is known permanently; account, asset and amount may not change.
     """
 
     origin: Origin
@@ -179,7 +179,7 @@ class Deposit(NamedTuple):
 
 
 class RequestWithdrawal(NamedTuple):
-    """Ask for a withdrawal; amount + fee are held at once. The id is known for ever."""
+    """Ask for a withdrawal; amount + fee are held at once. The id is known permanently."""
 
     origin: Origin
     account: str
@@ -232,7 +232,7 @@ class AdvanceWithdrawal(NamedTuple):
 
 
 class Transfer(NamedTuple):
-    """Move money between two accounts of one firm; the id is known for ever."""
+    """Move money between two accounts of one firm; the id is known permanently."""
 
     origin: Origin
     account: str

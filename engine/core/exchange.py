@@ -91,12 +91,12 @@ class Exchange(Venue):
             session = self.sessions.get(source)
             if (
                 session is not None
-                and num > session.mark
+                and num > session.last_num_applied
                 and epoch == session.epoch
                 and not token
                 and not valid_until
             ):
-                session.mark = num  # The usual FIX message; the rest is for _identify.
+                session.last_num_applied = num  # The usual FIX message; the rest is for _identify.
             else:
                 refusal = self._identify(origin)
         if refusal is None:
@@ -116,7 +116,7 @@ class Exchange(Venue):
         origin = command.origin
         if origin.num:
             session = self.sessions.get(origin.source)
-            if session and origin.epoch == session.epoch and origin.num <= session.mark:
+            if session and origin.epoch == session.epoch and origin.num <= session.last_num_applied:
                 return 0
         if origin.token:
             seen = self.tokens.get(origin.token)
@@ -161,8 +161,8 @@ class Exchange(Venue):
                     f"the message belongs to epoch {origin.epoch} of {origin.source}, "
                     f"which is now in epoch {session.epoch}",
                 )
-            check(origin.num > session.mark, "a message is applied once")
-            session.mark = origin.num
+            check(origin.num > session.last_num_applied, "a message is applied once")
+            session.last_num_applied = origin.num
         if origin.token:
             tokens = self.tokens
             for _ in range(TOKENS_FORGOTTEN):

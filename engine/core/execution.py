@@ -190,7 +190,7 @@ def go_on(venue: Venue) -> None:
 
 
 def _one_turn(venue: Venue, book: Book) -> bool:
-    """Let the next one act; tells whether its turn is over, and another's may come.
+    """Let the next one act. Return True if its turn is over, and another's may come.
 
     What an order set off comes before those that arrived after it (rule T-2).
     """

@@ -115,7 +115,7 @@ def members(venue: Venue, account: Account) -> list[Account]:
 
 
 def settle_suspension(venue: Venue, account: Account) -> bool:
-    """Bring ``suspended`` to what the account and its firm say; tells whether it changed."""
+    """Bring ``suspended`` to what the account and its firm say. Return True if it changed."""
     suspended = any(ruler.barred for ruler in _rulers(venue, account))
     changed = suspended is not account.suspended
     account.suspended = suspended

@@ -211,7 +211,7 @@ def _trade(
 def prevent_self_trade(
     venue: Venue, taker: Order, maker: Order, stp: SelfTrade
 ) -> bool:
-    """Apply rule M-7 to two orders of one firm; tells whether the taker goes on matching."""
+    """Apply rule M-7 to two orders of one firm. Return True if the taker goes on matching."""
     reason = CancelReason.SELF_TRADE
     if stp is _OLDEST:
         venue.cancel_order(maker, reason)

@@ -42,7 +42,7 @@ def covered(venue: Venue, order: Order) -> bool:
 
 
 def meet(venue: Venue, order: Order) -> bool:
-    """Cancel an open order that something in progress covers; tells whether it did."""
+    """Cancel an open order that something in progress covers. Return True if it did."""
     for purge in venue.purges:
         if purge.covers(order):
             _cancel(venue, purge, order)
@@ -61,7 +61,7 @@ def begin(venue: Venue, purge: Purge) -> None:
 
 
 def run(venue: Venue, purge: Purge) -> bool:
-    """Do a piece of a purge; tells whether it is done."""
+    """Do a piece of a purge. Return True if it is done."""
     looks = LOOKS_PER_STEP * venue.work_left
     while True:
         while not purge.numbers_left and purge.accounts_left:

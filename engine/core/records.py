@@ -25,18 +25,18 @@ class Network(NamedTuple):
 class Session:
     """A FIX session (or a WebSocket with cancel on disconnect) as the engine remembers it.
 
-    ``mark`` is the highest MsgSeqNum done in this epoch, ``cursor`` the outbound position at
-    its start, ``closes_at`` the end of a running grace period (0 for none).
+    ``last_num_applied`` is the highest MsgSeqNum done in this epoch, ``cursor`` the outbound
+    position at its start, ``closes_at`` the end of a running grace period (0 for none).
     """
 
     __slots__ = ("account", "cancel_scope", "closes_at", "connected", "cursor", "epoch",
-                 "grace_us", "mark", "name")  # fmt: skip
+                 "grace_us", "last_num_applied", "name")  # fmt: skip
 
     def __init__(self, name: str, epoch: int) -> None:
         self.name = name
         self.account = ""
         self.epoch = epoch
-        self.mark = 0
+        self.last_num_applied = 0
         self.connected = False
         self.cancel_scope = CancelScope.NONE
         self.grace_us = 0
@@ -46,8 +46,8 @@ class Session:
     def row(self) -> SessionRow:
         """The session as a query shows it."""
         return SessionRow(
-            self.name, self.account, self.epoch, self.mark, self.connected, self.cancel_scope,
-            self.grace_us, self.cursor, self.closes_at,
+            self.name, self.account, self.epoch, self.last_num_applied, self.connected,
+            self.cancel_scope, self.grace_us, self.cursor, self.closes_at,
         )  # fmt: skip
 
 

@@ -20,8 +20,8 @@ from engine.core.venue import Venue
 
 def _report(venue: Venue, session: Session, what: str, cause: str) -> None:
     fields = (
-        session.name, what, session.epoch, session.mark, session.cancel_scope, session.cursor,
-        cause,
+        session.name, what, session.epoch, session.last_num_applied, session.cancel_scope,
+        session.cursor, cause,
     )  # fmt: skip
     venue.emit(SessionChanged, venue.accounts[session.account], *fields)
 
@@ -73,7 +73,7 @@ def _end(venue: Venue, session: Session) -> None:
 
     A session without epoch and numbers is no FIX session: it never comes back, and is forgotten.
     """
-    if session.epoch == 0 and session.mark == 0:
+    if session.epoch == 0 and session.last_num_applied == 0:
         del venue.sessions[session.name]
     if session.cancel_scope is CancelScope.NONE:
         return
@@ -102,7 +102,7 @@ def start_epoch(venue: Venue, c: StartEpoch) -> None:
         session = venue.sessions[name] = Session(name, 0)
     session.account = c.account
     session.epoch = c.origin.epoch
-    session.mark = 0
+    session.last_num_applied = 0
     session.cursor = c.cursor
     _report(venue, session, "epoch", c.cause)
 

@@ -79,8 +79,8 @@ def export_state(venue: Venue) -> dict[str, Any]:
         ],
         "purges": [purges.export(purge) for purge in venue.purges],
         "sessions": [
-            [s.name, s.account, s.epoch, s.mark, s.connected, int(s.cancel_scope), s.grace_us,
-             list(s.cursor), s.closes_at]
+            [s.name, s.account, s.epoch, s.last_num_applied, s.connected, int(s.cancel_scope),
+             s.grace_us, list(s.cursor), s.closes_at]
             for s in venue.sessions.values()
         ],
         "tokens": [[token, *seen] for token, seen in venue.tokens.items()],
@@ -289,7 +289,7 @@ def _restore_others(venue: Venue, exported: dict[str, Any]) -> None:
     ]:
         session = Session(name, epoch)
         session.account = account
-        session.mark = mark
+        session.last_num_applied = mark
         session.connected = bool(connected)
         session.cancel_scope = CancelScope(scope)
         session.grace_us = grace

@@ -46,7 +46,7 @@ class Timers:
 
     What is due is sorted part by part, however many Ticks it takes to fire: ``_due`` holds what
     may be left of a part of the time ``_due_time``, the next one last, and ``_due_parts`` the
-    parts after it. They are made anew when something is added to that time, and are no part of
+    parts after it. They are rebuilt when something is added to that time, and are no part of
     the state.
     """
 

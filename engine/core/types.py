@@ -411,14 +411,14 @@ class Deposit(NamedTuple):
 class SessionRow(NamedTuple):
     """A FIX session as the engine remembers it.
 
-    ``mark`` is the highest MsgSeqNum that became a command in this epoch. ``cursor`` is the
-    outbound position (seq, event index, part) at the start of the epoch.
+    ``last_num_applied`` is the highest MsgSeqNum that became a command in this epoch.
+    ``cursor`` is the outbound position (seq, event index, part) at the start of the epoch.
     """
 
     session: str
     account: str
     epoch: int
-    mark: int
+    last_num_applied: int
     connected: bool
     cancel_scope: CancelScope
     grace_us: int

@@ -102,7 +102,7 @@ class Server:
         self._last_number = 0
         self.dropped = 0
         """Clients that were ended because they did not read."""
-        # One for all, because a buffer of this size is mapped and unmapped when it is made anew.
+        # One for all, because a buffer of this size is mapped and unmapped each time it is made.
         self._received = memoryview(bytearray(RECEIVE_BYTES))
         self._selector = selectors.DefaultSelector()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)

@@ -22,7 +22,7 @@ COMMIT_BUCKETS_US: Final = (
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 
 
-class Figures:
+class Counters:
     """Counters since the start of the process; used by the engine's thread alone."""
 
     def __init__(self) -> None:

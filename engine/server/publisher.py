@@ -153,7 +153,7 @@ def _tellable(record: Record) -> Record:
     """A stored transaction, without its events where these are more than a frame can hold.
 
     Only a journal from before rule M-10 can hold such a one. A subscriber that gets it without
-    events misses them for good, but goes on; one that got nothing would ask for it for ever.
+    events misses them for good, but goes on; one that got nothing would ask for it without end.
     """
     if len(record.body) + PUBLISHED_BYTES <= wire.ENGINE_FRAME_BYTES_MAX:
         return record

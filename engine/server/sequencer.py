@@ -35,7 +35,7 @@ from engine.journal.snapshots import Outcome, SnapshotWriter
 from engine.memory import Memory
 from engine.server.backlog import Backlog
 from engine.server.ipc import Connection, Gone, Item, Malformed, Server
-from engine.server.metrics import Figures
+from engine.server.metrics import Counters
 from engine.server.publisher import Publisher
 from engine.server.queries import Queries, QueryError, transaction_body
 from engine.server.query_queue import QueryDesk
@@ -99,10 +99,10 @@ class Sequencer:
         self._clock = clock
         self._monotonic = monotonic
         self._publisher = Publisher(server, journal)
-        self._figures = Figures()
+        self._metrics = Counters()
         queries = Queries(
             exchange, journal, self._about,
-            lambda: self._figures.read(exchange, server, self._publisher.catching_up),
+            lambda: self._metrics.read(exchange, server, self._publisher.catching_up),
         )  # fmt: skip
         wait_ms_max = self._bounds.min_seq_wait_ms_max
         self._desk = QueryDesk(queries, journal, server, wait_ms_max)
@@ -180,7 +180,7 @@ class Sequencer:
             crc = self._journal.crc_at(exchange.seq)
             self._snapshots.write_now(exchange, exchange.time_us, crc)
         except Exception as error:
-            self._figures.snapshots_failed += 1
+            self._metrics.snapshots_failed += 1
             log.error(
                 "last_snapshot_failed", seq=exchange.seq,
                 reason=f"{type(error).__name__}: {error}",
@@ -191,7 +191,7 @@ class Sequencer:
     def _batch(self, source: Iterator[tuple[Connection, Item]]) -> bool:
         """Do what comes, at most ``batch_max`` and until the turn's time is over.
 
-        Tells whether there may be more and time for it.
+        Return True if there may be more and time for it.
         """
         later: list[tuple[Connection, Item]] = []
         self._inject()
@@ -248,7 +248,7 @@ class Sequencer:
         elif kind is CloseSession:
             self._owners.pop(command.origin.source, None)
         if original is not None:
-            self._figures.duplicates += 1
+            self._metrics.duplicates += 1
             if frame.id:
                 self._results.append((connection, frame.id, original, True))
             return
@@ -290,7 +290,7 @@ class Sequencer:
             self._journal.append(self._records, self._index.marks, self._index.retired)
         except JournalFailed as error:
             raise EngineStopped("journal", str(error)) from error
-        self._figures.committed(len(self._records), self._monotonic() - started)
+        self._metrics.committed(len(self._records), self._monotonic() - started)
         self._index.stored()
         self._records = []
         self._transactions = []
@@ -417,7 +417,7 @@ class Sequencer:
                     "snapshot", seq=finished.seq, outcome=finished.outcome.value,
                     exit_code=finished.exit_code,
                 )  # fmt: skip
-                self._figures.snapshots_failed += finished.outcome is Outcome.FAILED
+                self._metrics.snapshots_failed += finished.outcome is Outcome.FAILED
                 if self._memory is not None:
                     self._memory.broken_up()
             return
@@ -430,11 +430,11 @@ class Sequencer:
             crc = self._journal.crc_at(exchange.seq)
             self._snapshots.start(exchange, exchange.time_us, crc)
         except OSError as error:
-            self._figures.snapshots_failed += 1
+            self._metrics.snapshots_failed += 1
             log.error("snapshot_not_started", error=str(error))
             return
         pause_ms = (self._monotonic() - started) * 1_000
-        self._figures.snapshot_pause_us = int(pause_ms * 1_000)
+        self._metrics.snapshot_pause_us = int(pause_ms * 1_000)
         log.info("snapshot_started", seq=exchange.seq, pause_ms=round(pause_ms, 1))
 
     def _about(self) -> tuple[str, int, int]:

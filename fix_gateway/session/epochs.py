@@ -49,7 +49,7 @@ def start_epoch(session: Session, client: EngineClient, cause: str) -> None:
             if row is None or row.epoch == session.epoch:
                 raise EpochError(event.text)
             with session.gate:
-                session.epoch, session.mark = row.epoch, row.mark
+                session.epoch, session.mark = row.epoch, row.last_num_applied
     raise EpochError(f"the epoch of {session.comp_id} keeps changing")
 
 
@@ -76,12 +76,12 @@ def restore(session: Session, client: EngineClient, last: GatewayState | None) -
         return _begin(session, client, "first")
     place.cursor = row.cursor
     numbers = store.numbers()
-    if store.epoch() == row.epoch - 1 and row.mark == 0 and store.epoch() > 0:
+    if store.epoch() == row.epoch - 1 and row.last_num_applied == 0 and store.epoch() > 0:
         # A reset was recorded but not finished; the client has not heard of it.
         store.reset()
         store.set_epoch(row.epoch)
         return Start(0, 0)
-    if store.epoch() != row.epoch or (row.mark > 0 and numbers.sender == 1):
+    if store.epoch() != row.epoch or (row.last_num_applied > 0 and numbers.sender == 1):
         log.error("store_reset_unexplained", session=session.comp_id, epoch=row.epoch)
         store.reset()
         place.repeat_until = engine_seq

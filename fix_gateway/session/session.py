@@ -160,7 +160,7 @@ class Session:
     def restore(self, row: SessionRow | None) -> None:
         """Take over what the engine remembers."""
         if row is not None:
-            self.epoch, self.mark = row.epoch, row.mark
+            self.epoch, self.mark = row.epoch, row.last_num_applied
 
     @property
     def phase(self) -> Phase:

@@ -56,7 +56,7 @@ def test_a_client_that_reads_nothing_is_held_then_cut_and_misses_nothing(
     row = venue.client().fetch(queries.Session("fix:ALICE")).value
     assert row is not None
     # Order n has MsgSeqNum n + 2; what the gateway had not read when it cut is not done.
-    wanted = {f"deaf-{number}" for number in range(min(ORDERS, row.mark - 1))}
+    wanted = {f"deaf-{number}" for number in range(min(ORDERS, row.last_num_applied - 1))}
     # Its reports were held at the bound long before: without holding, nothing would wait.
     assert wanted, "something was done before the cut"
     back.send("2", "7=2|16=0|")

@@ -174,14 +174,14 @@ def test_beyond_the_bound_a_session_is_ended_and_sends_the_rest_again(own_venue:
     deadline = time.monotonic() + pace.seconds(60)
     while True:
         row = engine_client.fetch(queries.Session("fix:ALICE")).value
-        if row is not None and row.mark >= 20_001:
+        if row is not None and row.last_num_applied >= 20_001:
             break
         assert time.monotonic() < deadline
         time.sleep(0.1)
     back = RawFix(venue.address, "ALICE", num=alice.num)
     back.fill_gaps = False
     back.logon()
-    assert back.expect("2")["7"] == str(row.mark + 1), "the first that was not taken up"
+    assert back.expect("2")["7"] == str(row.last_num_applied + 1), "the first that was not taken up"
     back.close()
     bob.close()
 

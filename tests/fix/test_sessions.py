@@ -118,7 +118,7 @@ def test_141_starts_an_epoch_that_the_engine_knows_before_the_answer(venue: Venu
     again = logged_on(venue, "ALICE", reset=True)
     row = engine.fetch(queries.Session("fix:ALICE")).value
     assert row is not None
-    assert (row.epoch, row.mark) == (before + 1, 0)
+    assert (row.epoch, row.last_num_applied) == (before + 1, 0)
     again.order("epoch-b")
     report = again.expect("8")
     assert (report["34"], report["11"], report["150"]) == ("2", "epoch-b", "0")
@@ -200,7 +200,7 @@ def test_a_lost_store_is_noticed_and_reports_come_again_marked(own_venue: Venue)
     gateway.wait_for("store_reset_unexplained", session="ALICE")
     engine = venue.client()
     row = engine.fetch(queries.Session("fix:ALICE")).value
-    assert row is not None and row.mark == 0
+    assert row is not None and row.last_num_applied == 0
     back = RawFix(venue.address, "ALICE", num=1)
     assert back.logon()["35"] == "A"
     again = resend_from(back, 1, "told-once/0")[-1]

@@ -77,6 +77,9 @@ CIRCLES_ALLOWED = [{"engine.core.book", "engine.core.ledger", "engine.core.trigg
 CONFIG_VOCABULARY = ("config.model", "config.mismatch")
 """What of the configuration is types and pure functions, and so for all who handle settings or
 tell a user what is wrong with a value. Everything else of it is for main modules."""
+VOCABULARY = {
+    f"engine.core.{name}" for name in ("types", "commands", "events", "instruments")
+}
 CONFIG_MAY = ("engine.core.types", "engine.core.instruments", "engine.core.authority")
 
 
@@ -187,6 +190,32 @@ def test_the_core_is_pure(path: str) -> None:
             assert name == "engine" or name.startswith("engine.core"), f"{path} imports {name}"
         else:
             assert top in CORE_STDLIB | CORE_LIBRARIES, f"{path} imports {name}"
+
+
+HANDLERS = sorted(
+    path for path in relative(sources("engine/core")) if not path.endswith("/exchange.py")
+)
+
+
+@pytest.mark.parametrize("path", HANDLERS)
+def test_the_core_knows_the_venue_and_not_the_exchange(path: str) -> None:
+    """State apart from dispatch: only what is outside the core makes an Exchange."""
+    assert "engine.core.exchange" not in imports(ROOT / path), path
+
+
+@pytest.mark.parametrize("path", relative(sources("engine/client") + sources("engine/server")))
+def test_the_engines_clients_and_its_server_share_the_protocol_only(path: str) -> None:
+    """``engine.wire`` and ``engine.queries`` are what both know."""
+    other = "engine.server" if path.startswith("engine/client/") else "engine.client"
+    for name in imports(ROOT / path):
+        assert not (name == other or name.startswith(f"{other}.")), f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", relative(sources("engine/client")))
+def test_an_engine_client_knows_the_vocabulary_of_the_core_alone(path: str) -> None:
+    for name in ours(imports(ROOT / path)):
+        own = name.startswith("engine.client") or name in {"engine.wire", "engine.queries"}
+        assert own or name in VOCABULARY, f"{path} imports {name}"
 
 
 @pytest.mark.parametrize("path", relative(sources("engine")))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.collector import ASIDE_COMMANDS, LOOK_COMMANDS_MAX, Collector
+from engine.memory import ASIDE_COMMANDS, LOOK_COMMANDS_MAX, Collector
 from tests.property.replay import commands
 from tests.support.venue import new_exchange
 from tests.support.wide_flow import WideFlow

@@ -7,20 +7,20 @@ from pathlib import Path
 import pytest
 
 from engine.client import EngineRefused, GapTooOld, queries
-from engine.server.metrics import COMMIT_BUCKETS_US, Figures
+from engine.server.metrics import COMMIT_BUCKETS_US, Counters
 from engine.server.sequencer import Bounds
 from tests.unit.engine_shell.harness import EngineThread, new_order
 
 
 def test_commits_fall_into_their_buckets() -> None:
-    figures = Figures()
+    counters = Counters()
     for took_us in (1, 100, 101, 5_000, 2_000_000):
-        figures.committed(10, took_us / 1e6)
-    counts = dict(zip(COMMIT_BUCKETS_US, figures._buckets, strict=False))
+        counters.committed(10, took_us / 1e6)
+    counts = dict(zip(COMMIT_BUCKETS_US, counters._buckets, strict=False))
     assert (counts[100], counts[200], counts[6_400]) == (2, 1, 1)
     assert sum(counts.values()) == 4  # The slowest is beyond every bound.
-    assert (figures.batches, figures.transactions) == (5, 50)
-    assert figures._commit_us_max == 2_000_000
+    assert (counters.batches, counters.transactions) == (5, 50)
+    assert counters._commit_us_max == 2_000_000
 
 
 def test_the_engine_counts_what_it_does(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from engine import hugepages
-from engine.hugepages import MAPPING_MIN, PIECE, HugePages, pieces
+import engine.memory as engine_memory
+from engine.memory import MAPPING_MIN, PIECE, HugePages, pieces
 
 MAPS = """\
 00400000-00421000 r--p 00000000 08:01 1234 /usr/bin/python3.11
@@ -51,7 +51,7 @@ def test_a_large_mapping_comes_to_lie_in_huge_pages() -> None:
         pages.begin()
         mine = [at for at in pages._left if inside(memory, at)]
         assert len(mine) >= 2 * MAPPING_MIN // PIECE - 1
-        if not hugepages.collapse(mine[0]):
+        if not engine_memory.collapse(mine[0]):
             pytest.skip("this kernel makes no huge pages when asked")
         steps = 0
         while pages.pending:
@@ -75,10 +75,10 @@ def test_a_kernel_without_the_call_is_asked_once(monkeypatch: pytest.MonkeyPatch
 
     def unknown(address: int) -> bool:
         asked.append(address)
-        hugepages.ctypes.set_errno(hugepages.EINVAL)
+        engine_memory.ctypes.set_errno(engine_memory.EINVAL)
         return False
 
-    monkeypatch.setattr(hugepages, "collapse", unknown)
+    monkeypatch.setattr(engine_memory, "collapse", unknown)
     pages = HugePages()
     pages._left = [PIECE, 2 * PIECE, 3 * PIECE]
     pages.step()
