@@ -40,7 +40,7 @@ _libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 
 
 def pieces(maps: str, mapping_min: int = MAPPING_MIN) -> Iterator[int]:
-    """Addresses of the 2 MiB pieces of large private mappings that belong to no file."""
+    """Yield addresses of the 2 MiB pieces of large private mappings that belong to no file."""
     for line in maps.splitlines():
         span, mode, _, _, inode, *_ = line.split()
         start, end = (int(text, 16) for text in span.split("-"))

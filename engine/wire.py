@@ -180,7 +180,7 @@ _ENTRY_KINDS: Final = frozenset(
 
 
 def _encodable(command: Command) -> tuple[Any, ...]:
-    """A command as the tuple to encode; the entries of a batch carry their kinds."""
+    """Return a command as the tuple to encode; the entries of a batch carry their kinds."""
     if type(command) is Batch:
         entries = tuple((COMMAND_KINDS[type(entry)], entry) for entry in command.entries)
         return (*command[:4], entries, command.echo)
@@ -255,17 +255,17 @@ def encode_frame(frame: ClientFrame | EngineFrame) -> bytes:
 
 
 def published_frame(transaction: bytes) -> bytes:
-    """The frame ``Published(transaction)``, put together without encoding it again."""
+    """Return the frame ``Published(transaction)``, put together without encoding it again."""
     return HEADER.pack(len(transaction) + 2) + b"\x92\x0f" + transaction
 
 
 def result_frame(number: int, duplicate: bool, transaction: bytes) -> bytes:
-    """The frame ``Result(number, duplicate, transaction)``."""
+    """Return the frame ``Result(number, duplicate, transaction)``."""
     return encode_frame(Result(number, duplicate, msgspec.Raw(transaction)))
 
 
 def raw(body: bytes) -> msgspec.Raw:
-    """Bytes that are encoded already."""
+    """Return bytes that are encoded already."""
     return msgspec.Raw(body)
 
 
@@ -292,7 +292,7 @@ def split_frames(buffer: bytearray, limit: int) -> list[bytes]:
 
 
 def transaction_accounts(transaction: Transaction) -> set[str]:
-    """The accounts that a transaction concerns: of its command and of its events."""
+    """Return the accounts that a transaction concerns: of its command and of its events."""
     accounts = {event.account for event in transaction.events}
     account = getattr(transaction.command, "account", "")
     if account:

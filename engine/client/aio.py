@@ -177,7 +177,7 @@ class AsyncEngineClient:
     async def subscribe(
         self, from_seq: int, accounts: tuple[str, ...] = ()
     ) -> AsyncIterator[list[Transaction]]:
-        """Every transaction from ``from_seq`` on, in batches, in order, without a gap.
+        """Yield every transaction from ``from_seq`` on, in batches, in order, without a gap.
 
         Goes on after a lost connection. Raises GapTooOld or EngineRefused when the engine
         cannot serve it; one subscription per client at a time.
@@ -238,7 +238,7 @@ class AsyncEngineClient:
             connection.core.forget(number)
 
     async def _live(self) -> _Connection:
-        """The live connection, made now if there is none."""
+        """Return the live connection, made now if there is none."""
         async with self._connect_lock:
             if self._connection is not None and self._connection.alive:
                 return self._connection

@@ -187,14 +187,14 @@ class EngineClient:
             raise
 
     def _claim(self, connection: Connection) -> bool:
-        """Whether the caller is the one to subscribe on this connection."""
+        """Return whether the caller is the one to subscribe on this connection."""
         with connection.core_lock:
             claimed = not connection.subscribed
             connection.subscribed = True
         return claimed
 
     def _reader_alive(self) -> bool:
-        """Whether a reader thread will make the next connection and subscribe there."""
+        """Return whether a reader thread will make the next connection and subscribe there."""
         with self._connect_lock:
             return self._reader is not None
 
@@ -238,7 +238,7 @@ class EngineClient:
             raise EngineTimeout(f"no answer from the engine within {wait_s:g} s") from None
 
     def _live(self) -> Connection:
-        """The live connection, made now if there is none."""
+        """Return the live connection, made now if there is none."""
         connection = self._connection
         if connection is not None and connection.alive:
             return connection

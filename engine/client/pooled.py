@@ -135,7 +135,7 @@ class DirectEngineClient:
         return value
 
     def _take(self) -> _Line:
-        """A live connection that nobody else uses."""
+        """Return a live connection that nobody else uses."""
         if self._closed:
             raise EngineUnavailable("this client was closed", "not_applied")
         while True:
@@ -177,7 +177,7 @@ class _Line:
         self._used_at = 0.0
 
     def usable(self) -> bool:
-        """Whether the engine has neither closed it nor said something that nobody asked for.
+        """Return whether the engine has neither closed it nor said something that nobody asked for.
 
         So a restarted engine is noticed before a request is sent, while nothing can have been
         done yet. A connection does not survive a fork: two processes would share its bytes.
@@ -195,7 +195,7 @@ class _Line:
         return False
 
     def exchange(self, data: bytes, wait_s: float) -> Any:
-        """The answer to a request. Raises TimeoutError, OSError, WireError."""
+        """Return the answer to a request. Raises TimeoutError, OSError, WireError."""
         end = self.connection.socket
         deadline = time.monotonic() + wait_s
         self._wait(wait_s)

@@ -98,7 +98,7 @@ class Received(Generic[H]):
 
 
 def refusal(code: str, text: str) -> EngineRefused:
-    """The exception for a Failed frame."""
+    """Return the exception for a Failed frame."""
     return GapTooOld(code, text) if code == "gap_too_old" else EngineRefused(code, text)
 
 
@@ -115,7 +115,7 @@ class ClientCore(Generic[H]):
         self._last_id = 0
 
     def hello(self) -> bytes:
-        """The first frame of a connection."""
+        """Return the first frame of a connection."""
         return wire.encode_frame(wire.Hello(wire.PROTOCOL_VERSION, self.name))
 
     def submit(self, command: Command, handle: H) -> tuple[int, bytes]:
@@ -128,7 +128,7 @@ class ClientCore(Generic[H]):
 
     @staticmethod
     def post(commands: Iterable[Command]) -> bytes:
-        """Commands of which no Result is wanted, as one piece of bytes."""
+        """Return commands of which no Result is wanted, as one piece of bytes."""
         parts = [
             wire.encode_frame(
                 wire.Submit(0, COMMAND_KINDS[type(command)], wire.encode_command(command))
@@ -169,7 +169,7 @@ class ClientCore(Generic[H]):
         return received
 
     def lose(self) -> list[tuple[H, bool]]:
-        """The connection is gone: every waiting request, and whether it was a command."""
+        """Return every waiting request of a lost connection, and whether it was a command."""
         lost = [(handle, number in self._commands) for number, handle in self._pending.items()]
         self._pending.clear()
         self._commands.clear()
@@ -232,7 +232,7 @@ def settle(handle: Handle, value: Any) -> None:
 
 
 def lost_error(command: bool, path: str) -> EngineUnavailable:
-    """The exception for a request that was waiting when the connection was lost."""
+    """Return the exception for a request that was waiting when the connection was lost."""
     if command:
         return EngineUnavailable(
             f"the connection to the engine at {path} was lost before the answer came", "unknown"

@@ -28,7 +28,7 @@ TEXT_LENGTH_MAX: Final = 200
 def _target(
     venue: Venue, name: str, asset: str, network: str
 ) -> tuple[Account, Network] | Refusal:
-    """The account and network that a request names."""
+    """Return the account and network that a request names."""
     account = venue.accounts.get(name)
     if account is None:
         return unknown_account(name)
@@ -92,7 +92,7 @@ def remove(venue: Venue, c: commands.RemoveAddress) -> None:
 def find(
     book: dict[int, Address], asset: str, network: str, address: str, memo: str
 ) -> Address | None:
-    """The entry of exactly this address in a book. O(addresses)."""
+    """Return the entry of exactly this address in a book. O(addresses)."""
     wanted = (asset, network, address, memo)
     for entry in book.values():
         if (entry.asset, entry.network, entry.address, entry.memo) == wanted:
@@ -150,7 +150,7 @@ def quote(venue: Venue, c: commands.QuoteWithdrawal) -> None:
 def quoted_fee(
     venue: Venue, account: Account, c: commands.RequestWithdrawal, network: Network
 ) -> int | Refusal:
-    """The fee of a withdrawal: the pinned one where a quote is named (rule W-11)."""
+    """Return the fee of a withdrawal: the pinned one where a quote is named (rule W-11)."""
     if not c.quote_id:
         return network.withdrawal_fee
     made = account.quotes.get(c.quote_id)

@@ -132,7 +132,7 @@ def reach(holder: Holder, thing: Thing) -> Reach:
 
 
 def may(holders: Iterable[Holder], thing: Thing) -> Reach:
-    """The widest reach that any of a key's scopes gives, or that of one session."""
+    """Return the widest reach that any of a key's scopes gives, or that of one session."""
     found = {reach(holder, thing) for holder in holders}
     for widest in (Reach.VENUE, Reach.OWN):
         if widest in found:
@@ -141,7 +141,7 @@ def may(holders: Iterable[Holder], thing: Thing) -> Reach:
 
 
 def scope_of(thing: Thing) -> Holder | None:
-    """The scope that a key needs for a thing; None where anybody may.
+    """Return the scope that a key needs for a thing; None where anybody may.
 
     Raises LookupError for what no API key may do.
     """
@@ -155,7 +155,7 @@ def scope_of(thing: Thing) -> Holder | None:
 
 
 def speaks_for_firm(account: str, firm: str) -> bool:
-    """Whether an account is the firm's own, and not a sub-account."""
+    """Return whether an account is the firm's own, and not a sub-account."""
     return bool(account) and account == firm
 
 
@@ -167,7 +167,7 @@ def reaches(account: str, firm: str, other: str, other_firm: str) -> bool:
 
 
 def accounts_of(account: str, firm: str, firm_accounts: Iterable[str]) -> frozenset[str]:
-    """The accounts that ``account`` reaches, ``firm_accounts`` being all of its firm."""
+    """Return the accounts that ``account`` reaches, ``firm_accounts`` being all of its firm."""
     if speaks_for_firm(account, firm):
         return frozenset(firm_accounts) | {account}
     return frozenset((account,))

@@ -88,7 +88,7 @@ class Order:
         return self.status is _NEW or self.status is _PARTIAL
 
     def client_ids(self) -> list[str]:
-        """Every client order id of the chain that is in memory, the first one first."""
+        """Return every client order id of the chain that is in memory, the first one first."""
         first = self.terms.first_client_order_id
         return [first] if self.later_ids is None else [first, *self.later_ids]
 
@@ -214,7 +214,7 @@ class BookSide:
         order.display = display
 
     def depth(self, levels: int) -> tuple[PriceLevel, ...]:
-        """The best levels, best first; O(levels)."""
+        """Return the best levels, best first; O(levels)."""
         rows = []
         for key in self.keys[: -levels - 1 : -1]:
             level = self.levels[abs(key)]
@@ -269,7 +269,7 @@ class Book:
         return -(-anchor * (PPM - ppm) // PPM), anchor * (PPM + ppm) // PPM
 
     def within_band(self, price: int) -> bool:
-        """Whether the band, if there is one, holds a price."""
+        """Return whether the band, if there is one, holds a price."""
         low, high = self.band()
         return not high or low <= price <= high
 
@@ -279,11 +279,11 @@ class Book:
         return high if buy else low
 
     def side(self, buy: bool) -> BookSide:
-        """The side on which a buy (or sell) order rests."""
+        """Return the side on which a buy (or sell) order rests."""
         return self.bids if buy else self.asks
 
     def crosses(self, buy: bool, price: int) -> bool:
-        """Whether an order at this price would trade on arrival."""
+        """Return whether an order at this price would trade on arrival."""
         best = self.asks.best if buy else self.bids.best
         if best is None:
             return False

@@ -108,7 +108,7 @@ class Exchange(Venue):
         return events
 
     def find_duplicate(self, command: Command) -> int | None:
-        """Whether a command was done before: None if not, else the seq of the original.
+        """Return the seq of the original if a command was done before, None if it was not.
 
         0 stands for a FIX message at or below its session's mark, whose seq is not kept
         (rules I-1, I-2). O(1).
@@ -135,7 +135,7 @@ class Exchange(Venue):
         return self.timers.next()
 
     def export_state(self) -> dict[str, Any]:
-        """All of the state as plain dicts, lists, strings and integers (see ``state.py``)."""
+        """All of the state as plain dicts, lists, strings and integers (see ``snapshot.py``)."""
         return snapshot.export_state(self)
 
     @classmethod

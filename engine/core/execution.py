@@ -58,7 +58,7 @@ def execute(venue: Venue, order: Order) -> None:
 
 
 def _whole(venue: Venue, order: Order) -> bool:
-    """Whether FOK or MinQty is met; else the order has ended, or waits for a whole turn."""
+    """Return whether FOK or MinQty is met; else the order has ended, or waits for a whole turn."""
     terms = order.terms
     want = order.leaves
     sweep = simulate(
@@ -120,12 +120,12 @@ def rest(venue: Venue, order: Order) -> None:
 
 
 def next_roll(now_us: int, day_roll_us: int) -> int:
-    """The first roll after ``now_us``."""
+    """Return the first roll after ``now_us``."""
     return ((now_us - day_roll_us) // DAY_US + 1) * DAY_US + day_roll_us
 
 
 def market_cost(order: Order, cost: int) -> int:
-    """What a market buy holds for a cost in ticks × lots: the cash and the taker fee."""
+    """Return what a market buy holds for a cost in ticks × lots: the cash and the taker fee."""
     cash = cost * order.book.unit
     return cash - (-(order.fee_weight + cash * order.taker_ppm) // PPM) - order.fees
 
@@ -159,7 +159,7 @@ def run_stops(venue: Venue) -> None:
 
 
 def stops_pending(venue: Venue) -> bool:
-    """Whether the bound of a cascade left stops waiting that a trade has reached."""
+    """Return whether the bound of a cascade left stops waiting that a trade has reached."""
     return any(
         book.status is InstrumentStatus.OPEN and book.stops.next_reached() is not None
         for book in venue.armed.values()
@@ -167,7 +167,7 @@ def stops_pending(venue: Venue) -> bool:
 
 
 def queues_pending(venue: Venue) -> bool:
-    """Whether an order waits for its turn that it could have."""
+    """Return whether an order waits for its turn that it could have."""
     return any(book.status is InstrumentStatus.OPEN for book in venue.busy.values())
 
 

@@ -36,26 +36,26 @@ def main_account(venue: Venue, account: Account) -> Account | None:
 
 
 def _rulers(venue: Venue, account: Account) -> tuple[Account, ...]:
-    """The accounts whose settings hold for an account: its own, and the firm's."""
+    """Return the accounts whose settings hold for an account: its own, and the firm's."""
     main = main_account(venue, account)
     return (account,) if main is None or main is account else (account, main)
 
 
 def withdrawn(venue: Venue, account: Account, asset: str, day: int) -> int:
-    """What one account withdrew on a UTC day that counts towards daily limits, in atoms."""
+    """Return what one account withdrew on a UTC day that counts towards daily limits, in atoms."""
     last, amount = account.withdrawn.get(asset, (0, 0))
     return amount if last == day else 0
 
 
 def firm_withdrawn(venue: Venue, firm: str, asset: str, day: int) -> int:
-    """The same of all accounts of a firm together. O(accounts of the firm)."""
+    """Return the same of all accounts of a firm together. O(accounts of the firm)."""
     return sum(
         withdrawn(venue, venue.accounts[name], asset, day) for name in venue.firms[firm]
     )
 
 
 def daily_room(venue: Venue, account: Account, asset: str, day: int) -> Room | None:
-    """The daily limit that leaves an account the least; None where nothing bounds it."""
+    """Return the daily limit that leaves an account the least; None where nothing bounds it."""
     rooms = []
     own = account.daily_limits.get(asset)
     main = main_account(venue, account)
@@ -75,7 +75,7 @@ def approval_above(venue: Venue, account: Account, asset: str) -> int | None:
 
 
 def address_rules(venue: Venue, account: Account) -> AddressRules:
-    """Whether money leaves to known addresses only, and how long a new one cools off."""
+    """Return whether money leaves to known addresses only, and how long a new one cools off."""
     rulers = _rulers(venue, account)
     return AddressRules(
         any(ruler.require_known_address for ruler in rulers),
@@ -84,12 +84,12 @@ def address_rules(venue: Venue, account: Account) -> AddressRules:
 
 
 def books_to_obey(venue: Venue, account: Account) -> list[Account]:
-    """The accounts in whose address books an address must be for this one to send to it."""
+    """Return the accounts in whose address books an address must be for this one to send to it."""
     return [ruler for ruler in _rulers(venue, account) if ruler.require_known_address]
 
 
 def limits(venue: Venue, account: Account, day: int) -> list[WithdrawalLimit]:
-    """What bounds the account's withdrawals on a day, asset by asset, as queries show it."""
+    """Return what bounds the account's withdrawals on a day, asset by asset, as queries show it."""
     rows = []
     for asset in venue.assets:
         room = daily_room(venue, account, asset, day)

@@ -38,7 +38,7 @@ QUANTITY_REASONS: Final[Mapping[NumberKind, RejectReason]] = {
 
 
 def shown(text: str) -> str:
-    """A number as a sentence may show it: not longer than 40 characters."""
+    """Return a number as a sentence may show it: not longer than 40 characters."""
     return text if len(text) <= _SHOWN_MAX else text[:_SHOWN_MAX] + "..."
 
 

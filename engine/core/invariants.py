@@ -10,7 +10,7 @@ from engine.core.withdrawals import MOVES
 
 
 def violations(venue: Venue) -> list[str]:
-    """Every invariant that does not hold, in words; empty when all is well. O(state)."""
+    """Return every invariant that does not hold, in words; empty when all is well. O(state)."""
     faults: list[str] = []
     _money(venue, faults)
     _holds(venue, faults)

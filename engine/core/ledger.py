@@ -68,14 +68,14 @@ class Account:
         self.withdrawn: dict[str, tuple[int, int]] = {}
 
     def money(self, asset: str) -> Money:
-        """The account's money in an asset, made at first use."""
+        """Return the account's money in an asset, made at first use."""
         money = self.balances.get(asset)
         if money is None:
             money = self.balances[asset] = Money()
         return money
 
     def purse(self, book: Book) -> tuple[Money, Money]:
-        """The account's money in base and quote of an instrument, remembered by symbol."""
+        """Return the account's money in base and quote of an instrument, remembered by symbol."""
         instrument = book.instrument
         pair = (self.money(instrument.base), self.money(instrument.quote))
         self.purses[instrument.symbol] = pair
@@ -106,7 +106,7 @@ class House:
         return money
 
     def total(self, asset: str) -> int:
-        """All money of an asset that is, or may yet come to be, in the venue (rule N-5)."""
+        """Return all money of an asset that is, or may yet come to be, in the venue (rule N-5)."""
         return (
             self.awaited.get(asset, 0)
             + self.returnable.get(asset, 0)
@@ -158,7 +158,7 @@ def release(money: Money, amount: int) -> None:
 
 
 def limit_hold(order: Order, price: int, leaves: int) -> int:
-    """What a limit order must hold for ``leaves`` lots at ``price`` (rule L-3)."""
+    """Return what a limit order must hold for ``leaves`` lots at ``price`` (rule L-3)."""
     if not order.buy:
         return leaves * order.book.lot_atoms
     if leaves == 0:

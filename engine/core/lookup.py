@@ -41,7 +41,7 @@ def find(
 def find_named(
     venue: Venue, c: CancelOrder | ReplaceOrder | RecordRefusal
 ) -> Order | Refusal:
-    """The order that a request names, for the account that it names."""
+    """Return the order that a request names, for the account that it names."""
     account = venue.accounts.get(c.account)
     if account is None:
         return unknown_account(c.account)

@@ -9,7 +9,7 @@ from engine.core.venue import Venue
 
 
 def find_network(venue: Venue, asset: str, network: str) -> Network | Refusal:
-    """The network of an asset, or why there is none."""
+    """Return the network of an asset, or why there is none."""
     if asset not in venue.assets:
         return Refusal(RejectReason.UNKNOWN_ASSET, f"there is no asset {asset!r}")
     found = venue.networks.get((asset, network))

@@ -36,7 +36,7 @@ class Refusal(NamedTuple):
 
 
 def valid_tag(text: str, length_max: int) -> bool:
-    """Whether a text has 1 to ``length_max`` printable ASCII characters and no space."""
+    """Return whether a text has 1 to ``length_max`` printable ASCII characters and no space."""
     return (
         0 < len(text) <= length_max
         and text.isascii()
@@ -70,7 +70,7 @@ def unknown_account(name: str) -> Refusal:
 
 
 def not_for_firm(account: Account) -> Refusal:
-    """What only the firm's own account may do, asked for by a sub-account (rule S-2)."""
+    """Return the refusal of what only the firm's own account may do (rule S-2)."""
     text = f"only the account {account.firm} speaks for the whole firm, not {account.name}"
     return Refusal(RejectReason.NOT_PERMITTED, text)
 

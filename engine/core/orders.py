@@ -276,7 +276,7 @@ def check_new(venue: Venue, c: NewOrder) -> Refusal | None:
 
 
 def check_cancel(venue: Venue, c: CancelOrder) -> Order | Refusal:
-    """The order to cancel, or why not."""
+    """Return the order to cancel, or why not."""
     found = find_named(venue, c)
     if isinstance(found, Refusal):
         return found

@@ -37,13 +37,13 @@ class OrderTable:
         self.parts[order_id >> RUN_BITS & PARTS_MASK][order_id] = order
 
     def get(self, order_id: int) -> Order | None:
-        """The order, None if it is not in memory."""
+        """Return the order, None if it is not in memory."""
         return self.parts[order_id >> RUN_BITS & PARTS_MASK].get(order_id)
 
     def __len__(self) -> int:
         return sum(map(len, self.parts))
 
     def values(self) -> Iterator[Order]:
-        """Every order by ascending id. O(n log n)."""
+        """Yield every order by ascending id. O(n log n)."""
         for order_id in sorted(chain.from_iterable(self.parts)):
             yield self[order_id]

@@ -27,7 +27,7 @@ MASS_CANCELS_MAX: Final = 8
 def make(
     venue: Venue, account: str, firm_wide: bool, reason: CancelReason, ending: Ending
 ) -> Purge:
-    """A purge of the orders of an account or its firm that are open now."""
+    """Return a purge of the orders of an account or its firm that are open now."""
     firm = venue.accounts[account].firm
     purge = Purge(account, firm, firm_wide, venue.next_order_id - 1, reason, ending)
     purge.accounts_left = venue.firms[firm][::-1] if firm_wide else [account]
@@ -35,7 +35,7 @@ def make(
 
 
 def covered(venue: Venue, order: Order) -> bool:
-    """Whether an open order is to be canceled by a purge, or by its time, in progress."""
+    """Return whether an open order is to be canceled by a purge, or by its time, in progress."""
     return 0 < order.expire_at <= venue.expired_to or any(
         purge.covers(order) for purge in venue.purges
     )
@@ -126,7 +126,7 @@ def summarize(venue: Venue, purge: Purge, *, complete: bool) -> None:
 
 
 def export(purge: Purge) -> list[object]:
-    """A purge as plain values, for a snapshot."""
+    """Return a purge as plain values, for a snapshot."""
     return [
         purge.account, purge.firm, int(purge.firm_wide), purge.order_max, int(purge.reason),
         int(purge.ending), purge.session, purge.symbol,
@@ -138,7 +138,7 @@ def export(purge: Purge) -> list[object]:
 
 
 def restore(row: list[Any]) -> Purge:
-    """What ``export`` made, as a purge again."""
+    """Return what ``export`` made, as a purge again."""
     account, firm, firm_wide, order_max, reason, ending = row[:6]
     purge = Purge(
         account, firm, bool(firm_wide), order_max, CancelReason(reason), Ending(ending)

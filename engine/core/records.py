@@ -44,7 +44,7 @@ class Session:
         self.closes_at = 0
 
     def row(self) -> SessionRow:
-        """The session as a query shows it."""
+        """Return the session as a query shows it."""
         return SessionRow(
             self.name, self.account, self.epoch, self.last_num_applied, self.connected,
             self.cancel_scope, self.grace_us, self.cursor, self.closes_at,
@@ -119,7 +119,7 @@ class Purge:
         self.numbers_left: list[int] = []
 
     def covers(self, order: Order) -> bool:
-        """Whether an open order is one of those to be canceled."""
+        """Return whether an open order is one of those to be canceled."""
         terms = order.terms
         return (
             order.order_id <= self.order_max

@@ -61,7 +61,7 @@ class _Change(NamedTuple):
 
 
 def check_replace(venue: Venue, c: ReplaceOrder) -> Order | Refusal:
-    """The order to replace, or why not (rules C-1 and C-5, as far as ids and targets go)."""
+    """Return the order to replace, or why not (rules C-1 and C-5, as far as ids and targets go)."""
     found = find_named(venue, c)
     if isinstance(found, Refusal):
         return found
@@ -163,7 +163,7 @@ def _changed(
 
 
 def check_change(venue: Venue, c: ReplaceOrder) -> Refusal | None:
-    """Everything about a replace but funds and post-only (rule B-3)."""
+    """Check everything about a replace but funds and post-only (rule B-3)."""
     found = check_replace(venue, c)
     change = found if isinstance(found, Refusal) else _change(venue, found, c)
     return change if isinstance(change, Refusal) else None
@@ -186,7 +186,7 @@ def _expiry(
 
 
 def _plain_change(venue: Venue, c: ReplaceOrder) -> tuple[Order, _Change] | None:
-    """The change of a resting limit order without extras, if rules C-1 to C-6 find no fault.
+    """Return the change of a resting limit order without extras, if rules C-1 to C-6 find no fault.
 
     Nearly every replace is one of these, which costs a fraction of the general way; None
     leaves everything else, faults included, to ``check_replace`` and ``_change``.
@@ -232,7 +232,7 @@ def _plain_change(venue: Venue, c: ReplaceOrder) -> tuple[Order, _Change] | None
 
 
 def _any_change(venue: Venue, c: ReplaceOrder) -> tuple[Order, _Change] | Refusal:
-    """The change of any order, or why it cannot be."""
+    """Return the change of any order, or why it cannot be."""
     found = check_replace(venue, c)
     if isinstance(found, Refusal):
         return found

@@ -62,7 +62,7 @@ _ORDER_FLAGS: Final = ("armed", "reached", "triggered")
 
 
 def export_state(venue: Venue) -> dict[str, Any]:
-    """Everything that the outcome of later commands depends on. O(state)."""
+    """Return everything that the outcome of later commands depends on. O(state)."""
     return {
         "version": STATE_VERSION,
         "counters": {name: getattr(venue, name) for name in _COUNTERS},
@@ -173,7 +173,7 @@ def hash_of(exported: dict[str, Any]) -> str:
 
 
 def _row_text(row: Any) -> bytes:
-    """A row as compact JSON with every character that is not printable ASCII escaped.
+    """Return a row as compact JSON with every character that is not printable ASCII escaped.
 
     For such characters and integers of 64 bits the fast encoder writes the very same.
     """

@@ -100,7 +100,7 @@ class Timers:
         return timer in self.by_time.get(time_us, {}).get(part, ())
 
     def next(self) -> int:
-        """The earliest time, 0 if nothing is set."""
+        """Return the earliest time, 0 if nothing is set."""
         return self.times[0] if self.times else 0
 
     def pop_due(self, now_us: int) -> Iterator[Key]:

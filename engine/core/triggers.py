@@ -121,7 +121,7 @@ class StopBook:
         self._list(order).add(order)
 
     def next_reached(self) -> Order | None:
-        """The order whose turn it is (rule T-2), None if no stop has been reached."""
+        """Return the order whose turn it is (rule T-2), None if no stop has been reached."""
         first: Order | None = self.reached_buys[0] if self.reached_buys else None
         if self.zone_high:
             order: Order = self.buys[0]

@@ -86,7 +86,7 @@ class Venue:
         self.transfer_ids: dict[tuple[str, str], int] = {}
 
     def open_orders(self, symbol: str) -> Iterator[Order]:
-        """The open orders of an instrument, whoever's. O(open orders of the venue)."""
+        """Yield the open orders of an instrument, whoever's. O(open orders of the venue)."""
         for account in self.accounts.values():
             for order in account.orders.values():
                 if order.terms.symbol == symbol:
@@ -222,7 +222,7 @@ class Venue:
 
 
 def retired_id(order: Order, client_id: str) -> RetiredId:
-    """How an order stands, for the durable index."""
+    """Return how an order stands, for the durable index."""
     fields = (
         order.account.name, client_id, order.order_id, order.status, order.terms.qty,
         order.cum, order.notional,

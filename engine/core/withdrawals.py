@@ -103,7 +103,7 @@ def request(venue: Venue, c: commands.RequestWithdrawal) -> None:
 
 
 def _room(venue: Venue, account: Account, asset: str) -> firms.Room | None:
-    """The daily limit that leaves the least today (rule W-13)."""
+    """Return the daily limit that leaves the least today (rule W-13)."""
     return firms.daily_room(venue, account, asset, venue.time_us // DAY_US)
 
 
@@ -166,7 +166,7 @@ def _check_request(
 def _find(
     venue: Venue, name: str, withdrawal_id: int
 ) -> WithdrawalRecord | Refusal:
-    """A withdrawal of an account of ours; that another account has it is not told."""
+    """Return a withdrawal of an account of ours; that another account has it is not told."""
     record = venue.withdrawals.get(withdrawal_id)
     if record is None or record.row.account != name:
         text = f"there is no withdrawal {withdrawal_id}"

@@ -79,7 +79,7 @@ def bootstrap_commands(settings: Any, exchange: Exchange) -> Iterator[Command]:
 
 
 def refused(settings: Any, exchange: Exchange | None = None) -> list[str]:
-    """What the exchange would refuse of the configuration, a sentence each; nothing changes.
+    """Return what the exchange would refuse of the configuration, a sentence each; nothing changes.
 
     ``exchange`` is the state to which it is to be applied; None for an empty one. O(state) where
     anything differs from the state, else O(configuration).

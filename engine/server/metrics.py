@@ -46,7 +46,7 @@ class Counters:
         self._buckets[bisect_left(COMMIT_BUCKETS_US, took_us)] += 1
 
     def read(self, exchange: Exchange, server: Server, catching_up: int) -> EngineMetrics:
-        """Everything as it is now."""
+        """Return everything as it is now."""
         spent = os.times()
         return EngineMetrics(
             batches=self.batches,

@@ -150,7 +150,7 @@ class Publisher:
 
 
 def _tellable(record: Record) -> Record:
-    """A stored transaction, without its events where these are more than a frame can hold.
+    """Return a stored transaction, without its events where these are more than a frame can hold.
 
     Only a journal from before rule M-10 can hold such a one. A subscriber that gets it without
     events misses them for good, but goes on; one that got nothing would ask for it without end.
@@ -171,7 +171,7 @@ def filtered(
     records: Sequence[Record],
     transaction: Callable[[int], Transaction],
 ) -> bytes:
-    """The frames of those records that concern one of the accounts."""
+    """Return the frames of those records that concern one of the accounts."""
     return b"".join(
         [
             wire.published_frame(record.body)

@@ -57,7 +57,7 @@ class QueryError(Exception):
 
 
 def order_row(order: Order) -> OrderRow:
-    """An order as a query shows it."""
+    """Return an order as a query shows it."""
     instrument = order.book.instrument
     return OrderRow(
         order.terms, order.status, order.leaves, order.cum, order.notional, order.fees,
@@ -67,7 +67,7 @@ def order_row(order: Order) -> OrderRow:
 
 
 def account_row(account: Account) -> AccountRow:
-    """An account as a query shows it."""
+    """Return an account as a query shows it."""
     return AccountRow(
         account.name, account.firm, account.maker_ppm, account.taker_ppm, account.stp,
         account.open_orders_max, tuple(account.approval_above.items()),
@@ -94,7 +94,7 @@ class _MoneyIndex:
         return [records[number].row for number in self._deposits.get(account, ())]
 
     def pending(self, account: str) -> dict[str, int]:
-        """Atoms by asset that deposits not yet confirmed will add."""
+        """Return atoms by asset that deposits not yet confirmed will add."""
         self._update()
         waiting = self._uncredited.get(account, {})
         amounts: dict[str, int] = {}
@@ -107,7 +107,7 @@ class _MoneyIndex:
         return amounts
 
     def withdrawals(self, account: str, open_only: bool) -> list[Withdrawal]:
-        """Withdrawals by number; those of all accounts for ""."""
+        """Return withdrawals by number; those of all accounts for ""."""
         self._update()
         records = self._exchange.withdrawals
         numbers: Iterable[int]

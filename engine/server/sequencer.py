@@ -316,7 +316,7 @@ class Sequencer:
             self._server.reply(connection, frame)
 
     def _original(self, connection: Connection, number: int, seq: int) -> bytes | None:
-        """The stored transaction of a duplicate; tells the client when it is not kept."""
+        """Return the stored transaction of a duplicate; tells the client when it is not kept."""
         try:
             if seq == 0:
                 raise QueryError("duplicate", "this command was done before")
@@ -395,7 +395,7 @@ class Sequencer:
                 break
 
     def _timeout(self) -> float:
-        """How long the next poll may wait, in seconds."""
+        """Return how long the next poll may wait, in seconds."""
         if self._backlog or self._injected or self._publisher.can_replay or self._server.has_gone:
             return 0.0
         if self._memory is not None and self._memory.pending and not self._snapshots.busy:

@@ -28,7 +28,7 @@ def private_folder(folder: Path) -> None:
 
 
 def listen(path: Path) -> socket.socket:
-    """A listening socket with mode 0600; a file left by a dead engine is removed.
+    """Return a listening socket with mode 0600; a file left by a dead engine is removed.
 
     Raises ValueError for a path that is too long, OSError when someone listens there.
     """
