@@ -98,7 +98,6 @@ class Entrance:
             reason = str(error) or type(error).__name__
         finally:
             if not handed_over:
-                session.unanswered = False
                 session.handle(Event.GIVE_BACK, link)
                 self._housekeeping.wake()
         return reason
