@@ -110,9 +110,12 @@ def application() -> Any:
     settings = load()
     path, history_url = str(settings.engine.socket), settings.history.url
     wait_s = settings.engine.min_seq_wait_ms_max / 1000
+    api = api_settings(settings)
+    # A venue that waits for min_seq but briefly is not one whose engine may not be busy.
+    timeout_s = max(api.engine_timeout_s, wait_s + 1)
     app = create_app(
-        api_settings(settings),
-        lambda: DirectEngineClient(path, f"account_api:{os.getpid()}", timeout_s=wait_s + 1),
+        api,
+        lambda: DirectEngineClient(path, f"account_api:{os.getpid()}", timeout_s=timeout_s),
         lambda: open_reader(history_url),
         deposit_address=simulated_deposit_address(
             {

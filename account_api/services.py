@@ -57,6 +57,9 @@ _REFUSALS: Final = {
 }
 
 
+UNCHANGED_TEXT: Final = "The engine does not answer, and nothing was changed; ask again."
+
+
 def _unavailable(error: EngineError) -> Problem:
     """The problem for an engine that cannot be asked."""
     if isinstance(error, EngineRefused):
@@ -67,7 +70,7 @@ def _unavailable(error: EngineError) -> Problem:
             "The engine did not answer, and the request may have been done; repeat the identical "
             "request, or ask for the object by its client id."
             if error.outcome == "unknown"
-            else "The engine cannot be reached; nothing was done."
+            else UNCHANGED_TEXT
         )
         return Problem(
             "engine_unavailable",
@@ -170,6 +173,8 @@ class Services:
             problem = _unavailable(error)
             # A question changes nothing, whether or not its answer arrived.
             problem.outcome = "not_applied"
+            if problem.kind.code == "engine_unavailable":
+                problem.detail = UNCHANGED_TEXT
             raise problem from error
 
     def transaction(self, seq: int) -> Transaction | None:

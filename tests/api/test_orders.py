@@ -178,6 +178,7 @@ def test_an_engine_that_is_away_is_said_so(alice: Caller, engine: InProcessEngin
     engine.failure = EngineUnavailable("lost", "unknown")
     problem = alice.get("/v1/balances").problem(503, "engine_unavailable")
     assert problem["outcome"] == "not_applied"
+    assert "nothing was changed" in problem["detail"]
     alice.get("/readyz").problem(503, "engine_unavailable")
     alice.get("/healthz").ok()
 

@@ -8,6 +8,7 @@ whoever attacks is dropped, and the log says why.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import resource
 import statistics
@@ -17,11 +18,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import requests
 from websockets.exceptions import WebSocketException
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 from tests.fix.rawfix import Closed, RawFix
 from tests.prove import attacks
@@ -153,15 +154,20 @@ class Behaving:
     def _ws(self) -> Iterator[None]:
         with connect(self._venue.stream_url, compression=None) as connection:
             # Who has not logged in may send a few messages a second only.
-            login = {"op": "login", "req_id": 0, "params": {"token": "demo-bob-read"}}
-            connection.send(json.dumps(login))
+            _ask(connection, 0, "login", {"token": "demo-bob-read"})
             channels = {"channels": ["book", "trades"], "symbols": ["ETH-BTC"]}
-            connection.send(json.dumps({"op": "subscribe", "req_id": 0, "params": channels}))
-            while True:
+            _ask(connection, 1, "subscribe", channels)
+            for number in itertools.count(2):
                 yield
-                connection.send(json.dumps({"op": "ping", "req_id": 1}))
-                while "req_id" not in json.loads(connection.recv(timeout=10)):
-                    continue
+                _ask(connection, number, "ping", {})
+
+
+def _ask(connection: ClientConnection, number: int, op: str, params: dict[str, Any]) -> None:
+    """Send a request and wait for the answer to this one, which must be good."""
+    connection.send(json.dumps({"op": op, "req_id": number, "params": params}))
+    while (answer := json.loads(connection.recv(timeout=10))).get("req_id") != number:
+        continue
+    assert answer["ok"], answer
 
 
 @dataclass(slots=True)
