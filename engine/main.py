@@ -86,7 +86,11 @@ def build(settings: Settings) -> tuple[Sequencer, LocalJournal, Server]:
         server,
         snapshots,
         boot_id=secrets.token_hex(8),
-        bounds=Bounds(limits.batch_max, limits.snapshot_every, limits.min_seq_wait_ms_max),
+        bounds=Bounds(
+            batch_max=limits.batch_max,
+            snapshot_every=limits.snapshot_every,
+            min_seq_wait_ms_max=limits.min_seq_wait_ms_max,
+        ),
         memory=Memory(exchange.seq),
     )
     for command in bootstrap_commands(settings, exchange):

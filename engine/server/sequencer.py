@@ -15,7 +15,8 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 import structlog
 
@@ -59,8 +60,9 @@ class EngineStopped(Exception):
         self.kind = kind
 
 
-class Bounds(NamedTuple):
-    """Numeric limits of the sequencer."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bounds:
+    """Numeric limits of the sequencer, given by name: numbers are easily taken for each other."""
 
     batch_max: int = 512
     turn_ms_max: float = 10.0

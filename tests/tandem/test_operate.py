@@ -407,9 +407,21 @@ def test_old_segments_are_archived_while_the_venue_runs(
     venue: TemporaryVenue, engine: EngineClient, tmp_path: Path
 ) -> None:
     folder = venue.settings.engine.journal
-    for number in range(100, 400):
-        engine.submit(order(number))
-    wait_for(lambda: len(list((folder / "snapshots").glob("*.snapshot"))) == 3, "no snapshots")
+
+    def newest() -> str:
+        return max((path.name for path in (folder / "snapshots").glob("*.snapshot")), default="")
+
+    # While one snapshot is written, none that comes due is begun: each is waited for.
+    for first in (100, 200, 300):
+        before_these = newest()
+
+        def is_written(before: str = before_these) -> bool:
+            return newest() > before
+
+        for number in range(first, first + 100):
+            engine.submit(order(number))
+        wait_for(is_written, "no snapshot")
+    wait_for(lambda: len(list((folder / "snapshots").glob("*.snapshot"))) == 3, "not 3 are kept")
     before = sorted(path.name for path in folder.glob("*.segment"))
     seq = engine.fetch(queries.Status()).value.seq
     wait_for(lambda: scrape(venue)["tandem_history_seq", "history"] >= seq, "history is behind")
