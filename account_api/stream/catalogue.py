@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from engine.core import events as ev
-from engine.core.instruments import Instrument, make_instrument
+from engine.core.instruments import Instrument, defined_instrument
 from engine.core.types import AssetRow
 from engine.history.queries import Pair
 
@@ -25,9 +25,5 @@ class LiveCatalogue:
         if isinstance(event, ev.AssetDefined):
             self.scales[event.asset] = event.scale
         elif isinstance(event, ev.InstrumentDefined):
-            self.instruments[event.symbol] = make_instrument(
-                event.symbol, event.base, self.scales[event.base], event.quote,
-                self.scales[event.quote], event.tick, event.lot, event.min_qty, event.max_qty,
-                event.max_price,
-            )  # fmt: skip
+            self.instruments[event.symbol] = defined_instrument(event, self.scales)
             self.pairs[event.symbol] = Pair(event.base, event.quote)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from engine.core.events import InstrumentDefined
 from engine.core.faults import NumberError as NumberError
 from engine.core.faults import NumberKind as NumberKind
 from engine.core.types import INT64_MAX, PPM, RejectReason
@@ -271,4 +272,12 @@ def make_instrument(
     return Instrument(
         symbol, base, quote, tick, lot, tick_step, tick_scale, lot_step, lot_scale,
         lot_atoms, unit, min_qty, max_qty, max_price, band_ppm,
+    )  # fmt: skip
+
+
+def defined_instrument(e: InstrumentDefined, scales: Mapping[str, int]) -> Instrument:
+    """Return the instrument that an event defines; ``scales`` are those of the assets."""
+    return make_instrument(
+        e.symbol, e.base, scales[e.base], e.quote, scales[e.quote], e.tick, e.lot,
+        e.min_qty, e.max_qty, e.max_price, e.band_ppm,
     )  # fmt: skip

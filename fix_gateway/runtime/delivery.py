@@ -24,7 +24,7 @@ import structlog
 from engine.client import EngineClient, EngineError, EngineRefused, GapTooOld, Transaction
 from engine.core.commands import DefineAsset, DefineInstrument
 from engine.core.events import AssetDefined, InstrumentDefined
-from engine.core.instruments import Instrument, make_instrument
+from engine.core.instruments import Instrument, defined_instrument
 from engine.core.types import Origin
 from fix_gateway.codec.message import envelope
 from fix_gateway.codec.requests import NotAvailable, TradesQuery
@@ -196,13 +196,7 @@ class Delivery:
                 if isinstance(event, AssetDefined):
                     self._scales[event.asset] = event.scale
                 elif isinstance(event, InstrumentDefined):
-                    self._instruments[event.symbol] = self._instrument(event)
-
-    def _instrument(self, e: InstrumentDefined) -> Instrument:
-        return make_instrument(
-            e.symbol, e.base, self._scales[e.base], e.quote, self._scales[e.quote],
-            e.tick, e.lot, e.min_qty, e.max_qty, e.max_price,
-        )  # fmt: skip
+                    self._instruments[event.symbol] = defined_instrument(event, self._scales)
 
     def _deliver(
         self, session: Session, transaction: Transaction, found: list[OutMessage]

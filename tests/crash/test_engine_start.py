@@ -12,11 +12,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from config.settings import SettingsError, load
+from config.settings import SettingsError, ensure_data, load
 from engine.client import EngineClient, queries
 from engine.core.commands import NewOrder
 from engine.core.types import OrdType, Origin, Side, TimeInForce
+from engine.main import build
 from engine.server.bootstrap import refused
+from engine.server.sequencer import Bounds
 from tandem.output import CommandError
 from tandem.up import rehearse
 from tests.crash.test_engine_kill import EngineProcess
@@ -154,3 +156,37 @@ def test_a_configuration_that_only_the_exchange_refuses_is_told_before_anything_
     ]
     with pytest.raises(CommandError, match="cannot be used:\n  alice: an account has"):
         rehearse(broken)
+
+
+def test_every_limit_of_the_configuration_reaches_what_it_bounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The values are all different, so that none can stand for another."""
+    given = {
+        "batch_max": 301, "snapshot_every": 60_007, "min_seq_wait_ms_max": 703,
+        "clients_max": 37, "client_queue_bytes_max": 5 << 20, "frame_bytes_max": 77_777,
+        "segment_records_max": 900_001,
+    }  # fmt: skip
+    lines = "\n".join(f"{name} = {value}" for name, value in given.items())
+    file = tmp_path / "tandem.toml"
+    file.write_text(f"{DEMO}\n[engine]\n{lines}\n")
+    monkeypatch.setenv("TANDEM_CONFIG", str(file))
+    monkeypatch.setenv("TANDEM_DATA", str(tmp_path / "data"))
+    settings = load()
+    ensure_data(settings)
+    sequencer, journal, server = build(settings)
+    try:
+        bounds, limits = sequencer._bounds, server.limits
+        reached = {
+            "batch_max": bounds.batch_max, "snapshot_every": bounds.snapshot_every,
+            "min_seq_wait_ms_max": bounds.min_seq_wait_ms_max,
+            "clients_max": limits.clients_max, "client_queue_bytes_max": limits.queue_bytes_max,
+            "frame_bytes_max": limits.frame_bytes_max,
+            "segment_records_max": journal._segment_records_max,
+        }  # fmt: skip
+        assert reached == given
+        assert bounds.turn_ms_max == Bounds().turn_ms_max
+    finally:
+        server.close()
+        sequencer.close()
+        journal.close()

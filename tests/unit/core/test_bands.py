@@ -9,6 +9,7 @@ import pytest
 from engine.core.commands import DefineInstrument, SetReferencePrice
 from engine.core.events import (
     CancelRejected,
+    InstrumentDefined,
     OrderAccepted,
     OrderCanceled,
     OrderFilled,
@@ -17,6 +18,7 @@ from engine.core.events import (
     ReferencePriceSet,
     Refused,
 )
+from engine.core.instruments import defined_instrument, make_instrument
 from engine.core.types import CancelReason, RejectReason, Side, TimeInForce
 from tests.support.venue import ENGINE, SYMBOL, Venue, all_of, kinds, only
 from tests.unit.core.conftest import MakeVenue
@@ -148,3 +150,14 @@ def test_P1_a_band_is_a_share_of_the_price(make_core_venue: MakeVenue, ppm: int)
     venue = make_core_venue()
     define = venue.definition(DefineInstrument)._replace(band_ppm=ppm)
     assert only(venue.do(define), Refused).reason is RejectReason.INVALID_FIELD
+
+
+def test_an_instrument_made_from_its_event_is_the_engines_own_band_included() -> None:
+    """The gateway and the stream learn from the event what is defined while they run."""
+    scales = {"BTC": 8, "USD": 8}
+    made = make_instrument("BTC-USD", "BTC", 8, "USD", 8, "0.01", "0.0001", 1, 10**7, 10**8, 50_000)
+    event = InstrumentDefined(
+        "", 0, "BTC-USD", "BTC", "USD", "0.01", "0.0001", 1, 10**7, 10**8, 50_000
+    )
+    assert defined_instrument(event, scales) == made
+    assert made.band_ppm == 50_000
