@@ -19,4 +19,5 @@ def test_what_every_client_was_told_is_what_the_venue_holds() -> None:
     assert survived.findings == [], f"seed {SEED}"
     assert survived.count >= KILLS
     assert survived.transactions > 50
-    assert survived.pieces > 5, "what one command left over was done in Ticks"
+    # How many depends on what the clients chose and on how quick the machine is.
+    assert survived.pieces > 0, "what one command left over was done in Ticks"

@@ -85,7 +85,8 @@ def test_orders_are_canceled_when_the_process_is_killed(tmp_path: Path) -> None:
                         while "op" not in (answer := json.loads(await connection.recv())):
                             pass
                         assert answer["ok"], answer
-                    assert len(await asyncio.to_thread(client.open_orders, "bob")) == 1
+                    resting = await asyncio.to_thread(client.fetch, queries.OpenOrders("bob"))
+                    assert len(resting.value) == 1
                     process.kill()
                     await connection.wait_closed()
 
