@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from account_api import create_app
@@ -338,6 +338,8 @@ header_text = st.text(
         max_size=5,
     )
 )  # fmt: skip
+@example(headers={"Host": "["})
+@example(headers={"Host": "a[b]c:"})
 def test_fuzzed_headers_never_break_anything(
     venue: tuple[Flask, Clock, InProcessEngine], headers: dict[str, str]
 ) -> None:
