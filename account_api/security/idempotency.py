@@ -30,7 +30,7 @@ import structlog
 from account_api.errors import Problem
 from account_api.reply import REPLAYED, Reply
 from account_api.security.process_locks import Holders
-from account_api.security.sqlite_file import open_private
+from account_api.security.sqlite_file import open_private, transaction
 
 BUSY_US: Final = 30_000_000
 """After this long without an answer the thread that began counts as stuck, though it lives."""
@@ -124,14 +124,8 @@ class Idempotency:
         """The answer that is known, or the token with which the caller is to do the work."""
         with self._lock:
             database = self._database()
-            database.execute("begin immediate")
-            try:
-                known = self._claim_within(database, owner, key, request, token, money)
-            except BaseException:
-                database.execute("rollback")
-                raise
-            database.execute("commit")
-            return known
+            with transaction(database):
+                return self._claim_within(database, owner, key, request, token, money)
 
     def _claim_within(
         self,
@@ -241,8 +235,7 @@ def _unpacked(body: bytes) -> bytes:
 
 def _bring_up_to_date(database: sqlite3.Connection) -> None:
     """Give a file from before the columns that it lacks."""
-    database.execute("begin immediate")
-    try:
+    with transaction(database):
         known = {row[1] for row in database.execute("pragma table_info(answers)")}
         for name, kind in _COLUMNS.items():
             if name not in known:
@@ -250,7 +243,3 @@ def _bring_up_to_date(database: sqlite3.Connection) -> None:
         database.execute(
             "create index if not exists answers_by_age on answers (at) where money = 0"
         )
-    except BaseException:
-        database.execute("rollback")
-        raise
-    database.execute("commit")
