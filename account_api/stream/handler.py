@@ -194,7 +194,9 @@ class Handler:
                 "not_permitted",
                 f"Only a key of the account {principal.key.firm} speaks for the whole firm.",
             )
-        account = await self._operations.account(principal, params.account)
+        account = await self._operations.account(
+            principal, params.account, Thing.CANCEL_ON_DISCONNECT
+        )
         terms = Terms(account, _SCOPES[params.scope], params.grace_s * 1_000_000)
         await self._sessions.open(principal.source, terms)
         data = {
@@ -205,7 +207,7 @@ class Handler:
 
     async def _subscribe(self, peer: Peer, message: Message) -> None:
         params = message.read(requests.SubscribeParams)
-        private, public = await self._wanted(peer, list(params.channels), params.symbols)
+        private, account, public = await self._wanted(peer, params)
         known = sum(map(len, peer.symbols.values())) + self._hub.private_channels(peer)
         if known + len(private) + len(public) > self._settings.subscriptions_max:
             raise Problem(
@@ -222,7 +224,6 @@ class Handler:
                 "invalid_request", "Wait for the subscriptions asked for before to begin.",
                 field="channels",
             )  # fmt: skip
-        account = self._principal(peer).account
         subscription, about, first = await self.loader.subscribe(
             peer, account, private, params.from_seq
         )
@@ -253,19 +254,19 @@ class Handler:
 
     async def _unsubscribe(self, peer: Peer, message: Message) -> None:
         params = message.read(requests.ChannelsParams)
-        private, public = await self._wanted(peer, list(params.channels), params.symbols)
+        private, account, public = await self._wanted(peer, params)
         for channel, symbol in public:
             self._hub.remove_public(channel, symbol, peer)
         if private:
-            self._hub.remove_private(peer, self._principal(peer).account, private)
+            self._hub.remove_private(peer, account, private)
         await peer.send(reply(message.op, message.req_id, {}))
 
     async def _snapshot(self, peer: Peer, message: Message) -> None:
         params = message.read(requests.ChannelsParams)
-        private, public = await self._wanted(peer, list(params.channels), params.symbols)
+        private, account, public = await self._wanted(peer, params)
         texts: list[str] = []
         if private:
-            texts = await self.loader.snapshot(self._principal(peer).account, private)
+            texts = await self.loader.snapshot(account, private)
         await peer.send(reply(message.op, message.req_id, {}))
         for text in texts:
             await peer.send(text)
@@ -278,16 +279,26 @@ class Handler:
         await peer.send(reply(message.op, message.req_id, data))
 
     async def _wanted(
-        self, peer: Peer, channels: list[str], symbols: list[str]
-    ) -> tuple[frozenset[str], list[tuple[str, str]]]:
-        """The private channels, and the public ones with their symbols. Raises Problem."""
-        private = frozenset(channels) - frozenset(PUBLIC_CHANNELS)
-        public = [name for name in PUBLIC_CHANNELS if name in channels]
+        self, peer: Peer, params: requests.SubscribeParams | requests.ChannelsParams
+    ) -> tuple[frozenset[str], str, list[tuple[str, str]]]:
+        """Return the private channels and their account, and the public ones with their symbols.
+
+        The account is "" where there are no private channels. Raises Problem.
+        """
+        channels, symbols = params.channels, params.symbols
+        private: frozenset[str] = frozenset(channels) - frozenset(PUBLIC_CHANNELS)
+        public: list[str] = [name for name in PUBLIC_CHANNELS if name in channels]
         if bool(symbols) != bool(public):
             raise Problem(
                 "invalid_request",
                 "The channels book and trades need symbols, and the others take none.",
                 field="symbols",
+            )
+        if params.account is not None and not private:
+            raise Problem(
+                "invalid_request",
+                "The field account goes with private channels; book and trades have none.",
+                field="account",
             )
         await self._state()
         for symbol in symbols:
@@ -295,12 +306,17 @@ class Handler:
                 raise Problem(
                     "unknown_symbol", f"There is no instrument {symbol}.", field="symbols"
                 )
-        if private:
-            principal = self._principal(peer)
-            if not principal.account:
-                raise Problem("not_permitted", "An operator's key has no account of its own.")
-            require(principal, Thing.STREAM_ACCOUNT)
-        return private, [(name, symbol) for name in public for symbol in dict.fromkeys(symbols)]
+        wanted = [(name, symbol) for name in public for symbol in dict.fromkeys(symbols)]
+        if not private:
+            return private, "", wanted
+        principal = self._principal(peer)
+        if not principal.account:
+            raise Problem("not_permitted", "An operator's key has no account of its own.")
+        require(principal, Thing.STREAM_ACCOUNT)
+        account = await self._operations.account(
+            principal, params.account, Thing.STREAM_ACCOUNT
+        )
+        return private, account, wanted
 
     async def _state(self) -> None:
         """Wait, bounded, until the hub knows the venue's state. Raises Problem."""

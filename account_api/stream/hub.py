@@ -111,6 +111,7 @@ class Hub:
     def add_private(self, subscription: PrivateSubscription) -> None:
         """Begin to push the account's events, beside an earlier subscription of the peer."""
         self._private.setdefault(subscription.account, set()).add(subscription)
+        subscription.peer.accounts.add(subscription.account)
 
     def take_over(self, subscription: PrivateSubscription) -> None:
         """End the channels of a subscription in the peer's earlier ones."""
@@ -120,10 +121,13 @@ class Hub:
 
     def drop_private(self, subscription: PrivateSubscription) -> None:
         """End one subscription; others of the peer go on."""
-        subscriptions = self._private.get(subscription.account, set())
+        peer, account = subscription.peer, subscription.account
+        subscriptions = self._private.get(account, set())
         subscriptions.discard(subscription)
+        if not any(each.peer is peer for each in subscriptions):
+            peer.accounts.discard(account)
         if not subscriptions:
-            self._private.pop(subscription.account, None)
+            self._private.pop(account, None)
 
     def remove_private(
         self,
@@ -140,11 +144,13 @@ class Hub:
                 self.drop_private(known)
 
     def private_channels(self, peer: Peer) -> int:
-        """How many private channels a peer has."""
-        if peer.principal is None:
-            return 0
-        found = self._private.get(peer.principal.account, set())
-        return sum(len(each.channels) for each in found if each.peer is peer)
+        """How many private channels a peer has, of all accounts together."""
+        return sum(
+            len(each.channels)
+            for account in peer.accounts
+            for each in self._private[account]
+            if each.peer is peer
+        )
 
     def add_peer(self, peer: Peer) -> None:
         """A connection was made."""
@@ -158,9 +164,8 @@ class Hub:
         for channel, symbols in peer.symbols.items():
             for symbol in list(symbols):
                 self.remove_public(channel, symbol, peer)
-        if peer.principal is not None:
-            account = peer.principal.account
-            known = {each for each in self._private.get(account, ()) if each.peer is peer}
+        for account in list(peer.accounts):
+            known = {each for each in self._private[account] if each.peer is peer}
             for subscription in known:
                 self.remove_private(peer, account, subscription.channels)
 

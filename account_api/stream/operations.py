@@ -101,12 +101,14 @@ class Operations:
         reply: Reply = await loop.run_in_executor(self._pool, _serve, route, call)
         return Done(reply.status, REPLAYED in reply.headers, reply.body)
 
-    async def account(self, caller: StreamPrincipal, named: str | None) -> str:
-        """The account that the caller may act for: its own, or one of its firm. Raises Problem."""
+    async def account(self, caller: StreamPrincipal, named: str | None, thing: Thing) -> str:
+        """Return the account for which the caller does a thing: its own, or one of its firm.
+
+        Raises Problem.
+        """
         call = Call(
-            self._services, caller, {}, NoQuery(), None, self._services.clock_us(), "",
-            Thing.CANCEL_ON_DISCONNECT,
-        )  # fmt: skip
+            self._services, caller, {}, NoQuery(), None, self._services.clock_us(), "", thing
+        )
         return await asyncio.get_running_loop().run_in_executor(
             self._pool, own_account, call, named
         )

@@ -32,6 +32,8 @@ class Peer:
         """Distinct for every connection that there ever was."""
         self.principal: StreamPrincipal | None = None
         self.symbols: dict[str, set[str]] = {"book": set(), "trades": set()}
+        self.accounts: set[str] = set()
+        """Whose private channels it has."""
         self.loading = 0
         self.closing = False
         self.close_reason = ""

@@ -57,18 +57,23 @@ class CancelOnDisconnectParams(Request, frozen=True, kw_only=True):
 
 
 class SubscribeParams(Request, frozen=True, kw_only=True):
-    """Channels to begin. ``from_seq`` is the first event of the account that is wanted."""
+    """Channels to begin. ``from_seq`` is the first event of the account that is wanted.
+
+    Private channels are those of the key's own account, or of ``account`` of the same firm.
+    """
 
     channels: Channels
     symbols: Symbols = []
+    account: AccountName | None = None
     from_seq: Seq | None = None
 
 
 class ChannelsParams(Request, frozen=True, kw_only=True):
-    """Channels to end, or to have a snapshot of."""
+    """Channels to end, or to have a snapshot of; the private ones as ``SubscribeParams`` says."""
 
     channels: Channels
     symbols: Symbols = []
+    account: AccountName | None = None
 
 
 class NoParams(Request, frozen=True, kw_only=True):

@@ -159,6 +159,7 @@ class StreamServer:
             "engine_connected": hub.connected,
             "book": {s: hub.market.feed(s).book_seq for s in sorted(peer.symbols["book"])},
             "trades": {s: hub.market.feed(s).trades_seq for s in sorted(peer.symbols["trades"])},
+            "accounts": {a: hub.accounts.state(a).account_seq for a in sorted(peer.accounts)},
         }
         if peer.principal is not None and peer.principal.account:
             data["account"] = peer.principal.account

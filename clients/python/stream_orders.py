@@ -30,10 +30,12 @@ def login(key: str, secret: str) -> dict[str, Any]:
     return {"op": "login", "req_id": 1, "params": {"key": key, "timestamp": now, "signature": sign}}
 
 
-async def follow(url: str, key: str, from_seq: int, events: int) -> None:
+async def follow(url: str, key: str, account: str, from_seq: int, events: int) -> None:
     async with connect(f"{url}{PATH}") as stream:
         await stream.send(json.dumps(login(key, f"{key}-secret")))
         wanted: dict[str, Any] = {"channels": ["orders"]}
+        if account:
+            wanted["account"] = account
         if from_seq:
             wanted["from_seq"] = from_seq
         await stream.send(json.dumps({"op": "subscribe", "req_id": 2, "params": wanted}))
@@ -68,11 +70,12 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--firm", default="bob")
     parser.add_argument("--url", default="ws://127.0.0.1:8081")
+    parser.add_argument("--account", default="", help="a sub-account of the firm, else its own")
     parser.add_argument("--from-seq", type=int, default=0)
     parser.add_argument("--orders", type=int, default=2, help="events to wait for")
     given = parser.parse_args()
     key = f"demo-{given.firm}-trade"
-    asyncio.run(follow(given.url, key, given.from_seq, given.orders))
+    asyncio.run(follow(given.url, key, given.account, given.from_seq, given.orders))
     return 0
 
 

@@ -170,6 +170,22 @@ def test_private_channels_ask_the_table(api: Api, name: str) -> None:
     assert (said.get("code") is None) == allowed, said
 
 
+@pytest.mark.parametrize("op", ["subscribe", "unsubscribe", "snapshot"])
+@pytest.mark.parametrize("name", KEYS)
+def test_private_channels_of_a_named_account_ask_the_table(api: Api, name: str, op: str) -> None:
+    """Whose orders a key reads by REST, theirs it hears by the WebSocket; operators hear none."""
+    key = KEYS[name]
+    for account in (FIRM, SUB, OTHER):
+        said = talk(api, key, op, {"channels": ["orders"], "account": account})
+        if not key.account:
+            assert said["code"] == "not_permitted", said
+        else:
+            assert seen(said) == expected(key, Thing.STREAM_ACCOUNT, account), (account, said)
+        if Holder.READ in key.holders:
+            orders = next(route for route in ROUTES if route.name == "get_orders")
+            assert seen(api.http(key, orders, account)) == seen(said)
+
+
 @pytest.mark.parametrize("scope", ["connection", "account", "firm"])
 @pytest.mark.parametrize("name", KEYS)
 def test_cancel_on_disconnect_asks_the_table(api: Api, name: str, scope: str) -> None:
@@ -194,9 +210,12 @@ def talk(api: Api, key: ApiKey, op: str, params: dict[str, Any]) -> dict[str, An
         ready = asyncio.Event()
         ready.set()
         hub: Any = SimpleNamespace(
-            ready=ready, catalogue=SimpleNamespace(instruments={}), private_channels=lambda p: 0
+            ready=ready, catalogue=SimpleNamespace(instruments={}), private_channels=lambda p: 0,
+            remove_private=lambda *_: None,
         )
-        loader: Any = SimpleNamespace(subscribe=_answering((None, {}, None)))
+        loader: Any = SimpleNamespace(
+            subscribe=_answering((None, {}, None)), snapshot=_answering([])
+        )
         sessions: Any = SimpleNamespace(open=_keeping(done))
         settings = StreamSettings(api=api.settings, engine_path="", host="", port=0)
         unused: Any = None

@@ -13,7 +13,7 @@ import tempfile
 import time
 import zlib
 from asyncio.trsock import TransportSocket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from account_api.routes import ROUTES
 from account_api.security.auth import sign_hmac
 from account_api.stream.server import StreamServer
 from account_api.stream.settings import StreamSettings
-from config.settings import load
+from config.settings import DEMO_FILE, load
 from engine.client import EngineClient
 from engine.core.commands import Deposit
 from engine.core.types import Origin
@@ -40,12 +40,24 @@ WAIT_S = 10.0
 
 
 class EngineProcess:
-    """``python -m engine.main`` on the demo configuration, in a folder of its own."""
+    """``python -m engine.main`` on the demo configuration, in a folder of its own.
 
-    def __init__(self) -> None:
+    ``changes`` are texts of the configuration and what is to be in their place.
+    """
+
+    def __init__(self, changes: Mapping[str, str] | None = None) -> None:
         self.data = Path(tempfile.mkdtemp(prefix="tandem-s-"))
         self.environment = os.environ | {"TANDEM_DATA": str(self.data)}
         self.environment.pop("TANDEM_CONFIG", None)
+        if changes:
+            text = DEMO_FILE.read_text(encoding="utf-8")
+            for old, new in changes.items():
+                assert old in text, f"the demo configuration has no {old!r}"
+                text = text.replace(old, new)
+            config = self.data / "venue.toml"
+            config.write_text(text, encoding="utf-8")
+            config.chmod(0o600)
+            self.environment["TANDEM_CONFIG"] = str(config)
         self.settings = load(env=self.environment)
         self.socket = str(self.settings.engine.socket)
         self.process: subprocess.Popen[str] | None = None
@@ -86,9 +98,9 @@ def await_ready(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def running_engine() -> Iterator[EngineProcess]:
-    """An engine for a test."""
-    engine = EngineProcess()
+def running_engine(changes: Mapping[str, str] | None = None) -> Iterator[EngineProcess]:
+    """An engine for a test, on the demo configuration with some changes."""
+    engine = EngineProcess(changes)
     engine.start()
     try:
         yield engine
@@ -160,7 +172,8 @@ class Client:
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
         self.received: list[dict[str, Any]] = []
-        self.last: dict[tuple[str, str], int] = {}
+        self.last: dict[tuple[str, str, str], int] = {}
+        """The last ``seq`` by channel, symbol of a book, and account of a private channel."""
         self._req_id = 0
 
     async def receive(self) -> dict[str, Any]:
@@ -177,7 +190,7 @@ class Client:
         """No gap: ``prev_seq`` is the ``seq`` of the message before it on the channel."""
         data = message["data"]
         symbol = data["symbol"] if message["channel"] == "book" else ""
-        key = (message["channel"], symbol)
+        key = (message["channel"], symbol, message.get("account", ""))
         if message["type"] == "update" and key in self.last:
             assert message["prev_seq"] == self.last[key], message
         self.last[key] = message["seq"]
@@ -210,6 +223,10 @@ class Client:
                 self.received = [message for message in self.received if not fits(message)]
                 return found
             await self.receive()
+
+    def received_on(self, channel: str) -> list[dict[str, Any]]:
+        """Updates of a channel that were received and not taken out."""
+        return [m for m in self.received if m["channel"] == channel and m["type"] == "update"]
 
     async def create(self, client_order_id: str, side: str, **terms: Any) -> dict[str, Any]:
         """Create a limit order on BTC-USD, 1 at 100 unless said otherwise."""

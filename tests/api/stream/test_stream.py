@@ -215,7 +215,7 @@ def test_nothing_is_lost_or_doubled_while_a_subscription_begins(engine: EnginePr
                     await begin(reader, "orders", **params)
                     # Every message's prev_seq is checked as it arrives.
                     await reader.until("orders", 3)
-                    firsts.append(reader.last[("orders", "")])
+                    firsts.append(reader.last["orders", "", "alice"])
             await trading
             async with stream.client("demo-alice-trade") as reader:
                 await begin(reader, "orders", "transfers", from_seq=1)

@@ -60,11 +60,14 @@ class FixClient(Client):
         self.provoked = 0
         """How many Logons were sent within a session."""
         self.last_end = ""
+        self.refused_since = 0.0
+        """When the first of the attempts in a row was made that met no listener; 0 if none."""
         self._ids = 0
         self._socket: socket.socket | None = None
         self._buffer = b""
         self._asked_from = 0
         self._heard = self._spoke = 0.0
+        self._connected_at = 0.0
         self._probe = ""
         self._probed = self._requested = 0.0
 
@@ -77,8 +80,20 @@ class FixClient(Client):
         return (
             f"{self.comp_id}: next out {self.next_out}, next in {self.next_in}, {self.logons} "
             f"logons, {self.reconnects} reconnects, probe {self._probe!r}, waits for "
-            f"{list(self.waiting)}, ended last by {self.last_end}"
+            f"{list(self.waiting)}, {self._standing()}"
         )
+
+    def _standing(self) -> str:
+        """Whether there is a connection, and how the last one or attempt ended."""
+        now = time.monotonic()
+        if self.refused_since:
+            return f"its port has refused for {now - self.refused_since:.1f} s"
+        if self._connected_at:
+            return (
+                f"connected for {now - self._connected_at:.1f} s, heard last "
+                f"{now - self._heard:.1f} s ago; before, ended by {self.last_end}"
+            )
+        return f"not connected; ended last by {self.last_end}"
 
     # One connection.
 
@@ -87,12 +102,18 @@ class FixClient(Client):
             with socket.create_connection(self.address, 5) as connection:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._socket, self._buffer, self._asked_from = connection, b"", 0
-                self._probe = ""
+                self._probe, self.refused_since = "", 0.0
+                self._connected_at = time.monotonic()
                 self._logon()
                 while not self.over.is_set():
                     self._turn()
+        except ConnectionRefusedError as error:
+            self.refused_since = self.refused_since or time.monotonic()
+            self.last_end = repr(error)
         except OSError as error:
             self.last_end = repr(error)  # The next life goes on with the same numbers.
+        finally:
+            self._connected_at = 0.0
 
     def _logon(self) -> None:
         user = f"553={self.comp_id.lower()}|554={self._password}|"

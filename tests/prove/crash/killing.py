@@ -198,7 +198,9 @@ class Killer:
         deadline = time.monotonic() + 120
         venue = self._venue
         for name, child in list(venue.children.items()):
-            if child.code is None and not child.doomed and child.await_ready():
+            # One that was killed just now may not have been seen to end yet.
+            lives = child.code is None and not child.killed and not child.doomed
+            if lives and child.await_ready():
                 continue
             child.kill()
             child.popen.wait()
