@@ -349,7 +349,7 @@ def history(venue: Venue, journal: list[Transaction], found: Found) -> None:
 
 
 def audit(venue: Venue, found: Found) -> int:
-    """``tandem verify`` finds nothing."""
+    """``tandem journal verify`` finds nothing."""
     report = verify(venue.data / "journal", venue.data / "journal" / "snapshots")
     for finding in report.findings:
         found(f"verify: {finding.place} seq {finding.seq}: {finding.text}")
