@@ -9,6 +9,8 @@ An entry is written before the request goes to the engine and completed with the
 entry whose worker is gone, or whose outcome is unknown, is done again by the next identical
 request, under the token of the first: the engine recognises that for a minute, and what has a
 natural id for longer. What was refused leaves no entry: nothing was done, so the key is free.
+Where an answer cannot be written (the disk is full, say) it is tried again until it can, so that
+nobody is told for longer than the disk is full that the request is being done.
 
 Answers about money are kept for ever. Others are kept for a day, less where they are many.
 """
@@ -20,6 +22,7 @@ import os
 import re
 import sqlite3
 import threading
+import time
 import zlib
 from collections.abc import Callable
 from typing import Final
@@ -38,6 +41,9 @@ KEPT_US: Final = 86_400_000_000
 """How long an answer that is not about money is kept."""
 KEPT_BYTES_MAX: Final = 256 << 20
 """Above this size of the file the oldest answers that are not about money go earlier."""
+UNWRITTEN_MAX: Final = 1_000
+"""Answers that wait in memory until they can be written; each for ``BUSY_US`` at most."""
+WRITE_AGAIN_S: Final = 0.25
 PRUNED_AT_ONCE: Final = 200
 PRUNE_EVERY: Final = 64
 KEY_FORM: Final = re.compile(r"[!-~]{1,64}\Z")
@@ -82,6 +88,8 @@ class Idempotency:
         self._open: sqlite3.Connection | None = None
         self._holders = Holders("" if path == ":memory:" else f"{path}-holders")
         self._settled = 0
+        self._unwritten: dict[tuple[str, str], tuple[int, Reply | None, bool]] = {}
+        """What could not be written, and until when (µs) it is tried again."""
 
     def once(
         self,
@@ -172,29 +180,69 @@ class Idempotency:
 
     def _settle(self, owner: str, key: str, reply: Reply | None, *, unknown: bool) -> None:
         """Keep the answer, free the key, or let the next identical request find out."""
-        where = (owner, key)
-        try:
+        with self._lock:
+            try:
+                self._write(owner, key, reply, unknown)
+            except (sqlite3.Error, OSError) as error:
+                _log.warning("answer_not_kept", reason=str(error))
+                self._write_later(owner, key, reply, unknown)
+                return
+            self._settled += 1
+            if self._settled % PRUNE_EVERY != 1:
+                return
+            try:
+                self._prune(self._database())
+            except (sqlite3.Error, OSError) as error:
+                _log.warning("answers_not_pruned", reason=str(error))
+
+    def _write(self, owner: str, key: str, reply: Reply | None, unknown: bool) -> None:
+        """Settle an entry of this process (the lock is held); one taken over is another's."""
+        database = self._database()
+        where = "where owner = ? and key = ? and holder = ? and status = 0"
+        which = (owner, key, self._holders.own())
+        if reply is not None:
+            body = _encoder.encode(reply.body if reply.kept is None else reply.kept)
+            database.execute(
+                f"update answers set status = ?, body = ? {where}",
+                (reply.status, zlib.compress(body), *which),
+            )
+        elif unknown:
+            database.execute(f"update answers set busy_until = 0 {where}", which)
+        else:
+            database.execute(f"delete from answers {where}", which)
+
+    def _write_later(self, owner: str, key: str, reply: Reply | None, unknown: bool) -> None:
+        """Try again beside what follows (the lock is held), until the entry counts as stuck.
+
+        After that the next identical request is done, and the engine knows it by its natural id.
+        """
+        if len(self._unwritten) >= UNWRITTEN_MAX:
+            return
+        begins = not self._unwritten
+        self._unwritten[owner, key] = (self._clock_us() + BUSY_US, reply, unknown)
+        if begins:
+            threading.Thread(
+                target=self._write_again, args=(os.getpid(),), name="answers", daemon=True
+            ).start()
+
+    def _write_again(self, pid: int) -> None:
+        """The thread that writes what could not be written, as soon as it can."""
+        written = 0
+        while True:
+            time.sleep(WRITE_AGAIN_S)  # Nobody tells when a disk has room again.
             with self._lock:
-                database = self._database()
-                if reply is not None:
-                    body = _encoder.encode(reply.body if reply.kept is None else reply.kept)
-                    database.execute(
-                        "update answers set status = ?, body = ? where owner = ? and key = ?",
-                        (reply.status, zlib.compress(body), *where),
-                    )
-                elif unknown:
-                    database.execute(
-                        "update answers set busy_until = 0 where owner = ? and key = ?", where
-                    )
-                else:
-                    database.execute("delete from answers where owner = ? and key = ?", where)
-                self._settled += 1
-                if self._settled % PRUNE_EVERY == 1:
-                    self._prune(database)
-        except (sqlite3.Error, OSError) as error:
-            # The entry stays open, so the next identical request is done, and the engine
-            # knows it by its natural id.
-            _log.warning("answer_not_kept", reason=str(error))
+                if self._pid != pid:
+                    return  # Closed meanwhile.
+                try:
+                    for (owner, key), (until, reply, unknown) in list(self._unwritten.items()):
+                        if self._clock_us() < until:
+                            self._write(owner, key, reply, unknown)
+                            written += 1
+                        del self._unwritten[owner, key]
+                except (sqlite3.Error, OSError):
+                    continue  # It was said when this began.
+                _log.info("answers_kept", count=written)
+                return
 
     def _prune(self, database: sqlite3.Connection) -> None:
         """Let go of some old answers that are not about money; a bounded number at once.
@@ -224,7 +272,8 @@ class Idempotency:
         with self._lock:
             if self._open is not None and self._pid == os.getpid():
                 self._open.close()
-            self._open = None
+            self._open, self._pid = None, 0
+            self._unwritten.clear()
             self._holders.close()
 
 

@@ -120,13 +120,19 @@ class EngineClient:
         assert isinstance(outcome, Outcome)
         return outcome
 
-    def post(self, commands: Iterable[Command]) -> None:
+    def post(self, commands: Iterable[Command], *, connect: bool = True) -> None:
         """Send commands without waiting; who is subscribed sees when they are done.
 
-        Raises EngineUnavailable: "not_applied" when nothing was sent, else "unknown".
+        With ``connect`` False on the connection that there is and on no other: nothing is made
+        and nobody called, so the caller may hold a lock that ``on_connected`` takes. Raises
+        EngineUnavailable: "not_applied" when nothing was sent, else "unknown".
         """
         data = ClientCore.post(commands)
-        connection = self._live()
+        connection = self._live() if connect else self._connection
+        if connection is None or not connection.alive:
+            raise EngineUnavailable(
+                f"there is no connection to the engine at {self._path}", "not_applied"
+            )
         if not data:
             return
         try:

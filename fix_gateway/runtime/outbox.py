@@ -45,8 +45,11 @@ class Posts(Protocol):
     def connected(self) -> bool:
         """Whether there is a live connection."""
 
-    def post(self, commands: Iterable[Command]) -> None:
-        """Send commands without waiting for them; raises EngineUnavailable."""
+    def post(self, commands: Iterable[Command], *, connect: bool) -> None:
+        """Send commands without waiting for them; raises EngineUnavailable.
+
+        With ``connect`` False it makes no connection.
+        """
 
 
 class Outbox:
@@ -168,7 +171,9 @@ class Outbox:
             self.online = False
             return
         try:
-            client.post(commands)
+            # A connection made here would call ``connected``, which takes the lock that the
+            # caller holds; and whoever makes one meanwhile waits there for the same lock.
+            client.post(commands, connect=False)
         except EngineUnavailable as error:
             self.online = False
             log.warning("engine_lost", error=str(error), kept=len(self._kept))

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -234,6 +235,67 @@ def test_what_a_stuck_thread_began_is_done_again(memory: Idempotency, clock: Clo
 
     assert memory.once("alice", "k", SAME, work, "second").status == 200
     assert seen == ["first"], "the engine may know the request by its first token"
+
+
+@pytest.mark.parametrize("outcome", ["done", "refused", "unknown"])
+def test_what_a_full_disk_kept_from_being_written_is_written_when_there_is_room(
+    memory: Idempotency, outcome: str
+) -> None:
+    """Nobody hears for longer than the disk is full that the request is being done."""
+    problems = {
+        "refused": Problem("unknown_asset", "There is no such asset."),
+        "unknown": Problem("engine_unavailable", "It does not answer.", outcome="unknown"),
+    }
+    memory.once("alice", "before", SAME, lambda token: Reply(Body(0)))
+    database = memory._database()
+
+    def work(token: str) -> Reply:
+        # Every write of this process fails, as on a full disk.
+        for what in ("update", "delete"):
+            database.execute(
+                f"create temp trigger full_{what} before {what} on answers begin"
+                " select raise(abort, 'database or disk is full'); end"
+            )
+        if outcome in problems:
+            raise problems[outcome]
+        return Reply(Body(1), 201)
+
+    if outcome == "done":
+        assert memory.once("alice", "k", SAME, work).status == 201
+    else:
+        with pytest.raises(Problem):
+            memory.once("alice", "k", SAME, work)
+    with pytest.raises(Problem) as busy:
+        memory.once("alice", "k", SAME, lambda token: Reply(Body(9)))
+    assert busy.value.kind.code == "idempotency_key_in_flight"
+    with memory._lock:
+        database.execute("drop trigger full_update")
+        database.execute("drop trigger full_delete")
+    deadline = time.monotonic() + pace.seconds(5)
+    while memory._unwritten and time.monotonic() < deadline:
+        time.sleep(0.01)
+    again = memory.once("alice", "k", SAME, lambda token: Reply(Body(9)))
+    assert again.headers == ((REPLAYED,) if outcome == "done" else ())
+    assert msgspec.json.encode(again.body) == (
+        b'{"number":1}' if outcome == "done" else b'{"number":9}'
+    )
+
+
+def test_who_took_over_a_stuck_request_is_the_one_who_answers_it(
+    memory: Idempotency, tmp_path: Path, clock: Clock
+) -> None:
+    """What the stuck thread says at last is not written over what came in its place."""
+    other = Idempotency(str(tmp_path / "data" / "answers.db"), clock)
+
+    def late(token: str) -> Reply:
+        clock.now_us += BUSY_US
+        assert other.once("alice", "k", SAME, lambda token: Reply(Body(2))).status == 200
+        raise Problem("unknown_asset", "There is no such asset.")
+
+    with pytest.raises(Problem):
+        memory.once("alice", "k", SAME, late)
+    again = other.once("alice", "k", SAME, lambda token: Reply(Body(3)))
+    assert msgspec.json.encode(again.body) == b'{"number":2}'
 
 
 def test_who_holds_a_key_is_known_to_be_gone(memory: Idempotency, tmp_path: Path) -> None:

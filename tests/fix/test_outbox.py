@@ -26,7 +26,7 @@ class Engine:
         self.got: list[Command] = []
         self.news = threading.Condition()
 
-    def post(self, commands: Iterable[Command]) -> None:
+    def post(self, commands: Iterable[Command], *, connect: bool) -> None:
         if self.fails:
             self.connected = False
             raise EngineUnavailable("away", "unknown")

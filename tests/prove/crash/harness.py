@@ -139,7 +139,7 @@ def _survive(
         log = venue.log_of(name, 3_000)
         if child.code is not None:
             told.found(f"{name} ended by itself with {child.code} after the last kill: {log}")
-        elif told.findings and name in ("engine", "fix"):
+        elif told.findings and name in ("engine", "fix", "api"):
             told.found(f"{name} runs as {child.pid} and says: {log}")
     result = Survived(killer.kills, inside=killer.inside, amid=killer.amid, full=killer.full)
     if not told.findings:
