@@ -21,7 +21,8 @@ HOLDERS: Final[Mapping[Kind, Holder]] = {
 class SessionContext:
     """A FIX session: whose it is, what it may do, what it is told.
 
-    ``session`` is its ``Origin.source`` ("fix:ALICE"). ``account`` is used where a message
+    ``source`` is its id ("fix:ALICE"): the ``Origin.source`` of its commands, which the engine
+    keeps as the ``session`` of its orders and of its row. ``account`` is used where a message
     has no Account(1); ``accounts`` are those that it reaches: all of the firm, or a sub-account's
     own (see ``engine.core.authority``). ``reports`` "firm" adds the ExecutionReports of orders on
     them that others entered. A "drop_copy" session sees
@@ -30,7 +31,7 @@ class SessionContext:
     refused.
     """
 
-    session: str
+    source: str
     comp_id: str
     account: str
     firm: str

@@ -86,7 +86,7 @@ def translate(
         if msg_type not in QUERY_TYPES:
             return None
         return translate_query(message, session, msg_type in _ALLOWED[session.kind])
-    origin = Origin(session.session, epoch, int(fields["34"]))
+    origin = Origin(session.source, epoch, int(fields["34"]))
     try:
         if msg_type not in _ALLOWED[session.kind]:
             raise Refusal(RejectReason.NOT_PERMITTED, not_allowed(msg_type, session))

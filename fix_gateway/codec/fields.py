@@ -7,7 +7,7 @@ command.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 from engine.core.instruments import (
     PRICE_REASONS,
@@ -30,6 +30,7 @@ from fix_gateway.codec.message import parse_time
 
 Instruments = Mapping[str, Instrument]
 Fields = Mapping[str, str]
+Value = TypeVar("Value")
 
 SIDES: Final = {"1": Side.BUY, "2": Side.SELL}
 ORD_TYPES: Final = {
@@ -99,15 +100,31 @@ def instrument_of(fields: Fields, instruments: Instruments) -> Instrument:
     return instrument
 
 
-def side_of(fields: Fields) -> Side:
-    """Side(54): buy or sell."""
-    side = SIDES.get(fields.get("54", ""))
-    if side is None:
+def _supported(fields: Fields, tag: str, name: str, values: Mapping[str, Value], use: str) -> Value:
+    """Return what the value of a tag stands for. Raises Refusal where it is not in ``values``."""
+    text = fields.get(tag, "")
+    value = values.get(text)
+    if value is None:
         raise Refusal(
             RejectReason.UNSUPPORTED_COMBINATION,
-            f"Side(54) {fields.get('54', '')} is not supported; use 1 (buy) or 2 (sell)",
+            f"{name} {shown(text)} is not supported; use {use}",
         )
-    return side
+    return value
+
+
+def side_of(fields: Fields) -> Side:
+    """Return Side(54). Raises Refusal."""
+    return _supported(fields, "54", "Side(54)", SIDES, "1 (buy) or 2 (sell)")
+
+
+def ord_type_of(fields: Fields) -> OrdType:
+    """Return OrdType(40). Raises Refusal."""
+    return _supported(fields, "40", "OrdType(40)", ORD_TYPES, "1, 2, 3 or 4")
+
+
+def time_in_force_of(fields: Fields) -> TimeInForce:
+    """Return TimeInForce(59). Raises Refusal."""
+    return _supported(fields, "59", "TimeInForce(59)", TIMES_IN_FORCE, "0, 1, 3, 4 or 6")
 
 
 def client_id(fields: Fields, tag: str = "11", name: str = "ClOrdID(11)") -> str:
@@ -202,26 +219,6 @@ def expire_at_of(fields: Fields, tif: TimeInForce | None) -> int:
         ) from None
 
 
-def time_in_force(text: str) -> TimeInForce:
-    tif = TIMES_IN_FORCE.get(text)
-    if tif is None:
-        raise Refusal(
-            RejectReason.UNSUPPORTED_COMBINATION,
-            f"TimeInForce(59) {shown(text)} is not supported; use 0, 1, 3, 4 or 6",
-        )
-    return tif
-
-
-def ord_type_of(fields: Fields) -> OrdType:
-    ord_type = ORD_TYPES.get(fields.get("40", ""))
-    if ord_type is None:
-        raise Refusal(
-            RejectReason.UNSUPPORTED_COMBINATION,
-            f"OrdType(40) {shown(fields.get('40', ''))} is not supported; use 1, 2, 3 or 4",
-        )
-    return ord_type
-
-
 def post_only_of(fields: Fields) -> bool:
     text = fields.get("18")
     if text is None:
@@ -309,5 +306,5 @@ def stated_side(fields: Fields) -> Side | None:
         return None
     side = SIDES.get(text)
     if side is None:
-        raise Refusal(RejectReason.MISMATCH, f"Side(54) {text} is not the side of the order")
+        raise Refusal(RejectReason.MISMATCH, f"Side(54) {shown(text)} is not the side of the order")
     return side

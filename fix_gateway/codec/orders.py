@@ -35,7 +35,7 @@ from fix_gateway.codec.fields import (
     shown,
     side_of,
     stated_side,
-    time_in_force,
+    time_in_force_of,
 )
 from fix_gateway.codec.message import SOH
 
@@ -62,8 +62,7 @@ def new_order(
     side = side_of(fields)
     ord_type = ord_type_of(fields)
     get = fields.get
-    tif_text = get("59")
-    tif = TimeInForce.DAY if tif_text is None else time_in_force(tif_text)
+    tif = time_in_force_of(fields) if "59" in fields else TimeInForce.DAY
     if "21" in fields:
         check_handling(fields)
     price, stop_price = limits_of(fields, ord_type, instrument)
@@ -116,12 +115,10 @@ def replace_order(
     instrument = instrument_of(fields, instruments)
     side = stated_side(fields)
     get = fields.get
-    type_text = get("40")
-    ord_type = None if type_text is None else ord_type_of(fields)
+    ord_type = ord_type_of(fields) if "40" in fields else None
     if "21" in fields:
         check_handling(fields)
-    tif_text = get("59")
-    tif = None if tif_text is None else time_in_force(tif_text)
+    tif = time_in_force_of(fields) if "59" in fields else None
     qty_text, price_text, stop_text, display_text = get("38"), get("44"), get("99"), get("111")
     return ReplaceOrder(
         origin,
@@ -179,7 +176,7 @@ def mass_cancel(
         account_of(fields, context),
         own_id,
         context.firm_wide and "1" not in fields,
-        context.session if scope == "0" else "",
+        context.source if scope == "0" else "",
         symbol,
         side_of(fields) if "54" in fields else None,
         fields.get("526", ""),

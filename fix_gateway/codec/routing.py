@@ -90,15 +90,14 @@ def _is_recipient(event: Event, session: SessionContext, source: str) -> bool:
         return True
     if session.kind == "drop_copy":
         return event.account in session.accounts and (kind in _REPORTS or kind in _ANSWERS)
-    name = session.session
     if kind in _REPORTS:
-        if event.order.session == name:  # type: ignore[union-attr]
+        if event.order.session == session.source:  # type: ignore[union-attr]
             return True
         by_request = kind is OrderCanceled or kind is OrderReplaced
-        if by_request and event.requester == name:  # type: ignore[union-attr]
+        if by_request and event.requester == session.source:  # type: ignore[union-attr]
             return True
     elif kind in _ANSWERS:
-        if source == name or _asked_for(event, name):
+        if source == session.source or _asked_for(event, session.source):
             return True
         if kind is not OrderRejected:
             return False
@@ -107,9 +106,9 @@ def _is_recipient(event: Event, session: SessionContext, source: str) -> bool:
     return session.reports == "firm" and event.account in session.accounts
 
 
-def _asked_for(event: Event, name: str) -> bool:
+def _asked_for(event: Event, source: str) -> bool:
     """Whether a session asked for what an event of a later command answers."""
-    return isinstance(event, MassCanceled) and event.requester == name
+    return isinstance(event, MassCanceled) and event.requester == source
 
 
 def messages(
@@ -135,7 +134,7 @@ class Router:
     """
 
     def __init__(self, sessions: Iterable[SessionContext]) -> None:
-        self._sessions = {session.session: session for session in sessions}
+        self._sessions = {session.source: session for session in sessions}
         self._watchers: dict[str, list[SessionContext]] = {}
         for session in self._sessions.values():
             if session.kind == "drop_copy" or session.reports == "firm":
@@ -145,22 +144,21 @@ class Router:
     def deliveries(
         self, transaction: Committed, instruments: Mapping[str, Instrument]
     ) -> list[tuple[str, OutMessage]]:
-        """(session, message) pairs in order of events."""
-        source = transaction.command.origin.source
+        """(source of a session, message) pairs in order of events."""
+        requester = transaction.command.origin.source
         frame: Frame | None = None
         found: list[tuple[str, OutMessage]] = []
         for index, event in enumerate(transaction.events):
-            names = self._recipients(event, source)
-            if names:
+            sources = self._recipients(event, requester)
+            if sources:
                 if frame is None:
                     frame = frame_of(transaction, instruments)
                 for message in _render(event, index, frame):
-                    for name in names:
-                        found.append((name, message))
+                    found += [(source, message) for source in sources]
         return found
 
-    def _recipients(self, event: Event, source: str) -> list[str]:
-        """The names of the sessions that are told of an event, each once."""
+    def _recipients(self, event: Event, requester: str) -> list[str]:
+        """The sources of the sessions that are told of an event, each once."""
         kind = type(event)
         sessions = self._sessions
         if kind is InstrumentStatusChanged:
@@ -170,17 +168,17 @@ class Router:
             if kind is OrderCanceled or kind is OrderReplaced:
                 asked.append(event.requester)  # type: ignore[union-attr]
         elif kind in _ANSWERS:
-            asked = [source]
+            asked = [requester]
             if kind is MassCanceled:
                 asked.append(event.requester)  # type: ignore[union-attr]
         else:
             return []
-        names = []
-        for name in asked:
-            session = sessions.get(name)
-            if session is not None and session.kind == "order" and name not in names:
-                names.append(name)
+        found: list[str] = []
+        for source in asked:
+            session = sessions.get(source)
+            if session is not None and session.kind == "order" and source not in found:
+                found.append(source)
         for watcher in self._watchers.get(event.account, ()):
-            if watcher.session not in names and _is_recipient(event, watcher, source):
-                names.append(watcher.session)
-        return names
+            if watcher.source not in found and _is_recipient(event, watcher, requester):
+                found.append(watcher.source)
+        return found

@@ -340,7 +340,7 @@ def _throttle(settings: SessionSettings) -> Throttle | None:
 
 def _context(settings: SessionSettings, gateway: GatewaySettings) -> SessionContext:
     return SessionContext(
-        session=f"fix:{settings.comp_id}",
+        source=f"fix:{settings.comp_id}",
         comp_id=settings.comp_id,
         account=settings.account,
         firm=settings.firm,

@@ -134,7 +134,7 @@ class FixDesk:
         for command in self._definitions(open_orders_max, stp, work_max):
             self.apply(command)
         for context in known.values():
-            start = Origin(context.session, 1)
+            start = Origin(context.source, 1)
             self.apply(StartEpoch(start, context.account, (0, 0, 0), "first"))
 
     @staticmethod

@@ -32,6 +32,9 @@ FIELDS: Final[dict[Any, str]] = {
         "account account_seq order orig_client_order_id status leaves cum notional priority_kept "
         "requester hold_change display"
     ),
+    events.OrderCanceled: (
+        "account account_seq order status cum notional reason client_order_id requester hold_change"
+    ),
     replaces._Change: "terms leaves kept needed",
 }
 
@@ -67,6 +70,7 @@ def made(path: Path) -> Iterator[tuple[str, int]]:
 def test_what_is_made_of_its_fields_has_them_all() -> None:
     found = [pair for path in sorted(CORE.glob("*.py")) for pair in made(path)]
     kinds: dict[str, Any] = {**vars(types), **vars(events), "_Change": replaces._Change}
+    assert {name for name, _ in found} == {kind.__name__ for kind in FIELDS}, "each is pinned"
     for name, count in found:
         assert count == len(kinds[name]._fields), name
     assert [name for name, _ in found].count("OrderTerms") == 2, "one for a create, one for G"

@@ -105,6 +105,7 @@ UNSUPPORTED = R.UNSUPPORTED_COMBINATION
         ("54=1|38=1|40=2|44=1", R.UNKNOWN_SYMBOL, "Symbol(55)  is not traded here"),
         ("55=BTC-USD|54=5|38=1|40=1", UNSUPPORTED, "Side(54) 5 is not supported"),
         ("55=BTC-USD|38=1|40=1", UNSUPPORTED, "Side(54)  is not supported"),
+        (f"55=BTC-USD|54={'5' * 50}|38=1|40=1", UNSUPPORTED, f"Side(54) {'5' * 40}... is not"),
         (f"{OK}40=P", UNSUPPORTED, "OrdType(40) P is not supported"),
         (OK[:-1], UNSUPPORTED, "OrdType(40)  is not supported"),
         (f"{OK}40=2|44=1|59=2", UNSUPPORTED, "TimeInForce(59) 2 is not supported"),
