@@ -285,7 +285,7 @@ class Gateway:
             self._housekeeping.wake()
 
     def on_request(self, session: Session, query: Query, text: str) -> bool:
-        """Queue a question for the thread that may wait for the engine."""
+        """Queue a request for the thread that may wait for the engine."""
         return self._requests.enqueue(session, query, text)
 
     def on_overload(self, session: Session, num: int) -> None:

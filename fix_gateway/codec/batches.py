@@ -17,7 +17,7 @@ from engine.core.types import (
     RequestKind,
 )
 from fix_gateway.codec.context import SessionContext
-from fix_gateway.codec.fields import Fields, Instruments, Refusal, client_id, shown
+from fix_gateway.codec.fields import Fields, Instruments, Rejected, client_id, shown
 from fix_gateway.codec.message import FixMessage
 from fix_gateway.codec.orders import cancel_order, new_order, order_echo, refusal, replace_order
 
@@ -30,22 +30,22 @@ _ACTIONS: Final = {"D": RequestKind.NEW, "F": RequestKind.CANCEL, "G": RequestKi
 def new_order_list(
     message: FixMessage, context: SessionContext, origin: Origin, instruments: Instruments
 ) -> Batch:
-    """NewOrderList(E), independent orders without bidding (BidType(394)=3). Raises Refusal."""
+    """NewOrderList(E), independent orders without bidding (BidType(394)=3). Raises Rejected."""
     entries = message.group("73", "11", _LIST_MEMBERS)
     if message.get("394") != "3":
-        raise Refusal(
+        raise Rejected(
             RejectReason.INVALID_BATCH,
             f"BidType(394) {shown(message.get('394'))} is not supported; use 3 (no bidding)",
         )
     if message.get("68") != str(len(entries)):
-        raise Refusal(
+        raise Rejected(
             RejectReason.INVALID_BATCH,
             f"TotNoOrders(68) is {shown(message.get('68'))}, but the message has {len(entries)} "
             "orders; a list comes in one message",
         )
     for number, entry in enumerate(entries, 1):
         if entry.get("67") != str(number):
-            raise Refusal(
+            raise Rejected(
                 RejectReason.INVALID_BATCH,
                 f"ListSeqNo(67) of order {number} is {shown(entry.get('67', ''))}; "
                 "number them 1, 2, 3, ...",
@@ -57,7 +57,7 @@ def new_order_list(
 def batch(
     message: FixMessage, context: SessionContext, origin: Origin, instruments: Instruments
 ) -> Batch:
-    """OrderBatch(UB): creates, replaces and cancels in one turn. Raises Refusal."""
+    """OrderBatch(UB): creates, replaces and cancels in one turn. Raises Rejected."""
     entries = message.group("20010", "20011", _BATCH_MEMBERS)
     made = [
         _entry(entry["20011"], entry, context, origin, instruments, message) for entry in entries
@@ -70,12 +70,12 @@ def _batch(
 ) -> Batch:
     mode = message.get("20009", "0")
     if mode not in ("0", "1"):
-        raise Refusal(
+        raise Rejected(
             RejectReason.INVALID_BATCH,
             f"BatchMode(20009) {shown(mode)} is neither 0 (independent) nor 1 (validate all)",
         )
     if not 1 <= len(entries) <= BATCH_ENTRIES_MAX:
-        raise Refusal(
+        raise Rejected(
             RejectReason.INVALID_BATCH,
             f"A batch has 1 to {BATCH_ENTRIES_MAX} entries; this one has {len(entries)}",
         )
@@ -96,7 +96,7 @@ def _entry(
     """One entry as a command, or as the refusal that stands in its place."""
     request = _ACTIONS.get(action)
     if request is None:
-        raise Refusal(
+        raise Rejected(
             RejectReason.INVALID_BATCH,
             f"BatchAction(20011) {shown(action)} is not one of D (create), F (cancel), G (replace)",
         )
@@ -106,7 +106,7 @@ def _entry(
         if request is RequestKind.CANCEL:
             return cancel_order(fields, context, origin, instruments)
         return replace_order(fields, context, origin, instruments)
-    except Refusal as error:
+    except Rejected as error:
         account = fields.get("1", "")
         if account not in context.accounts:
             account = context.account

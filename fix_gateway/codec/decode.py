@@ -16,7 +16,14 @@ from engine.core.types import Origin, RejectReason, RequestKind
 from fix_gateway.codec.batches import batch, new_order_list
 from fix_gateway.codec.context import HOLDERS, SessionContext
 from fix_gateway.codec.decode_requests import QUERY_TYPES, not_allowed, translate_query
-from fix_gateway.codec.fields import Fields, Instruments, Refusal, shown
+from fix_gateway.codec.fields import (
+    Fields,
+    Instruments,
+    Rejected,
+    ascii_of,
+    check_ascii,
+    shown,
+)
 from fix_gateway.codec.message import SOH, FixMessage, parse_time
 from fix_gateway.codec.orders import (
     cancel_order,
@@ -89,14 +96,14 @@ def translate(
     origin = Origin(session.source, epoch, int(fields["34"]))
     try:
         if msg_type not in _ALLOWED[session.kind]:
-            raise Refusal(RejectReason.NOT_PERMITTED, not_allowed(msg_type, session))
+            raise Rejected(RejectReason.NOT_PERMITTED, not_allowed(msg_type, session))
         _check_text(text, fields)
         if "43" in fields and msg_type in _MAKES_ORDERS:
             _check_age(fields, now_us, session.stale_after_us)
         if single is not None:
             return single(fields, session, origin, instruments)
         return _LISTS[msg_type](message, session, origin, instruments)
-    except Refusal as error:
+    except Rejected as error:
         return refuse(message, session, origin, error.reason, error.text)
 
 
@@ -114,8 +121,8 @@ def refuse(
     if reason in (RejectReason.NOT_PERMITTED, RejectReason.MESSAGE_TOO_BIG):
         request = RequestKind.OTHER
     if not message.text.isascii():
-        fields = {tag: _ascii(value) for tag, value in fields.items()}
-        text = _ascii(text)
+        fields = {tag: ascii_of(value) for tag, value in fields.items()}
+        text = ascii_of(text)
     account = fields.get("1", "")
     if account not in session.accounts:
         account = session.account
@@ -138,19 +145,14 @@ def refuse(
     return refusal(fields, account, origin, request, reason, text, echo)
 
 
-def _ascii(text: str) -> str:
-    return text.encode("ascii", "replace").decode("ascii")
-
-
 def _check_text(text: str, fields: Fields) -> None:
     """Refuse what is too long to keep, or not the ASCII that FIX 4.4 text is made of."""
     if len(text) > MESSAGE_CHARS_MAX:
-        raise Refusal(
+        raise Rejected(
             RejectReason.MESSAGE_TOO_BIG,
             f"The message has {len(text)} characters; at most {MESSAGE_CHARS_MAX} are taken",
         )
-    if not text.isascii():
-        raise Refusal(RejectReason.INVALID_FIELD, "The message holds characters that are not ASCII")
+    check_ascii(text)
 
 
 def _check_age(fields: Fields, now_us: int, stale_after_us: int) -> None:
@@ -162,7 +164,7 @@ def _check_age(fields: Fields, now_us: int, stale_after_us: int) -> None:
         age_us = now_us - first_sent_us
         sent_us = parse_time(fields["52"]) if "52" in fields else now_us
         if first_sent_us > sent_us:
-            raise Refusal(
+            raise Rejected(
                 RejectReason.STALE_RESEND,
                 "PossDupFlag(43)=Y and OrigSendingTime(122) is later than SendingTime(52), "
                 "so nothing was entered or changed",
@@ -170,7 +172,7 @@ def _check_age(fields: Fields, now_us: int, stale_after_us: int) -> None:
     except ValueError:
         age_us = stale_after_us + 1
     if age_us > stale_after_us:
-        raise Refusal(
+        raise Rejected(
             RejectReason.STALE_RESEND,
             "PossDupFlag(43)=Y and OrigSendingTime(122) is more than "
             f"{stale_after_us / 1e6:g} s old, so nothing was entered or changed",

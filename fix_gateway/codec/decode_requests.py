@@ -8,7 +8,15 @@ from typing import Final
 
 from engine.core.types import RejectReason
 from fix_gateway.codec.context import SessionContext
-from fix_gateway.codec.fields import Refusal, account_of, order_id_of, shown, side_of
+from fix_gateway.codec.fields import (
+    Rejected,
+    account_of,
+    ascii_of,
+    check_ascii,
+    order_id_of,
+    shown,
+    side_of,
+)
 from fix_gateway.codec.message import FixMessage, parse_time
 from fix_gateway.codec.reject_codes import BUSINESS_REJECT_REASON
 from fix_gateway.codec.requests import (
@@ -31,7 +39,7 @@ def _order_status(message: FixMessage, context: SessionContext, num: int) -> Que
     fields = message.fields
     client_order_id, order_id = message.get("11"), order_id_of(fields)
     if not client_order_id and not order_id:
-        raise Refusal(
+        raise Rejected(
             RejectReason.INVALID_FIELD,
             "ClOrdID(11) or OrderID(37) is needed to say which order is meant",
         )
@@ -50,12 +58,12 @@ def _mass_status(message: FixMessage, context: SessionContext, num: int) -> Quer
     fields = message.fields
     kind = message.get("585")
     if kind not in ("1", "7"):
-        raise Refusal(
+        raise Rejected(
             RejectReason.UNSUPPORTED_COMBINATION,
             f"MassStatusReqType(585) {shown(kind)} is not supported; use 1 (one symbol) or 7 (all)",
         )
     if (kind == "1") != ("55" in fields):
-        raise Refusal(
+        raise Rejected(
             RejectReason.INVALID_FIELD,
             "Symbol(55) is needed with MassStatusReqType(585)=1 and goes with no other",
         )
@@ -71,7 +79,7 @@ def _mass_status(message: FixMessage, context: SessionContext, num: int) -> Quer
 
 def _snapshot_only(message: FixMessage) -> None:
     if message.get("263", "0") != "0":
-        raise Refusal(
+        raise Rejected(
             RejectReason.UNSUPPORTED_COMBINATION,
             "SubscriptionRequestType(263) must be 0 (snapshot) or absent",
         )
@@ -81,12 +89,12 @@ def _security_list(message: FixMessage, context: SessionContext, num: int) -> Qu
     _snapshot_only(message)
     kind = message.get("559")
     if kind not in ("0", "4"):
-        raise Refusal(
+        raise Rejected(
             RejectReason.UNSUPPORTED_COMBINATION,
             f"SecurityListRequestType(559) {shown(kind)} is not supported; use 0 (one) or 4 (all)",
         )
     if kind == "0" and not message.get("55"):
-        raise Refusal(
+        raise Rejected(
             RejectReason.INVALID_FIELD, "Symbol(55) is needed with SecurityListRequestType(559)=0"
         )
     return SecurityListQuery(num, message.get("320"), message.get("55") if kind == "0" else "")
@@ -96,7 +104,7 @@ def _period(message: FixMessage) -> tuple[int, int]:
     """NoDates(580): none, one (from then on), or two (from, until); dates count as days."""
     bounds = message.group("580", "75", _PERIOD) or message.group("580", "60", _PERIOD)
     if len(bounds) > 2:
-        raise Refusal(RejectReason.INVALID_FIELD, "NoDates(580) takes one or two dates")
+        raise Rejected(RejectReason.INVALID_FIELD, "NoDates(580) takes one or two dates")
     times: list[int] = []
     try:
         for number, bound in enumerate(bounds):
@@ -106,7 +114,7 @@ def _period(message: FixMessage) -> tuple[int, int]:
                 start = parse_time(f"{bound['75']}-00:00:00")
                 times.append(start + _DAY_US if number else start)
     except ValueError:
-        raise Refusal(
+        raise Rejected(
             RejectReason.INVALID_FIELD,
             "NoDates(580) holds a TradeDate(75) or TransactTime(60) that is none",
         ) from None
@@ -117,18 +125,18 @@ def _trades(message: FixMessage, context: SessionContext, num: int) -> Query:
     fields = message.fields
     kind = message.get("569")
     if kind not in ("0", "1"):
-        raise Refusal(
+        raise Rejected(
             RejectReason.UNSUPPORTED_COMBINATION,
             f"TradeRequestType(569) {shown(kind)} is not supported; use 0 (all) or 1 (filtered)",
         )
     trade_id = message.get("880", "0")
     if not (trade_id.isdecimal() and len(trade_id) < 19):
-        raise Refusal(
+        raise Rejected(
             RejectReason.INVALID_FIELD, f"TrdMatchID(880) {shown(trade_id)} is not a trade id"
         )
     subscription = message.get("263", "0")
     if subscription == "1" and trade_id != "0":
-        raise Refusal(
+        raise Rejected(
             RejectReason.UNSUPPORTED_COMBINATION,
             "TrdMatchID(880) names one trade that was; it does not go with "
             "SubscriptionRequestType(263)=1",
@@ -192,14 +200,11 @@ def translate_query(message: FixMessage, context: SessionContext, allowed: bool 
     num = int(message.get("34"))
     try:
         if not allowed:
-            raise Refusal(RejectReason.NOT_PERMITTED, not_allowed(message.msg_type, context))
-        if not message.text.isascii():
-            raise Refusal(
-                RejectReason.INVALID_FIELD, "The message holds characters that are not ASCII"
-            )
+            raise Rejected(RejectReason.NOT_PERMITTED, not_allowed(message.msg_type, context))
+        check_ascii(message.text)
         return reader(message, context, num)
-    except Refusal as error:
-        request_id = message.get(id_tag).encode("ascii", "replace").decode("ascii")
+    except Rejected as error:
+        request_id = ascii_of(message.get(id_tag))
         reason = BUSINESS_REJECT_REASON.get(error.reason, "0")
         return InvalidRequest(
             num, message.msg_type, shown(request_id), reason, error.text, error.reason.name.lower(),

@@ -1,4 +1,4 @@
-"""Readers of single fields: FIX text to the values of a command, or a Refusal.
+"""Readers of single fields: FIX text to the values of a command, or a rejection.
 
 What the engine can judge by itself is left to it; refused here is only what has no form as a
 command.
@@ -58,8 +58,8 @@ _TYPE_NAMES: Final = {
 _SHOWN_MAX: Final = 40
 
 
-class Refusal(Exception):
-    """A request cannot become a command: the reason, and one sentence for a person."""
+class Rejected(Exception):
+    """A request has no form as a command: the reason, and one sentence for a person."""
 
     def __init__(self, reason: RejectReason, text: str) -> None:
         super().__init__(text)
@@ -72,13 +72,26 @@ def shown(value: str) -> str:
     return value if len(value) <= _SHOWN_MAX else value[:_SHOWN_MAX] + "..."
 
 
+def check_ascii(text: str) -> None:
+    """Check that a message is ASCII, as FIX 4.4 text is. Raises Rejected."""
+    if not text.isascii():
+        raise Rejected(
+            RejectReason.INVALID_FIELD, "The message holds characters that are not ASCII"
+        )
+
+
+def ascii_of(text: str) -> str:
+    """Return a client's text with a question mark for each character that is not ASCII."""
+    return text.encode("ascii", "replace").decode("ascii")
+
+
 def account_of(fields: Fields, context: SessionContext) -> str:
     """Account(1), or the session's own where it is absent."""
     account = fields.get("1")
     if account is None:
         return context.account
     if account not in context.accounts:
-        raise Refusal(
+        raise Rejected(
             RejectReason.UNKNOWN_ACCOUNT,
             f"Account(1) {shown(account)} is not an account of your firm"
             if context.firm_wide
@@ -93,7 +106,7 @@ def instrument_of(fields: Fields, instruments: Instruments) -> Instrument:
     symbol = fields.get("55", "")
     instrument = instruments.get(symbol)
     if instrument is None:
-        raise Refusal(
+        raise Rejected(
             RejectReason.UNKNOWN_SYMBOL,
             f"Symbol(55) {shown(symbol)} is not traded here; SecurityListRequest(x) lists what is",
         )
@@ -101,11 +114,11 @@ def instrument_of(fields: Fields, instruments: Instruments) -> Instrument:
 
 
 def _supported(fields: Fields, tag: str, name: str, values: Mapping[str, Value], use: str) -> Value:
-    """Return what the value of a tag stands for. Raises Refusal where it is not in ``values``."""
+    """Return what a tag's value stands for. Raises Rejected where it is not in ``values``."""
     text = fields.get(tag, "")
     value = values.get(text)
     if value is None:
-        raise Refusal(
+        raise Rejected(
             RejectReason.UNSUPPORTED_COMBINATION,
             f"{name} {shown(text)} is not supported; use {use}",
         )
@@ -113,17 +126,17 @@ def _supported(fields: Fields, tag: str, name: str, values: Mapping[str, Value],
 
 
 def side_of(fields: Fields) -> Side:
-    """Return Side(54). Raises Refusal."""
+    """Return Side(54). Raises Rejected."""
     return _supported(fields, "54", "Side(54)", SIDES, "1 (buy) or 2 (sell)")
 
 
 def ord_type_of(fields: Fields) -> OrdType:
-    """Return OrdType(40). Raises Refusal."""
+    """Return OrdType(40). Raises Rejected."""
     return _supported(fields, "40", "OrdType(40)", ORD_TYPES, "1, 2, 3 or 4")
 
 
 def time_in_force_of(fields: Fields) -> TimeInForce:
-    """Return TimeInForce(59). Raises Refusal."""
+    """Return TimeInForce(59). Raises Rejected."""
     return _supported(fields, "59", "TimeInForce(59)", TIMES_IN_FORCE, "0, 1, 3, 4 or 6")
 
 
@@ -131,7 +144,7 @@ def client_id(fields: Fields, tag: str = "11", name: str = "ClOrdID(11)") -> str
     """An id that the client chose: 1 to 64 printable ASCII characters without space."""
     value = fields.get(tag, "")
     if not (0 < len(value) <= CLIENT_ID_LENGTH_MAX and value.isprintable() and " " not in value):
-        raise Refusal(
+        raise Rejected(
             RejectReason.INVALID_CLIENT_ORDER_ID,
             f"{name} needs 1 to {CLIENT_ID_LENGTH_MAX} printable characters without space",
         )
@@ -149,7 +162,7 @@ def order_id_of(fields: Fields) -> int:
     if text is None or text == "NONE":
         return 0
     if not (is_order_id(text) and int(text)):
-        raise Refusal(
+        raise Rejected(
             RejectReason.UNKNOWN_ORDER, f"OrderID(37) {shown(text)} is not an order of your firm"
         )
     return int(text)
@@ -193,27 +206,27 @@ def _read(
     try:
         return number(_plain(text), name)
     except NumberError as error:
-        raise Refusal(reasons[error.kind], error.text) from None
+        raise Rejected(reasons[error.kind], error.text) from None
 
 
 def expire_at_of(fields: Fields, tif: TimeInForce | None) -> int:
     text = fields.get("126")
     if text is None:
         if tif is TimeInForce.GTD:
-            raise Refusal(
+            raise Rejected(
                 RejectReason.INVALID_EXPIRY,
                 "ExpireTime(126) is needed with TimeInForce(59)=6 (good till date)",
             )
         return 0
     if tif is not None and tif is not TimeInForce.GTD:
-        raise Refusal(
+        raise Rejected(
             RejectReason.INVALID_EXPIRY,
             "ExpireTime(126) goes only with TimeInForce(59)=6 (good till date)",
         )
     try:
         return parse_time(text)
     except ValueError:
-        raise Refusal(
+        raise Rejected(
             RejectReason.INVALID_EXPIRY,
             f"ExpireTime(126) {shown(text)} is not a UTC time such as 20260131-17:00:00",
         ) from None
@@ -224,7 +237,7 @@ def post_only_of(fields: Fields) -> bool:
     if text is None:
         return False
     if set(text.split(" ")) != {"6"}:
-        raise Refusal(
+        raise Rejected(
             RejectReason.UNSUPPORTED_COMBINATION,
             f"ExecInst(18) {shown(text)} is not supported; 6 (post-only) is the only instruction",
         )
@@ -233,7 +246,7 @@ def post_only_of(fields: Fields) -> bool:
 
 def check_handling(fields: Fields) -> None:
     if fields.get("21") == "3":
-        raise Refusal(
+        raise Rejected(
             RejectReason.UNSUPPORTED_COMBINATION,
             "HandlInst(21) 3 (manual) is not supported; leave it out or use 1",
         )
@@ -245,7 +258,7 @@ def self_trade_of(fields: Fields, context: SessionContext) -> SelfTrade | None:
         return context.stp
     mode = SELF_TRADES.get(text)
     if mode is None:
-        raise Refusal(
+        raise Rejected(
             RejectReason.INVALID_FIELD,
             f"SelfTradePrevention(20005) {shown(text)} is not one of 0, 1, 2, 3, 4",
         )
@@ -257,12 +270,12 @@ def limits_of(fields: Fields, ord_type: OrdType, instrument: Instrument) -> tupl
     price_text, stop_text = fields.get("44"), fields.get("99")
     if (price_text is not None) != (ord_type in _PRICED):
         verb = "is needed for" if price_text is None else "does not go with"
-        raise Refusal(
+        raise Rejected(
             RejectReason.UNSUPPORTED_COMBINATION, f"Price(44) {verb} {_TYPE_NAMES[ord_type]}"
         )
     if (stop_text is not None) != (ord_type in _STOPPED):
         verb = "is needed for" if stop_text is None else "does not go with"
-        raise Refusal(
+        raise Rejected(
             RejectReason.UNSUPPORTED_COMBINATION, f"StopPx(99) {verb} {_TYPE_NAMES[ord_type]}"
         )
     price = 0 if price_text is None else price_of(instrument, price_text, "Price(44)")
@@ -275,13 +288,13 @@ def quantities_of(fields: Fields, ord_type: OrdType, instrument: Instrument) -> 
     text, cash_text = fields.get("38"), fields.get("152")
     if cash_text is None:
         if text is None:
-            raise Refusal(
+            raise Rejected(
                 RejectReason.INVALID_QUANTITY,
                 "OrderQty(38) is needed, or for a market order CashOrderQty(152)",
             )
         return quantity_of(instrument, text, "OrderQty(38)"), 0
     if text is not None or ord_type is not OrdType.MARKET:
-        raise Refusal(
+        raise Rejected(
             RejectReason.UNSUPPORTED_COMBINATION,
             "CashOrderQty(152) goes only with a market order (OrdType(40)=1) without OrderQty(38)",
         )
@@ -292,7 +305,7 @@ def existing_order(fields: Fields) -> tuple[str, int]:
     """How F and G name their order: OrigClOrdID(41), OrderID(37), or both."""
     orig, order_id = fields.get("41", ""), order_id_of(fields)
     if not orig and not order_id:
-        raise Refusal(
+        raise Rejected(
             RejectReason.INVALID_FIELD,
             "OrigClOrdID(41) or OrderID(37) is needed to say which order is meant",
         )
@@ -306,5 +319,6 @@ def stated_side(fields: Fields) -> Side | None:
         return None
     side = SIDES.get(text)
     if side is None:
-        raise Refusal(RejectReason.MISMATCH, f"Side(54) {shown(text)} is not the side of the order")
+        text = f"Side(54) {shown(text)} is not the side of the order"
+        raise Rejected(RejectReason.MISMATCH, text)
     return side

@@ -1,7 +1,7 @@
 """Single-order messages to commands: D, F, G and q, and the entries of a batch.
 
 Each function takes the fields of one message (or of one group entry) and either returns a
-command or raises Refusal.
+command or raises Rejected.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fix_gateway.codec.fields import (
     SIDES,
     Fields,
     Instruments,
-    Refusal,
+    Rejected,
     account_of,
     changed_price,
     changed_quantity,
@@ -53,7 +53,7 @@ def new_order(
     instruments: Instruments,
     poss_resend: bool = False,
 ) -> NewOrder:
-    """Read a NewOrderSingle(D), or an entry of E or UB. Raises Refusal.
+    """Read a NewOrderSingle(D), or an entry of E or UB. Raises Rejected.
 
     ``poss_resend`` says that the message around an entry has PossResend(97)=Y.
     """
@@ -94,7 +94,7 @@ def new_order(
 def cancel_order(
     fields: Fields, context: SessionContext, origin: Origin, instruments: Instruments
 ) -> CancelOrder:
-    """Read an OrderCancelRequest(F), or a cancel entry of UB. Raises Refusal."""
+    """Read an OrderCancelRequest(F), or a cancel entry of UB. Raises Rejected."""
     account = account_of(fields, context)
     own_id = client_id(fields)
     orig, order_id = existing_order(fields)
@@ -105,7 +105,7 @@ def cancel_order(
 def replace_order(
     fields: Fields, context: SessionContext, origin: Origin, instruments: Instruments
 ) -> ReplaceOrder:
-    """OrderCancelReplaceRequest(G), or a replace entry of UB, as a command. Raises Refusal.
+    """OrderCancelReplaceRequest(G), or a replace entry of UB, as a command. Raises Rejected.
 
     Quantity, prices, MaxFloor, time in force and expiry that are absent stay as they are.
     """
@@ -143,7 +143,7 @@ def replace_order(
 def mass_cancel(
     fields: Fields, context: SessionContext, origin: Origin, instruments: Instruments
 ) -> MassCancel:
-    """OrderMassCancelRequest(q) as a command. Raises Refusal.
+    """OrderMassCancelRequest(q) as a command. Raises Rejected.
 
     Without Account(1) all accounts that the session reaches are meant, and without
     MassCancelScope(20008)=1 only what this session entered.
@@ -151,23 +151,23 @@ def mass_cancel(
     own_id = client_id(fields)
     kind = fields.get("530", "")
     if kind not in ("1", "7"):
-        raise Refusal(
+        raise Rejected(
             RejectReason.UNSUPPORTED_COMBINATION,
             f"MassCancelRequestType(530) {shown(kind)} is not supported; use 1 (one symbol) or 7",
         )
     if kind == "1" and "55" not in fields:
-        raise Refusal(
+        raise Rejected(
             RejectReason.UNKNOWN_SYMBOL, "Symbol(55) is needed with MassCancelRequestType(530)=1"
         )
     if kind == "7" and "55" in fields:
-        raise Refusal(
+        raise Rejected(
             RejectReason.INVALID_FIELD,
             "Symbol(55) goes only with MassCancelRequestType(530)=1, which cancels one symbol",
         )
     symbol = instrument_of(fields, instruments).symbol if kind == "1" else ""
     scope = fields.get("20008", "0")
     if scope not in ("0", "1"):
-        raise Refusal(
+        raise Rejected(
             RejectReason.INVALID_FIELD,
             f"MassCancelScope(20008) {shown(scope)} is neither 0 (this session) nor 1 (all)",
         )

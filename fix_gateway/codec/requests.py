@@ -1,4 +1,4 @@
-"""Questions that a FIX message asks: they change nothing and leave no record in the engine.
+"""Requests of FIX messages that only read: they change nothing and leave no record in the engine.
 
 ``num`` is the message's MsgSeqNum, ``account`` "" means all accounts of the firm.
 """
@@ -91,7 +91,7 @@ class ReplayQuery(NamedTuple):
 
 
 class InvalidRequest(NamedTuple):
-    """A question that cannot be answered; BusinessMessageReject(j) says why, for AD an AQ.
+    """A request that cannot be answered; BusinessMessageReject(j) says why, for AD an AQ.
 
     ``code`` is the reason as RejectCode(20016) names it.
     """
@@ -123,4 +123,4 @@ QUERY_MSG_TYPES: Final[dict[type[Query], str]] = {
     BalancesQuery: "BB",
     ReplayQuery: "UD",
 }
-"""The MsgType(35) that asks each question."""
+"""The MsgType(35) of each request."""

@@ -1,4 +1,4 @@
-"""Answers to questions, from rows that the engine or the history gave: pure.
+"""Responses to requests, made of rows that the engine or the history gave: pure.
 
 These messages are not caused by an event of the engine, so they never carry the cursor
 fields EventIndex(20002) and Part(20007). EngineSeq(20001) is there where the answer is true
@@ -34,24 +34,24 @@ SECURITIES_MAX: Final = 200
 """Instruments in one SecurityList(y); more come in further messages of the same list."""
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """A message: its type, and every field after the header, each ended by SOH."""
 
     msg_type: str
     body: str
 
 
-def business_reject(num: int, msg_type: str, ref_id: str, reason: str, text: str) -> Answer:
+def business_reject(num: int, msg_type: str, ref_id: str, reason: str, text: str) -> Response:
     """BusinessMessageReject(j) of the client's message ``num``; ``reason`` is 380."""
-    return Answer(
+    return Response(
         "j",
         f"45={num}\x01372={clean(msg_type)}\x01{optional('379', ref_id)}380={reason}\x01"
         f"58={sentence(text)}\x01",
     )
 
 
-def reject_query(query: Query, reason: str, text: str) -> Answer:
-    """BusinessMessageReject(j) of a question that cannot be answered now."""
+def reject_query(query: Query, reason: str, text: str) -> Response:
+    """Make the BusinessMessageReject(j), for AD the AQ, of what cannot be answered now."""
     if isinstance(query, InvalidRequest):
         return answer_invalid_request(query)
     if isinstance(query, TradesQuery):
@@ -59,8 +59,8 @@ def reject_query(query: Query, reason: str, text: str) -> Answer:
     return business_reject(query.num, QUERY_MSG_TYPES[type(query)], query.request_id, reason, text)
 
 
-def answer_invalid_request(query: InvalidRequest) -> Answer:
-    """BusinessMessageReject(j) of a question that could not be read; AQ of an AD."""
+def answer_invalid_request(query: InvalidRequest) -> Response:
+    """Make the BusinessMessageReject(j), for AD the AQ, of a request that could not be read."""
     if query.msg_type == "AD":
         result = TRADE_REQUEST_RESULT.get(query.code, TRADE_REQUEST_OTHER)
         return trades_ack(query.request_id, query.request_type, result, "2", query.text)
@@ -69,9 +69,9 @@ def answer_invalid_request(query: InvalidRequest) -> Answer:
 
 def trades_ack(
     request_id: str, request_type: str, result: str, status: str, text: str, symbol: str = ""
-) -> Answer:
+) -> Response:
     """TradeCaptureReportRequestAck(AQ): ``result`` is 749, ``status`` 750."""
-    return Answer(
+    return Response(
         "AQ",
         f"568={clean(request_id)}\x01748=0\x01569={request_type}\x01749={result}\x01"
         f"750={status}\x01{optional('55', symbol)}58={sentence(text)}\x01",
@@ -99,17 +99,17 @@ def answer_order_status(
     instruments: Mapping[str, Instrument],
     as_of_seq: int,
     now_us: int,
-) -> Answer:
+) -> Response:
     """ExecutionReport for OrderStatusRequest(H); ``row`` None, or another symbol or side than
     asked for, is an unknown order."""
     tail = f"{optional('790', query.request_id)}60={time_text(now_us)}\x0120001={as_of_seq}\x01"
     if row is not None:
         same_symbol = not query.symbol or query.symbol == row.order.symbol
         if same_symbol and (not query.side or query.side == str(int(row.order.side))):
-            return Answer("8", _status(row, instruments) + tail)
+            return Response("8", _status(row, instruments) + tail)
     ids = optional("11", query.client_order_id)
     text = "No order of yours has this ClOrdID(11) or OrderID(37) with this Symbol and Side"
-    return Answer("8", ids + _no_order(query.symbol, query.side, text) + tail)
+    return Response("8", ids + _no_order(query.symbol, query.side, text) + tail)
 
 
 def answer_mass_status(
@@ -118,17 +118,17 @@ def answer_mass_status(
     instruments: Mapping[str, Instrument],
     as_of_seq: int,
     now_us: int,
-) -> list[Answer]:
+) -> list[Response]:
     """One ExecutionReport per open order for OrderMassStatusRequest(AF), the last marked."""
     tail = f"60={time_text(now_us)}\x0120001={as_of_seq}\x01"
     request_id = clean(query.request_id)
     if not rows:
         side = "" if query.side is None else str(int(query.side))
         none = _no_order(query.symbol, side, "No open order matches")
-        return [Answer("8", f"{none}584={request_id}\x01911=0\x01912=Y\x01{tail}")]
+        return [Response("8", f"{none}584={request_id}\x01911=0\x01912=Y\x01{tail}")]
     total = len(rows)
     return [
-        Answer(
+        Response(
             "8",
             f"{_status(row, instruments)}584={request_id}\x01911={total}\x01"
             f"912={'Y' if number == total else 'N'}\x01{tail}",
@@ -142,7 +142,7 @@ def open_order_snapshot(
     instruments: Mapping[str, Instrument],
     as_of_seq: int,
     now_us: int,
-) -> list[Answer]:
+) -> list[Response]:
     """What follows a Logon with OpenOrderSnapshot(20006)=Y: the open orders, then News(B)."""
     end = news(
         "Open order snapshot complete",
@@ -156,11 +156,11 @@ def open_order_snapshot(
     return [*answer_mass_status(query, rows, instruments, as_of_seq, now_us), end]
 
 
-def news(headline: str, lines: Iterable[str], now_us: int, more: str = "") -> Answer:
+def news(headline: str, lines: Iterable[str], now_us: int, more: str = "") -> Response:
     """News(B): a headline and its lines; ``more`` is appended fields."""
     texts = [sentence(line) for line in lines] or [sentence(headline)]
     group = "".join([f"58={text}\x01" for text in texts])
-    return Answer(
+    return Response(
         "B",
         f"42={time_text(now_us)}\x01148={sentence(headline)}\x0133={len(texts)}\x01{group}{more}",
     )
@@ -171,20 +171,20 @@ def answer_security_list(
     instruments: Mapping[str, Instrument],
     states: Mapping[str, InstrumentRow],
     as_of_seq: int,
-) -> list[Answer]:
+) -> list[Response]:
     """SecurityList(y): grid and bounds of one instrument or of all, in parts if need be."""
     request = f"320={clean(query.request_id)}\x01"
     chosen = sorted(instruments) if not query.symbol else [query.symbol]
     chosen = [symbol for symbol in chosen if symbol in instruments]
     if not chosen:
-        return [Answer("y", f"{request}322=1\x01560=2\x0120001={as_of_seq}\x01")]
+        return [Response("y", f"{request}322=1\x01560=2\x0120001={as_of_seq}\x01")]
     answers = []
     for start in range(0, len(chosen), SECURITIES_MAX):
         part = chosen[start : start + SECURITIES_MAX]
         last = "Y" if start + len(part) == len(chosen) else "N"
         rows = "".join([_security(instruments[symbol], states.get(symbol)) for symbol in part])
         answers.append(
-            Answer(
+            Response(
                 "y",
                 f"{request}322={start // SECURITIES_MAX + 1}\x01560=0\x01393={len(chosen)}\x01"
                 f"893={last}\x01146={len(part)}\x01{rows}20001={as_of_seq}\x01",
@@ -214,7 +214,7 @@ def answer_balances(
     scales: Mapping[str, int],
     as_of_seq: int,
     now_us: int,
-) -> list[Answer]:
+) -> list[Response]:
     """CollateralReport(BA) per account and asset: posted (900), held (901), available (899).
 
     ``scales`` are the decimal places of the assets. Nothing to show is answered with
@@ -223,12 +223,12 @@ def answer_balances(
     rows = [row for row in balances if query.asset in ("", row.asset)]
     inquiry = f"909={clean(query.request_id)}\x01"
     if not rows:
-        return [Answer("BG", f"{inquiry}945=2\x01911=0\x0158=No balance matches\x01")]
+        return [Response("BG", f"{inquiry}945=2\x01911=0\x0158=No balance matches\x01")]
     answers = []
     for number, row in enumerate(rows, 1):
         scale = scales[row.asset]
         answers.append(
-            Answer(
+            Response(
                 "BA",
                 f"908={as_of_seq}-{number}\x01{inquiry}910=3\x01911={len(rows)}\x01"
                 f"912={'Y' if number == len(rows) else 'N'}\x011={row.account}\x01"
@@ -243,21 +243,21 @@ def answer_balances(
 
 def replay_end(
     query: ReplayQuery, count: int, last_exec_id: str, as_of_seq: int, complete: bool = True
-) -> Answer:
+) -> Response:
     """ReplayEnd(UE): so many reports came, the last with this ExecID ("" if none).
 
     ``complete`` False says that there is more: the client asks again after that ExecID.
     """
-    return Answer(
+    return Response(
         "UE",
         f"20017={clean(query.request_id)}\x0120018={count}\x0120019={0 if complete else 2}\x01"
         f"{optional('17', last_exec_id)}20001={as_of_seq}\x01",
     )
 
 
-def replay_refused(query: ReplayQuery, text: str, as_of_seq: int) -> Answer:
+def replay_refused(query: ReplayQuery, text: str, as_of_seq: int) -> Response:
     """ReplayEnd(UE) of a replay that cannot be done, for instance from too far back."""
-    return Answer(
+    return Response(
         "UE",
         f"20017={clean(query.request_id)}\x0120018=0\x0120019=1\x0158={sentence(text)}\x01"
         f"20001={as_of_seq}\x01",

@@ -9,18 +9,18 @@ from engine.history.rows import Fill
 from fix_gateway.codec.formatting import clean, cursor, optional, texts_of
 from fix_gateway.codec.message import time_text
 from fix_gateway.codec.requests import TradesQuery
-from fix_gateway.codec.responses import Answer, trades_ack
+from fix_gateway.codec.responses import Response, trades_ack
 
 
 def answer_trades(
     query: TradesQuery, fills: Sequence[Fill], instruments: Mapping[str, Instrument], as_of_seq: int
-) -> list[Answer]:
+) -> list[Response]:
     """One TradeCaptureReport(AE) per fill, the last marked; AQ with 748=0 when there is none."""
     total = len(fills)
     if not total:
         return [ack(query, "0", "1", "No trade matches")]
     return [
-        Answer(
+        Response(
             "AE",
             _report(
                 query, fill, instruments,
@@ -40,7 +40,7 @@ def captured(
     return _report(query, fill, instruments, "325=Y\x01", place)
 
 
-def ack(query: TradesQuery, result: str, status: str, text: str) -> Answer:
+def ack(query: TradesQuery, result: str, status: str, text: str) -> Response:
     """TradeCaptureReportRequestAck(AQ): ``result`` is 749, ``status`` 750."""
     return trades_ack(query.request_id, query.request_type, result, status, text, query.symbol)
 

@@ -34,6 +34,7 @@ log = structlog.get_logger()
 P = ParamSpec("P")
 _COMMANDS: Final = frozenset(get_args(Command))
 AWAY_TEXT: Final = "The matching engine is not available; log on again in a moment"
+BUSY_TEXT: Final = "Too many requests wait; send this one again in a moment"
 WITHIN_TEXT: Final = (
     "A Logon within a session is not taken and has changed nothing; "
     "to begin again at 1, log out and log on with ResetSeqNumFlag(141)=Y"
@@ -84,7 +85,7 @@ class Events(Protocol):
         """A TestRequest of ours was answered."""
 
     def on_request(self, session: Session, query: Query, text: str) -> bool:
-        """A question and its message; False when too many wait already."""
+        """Take in a request and its message; return False when too many wait already."""
 
     def on_flood(self, session: Session) -> None:
         """The session goes on and on above its limit: log it out."""
@@ -278,7 +279,7 @@ class Application(quickfix.Application):  # type: ignore[misc]
             if not self._outbox.submit(session, command, now_us):
                 self._events.on_overload(session, command.origin.num)
         elif not self._events.on_request(session, meant, text):  # type: ignore[arg-type]
-            answer = responses.reject_query(meant, "4", "Too many questions wait; ask again")  # type: ignore[arg-type]
+            answer = responses.reject_query(meant, "4", BUSY_TEXT)  # type: ignore[arg-type]
             self._say(session, f"{answer.msg_type}\x01{answer.body}")
 
     def _repeats_well(self, session: Session, text: str) -> bool:

@@ -15,7 +15,7 @@ from engine.core.instruments import Instrument
 from fix_gateway.codec import responses, trade_reports
 from fix_gateway.codec.fields import shown
 from fix_gateway.codec.requests import NotAvailable, ReplayQuery, TradesQuery
-from fix_gateway.codec.responses import Answer
+from fix_gateway.codec.responses import Response
 from fix_gateway.codec.routing import messages
 from fix_gateway.session.session import Session
 
@@ -64,7 +64,7 @@ class HistoryRequests:
         self._connect = connect
         self._instruments = instruments
 
-    def trades(self, session: Session, query: TradesQuery) -> list[Answer]:
+    def trades(self, session: Session, query: TradesQuery) -> list[Response]:
         """TradeCaptureReports of the fills that match, or what became of a subscription."""
         if query.subscription == "0":
             page = self._page(session, query, 0)
@@ -139,7 +139,7 @@ class HistoryRequests:
         return self._engine
 
     def replay(
-        self, session: Session, query: ReplayQuery, send: Callable[[Answer], None]
+        self, session: Session, query: ReplayQuery, send: Callable[[Response], None]
     ) -> None:
         """Send every report after the one named again, marked as such, and an end.
 
@@ -183,7 +183,7 @@ class _Replay:
         session: Session,
         query: ReplayQuery,
         instruments: Mapping[str, Instrument],
-        send: Callable[[Answer], None],
+        send: Callable[[Response], None],
     ) -> None:
         self._session = session
         self._after = (query.after_seq, query.after_index)
@@ -224,7 +224,7 @@ class _Replay:
                     self.count += 1
                     exec_id = _EXEC_ID.search(body)
                     self.last_exec_id = exec_id[1] if exec_id else self.last_exec_id
-                    self._send(Answer("8\x0197=Y", body))
+                    self._send(Response("8\x0197=Y", body))
             self.seq = transaction.seq
             if transaction.seq >= self.until:
                 self.finished.set()

@@ -1,8 +1,8 @@
-"""Questions of clients, answered from committed state on a thread that may wait for it.
+"""Requests of clients, answered from committed state on a thread that may wait for it.
 
 QuickFIX's thread only queues them. What waits is kept in a file of the session as well: a
-question whose connection or gateway has ended is answered when the session is back. After the
-answer the message's number is committed where nothing later is, so that it is not answered
+request whose connection or gateway has ended is answered when the session is back. After the
+response the message's number is committed where nothing later is, so that it is not answered
 twice when the gateway is restarted.
 """
 
@@ -34,7 +34,7 @@ from fix_gateway.codec.requests import (
     SecurityListQuery,
     TradesQuery,
 )
-from fix_gateway.codec.responses import Answer
+from fix_gateway.codec.responses import Response
 from fix_gateway.runtime.outbox import Outbox
 from fix_gateway.session.life import Phase
 from fix_gateway.session.sender import Sender
@@ -44,30 +44,30 @@ log = structlog.get_logger()
 
 NOT_AVAILABLE: Final = "4"
 """BusinessRejectReason(380): application not available."""
-AGAIN_TEXT: Final = "The question could not be answered; ask again in a moment"
+AGAIN_TEXT: Final = "The request could not be answered; send it again in a moment"
 QUERIES: Final = get_args(Query)
 WAITING_MAX: Final = 1_000
-"""Questions of one session that may wait for it to come back."""
+"""Requests of one session that may wait for it to come back."""
 
 
 class NotStored(Exception):
-    """The answer could not be stored; the question waits until the session is back."""
+    """The response could not be stored; the request waits until the session is back."""
 
 
 class History(Protocol):
     """Answers requests about the past."""
 
-    def trades(self, session: Session, query: TradesQuery) -> list[Answer]:
+    def trades(self, session: Session, query: TradesQuery) -> list[Response]:
         """TradeCaptureReports of the fills that match."""
 
     def replay(
-        self, session: Session, query: ReplayQuery, send: Callable[[Answer], None]
+        self, session: Session, query: ReplayQuery, send: Callable[[Response], None]
     ) -> None:
         """Send the reports of a session again."""
 
 
 class RequestWorker:
-    """Queues questions and answers them, one after the other.
+    """Queues requests and answers them, one after the other.
 
     ``instruments`` and ``scales`` may grow while it runs.
     """
@@ -97,7 +97,7 @@ class RequestWorker:
 
     def start(self) -> None:
         """Begin to answer."""
-        threading.Thread(target=self._run, name="fix-questions", daemon=True).start()
+        threading.Thread(target=self._run, name="fix-requests", daemon=True).start()
 
     def enqueue(self, session: Session, query: Query, text: str) -> bool:
         """Queue a request, given with its message; return False when too many wait."""
@@ -109,7 +109,7 @@ class RequestWorker:
             return not pending.add(epoch, query.num, text) or self._queue(session, query)
 
     def _queue(self, session: Session, query: Query) -> bool:
-        """Hand a question that is kept to the answering thread; the lock is held."""
+        """Hand a request that is kept to the answering thread; the lock is held."""
         try:
             self._waiting.put_nowait((session, query, session.epoch))
         except queue.Full:
@@ -125,7 +125,7 @@ class RequestWorker:
                     text, session.context, session.epoch, self._instruments, self._clock()
                 )
                 if not isinstance(query, QUERIES) or not self._queue(session, query):
-                    log.warning("question_not_resumed", session=session.comp_id, num=num)
+                    log.warning("request_not_resumed", session=session.comp_id, num=num)
 
     def enqueue_snapshot(self, session: Session) -> None:
         """Queue the snapshot of open orders that the Logon asked for."""
@@ -153,7 +153,7 @@ class RequestWorker:
                     with self._lock:
                         session.pending_requests.queued.discard(query.num)
             except Exception:
-                log.exception("question_failed", session=session.comp_id)
+                log.exception("request_failed", session=session.comp_id)
 
     def _handle(self, session: Session, query: Query | None) -> None:
         """Answer, or say that there is no answer."""
@@ -167,10 +167,10 @@ class RequestWorker:
         except NotAvailable as error:
             self._reject(session, query, str(error))
         except EngineError as error:
-            log.warning("question_not_answered", session=session.comp_id, error=str(error))
+            log.warning("request_not_answered", session=session.comp_id, error=str(error))
             self._reject(session, query, AGAIN_TEXT)
         except Exception:
-            log.exception("question_failed", session=session.comp_id)
+            log.exception("request_failed", session=session.comp_id)
             self._reject(session, query, AGAIN_TEXT)
 
     def _answer(self, session: Session, query: Query) -> None:
@@ -180,7 +180,7 @@ class RequestWorker:
         for answer in self._answers(session, query):
             self._send(session, answer)
 
-    def _answers(self, session: Session, query: Query) -> Sequence[Answer]:
+    def _answers(self, session: Session, query: Query) -> Sequence[Response]:
         now_us = self._clock()
         if isinstance(query, InvalidRequest):
             return [responses.answer_invalid_request(query)]
@@ -223,7 +223,7 @@ class RequestWorker:
         )
         return found.value, found.as_of_seq
 
-    def _balances(self, session: Session, query: BalancesQuery, now_us: int) -> list[Answer]:
+    def _balances(self, session: Session, query: BalancesQuery, now_us: int) -> list[Response]:
         rows: list[Any] = []
         seq = 0
         for account in self._accounts(session, query.account):
@@ -252,7 +252,7 @@ class RequestWorker:
         ):
             self._send(session, answer)
 
-    def _send(self, session: Session, answer: Answer) -> None:
+    def _send(self, session: Session, answer: Response) -> None:
         text = envelope(f"{answer.msg_type}\x01{answer.body}")
         message = quickfix.Message(text, self._dictionary, False)
         if not self._sender.send_settled(session, message, len(text)):

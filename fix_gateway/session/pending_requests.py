@@ -1,9 +1,9 @@
-"""Questions that came and are not answered yet, kept in a file beside the session's store.
+"""Requests that came and are not answered yet, kept in a file beside the session's store.
 
-QuickFIX counts a question as received when it has come, so nobody would ask again for one that
-was still waiting when the gateway or its connection ended. What is in the file is answered when
-the session is back. It is written to the kernel and not flushed: it survives the end of the
-process, and after a power cut the client asks again by itself.
+QuickFIX counts a request as received when it has come, so nobody would send one again that was
+still waiting when the gateway or its connection ended. What is in the file is answered when the
+session is back. It is written to the kernel and not flushed: it survives the end of the process,
+and after a power cut the client asks again by itself.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, Final
 
 FILE_BYTES_MAX: Final = 1 << 20
-"""Above this the file is written anew, with what still waits and nothing else."""
+"""Above this the file is rewritten, with what still waits and nothing else."""
 
 
 class PendingRequests:
-    """The questions of one session, by MsgSeqNum, within one epoch. Not thread-safe."""
+    """The requests of one session, by MsgSeqNum, within one epoch. Not thread-safe."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -50,7 +50,7 @@ class PendingRequests:
             self._rewrite()
 
     def add(self, epoch: int, num: int, text: str) -> bool:
-        """Keep a question; False when it waits already. Raises OSError."""
+        """Keep a request; return False when it waits already. Raises OSError."""
         self._enter(epoch)
         if num in self._waiting:
             return False

@@ -1,4 +1,4 @@
-"""Every question is answered, whatever ends before the answer; what cannot be is refused."""
+"""Every request is answered, whatever ends before the answer; what cannot be is refused."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def taken(client: RawFix) -> None:
 
 
 @pytest.mark.serial
-def test_a_question_is_answered_though_the_gateway_was_killed_before(venue: Venue) -> None:
+def test_a_request_is_answered_though_the_gateway_was_killed_before(venue: Venue) -> None:
     """Also when something that came later was done, so that nobody asks for it again."""
     assert venue.engine is not None and venue.gateway is not None
     alice = RawFix(venue.address, "ALICE")
@@ -65,7 +65,7 @@ def test_a_question_is_answered_though_the_gateway_was_killed_before(venue: Venu
 
 
 @pytest.mark.serial
-def test_a_question_is_answered_though_its_connection_has_ended(venue: Venue) -> None:
+def test_a_request_is_answered_though_its_connection_has_ended(venue: Venue) -> None:
     assert venue.engine is not None
     bob = RawFix(venue.address, "BOB")
     bob.logon(reset=True)
@@ -99,7 +99,7 @@ def test_trades_without_a_history_are_refused_in_one_line(venue: Venue, connect:
     assert venue.gateway is not None
     line = venue.gateway.wait_for("history_not_available")
     assert line["level"] == "warning" and "\n" not in line["reason"]
-    assert not venue.gateway.events("question_failed")
+    assert not venue.gateway.events("request_failed")
     assert not (venue.data / "history.db").exists(), "an empty history would be a wrong one"
     alice.logout()
 
@@ -108,7 +108,7 @@ def test_trades_without_a_history_are_refused_in_one_line(venue: Venue, connect:
 
 
 def test_what_was_not_answered_is_found_again(tmp_path: Path) -> None:
-    path = tmp_path / "questions"
+    path = tmp_path / "requests"
     asked = PendingRequests(path)
     for num in (3, 5, 7):
         assert asked.add(2, num, f"text {num}\x01")
@@ -121,18 +121,18 @@ def test_what_was_not_answered_is_found_again(tmp_path: Path) -> None:
     assert PendingRequests(tmp_path / "none").unqueued(2) == []
 
 
-def test_a_new_epoch_asks_anew(tmp_path: Path) -> None:
-    asked = PendingRequests(tmp_path / "questions")
+def test_a_new_epoch_begins_empty(tmp_path: Path) -> None:
+    asked = PendingRequests(tmp_path / "requests")
     asked.add(2, 3, "old")
     assert asked.unqueued(3) == []
     asked.add(3, 3, "new")
-    later = PendingRequests(tmp_path / "questions")
+    later = PendingRequests(tmp_path / "requests")
     later.restore(3, 100)
     assert later.unqueued(3) == [(3, "new")]
 
 
 def test_a_torn_file_gives_what_is_whole(tmp_path: Path) -> None:
-    path = tmp_path / "questions"
+    path = tmp_path / "requests"
     asked = PendingRequests(path)
     asked.add(1, 3, "whole")
     asked.add(1, 4, "torn")
@@ -143,7 +143,7 @@ def test_a_torn_file_gives_what_is_whole(tmp_path: Path) -> None:
 
 
 def test_the_file_stays_small(tmp_path: Path) -> None:
-    path = tmp_path / "questions"
+    path = tmp_path / "requests"
     asked = PendingRequests(path)
     asked.add(1, 1, "waits long")
     for num in range(2, 60):

@@ -109,7 +109,7 @@ def test_a_list_a_batch_and_a_mass_cancel(alice: RawFix) -> None:
     assert report.text.count("\x01535=") == 49
 
 
-def test_questions_are_answered(alice: RawFix) -> None:
+def test_requests_are_answered(alice: RawFix) -> None:
     ids = [unique("a"), unique("b")]
     for own_id in ids:
         alice.send("D", order(own_id))

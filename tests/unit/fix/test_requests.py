@@ -1,4 +1,4 @@
-"""Questions in, answers out: H, AF, x, AD, BB, UD; each answer is validated by QuickFIX."""
+"""Requests in, responses out: H, AF, x, AD, BB, UD; each response is validated by QuickFIX."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from fix_gateway.codec.requests import (
     SecurityListQuery,
     TradesQuery,
 )
-from fix_gateway.codec.responses import Answer
+from fix_gateway.codec.responses import Response
 from tests.support.fix_desk import (
     START_US,
     FixDesk,
@@ -52,7 +52,7 @@ ROW = OrderRow(
 )  # fmt: skip
 
 
-def seen(answer: Answer) -> dict[str, str]:
+def seen(answer: Response) -> dict[str, str]:
     """An answer's fields, after QuickFIX has found nothing wrong with it."""
     validated(wire_text(answer.msg_type, answer.body, "TANDEM", "ALICE", 3))
     assert "\x0120002=" not in answer.body
@@ -253,7 +253,7 @@ def test_what_is_no_exec_id_names_no_place(exec_id: str) -> None:
         ("35=BB|909=C|1=bob", "6", "Account(1) bob is not an account"),
     ],
 )
-def test_a_question_that_cannot_be_asked(line: str, reason: str, text: str) -> None:
+def test_a_request_that_cannot_be_read(line: str, reason: str, text: str) -> None:
     query = asked(line)
     assert isinstance(query, InvalidRequest)
     reject = seen(responses.answer_invalid_request(query))
@@ -266,7 +266,7 @@ def test_a_drop_copy_session_may_ask() -> None:
     assert asked("35=AF|584=M|585=7", comp_id="DROP") == MassStatusQuery(1, "M", "", "", None, "")
 
 
-def test_a_question_can_be_refused_for_now() -> None:
+def test_a_request_can_be_refused_for_now() -> None:
     for line in ("35=H|11=a|55=BTC-USD|54=1", "35=UD|20017=R", "35=AF|584=M|585=3"):
         reject = seen(responses.reject_query(asked(line), "4", "not now"))
         assert reject["372"] == line.split("|")[0].removeprefix("35=")
@@ -296,5 +296,5 @@ def test_what_cannot_be_served_of_a_trade_capture_request_is_said_by_its_ack(
 
 def test_a_trade_capture_request_that_finds_no_place_is_refused_by_its_ack() -> None:
     query = asked("35=AD|568=T|569=1|263=1|55=BTC-USD")
-    ack = seen(responses.reject_query(query, "4", "too many questions wait"))
+    ack = seen(responses.reject_query(query, "4", "too many requests wait"))
     assert [ack[tag] for tag in ("35", "749", "750", "55")] == ["AQ", "99", "2", "BTC-USD"]
