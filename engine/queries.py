@@ -143,6 +143,13 @@ class Book(Query[types.BookRow | None], frozen=True):
     depth: int = 10
 
 
+class BookOrders(Query[types.BookOrders | None], frozen=True):
+    """Every order that the public book shows, each level's in their priority."""
+
+    name: ClassVar = "book_orders"
+    symbol: str
+
+
 class Withdrawal(Query[types.Withdrawal | None], frozen=True):
     """A withdrawal of the account; ``account`` "" finds any by its number."""
 

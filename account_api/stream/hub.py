@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import structlog
 
@@ -17,7 +17,12 @@ from account_api.stream.accounts import Accounts
 from account_api.stream.catalogue import LiveCatalogue
 from account_api.stream.messages import envelope, text_of
 from account_api.stream.peer import CLOSE_RESTART, CLOSE_SLOW, Peer, write_to_all
-from account_api.stream.public_channels import Market
+from account_api.stream.public_channels import (
+    Told,
+    book_snapshot,
+    book_update,
+    trades_data,
+)
 from account_api.stream.subscription import PrivateSubscription, Rendered
 from engine.client import (
     AsyncEngineClient,
@@ -27,11 +32,12 @@ from engine.client import (
     Transaction,
     queries,
 )
-from engine.core.types import Side
+from engine.market_data.market import RECENT_TRADES, Feed, Market
 
 RETRY_S: Final = 0.5
 _log: Final = structlog.get_logger("account_api.stream")
 ClientMaker = Callable[[str], AsyncEngineClient]
+Kind = Literal["snapshot", "update"]
 
 
 class Hub:
@@ -51,7 +57,8 @@ class Hub:
         self.time_us = 0
         self.catalogue = LiveCatalogue((), ())
         self.accounts = Accounts(self.catalogue)
-        self.market = Market(self.catalogue.instruments)
+        self.market = Market()
+        self._told = Told()
         self._public: dict[tuple[str, str], set[Peer]] = {}
         self._private: dict[str, set[PrivateSubscription]] = {}
 
@@ -89,12 +96,13 @@ class Hub:
     def public_snapshot(self, channel: str, symbol: str) -> str:
         """A public channel as it stands now."""
         feed = self.market.feed(symbol)
+        instruments = self.catalogue.instruments
+        data: Any
         if channel == "book":
-            seq = feed.book_seq
-            bids, asks = feed.book.levels(Side.BUY), feed.book.levels(Side.SELL)
-            data = self.market.book_data(feed, bids, asks)
+            seq, data = feed.book_seq, book_snapshot(feed, instruments[symbol])
         else:
-            seq, data = feed.trades_seq, list(feed.recent)
+            seq = feed.trades_seq
+            data = trades_data(feed.last_trades(RECENT_TRADES), instruments)
         return envelope(
             channel, self.epoch, "snapshot", seq, seq, self.as_of_seq, self.time_us, text_of(data)
         )
@@ -179,17 +187,19 @@ class Hub:
         self.catalogue = LiveCatalogue(assets.value, instruments.value)
         self.accounts = Accounts(self.catalogue)
         self.market = Market(self.catalogue.instruments)
+        self._told = Told()
         status = (await client.fetch(queries.Status())).value
         as_of_seq = newest = status.seq
         for row in (await client.fetch(queries.Accounts())).value:
             snapshot = (await client.fetch(queries.AccountSnapshot(row.account))).value
             if snapshot is not None:
                 self.accounts.seed(snapshot)
-                self.market.seed(snapshot.orders)
                 newest = max(newest, snapshot.as_of_seq)
-        for state in (await client.fetch(queries.InstrumentStates())).value:
-            self.market.feed(state.symbol).status = state.status
-        self.market.seeded(as_of_seq)
+        for symbol in self.catalogue.instruments:
+            book = await client.fetch(queries.BookOrders(symbol))
+            if book.value is not None:
+                self.market.seed(book.value, book.as_of_seq)
+                newest = max(newest, book.as_of_seq)
         self.as_of_seq, self.time_us = as_of_seq, status.time_us
         self.epoch = await _epoch(client)
         return newest
@@ -210,14 +220,13 @@ class Hub:
         seq, time_us = transaction.seq, transaction.time_us
         self.as_of_seq, self.time_us = seq, time_us
         for event in transaction.events:
+            self.market.apply(event, seq, time_us)
             if not event.account_seq:
                 self.catalogue.apply(event)
-                self.market.apply(event, seq, time_us)
                 continue
             account_event = self.accounts.apply(event, seq, time_us)
             if account_event is None:
                 continue  # The account's snapshot contains it.
-            self.market.apply(event, seq, time_us)
             subscriptions = self._private.get(event.account)
             if subscriptions:
                 rendered = Rendered(account_event, self.catalogue)
@@ -226,25 +235,43 @@ class Hub:
 
     def _publish(self) -> None:
         """Write what a batch of transactions changed of the public data, once for all."""
-        for feed, changes in self.market.take_changed_books():
-            peers = self._public.get(("book", feed.symbol))
-            if peers:
-                data = self.market.book_data(feed, changes.bids, changes.asks)
-                write_to_all(
-                    list(peers),
-                    self._maker("book", feed.book_seq, feed.prev_book_seq, data),
-                )
-        for feed, trades in self.market.take_changed_trades():
-            peers = self._public.get(("trades", feed.symbol))
-            if peers:
-                write_to_all(
-                    list(peers),
-                    self._maker("trades", feed.trades_seq, feed.prev_trades_seq, trades),
-                )
+        for feed in self.market.take_changed():
+            book_told, trades_told = self._told[feed.symbol]
+            if feed.book_seq > book_told:
+                self._publish_book(feed, max(book_told, feed.seeded_seq))
+            if feed.trades_seq > trades_told:
+                self._publish_trades(feed, max(trades_told, feed.seeded_seq))
+            self._told[feed.symbol] = feed.book_seq, feed.trades_seq
 
-    def _maker(self, channel: str, seq: int, prev_seq: int, data: Any) -> Callable[[], str]:
+    def _publish_book(self, feed: Feed, told: int) -> None:
+        peers = self._public.get(("book", feed.symbol))
+        if not peers:
+            return
+        instrument = self.catalogue.instruments[feed.symbol]
+        data = book_update(feed, instrument, told)
+        kind: Kind = "update" if data is not None else "snapshot"
+        prev_seq = told if data is not None else feed.book_seq
+        if data is None:
+            data = book_snapshot(feed, instrument)
+        write_to_all(list(peers), self._maker("book", kind, feed.book_seq, prev_seq, data))
+
+    def _publish_trades(self, feed: Feed, told: int) -> None:
+        peers = self._public.get(("trades", feed.symbol))
+        if not peers:
+            return
+        trades = feed.trades_since(told)
+        kind: Kind = "update" if trades is not None else "snapshot"
+        prev_seq = told if trades is not None else feed.trades_seq
+        if trades is None:
+            trades = feed.last_trades(RECENT_TRADES)
+        data = trades_data(trades, self.catalogue.instruments)
+        write_to_all(list(peers), self._maker("trades", kind, feed.trades_seq, prev_seq, data))
+
+    def _maker(
+        self, channel: str, kind: Kind, seq: int, prev_seq: int, data: Any
+    ) -> Callable[[], str]:
         return lambda: envelope(
-            channel, self.epoch, "update", seq, prev_seq, self.as_of_seq, self.time_us,
+            channel, self.epoch, kind, seq, prev_seq, self.as_of_seq, self.time_us,
             text_of(data),
         )  # fmt: skip
 

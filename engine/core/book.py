@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from engine.core.instruments import Instrument
@@ -220,6 +221,14 @@ class BookSide:
             level = self.levels[abs(key)]
             rows.append(PriceLevel(level.price, level.qty, level.count))
         return tuple(rows)
+
+    def by_priority(self) -> Iterator[Order]:
+        """Go through the resting orders from the best price on, each level's by priority."""
+        for key in reversed(self.keys):
+            order = self.levels[abs(key)].head
+            while order is not None:
+                yield order
+                order = order.behind
 
 
 class Book:

@@ -434,6 +434,23 @@ class PriceLevel(NamedTuple):
     orders: int
 
 
+class ShownOrder(NamedTuple):
+    """An order as the book shows it: price in ticks, ``qty`` in lots what it displays."""
+
+    order_id: int
+    side: Side
+    price: int
+    qty: int
+
+
+class BookOrders(NamedTuple):
+    """The orders of one book, bids before offers, from the best price on, by priority."""
+
+    symbol: str
+    status: InstrumentStatus
+    orders: tuple[ShownOrder, ...]
+
+
 class BookRow(NamedTuple):
     """Depth of one instrument, best prices first; ``last_price`` 0 before the first trade."""
 

@@ -27,7 +27,7 @@ from engine.core.commands import (
 from engine.core.events import Refused
 from engine.core.exchange import Exchange
 from engine.core.types import Origin
-from engine.server.queries import account_row
+from engine.server.rows import account_row
 
 ORIGIN: Final = Origin("engine")
 

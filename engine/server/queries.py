@@ -18,7 +18,6 @@ from engine.core.authority import reaches
 from engine.core.book import Order
 from engine.core.exchange import Exchange
 from engine.core.instruments import Instrument
-from engine.core.ledger import Account
 from engine.core.types import (
     ENGINE_VERSION,
     INT64_MAX,
@@ -28,6 +27,7 @@ from engine.core.types import (
     Address,
     AssetRow,
     Balance,
+    BookOrders,
     BookRow,
     Deposit,
     DepositAddress,
@@ -43,6 +43,7 @@ from engine.core.types import (
 from engine.core.withdrawals import MOVES
 from engine.journal.base import Journal, JournalError
 from engine.journal.index import MARK_SEQS
+from engine.server.rows import account_row, book_orders, order_row
 from engine.wire import decode_transaction
 
 DEPTH_MAX: Final = 1_000
@@ -54,26 +55,6 @@ class QueryError(Exception):
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
         self.code = code
-
-
-def order_row(order: Order) -> OrderRow:
-    """Return an order as a query shows it."""
-    instrument = order.book.instrument
-    return OrderRow(
-        order.terms, order.status, order.leaves, order.cum, order.notional, order.fees,
-        order.held, instrument.quote if order.buy else instrument.base, order.display,
-        order.triggered, order.updated_at,
-    )  # fmt: skip
-
-
-def account_row(account: Account) -> AccountRow:
-    """Return an account as a query shows it."""
-    return AccountRow(
-        account.name, account.firm, account.maker_ppm, account.taker_ppm, account.stp,
-        account.open_orders_max, tuple(account.approval_above.items()),
-        tuple(account.daily_limits.items()), account.require_known_address,
-        account.address_cooloff_us, len(account.orders), account.seq, account.suspended,
-    )  # fmt: skip
 
 
 class _MoneyIndex:
@@ -165,6 +146,7 @@ class Queries:
             queries.OpenOrders: self._open_orders,
             queries.Order: self._order,
             queries.Book: self._book,
+            queries.BookOrders: self._book_orders,
             queries.Withdrawal: self._withdrawal,
             queries.Withdrawals: self._withdrawals,
             queries.Deposits: self._deposits,
@@ -360,6 +342,10 @@ class Queries:
             query.symbol, book.status, book.bids.depth(query.depth), book.asks.depth(query.depth),
             book.last_price,
         )  # fmt: skip
+
+    def _book_orders(self, query: queries.BookOrders) -> BookOrders | None:
+        book = self._exchange.books.get(query.symbol)
+        return None if book is None else book_orders(book)
 
     def _withdrawal(self, query: queries.Withdrawal) -> Withdrawal | None:
         number = query.withdrawal_id

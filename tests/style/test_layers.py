@@ -21,7 +21,14 @@ GATEWAY_MAY = (
     "engine.history.rows",
     "engine.core.types", "engine.core.commands", "engine.core.events",
     "engine.core.instruments", "engine.core.authority",
+    "engine.market_data.book", "engine.market_data.day", "engine.market_data.market",
 )  # fmt: skip
+MARKET_DATA_MAY = {
+    "engine.core.types", "engine.core.events", "engine.core.instruments",
+    "engine.market_data.book", "engine.market_data.day",
+}
+"""Of ours what the room of the public market may import; of others the standard library of the
+core and its libraries."""
 CERTIFICATION_MAY: dict[str, set[str]] = {
     "scenarios": set(),
     "report": {"scenarios"},
@@ -227,6 +234,14 @@ def test_the_engine_imports_no_other_part(path: str) -> None:
         assert top not in {"fix_gateway", "account_api", "tandem", "bots"}, (
             f"{path} imports {name}"
         )
+
+
+@pytest.mark.parametrize("path", relative(sources("engine/market_data")))
+def test_the_public_market_is_pure(path: str) -> None:
+    found = imports(ROOT / path)
+    assert ours(found) <= MARKET_DATA_MAY
+    others = {name.split(".")[0] for name in found} - set(OURS)
+    assert others <= CORE_STDLIB | CORE_LIBRARIES | {"zlib"}
 
 
 @pytest.mark.parametrize("path", relative(sources("fix_gateway") + sources("account_api")))

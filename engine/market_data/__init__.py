@@ -1,0 +1,1 @@
+"""Books, trades and day statistics built from events, for every door that shows them."""

@@ -1,0 +1,310 @@
+"""A public book: what it shows at each price, what changed since, and its checksum.
+
+Whoever is told of a book remembers one number, the sequence up to which he was told. The log of
+changes gives him the difference between then and now, however much happened in between, and it is
+shared by all readers: a reader who is slow costs nothing.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import deque
+from typing import Final, NamedTuple
+
+from sortedcontainers import SortedDict
+
+from engine.core.instruments import Instrument
+from engine.core.types import PriceLevel, Side
+
+CHECKSUM_LEVELS: Final = 10
+LOG_MAX: Final = 100_000
+"""Changes that the log of a book keeps; who was told before the oldest of them is told anew."""
+SIDES: Final = (Side.BUY, Side.SELL)
+
+
+class DepthFault(AssertionError):
+    """Events contradict the book that was built from them: a fault of ours."""
+
+
+class LevelChange(NamedTuple):
+    """A level that changed: quantity and number of orders before and now, 0 where it was not."""
+
+    side: Side
+    price: int
+    qty_before: int
+    orders_before: int
+    qty: int
+    orders: int
+
+
+class OrderEntry(NamedTuple):
+    """An order as the public book shows it; ``entry_id`` is not its order id."""
+
+    entry_id: int
+    side: Side
+    price: int
+    qty: int
+
+
+class OrderChange(NamedTuple):
+    """An order whose entry came (``qty_before`` 0), shrank, or went (``qty`` 0)."""
+
+    entry_id: int
+    side: Side
+    price: int
+    qty_before: int
+    qty: int
+
+
+class _LevelLog(NamedTuple):
+    seq: int
+    side: Side
+    key: int
+    qty: int
+    orders: int
+
+
+class _OrderLog(NamedTuple):
+    seq: int
+    side: Side
+    key: int
+    entry_id: int
+    qty: int
+
+
+class DepthBook:
+    """Levels and orders of one instrument, in ticks and lots.
+
+    ``log_max`` bounds the changes that are kept for readers who are behind.
+    """
+
+    def __init__(self, log_max: int = LOG_MAX) -> None:
+        # Keys are negated prices for bids, so that the best level of a side comes first.
+        self._sides: dict[Side, SortedDict] = {Side.BUY: SortedDict(), Side.SELL: SortedDict()}
+        self._queues: dict[Side, dict[int, dict[int, int]]] = {Side.BUY: {}, Side.SELL: {}}
+        self._levels_log: deque[_LevelLog] = deque(maxlen=log_max)
+        self._orders_log: deque[_OrderLog] = deque(maxlen=log_max)
+        self._levels_floor = self._orders_floor = 0
+        self._found: dict[tuple[int, int], tuple[list[LevelChange], list[LevelChange]]] = {}
+
+    # Changes, each of transaction ``seq``.
+
+    def show(self, seq: int, side: Side, price: int, entry_id: int, qty: int) -> None:
+        """Let a new entry of ``qty`` lots wait behind the others at its price; O(log levels)."""
+        key = -price if side is Side.BUY else price
+        self._log_order(seq, side, key, entry_id, 0)
+        self._queues[side].setdefault(key, {})[entry_id] = qty
+        self._change(seq, side, key, qty, 1)
+
+    def resize(self, seq: int, side: Side, price: int, entry_id: int, qty: int) -> None:
+        """Let an entry show another quantity in its place; O(log levels)."""
+        key = -price if side is Side.BUY else price
+        queue = self._queues[side][key]
+        before = queue[entry_id]
+        self._log_order(seq, side, key, entry_id, before)
+        queue[entry_id] = qty
+        self._change(seq, side, key, qty - before, 0)
+
+    def hide(self, seq: int, side: Side, price: int, entry_id: int) -> None:
+        """Take an entry out; O(log levels)."""
+        key = -price if side is Side.BUY else price
+        queue = self._queues[side][key]
+        before = queue.pop(entry_id)
+        if not queue:
+            del self._queues[side][key]
+        self._log_order(seq, side, key, entry_id, before)
+        self._change(seq, side, key, -before, -1)
+
+    def forget(self, seq: int) -> None:
+        """Keep no change up to ``seq``: what was taken in so far is the state then."""
+        self._levels_log.clear()
+        self._orders_log.clear()
+        self._levels_floor = self._orders_floor = seq
+        self._found.clear()
+
+    def _change(self, seq: int, side: Side, key: int, qty: int, orders: int) -> None:
+        levels = self._sides[side]
+        old_qty, old_orders = levels.get(key, (0, 0))
+        level = (old_qty + qty, old_orders + orders)
+        if level[0] < 0 or level[1] < 0 or (level[0] == 0) != (level[1] == 0):
+            raise DepthFault(f"level {abs(key)} would hold {level[0]} lots of {level[1]} orders")
+        log = self._levels_log
+        if len(log) == log.maxlen:
+            self._levels_floor = log[0].seq
+        log.append(_LevelLog(seq, side, key, old_qty, old_orders))
+        if self._found:
+            self._found.clear()
+        if level[0]:
+            levels[key] = level
+        else:
+            del levels[key]
+
+    def _log_order(self, seq: int, side: Side, key: int, entry_id: int, qty: int) -> None:
+        log = self._orders_log
+        if len(log) == log.maxlen:
+            self._orders_floor = log[0].seq
+        log.append(_OrderLog(seq, side, key, entry_id, qty))
+
+    # What the book shows.
+
+    def levels(self, side: Side, depth: int = 0) -> list[PriceLevel]:
+        """The best ``depth`` levels of a side, best first; 0 for all. O(levels given)."""
+        items = self._sides[side].items()
+        shown = items[: depth or None]
+        return [PriceLevel(abs(key), qty, orders) for key, (qty, orders) in shown]
+
+    def orders(self, side: Side, depth: int = 0) -> list[OrderEntry]:
+        """The orders at the best ``depth`` levels, each level's in their priority; 0 for all."""
+        queues = self._queues[side]
+        return [
+            OrderEntry(entry_id, side, abs(key), qty)
+            for key in self._sides[side].keys()[: depth or None]
+            for entry_id, qty in queues[key].items()
+        ]
+
+    def checksum(self, instrument: Instrument) -> int:
+        """CRC-32 of the best ten levels of both sides as decimal text.
+
+        ``price:quantity`` of the best bid, the best ask, the second bid and so on, joined by
+        colons; a side that has fewer levels is passed over.
+        """
+        bids = self.levels(Side.BUY, CHECKSUM_LEVELS)
+        asks = self.levels(Side.SELL, CHECKSUM_LEVELS)
+        parts: list[str] = []
+        for index in range(CHECKSUM_LEVELS):
+            for side in (bids, asks):
+                if index < len(side):
+                    level = side[index]
+                    parts.append(instrument.price_text(level.price))
+                    parts.append(instrument.quantity_text(level.qty))
+        return zlib.crc32(":".join(parts).encode("ascii"))
+
+    # What has changed since.
+
+    def levels_since(
+        self, seq: int, depth: int = 0
+    ) -> tuple[list[LevelChange], list[LevelChange]] | None:
+        """What the best ``depth`` levels of bids and offers lost, gained and changed after ``seq``.
+
+        None where the log does not reach back so far: the whole book must be told. Each side's
+        changes have what went first, then the rest from the best price on, so that whoever makes
+        them one by one never has more levels than ``depth``. O(depth + changes since).
+        """
+        if seq < self._levels_floor:
+            return None
+        found = self._found.get((seq, depth))
+        if found is None:
+            before: dict[Side, dict[int, tuple[int, int]]] = {Side.BUY: {}, Side.SELL: {}}
+            for change in reversed(self._levels_log):
+                if change.seq <= seq:
+                    break
+                before[change.side][change.key] = (change.qty, change.orders)
+            found = (
+                self._levels_changed(Side.BUY, before[Side.BUY], depth),
+                self._levels_changed(Side.SELL, before[Side.SELL], depth),
+            )
+            self._found[seq, depth] = found
+        return found
+
+    def _levels_changed(
+        self, side: Side, before: dict[int, tuple[int, int]], depth: int
+    ) -> list[LevelChange]:
+        """The changes of a view of ``depth``, given what each changed level was ``before``."""
+        if not before:
+            return []
+        levels = self._sides[side]
+        if depth:
+            old, new = self._views(side, before, depth)
+            keys = sorted(old.keys() | new.keys())
+        else:
+            keys = sorted(before)
+            old = before
+            new = {key: levels[key] for key in keys if key in levels}
+        gone: list[LevelChange] = []
+        rest: list[LevelChange] = []
+        nothing = (0, 0)
+        for key in keys:
+            was, now = old.get(key, nothing), new.get(key, nothing)
+            if was != now:
+                change = LevelChange(side, abs(key), was[0], was[1], now[0], now[1])
+                (rest if now[0] else gone).append(change)
+        return gone + rest
+
+    def _views(
+        self, side: Side, before: dict[int, tuple[int, int]], depth: int
+    ) -> tuple[dict[int, tuple[int, int]], dict[int, tuple[int, int]]]:
+        """The best ``depth`` levels as they were and as they are.
+
+        A level that was among the best ``depth`` is now at most as many places behind as levels
+        have changed, so no more of the book needs to be looked at.
+        """
+        items = self._sides[side].items()[: depth + len(before)]
+        known = {key: level for key, level in items if key not in before}
+        known.update((key, level) for key, level in before.items() if level[0])
+        old = {key: known[key] for key in sorted(known)[:depth]}
+        return old, dict(items[:depth])
+
+    def orders_since(
+        self, seq: int, depth: int = 0
+    ) -> tuple[list[OrderChange], list[OrderChange]] | None:
+        """The same for orders: those that went first, then those that shrank or came.
+
+        An order that loses its priority goes and comes again under another id. None where the
+        log does not reach back so far.
+        """
+        if seq < max(self._orders_floor, self._levels_floor if depth else 0):
+            return None
+        before: dict[Side, dict[int, tuple[int, int]]] = {Side.BUY: {}, Side.SELL: {}}
+        for change in reversed(self._orders_log):
+            if change.seq <= seq:
+                break
+            before[change.side][change.entry_id] = (change.key, change.qty)
+        levels: dict[Side, dict[int, tuple[int, int]]] = {Side.BUY: {}, Side.SELL: {}}
+        if depth:
+            for level in reversed(self._levels_log):
+                if level.seq <= seq:
+                    break
+                levels[level.side][level.key] = (level.qty, level.orders)
+        return (
+            self._orders_changed(Side.BUY, before[Side.BUY], levels[Side.BUY], depth),
+            self._orders_changed(Side.SELL, before[Side.SELL], levels[Side.SELL], depth),
+        )
+
+    def _orders_changed(
+        self,
+        side: Side,
+        before: dict[int, tuple[int, int]],
+        levels: dict[int, tuple[int, int]],
+        depth: int,
+    ) -> list[OrderChange]:
+        if not before:
+            return []
+        queues = self._queues[side]
+        if depth:
+            old_keys, new_keys = self._views(side, levels, depth)
+            keys = old_keys.keys() | new_keys.keys()
+        else:
+            keys = {key for key, _ in before.values()}
+            old_keys = new_keys = dict.fromkeys(keys, (0, 0))
+        old: dict[int, tuple[int, int]] = {}
+        new: dict[int, tuple[int, int]] = {}
+        for key in sorted(keys):
+            for entry_id, qty in queues.get(key, {}).items():
+                if key in new_keys:
+                    new[entry_id] = (key, qty)
+                if key in old_keys and entry_id not in before:
+                    old[entry_id] = (key, qty)
+        for entry_id, (key, qty) in before.items():
+            if qty and key in old_keys:
+                old[entry_id] = (key, qty)
+        gone = [
+            OrderChange(entry_id, side, abs(key), qty, 0)
+            for entry_id, (key, qty) in sorted(old.items(), key=lambda item: item[1][0])
+            if entry_id not in new
+        ]
+        rest = []
+        for entry_id, (key, qty) in new.items():
+            was = old.get(entry_id, (key, 0))[1]
+            if was != qty:
+                rest.append(OrderChange(entry_id, side, abs(key), was, qty))
+        return gone + rest

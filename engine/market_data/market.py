@@ -1,0 +1,210 @@
+"""The public market from events: the book of every instrument, its trades, its day.
+
+An event says what the book shows of its order afterwards, so what each order showed before is
+remembered here; the difference is what changes at its level.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from engine.core import events as ev
+from engine.core.types import BookOrders, InstrumentStatus, Liquidity, OrderTerms, Side
+from engine.market_data.book import DepthBook
+from engine.market_data.day import DayStatistics, day_of
+
+RECENT_TRADES: Final = 50
+TRADES_KEPT: Final = 20_000
+"""Trades of an instrument that are kept for readers who are behind."""
+_SHOWING: Final = (
+    ev.OrderAccepted, ev.OrderFilled, ev.OrderReplaced, ev.OrderRestated, ev.OrderTriggered,
+)  # fmt: skip
+
+
+class Trade(NamedTuple):
+    """A trade as the public sees it; ``side`` is the taker's. Price in ticks, quantity in lots."""
+
+    trade_id: int
+    symbol: str
+    price: int
+    qty: int
+    side: Side
+    time_us: int
+    seq: int
+
+
+class _Shown(NamedTuple):
+    """What the book shows of one order."""
+
+    symbol: str
+    side: Side
+    price: int
+    qty: int
+    entry_id: int
+
+
+class Feed:
+    """One instrument: its book, its newest trades, its day.
+
+    ``book_seq`` and ``trades_seq`` are the sequences of the transactions that changed them last;
+    a change of ``status`` counts as one of the book.
+    """
+
+    def __init__(self, symbol: str, seq: int = 0) -> None:
+        self.symbol = symbol
+        self.book = DepthBook()
+        self.status = InstrumentStatus.OPEN
+        self.trades: deque[Trade] = deque(maxlen=TRADES_KEPT)
+        self.trades_floor = seq
+        self.day = DayStatistics()
+        self.seeded_seq = self.book_seq = self.trades_seq = self.status_seq = seq
+
+    def last_trades(self, count: int) -> list[Trade]:
+        """The newest ``count`` trades, oldest first; O(count)."""
+        found = [trade for trade, _ in zip(reversed(self.trades), range(count), strict=False)]
+        found.reverse()
+        return found
+
+    def trades_since(self, seq: int) -> list[Trade] | None:
+        """The trades after ``seq``, oldest first; None where they are not all kept any more."""
+        if seq < self.trades_floor:
+            return None
+        found = []
+        for trade in reversed(self.trades):
+            if trade.seq <= seq:
+                break
+            found.append(trade)
+        found.reverse()
+        return found
+
+    def add_trade(self, trade: Trade) -> None:
+        """Take in a trade."""
+        trades = self.trades
+        if len(trades) == trades.maxlen:
+            self.trades_floor = max(self.trades_floor, trades[0].seq)
+        trades.append(trade)
+        self.trades_seq = trade.seq
+
+
+class Market:
+    """Every instrument's public data. Its days begin ``day_roll_us`` after midnight UTC."""
+
+    def __init__(self, symbols: Iterable[str] = (), day_roll_us: int = 0) -> None:
+        self.feeds: dict[str, Feed] = {symbol: Feed(symbol) for symbol in symbols}
+        self.day = 0
+        self._day_roll_us = day_roll_us
+        self._shown: dict[int, _Shown] = {}
+        self._entries = 0
+        self._changed: dict[str, Feed] = {}
+
+    def feed(self, symbol: str) -> Feed:
+        """The data of a symbol, made at first use."""
+        feed = self.feeds.get(symbol)
+        if feed is None:
+            feed = self.feeds[symbol] = Feed(symbol)
+        return feed
+
+    def seed(self, book: BookOrders, seq: int) -> None:
+        """Take in a book as it is at ``seq``; events up to there are passed over. O(orders)."""
+        feed = self.feeds[book.symbol] = Feed(book.symbol, seq)
+        feed.status = book.status
+        for order in book.orders:
+            self._enter(feed, order.order_id, order.side, order.price, order.qty, seq)
+        feed.book.forget(seq)
+        self._changed.pop(book.symbol, None)
+
+    def seed_day(self, symbol: str, day: int, statistics: DayStatistics) -> None:
+        """Take in what an instrument's day has seen so far."""
+        self.day = max(self.day, day)
+        self.feed(symbol).day = statistics
+
+    def apply(self, event: ev.Event, seq: int, time_us: int) -> None:
+        """Take in an event of transaction ``seq``; O(log levels)."""
+        if isinstance(event, _SHOWING):
+            order = event.order
+            feed = self.feed(order.symbol)
+            if seq <= feed.seeded_seq:
+                return
+            filled = event if isinstance(event, ev.OrderFilled) else None
+            moved = isinstance(event, ev.OrderReplaced) and not event.priority_kept
+            display = event.display if event.leaves else 0
+            self._show(feed, order, display, seq, filled.last_qty if filled else 0, moved)
+            if filled is not None and filled.liquidity is Liquidity.TAKER:
+                self._trade(feed, filled, seq, time_us)
+        elif isinstance(event, ev.OrderCanceled):
+            feed = self.feed(event.order.symbol)
+            if seq > feed.seeded_seq:
+                self._show(feed, event.order, 0, seq, 0, False)
+        elif isinstance(event, ev.InstrumentStatusChanged):
+            feed = self.feed(event.symbol)
+            if seq > feed.seeded_seq:
+                feed.status = event.status
+                feed.book_seq = feed.status_seq = seq
+                self._changed[feed.symbol] = feed
+        elif isinstance(event, ev.InstrumentDefined):
+            self.feed(event.symbol)
+
+    def roll(self, time_us: int) -> bool:
+        """Begin the day of this moment if it has not begun; whether it did."""
+        day = day_of(time_us, self._day_roll_us)
+        if day <= self.day:
+            return False
+        self.day = day
+        for feed in self.feeds.values():
+            feed.day.roll()
+        return True
+
+    def take_changed(self) -> list[Feed]:
+        """The instruments that changed since the last call."""
+        changed, self._changed = self._changed, {}
+        return list(changed.values())
+
+    def _show(
+        self, feed: Feed, order: OrderTerms, display: int, seq: int, traded: int, moved: bool
+    ) -> None:
+        """Let the book show ``display`` lots of an order, of which ``traded`` have just gone.
+
+        Its place is kept unless it ``moved``, has another price, or shows a new slice.
+        """
+        before = self._shown.get(order.order_id)
+        if before is None:
+            if display:
+                self._enter(feed, order.order_id, order.side, order.price, display, seq)
+            return
+        left = before.qty - traded
+        stays = display and before.price == order.price and not moved
+        if stays and (display <= left or (not traded and display == before.qty)):
+            if display != before.qty:
+                feed.book.resize(seq, before.side, before.price, before.entry_id, display)
+                self._shown[order.order_id] = before._replace(qty=display)
+                self._touch(feed, seq)
+            return
+        del self._shown[order.order_id]
+        feed.book.hide(seq, before.side, before.price, before.entry_id)
+        self._touch(feed, seq)
+        if display:
+            self._enter(feed, order.order_id, order.side, order.price, display, seq)
+
+    def _enter(
+        self, feed: Feed, order_id: int, side: Side, price: int, qty: int, seq: int
+    ) -> None:
+        self._entries += 1
+        self._shown[order_id] = _Shown(feed.symbol, side, price, qty, self._entries)
+        feed.book.show(seq, side, price, self._entries, qty)
+        self._touch(feed, seq)
+
+    def _touch(self, feed: Feed, seq: int) -> None:
+        feed.book_seq = seq
+        self._changed[feed.symbol] = feed
+
+    def _trade(self, feed: Feed, event: ev.OrderFilled, seq: int, time_us: int) -> None:
+        self.roll(time_us)
+        trade = Trade(
+            event.trade_id, feed.symbol, event.last_price, event.last_qty, event.order.side,
+            time_us, seq,
+        )  # fmt: skip
+        feed.add_trade(trade)
+        feed.day.add(trade.price, trade.qty)
+        self._changed[feed.symbol] = feed
