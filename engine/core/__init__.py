@@ -1,5 +1,5 @@
 """The pure exchange: same commands in, same events out, byte for byte.
 
 Nothing in this package reads a clock, a file, a socket or a random source; it imports a
-subset of the standard library and sortedcontainers, and a test holds it to that.
+subset of the standard library and sortedcontainers, which a test enforces.
 """

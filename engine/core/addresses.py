@@ -44,7 +44,7 @@ def _check_texts(address: str, memo: str, label: str = "") -> Refusal | None:
 
 
 def add(venue: Venue, c: commands.AddAddress) -> None:
-    """Add an address, or answer with the entry that is there already (rule W-10)."""
+    """Add an address, or return the existing entry (rule W-10)."""
     target = _target(venue, c.account, c.asset, c.network)
     refusal = target if isinstance(target, Refusal) else _check_texts(c.address, c.memo, c.label)
     if isinstance(target, Refusal) or refusal is not None:
@@ -79,7 +79,7 @@ def add(venue: Venue, c: commands.AddAddress) -> None:
 
 
 def remove(venue: Venue, c: commands.RemoveAddress) -> None:
-    """Remove an entry; a new one of the same address cools off again."""
+    """Remove an entry; adding the same address again restarts its cool-off."""
     account = venue.accounts.get(c.account)
     entry = account.addresses.pop(c.address_id, None) if account else None
     if account is None or entry is None:
@@ -119,7 +119,7 @@ def check_allowed(
 
 
 def quote(venue: Venue, c: commands.QuoteWithdrawal) -> None:
-    """Pin the present fee for one withdrawal (rule W-11)."""
+    """Quote the current fee for one withdrawal (rule W-11)."""
     target = _target(venue, c.account, c.asset, c.network)
     if isinstance(target, Refusal):
         venue.refuse(c.account, c.asset, *target)
@@ -150,7 +150,7 @@ def quote(venue: Venue, c: commands.QuoteWithdrawal) -> None:
 def quoted_fee(
     venue: Venue, account: Account, c: commands.RequestWithdrawal, network: Network
 ) -> int | Refusal:
-    """Return the fee of a withdrawal: the pinned one where a quote is named (rule W-11)."""
+    """Return the fee of a withdrawal: the quoted one if a quote is named (rule W-11)."""
     if not c.quote_id:
         return network.withdrawal_fee
     made = account.quotes.get(c.quote_id)
@@ -166,7 +166,7 @@ def quoted_fee(
 
 
 def assign(venue: Venue, c: commands.AssignDepositAddress) -> None:
-    """Record an account's address for deposits, or answer with the one it has (rule W-12)."""
+    """Record an account's deposit address, or return the existing one (rule W-12)."""
     target = _target(venue, c.account, c.asset, c.network)
     refusal = target if isinstance(target, Refusal) else _check_texts(c.address, c.memo)
     if isinstance(target, Refusal) or refusal is not None:

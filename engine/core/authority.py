@@ -1,13 +1,14 @@
-"""The one table of authority: who may cause and read what, whichever door it comes by.
+"""The one table of authority: who may do and read what, over whichever interface.
 
-Every door asks this table: the FIX gateway for each message and each Logon, the routes of the
-HTTP API and the operations of the WebSocket for each request, the engine for whatever reaches it.
-``docs/reference/authority.md`` is made from it, and a test walks every door with every holder.
+Every interface uses this table: the FIX gateway for each message and each Logon, the routes of the
+HTTP API and the operations of the WebSocket for each request, the engine for every command.
+``docs/reference/authority.md`` is generated from it, and a test checks every interface with every
+holder.
 
-Two questions are asked of everybody. *What*: ``may`` says whether a holder may do a thing at
-all. *Whose*: ``reaches`` says for which accounts. The account that bears the firm's name speaks
+Two things are checked for every request. *What*: ``may`` says whether a holder may do a thing at
+all. *Whose*: ``reaches`` says for which accounts. The account that has the firm's name speaks
 for the firm and reaches all of its accounts; any other account is a sub-account and reaches
-itself alone. An operator acts for no account and reads of every one.
+only itself. An operator acts for no account and reads every account.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Reach(Enum):
 
 
 class Thing(Enum):
-    """What can be caused or read by some door."""
+    """What can be done or read over some interface."""
 
     ENTER_ORDERS = "enter orders"
     CHANGE_ORDERS = "change orders"
@@ -141,9 +142,9 @@ def may(holders: Iterable[Holder], thing: Thing) -> Reach:
 
 
 def scope_of(thing: Thing) -> Holder | None:
-    """Return the scope that a key needs for a thing; None where anybody may.
+    """Return the scope that a key needs for a thing; None if anybody may do it.
 
-    Raises LookupError for what no API key may do.
+    Raises LookupError for a thing that no API key may do.
     """
     row = ROWS[thing]
     if row.public:
@@ -155,12 +156,12 @@ def scope_of(thing: Thing) -> Holder | None:
 
 
 def speaks_for_firm(account: str, firm: str) -> bool:
-    """Return whether an account is the firm's own, and not a sub-account."""
+    """Return whether an account is the firm's main account, and not a sub-account."""
     return bool(account) and account == firm
 
 
 def reaches(account: str, firm: str, other: str, other_firm: str) -> bool:
-    """Whether who acts for ``account`` of ``firm`` may act for, and read of, another account."""
+    """Return whether a holder for ``account`` of ``firm`` may act for and read another account."""
     if account == other:
         return bool(account)
     return speaks_for_firm(account, firm) and firm == other_firm

@@ -62,7 +62,7 @@ def _is_theirs(purge: Purge, account: str) -> bool:
 
 
 def batch(venue: Venue, c: Batch) -> None:
-    """Do the entries in order; in mode VALIDATE_ALL only if all of them are in order."""
+    """Execute the entries in order; in mode VALIDATE_ALL only if all of them are valid."""
     account = venue.accounts.get(c.account)
     if account is None:
         refuse(venue, c, *unknown_account(c.account))
@@ -86,7 +86,7 @@ def batch(venue: Venue, c: Batch) -> None:
             return
     for entry in c.entries:
         if venue.wary and not isinstance(entry, NewOrder):
-            find_named(venue, entry)  # What it names may be canceled already (rule C-10).
+            find_named(venue, entry)  # A cancel in progress may cover it (rule C-10).
         start = len(venue.events)
         if isinstance(entry, NewOrder):
             done = orders.new_order(venue, entry)
@@ -107,7 +107,7 @@ def _reached(venue: Venue, account: Account, name: str) -> bool:
 
 
 def _faults(venue: Venue, c: Batch) -> list[Refusal | None]:
-    """Rule B-3: what is wrong with each entry, seen from before the batch."""
+    """Return what is wrong with each entry in the state before the batch (rule B-3)."""
     new_ids: set[tuple[str, str]] = set()
     faults: list[Refusal | None] = []
     for entry in c.entries:
@@ -142,7 +142,7 @@ def _refuse_all(
     faults: list[Refusal | None],
     results: list[tuple[int, int, bool]],
 ) -> None:
-    """Refuse every entry: the faulty ones with their reason, the others with the batch's."""
+    """Refuse every entry: the invalid ones with their own reason, the others with the batch's."""
     others = Refusal(
         RejectReason.BATCH_REFUSED, "another entry of the batch is not acceptable"
     )

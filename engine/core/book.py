@@ -31,16 +31,16 @@ _BUY: Final = Side.BUY
 class Order:
     """An order, open or closed, with its place in the queue.
 
-    ``leaves`` is what is still to be filled, ``display`` what the book shows of it (0 while
-    it does not rest). ``fee_weight`` is the sum of notional × rate of its fills, in atoms ×
-    parts per million, from which rule N-3 has the fee. ``held`` is in atoms of the asset
-    that the order gives. ``armed`` is true for a stop order that waits, ``reached``
-    when its stop price was met and its turn has not come, ``triggered`` after that.
+    ``leaves`` is the quantity still to be filled, ``display`` what the book shows of it (0 while
+    the order does not rest). ``fee_weight`` is the sum of notional × rate of its fills, in atoms
+    × parts per million, from which rule N-3 computes the fee. ``held`` is in atoms of the asset
+    that the order pays with. ``armed`` is true for a stop order that waits, ``reached`` when its
+    stop price was met and its turn has not come, ``triggered`` after that.
     ``limit`` is the worst price at which it may trade: its own, or for an order without one the
     end of the band when it arrived; 0 for any.
     ``later_ids`` are the client order ids that replaces gave it, after the first. ``ahead`` and
-    ``behind`` are its neighbours in the queue; they come early in the alphabet, by which
-    attributes lie in memory, and so beside the reference count that is touched with them.
+    ``behind`` are its neighbours in the queue. Attributes are laid out in memory by name; these
+    names place them beside the reference count that is accessed with them.
     """
 
     __slots__ = (
@@ -51,7 +51,7 @@ class Order:
     )  # fmt: skip
 
     def __init__(self, terms: OrderTerms, account: Account, book: Book) -> None:
-        # Compiled, they lie in memory in this order: neighbours first, which are touched with the
+        # In a compiled build they are laid out in this order: neighbours first, accessed with the
         # reference count, then what every cancel needs, last what only a trade does.
         self.ahead: Order | None = None
         self.behind: Order | None = None
@@ -95,10 +95,10 @@ class Order:
 
 
 class Level:
-    """All resting orders at one price, first come first; ``qty`` is what they display.
+    """All resting orders at one price in FIFO order; ``qty`` is the sum of what they display.
 
-    ``key`` is its place among the levels of its side. A level is made with its first order and
-    goes with its last: it is never empty.
+    ``key`` is its place among the levels of its side. A level is created with its first order and
+    removed with its last: it is never empty.
     """
 
     __slots__ = ("count", "head", "key", "price", "qty", "tail")
@@ -113,7 +113,7 @@ class Level:
 
 
 class BookSide:
-    """One side of the book; ``best`` is its best level, None when empty."""
+    """One side of the book; ``best`` is its best level, None if it is empty."""
 
     __slots__ = ("best", "buy", "keys", "levels")
 
@@ -124,7 +124,7 @@ class BookSide:
         self.best: Level | None = None
 
     def add(self, order: Order) -> None:
-        """Put an order, its ``display`` set, at the back of its level."""
+        """Add an order, with its ``display`` set, at the back of its level."""
         price = order.price
         level = self.levels.get(price)
         if level is not None:
@@ -148,7 +148,7 @@ class BookSide:
             insort(self.keys, key)
 
     def remove(self, order: Order) -> None:
-        """Take a resting order out; its ``display`` becomes 0."""
+        """Remove a resting order; its ``display`` becomes 0."""
         level = order.level
         if level is None:
             raise AssertionError(f"order {order.order_id} does not rest")
@@ -173,7 +173,7 @@ class BookSide:
         order.display = 0
 
     def _drop(self, level: Level) -> None:
-        """Forget a level whose last order goes."""
+        """Remove a level together with its last order."""
         levels, keys = self.levels, self.keys
         del levels[level.price]
         if level is not self.best:
@@ -271,19 +271,19 @@ class Book:
         self.band_ppm: int = instrument.band_ppm
 
     def band(self) -> tuple[int, int]:
-        """The lowest and the highest price of the band, in ticks; (0, 0) without one (P-1)."""
+        """Return the lowest and highest price of the band, in ticks; (0, 0) without one (P-1)."""
         anchor, ppm = self.anchor, self.band_ppm
         if not ppm or not anchor:
             return 0, 0
         return -(-anchor * (PPM - ppm) // PPM), anchor * (PPM + ppm) // PPM
 
     def within_band(self, price: int) -> bool:
-        """Return whether the band, if there is one, holds a price."""
+        """Return whether a price lies inside the band, if there is one."""
         low, high = self.band()
         return not high or low <= price <= high
 
     def worst(self, buy: bool) -> int:
-        """The worst price at which an order without a price may trade now; 0 for any (P-4)."""
+        """Return the worst price at which an order without a price may trade; 0 for any (P-4)."""
         low, high = self.band()
         return high if buy else low
 

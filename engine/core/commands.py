@@ -1,6 +1,6 @@
 """Inputs of the venue: frozen, versioned, in the units of ``types.py``.
 
-A command carries everything that its outcome depends on except the time and the sequence
+A command carries everything on which its outcome depends except the time and the sequence
 number, which the sequencer adds. Fields are only ever appended, with defaults, so that an
 old journal stays readable.
 """
@@ -28,8 +28,8 @@ COMMANDS_VERSION: Final = 1
 class NewOrder(NamedTuple):
     """Create an order. ``stp`` None means the account's default.
 
-    ``prior`` is filled in by the sequencer: what the durable index knows of this client
-    order id from beyond the engine's memory, None if nothing.
+    ``prior`` is set by the sequencer: what the durable index knows about this client order id
+    if the engine has retired it from memory; None if nothing.
     ``poss_resend`` asks for the state of a known order instead of a refusal (row F.1.b).
     ``expire_at`` is needed with GTD; for DAY the venue sets it to the next roll.
     """
@@ -116,7 +116,7 @@ class MassCancel(NamedTuple):
 
 
 class RecordRefusal(NamedTuple):
-    """A request that the edge refused; committed, so that it is never accepted later.
+    """A request that a gateway refused; committed, so that it is never accepted later.
 
     For instance a price off the tick, an unknown symbol, or a throttled message.
     """
@@ -136,18 +136,18 @@ class RecordRefusal(NamedTuple):
     price_text: str = ""
     strategy: str = ""
     mark_only: bool = False
-    """Record nothing but the number of the message (the edge answered it by itself)."""
+    """Record only the number of the message (the gateway answered it by itself)."""
     echo: str = ""
-    """What the edge's own answer repeats of the request; the engine only keeps it."""
+    """What the gateway's own answer repeats of the request; the engine only stores it."""
 
 
 BatchEntry: TypeAlias = NewOrder | CancelOrder | ReplaceOrder | RecordRefusal
 
 
 class Batch(NamedTuple):
-    """Up to 50 creates, replaces and cancels, done in order in one turn of the engine.
+    """Up to 50 creates, replaces and cancels, executed in order in one turn of the engine.
 
-    An entry that the edge refused stands in its place as a RecordRefusal (request NEW,
+    An entry that the gateway refused takes its place as a RecordRefusal (request NEW,
     CANCEL or REPLACE) and fails with its own reason (rule B-5).
     """
 
@@ -163,7 +163,7 @@ class Batch(NamedTuple):
 class Deposit(NamedTuple):
     """Report a deposit and its confirmations; repeated with more, credited once.
 
-    A deposit id is known permanently; account, asset and amount may not change.
+    A deposit id is remembered permanently; account, asset and amount may not change.
     """
 
     origin: Origin
@@ -179,7 +179,7 @@ class Deposit(NamedTuple):
 
 
 class RequestWithdrawal(NamedTuple):
-    """Ask for a withdrawal; amount + fee are held at once. The id is known permanently."""
+    """Request a withdrawal; amount + fee are held at once. The id is remembered permanently."""
 
     origin: Origin
     account: str
@@ -201,7 +201,7 @@ class ApproveWithdrawal(NamedTuple):
 
 
 class RejectWithdrawal(NamedTuple):
-    """Refuse a withdrawal that waits for a second person; its hold is released."""
+    """Reject a withdrawal that waits for a second person; its hold is released."""
 
     origin: Origin
     account: str
@@ -220,7 +220,7 @@ class CancelWithdrawal(NamedTuple):
 class AdvanceWithdrawal(NamedTuple):
     """The settlement worker's report: the withdrawal has reached ``state``.
 
-    Legal moves are those of rule W-3; the same report twice is recognised and does nothing.
+    Legal transitions are those of rule W-3; a repeated report is recognized and does nothing.
     """
 
     origin: Origin
@@ -232,7 +232,7 @@ class AdvanceWithdrawal(NamedTuple):
 
 
 class Transfer(NamedTuple):
-    """Move money between two accounts of one firm; the id is known permanently."""
+    """Move money between two accounts of one firm; the id is remembered permanently."""
 
     origin: Origin
     account: str
@@ -255,7 +255,7 @@ class AddAddress(NamedTuple):
 
 
 class RemoveAddress(NamedTuple):
-    """Take an address out of the account's book."""
+    """Remove an address from the account's book."""
 
     origin: Origin
     account: str
@@ -263,7 +263,7 @@ class RemoveAddress(NamedTuple):
 
 
 class QuoteWithdrawal(NamedTuple):
-    """Pin the fee of one withdrawal for a short time (rule W-11)."""
+    """Quote the fee of one withdrawal, valid for a short time (rule W-11)."""
 
     origin: Origin
     account: str
@@ -273,7 +273,7 @@ class QuoteWithdrawal(NamedTuple):
 
 
 class AssignDepositAddress(NamedTuple):
-    """Give an account an address for deposits; a second request finds the first's (W-12)."""
+    """Give an account a deposit address; a repeated request returns the same one (W-12)."""
 
     origin: Origin
     account: str
@@ -296,7 +296,7 @@ class SetDeadMansSwitch(NamedTuple):
 
 
 class OpenSession(NamedTuple):
-    """A FIX session logged on (or a WebSocket asked for cancel on disconnect)."""
+    """A FIX session logged on (or a WebSocket requested cancel on disconnect)."""
 
     origin: Origin
     account: str
@@ -305,7 +305,7 @@ class OpenSession(NamedTuple):
 
 
 class CloseSession(NamedTuple):
-    """A session is gone; starts its grace period. Unknown or closed: nothing happens."""
+    """A session ended; starts its grace period. If it is unknown or closed nothing happens."""
 
     origin: Origin
     clean: bool = False
@@ -313,9 +313,9 @@ class CloseSession(NamedTuple):
 
 
 class StartEpoch(NamedTuple):
-    """Sequence numbers of a session begin again at 1; ``origin.epoch`` is the new epoch.
+    """Sequence numbers of a session are reset to 1; ``origin.epoch`` is the new epoch.
 
-    Refused unless it is the current one + 1. ``cursor`` is where delivery stood.
+    Refused unless it is the current one + 1. ``cursor`` is the position that delivery had reached.
     """
 
     origin: Origin
@@ -325,13 +325,13 @@ class StartEpoch(NamedTuple):
 
 
 class Tick(NamedTuple):
-    """Let timers that are due fire: expiry, day roll, grace periods, switches."""
+    """Fire due timers (expiry, roll, grace periods, switches) and continue unfinished work."""
 
     origin: Origin
 
 
 class DefineAsset(NamedTuple):
-    """Make an asset known, or confirm it as it is."""
+    """Define an asset, or confirm its definition."""
 
     origin: Origin
     asset: str
@@ -339,7 +339,7 @@ class DefineAsset(NamedTuple):
 
 
 class DefineInstrument(NamedTuple):
-    """Make an instrument known or change its bounds; tick and lot never change."""
+    """Define an instrument or change its bounds; tick and lot never change."""
 
     origin: Origin
     symbol: str
@@ -354,7 +354,7 @@ class DefineInstrument(NamedTuple):
 
 
 class DefineAccount(NamedTuple):
-    """Make an account known or change its settings. Fees in parts per million.
+    """Define an account or change its settings. Fees in parts per million.
 
     ``approval_above`` lists (asset, atoms): withdrawals above need a second person.
     """
@@ -373,7 +373,7 @@ class DefineAccount(NamedTuple):
 
 
 class DefineNetwork(NamedTuple):
-    """How an asset travels: withdrawal fee, minimum and step in atoms, confirmations."""
+    """Define a network of an asset: withdrawal fee, minimum and step in atoms, confirmations."""
 
     origin: Origin
     asset: str
@@ -396,7 +396,7 @@ class SetInstrumentStatus(NamedTuple):
 
 
 class SetReferencePrice(NamedTuple):
-    """Let the band of an instrument lie around ``price`` (ticks) until the next trade (P-2)."""
+    """Set the reference price (ticks) of an instrument's band until the next trade (P-2)."""
 
     origin: Origin
     symbol: str
@@ -405,9 +405,9 @@ class SetReferencePrice(NamedTuple):
 
 
 class SetAccountStatus(NamedTuple):
-    """Suspend an account or let it act again (rules A); ``note`` says why, to the client too.
+    """Suspend or resume an account (rules A); ``note`` says why, and the client sees it.
 
-    A suspension ends what the account has open, unless it is to ``keep_open``.
+    A suspension cancels open orders and withdrawals unless ``keep_open`` is set.
     """
 
     origin: Origin
@@ -418,7 +418,7 @@ class SetAccountStatus(NamedTuple):
 
 
 class DefineVenue(NamedTuple):
-    """Venue-wide settings that outcomes depend on; the roll in µs after midnight UTC."""
+    """Venue-wide settings on which outcomes depend; the roll in µs after midnight UTC."""
 
     origin: Origin
     day_roll_us: int
@@ -494,4 +494,4 @@ COMMAND_KINDS: Final[dict[type[Command], int]] = {
     SetAccountStatus: 36,
     SetReferencePrice: 37,
 }
-"""The number of each command on the wire and in the journal; never used again for another."""
+"""The number of each command on the wire and in the journal; numbers are never reused."""

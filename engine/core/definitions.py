@@ -1,4 +1,4 @@
-"""What the venue consists of: assets, networks, instruments, accounts, settings."""
+"""Define what the venue consists of: assets, networks, instruments, accounts, settings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _INVALID = RejectReason.INVALID_FIELD
 
 
 def asset(venue: Venue, c: c_.DefineAsset) -> None:
-    """Make an asset known; its scale never changes."""
+    """Define an asset; its scale never changes."""
     known = venue.assets.get(c.asset)
     if known is not None and known != c.scale:
         text = f"asset {c.asset} has scale {known}, which cannot change to {c.scale}"
@@ -40,7 +40,7 @@ def asset(venue: Venue, c: c_.DefineAsset) -> None:
 
 
 def network(venue: Venue, c: c_.DefineNetwork) -> None:
-    """Make a network known or change its terms for later requests."""
+    """Define a network or change its terms for later requests."""
     if c.asset not in venue.assets:
         text = f"there is no asset {c.asset!r}"
         venue.refuse("", c.network, RejectReason.UNKNOWN_ASSET, text)
@@ -56,7 +56,7 @@ def network(venue: Venue, c: c_.DefineNetwork) -> None:
 
 
 def instrument(venue: Venue, c: c_.DefineInstrument) -> None:
-    """Make an instrument known or change its bounds; its grid never changes."""
+    """Define an instrument or change its bounds; its grid never changes."""
     base_scale = venue.assets.get(c.base)
     quote_scale = venue.assets.get(c.quote)
     if base_scale is None or quote_scale is None or c.base == c.quote:
@@ -95,7 +95,7 @@ def instrument(venue: Venue, c: c_.DefineInstrument) -> None:
 
 
 def account(venue: Venue, c: c_.DefineAccount) -> None:
-    """Make an account known or change its settings; its firm never changes."""
+    """Define an account or change its settings; its firm never changes."""
     known = venue.accounts.get(c.account)
     if known is not None and known.firm != c.firm:
         text = f"account {c.account} belongs to firm {known.firm}, which cannot change"
@@ -121,7 +121,7 @@ def account(venue: Venue, c: c_.DefineAccount) -> None:
 
 
 def instrument_status(venue: Venue, c: c_.SetInstrumentStatus) -> None:
-    """Halt or resume an instrument; nothing happens when it is so already."""
+    """Halt or resume an instrument; do nothing if it already has that status."""
     book = venue.books.get(c.symbol)
     if book is None or c.status not in (InstrumentStatus.OPEN, InstrumentStatus.HALTED):
         text = f"there is no instrument {c.symbol!r} with a status {c.status}"
@@ -134,7 +134,7 @@ def instrument_status(venue: Venue, c: c_.SetInstrumentStatus) -> None:
 
 
 def reference_price(venue: Venue, c: c_.SetReferencePrice) -> None:
-    """Let the band of an instrument lie around a price until the next trade (rule P-2)."""
+    """Set the reference price of an instrument's band until the next trade (rule P-2)."""
     book = venue.books.get(c.symbol)
     if book is None:
         text = f"there is no instrument {c.symbol!r}"

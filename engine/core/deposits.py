@@ -17,7 +17,7 @@ ID_LENGTH_MAX: Final = 200
 
 
 def deposit(venue: Venue, c: commands.Deposit) -> None:
-    """Note a deposit or its confirmations, and credit it when there are enough (rule W-8)."""
+    """Record a deposit or its confirmations, and credit it when there are enough (rule W-8)."""
     account = venue.accounts.get(c.account)
     refusal = _check_deposit(venue, account, c)
     if refusal is not None or account is None:
@@ -53,7 +53,7 @@ def deposit(venue: Venue, c: commands.Deposit) -> None:
 
 
 def _confirmations_required(venue: Venue, c: commands.Deposit) -> int:
-    """How many a new deposit needs: what its network says, or what the report says without one."""
+    """Return how many a new deposit needs: its network's number, or without one the report's."""
     network = venue.networks.get((c.asset, c.network))
     return c.confirmations_required if network is None else network.confirmations_required
 
@@ -78,7 +78,7 @@ def _check_deposit(
     if record is None:
         return _check_new_deposit(venue, c)
     row = record.row
-    # What is not said contradicts nothing; what was said once stands.
+    # A field that is absent contradicts nothing; a value once reported stays.
     known = (
         ("account", row.account, c.account), ("asset", row.asset, c.asset),
         ("amount", row.amount, c.amount), ("network", row.network, c.network),

@@ -5,7 +5,7 @@ its place in that account's contiguous sequence ("" and 0 for events of the whol
 The time and the global sequence are those of the transaction that holds the event. An
 event is complete in itself: an ExecutionReport or a WebSocket message is made from it
 without any other state. ``hold_change`` is the change of the account's held money in the
-asset that the order holds (quote for buys, base for sells), in atoms; available money
+asset in which the order has its hold (quote for buys, base for sells), in atoms; available money
 changes by the opposite, plus what a fill posts.
 """
 
@@ -38,7 +38,7 @@ EVENTS_VERSION: Final = 1
 
 
 class OrderAccepted(NamedTuple):
-    """The order is known to the venue (ExecType 0). A stop order waits with display 0."""
+    """The order is accepted (ExecType 0). A stop order waits with display 0."""
 
     account: str
     account_seq: int
@@ -54,7 +54,7 @@ class OrderRejected(NamedTuple):
     For a duplicate client order id ``status``, ``qty``, ``cum``, ``leaves`` and
     ``notional`` describe the order that owns the id and ``order_id`` names it (row F.1.a);
     otherwise status is REJECTED and order_id 0. ``qty_text`` and ``price_text`` carry what
-    the client sent where it could not be turned into lots and ticks.
+    the client sent if it could not be converted into lots and ticks.
     """
 
     account: str
@@ -105,10 +105,10 @@ class OrderFilled(NamedTuple):
 
 
 class OrderCanceled(NamedTuple):
-    """The order is out of the book (ExecType 4, or C when the reason is EXPIRED).
+    """The order was canceled (ExecType 4) or has expired (C, with the reason EXPIRED).
 
-    ``client_order_id`` is the id of the cancel request, "" when nobody asked, and
-    ``requester`` is the ``Origin.source`` of whoever asked.
+    ``client_order_id`` is the id of the cancel request, "" if there was none, and
+    ``requester`` is the ``Origin.source`` of the requester.
     """
 
     account: str
@@ -144,7 +144,7 @@ class OrderReplaced(NamedTuple):
 
 
 class OrderRestated(NamedTuple):
-    """The venue changed the order by itself (ExecType D); terms hold the new quantity."""
+    """The venue changed the order without a request (ExecType D); terms hold the new quantity."""
 
     account: str
     account_seq: int
@@ -161,7 +161,7 @@ class OrderRestated(NamedTuple):
 class OrderTriggered(NamedTuple):
     """A stop price was reached (ExecType L); ``order`` keeps its terms.
 
-    ``hold_change`` is what a stop buy without a limit takes as its hold now (rule T-4).
+    ``hold_change`` is the hold that a stop buy without a limit takes now (rule T-4).
     """
 
     account: str
@@ -194,7 +194,7 @@ class CancelRejected(NamedTuple):
 
 
 class StatusReported(NamedTuple):
-    """State of an order asked for by a repeated create (ExecType I, row F.1.b)."""
+    """State of an order, in answer to a repeated create (ExecType I, row F.1.b)."""
 
     account: str
     account_seq: int
@@ -209,10 +209,10 @@ class MassCanceled(NamedTuple):
     """What a mass cancel did: (account, client order id, order id) of each order.
 
     It follows the OrderCanceled events of those orders. With ``reason`` set it was refused.
-    A mass cancel of more than one command may do says so with ``complete`` false, and a second
-    event follows the last order's. ``total`` counts the orders canceled so far, of which
-    ``affected`` names the first 1,000 (both are of all pieces together). ``requester`` is the
-    ``Origin.source`` of whoever asked, since the second event comes with another command.
+    If a mass cancel exceeds the work of one command, ``complete`` is false, and a second event
+    follows the last order's. ``total`` counts the orders canceled so far, of which ``affected``
+    names the first 1,000 (both cover all pieces together). ``requester`` is the
+    ``Origin.source`` of the requester, since the second event belongs to another command.
     """
 
     account: str
@@ -235,7 +235,7 @@ class BatchDone(NamedTuple):
     """Summary of a batch, after the events of its entries.
 
     ``results`` has a row per entry: (index of its first event in this transaction, number
-    of its events, accepted). With ``reason`` set no entry was done.
+    of its events, accepted). With ``reason`` set no entry was executed.
     """
 
     account: str
@@ -250,7 +250,7 @@ class Refused(NamedTuple):
     """A command that is not about an order was refused.
 
     ``subject`` is the id that the caller gave (a client withdrawal id, a session…), and
-    ``detail`` the one number that helps him: when an address is usable, what remains of a
+    ``detail`` the one number that helps the caller: when an address is usable, what remains of a
     limit, the existing withdrawal's id.
     """
 
@@ -272,7 +272,7 @@ class DepositUpdated(NamedTuple):
 
 
 class WithdrawalUpdated(NamedTuple):
-    """A withdrawal moved; ``hold_change`` of its asset, and ``posted`` what left for good."""
+    """A withdrawal changed its state; ``posted`` is the amount that left the account."""
 
     account: str
     account_seq: int
@@ -303,7 +303,7 @@ class AddressChanged(NamedTuple):
 
 
 class WithdrawalQuoted(NamedTuple):
-    """The fee of a withdrawal is pinned for a while."""
+    """The fee of one withdrawal was quoted, valid for a limited time."""
 
     account: str
     account_seq: int
@@ -311,7 +311,7 @@ class WithdrawalQuoted(NamedTuple):
 
 
 class DepositAddressAssigned(NamedTuple):
-    """The account's address for deposits of an asset on a network."""
+    """The account's deposit address for an asset on a network."""
 
     account: str
     account_seq: int
@@ -352,7 +352,7 @@ class InstrumentStatusChanged(NamedTuple):
 
 
 class ReferencePriceSet(NamedTuple):
-    """An operator moved the price around which an instrument's band lies, in ticks."""
+    """An operator set the reference price of an instrument's band, in ticks."""
 
     account: str
     account_seq: int
@@ -362,7 +362,7 @@ class ReferencePriceSet(NamedTuple):
 
 
 class AccountStatusChanged(NamedTuple):
-    """An account was suspended, or may act again (rules A)."""
+    """An account was suspended or resumed (rules A)."""
 
     account: str
     account_seq: int
@@ -371,7 +371,7 @@ class AccountStatusChanged(NamedTuple):
 
 
 class AssetDefined(NamedTuple):
-    """An asset is known."""
+    """An asset was defined."""
 
     account: str
     account_seq: int
@@ -380,7 +380,7 @@ class AssetDefined(NamedTuple):
 
 
 class InstrumentDefined(NamedTuple):
-    """An instrument is known or has new bounds."""
+    """An instrument was defined or has new bounds."""
 
     account: str
     account_seq: int
@@ -396,7 +396,7 @@ class InstrumentDefined(NamedTuple):
 
 
 class AccountDefined(NamedTuple):
-    """An account is known or has new settings."""
+    """An account was defined or has new settings."""
 
     account: str
     account_seq: int
@@ -407,7 +407,7 @@ class AccountDefined(NamedTuple):
 
 
 class NetworkDefined(NamedTuple):
-    """A network of an asset is known or has new terms."""
+    """A network of an asset was defined or has new terms."""
 
     account: str
     account_seq: int
@@ -485,4 +485,4 @@ EVENT_KINDS: Final[dict[type[Event], int]] = {
     AccountStatusChanged: 36,
     ReferencePriceSet: 37,
 }
-"""The number of each event on the wire and in the journal; never used again for another."""
+"""The number of each event on the wire and in the journal; numbers are never reused."""

@@ -66,13 +66,13 @@ TOKENS_FORGOTTEN: Final = 8
 
 
 class Exchange(Venue):
-    """The venue with its one entrance: commands go in, events come out."""
+    """The venue with its single entry point: commands go in, events come out."""
 
     def apply(self, seq: int, time_us: int, command: Command) -> list[Event]:
-        """Do one command and return its events; the same inputs always give the same events.
+        """Apply one command and return its events; the same inputs always give the same events.
 
         ``seq`` is the last one + 1 and ``time_us`` does not go back. A command that
-        ``find_duplicate`` recognises must not be applied. Raises EngineFault when an
+        ``find_duplicate`` recognizes must not be applied. Raises EngineFault if an
         invariant fails; the exchange must not be used after that.
         """
         if seq != self.seq + 1 or time_us < self.time_us:
@@ -96,7 +96,7 @@ class Exchange(Venue):
                 and not token
                 and not valid_until
             ):
-                session.last_num_applied = num  # The usual FIX message; the rest is for _identify.
+                session.last_num_applied = num  # The fast path; _identify has the rest.
             else:
                 refusal = self._identify(origin)
         if refusal is None:
@@ -108,9 +108,9 @@ class Exchange(Venue):
         return events
 
     def find_duplicate(self, command: Command) -> int | None:
-        """Return the seq of the original if a command was done before, None if it was not.
+        """Return the seq of the original if a command was applied before, else None.
 
-        0 stands for a FIX message at or below its session's mark, whose seq is not kept
+        0 stands for a FIX message at or below its session's last number, whose seq is not kept
         (rules I-1, I-2). O(1).
         """
         origin = command.origin
@@ -125,7 +125,7 @@ class Exchange(Venue):
         return None
 
     def next_timer(self) -> int:
-        """When a Tick is due (microseconds), 0 if nothing waits."""
+        """Return when a Tick is due (microseconds), 0 if nothing waits."""
         if (
             self.purges
             or (self.busy and execution.queues_pending(self))
@@ -135,22 +135,22 @@ class Exchange(Venue):
         return self.timers.next()
 
     def export_state(self) -> dict[str, Any]:
-        """All of the state as plain dicts, lists, strings and integers (see ``snapshot.py``)."""
+        """Return the state as plain dicts, lists, strings and integers (see ``snapshot.py``)."""
         return snapshot.export_state(self)
 
     @classmethod
     def restore(cls, exported: dict[str, Any]) -> Exchange:
-        """Rebuild an exchange from ``export_state``; it goes on identically."""
+        """Rebuild an exchange from ``export_state``; it continues identically."""
         exchange = cls()
         snapshot.restore(exchange, exported)
         return exchange
 
     def state_hash(self) -> str:
-        """SHA-256 of the whole state in a canonical form, as hex. O(state)."""
+        """Return the SHA-256 of the whole state in a canonical form, as hex. O(state)."""
         return snapshot.state_hash(self)
 
     def _identify(self, origin: Origin) -> tuple[RejectReason, str] | None:
-        """Remember who sent a command; refuse one from a past epoch or past its time."""
+        """Record a command's identity; refuse one of another epoch or past ``valid_until``."""
         if origin.num:
             session = self.sessions.get(origin.source)
             if session is None:

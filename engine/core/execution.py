@@ -1,5 +1,5 @@
-"""What happens to an order when its turn comes: on arrival, after others, when a stop is set
-off (rules M-4 to M-6, M-10, T)."""
+"""Execute an order when its turn comes: on arrival, after others, or as a triggered stop (rules
+M-4 to M-6, M-10, T)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _SHOWING: Final = (OrderFilled, OrderAccepted, OrderReplaced, OrderRestated, Ord
 
 
 def execute(venue: Venue, order: Order) -> None:
-    """Let an order trade, and deal with what is left (rules M-4 to M-6, M-10)."""
+    """Match an order, and rest or cancel its remainder (rules M-4 to M-6, M-10)."""
     terms = order.terms
     stp = terms.stp
     if (terms.tif is _FOK or terms.min_qty > order.cum) and not _whole(venue, order):
@@ -58,7 +58,7 @@ def execute(venue: Venue, order: Order) -> None:
 
 
 def _whole(venue: Venue, order: Order) -> bool:
-    """Return whether FOK or MinQty is met; else the order has ended, or waits for a whole turn."""
+    """Return whether FOK or MinQty is met; if not, the order has ended or waits for a full turn."""
     terms = order.terms
     want = order.leaves
     sweep = simulate(
@@ -67,7 +67,7 @@ def _whole(venue: Venue, order: Order) -> bool:
     if sweep.traded >= (want if terms.tif is _FOK else terms.min_qty):
         return True
     if sweep.cut and venue.work_left < venue.work_max:
-        _interrupt(venue, order)  # A command that does nothing else may do more.
+        _interrupt(venue, order)  # A command that does nothing else has more room for it.
     elif sweep.cut:
         venue.cancel_order(order, CancelReason.SWEEP_TOO_LARGE)
     elif terms.tif is _FOK:
@@ -78,9 +78,9 @@ def _whole(venue: Venue, order: Order) -> bool:
 
 
 def _interrupt(venue: Venue, order: Order) -> None:
-    """The work of this command is used up in the middle of an order's turn (rule M-10).
+    """Interrupt an order's turn because the work of this command is used up (rule M-10).
 
-    A market buy holds nothing from one turn to the next.
+    A market buy holds nothing between two turns.
     """
     if order.held and order.buy and not order.price:
         _add_to_hold_change(venue, order, 0, set_hold(order, 0))
@@ -91,16 +91,16 @@ def _interrupt(venue: Venue, order: Order) -> None:
 
 
 def _remainder(order: Order) -> CancelReason:
-    """Why the rest of an order without a price ends: nothing is there, or only beyond the band."""
+    """Return why the rest of an order without a price is canceled: an empty book, or the band."""
     side = order.book.side(not order.buy)
     beyond = order.limit and side.best is not None
     return CancelReason.PRICE_BAND if beyond else CancelReason.MARKET_REMAINDER
 
 
 def rest(venue: Venue, order: Order) -> None:
-    """Put what is left of an order into the book, and say so in its last event.
+    """Rest the remainder of an order in the book, and record that in its last event.
 
-    An order that came to its turn later than it arrived, and did not trade, has no event in
+    An order whose turn came later than its arrival, and that did not trade, has no event in
     this command yet, and gets one.
     """
     leaves = order.leaves
@@ -131,7 +131,7 @@ def market_cost(order: Order, cost: int) -> int:
 
 
 def market_hold(venue: Venue, order: Order) -> int:
-    """What a market buy holds for as much as the work of this command lets it trade (L-3)."""
+    """Return the hold of a market buy for what it can trade within this command's work (L-3)."""
     terms = order.terms
     firm = order.account.firm
     sweep = simulate(venue, order.book, True, firm, terms.stp, order.limit, order.leaves)
@@ -139,7 +139,7 @@ def market_hold(venue: Venue, order: Order) -> int:
 
 
 def insufficient(venue: Venue, order: Order, needed: int, available: int) -> Refusal:
-    """Rule R-11 in words."""
+    """Return the refusal of rule R-11."""
     instrument = order.book.instrument
     asset = instrument.quote if order.buy else instrument.base
     scale = venue.assets[asset]
@@ -151,7 +151,7 @@ def insufficient(venue: Venue, order: Order, needed: int, available: int) -> Ref
 
 
 def run_stops(venue: Venue) -> None:
-    """Set off the stops that were reached, a bounded number (rules T-1 to T-3)."""
+    """Trigger the stops that were reached, a bounded number (rules T-1 to T-3)."""
     for symbol in sorted(venue.armed):
         book = venue.books[symbol]
         while not book.busy and _trigger_next(venue, book):
@@ -159,7 +159,7 @@ def run_stops(venue: Venue) -> None:
 
 
 def stops_pending(venue: Venue) -> bool:
-    """Return whether the bound of a cascade left stops waiting that a trade has reached."""
+    """Return whether reached stops are still waiting because of the cascade bound."""
     return any(
         book.status is InstrumentStatus.OPEN and book.stops.next_reached() is not None
         for book in venue.armed.values()
@@ -167,14 +167,14 @@ def stops_pending(venue: Venue) -> bool:
 
 
 def queues_pending(venue: Venue) -> bool:
-    """Return whether an order waits for its turn that it could have."""
+    """Return whether an order waits for a turn that it could take now."""
     return any(book.status is InstrumentStatus.OPEN for book in venue.busy.values())
 
 
 def go_on(venue: Venue) -> None:
-    """Go on with orders whose turn is not over or has not come (rule M-10).
+    """Continue orders whose turn is not over or has not come (rule M-10).
 
-    The instruments take turns: the one that had this command's work comes last in the next.
+    The instruments take turns: the one served by this command comes last in the next.
     """
     for symbol in list(venue.busy):
         book = venue.books[symbol]
@@ -190,9 +190,9 @@ def go_on(venue: Venue) -> None:
 
 
 def _one_turn(venue: Venue, book: Book) -> bool:
-    """Let the next one act. Return True if its turn is over, and another's may come.
+    """Execute the next turn. Return True if it is over, and another may begin.
 
-    What an order set off comes before those that arrived after it (rule T-2).
+    Stops that an order triggered come before orders that arrived after it (rule T-2).
     """
     if book.current is None and book.stops.next_reached() is not None:
         if not _trigger_next(venue, book):
@@ -206,7 +206,7 @@ def _one_turn(venue: Venue, book: Book) -> bool:
 
 
 def _take_turn(venue: Venue, book: Book) -> None:
-    """Let the order whose turn it is act: the current one, or the first in the queue."""
+    """Execute the order whose turn it is: the current one, or the first in the queue."""
     order = book.current
     if order is None:
         _, order = book.queue.popitem(last=False)
@@ -232,7 +232,7 @@ def _take_turn(venue: Venue, book: Book) -> None:
 
 
 def _add_to_hold_change(venue: Venue, order: Order, start: int, change: int) -> bool:
-    """Say with an order's first event since ``start`` that its hold changed; false if none."""
+    """Add a hold change to an order's first event since ``start``; return False if it has none."""
     events = venue.events
     for at in range(start, len(events)):
         event = events[at]
@@ -243,7 +243,7 @@ def _add_to_hold_change(venue: Venue, order: Order, start: int, change: int) -> 
 
 
 def _trigger_next(venue: Venue, book: Book) -> bool:
-    """Set off the stop whose turn it is, if there is one and it may be (rules T-2, T-3)."""
+    """Trigger the stop whose turn it is, if there is one and the bound allows it (T-2, T-3)."""
     if (
         book.status is not InstrumentStatus.OPEN
         or venue.triggers_left <= 0

@@ -1,4 +1,4 @@
-"""The two roots of what can go wrong: the caller's numbers, and ourselves."""
+"""The two base errors: a caller's invalid number, and a fault of the engine itself."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from enum import Enum
 
 
 class NumberKind(Enum):
-    """What is wrong with a number; who has to decide on it asks for this, never for the words."""
+    """What is wrong with a number; code decides by this kind, never by the text."""
 
     MALFORMED = "malformed"
-    """No plain decimal text: a sign, an exponent, letters, nothing at all."""
+    """Not plain decimal text: a sign, an exponent, letters, or empty."""
     ZERO = "zero"
     OFF_GRID = "off the grid"
     TOO_SMALL = "too small"
@@ -19,7 +19,7 @@ class NumberKind(Enum):
 
 
 class NumberError(ValueError):
-    """A number given as text cannot be used; the message says why and what would do."""
+    """A number given as text cannot be used; the message says why and what would be valid."""
 
     def __init__(self, kind: NumberKind, text: str) -> None:
         super().__init__(text)
@@ -28,7 +28,7 @@ class NumberError(ValueError):
 
 
 class EngineFault(AssertionError):
-    """An invariant of the venue does not hold: a fault of ours; the engine must stop."""
+    """An invariant of the venue does not hold: a fault of the engine, which must stop."""
 
 
 def check(condition: bool, what: str) -> None:

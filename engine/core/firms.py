@@ -1,8 +1,8 @@
-"""What bounds an account's money because of its firm (rules A-4, W-13).
+"""Limits on an account's money that come from its firm (rules A-4, W-13).
 
-A firm's *main account* bears the firm's name. Its approval amounts, daily limits, address rules
-and suspension are the firm's: each holds for every account of the firm, unless the account's own
-is tighter. Money that moves within the firm therefore finds the same bounds wherever it is.
+A firm's *main account* has the firm's name. Its approval amounts, daily limits, address rules
+and suspension are the firm's: each applies to every account of the firm, unless the account's own
+is tighter. Money that moves within the firm is therefore subject to the same limits wherever it is.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ class Room(NamedTuple):
 
     @property
     def left(self) -> int:
-        """What may still be withdrawn that day."""
+        """Return what may still be withdrawn that day, in atoms."""
         return max(0, self.limit - self.used)
 
 
 def main_account(venue: Venue, account: Account) -> Account | None:
-    """The main account of an account's firm, perhaps itself; None where the firm has none."""
+    """Return the main account of an account's firm, possibly itself; None if there is none."""
     main = venue.accounts.get(account.firm)
     return main if main is not None and main.firm == account.firm else None
 
 
 def _rulers(venue: Venue, account: Account) -> tuple[Account, ...]:
-    """Return the accounts whose settings hold for an account: its own, and the firm's."""
+    """Return the accounts whose settings apply to an account: its own, and the firm's."""
     main = main_account(venue, account)
     return (account,) if main is None or main is account else (account, main)
 
@@ -55,7 +55,7 @@ def firm_withdrawn(venue: Venue, firm: str, asset: str, day: int) -> int:
 
 
 def daily_room(venue: Venue, account: Account, asset: str, day: int) -> Room | None:
-    """Return the daily limit that leaves an account the least; None where nothing bounds it."""
+    """Return the daily limit that leaves an account the least; None if there is none."""
     rooms = []
     own = account.daily_limits.get(asset)
     main = main_account(venue, account)
@@ -69,7 +69,7 @@ def daily_room(venue: Venue, account: Account, asset: str, day: int) -> Room | N
 
 
 def approval_above(venue: Venue, account: Account, asset: str) -> int | None:
-    """Above what amount a second person approves: the lower of the account's and the firm's."""
+    """Return the amount above which a second person approves: the lower of account and firm."""
     amounts = (ruler.approval_above.get(asset) for ruler in _rulers(venue, account))
     return min((amount for amount in amounts if amount is not None), default=None)
 
@@ -89,7 +89,7 @@ def books_to_obey(venue: Venue, account: Account) -> list[Account]:
 
 
 def limits(venue: Venue, account: Account, day: int) -> list[WithdrawalLimit]:
-    """Return what bounds the account's withdrawals on a day, asset by asset, as queries show it."""
+    """Return the limits on the account's withdrawals on a day, asset by asset, for queries."""
     rows = []
     for asset in venue.assets:
         room = daily_room(venue, account, asset, day)
@@ -108,14 +108,14 @@ def limits(venue: Venue, account: Account, day: int) -> list[WithdrawalLimit]:
 
 
 def members(venue: Venue, account: Account) -> list[Account]:
-    """The accounts that a suspension of this one concerns: a main account's is the firm's."""
+    """Return the accounts that a suspension of this one covers; a main account covers its firm."""
     if main_account(venue, account) is not account:
         return [account]
     return [venue.accounts[name] for name in venue.firms[account.firm]]
 
 
 def settle_suspension(venue: Venue, account: Account) -> bool:
-    """Bring ``suspended`` to what the account and its firm say. Return True if it changed."""
+    """Update ``suspended`` from the account and its firm. Return True if it changed."""
     suspended = any(ruler.barred for ruler in _rulers(venue, account))
     changed = suspended is not account.suspended
     account.suspended = suspended

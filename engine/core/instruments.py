@@ -1,4 +1,4 @@
-"""Decimal text to integers and back: the only place where either meets the other.
+"""Convert decimal text to integers and back; no other module does.
 
 Text is plain decimal notation (``1``, ``0.50``): no sign, no exponent, no white space. Anything
 else, and anything off the grid or out of bounds, is refused with one sentence and its kind.
@@ -18,7 +18,7 @@ from engine.core.types import INT64_MAX, PPM, RejectReason
 SCALE_MAX: Final = 18
 _SHOWN_MAX: Final = 40
 _DIGITS_MAX: Final = 24
-"""More than an integer of 64 bits can have at any scale; beyond them nothing is converted."""
+"""More digits than a 64-bit integer has at any scale; longer text is not converted."""
 _DECIMAL: Final = re.compile(r"([0-9]+)(?:\.([0-9]+))?\Z")
 
 PRICE_REASONS: Final[Mapping[NumberKind, RejectReason]] = {
@@ -27,7 +27,7 @@ PRICE_REASONS: Final[Mapping[NumberKind, RejectReason]] = {
     NumberKind.OFF_GRID: RejectReason.INVALID_PRICE,
     NumberKind.TOO_LARGE: RejectReason.PRICE_TOO_LARGE,
 }
-"""Why an order is refused for what is wrong with a price, by every door."""
+"""The reject reason for each kind of invalid price, at every interface."""
 QUANTITY_REASONS: Final[Mapping[NumberKind, RejectReason]] = {
     NumberKind.MALFORMED: RejectReason.INVALID_QUANTITY,
     NumberKind.ZERO: RejectReason.INVALID_QUANTITY,
@@ -35,16 +35,16 @@ QUANTITY_REASONS: Final[Mapping[NumberKind, RejectReason]] = {
     NumberKind.TOO_SMALL: RejectReason.QUANTITY_TOO_SMALL,
     NumberKind.TOO_LARGE: RejectReason.QUANTITY_TOO_LARGE,
 }
-"""Why an order is refused for what is wrong with a quantity or an amount of money."""
+"""The reject reason for each kind of invalid quantity or amount of money."""
 
 
 def shown(text: str) -> str:
-    """Return a number as a sentence may show it: not longer than 40 characters."""
+    """Return a number as an error message shows it: at most 40 characters."""
     return text if len(text) <= _SHOWN_MAX else text[:_SHOWN_MAX] + "..."
 
 
 def parse_scaled(text: str, scale: int, what: str = "amount") -> int:
-    """Turn decimal text into an integer count of 10**-scale, at most 64 bits.
+    """Convert decimal text into an integer count of 10**-scale, at most 64 bits.
 
     Digits beyond the scale are allowed only if they are zeros. Raises NumberError.
     """
@@ -72,7 +72,7 @@ def _too_large(text: str, what: str) -> NumberError:
 
 
 def format_scaled(value: int, scale: int) -> str:
-    """Turn a count of 10**-scale into decimal text without superfluous zeros."""
+    """Convert a count of 10**-scale into decimal text without superfluous zeros."""
     sign = "-" if value < 0 else ""
     digits = str(abs(value))
     if scale == 0:
@@ -103,7 +103,7 @@ class Instrument(NamedTuple):
     One lot is ``lot_atoms`` atoms of the base asset; one lot at one tick costs ``unit``
     atoms of the quote asset, so ``price × qty × unit`` is a notional, exactly. Bounds are
     in lots and ticks. ``tick`` and ``lot`` are the configured texts. ``band_ppm`` is how far, in
-    parts per million, a price may lie from the reference (rules P); 0 for as far as it likes.
+    parts per million, a price may lie from the reference (rules P); 0 means no limit.
     """
 
     symbol: str
@@ -124,7 +124,7 @@ class Instrument(NamedTuple):
 
     @property
     def quote_scale(self) -> int:
-        """Decimal places of the quote asset, which follow from the unit."""
+        """Return the decimal places of the quote asset, derived from the unit."""
         factor, places = self.unit // (self.tick_step * self.lot_step), 0
         while factor > 1:
             factor //= 10
@@ -132,14 +132,14 @@ class Instrument(NamedTuple):
         return self.tick_scale + self.lot_scale + places
 
     def price(self, text: str, what: str = "price") -> int:
-        """Decimal text to ticks; raises NumberError off the grid, at zero or out of bounds."""
+        """Convert text to ticks. Raises NumberError off the grid, at zero or out of bounds."""
         ticks = self._steps(text, self.tick_scale, self.tick_step, what, "tick", self.tick)
         if ticks is None or ticks > self.max_price:
             raise self._above(text, what, self.price_text(self.max_price))
         return ticks
 
     def quantity(self, text: str, what: str = "quantity") -> int:
-        """Decimal text to lots; raises NumberError off the grid, at zero or out of bounds."""
+        """Convert text to lots. Raises NumberError off the grid, at zero or out of bounds."""
         lots = self._steps(text, self.lot_scale, self.lot_step, what, "lot", self.lot)
         if lots is None or lots > self.max_qty:
             raise self._above(text, what, self.quantity_text(self.max_qty))
@@ -152,21 +152,21 @@ class Instrument(NamedTuple):
         return lots
 
     def ticks(self, text: str, what: str = "price") -> int:
-        """Decimal text to ticks without a bound: for a change, which the engine judges."""
+        """Convert decimal text to ticks without bounds: for a replace, which the engine checks."""
         ticks = self._steps(text, self.tick_scale, self.tick_step, what, "tick", self.tick)
         if ticks is None:
             raise self._above(text, what, self.price_text(self.max_price))
         return ticks
 
     def lots(self, text: str, what: str = "quantity") -> int:
-        """Decimal text to lots without a bound: for a change, which the engine judges."""
+        """Convert decimal text to lots without bounds: for a replace, which the engine checks."""
         lots = self._steps(text, self.lot_scale, self.lot_step, what, "lot", self.lot)
         if lots is None:
             raise self._above(text, what, self.quantity_text(self.max_qty))
         return lots
 
     def cash(self, text: str, what: str = "amount") -> int:
-        """Decimal text to quote atoms of an order by money; raises NumberError."""
+        """Convert decimal text to the quote atoms of an order by money; raises NumberError."""
         atoms = parse_scaled(text, self.quote_scale, what)
         if atoms == 0:
             raise NumberError(NumberKind.ZERO, f"{what} must be greater than zero")
@@ -181,7 +181,7 @@ class Instrument(NamedTuple):
     def _steps(
         self, text: str, scale: int, step: int, what: str, name: str, grid: str
     ) -> int | None:
-        """Text as a positive number of steps; None for one that is beyond 64 bits."""
+        """Convert text to a positive number of steps; return None for one beyond 64 bits."""
         try:
             value = parse_scaled(text, scale, what)
         except NumberError as error:
@@ -202,17 +202,17 @@ class Instrument(NamedTuple):
         return value // step
 
     def price_text(self, ticks: int) -> str:
-        """Ticks to decimal text."""
+        """Convert ticks to decimal text."""
         return format_scaled(ticks * self.tick_step, self.tick_scale)
 
     def quantity_text(self, lots: int) -> str:
-        """Lots to decimal text."""
+        """Convert lots to decimal text."""
         return format_scaled(lots * self.lot_step, self.lot_scale)
 
     def average_price_text(self, notional: int, cum: int, places: int = 8) -> str:
-        """Average price of ``cum`` lots that cost ``notional`` ticks × lots, half up.
+        """Return the average price of ``cum`` lots that cost ``notional`` ticks × lots, half up.
 
-        Exact where it fits into ``places`` decimals beyond the tick; "0" before any fill.
+        Exact if it fits into ``places`` decimals beyond the tick; "0" before any fill.
         """
         if cum == 0:
             return "0"
@@ -221,7 +221,7 @@ class Instrument(NamedTuple):
         return format_scaled(value, scale)
 
     def notional(self, price: int, qty: int) -> int:
-        """Quote atoms of ``qty`` lots at ``price`` ticks."""
+        """Return the quote atoms of ``qty`` lots at ``price`` ticks."""
         return price * qty * self.unit
 
 

@@ -10,7 +10,7 @@ from engine.core.withdrawals import MOVES
 
 
 def violations(venue: Venue) -> list[str]:
-    """Return every invariant that does not hold, in words; empty when all is well. O(state)."""
+    """Return a sentence for every invariant that does not hold; empty if all hold. O(state)."""
     faults: list[str] = []
     _money(venue, faults)
     _holds(venue, faults)
@@ -25,9 +25,9 @@ def violations(venue: Venue) -> list[str]:
 
 
 def _money(venue: Venue, faults: list[str]) -> None:
-    """Rules L-1 and L-2."""
+    """Check rules L-1 and L-2."""
     for asset in venue.assets:
-        fees = venue.house.fees.get(asset)  # Looked up so that a check changes nothing.
+        fees = venue.house.fees.get(asset)  # A check creates no balance.
         total = fees.available if fees else 0
         total += venue.house.settlement.get(asset, 0)
         for account in venue.accounts.values():
@@ -42,7 +42,7 @@ def _money(venue: Venue, faults: list[str]) -> None:
 
 
 def _holds(venue: Venue, faults: list[str]) -> None:
-    """Rule L-5, and that each order and withdrawal holds what it needs (L-3, W-2)."""
+    """Check rule L-5, and that each order and withdrawal holds what it needs (L-3, W-2)."""
     held: dict[tuple[str, str], int] = {}
     for account in venue.accounts.values():
         for order in account.orders.values():
@@ -96,7 +96,7 @@ def _side(book: Book, side: BookSide, buy: bool, faults: list[str]) -> int:
 
 
 def _waiting(venue: Venue, book: Book, faults: list[str]) -> None:
-    """Rule M-10: who waits for a turn is open, and the book says so."""
+    """Check rule M-10: an order that waits for a turn is open, and its book lists it."""
     symbol = book.instrument.symbol
     waiting = [*book.queue.values(), *([book.current] if book.current else [])]
     if book.busy is not bool(waiting) or book.busy is not (symbol in venue.busy):
@@ -110,7 +110,7 @@ def _waiting(venue: Venue, book: Book, faults: list[str]) -> None:
 
 
 def _stops(book: Book, faults: list[str]) -> None:
-    """A zone of reached stops has a stop in it, and late ones only while there is a zone."""
+    """Check that a zone of reached stops has a stop in it, and that late stops have a zone."""
     stops = book.stops
     high, low = stops.zone_high, stops.zone_low
     first_buy = stops.buys[0].terms.stop_price if stops.buys else 0
@@ -131,7 +131,7 @@ def _book(book: Book, faults: list[str]) -> None:
 
 
 def _orders(venue: Venue, faults: list[str]) -> None:
-    """Each open order is in exactly one place, and quantities add up."""
+    """Check that each open order is in exactly one place, and that quantities add up."""
     for account in venue.accounts.values():
         for order in account.orders.values():
             book = order.book

@@ -27,11 +27,11 @@ class Money:
 
 
 class Account:
-    """A customer's account: settings, money, orders, and its place in its own sequence.
+    """A customer's account: settings, money, orders, and its event sequence.
 
     ``orders`` are the open ones by order id; ``client_ids`` finds any order that is still
     in memory by any id of its chain; ``closed`` lists closed orders, oldest first. ``barred``
-    says that the venue suspended this account, ``suspended`` that it may not act, because of
+    is true if the venue suspended this account, ``suspended`` if it may not act because of
     that or because its firm is suspended (rule A-4).
     """
 
@@ -68,14 +68,14 @@ class Account:
         self.withdrawn: dict[str, tuple[int, int]] = {}
 
     def money(self, asset: str) -> Money:
-        """Return the account's money in an asset, made at first use."""
+        """Return the account's money in an asset; create the balance at first use."""
         money = self.balances.get(asset)
         if money is None:
             money = self.balances[asset] = Money()
         return money
 
     def purse(self, book: Book) -> tuple[Money, Money]:
-        """Return the account's money in base and quote of an instrument, remembered by symbol."""
+        """Return the account's money in base and quote of an instrument, cached by symbol."""
         instrument = book.instrument
         pair = (self.money(instrument.base), self.money(instrument.quote))
         self.purses[instrument.symbol] = pair
@@ -83,7 +83,7 @@ class Account:
 
 
 class House:
-    """The venue's own side: fees earned, and settlement, the mirror of what is outside.
+    """The venue's own ledger accounts: fees earned, and settlement, the counterpart of the outside.
 
     ``awaited`` is what deposits reported but not credited will bring, and ``returnable`` what
     withdrawals that were sent and are not final would bring back if they failed, by asset. Both
@@ -99,14 +99,14 @@ class House:
         self.returnable: dict[str, int] = {}
 
     def fees_of(self, asset: str) -> Money:
-        """Fees earned in an asset."""
+        """Return the fees earned in an asset."""
         money = self.fees.get(asset)
         if money is None:
             money = self.fees[asset] = Money()
         return money
 
     def total(self, asset: str) -> int:
-        """Return all money of an asset that is, or may yet come to be, in the venue (rule N-5)."""
+        """Return all money of an asset that is, or may still arrive, in the venue (rule N-5)."""
         return (
             self.awaited.get(asset, 0)
             + self.returnable.get(asset, 0)
@@ -114,11 +114,11 @@ class House:
         )
 
     def await_deposit(self, asset: str, amount: int) -> None:
-        """Count a deposit that is reported and not credited; a negative amount ends that."""
+        """Count a deposit that is reported but not credited; a negative amount removes it."""
         self.awaited[asset] = self.awaited.get(asset, 0) + amount
 
     def finish(self, asset: str, amount: int) -> None:
-        """A withdrawal that was sent is final and brings nothing back any more."""
+        """Stop counting a withdrawal that was sent and is final: it can no longer be paid back."""
         self.returnable[asset] -= amount
 
     def bring_in(self, money: Money, asset: str, amount: int) -> None:

@@ -1,4 +1,4 @@
-"""Finding the order that a cancel or replace means (rule C-1)."""
+"""Find the order to which a cancel or replace refers (rule C-1)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engine.core.venue import Venue
 def find(
     venue: Venue, account: Account, orig_client_order_id: str, order_id: int
 ) -> Order | Refusal:
-    """Find the order that a cancel or replace means (rule C-1, first half)."""
+    """Find the order to which a cancel or replace refers (rule C-1, first half)."""
     order: Order | None = None
     if order_id:
         order = venue.orders.get(order_id)
@@ -49,7 +49,7 @@ def find_named(
 
 
 def check_target(order: Order, c: CancelOrder | ReplaceOrder) -> Refusal | None:
-    """Rule C-1, second half: still open, and what is stated of it is so."""
+    """Check that the order is open and matches the stated fields (rule C-1, second half)."""
     terms = order.terms
     if c.symbol and c.symbol != terms.symbol:
         return Refusal(RejectReason.MISMATCH, f"the order is for {terms.symbol}, not {c.symbol}")

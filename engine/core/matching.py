@@ -1,7 +1,7 @@
-"""Matching: what an arriving order does to the other side of the book (rules M).
+"""Matching: trade an arriving order against the other side of the book (rules M).
 
-``simulate`` only looks, ``match`` acts; both go through the queue in the same way, so that what
-was found possible (FOK, MinQty, market funds) is what happens.
+``simulate`` changes nothing, ``match`` trades; both traverse the queue in the same way, so that
+what was found possible (FOK, MinQty, market funds) is what happens.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _TAKER: Final = Liquidity.TAKER
 
 class Sweep(NamedTuple):
     """What an arriving order would get: lots traded, lots used up (trades and M-7
-    decrements together), and the cost of the trades in ticks × lots. ``cut`` says that the
-    work of this command ends before the order would."""
+    decrements together), and the cost of the trades in ticks × lots. ``cut`` is true if the
+    work of this command is used up before the order is."""
 
     traded: int
     used: int
@@ -48,10 +48,10 @@ def simulate(
     venue: Venue, book: Book, buy: bool, firm: str, stp: SelfTrade, limit: int, want: int,
     budget: int = 0,
 ) -> Sweep:  # fmt: skip
-    """Go through the other side as ``match`` would, without touching it.
+    """Traverse the other side as ``match`` would, without changing it.
 
-    ``limit`` 0 is none; ``budget`` (quote atoms, 0 for none) bounds what is bought or
-    brought in (rule M-9). O(orders passed), of which there are no more than work is left.
+    ``limit`` 0 means none; ``budget`` (quote atoms, 0 for none) bounds the money spent or
+    received (rule M-9). O(orders passed), which the work left bounds.
     """
     side = book.asks if buy else book.bids
     traded = used = cost = 0
@@ -105,9 +105,9 @@ def simulate(
 def match(venue: Venue, taker: Order, stp: SelfTrade) -> bool:
     """Trade an order as far as its price and the book allow (rules M-1 to M-3).
 
-    Ends with the order filled, canceled by self-trade prevention, or with leaves and nothing
-    more to trade with; or, which is told with true, with the work of this command used up
-    (rule M-10). O(trades).
+    Ends when the order is filled, is canceled by self-trade prevention, or has nothing more to
+    trade with. Returns True if it ends because the work of this command is used up (rule M-10).
+    O(trades).
     """
     book = taker.book
     buy = taker.buy
@@ -145,7 +145,7 @@ def match(venue: Venue, taker: Order, stp: SelfTrade) -> bool:
 def _trade(
     venue: Venue, book: Book, side: BookSide, taker: Order, maker: Order, price: int
 ) -> None:
-    """One trade between the arriving order and the first in the queue."""
+    """Make one trade between the arriving order and the first in the queue."""
     shown = maker.display
     leaves = taker.leaves
     qty = leaves if leaves < shown else shown
@@ -211,7 +211,7 @@ def _trade(
 def prevent_self_trade(
     venue: Venue, taker: Order, maker: Order, stp: SelfTrade
 ) -> bool:
-    """Apply rule M-7 to two orders of one firm. Return True if the taker goes on matching."""
+    """Apply rule M-7 to two orders of one firm. Return True if the taker continues matching."""
     reason = CancelReason.SELF_TRADE
     if stp is _OLDEST:
         venue.cancel_order(maker, reason)
@@ -231,7 +231,7 @@ def prevent_self_trade(
 
 
 def _decrement(venue: Venue, order: Order, qty: int) -> None:
-    """Take ``qty`` lots off an order without a trade and report it restated."""
+    """Subtract ``qty`` lots from an order without a trade and report it restated."""
     order.leaves -= qty
     total = order.terms.qty - qty
     shown = min(order.terms.display_qty, total)

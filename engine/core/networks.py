@@ -1,4 +1,4 @@
-"""How assets travel in and out of the venue."""
+"""The networks over which assets are deposited and withdrawn."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from engine.core.venue import Venue
 
 
 def find_network(venue: Venue, asset: str, network: str) -> Network | Refusal:
-    """Return the network of an asset, or why there is none."""
+    """Return the network of an asset, or the refusal if there is none."""
     if asset not in venue.assets:
         return Refusal(RejectReason.UNKNOWN_ASSET, f"there is no asset {asset!r}")
     found = venue.networks.get((asset, network))

@@ -29,7 +29,7 @@ _OPEN: Final = InstrumentStatus.OPEN
 
 
 class Refusal(NamedTuple):
-    """Why a request is refused: a stable reason and one sentence."""
+    """A refusal of a request: a stable reason and one sentence."""
 
     reason: RejectReason
     text: str
@@ -46,7 +46,7 @@ def valid_tag(text: str, length_max: int) -> bool:
 
 
 def check_client_id(client_order_id: str) -> Refusal | None:
-    """Rule R-2 for the client order id."""
+    """Check rule R-2 for the client order id."""
     if valid_tag(client_order_id, CLIENT_ID_LENGTH_MAX):
         return None
     return Refusal(
@@ -57,7 +57,7 @@ def check_client_id(client_order_id: str) -> Refusal | None:
 
 
 def duplicate_client_id(client_order_id: str, order_id: int) -> Refusal:
-    """Rule R-3 in words."""
+    """Return the refusal of rule R-3."""
     return Refusal(
         RejectReason.DUPLICATE_CLIENT_ORDER_ID,
         f"client order id {client_order_id} belongs to order {order_id}",
@@ -65,12 +65,12 @@ def duplicate_client_id(client_order_id: str, order_id: int) -> Refusal:
 
 
 def unknown_account(name: str) -> Refusal:
-    """Rule R-1 in words."""
+    """Return the refusal of rule R-1."""
     return Refusal(RejectReason.UNKNOWN_ACCOUNT, f"there is no account {name!r}")
 
 
 def not_for_firm(account: Account) -> Refusal:
-    """Return the refusal of what only the firm's own account may do (rule S-2)."""
+    """Return the refusal of what only the firm's main account may do (rule S-2)."""
     text = f"only the account {account.firm} speaks for the whole firm, not {account.name}"
     return Refusal(RejectReason.NOT_PERMITTED, text)
 
@@ -87,7 +87,7 @@ def check_active(account: Account) -> Refusal | None:
 
 
 def check_strategy(strategy: str) -> Refusal | None:
-    """Rule R-2 for the strategy tag."""
+    """Check rule R-2 for the strategy tag."""
     if not strategy or valid_tag(strategy, STRATEGY_LENGTH_MAX):
         return None
     return Refusal(
@@ -98,7 +98,7 @@ def check_strategy(strategy: str) -> Refusal | None:
 
 
 def check_open(book: Book) -> Refusal | None:
-    """Rule R-4: the instrument is open."""
+    """Check rule R-4: the instrument is open."""
     if book.status is _OPEN:
         return None
     symbol = book.instrument.symbol
@@ -109,7 +109,7 @@ def check_open(book: Book) -> Refusal | None:
 
 
 def check_order(book: Book, c: NewOrder, now_us: int) -> Refusal | None:
-    """Rules R-5, R-6 and R-7 for a create."""
+    """Check rules R-5, R-6 and R-7 for a create."""
     if c.ord_type is not _LIMIT or c.min_qty or c.display_qty or c.post_only or c.stop_price:
         refusal = _check_combination(c)
         if refusal is not None:
@@ -150,7 +150,7 @@ def _misfit(text: str) -> Refusal:
 
 
 def _check_combination(c: NewOrder) -> Refusal | None:
-    """Rule R-5, each line a sentence of it."""
+    """Check rule R-5; each condition is one sentence of it."""
     kind = c.ord_type
     rests = c.tif in (_GTC, _DAY, _GTD)
     if kind in (_LIMIT, _STOP_LIMIT) and c.price == 0:
@@ -175,7 +175,7 @@ def _check_combination(c: NewOrder) -> Refusal | None:
 
 
 def check_quantity(book: Book, qty: int) -> Refusal | None:
-    """Rule R-6 for a quantity in lots."""
+    """Check rule R-6 for a quantity in lots."""
     instrument = book.instrument
     if instrument.min_qty <= qty <= instrument.max_qty:
         return None
@@ -196,7 +196,7 @@ def check_quantity(book: Book, qty: int) -> Refusal | None:
 
 
 def check_prices(book: Book, price: int, stop_price: int) -> Refusal | None:
-    """Rule R-6 for prices in ticks; 0 where the order has none."""
+    """Check rule R-6 for prices in ticks; 0 if the order has none."""
     bound = book.instrument.max_price
     if 0 <= price <= bound and 0 <= stop_price <= bound:
         return None
@@ -212,7 +212,7 @@ def check_prices(book: Book, price: int, stop_price: int) -> Refusal | None:
 
 
 def outside_band(book: Book, price: int, what: str = "price") -> Refusal:
-    """Rule P-3 in words."""
+    """Return the refusal of rule P-3."""
     instrument = book.instrument
     low, high, anchor = (instrument.price_text(ticks) for ticks in (*book.band(), book.anchor))
     return Refusal(
@@ -223,7 +223,7 @@ def outside_band(book: Book, price: int, what: str = "price") -> Refusal:
 
 
 def check_worth(book: Book, qty: int, price: int) -> Refusal | None:
-    """Rule C-9: an order that is beyond the bounds of today still fits into 64 bits (N-5)."""
+    """Check that an order beyond the current bounds still fits into 64 bits (rules C-9, N-5)."""
     if 2 * qty * price * book.unit <= INT64_MAX:
         return None
     instrument = book.instrument

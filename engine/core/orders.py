@@ -67,9 +67,8 @@ _REQUESTED: Final = CancelReason.REQUESTED
 def new_order(venue: Venue, c: NewOrder) -> bool:
     """Create an order. Return True if it was accepted.
 
-    Most are limit orders without extras in which rules R-1 to R-7 find no fault. One
-    condition says so at a fraction of the cost of ``check_new``, to which everything else,
-    faults included, is left.
+    Most are plain limit orders that pass rules R-1 to R-7. One condition recognizes them at a
+    fraction of the cost of ``check_new``, which handles everything else, faults included.
     """
     (
         origin, name, client_id, symbol, side, kind, tif, qty, price, stop_price, cash_qty,
@@ -146,7 +145,7 @@ def new_order(venue: Venue, c: NewOrder) -> bool:
 def _size(
     venue: Venue, book: Book, c: NewOrder, firm: str, stp: SelfTrade
 ) -> tuple[int, int] | Refusal:
-    """Work out the quantity of a market order, in lots, and its cost from the book (rule M-9)."""
+    """Compute the quantity of a market order, in lots, and its cost from the book (rule M-9)."""
     if book.busy:
         return _busy(book) if c.cash_qty else (c.qty, 0)
     buy = c.side is _BUY
@@ -162,7 +161,7 @@ def _size(
 
 
 def _nothing_for_money(book: Book, buy: bool) -> Refusal:
-    """Rule R-10 in words; what lies beyond the band alone is no reason to say that it is empty."""
+    """Return the refusal of rule R-10, or of the band if there are orders only beyond it."""
     worst, best = book.worst(buy), book.side(not buy).best
     if worst and best is not None and (best.price > worst if buy else best.price < worst):
         return outside_band(book, best.price, "the best price")
@@ -171,13 +170,13 @@ def _nothing_for_money(book: Book, buy: bool) -> Refusal:
 
 
 def _too_many(account: Account) -> Refusal:
-    """Rule R-8 in words."""
+    """Return the refusal of rule R-8."""
     text = f"the account has its maximum of {account.open_orders_max} open orders"
     return Refusal(RejectReason.TOO_MANY_OPEN_ORDERS, text)
 
 
 def _busy(book: Book) -> Refusal:
-    """Rule M-10 for an order by money, whose quantity the book must tell on arrival."""
+    """Refuse an order by money while its instrument is busy (rule M-10)."""
     text = (
         f"{book.symbol} is at work on orders that came before; an order by money is accepted "
         "once they are done, which takes a moment"
@@ -186,7 +185,7 @@ def _busy(book: Book) -> Refusal:
 
 
 def _too_much(venue: Venue, book: Book) -> Refusal:
-    """Rule M-10 for an order by money that meets more orders than one command may."""
+    """Refuse an order by money that meets more orders than one command may process (rule M-10)."""
     if venue.work_left < venue.work_max:
         return _busy(book)
     text = (
@@ -208,7 +207,7 @@ def _report(venue: Venue, known: Order) -> bool:
 def _accept(
     venue: Venue, c: NewOrder, order: Order, needed: int, crossing: bool
 ) -> bool:
-    """Hold what the order needs, and let it exist from here on; or refuse it for its cost."""
+    """Place the order's hold and register it, or refuse it for its cost."""
     account = order.account
     money = order.quote if order.buy else order.base
     if needed > money.available:
@@ -246,18 +245,18 @@ def _accept(
 
 
 def arm(venue: Venue, order: Order) -> None:
-    """Let a stop order wait; the last price may have reached it already (rule T-1)."""
+    """Add a stop order to the stop book; the last price may have reached it already (rule T-1)."""
     book = order.book
     book.stops.arm(order, book.last_price)
     venue.armed[order.terms.symbol] = book
 
 
 REPORTED: Final = Refusal(RejectReason.DUPLICATE_CLIENT_ORDER_ID, "")
-"""Stands for a repeat that was answered with the order's state: nothing is refused."""
+"""Marks a repeat that was answered with the order's state: nothing is refused."""
 
 
 def check_new(venue: Venue, c: NewOrder) -> Refusal | None:
-    """Rules R-1 to R-7 for a create."""
+    """Check rules R-1 to R-7 for a create."""
     account = venue.accounts.get(c.account)
     if account is None:
         return unknown_account(c.account)
@@ -276,7 +275,7 @@ def check_new(venue: Venue, c: NewOrder) -> Refusal | None:
 
 
 def check_cancel(venue: Venue, c: CancelOrder) -> Order | Refusal:
-    """Return the order to cancel, or why not."""
+    """Return the order to cancel, or the refusal."""
     found = find_named(venue, c)
     if isinstance(found, Refusal):
         return found
@@ -284,10 +283,10 @@ def check_cancel(venue: Venue, c: CancelOrder) -> Order | Refusal:
 
 
 def cancel(venue: Venue, c: CancelOrder) -> bool:
-    """Cancel one order; return True if it was done.
+    """Cancel one order; return True if it was canceled.
 
-    Most requests name an open order by a client order id and state nothing that is wrong of
-    it; that is seen here, and everything else is left to ``check_cancel``.
+    Most requests name an open order by a client order id and state nothing wrong about it; these
+    are handled here, everything else by ``check_cancel``.
     """
     origin, name, client_id, orig_id, order_id, symbol, side = c
     account = venue.accounts.get(name)

@@ -1,8 +1,8 @@
 """Orders by id in many small dictionaries instead of one that grows without bound.
 
-A dictionary that is full moves to one twice as large, and the command that meets it waits:
-a tenth of a second and more at a million entries. Here each of the parts does that for
-itself, for a small fraction of the orders, so that no command waits for more than that.
+A full dictionary is copied to one twice as large while the command that fills it waits: a tenth
+of a second and more at a million entries. Here each part grows by itself, with a small fraction
+of the orders, so that no command waits longer than that.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Final
 from engine.core.book import Order
 
 RUN_BITS: Final = 10
-"""So many bits of consecutive ids share a part: what is new then lies close together."""
+"""Ids that differ only in these low bits share a part, so that new orders lie close together."""
 PARTS_MASK: Final = 255
 
 
 class OrderTable:
     """Orders in memory, open or closed, by order id. Every operation on one of them is O(1).
 
-    ``parts`` is for the two places where each order passes: the order with ``order_id`` is
-    in ``parts[order_id >> RUN_BITS & PARTS_MASK]``.
+    ``parts`` is for the two hot paths: the order with ``order_id`` is in
+    ``parts[order_id >> RUN_BITS & PARTS_MASK]``.
     """
 
     __slots__ = ("parts",)

@@ -1,9 +1,9 @@
 """Cancels of many orders: a purge does them in pieces of bounded work (rules C-7, C-10, A-3, S-2).
 
-What a purge covers is settled when it begins. An order that it covers and has not canceled yet
-is canceled by whatever meets it first: an order that would trade with it, its own turn, a
-request that names it. So nobody can tell the pieces from one turn that did everything, except
-that a query still shows what is left.
+What a purge covers is fixed when it begins. An order that it covers and has not canceled yet
+is canceled by whatever meets it first: an order that would trade with it, its own turn, or a
+request that names it. The pieces therefore look like one turn that did everything, except that
+a query still shows what is left.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from engine.core.types import CancelReason, Side
 from engine.core.venue import Venue
 
 LOOKS_PER_STEP: Final = 16
-"""Orders looked at and left alone count too: so many of them as one that is canceled."""
+"""This many orders examined without a cancel count as one canceled order."""
 AFFECTED_MAX: Final = 1000
-"""A summary names so many orders; ``total`` counts all of them."""
+"""A summary names at most this many orders; ``total`` counts all of them."""
 MASS_CANCELS_MAX: Final = 8
-"""Mass cancels of one account that may be in progress."""
+"""The maximum number of mass cancels of one account in progress."""
 
 
 def make(
@@ -35,7 +35,7 @@ def make(
 
 
 def covered(venue: Venue, order: Order) -> bool:
-    """Return whether an open order is to be canceled by a purge, or by its time, in progress."""
+    """Return whether a purge or an expiry in progress covers an open order."""
     return 0 < order.expire_at <= venue.expired_to or any(
         purge.covers(order) for purge in venue.purges
     )
@@ -54,7 +54,7 @@ def meet(venue: Venue, order: Order) -> bool:
 
 
 def begin(venue: Venue, purge: Purge) -> None:
-    """Start a purge and do as much of it as this command may; Ticks do the rest."""
+    """Start a purge and do as much of it as this command may; Ticks do the rest (rule C-10)."""
     venue.purges.append(purge)
     venue.wary = True
     run(venue, purge)
@@ -117,7 +117,7 @@ def _finish(venue: Venue, purge: Purge) -> None:
 
 
 def summarize(venue: Venue, purge: Purge, *, complete: bool) -> None:
-    """Say what a mass cancel has done so far (rule C-7)."""
+    """Report what a mass cancel has done so far (rule C-7)."""
     venue.emit(
         MassCanceled, venue.accounts[purge.account], purge.client_order_id,
         tuple(purge.affected), purge.symbol, purge.side, purge.strategy, purge.session,
@@ -138,7 +138,7 @@ def export(purge: Purge) -> list[object]:
 
 
 def restore(row: list[Any]) -> Purge:
-    """Return what ``export`` made, as a purge again."""
+    """Rebuild a purge from what ``export`` returned."""
     account, firm, firm_wide, order_max, reason, ending = row[:6]
     purge = Purge(
         account, firm, bool(firm_wide), order_max, CancelReason(reason), Ending(ending)

@@ -1,4 +1,4 @@
-"""What the venue keeps of networks, sessions, deposits, withdrawals and purges."""
+"""The venue's records of networks, sessions, deposits, withdrawals and purges."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from engine.core.types import CancelReason, CancelScope, Deposit, SessionRow, Si
 
 
 class Network(NamedTuple):
-    """How an asset travels; amounts in atoms."""
+    """A network over which an asset is deposited and withdrawn; amounts in atoms."""
 
     asset: str
     network: str
@@ -23,9 +23,9 @@ class Network(NamedTuple):
 
 
 class Session:
-    """A FIX session (or a WebSocket with cancel on disconnect) as the engine remembers it.
+    """The engine's record of a FIX session (or of a WebSocket with cancel on disconnect).
 
-    ``last_num_applied`` is the highest MsgSeqNum done in this epoch, ``cursor`` the outbound
+    ``last_num_applied`` is the highest MsgSeqNum applied in this epoch, ``cursor`` the outbound
     position at its start, ``closes_at`` the end of a running grace period (0 for none).
     """
 
@@ -71,7 +71,7 @@ class WithdrawalRecord:
 
 
 class Ending(IntEnum):
-    """What is said when a purge is done."""
+    """The report that is emitted when a purge is done."""
 
     NOTHING = 0
     SUMMARY = 1
@@ -79,13 +79,13 @@ class Ending(IntEnum):
 
 
 class Purge:
-    """Which orders are to be canceled, why, and how far that has come.
+    """Which orders are to be canceled, why, and the progress so far.
 
-    ``account`` acts; with ``firm_wide`` the orders of its whole firm are meant. ``order_max`` is
-    the highest order id at the beginning. ``withdrawal_max``, if not 0, is the highest
-    withdrawal id at the beginning: those of the account that can be canceled go as well, for
-    ``actor`` and with ``note``. ``accounts_left`` are the accounts not yet begun, the next one
-    last, and ``numbers_left`` the order ids of the one at hand, the next one last.
+    ``account`` is the acting account; with ``firm_wide`` the orders of its whole firm are covered.
+    ``order_max`` is the highest order id at the beginning. ``withdrawal_max``, if not 0, is the
+    highest withdrawal id at the beginning: those of the account that can be canceled are canceled
+    as well, for ``actor`` and with ``note``. ``accounts_left`` are the accounts not yet begun, the
+    next one last, and ``numbers_left`` the order ids of the current one, the next one last.
     """
 
     __slots__ = (

@@ -1,4 +1,4 @@
-"""Refusals as events: each kind of request has the event that its answer is made from."""
+"""Refusals as events: each kind of request has its own event, from which its answer is made."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _emit_for(
     kind: type[Event],
     fields: tuple[object, ...],
 ) -> None:
-    """Emit for an account, or, if there is none of that name, outside every sequence."""
+    """Emit for an account or, if there is none of that name, outside every account's sequence."""
     if account is None:
         venue.events.append(make(kind, (name, 0, *fields)))
     else:
@@ -73,7 +73,7 @@ def refuse_change(
 
 
 def record_refusal(venue: Venue, c: RecordRefusal) -> None:
-    """Commit what the edge refused, as the event that its answer is made from."""
+    """Commit what a gateway refused, as the event from which its answer is made."""
     if c.mark_only:
         return
     account = venue.accounts.get(c.account)
@@ -87,7 +87,7 @@ def record_refusal(venue: Venue, c: RecordRefusal) -> None:
 
 
 def refuse_request(venue: Venue, account: Account | None, c: RecordRefusal) -> None:
-    """A refused create, mass cancel, batch or other message, as the event of its kind."""
+    """Emit a refused create, mass cancel, batch or other message as the event of its kind."""
     if c.request is RequestKind.NEW:
         fields: tuple[object, ...] = (
             c.client_order_id, c.symbol, c.side, c.ord_type, 0, 0, c.strategy, c.reason,
@@ -108,7 +108,7 @@ def refuse_request(venue: Venue, account: Account | None, c: RecordRefusal) -> N
 
 
 def refuse(venue: Venue, command: Command, reason: RejectReason, text: str) -> None:
-    """Refuse any command for a reason that has nothing to do with what it asks."""
+    """Refuse any command for a reason that does not depend on its contents."""
     refusal = Refusal(reason, text)
     if isinstance(command, NewOrder):
         refuse_new(venue, command, refusal)

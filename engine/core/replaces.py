@@ -52,7 +52,7 @@ _FILLED: Final = OrdStatus.FILLED
 
 
 class _Change(NamedTuple):
-    """What a replace would make of an order."""
+    """The result of a replace before it is applied."""
 
     terms: OrderTerms
     leaves: int
@@ -61,7 +61,7 @@ class _Change(NamedTuple):
 
 
 def check_replace(venue: Venue, c: ReplaceOrder) -> Order | Refusal:
-    """Return the order to replace, or why not (rules C-1 and C-5, as far as ids and targets go)."""
+    """Return the order to replace, or the refusal (C-1, and C-5 for ids and targets)."""
     found = find_named(venue, c)
     if isinstance(found, Refusal):
         return found
@@ -81,7 +81,7 @@ def check_replace(venue: Venue, c: ReplaceOrder) -> Order | Refusal:
 
 
 def _change(venue: Venue, order: Order, c: ReplaceOrder) -> _Change | Refusal:
-    """Work out the new terms and check them (rules C-3 to C-6)."""
+    """Compute the new terms and check them (rules C-3 to C-6)."""
     old = order.terms
     qty = old.qty if c.qty is None else c.qty
     price = old.price if c.price is None else c.price
@@ -99,7 +99,7 @@ def _change(venue: Venue, order: Order, c: ReplaceOrder) -> _Change | Refusal:
         return Refusal(RejectReason.UNSUPPORTED_COMBINATION, text)
     if stop_price != old.stop_price and order.triggered:
         return Refusal(RejectReason.TOO_LATE, "the stop price of a triggered order is final")
-    # Judged is what changes; what stays as it was the venue may have made itself (rule C-9).
+    # Only changes are checked: an unchanged value may be the venue's own doing (rule C-9).
     refusal: Refusal | None = None
     same_qty = qty == old.qty
     if not same_qty and (qty <= 0 or qty > order.cum):
@@ -137,7 +137,7 @@ def _changed(
     display_qty: int,
     expire_at: int,
 ) -> _Change:
-    """Return the change that gives an order these terms; nothing is checked any more."""
+    """Return the change that gives an order these terms, without further checks."""
     (
         number, owner, _, first_id, symbol, side, kind, _, old_qty, old_price, old_stop_price,
         cash_qty, min_qty, old_display_qty, _, post_only, stp, strategy, manual, session,
@@ -172,7 +172,7 @@ def check_change(venue: Venue, c: ReplaceOrder) -> Refusal | None:
 def _expiry(
     venue: Venue, order: Order, c: ReplaceOrder, tif: TimeInForce
 ) -> int | Refusal:
-    """When the replaced order ends (rule R-7)."""
+    """Return when the replaced order expires (rule R-7)."""
     old = order.terms
     if tif is old.tif and c.expire_at is None:
         return old.expire_at
@@ -186,10 +186,10 @@ def _expiry(
 
 
 def _plain_change(venue: Venue, c: ReplaceOrder) -> tuple[Order, _Change] | None:
-    """Return the change of a resting limit order without extras, if rules C-1 to C-6 find no fault.
+    """Return the change of a plain resting limit order that passes rules C-1 to C-6, else None.
 
-    Nearly every replace is one of these, which costs a fraction of the general way; None
-    leaves everything else, faults included, to ``check_replace`` and ``_change``.
+    Nearly every replace is one of these and costs a fraction of the general path;
+    ``check_replace`` and ``_change`` handle everything else, faults included.
     """
     (
         _, name, new_id, orig_id, order_id, symbol, side, kind, tif, qty, price, stop_price,
@@ -232,7 +232,7 @@ def _plain_change(venue: Venue, c: ReplaceOrder) -> tuple[Order, _Change] | None
 
 
 def _any_change(venue: Venue, c: ReplaceOrder) -> tuple[Order, _Change] | Refusal:
-    """Return the change of any order, or why it cannot be."""
+    """Return the change of any order, or the refusal."""
     found = check_replace(venue, c)
     if isinstance(found, Refusal):
         return found
@@ -241,7 +241,7 @@ def _any_change(venue: Venue, c: ReplaceOrder) -> tuple[Order, _Change] | Refusa
 
 
 def replace(venue: Venue, c: ReplaceOrder) -> bool:
-    """Change one order. Return True if it was done."""
+    """Replace one order. Return True if it was replaced."""
     found = _plain_change(venue, c) or _any_change(venue, c)
     if isinstance(found, Refusal):
         refuse_change(venue, c, RequestKind.REPLACE, found)
@@ -271,7 +271,7 @@ def replace(venue: Venue, c: ReplaceOrder) -> bool:
 def _apply_change(
     venue: Venue, c: ReplaceOrder, order: Order, change: _Change, crossing: bool
 ) -> None:
-    """Everything is checked: give the order its new terms, place and hold."""
+    """Apply a checked change: give the order its new terms, place and hold."""
     old = order.terms
     terms, leaves, kept, needed = change
     book = order.book
@@ -326,7 +326,7 @@ def _apply_change(
 
 
 def _rename(venue: Venue, order: Order, new_id: str) -> None:
-    """Let the order be found by its new client order id too (rule C-1)."""
+    """Register the new client order id, so that the order is found by it too (rule C-1)."""
     order.account.client_ids[new_id] = order
     later_ids = order.later_ids
     if later_ids is None:

@@ -34,7 +34,7 @@ def _stop_grace(venue: Venue, session: Session) -> None:
 
 
 def open_session(venue: Venue, c: OpenSession) -> None:
-    """A session logged on (rule S-1)."""
+    """Open a session (rule S-1)."""
     name = c.origin.source
     if c.account not in venue.accounts:
         venue.refuse(c.account, name, *unknown_account(c.account))
@@ -55,7 +55,7 @@ def open_session(venue: Venue, c: OpenSession) -> None:
 
 
 def close_session(venue: Venue, c: CloseSession) -> None:
-    """A session is gone; its grace period begins (rule S-1)."""
+    """Close a session; its grace period begins (rule S-1)."""
     session = venue.sessions.get(c.origin.source)
     if session is None or not session.connected:
         return
@@ -69,9 +69,9 @@ def close_session(venue: Venue, c: CloseSession) -> None:
 
 
 def _end(venue: Venue, session: Session) -> None:
-    """The grace period is over: cancel the orders in scope (rule S-2).
+    """Cancel the orders in scope at the end of the grace period (rule S-2).
 
-    A session without epoch and numbers is no FIX session: it never comes back, and is forgotten.
+    A session without epoch and numbers is not a FIX session: it never returns, and is removed.
     """
     if session.epoch == 0 and session.last_num_applied == 0:
         del venue.sessions[session.name]
@@ -87,7 +87,7 @@ def _end(venue: Venue, session: Session) -> None:
 
 
 def start_epoch(venue: Venue, c: StartEpoch) -> None:
-    """Sequence numbers begin again (rule I-1)."""
+    """Begin a new epoch: sequence numbers were reset (rule I-1)."""
     name = c.origin.source
     session = venue.sessions.get(name)
     current = session.epoch if session else 0
@@ -135,14 +135,14 @@ def set_switch(venue: Venue, c: SetDeadMansSwitch) -> None:
 
 
 def end_grace(venue: Venue, name: str) -> None:
-    """The grace period of a session ends (rule S-1)."""
+    """End the grace period of a session (rule S-1)."""
     session = venue.sessions[name]
     session.closes_at = 0
     _end(venue, session)
 
 
 def fire_switch(venue: Venue, timer: Timer) -> None:
-    """A dead man's switch was not renewed in time (rule S-3)."""
+    """Fire a dead man's switch that was not renewed in time (rule S-3)."""
     del venue.accounts[timer.name].switches[timer.detail]
     purge = purges.make(
         venue, timer.name, False, CancelReason.DEAD_MAN_SWITCH, Ending.SWITCH

@@ -1,4 +1,4 @@
-"""The whole state out, in, and as one hash.
+"""Export, restore and hash the whole state.
 
 The exported form is plain (dicts with string keys, lists, strings, integers, booleans) and
 canonical: two exchanges in the same state export equal values in equal order. Orders at a
@@ -43,7 +43,7 @@ from engine.core.withdrawals import MOVES
 
 STATE_VERSION: Final = 2
 READABLE: Final = (1, 2)
-"""Versions that can be restored: what a later one added has its value from before in an older."""
+"""Versions that can be restored; fields that a later version added get their former value."""
 _text: Final = json.JSONEncoder(separators=(",", ":")).encode
 _fast_text: Final = msgspec.json.Encoder().encode
 _COUNTERS: Final = (
@@ -62,7 +62,7 @@ _ORDER_FLAGS: Final = ("armed", "reached", "triggered")
 
 
 def export_state(venue: Venue) -> dict[str, Any]:
-    """Return everything that the outcome of later commands depends on. O(state)."""
+    """Return everything on which the outcome of later commands depends. O(state)."""
     return {
         "version": STATE_VERSION,
         "counters": {name: getattr(venue, name) for name in _COUNTERS},
@@ -134,7 +134,7 @@ def _book(book: Book) -> dict[str, Any]:
 
 
 def _queue(side: BookSide) -> list[int]:
-    """Order ids of one side, worst level first, in queue order within a level."""
+    """Return the order ids of one side, worst level first, in queue order within a level."""
     ids = []
     for key in side.keys:
         order = side.levels[abs(key)].head
@@ -155,14 +155,14 @@ def _order(order: Order) -> list[Any]:
 
 
 def state_hash(venue: Venue) -> str:
-    """SHA-256 over the canonical export."""
+    """Return the SHA-256 of the canonical export, as hex."""
     return hash_of(export_state(venue))
 
 
 def hash_of(exported: dict[str, Any]) -> str:
-    """SHA-256 of an exported state as JSON text, in which lists and tuples are alike.
+    """Return the SHA-256 of an exported state as JSON text, in which lists and tuples are alike.
 
-    Row by row, so that no giant text is built. O(state).
+    It is fed row by row, so that no giant text is built. O(state).
     """
     digest = hashlib.sha256()
     for name, part in exported.items():
@@ -175,7 +175,7 @@ def hash_of(exported: dict[str, Any]) -> str:
 def _row_text(row: Any) -> bytes:
     """Return a row as compact JSON with every character that is not printable ASCII escaped.
 
-    For such characters and integers of 64 bits the fast encoder writes the very same.
+    For such characters and integers of 64 bits the fast encoder writes the same text.
     """
     try:
         text = _fast_text(row)
@@ -185,7 +185,7 @@ def _row_text(row: Any) -> bytes:
 
 
 def restore(venue: Venue, exported: dict[str, Any]) -> None:
-    """Fill an empty venue from an export; it then goes on as the original would."""
+    """Fill an empty venue from an export; it then continues as the original would."""
     if exported.get("version") not in READABLE:
         raise ValueError(f"a state of version {exported.get('version')} cannot be read")
     for name in _COUNTERS:
@@ -255,7 +255,7 @@ def _restore_account(venue: Venue, row: dict[str, Any]) -> None:
 
 def _restore_order(venue: Venue, row: list[Any]) -> None:
     values, status, fields, flags, later_ids = row
-    # Not OrderTerms yet: a compiled build refuses to read an integer where it says bool.
+    # Not OrderTerms yet: a compiled build refuses an integer in a field declared as bool.
     t: Any = OrderTerms(*values)
     terms: OrderTerms = t._replace(
         side=Side(t.side),

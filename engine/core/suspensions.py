@@ -1,4 +1,4 @@
-"""Accounts that may not act: suspended by an operator until one lets them act again (rules A)."""
+"""Suspended accounts: they may not act until an operator resumes them (rules A)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from engine.core.venue import Venue
 
 
 def set_status(venue: Venue, c: SetAccountStatus) -> None:
-    """Suspend an account, ending what it has open, or let it act again.
+    """Suspend an account, canceling what it has open, or resume it.
 
-    A firm's main account stands for the firm: each of its accounts is suspended with it (A-4).
-    Nothing happens where it is so already; but a suspension that kept what was open can be
-    repeated without doing so.
+    A suspension of a firm's main account suspends every account of the firm (A-4). Repeating
+    either changes nothing, except that a suspension that kept what was open can be repeated
+    without ``keep_open``.
     """
     account = venue.accounts.get(c.account)
     if account is None:

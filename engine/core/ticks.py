@@ -1,4 +1,4 @@
-"""A Tick: what time and unfinished work have in store (rules S-4, M-10).
+"""A Tick: due timers and unfinished work (rules S-4, M-10).
 
 In this order, within the work of one command: cancels in progress, timers that are due, and
 orders that wait for their turn. Stops follow as after any command.
@@ -14,7 +14,7 @@ from engine.core.venue import Venue
 
 
 def tick(venue: Venue, c: Tick) -> None:
-    """Go on with what is in progress and let what is due happen, as far as one command may."""
+    """Continue work in progress and fire due timers, within the work of one command."""
     while venue.purges and purges.run(venue, venue.purges[0]):
         pass
     _fire_timers(venue)
@@ -23,7 +23,7 @@ def tick(venue: Venue, c: Tick) -> None:
 
 
 def _fire_timers(venue: Venue) -> None:
-    """Fire what is due, in order of time (rule S-4); orders that are left are as good as gone."""
+    """Fire due timers in order of time (rule S-4); due orders that remain can no longer trade."""
     now = venue.time_us
     if venue.work_left > 0:
         for timer in venue.timers.pop_due(now):

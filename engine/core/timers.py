@@ -1,4 +1,4 @@
-"""Times at which something must happen, kept with what it is, in order."""
+"""Timers, ordered by time."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ Key: TypeAlias = int | Timer
 
 
 _OTHERS: Final = 1 << 62
-"""The part of the timers that are of no order; it comes after those of orders."""
+"""The part for timers that are not of orders; it comes after those of orders."""
 
 
 class Timers:
-    """Timers by time; adding and removing are O(1) when the time is known already.
+    """Timers by time; adding and removing are O(1) if the time has a timer already.
 
-    Those of one time are kept in parts, a part for each run of consecutive order ids, since
-    every DAY order ends at the same time: no part becomes so large that a command waits while
+    Those of one time are kept in parts, one for each run of consecutive order ids, since every
+    DAY order expires at the same time: no part becomes so large that a command waits while
     its dictionary grows or while it is sorted.
 
     What is due is sorted part by part, however many Ticks it takes to fire: ``_due`` holds what
@@ -91,7 +91,7 @@ class Timers:
             self.times.remove(time_us)
 
     def at(self, time_us: int) -> list[Key]:
-        """What is set for a time as it fires: orders by id, then the others by kind and name."""
+        """Return the timers of a time in firing order: orders by id, then by kind and name."""
         parts = self.by_time.get(time_us, {})
         return [key for part in sorted(parts) for key in sorted(parts[part])]
 
@@ -104,9 +104,9 @@ class Timers:
         return self.times[0] if self.times else 0
 
     def pop_due(self, now_us: int) -> Iterator[Key]:
-        """Take out what is due by now, one by one, in firing order (rule S-4).
+        """Remove and yield what is due by now, one by one, in firing order (rule S-4).
 
-        What an earlier one discards while it is being dealt with does not fire.
+        A timer that is discarded while an earlier one is handled does not fire.
         """
         while self.times and self.times[0] <= now_us:
             time_us = self.times[0]

@@ -1,4 +1,4 @@
-"""Stop orders that wait, and which of them the last price sets off (rules T)."""
+"""The stop book: stop orders that wait, and those that the last price triggers (rules T)."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def _nearest_below(order: Order) -> tuple[int, int]:
 class StopBook:
     """Armed stop orders of one instrument; buys wait above the market, sells below.
 
-    A trade that reaches a stop marks it for good: it acts when its turn comes, even if the price
-    has moved away by then. One trade can reach any number of stops, so it does not touch them:
-    ``zone_high`` is the highest price since when buys up to it count as reached, ``zone_low``
-    the same for sells, 0 for none. A stop that arrives inside a zone was not reached by it, and
-    waits in ``late`` until the zone has been worked off. Adding and removing are O(log n), a
-    trade is O(1) but for late stops that it reaches.
+    A trade that reaches a stop marks it permanently: it is triggered when its turn comes, even if
+    the price has moved away by then. One trade can reach any number of stops, so it does not
+    modify each: buys with a stop price up to ``zone_high`` count as reached, sells down to
+    ``zone_low`` likewise; 0 means none. A stop that arrives inside a zone was not reached by it,
+    and waits in ``late`` until the zone has been processed. Adding and removing are O(log n), a
+    trade is O(1) except for late stops that it reaches.
     """
 
     __slots__ = (
@@ -59,7 +59,7 @@ class StopBook:
         return self.buys if order.buy else self.sells
 
     def arm(self, order: Order, last_price: int) -> None:
-        """Let a stop order wait; the last price (0 for none) may have reached it already."""
+        """Arm a stop order; the last price (0 for none) may have reached it already."""
         stop_price = order.terms.stop_price
         order.armed = True
         if order.buy:
@@ -73,7 +73,7 @@ class StopBook:
         self._list(order).add(order)
 
     def put_back(self, order: Order) -> None:
-        """Restore an armed order, its ``reached`` set, and ``late`` and the zones known."""
+        """Restore an armed order; its ``reached`` is set, and ``late`` and the zones are known."""
         self._list(order).add(order)
 
     def remove(self, order: Order) -> None:
@@ -96,7 +96,7 @@ class StopBook:
         late.clear()
 
     def mark_reached(self, price: int) -> None:
-        """A trade was made at this price."""
+        """Mark the stops that a trade at this price reaches."""
         if self.buys and price > self.zone_high and self.buys[0].terms.stop_price <= price:
             self.zone_high = price
         if (

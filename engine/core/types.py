@@ -23,8 +23,8 @@ CLIENT_ID_LENGTH_MAX: Final = 64
 STRATEGY_LENGTH_MAX: Final = 32
 
 make: Final = tuple.__new__
-"""``make(Kind, fields)`` builds a row or event of all its fields, in their order, in two thirds
-of the time of its constructor; for where every order passes. A test holds the fields."""
+"""``make(Kind, fields)`` builds a row or event from all its fields, in order, in two thirds of
+the time of its constructor; for the hot path. A test checks the fields."""
 
 
 class Side(IntEnum):
@@ -82,7 +82,7 @@ class Liquidity(IntEnum):
 
 
 class BatchMode(IntEnum):
-    """INDEPENDENT: each entry stands alone. VALIDATE_ALL: one bad entry refuses them all."""
+    """INDEPENDENT: each entry by itself. VALIDATE_ALL: one invalid entry refuses them all."""
 
     INDEPENDENT = 0
     VALIDATE_ALL = 1
@@ -202,7 +202,7 @@ class RejectReason(IntEnum):
 
 
 class WithdrawalState(IntEnum):
-    """Life of a withdrawal; the table of moves is in ``withdrawals.py`` (rules W-1 to W-9)."""
+    """States of a withdrawal; the transitions are in ``withdrawals.py`` (rules W-1 to W-9)."""
 
     REQUESTED = 1
     PENDING_APPROVAL = 2
@@ -218,14 +218,14 @@ class WithdrawalState(IntEnum):
 
 
 class Origin(NamedTuple):
-    """Where a command came from, and the identity by which a repeat of it is recognised.
+    """Where a command came from, and the identity by which a repeat of it is recognized.
 
     ``source`` is ``fix:<CompID>`` for a FIX session, ``api:<key>`` for a REST key,
     ``ws:<key>`` for a WebSocket, ``operator:<key>``, ``worker:<name>`` or ``engine``.
     A FIX message is identified by (source, epoch, num = MsgSeqNum); a signed request by
     ``token``, the hex SHA-256 of its signature, remembered until ``valid_until``.
     A command that reaches the engine after ``valid_until`` (if not 0) is refused.
-    ``user`` is the person or robot behind an API key, for the four-eyes rule.
+    ``user`` is the person or program behind an API key, for the four-eyes rule.
     """
 
     source: str
@@ -237,9 +237,9 @@ class Origin(NamedTuple):
 
 
 class OrderTerms(NamedTuple):
-    """What an order says: fixed while its client order id stands, replaced as a whole by G.
+    """The terms of an order; a replace substitutes them as a whole.
 
-    ``qty`` counts everything ever intended, executions included (FIX OrderQty(38)).
+    ``qty`` is the total, executions included (FIX OrderQty(38)).
     ``client_order_id`` is the current id, ``first_client_order_id`` the one the chain began
     with. ``session`` is the ``Origin.source`` that entered the order. ``cash_qty`` is the
     quote amount in atoms of an order by money (CashOrderQty(152)), whose ``qty`` is what that
@@ -271,7 +271,7 @@ class OrderTerms(NamedTuple):
 
 
 class RetiredId(NamedTuple):
-    """How a closed order stood when its client order id left the engine's memory (rule I-3)."""
+    """The state of a closed order when its client order id left the engine's memory (rule I-3)."""
 
     account: str
     client_order_id: str
@@ -283,7 +283,7 @@ class RetiredId(NamedTuple):
 
 
 class OrderRow(NamedTuple):
-    """An order as a query shows it: its terms and where it stands.
+    """An order as a query shows it: its terms and its state.
 
     ``notional`` is the sum of price × quantity of its fills in ticks × lots, from which the
     average price follows exactly; ``fees`` is in quote atoms; ``held`` in atoms of
@@ -306,7 +306,7 @@ class OrderRow(NamedTuple):
 class Balance(NamedTuple):
     """Money of one account in one asset, in atoms; posted = available + held.
 
-    ``pending`` is what deposits not yet confirmed will add.
+    ``pending`` is the sum of deposits that are not yet confirmed.
     """
 
     account: str
@@ -318,7 +318,7 @@ class Balance(NamedTuple):
 
 
 class HistoryStep(NamedTuple):
-    """One move of a withdrawal: the state reached, when, by whom, and why."""
+    """One transition of a withdrawal: the state reached, when, by whom, and why."""
 
     state: WithdrawalState
     time_us: int
@@ -329,8 +329,8 @@ class HistoryStep(NamedTuple):
 class Withdrawal(NamedTuple):
     """A withdrawal as events and queries show it; ``amount`` and ``fee`` in atoms of ``asset``.
 
-    ``amount`` leaves to the address, ``fee`` stays with the venue, both are held from the
-    request on. ``hold_id`` is ``W<withdrawal_id>``. ``txid`` is set when the coin is sent.
+    ``amount`` goes to the address, ``fee`` stays with the venue; both are held from the
+    request on. ``hold_id`` is ``W<withdrawal_id>``. ``txid`` is set when the coins are sent.
     """
 
     withdrawal_id: int
@@ -369,7 +369,7 @@ class Address(NamedTuple):
 
 
 class WithdrawalQuote(NamedTuple):
-    """A fee pinned for one withdrawal until ``expires_at`` (rule W-11); amounts in atoms."""
+    """A fee quoted for one withdrawal until ``expires_at`` (rule W-11); amounts in atoms."""
 
     quote_id: str
     account: str
@@ -381,7 +381,7 @@ class WithdrawalQuote(NamedTuple):
 
 
 class DepositAddress(NamedTuple):
-    """Where an account's deposits of an asset on a network are to be sent."""
+    """The address for an account's deposits of an asset on a network."""
 
     account: str
     asset: str
@@ -409,7 +409,7 @@ class Deposit(NamedTuple):
 
 
 class SessionRow(NamedTuple):
-    """A FIX session as the engine remembers it.
+    """The engine's record of a FIX session.
 
     ``last_num_applied`` is the highest MsgSeqNum that became a command in this epoch.
     ``cursor`` is the outbound position (seq, event index, part) at the start of the epoch.
@@ -469,7 +469,7 @@ class AssetRow(NamedTuple):
 
 
 class NetworkRow(NamedTuple):
-    """How an asset travels; fee, minimum and step of a withdrawal in atoms of the asset."""
+    """A network of an asset; fee, minimum and step of a withdrawal in atoms of the asset."""
 
     asset: str
     network: str
@@ -482,7 +482,7 @@ class NetworkRow(NamedTuple):
 
 
 class AccountRow(NamedTuple):
-    """An account's settings and where it stands; fees in parts per million of notional.
+    """An account's settings and state; fees in parts per million of notional.
 
     ``approval_above`` and ``daily_limits`` list (asset, atoms). ``account_seq`` is the number
     of its last event.

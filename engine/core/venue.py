@@ -1,9 +1,9 @@
-"""The venue: all of its state, and what the handlers share.
+"""The venue: all of its state, and the functions that the handlers share.
 
-State is plain objects owned by one thread. Handlers live beside it by subject (orders,
-batches, withdrawals, sessions, administration). Each takes the venue and a command, checks
-everything first, changes state only when nothing can fail any more, and emits events in the
-order in which things happened. Only ``Exchange``, which no handler knows, dispatches to them.
+The state is plain objects owned by one thread. The handlers are in modules beside it, by subject
+(orders, batches, withdrawals, sessions, administration). Each takes the venue and a command,
+checks everything first, changes state only when nothing can fail any more, and emits events in
+the order in which things happened. Only ``Exchange``, which no handler imports, dispatches to them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _E = TypeVar("_E", bound=Event)
 
 RETIRE_BATCH: Final = 256
 RETIRED_IDS_MAX: Final = 1000
-"""Client order ids that one command hands to the durable index, but for the last order's."""
+"""Client order ids that one command moves to the durable index, not counting the last order's."""
 _BY_TIME: Final = CancelReason.EXPIRED
 _EXPIRED: Final = OrdStatus.EXPIRED
 _CANCELED: Final = OrdStatus.CANCELED
@@ -41,9 +41,9 @@ class Venue:
 
     ``work_max`` bounds the trades, cancels and triggered stops of one command and
     ``work_left`` is what is left of it (rule M-10); ``triggers_left`` is the same for stops and
-    ``retire_left`` for ids handed over. ``busy`` holds the books with orders that wait for
-    their turn, the one whose turn is next first. ``purges`` are cancels of many orders in
-    progress, and expiries up to ``expired_to`` are; ``wary`` is true while there is either.
+    ``retire_left`` for retired ids. ``busy`` holds the books with orders that wait for their
+    turn, the one whose turn is next first. ``purges`` are cancels of many orders in progress;
+    expiries up to ``expired_to`` are in progress too; ``wary`` is true while there is either.
     """
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class Venue:
         self.transfer_ids: dict[tuple[str, str], int] = {}
 
     def open_orders(self, symbol: str) -> Iterator[Order]:
-        """Yield the open orders of an instrument, whoever's. O(open orders of the venue)."""
+        """Yield the open orders of an instrument, of all accounts. O(open orders of the venue)."""
         for account in self.accounts.values():
             for order in account.orders.values():
                 if order.terms.symbol == symbol:
@@ -104,7 +104,7 @@ class Venue:
     def refuse(
         self, name: str, subject: str, reason: RejectReason, text: str, detail: int = 0
     ) -> None:
-        """Refuse a command that is not about an order; ``name`` may be no account of ours."""
+        """Refuse a command that is not about an order; ``name`` need not be an existing account."""
         account = self.accounts.get(name)
         if account is None:
             self.events.append(Refused(name, 0, subject, reason, text, detail))
@@ -114,7 +114,7 @@ class Venue:
     def cancel_order(
         self, order: Order, reason: CancelReason, client_order_id: str = "", requester: str = ""
     ) -> None:
-        """Take an open order out, release its hold, and report it (rule C-2)."""
+        """Cancel an open order: remove it, release its hold, and report it (rule C-2)."""
         buy = order.buy
         if order.armed:
             self.disarm(order)
@@ -143,21 +143,21 @@ class Venue:
         self.close_order(order)
 
     def disarm(self, order: Order) -> None:
-        """Take a stop order out of its stop book."""
+        """Remove a stop order from its stop book."""
         book = order.book
         book.stops.remove(order)
         if not book.stops:
             del self.armed[book.instrument.symbol]
 
     def join_queue(self, order: Order) -> None:
-        """Let an order wait for its turn behind all others (rule M-10)."""
+        """Queue an order for its turn, behind all others (rule M-10)."""
         book = order.book
         book.queue[order.order_id] = order
         book.busy = True
         self.busy[book.symbol] = book
 
     def leave_queue(self, order: Order) -> None:
-        """Let an order wait for its turn no longer, if it does (rule M-10)."""
+        """Remove an order from the queue of turns, if it is there (rule M-10)."""
         book = order.book
         if book.current is order:
             book.current = None
@@ -167,12 +167,12 @@ class Venue:
             self.idle(book)
 
     def idle(self, book: Book) -> None:
-        """Nobody waits for a turn in this book any more."""
+        """Mark a book as no longer busy."""
         book.busy = False
         self.busy.pop(book.symbol, None)
 
     def close_order(self, order: Order) -> None:
-        """Move an order that can trade no more from the open to the closed ones."""
+        """Move an order that can no longer trade from the open to the closed ones."""
         if order.held:
             raise EngineFault("a closed order holds nothing")
         account = order.account
@@ -189,10 +189,10 @@ class Venue:
             self._retire(account, 0, self.time_us - self.client_id_window_us)
 
     def _retire(self, account: Account, kept: int, horizon: int) -> None:
-        """Hand ids of the oldest closed orders to the durable index (rule I-3).
+        """Move ids of the oldest closed orders to the durable index (rule I-3).
 
-        They are those beyond the newest ``kept`` that closed before ``horizon``, as many as one
-        command may retire; the rest goes when more of the account's orders close.
+        These are the orders beyond the newest ``kept`` that closed before ``horizon``, as many as
+        one command may retire; the rest follow when more of the account's orders close.
         """
         closed, client_ids, parts = account.closed, account.client_ids, self.orders.parts
         retired: list[RetiredId] = []
@@ -213,7 +213,7 @@ class Venue:
             self.emit_public(ClientIdsRetired, tuple(retired))
 
     def retire_chain(self, order: Order, client_ids: list[str]) -> None:
-        """Hand ids from the middle of a very long replace chain to the durable index."""
+        """Move ids from the middle of a very long replace chain to the durable index."""
         self.retire_left -= len(client_ids)
         for client_id in client_ids:
             del order.account.client_ids[client_id]
@@ -222,7 +222,7 @@ class Venue:
 
 
 def retired_id(order: Order, client_id: str) -> RetiredId:
-    """Return how an order stands, for the durable index."""
+    """Return the state of an order, for the durable index."""
     fields = (
         order.account.name, client_id, order.order_id, order.status, order.terms.qty,
         order.cum, order.notional,

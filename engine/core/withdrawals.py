@@ -1,4 +1,4 @@
-"""Money out: withdrawals with their life cycle as a table, and transfers (rules W)."""
+"""Withdrawals, with their life cycle as a table, and transfers (rules W)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ MOVES: Final[dict[WithdrawalState, tuple[WithdrawalState, ...]]] = {
     S.FAILED: (),
     S.EXPIRED: (),
 }
-"""Rule W-3."""
+"""The legal transitions (rule W-3)."""
 
 _RELEASING: Final = (S.REJECTED, S.CANCELED, S.FAILED, S.EXPIRED)
 _WORKER_STATES: Final = (S.BROADCASTING, S.CONFIRMING, S.COMPLETED, S.FAILED)
@@ -118,7 +118,7 @@ def _count_towards_limit(
 def _check_request(
     venue: Venue, account: Account, c: commands.RequestWithdrawal
 ) -> tuple[Network, int] | Refusal:
-    """Rules A-2 and W-1 for a new id; the network and the fee."""
+    """Check rules A-2 and W-1 for a new id; return the network and the fee."""
     inactive = check_active(account)
     if inactive is not None:
         return inactive
@@ -166,7 +166,7 @@ def _check_request(
 def _find(
     venue: Venue, name: str, withdrawal_id: int
 ) -> WithdrawalRecord | Refusal:
-    """Return a withdrawal of an account of ours; that another account has it is not told."""
+    """Return a withdrawal of the account; one of another account is reported as unknown."""
     record = venue.withdrawals.get(withdrawal_id)
     if record is None or record.row.account != name:
         text = f"there is no withdrawal {withdrawal_id}"
@@ -181,7 +181,7 @@ def _wrong_state(row: Withdrawal, what: str) -> Refusal:
 
 
 def approve(venue: Venue, c: commands.ApproveWithdrawal) -> None:
-    """Second person's consent (rule W-4)."""
+    """Approve a withdrawal as a second person (rule W-4)."""
     found = _find(venue, c.account, c.withdrawal_id)
     actor = c.origin.user or c.origin.source
     if isinstance(found, WithdrawalRecord):
@@ -201,7 +201,7 @@ def approve(venue: Venue, c: commands.ApproveWithdrawal) -> None:
 
 
 def reject(venue: Venue, c: commands.RejectWithdrawal) -> None:
-    """Second person's refusal; also the one who asked may not decide."""
+    """Reject a withdrawal as a second person; the requester may not (rule W-4)."""
     found = _find(venue, c.account, c.withdrawal_id)
     if isinstance(found, WithdrawalRecord) and found.row.state is not S.PENDING_APPROVAL:
         found = _wrong_state(found.row, "rejected")
@@ -212,7 +212,7 @@ def reject(venue: Venue, c: commands.RejectWithdrawal) -> None:
 
 
 def cancel(venue: Venue, c: commands.CancelWithdrawal) -> None:
-    """Cancel before it is handed to the network (rule W-5)."""
+    """Cancel a withdrawal before it is handed to the network (rule W-5)."""
     found = _find(venue, c.account, c.withdrawal_id)
     if isinstance(found, WithdrawalRecord) and S.CANCELED not in MOVES[found.row.state]:
         found = _wrong_state(found.row, "canceled")
@@ -223,7 +223,7 @@ def cancel(venue: Venue, c: commands.CancelWithdrawal) -> None:
 
 
 def cancel_covered(venue: Venue, record: WithdrawalRecord, purge: Purge) -> bool:
-    """Cancel a withdrawal that a suspension in progress covers (rule A-3); tells if it did."""
+    """Cancel a withdrawal that a suspension in progress covers (A-3). Return True if it did."""
     row = record.row
     covered = row.account == purge.account and row.withdrawal_id <= purge.withdrawal_max
     if not covered or S.CANCELED not in MOVES[row.state]:
@@ -233,14 +233,14 @@ def cancel_covered(venue: Venue, record: WithdrawalRecord, purge: Purge) -> bool
 
 
 def _meet(venue: Venue, record: WithdrawalRecord) -> None:
-    """Whoever names a withdrawal that a suspension in progress covers finds it canceled."""
+    """Cancel a withdrawal named by a request if a suspension in progress covers it."""
     for purge in venue.purges:
         if cancel_covered(venue, record, purge):
             return
 
 
 def advance(venue: Venue, c: commands.AdvanceWithdrawal) -> None:
-    """The settlement worker's report (rules W-3, W-6, W-7)."""
+    """Apply a report of the settlement worker (rules W-3, W-6, W-7)."""
     record = venue.withdrawals.get(c.withdrawal_id)
     if record is None or c.state not in _WORKER_STATES:
         text = f"there is no withdrawal {c.withdrawal_id} to bring to state {c.state}"
@@ -271,7 +271,7 @@ def advance(venue: Venue, c: commands.AdvanceWithdrawal) -> None:
 
 
 def expire(venue: Venue, withdrawal_id: int) -> None:
-    """Nobody approved it in time (rule S-5)."""
+    """Expire a withdrawal that was not approved in time (rule S-5)."""
     record = venue.withdrawals[withdrawal_id]
     if record.row.state is S.PENDING_APPROVAL:
         move(venue, record, S.EXPIRED, "venue", "not approved in time")
@@ -280,7 +280,7 @@ def expire(venue: Venue, withdrawal_id: int) -> None:
 def move(
     venue: Venue, record: WithdrawalRecord, state: WithdrawalState, actor: str, note: str
 ) -> None:
-    """Make one legal move, with what it means for the money, and report it."""
+    """Make one legal transition, with its postings, and report it."""
     row = record.row
     now = venue.time_us
     account = venue.accounts[row.account]
