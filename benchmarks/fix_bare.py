@@ -17,7 +17,8 @@ from pathlib import Path
 
 import quickfix
 
-from fix_gateway.settings import GatewaySettings, SessionSettings, quickfix_settings
+from config.model import SessionSettings
+from fix_gateway.settings import GatewaySettings, quickfix_settings
 
 SOH = "\x01"
 DICTIONARY = Path(__file__).parent.parent / "spec" / "FIX44.xml"
@@ -70,7 +71,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         gateway = GatewaySettings("127.0.0.1", port, "TANDEM", Path(folder), DICTIONARY)
         sessions = [
-            SessionSettings(name.upper(), name, name, frozenset((name,)), name, "")
+            SessionSettings(
+                comp_id=name.upper(), account=name, username=name, firm=name,
+                accounts=frozenset((name,)),
+            )
             for name in names
         ]
         settings = quickfix_settings(gateway, sessions, port, gateway.dictionary)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from config.model import SessionSettings
 from engine.core.commands import NewOrder
 from engine.core.events import Event, OrderAccepted, OrderCanceled, OrderFilled
 from engine.core.instruments import make_instrument
@@ -36,7 +37,13 @@ INSTRUMENT: Final = make_instrument(
     "BTC-USD", "BTC", 8, "USD", 8, "0.01", "0.00001", 1, 100_000_000, 100_000_000
 )
 INSTRUMENTS: Final = {INSTRUMENT.symbol: INSTRUMENT}
-SESSION: Final = SessionContext("fix:ALICE", "ALICE", "alice", "alice", frozenset({"alice"}))
+SESSION: Final = SessionContext(
+    SessionSettings(
+        comp_id="ALICE", account="alice", username="alice", firm="alice",
+        accounts=frozenset({"alice"}),
+    ),
+    stale_after_us=5_000_000,
+)  # fmt: skip
 ORIGIN: Final = Origin("fix:ALICE", 1, 7)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from config import demo_secrets
-from config.model import Key, Session, Settings
+from config.model import Key, SessionSettings, Settings
 from config.reading import Problems
 from engine.core.authority import speaks_for_firm
 from engine.core.instruments import NumberError, format_scaled
@@ -173,11 +173,11 @@ def _sessions(settings: Settings, problems: Problems) -> None:
         _cancel_on_disconnect(where, session, problems)
 
 
-def _cancel_on_disconnect(where: str, session: Session, problems: Problems) -> None:
+def _cancel_on_disconnect(where: str, session: SessionSettings, problems: Problems) -> None:
     """Check that no session is set to cause more than the table of authority lets it."""
     if session.kind == "drop_copy" and session.cancel_on_disconnect:
         problems.add(f"{where}.cancel_on_disconnect", "expected 0: a drop copy causes nothing")
-    elif CancelScope(session.cancel_on_disconnect) is CancelScope.FIRM and not speaks_for_firm(
+    elif session.cancel_on_disconnect is CancelScope.FIRM and not speaks_for_firm(
         session.account, session.firm
     ):
         problems.add(

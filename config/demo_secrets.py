@@ -15,7 +15,7 @@ from typing import Final
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from config.model import Key, Session, Settings
+from config.model import Key, SessionSettings, Settings
 
 FIRMS: Final = ("alice", "bob", "carol", "cert", "maker", "taker")
 _PURPOSES: Final = ("trade", "withdraw", "address", "approve", "keys")
@@ -46,7 +46,7 @@ def _shown_hashes() -> frozenset[str]:
     return frozenset(re.findall(r'^password_hash = "([^"]+)"', text, re.MULTILINE))
 
 
-def _is_demo_session(session: Session) -> bool:
+def _is_demo_session(session: SessionSettings) -> bool:
     """Return True for a demo password: its hash is public, or it is ``<name>-demo``."""
     if session.password_hash in _shown_hashes():
         return True

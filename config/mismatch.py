@@ -87,6 +87,8 @@ def _choices(kind: inspect.Type, path: list[str]) -> list[Any]:
     if isinstance(kind, inspect.UnionType):
         return [value for one in kind.types for value in _choices(one, path)]
     if not path:
+        if isinstance(kind, inspect.EnumType):
+            return [one.value for one in kind.cls]
         return list(kind.values) if isinstance(kind, inspect.LiteralType) else []
     if isinstance(kind, inspect.ListType | inspect.VarTupleType):
         return _choices(kind.item_type, path[1:])

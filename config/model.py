@@ -12,8 +12,9 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
+from engine.core.authority import Reports, SessionKind
 from engine.core.instruments import SCALE_MAX, Instrument
-from engine.core.types import SelfTrade
+from engine.core.types import CancelScope, SelfTrade
 
 Port: TypeAlias = Annotated[int, Meta(ge=0, le=65535)]
 Count: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000_000)]
@@ -22,8 +23,6 @@ Seconds: TypeAlias = Annotated[int, Meta(ge=0, le=86_400)]
 Ppm: TypeAlias = Annotated[int, Meta(ge=0, le=999_999)]
 
 Environment: TypeAlias = Literal["demo", "test", "production"]
-SessionKind: TypeAlias = Literal["order", "drop_copy"]
-Reports: TypeAlias = Literal["own", "firm"]
 AddressFormat: TypeAlias = Literal["", "bitcoin", "ethereum"]
 KeyKind: TypeAlias = Literal["hmac", "ed25519", "bearer", "operator"]
 Scope: TypeAlias = Literal["read", "trade", "withdraw", "address", "approve", "keys", "operator"]
@@ -221,11 +220,12 @@ class Account(Struct, frozen=True, kw_only=True):
 
 
 class SessionTable(_Section, frozen=True, kw_only=True):
-    """A FIX session as the file has it. ``allow`` empty admits every address.
+    """A FIX session as the file has it: a setting of a session is a line here and nowhere else.
 
     ``password_hash`` is argon2, ``public_key`` an Ed25519 key (base64, 32 bytes) that its
-    Logons must be signed with; "" is neither asked for. ``throttle_rate`` orders and replaces
-    a second are taken, ``throttle_burst`` at once; a rate of 0 is no limit.
+    Logons must be signed with; "" is neither asked for. ``allow`` empty admits every address.
+    ``cancel_on_disconnect`` and ``grace_s`` hold where the Logon does not say. ``throttle_rate``
+    orders and replaces a second are taken, ``throttle_burst`` at once; a rate of 0 is no limit.
     """
 
     comp_id: str
@@ -236,7 +236,7 @@ class SessionTable(_Section, frozen=True, kw_only=True):
     throttle_rate: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     throttle_burst: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     reset_on_logon: bool = False
-    cancel_on_disconnect: Literal[0, 1, 2, 3] = 0
+    cancel_on_disconnect: CancelScope = CancelScope.NONE
     grace_s: Seconds = 0
     reports: Reports = "own"
     kind: SessionKind = "order"
@@ -247,10 +247,15 @@ class SessionTable(_Section, frozen=True, kw_only=True):
         return f"{type(self).__name__}(comp_id={self.comp_id!r}, account={self.account!r}, …)"
 
 
-class Session(SessionTable, frozen=True, kw_only=True):
-    """A FIX session with the firm of its account; a ``throttle_burst`` of 0 is one second's."""
+class SessionSettings(SessionTable, frozen=True, kw_only=True):
+    """A FIX session with what follows from the rest of the file, from the loader to the session.
+
+    ``firm`` is the firm of its account, ``accounts`` are those that it reaches: all of the firm,
+    or a sub-account's own (see ``engine.core.authority``).
+    """
 
     firm: str
+    accounts: frozenset[str]
 
 
 class KeyTable(_Section, frozen=True, kw_only=True):
@@ -304,5 +309,5 @@ class Settings(Struct, frozen=True, kw_only=True):
     networks: tuple[Network, ...]
     instruments: tuple[Instrument, ...]
     accounts: tuple[Account, ...]
-    sessions: tuple[Session, ...]
+    sessions: tuple[SessionSettings, ...]
     keys: tuple[Key, ...]

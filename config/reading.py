@@ -7,8 +7,9 @@ its key as it stands in the file (``instruments[2].tick``) and what was expected
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
@@ -108,8 +109,13 @@ class Reader:
         """Read the table ``[name]``; all defaults where it is absent."""
         return self._convert(name, self._document.get(name, {}), kind)
 
-    def tables(self, name: str, kind: type[Table]) -> list[tuple[str, Table]]:
-        """Return the entries of ``[[name]]`` that are usable, each with its key in the file."""
+    def tables(
+        self, name: str, kind: type[Table], defaults: Mapping[str, Any] = MappingProxyType({})
+    ) -> list[tuple[str, Table]]:
+        """Return the entries of ``[[name]]`` that are usable, each with its key in the file.
+
+        ``defaults`` are those that other tables of the file set.
+        """
         entries = self._document.get(name, [])
         if not isinstance(entries, list):
             self._problems.add(name, f"expected a list of tables, written [[{name}]]")
@@ -117,7 +123,8 @@ class Reader:
         found = []
         for index, entry in enumerate(entries):
             where = f"{name}[{index}]"
-            table = self._convert(where, entry, kind)
+            known = {**defaults, **entry} if isinstance(entry, dict) else entry
+            table = self._convert(where, known, kind)
             if table is not None:
                 found.append((where, table))
         return found

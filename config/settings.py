@@ -34,7 +34,7 @@ from config.model import (
     KeyTable,
     Metrics,
     Network,
-    Session,
+    SessionSettings,
     SessionTable,
     Settings,
     Settlement,
@@ -42,6 +42,7 @@ from config.model import (
     Venue,
 )
 from config.reading import Problems, Reader
+from engine.core import authority
 from engine.core.instruments import Instrument
 
 __all__ = [
@@ -57,7 +58,7 @@ __all__ = [
     "Key",
     "Metrics",
     "Network",
-    "Session",
+    "SessionSettings",
     "Settings",
     "SettingsError",
     "Settlement",
@@ -155,7 +156,7 @@ def _read(
             one._replace(band_ppm=one.band_ppm or bots.band_ppm) for one in instruments
         )
     firms = {account.account: account.firm for account in accounts}
-    sessions = _sessions(reader, firms, problems)
+    sessions = _sessions(reader, firms, fix, problems)
     keys = _keys(reader, firms, problems)
     if (
         venue is None or engine is None or fix is None or http is None
@@ -290,17 +291,21 @@ def _accounts(
 
 
 def _sessions(
-    reader: Reader, firms: dict[str, str], problems: Problems
-) -> tuple[Session, ...]:
-    def session(where: str, table: SessionTable) -> Session | None:
+    reader: Reader, firms: dict[str, str], fix: Fix | None, problems: Problems
+) -> tuple[SessionSettings, ...]:
+    def session(where: str, table: SessionTable) -> SessionSettings | None:
         if table.account not in firms:
             problems.add(f"{where}.account", f"expected an account, got {table.account!r}")
             return None
         terms = msgspec.structs.asdict(table)
         terms["throttle_burst"] = table.throttle_burst or table.throttle_rate
-        return Session(**terms, firm=firms[table.account])
+        firm = firms[table.account]
+        of_firm = (account for account, its_firm in firms.items() if its_firm == firm)
+        reached = authority.accounts_of(table.account, firm, of_firm)
+        return SessionSettings(**terms, firm=firm, accounts=reached)
 
-    return reading.collect(session, reader.tables("sessions", SessionTable))
+    defaults = {} if fix is None else {"grace_s": fix.grace_default_s}
+    return reading.collect(session, reader.tables("sessions", SessionTable, defaults))
 
 
 def _keys(reader: Reader, firms: dict[str, str], problems: Problems) -> tuple[Key, ...]:

@@ -14,6 +14,7 @@ from typing import Final
 import quickfix
 import structlog
 
+from config.model import SessionSettings
 from engine.client import EngineClient, EngineError, EngineRefused, GapTooOld, queries
 from engine.core.commands import Command
 from engine.core.instruments import Instrument
@@ -36,7 +37,7 @@ from fix_gateway.session.life import Action, Event, Move, Phase
 from fix_gateway.session.sender import Sender
 from fix_gateway.session.session import Clock, Session, Sessions
 from fix_gateway.session.store import read_state
-from fix_gateway.settings import GatewaySettings, SessionSettings, quickfix_settings
+from fix_gateway.settings import GatewaySettings, quickfix_settings
 
 log = structlog.get_logger()
 

@@ -147,9 +147,9 @@ class Entrance:
             raise TurnedAway(
                 f"NextExpectedMsgSeqNum(789) is {expected}; the next message here is {sender}"
             )
-        session.scope = settings.scope if wishes.scope is None else wishes.scope
-        grace_s = wishes.grace_s
-        session.grace_us = settings.grace_us if grace_s is None else grace_s * 1_000_000
+        session.scope = settings.cancel_on_disconnect if wishes.scope is None else wishes.scope
+        grace_s = settings.grace_s if wishes.grace_s is None else wishes.grace_s
+        session.grace_us = grace_s * 1_000_000
         session.heartbeat_s = wishes.heartbeat_s
         session.logout_received = False
         session.snapshot_wanted = wishes.snapshot

@@ -8,14 +8,13 @@ engine) or the engine's record cannot be followed any further by this process: a
 
 from __future__ import annotations
 
-import base64
 import os
 import resource
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -37,12 +36,11 @@ from config.processor import OneProcessor
 from config.settings import SettingsError, ensure_data, keep_private, load
 from config.shipped import shipped
 from engine.client import EngineError, EngineUnavailable
-from engine.core.types import CancelScope
 from fix_gateway.control import ControlRefused
 from fix_gateway.gateway import Gateway
 from fix_gateway.metrics import GatewayMetrics
 from fix_gateway.session.handover import HandOverError
-from fix_gateway.settings import GatewaySettings, SessionSettings, networks
+from fix_gateway.settings import GatewaySettings
 
 FILES_OF_CONNECTION: Final = 3
 FILES_OF_SESSION: Final = 5
@@ -80,30 +78,6 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
     )
 
 
-def session_settings(settings: Settings) -> Iterator[SessionSettings]:
-    """The sessions of the configuration."""
-    for session in settings.sessions:
-        accounts = frozenset(a.account for a in settings.accounts if a.firm == session.firm)
-        yield SessionSettings(
-            comp_id=session.comp_id,
-            account=session.account,
-            firm=session.firm,
-            firm_accounts=accounts,
-            username=session.username,
-            password_hash=session.password_hash,
-            reset_on_logon=session.reset_on_logon,
-            scope=CancelScope(session.cancel_on_disconnect),
-            grace_us=session.grace_s * 1_000_000,
-            kind=session.kind,
-            reports=session.reports,
-            allow=networks(session.allow),
-            enabled=session.enabled,
-            public_key=base64.b64decode(session.public_key),
-            throttle_rate=session.throttle_rate,
-            throttle_burst=session.throttle_burst,
-        )
-
-
 def history_url(settings: Settings) -> str:
     """Where the SQL history is."""
     return settings.history.url or f"sqlite:///{settings.data / 'history.db'}"
@@ -115,7 +89,7 @@ def serve(settings: Settings) -> int:
     reloading = threading.Event()
     failed = threading.Event()
     waking = threading.Event()
-    sessions = list(session_settings(settings))
+    sessions = settings.sessions
     allow_files(
         FILES_OF_CONNECTION * (settings.fix.connections_max + len(sessions))
         + FILES_OF_SESSION * len(sessions)
@@ -153,7 +127,7 @@ def serve(settings: Settings) -> int:
         if reloading.is_set():
             reloading.clear()
             try:
-                gateway.reload(session_settings(load()))
+                gateway.reload(load().sessions)
             except SettingsError as error:
                 log.error("not_reloaded", reason=str(error))
     control.close()

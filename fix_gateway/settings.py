@@ -1,64 +1,21 @@
-"""What the gateway is told: plain values, independent of where they were read.
+"""What the gateway as a whole is told, and what QuickFIX is told of it and of each session.
 
-``main.py`` makes these from the configuration. Times end in their unit. Nothing here reads a
-file or a clock.
+``main.py`` makes these from the configuration; a session's settings are that one's own
+(``config.model.SessionSettings``). Times end in their unit. Nothing here reads a file or a clock.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import quickfix
 
-from engine.core.types import CancelScope
+from config.model import SessionSettings
 
 BEGIN_STRING: Final = "FIX.4.4"
-Network = IPv4Network | IPv6Network
-
-
-@dataclass(frozen=True, slots=True)
-class SessionSettings:
-    """One FIX session. ``allow`` empty admits every address.
-
-    ``password_hash`` is argon2 ("": no password is asked for), ``public_key`` the raw Ed25519
-    key that Logons must be signed with (empty: none). ``scope`` and ``grace_us`` are cancel on
-    disconnect where the Logon does not say. ``throttle_rate`` is in orders and replaces a
-    second, 0 for no limit, ``throttle_burst`` how many may come at once.
-    """
-
-    comp_id: str
-    account: str
-    firm: str
-    firm_accounts: frozenset[str]
-    username: str
-    password_hash: str
-    reset_on_logon: bool = False
-    scope: CancelScope = CancelScope.NONE
-    grace_us: int = 0
-    kind: Literal["order", "drop_copy"] = "order"
-    reports: Literal["own", "firm"] = "own"
-    allow: tuple[Network, ...] = ()
-    enabled: bool = True
-    public_key: bytes = b""
-    throttle_rate: int = 0
-    throttle_burst: int = 0
-
-    def __repr__(self) -> str:
-        return f"SessionSettings(comp_id={self.comp_id!r}, account={self.account!r}, …)"
-
-    def admits(self, address: str) -> bool:
-        """Whether the allow-list lets this address in."""
-        if not self.allow:
-            return True
-        try:
-            host = ip_address(address)
-        except ValueError:
-            return False
-        return any(host.version == network.version and host in network for network in self.allow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +54,6 @@ class GatewaySettings:
     outstanding_timeout_s: float = 20.0
     received_bytes_max: int = 4 << 20
     unclean_margin: int = 1_000_000
-
-
-def networks(texts: Iterable[str]) -> tuple[Network, ...]:
-    """Networks of an allow-list; raises ValueError for what is none."""
-    return tuple(ip_network(text, strict=False) for text in texts)
 
 
 def quickfix_settings(

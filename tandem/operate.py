@@ -12,6 +12,7 @@ from engine.core.commands import SetAccountStatus, SetInstrumentStatus, SetRefer
 from engine.core.events import AccountStatusChanged, OrderCanceled, Refused, WithdrawalUpdated
 from engine.core.instruments import NumberError, format_scaled
 from engine.core.types import InstrumentStatus, Origin, WithdrawalState
+from fix_gateway.codec.context import source_of
 from tandem.engine_state import connected
 from tandem.output import CommandError
 from tandem.tables import moment, show
@@ -143,7 +144,7 @@ def sessions(settings: Settings, as_json: bool) -> None:
         known = {row.session: row for row in client.fetch(queries.Sessions()).value}
     rows = []
     for session in settings.sessions:
-        row = known.get(f"fix:{session.comp_id}")
+        row = known.get(source_of(session.comp_id))
         rows.append(
             (session.comp_id, session.account, session.kind, "yes" if session.enabled else "no",
              "yes" if row is not None and row.connected else "no",

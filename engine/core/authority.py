@@ -15,7 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+SessionKind: TypeAlias = Literal["order", "drop_copy"]
+"""What a FIX session is for."""
+Reports: TypeAlias = Literal["own", "firm"]
+"""Whose reports a FIX session gets: those of its own orders, or of all on accounts it reaches."""
 
 
 class Holder(Enum):

@@ -81,8 +81,9 @@ def _batch(
         )
     batch_id = client_id(message.fields, "66", "ListID(66)")
     return Batch(
-        origin, context.account, batch_id, BatchMode(int(mode)), tuple(entries), message.msg_type
-    )
+        origin, context.settings.account, batch_id, BatchMode(int(mode)), tuple(entries),
+        message.msg_type,
+    )  # fmt: skip
 
 
 def _entry(
@@ -108,7 +109,7 @@ def _entry(
         return replace_order(fields, context, origin, instruments)
     except Rejected as error:
         account = fields.get("1", "")
-        if account not in context.accounts:
-            account = context.account
+        if account not in context.settings.accounts:
+            account = context.settings.account
         echo = order_echo(fields, account) if request is RequestKind.NEW else ""
         return refusal(fields, account, origin, request, error.reason, error.text, echo)

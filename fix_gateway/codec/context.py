@@ -4,48 +4,74 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Protocol
 
-from engine.core.authority import Holder, Reach, Thing, reach, speaks_for_firm
-from engine.core.types import SelfTrade
+from engine.core.authority import (
+    Holder,
+    Reach,
+    Reports,
+    SessionKind,
+    Thing,
+    reach,
+    speaks_for_firm,
+)
 
-Kind = Literal["order", "drop_copy"]
-HOLDERS: Final[Mapping[Kind, Holder]] = {
+HOLDERS: Final[Mapping[SessionKind, Holder]] = {
     "order": Holder.FIX_ORDER,
     "drop_copy": Holder.FIX_DROP_COPY,
 }
 """What the table of authority knows each kind of session as."""
 
 
-@dataclass(frozen=True, slots=True)
-class SessionContext:
-    """A FIX session: whose it is, what it may do, what it is told.
+class SessionTerms(Protocol):
+    """What the translation asks of a session's settings: whose it is, and what it is told.
 
-    ``source`` is its id ("fix:ALICE"): the ``Origin.source`` of its commands, which the engine
-    keeps as the ``session`` of its orders and of its row. ``account`` is used where a message
-    has no Account(1); ``accounts`` are those that it reaches: all of the firm, or a sub-account's
-    own (see ``engine.core.authority``). ``reports`` "firm" adds the ExecutionReports of orders on
-    them that others entered. A "drop_copy" session sees
-    everything of these accounts and causes nothing. ``stp`` None leaves self-trade prevention
-    to the account's setting. PossDup creates and replaces older than ``stale_after_us`` are
-    refused.
+    The settings themselves are ``config.model.SessionSettings``, which this room does not know.
+    ``account`` is used where a message has no Account(1); ``accounts`` are those that it reaches.
+    ``reports`` "firm" adds the ExecutionReports of orders on them that others entered. A
+    "drop_copy" session sees everything of these accounts and causes nothing.
     """
 
-    source: str
-    comp_id: str
-    account: str
-    firm: str
-    accounts: frozenset[str] = field(default_factory=frozenset)
-    kind: Kind = "order"
-    reports: Literal["own", "firm"] = "own"
-    stale_after_us: int = 5_000_000
-    stp: SelfTrade | None = None
+    @property
+    def comp_id(self) -> str: ...
+    @property
+    def account(self) -> str: ...
+    @property
+    def firm(self) -> str: ...
+    @property
+    def accounts(self) -> frozenset[str]: ...
+    @property
+    def kind(self) -> SessionKind: ...
+    @property
+    def reports(self) -> Reports: ...
+
+
+def source_of(comp_id: str) -> str:
+    """Return the id of a session, its ``Origin.source``: "fix:ALICE"."""
+    return f"fix:{comp_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionContext:
+    """A FIX session: its settings, and what is none of them.
+
+    PossDup creates and replaces older than ``stale_after_us`` are refused. ``source`` is its id
+    ("fix:ALICE"): the ``Origin.source`` of its commands, which the engine keeps as the ``session``
+    of its orders and of its row.
+    """
+
+    settings: SessionTerms
+    stale_after_us: int
+    source: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "source", source_of(self.settings.comp_id))
 
     def may(self, thing: Thing) -> bool:
         """Whether the table of authority lets such a session do a thing."""
-        return reach(HOLDERS[self.kind], thing) is not Reach.NONE
+        return reach(HOLDERS[self.settings.kind], thing) is not Reach.NONE
 
     @property
     def firm_wide(self) -> bool:
         """Whether it speaks for the whole firm where it names no account."""
-        return speaks_for_firm(self.account, self.firm)
+        return speaks_for_firm(self.settings.account, self.settings.firm)

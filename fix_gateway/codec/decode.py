@@ -92,10 +92,10 @@ def translate(
     if single is None and msg_type not in _LISTS:
         if msg_type not in QUERY_TYPES:
             return None
-        return translate_query(message, session, msg_type in _ALLOWED[session.kind])
+        return translate_query(message, session, msg_type in _ALLOWED[session.settings.kind])
     origin = Origin(session.source, epoch, int(fields["34"]))
     try:
-        if msg_type not in _ALLOWED[session.kind]:
+        if msg_type not in _ALLOWED[session.settings.kind]:
             raise Rejected(RejectReason.NOT_PERMITTED, not_allowed(msg_type, session))
         _check_text(text, fields)
         if "43" in fields and msg_type in _MAKES_ORDERS:
@@ -124,8 +124,8 @@ def refuse(
         fields = {tag: ascii_of(value) for tag, value in fields.items()}
         text = ascii_of(text)
     account = fields.get("1", "")
-    if account not in session.accounts:
-        account = session.account
+    if account not in session.settings.accounts:
+        account = session.settings.account
     if request in (RequestKind.BATCH, RequestKind.OTHER):
         id_tag = "66" if msg_type in ("E", "UB") else "11"
         total = fields.get("68", "0")

@@ -189,7 +189,7 @@ QUERY_TYPES: Final = frozenset(_READERS)
 
 def not_allowed(msg_type: str, context: SessionContext) -> str:
     """Why a message is not for a session of this kind, in a sentence."""
-    reads = context.kind == "drop_copy"
+    reads = context.settings.kind == "drop_copy"
     kind = "a drop-copy session, which only reads" if reads else "this session"
     return f"MsgType(35) {msg_type} is not allowed on {kind}"
 

@@ -89,14 +89,14 @@ def account_of(fields: Fields, context: SessionContext) -> str:
     """Account(1), or the session's own where it is absent."""
     account = fields.get("1")
     if account is None:
-        return context.account
-    if account not in context.accounts:
+        return context.settings.account
+    if account not in context.settings.accounts:
         raise Rejected(
             RejectReason.UNKNOWN_ACCOUNT,
             f"Account(1) {shown(account)} is not an account of your firm"
             if context.firm_wide
-            else f"Account(1) {shown(account)} is not {context.account}, the only account that "
-            "this session acts for and reads",
+            else f"Account(1) {shown(account)} is not {context.settings.account}, the only account "
+            "that this session acts for and reads",
         )
     return account
 
@@ -252,10 +252,10 @@ def check_handling(fields: Fields) -> None:
         )
 
 
-def self_trade_of(fields: Fields, context: SessionContext) -> SelfTrade | None:
+def self_trade_of(fields: Fields) -> SelfTrade | None:
     text = fields.get("20005")
     if text is None:
-        return context.stp
+        return None
     mode = SELF_TRADES.get(text)
     if mode is None:
         raise Rejected(

@@ -84,7 +84,7 @@ def new_order(
         0 if display_text is None else quantity_of(instrument, display_text, "MaxFloor(111)"),
         expire_at_of(fields, tif),
         post_only_of(fields),
-        self_trade_of(fields, context),
+        self_trade_of(fields),
         get("526", ""),
         get("1028") == "Y",
         poss_resend or fields.get("97") == "Y",

@@ -88,8 +88,9 @@ def _is_recipient(event: Event, session: SessionContext, source: str) -> bool:
     kind = type(event)
     if kind is InstrumentStatusChanged:
         return True
-    if session.kind == "drop_copy":
-        return event.account in session.accounts and (kind in _REPORTS or kind in _ANSWERS)
+    settings = session.settings
+    if settings.kind == "drop_copy":
+        return event.account in settings.accounts and (kind in _REPORTS or kind in _ANSWERS)
     if kind in _REPORTS:
         if event.order.session == session.source:  # type: ignore[union-attr]
             return True
@@ -103,7 +104,7 @@ def _is_recipient(event: Event, session: SessionContext, source: str) -> bool:
             return False
     else:
         return False
-    return session.reports == "firm" and event.account in session.accounts
+    return settings.reports == "firm" and event.account in settings.accounts
 
 
 def _asked_for(event: Event, source: str) -> bool:
@@ -137,8 +138,9 @@ class Router:
         self._sessions = {session.source: session for session in sessions}
         self._watchers: dict[str, list[SessionContext]] = {}
         for session in self._sessions.values():
-            if session.kind == "drop_copy" or session.reports == "firm":
-                for account in session.accounts:
+            settings = session.settings
+            if settings.kind == "drop_copy" or settings.reports == "firm":
+                for account in settings.accounts:
                     self._watchers.setdefault(account, []).append(session)
 
     def deliveries(
@@ -176,7 +178,7 @@ class Router:
         found: list[str] = []
         for source in asked:
             session = sessions.get(source)
-            if session is not None and session.kind == "order" and source not in found:
+            if session is not None and session.settings.kind == "order" and source not in found:
                 found.append(source)
         for watcher in self._watchers.get(event.account, ()):
             if watcher.source not in found and _is_recipient(event, watcher, requester):

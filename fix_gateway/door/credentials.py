@@ -7,6 +7,7 @@ microseconds; a change of the stored hash makes the memory void.
 
 from __future__ import annotations
 
+import base64
 import hmac
 import secrets
 from collections import OrderedDict
@@ -15,10 +16,10 @@ from typing import Final
 import argon2
 import argon2.exceptions
 
+from config.model import SessionSettings
 from fix_gateway.door import logon_signature
 from fix_gateway.door.logon import Logon
 from fix_gateway.door.logon_signature import SignedLogons
-from fix_gateway.settings import SessionSettings
 
 _DUMMY: Final = argon2.PasswordHasher(time_cost=3, memory_cost=65536, parallelism=4)
 FAILURE_MEMORY_S: Final = 300.0
@@ -51,7 +52,7 @@ class Credentials:
         """
         password_hash = settings.password_hash if settings is not None else ""
         username = settings.username if settings is not None else ""
-        key = settings.public_key if settings is not None else b""
+        key = base64.b64decode(settings.public_key) if settings is not None else b""
         good = self.verify(logon.comp_id, password_hash, logon.username, username, logon.password)
         if not key or password_hash:
             if not good:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 from typing import Final, TypeAlias
 
 from engine.core.types import CancelScope
@@ -153,13 +154,24 @@ def stranger(
         return "unknown SenderCompID"
     if not session.settings.enabled:
         return "session is disabled"
-    if not session.settings.admits(address):
+    if not _admits(session.settings.allow, address):
         return "address is not allowed"
     if session.settings.public_key and not (
         -settings.signed_future_us <= now_us - logon.sending_time_us <= settings.signed_past_us
     ):
         return "SendingTime of a signed Logon is too far from our clock"
     return ""
+
+
+def _admits(allow: tuple[str, ...], address: str) -> bool:
+    """Whether an allow-list lets an address in; an empty one lets every address in."""
+    if not allow:
+        return True
+    try:
+        host = ip_address(address)
+    except ValueError:
+        return False
+    return any(host in ip_network(text) for text in allow)
 
 
 def fault(logon: Logon, grammar: LogonGrammar, settings: GatewaySettings, now_us: int) -> str:

@@ -25,6 +25,6 @@ def objection(session: Session, wishes: Wishes) -> str:
     if scope is CancelScope.FIRM and not firm_wide:
         return (
             f"CancelOnDisconnect(20003) 2 is not allowed: only a session of the account "
-            f"{context.firm} speaks for the whole firm; use 0, 1 or 3"
+            f"{session.settings.firm} speaks for the whole firm; use 0, 1 or 3"
         )
     return ""

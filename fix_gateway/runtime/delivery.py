@@ -160,8 +160,7 @@ class Delivery:
 
         What is up to that seq is the history's to tell. Raises NotAvailable.
         """
-        context = session.context
-        accounts = frozenset((query.account,)) if query.account else context.accounts
+        accounts = frozenset((query.account,)) if query.account else session.settings.accounts
         with self._routing:
             known = self._capturing.get(session.source, {})
             if query.request_id in known:

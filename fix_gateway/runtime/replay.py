@@ -108,8 +108,7 @@ class HistoryRequests:
     def _fills(self, session: Session, query: TradesQuery) -> Any:
         from engine.history import queries as history
 
-        context = session.context
-        accounts = [query.account] if query.account else sorted(context.accounts)
+        accounts = [query.account] if query.account else sorted(session.settings.accounts)
         with self._history().connect() as connection:
             return history.fills(
                 connection,

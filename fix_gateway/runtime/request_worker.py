@@ -214,7 +214,7 @@ class RequestWorker:
         return None, seq
 
     def _open_orders(self, session: Session, query: MassStatusQuery) -> tuple[list[Any], int]:
-        account = query.account or session.context.account
+        account = query.account or session.settings.account
         found = self._client.fetch(
             queries.OpenOrders(
                 account, self._firm_wide(session, query.account), query.symbol, query.strategy,
@@ -238,14 +238,14 @@ class RequestWorker:
 
     @staticmethod
     def _accounts(session: Session, account: str) -> list[str]:
-        context = session.context
         if account:
             return [account]
-        return [context.account, *sorted(context.accounts - {context.account})]
+        own, every = session.settings.account, session.settings.accounts
+        return [own, *sorted(every - {own})]
 
     def _snapshot(self, session: Session) -> None:
         """Send the open orders and an end mark, as asked for in the Logon."""
-        account, firm_wide = session.context.account, session.context.firm_wide
+        account, firm_wide = session.settings.account, session.context.firm_wide
         found = self._client.fetch(queries.OpenOrders(account, firm_wide))
         for answer in responses.open_order_snapshot(
             found.value, self._instruments, found.as_of_seq, self._clock()

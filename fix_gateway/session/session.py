@@ -17,9 +17,10 @@ from typing import Final, TypeAlias
 
 import quickfix
 import structlog
+from msgspec import structs
 
+from config.model import SessionSettings
 from engine.client import Transaction
-from engine.core.authority import accounts_of
 from engine.core.commands import CloseSession, OpenSession
 from engine.core.types import CancelScope, Origin, SessionRow
 from fix_gateway.codec.context import SessionContext
@@ -28,7 +29,7 @@ from fix_gateway.session.life import Action, Event, Life, Move, Phase
 from fix_gateway.session.pending_requests import PendingRequests
 from fix_gateway.session.store import LAST_INDEX, Cursor, SessionStore
 from fix_gateway.session.throttle import Throttle
-from fix_gateway.settings import GatewaySettings, SessionSettings, session_id
+from fix_gateway.settings import GatewaySettings, session_id
 
 log = structlog.get_logger()
 
@@ -100,14 +101,14 @@ class Session:
     def __init__(self, settings: SessionSettings, gateway: GatewaySettings) -> None:
         self.gateway = gateway
         self.comp_id = settings.comp_id
-        self.source = f"fix:{settings.comp_id}"
         self.id = session_id(gateway, settings.comp_id)
         self.key: str = self.id.toString()
         self.store = SessionStore(gateway.store, gateway.comp_id, settings.comp_id)
         self.pending_requests = PendingRequests(self.store.path(".asked"))
         self.qf: quickfix.Session | None = None
         self.settings = settings
-        self.context = _context(settings, gateway)
+        self.context = SessionContext(settings, gateway.stale_after_us)
+        self.source = self.context.source
         self.throttle = _throttle(settings)
         self.epoch = 0
         self.mark = 0
@@ -155,7 +156,7 @@ class Session:
             self.throttle = _throttle(settings)
         self.settings = settings
         self.life.resets_on_logon = settings.reset_on_logon
-        self.context = _context(settings, self.gateway)
+        self.context = SessionContext(settings, self.gateway.stale_after_us)
 
     def restore(self, row: SessionRow | None) -> None:
         """Take over what the engine remembers."""
@@ -325,30 +326,14 @@ class Sessions:
 def disable(session: Session) -> None:
     """Let nobody in under this name, and end the connection."""
     if session.settings.enabled:
-        values = {
-            name: getattr(session.settings, name) for name in SessionSettings.__slots__
-        } | {"enabled": False}
-        session.settings = SessionSettings(**values)
+        session.update(structs.replace(session.settings, enabled=False))
     session.cut()
 
 
 def _throttle(settings: SessionSettings) -> Throttle | None:
     if not settings.throttle_rate:
         return None
-    return Throttle(settings.throttle_rate, settings.throttle_burst or settings.throttle_rate)
-
-
-def _context(settings: SessionSettings, gateway: GatewaySettings) -> SessionContext:
-    return SessionContext(
-        source=f"fix:{settings.comp_id}",
-        comp_id=settings.comp_id,
-        account=settings.account,
-        firm=settings.firm,
-        accounts=accounts_of(settings.account, settings.firm, settings.firm_accounts),
-        kind=settings.kind,
-        reports=settings.reports,
-        stale_after_us=gateway.stale_after_us,
-    )
+    return Throttle(settings.throttle_rate, settings.throttle_burst)
 
 
 Clock = Callable[[], int]

@@ -17,11 +17,12 @@ from fix_gateway.session.life import Event
 from fix_gateway.session.pending_requests import FILE_BYTES_MAX, PendingRequests
 from fix_gateway.session.sender import Sender
 from fix_gateway.session.session import Link, Session
-from fix_gateway.settings import GatewaySettings, SessionSettings
+from fix_gateway.settings import GatewaySettings
 from tests.fix.conftest import Connect
 from tests.fix.processes import Venue
 from tests.fix.rawfix import RawFix
 from tests.support import pace
+from tests.support.fix_settings import session_settings
 
 STATUS = "11={id}|55=BTC-USD|54=1|790={request}|"
 
@@ -174,7 +175,7 @@ class QuickFix:
 def test_nothing_is_sent_between_a_logon_and_its_answer(tmp_path: Path) -> None:
     """QuickFIX would store it without sending it, and the client would see a gap much later."""
     gateway = GatewaySettings("127.0.0.1", 0, "TANDEM", tmp_path, tmp_path)
-    settings = SessionSettings("ALICE", "alice", "alice", frozenset({"alice"}), "alice", "")
+    settings = session_settings()
     session = Session(settings, gateway)
     session.qf = quickfix = QuickFix()
     sender = Sender()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import argon2
 import pytest
@@ -20,9 +21,10 @@ from fix_gateway.door.credentials import Credentials, Failures
 from fix_gateway.door.logon import LogonError
 from fix_gateway.door.logon_signature import SignedLogons
 from fix_gateway.session.session import Session
-from fix_gateway.settings import GatewaySettings, SessionSettings, networks
+from fix_gateway.settings import GatewaySettings
 from tests.fix.rawfix import encode
 from tests.support.fix_desk import DICTIONARY
+from tests.support.fix_settings import session_settings
 
 TIME = "20260102-03:04:05.678"
 HEADER = f"35=A|34=1|49=ALICE|52={TIME}|56=TANDEM|"
@@ -221,24 +223,20 @@ def fault_of(logon: logons.Logon, settings: GatewaySettings, shift_s: int = 0) -
     return logons.fault(logon, logon_fields.read(settings.dictionary), settings, now_us)
 
 
-def session_of(settings: GatewaySettings, **changes: object) -> Session:
-    values: dict[str, object] = {
-        "comp_id": "ALICE", "account": "alice", "firm": "alice",
-        "firm_accounts": frozenset({"alice"}), "username": "alice", "password_hash": "",
-    }  # fmt: skip
-    return Session(SessionSettings(**(values | changes)), settings)  # type: ignore[arg-type]
+def session_of(settings: GatewaySettings, **changes: Any) -> Session:
+    return Session(session_settings(**changes), settings)
 
 
 @pytest.mark.parametrize(
     ("changes", "address", "admitted"),
     [
         ({}, "192.0.2.1", True),
-        ({"allow": networks(["192.0.2.0/24"])}, "192.0.2.1", True),
-        ({"allow": networks(["192.0.2.0/24"])}, "192.0.3.1", False),
-        ({"allow": networks(["192.0.2.7"])}, "192.0.2.7", True),
-        ({"allow": networks(["2001:db8::/32"])}, "2001:db8::1", True),
-        ({"allow": networks(["2001:db8::/32"])}, "192.0.2.1", False),
-        ({"allow": networks(["192.0.2.0/24"])}, "not an address", False),
+        ({"allow": ("192.0.2.0/24",)}, "192.0.2.1", True),
+        ({"allow": ("192.0.2.0/24",)}, "192.0.3.1", False),
+        ({"allow": ("192.0.2.7",)}, "192.0.2.7", True),
+        ({"allow": ("2001:db8::/32",)}, "2001:db8::1", True),
+        ({"allow": ("2001:db8::/32",)}, "192.0.2.1", False),
+        ({"allow": ("192.0.2.0/24",)}, "not an address", False),
         ({"enabled": False}, "192.0.2.1", False),
     ],
 )

@@ -13,8 +13,9 @@ from engine.core.commands import CancelOrder, Command, NewOrder
 from engine.core.types import OrdType, Origin, Side, TimeInForce
 from fix_gateway.runtime.outbox import DIRECT_MAX, Outbox
 from fix_gateway.session.session import Session
-from fix_gateway.settings import GatewaySettings, SessionSettings
+from fix_gateway.settings import GatewaySettings
 from tests.support import pace
+from tests.support.fix_settings import session_settings
 
 
 class Engine:
@@ -48,7 +49,7 @@ def nums(commands: Iterable[Command]) -> list[int]:
 @pytest.fixture
 def session(tmp_path: Path) -> Session:
     gateway = GatewaySettings("127.0.0.1", 0, "TANDEM", tmp_path, tmp_path)
-    settings = SessionSettings("ALICE", "alice", "alice", frozenset({"alice"}), "alice", "")
+    settings = session_settings()
     found = Session(settings, gateway)
     found.epoch = 3
     return found

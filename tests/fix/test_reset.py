@@ -15,8 +15,9 @@ from engine.core.events import SessionChanged
 from engine.core.types import CancelScope
 from fix_gateway.gateway import Gateway
 from fix_gateway.session.life import Event, Hold, OutOfOrder, Progress
-from fix_gateway.settings import GatewaySettings, SessionSettings
+from fix_gateway.settings import GatewaySettings
 from tests.support import pace
+from tests.support.fix_settings import session_settings
 
 DICTIONARY = Path(__file__).parents[2] / "spec" / "FIX44.xml"
 
@@ -53,10 +54,7 @@ NOBODY: Any = SimpleNamespace(cut=lambda: None)
 
 def gateway_of(tmp_path: Path, *, reset_on_logon: bool = False) -> Gateway:
     settings = GatewaySettings("127.0.0.1", 0, "TANDEM", tmp_path, DICTIONARY)
-    alice = SessionSettings(
-        "ALICE", "alice", "alice", frozenset({"alice"}), "alice", "",
-        reset_on_logon=reset_on_logon,
-    )  # fmt: skip
+    alice = session_settings(reset_on_logon=reset_on_logon)
     return Gateway(settings, [alice], str(tmp_path / "none"), "", lambda: 1, lambda: None)
 
 

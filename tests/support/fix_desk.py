@@ -36,11 +36,13 @@ from fix_gateway.codec.decode import translate
 from fix_gateway.codec.message import SOH, parse_time, time_text
 from fix_gateway.codec.requests import Query
 from fix_gateway.codec.routing import Router, messages
+from tests.support.fix_settings import session_settings
 
 DICTIONARY = Path(__file__).parent.parent.parent / "spec" / "FIX44.xml"
 START_US = parse_time("20260105-09:30:00")
 ENGINE = Origin("engine")
 SCALE = 8
+STALE_AFTER_US = 5_000_000
 GRIDS = {
     "BTC-USD": ("0.01", "0.00001"),
     "ETH-USD": ("0.01", "0.0001"),
@@ -68,8 +70,8 @@ def sessions() -> dict[str, SessionContext]:
     def session(
         comp_id: str, account: str, accounts: frozenset[str], **more: Any
     ) -> SessionContext:
-        firm = ACCOUNTS[account]
-        return SessionContext(f"fix:{comp_id}", comp_id, account, firm, accounts, **more)
+        settings = session_settings(comp_id, account, ACCOUNTS[account], accounts, **more)
+        return SessionContext(settings, STALE_AFTER_US)
 
     made = [
         session("ALICE", "alice", ALICE),
@@ -79,7 +81,7 @@ def sessions() -> dict[str, SessionContext]:
         session("BOB", "bob", frozenset({"bob"})),
         session("CAROL", "carol", frozenset({"carol"})),
     ]
-    return {context.comp_id: context for context in made}
+    return {context.settings.comp_id: context for context in made}
 
 
 @lru_cache(maxsize=1)
@@ -135,7 +137,7 @@ class FixDesk:
             self.apply(command)
         for context in known.values():
             start = Origin(context.source, 1)
-            self.apply(StartEpoch(start, context.account, (0, 0, 0), "first"))
+            self.apply(StartEpoch(start, context.settings.account, (0, 0, 0), "first"))
 
     @staticmethod
     def _definitions(

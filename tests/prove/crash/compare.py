@@ -20,7 +20,7 @@ from engine.history.queries import wait_for
 from engine.history.store import open_reader, open_writer
 from engine.journal.verify import verify
 from fix_gateway.codec.routing import messages
-from fix_gateway.main import gateway_settings, session_settings
+from fix_gateway.main import gateway_settings
 from fix_gateway.session.session import Session
 from tests.fix.rawfix import Message
 from tests.prove.crash.fixclient import FixClient, fields_of
@@ -145,7 +145,7 @@ def fix_session(
     journal = _until_left(client, journal)
     settings = venue.settings
     gateway = gateway_settings(settings)
-    every = {s.comp_id: Session(s, gateway).context for s in session_settings(settings)}
+    every = {s.comp_id: Session(s, gateway).context for s in settings.sessions}
     context = every[client.comp_id]
     expected: dict[tuple[int, int, int], str] = {}
     for transaction in journal:

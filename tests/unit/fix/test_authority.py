@@ -7,13 +7,14 @@ from typing import Any, Final, get_args
 import pytest
 
 from engine.core import authority
-from engine.core.authority import Reach, Thing
+from engine.core.authority import Reach, SessionKind, Thing
 from engine.core.commands import Batch, MassCancel, RecordRefusal
 from engine.core.types import RejectReason
-from fix_gateway.codec.context import HOLDERS, Kind, SessionContext
+from fix_gateway.codec.context import HOLDERS, SessionContext
 from fix_gateway.codec.decode import SUPPORTED, THINGS, translate
 from fix_gateway.codec.requests import InvalidRequest
-from tests.support.fix_desk import ACCOUNTS, DICTIONARY, FixDesk, instruments
+from tests.support.fix_desk import ACCOUNTS, DICTIONARY, STALE_AFTER_US, FixDesk, instruments
+from tests.support.fix_settings import session_settings
 
 WHEN = "60=20260105-09:30:00"
 ORDER = f"55=BTC-USD|54=1|{WHEN}"
@@ -51,11 +52,12 @@ def with_account(msg_type: str, account: str) -> str:
     return f"{line}|1={account}"
 
 
-def session(kind: Kind, account: str) -> SessionContext:
+def session(kind: SessionKind, account: str) -> SessionContext:
     firm = ACCOUNTS[account]
     every = [name for name, owner in ACCOUNTS.items() if owner == firm]
     accounts = authority.accounts_of(account, firm, every)
-    return SessionContext("fix:X", "X", account, firm, accounts, kind=kind)
+    settings = session_settings("X", account, firm, accounts, kind=kind)
+    return SessionContext(settings, STALE_AFTER_US)
 
 
 def meant(context: SessionContext, msg_type: str, line: str) -> Any:
@@ -81,15 +83,15 @@ def test_every_message_has_its_row() -> None:
 
 
 def test_every_kind_of_session_is_a_holder_of_the_table() -> None:
-    assert set(HOLDERS) == set(get_args(Kind))
+    assert set(HOLDERS) == set(get_args(SessionKind))
     assert set(HOLDERS.values()) == set(authority.Holder) - set(authority.SCOPES)
     assert DICTIONARY.is_file()
 
 
 @pytest.mark.parametrize("account", ["alice", "alice2"])
-@pytest.mark.parametrize("kind", get_args(Kind))
+@pytest.mark.parametrize("kind", get_args(SessionKind))
 @pytest.mark.parametrize("msg_type", sorted(SUPPORTED))
-def test_every_message_asks_the_table(msg_type: str, kind: Kind, account: str) -> None:
+def test_every_message_asks_the_table(msg_type: str, kind: SessionKind, account: str) -> None:
     context = session(kind, account)
     allowed = authority.reach(HOLDERS[kind], THINGS[msg_type]) is not Reach.NONE
     assert context.may(THINGS[msg_type]) is allowed

@@ -16,10 +16,11 @@ from fix_gateway.door.listener import FrontDoor
 from fix_gateway.door.logon import Logon, Wishes
 from fix_gateway.session.life import Event, Phase
 from fix_gateway.session.session import Link, Session, Sessions
-from fix_gateway.settings import GatewaySettings, SessionSettings
+from fix_gateway.settings import GatewaySettings
 from tests.fix.rawfix import encode, now_text
 from tests.support import pace
 from tests.support.fix_desk import DICTIONARY
+from tests.support.fix_settings import session_settings
 
 
 class Behind:
@@ -60,7 +61,7 @@ def behind() -> Behind:
 def door(tmp_path: Path, behind: Behind) -> Iterator[FrontDoor]:
     settings = GatewaySettings("127.0.0.1", 0, "TANDEM", tmp_path, DICTIONARY)
     hashed = argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash("secret")
-    alice = SessionSettings("ALICE", "alice", "alice", frozenset({"alice"}), "alice", hashed)
+    alice = session_settings(password_hash=hashed)
     running = FrontDoor(
         settings, Sessions(settings, [alice]), behind.enter, behind.farewell,
         lambda: time.time_ns() // 1000,

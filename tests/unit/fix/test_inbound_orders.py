@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -208,11 +207,3 @@ def test_a_drop_copy_session_changes_nothing() -> None:
 def test_a_message_type_that_is_not_supported_has_no_meaning() -> None:
     assert read("35=V|262=x") is None
     assert read("35=8|37=x") is None
-
-
-def test_the_sessions_self_trade_setting_stands_in_for_an_absent_tag() -> None:
-    context = sessions()["ALICE"]
-    text = f"8=FIX.4.4|35=D|{LIMIT}|34=7|10=000|".replace("|", SOH)
-    found = translate(text, replace(context, stp=SelfTrade.DECREMENT), 3, INSTRUMENTS, 0)
-    assert isinstance(found, NewOrder)
-    assert found.stp is SelfTrade.DECREMENT

@@ -13,8 +13,9 @@ from engine.core.types import Origin
 from engine.wire import Transaction
 from fix_gateway.runtime.outbox import Outbox
 from fix_gateway.session.session import Session
-from fix_gateway.settings import GatewaySettings, SessionSettings
+from fix_gateway.settings import GatewaySettings
 from tests.support import pace
+from tests.support.fix_settings import session_settings
 from tests.unit.engine_shell.harness import EngineThread, new_order
 
 
@@ -47,7 +48,7 @@ def test_a_connection_that_is_lost_while_a_command_is_sent_stops_nobody(
 ) -> None:
     """Nothing waits for a lock that whoever makes the next connection needs as well."""
     gateway = GatewaySettings("127.0.0.1", 0, "TANDEM", tmp_path, tmp_path)
-    settings = SessionSettings("ALICE", "alice", "alice", frozenset({"alice"}), "alice", "")
+    settings = session_settings()
     session, done = Session(settings, gateway), threading.Event()
     outbox = Outbox(1000, 5_000_000, list)
 
