@@ -32,7 +32,8 @@ from fix_gateway.settings import GatewaySettings
 FREE_WAIT_S: Final = 1.0
 REGISTERED_WAIT_S: Final = 2.0
 UNANSWERED_WAIT_S: Final = 2.0
-POLL_S: Final = 0.002
+REGISTERED_POLL_S: Final = 0.002
+"""QuickFIX tells nobody that it has let go of a connection, so we look again this often."""
 STORE_TEXT: Final = "its store cannot be written"
 STAMPED: Final = "acceptor.xml"
 """QuickFIX's own dictionary, beside the stores, in which a Logon needs the door's stamp."""
@@ -127,12 +128,8 @@ class Entrance:
 
         Gives what is granted of the wishes, and the reason where it cannot be. Raises TurnedAway.
         """
-        deadline = time.monotonic() + REGISTERED_WAIT_S
-        while quickfix.Session.isSessionRegistered(session.id):
-            # QuickFIX lets go of a connection a moment after it has told us of its end.
-            if time.monotonic() > deadline:
-                return wishes, "QuickFIX has not let go of the last connection"
-            time.sleep(POLL_S)
+        if not _let_go(session):
+            return wishes, "QuickFIX has not let go of the last connection"
         if session.answer_num and not session.store.holds_number(session.answer_num):
             # Its answer to the last Logon failed, and each further one would.
             with session.gate:
@@ -179,11 +176,8 @@ class Entrance:
 
     def reset(self, session: Session, cause: str) -> str:
         """Begin a new epoch: in the engine, in the store, in its mark; in this order."""
-        deadline = time.monotonic() + UNANSWERED_WAIT_S
-        while self._outbox.waiting_of(session.source):
-            if time.monotonic() > deadline:
-                return "messages of the last epoch wait for the engine"
-            time.sleep(POLL_S)
+        if not self._outbox.wait_done(session.source, UNANSWERED_WAIT_S):
+            return "messages of the last epoch wait for the engine"
         # Held, so that delivery stays where it is; but never with the gate, which the thread
         # may want that brings the engine's answer.
         self._delivery.pause(session, Event.RESET_BEGINS)
@@ -198,3 +192,17 @@ class Entrance:
             session.handle(Event.RESET_DONE)
             self._housekeeping.wake()
         return ""
+
+
+def _let_go(session: Session) -> bool:
+    """Wait until QuickFIX has let go of a session's last connection; False if it does not in time.
+
+    Until then it refuses every other connection of the session. There is no event to wait for:
+    ``onLogout`` comes before, as does the end of the socket, and nothing comes after.
+    """
+    deadline = time.monotonic() + REGISTERED_WAIT_S
+    while quickfix.Session.isSessionRegistered(session.id):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(REGISTERED_POLL_S)
+    return True

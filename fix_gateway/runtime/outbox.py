@@ -71,6 +71,8 @@ class Outbox:
         self._opened = opened
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
+        self._seen = threading.Condition()
+        self._waiters = 0
         self._kept: dict[Key, tuple[Command, int]] = {}
         self._unsent: deque[Command] = deque()
         self._sending = False
@@ -90,9 +92,27 @@ class Outbox:
         self._client = client
         threading.Thread(target=self._run, name="fix-outbox", daemon=True).start()
 
-    def waiting_of(self, source: str) -> bool:
-        """Whether a command of this session is not done yet."""
+    def wait_done(self, source: str, timeout_s: float) -> bool:
+        """Wait until every command of this session is done; return False where one is not in time.
+
+        Looks through all that is kept, once for each batch of transactions that comes meanwhile.
+        """
+        with self._seen:
+            self._waiters += 1
+            try:
+                return self._seen.wait_for(lambda: not self._keeps(source), timeout_s)
+            finally:
+                self._waiters -= 1
+
+    def _keeps(self, source: str) -> bool:
+        """Return True if a command of this session is not done yet."""
         return any(key[0] == source for key in list(self._kept))
+
+    def _tell_waiters(self) -> None:
+        """Have those who wait for commands to be done look again."""
+        if self._waiters:
+            with self._seen:
+                self._seen.notify_all()
 
     def submit(self, session: Session, command: Command, now_us: int) -> bool:
         """Take a command; False when too many are kept already, and then nothing was done."""
@@ -105,6 +125,7 @@ class Outbox:
             if origin.epoch == session.epoch and origin.num <= session.mark:
                 # Done before this process began, and its transaction was seen since.
                 del self._kept[key]
+                self._tell_waiters()
                 return True
             self._send(command)
         return True
@@ -136,11 +157,12 @@ class Outbox:
         log.warning("engine_lost", error=str(error), kept=len(self._kept))
 
     def flush(self) -> None:
-        """Send what was gathered; called when the transactions that came have been seen.
+        """Send what was gathered; called when ``done`` was told all transactions that came.
 
         Whoever gathers looks afterwards whether anything is still under way, so that this
         call is sure to come.
         """
+        self._tell_waiters()
         if self._unsent:
             with self._lock:
                 if self._unsent:

@@ -81,6 +81,35 @@ def order(num: int) -> NewOrder:
     )  # fmt: skip
 
 
+def test_who_waits_for_a_session_is_told_when_its_last_command_is_done(
+    outbox: Outbox, session: Session
+) -> None:
+    assert outbox.wait_done("fix:ALICE", 0), "nothing is kept"
+    for num in (1, 2):
+        assert outbox.submit(session, cancel(num), 0)
+    assert not outbox.wait_done("fix:ALICE", 0)
+    assert outbox.wait_done("fix:BOB", 0), "another session's commands are not waited for"
+    found: list[bool] = []
+    waiter = threading.Thread(
+        target=lambda: found.append(outbox.wait_done("fix:ALICE", pace.seconds(30)))
+    )
+    waiter.start()
+    for num in (1, 2):
+        assert not found
+        outbox.done(cancel(num).origin)
+        outbox.flush()
+    waiter.join(pace.seconds(10))
+    assert found == [True]
+
+
+def test_a_command_that_was_done_before_does_not_keep_anybody_waiting(
+    outbox: Outbox, session: Session
+) -> None:
+    session.mark = 1
+    assert outbox.submit(session, cancel(1), 0)
+    assert outbox.wait_done("fix:ALICE", 0)
+
+
 def test_commands_go_out_in_order_however_many(
     outbox: Outbox, engine: Engine, session: Session
 ) -> None:
