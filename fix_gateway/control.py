@@ -32,9 +32,10 @@ class ControlRefused(Exception):
 
 
 def kick(sessions: Sessions, comp_id: str) -> str:
-    """Log a session out, and cut its connection if the client does not go. Says what happened.
+    """Log a session out, cut its connection if the client does not go, and say what happened.
 
-    The client may log on again at once; ``enabled = false`` and a reload keep it out.
+    The client may log on again at once; ``enabled = false`` and a reload keep it out. Takes up to
+    LOGOUT_WAIT_S and CUT_WAIT_S. Raises ControlRefused.
     """
     session = _named(sessions, comp_id)
     if session.life.free.is_set():
@@ -53,7 +54,8 @@ def reset(sessions: Sessions, comp_id: str, begin: Callable[[Session, str], str]
     """Begin the numbers of a session again at 1, in a new epoch that the engine records.
 
     ``begin`` is the gateway's own step. The session must be logged out, and stays so
-    meanwhile; reports that it missed can be had by a ReplayRequest(UD) afterwards.
+    meanwhile; reports that it missed can be had by a ReplayRequest(UD) afterwards. Raises
+    ControlRefused.
     """
     session = _named(sessions, comp_id)
     with socket.socket() as nobody:
@@ -72,7 +74,10 @@ def reset(sessions: Sessions, comp_id: str, begin: Callable[[Session, str], str]
 
 
 def announce(sessions: Sessions, text: str, send: Callable[[Session, str], bool]) -> str:
-    """Tell every session something. Who is not logged on is told by resend when it returns."""
+    """Tell every session something; who is not logged on is told by resend when it returns.
+
+    Raises ControlRefused where the text is none that FIX can carry.
+    """
     plain = text.isascii() and text.isprintable()
     if not plain or not 1 <= len(text) <= ANNOUNCEMENT_CHARS_MAX:
         raise ControlRefused(

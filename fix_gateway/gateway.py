@@ -19,7 +19,6 @@ from engine.client import EngineClient, EngineError, EngineRefused, GapTooOld, q
 from engine.core.commands import Command
 from engine.core.instruments import Instrument
 from fix_gateway import control
-from fix_gateway.codec.message import envelope
 from fix_gateway.codec.requests import Query
 from fix_gateway.codec.responses import news
 from fix_gateway.door.listener import FrontDoor
@@ -80,14 +79,14 @@ class Gateway:
             on_lost=self._lost,
             on_connected=lambda welcome: self.outbox.connected(),
         )
-        self._dictionary = quickfix.DataDictionary(str(settings.dictionary))
-        self._sender = Sender()
+        dictionary = quickfix.DataDictionary(str(settings.dictionary))
+        self._sender = Sender(dictionary)
         self.delivery = Delivery(
             self.sessions,
             self._instruments,
             self._scales,
             self.outbox,
-            self._dictionary,
+            dictionary,
             self._sender,
             self._connect,
         )
@@ -97,7 +96,6 @@ class Gateway:
             self._client,
             self._instruments,
             self._scales,
-            self._dictionary,
             self._sender,
             self.outbox,
             HistoryRequests(history_url, self._connect, self._instruments, self.delivery),
@@ -116,7 +114,7 @@ class Gateway:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Where clients connect."""
+        """Where clients connect; raises RuntimeError before ``start``."""
         if self.door is None:
             raise RuntimeError("the gateway is not started")
         return self.door.address
@@ -124,22 +122,19 @@ class Gateway:
     # What an operator asks for; on the control socket's thread.
 
     def kick(self, comp_id: str) -> str:
-        """End a session's connection; says what happened. Raises ControlRefused."""
+        """End a session's connection; return what happened. Raises ControlRefused."""
         return control.kick(self.sessions, comp_id)
 
     def reset(self, comp_id: str) -> str:
-        """Begin a session's numbers again; says what happened. Raises ControlRefused."""
+        """Begin a session's numbers again; return what happened. Raises ControlRefused."""
         return control.reset(self.sessions, comp_id, self._entrance.reset)
 
     def announce(self, text: str) -> str:
-        """Tell every session something by News(B); says to how many. Raises ControlRefused."""
+        """Tell every session something by News(B); return to how many. Raises ControlRefused."""
         return control.announce(self.sessions, text, self._news)
 
     def _news(self, session: Session, text: str) -> bool:
-        answer = news(text, (), self._clock())
-        whole = envelope(f"{answer.msg_type}\x01{answer.body}")
-        message = quickfix.Message(whole, self._dictionary, False)
-        return self._sender.send_settled(session, message, len(whole))
+        return self._sender.send_settled(session, news(text, (), self._clock()))
 
     # Start and stop.
 
@@ -202,7 +197,7 @@ class Gateway:
         self._entrance.inner = InnerListener(port, self.settings.store / INNER)
 
     def _run_quickfix(self) -> None:
-        """QuickFIX's thread. It cannot be entered again once an exception has left it."""
+        """Run QuickFIX on this thread; it cannot be entered again once an exception has left it."""
         try:
             self._acceptor.block()
         except Exception:
@@ -249,7 +244,7 @@ class Gateway:
     # What QuickFIX's thread tells.
 
     def on_logon(self, session: Session) -> None:
-        """The session is there: tell the engine, and let its reports flow."""
+        """Tell the engine that the session is there, and let its reports flow."""
         session.answer_num, session.logout_received = 0, False
         move = session.handle(Event.LOGGED_ON)
         self._carry_out(session, move)
@@ -260,11 +255,11 @@ class Gateway:
         log.info("logged_on", session=session.comp_id, epoch=session.epoch)
 
     def on_logout(self, session: Session) -> None:
-        """Store nothing from here on for a session whose next Logon empties its store."""
+        """Store nothing more for a session whose next Logon empties its store."""
         self.delivery.pause(session, Event.LOGOUT_READ)
 
     def on_disconnect(self, session: Session) -> None:
-        """The session has gone."""
+        """Tell the engine that the session has gone."""
         # Asked first: as soon as the session is free its next connection may change this.
         clean, reason = session.logout_received, session.disconnect_reason(time.monotonic())
         move = session.handle(Event.LOGGED_OUT)
@@ -273,7 +268,7 @@ class Gateway:
         log.info("logged_out", session=session.comp_id, clean=clean, reason=reason)
 
     def on_test_response(self, session: Session) -> None:
-        """The client has read on."""
+        """Take in that the client has read on."""
         self._carry_out(session, session.handle(Event.READ))
 
     def _carry_out(self, session: Session, move: Move) -> None:
@@ -290,24 +285,24 @@ class Gateway:
         return self._requests.enqueue(session, query, text)
 
     def on_overload(self, session: Session, num: int) -> None:
-        """Too much waits for the engine: end the session; it sends the rest when it returns."""
+        """End a session for which too much waits; it sends the rest when it returns."""
         session.rewind_to = num
         log.warning("cut", session=session.comp_id, reason="the engine does not keep up")
         if session.qf is not None:
             session.qf.logout(AWAY_TEXT)
 
     def on_violation(self, session: Session, text: str) -> None:
-        """The session has broken the rules: log it out, with this text."""
+        """Log a session out that has broken the rules, with this text."""
         log.warning("cut", session=session.comp_id, reason=text)
         if session.qf is not None:
             session.qf.logout(text)
 
     def on_gap(self, session: Session, up_to: int) -> None:
-        """A ResendRequest came behind a gap: ask for it as soon as that is answered."""
+        """Ask for a gap as soon as the ResendRequest that came behind it is answered."""
         self._housekeeping.ask(session, up_to)
 
     def _unnumbered(self, key: str) -> None:
-        """A session sent a message without MsgSeqNum, which QuickFIX drops in silence."""
+        """Log a session out that sent a message without MsgSeqNum, which QuickFIX only drops."""
         session = self.sessions.by_key.get(key)
         if session is None or session.phase is not Phase.LIVE or session.logout_sent_at:
             return
@@ -317,7 +312,7 @@ class Gateway:
         self._sender.admin(session, f"5\x0158={UNNUMBERED_TEXT}")
 
     def on_flood(self, session: Session) -> None:
-        """A client is far above its limit and does not stop: log it out."""
+        """Log a client out that is far above its limit and does not stop."""
         if session.qf is not None and session.qf.isEnabled():
             log.warning("cut", session=session.comp_id, reason="floods")
             session.qf.logout(FLOOD_TEXT)
@@ -335,5 +330,5 @@ class Gateway:
             self._on_failed()
 
     def _connect(self, name: str, lost: Callable[[EngineError], None]) -> EngineClient:
-        """A further client, for a subscription of its own."""
+        """Make a further client, for a subscription of its own."""
         return EngineClient(self._engine_socket, name, on_lost=lost)

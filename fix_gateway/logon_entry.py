@@ -64,17 +64,23 @@ class Entrance:
         self.inner: InnerListener | None = None
 
     def dictionary(self) -> Path:
-        """Write QuickFIX's own dictionary, with this process's stamp; says where it is."""
+        """Write QuickFIX's own dictionary, with this process's stamp; return where it is.
+
+        Raises OSError or ValueError.
+        """
         stamped = self._settings.store / STAMPED
         logon_fields.write_stamped(self._settings.dictionary, stamped, self._stamp)
         return stamped
 
     def close(self) -> None:
-        """Let nobody in any more."""
+        """Let nobody else in."""
         self._closed = True
 
     def enter(self, session: Session, logon: Logon, wishes: Wishes, link: Link) -> str:
-        """Hand a checked client to QuickFIX; gives the reason where that cannot be."""
+        """Hand a checked client to QuickFIX; return the reason where that cannot be, else "".
+
+        Raises TurnedAway where the client is to be told the reason.
+        """
         if self._closed or not self._outbox.online or self.inner is None:
             return "the engine is not available"
         if Hold.STORE in session.life.holds:
@@ -111,7 +117,7 @@ class Entrance:
         )
 
     def farewell(self, session: Session, link: Link, text: str) -> bytes:
-        """The Logout for a client that is not let in, under the next number, as any message.
+        """Make the Logout for a client that is not let in, under the next number; b"" for none.
 
         A client counts what it gets. Were the number used again for the answer to its next
         Logon, it would take that for a repeat and never get in.
@@ -126,7 +132,8 @@ class Entrance:
     def _prepare(self, session: Session, wishes: Wishes) -> tuple[Wishes, str]:
         """Bring the session into the state in which QuickFIX may see the Logon.
 
-        Gives what is granted of the wishes, and the reason where it cannot be. Raises TurnedAway.
+        Returns what is granted of the wishes, and the reason where it cannot be. Raises
+        TurnedAway, EngineError and EpochError.
         """
         if not _let_go(session):
             return wishes, "QuickFIX has not let go of the last connection"
@@ -175,7 +182,11 @@ class Entrance:
         return wishes, ""
 
     def reset(self, session: Session, cause: str) -> str:
-        """Begin a new epoch: in the engine, in the store, in its mark; in this order."""
+        """Begin a new epoch: in the engine, in the store, in its mark; in this order.
+
+        The session must be claimed. Returns the reason where that cannot be, else "". Raises
+        EngineError or EpochError.
+        """
         if not self._outbox.wait_done(session.source, UNANSWERED_WAIT_S):
             return "messages of the last epoch wait for the engine"
         # Held, so that delivery stays where it is; but never with the gate, which the thread

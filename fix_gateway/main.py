@@ -55,7 +55,7 @@ log = structlog.get_logger("fix_gateway")
 
 
 def wall_clock_us() -> int:
-    """Microseconds since 1970-01-01 UTC."""
+    """Return microseconds since 1970-01-01 UTC."""
     return time.time_ns() // 1000
 
 
@@ -84,7 +84,7 @@ def history_url(settings: Settings) -> str:
 
 
 def serve(settings: Settings) -> int:
-    """Run until a signal; returns the exit code."""
+    """Run until a signal; return the exit code."""
     stopping = threading.Event()
     reloading = threading.Event()
     failed = threading.Event()
@@ -185,7 +185,7 @@ def allow_files(count: int) -> None:
 
 
 def start(gateway: Gateway, inner_port: int, stopping: threading.Event) -> bool:
-    """Start the gateway as soon as the engine is there; False when told to stop before.
+    """Start the gateway as soon as the engine is there; return False when told to stop before.
 
     ``inner_port`` 0 is any free one.
     """
@@ -206,7 +206,7 @@ def start(gateway: Gateway, inner_port: int, stopping: threading.Event) -> bool:
 
 
 def main() -> int:
-    """Entry point of ``python -m fix_gateway.main``."""
+    """Run the gateway; return the exit code."""
     log_json_lines()
     keep_private()
     sys.setswitchinterval(SWITCH_INTERVAL_S)

@@ -18,7 +18,7 @@ class GatewayMetrics(Collector):
         self._gateway = gateway
 
     def collect(self) -> Iterator[Metric]:
-        """Read everything."""
+        """Yield all of them; the counts are those of this moment."""
         gateway, door = self._gateway, self._gateway.door
         yield GaugeMetricFamily(
             "tandem_fix_engine_connected", "1 while the gateway can send to the engine",

@@ -17,7 +17,14 @@ from engine.core.types import (
     RequestKind,
 )
 from fix_gateway.codec.context import SessionContext
-from fix_gateway.codec.fields import Fields, Instruments, Rejected, client_id, shown
+from fix_gateway.codec.fields import (
+    Fields,
+    Instruments,
+    Rejected,
+    account_to_record,
+    client_id,
+    shown,
+)
 from fix_gateway.codec.message import FixMessage
 from fix_gateway.codec.orders import cancel_order, new_order, order_echo, refusal, replace_order
 
@@ -30,7 +37,11 @@ _ACTIONS: Final = {"D": RequestKind.NEW, "F": RequestKind.CANCEL, "G": RequestKi
 def new_order_list(
     message: FixMessage, context: SessionContext, origin: Origin, instruments: Instruments
 ) -> Batch:
-    """NewOrderList(E), independent orders without bidding (BidType(394)=3). Raises Rejected."""
+    """Read a NewOrderList(E): independent orders without bidding (BidType(394)=3).
+
+    FIX 4.4, volume 4. The list must come in one message: TotNoOrders(68) is the number of its
+    orders. Raises Rejected where the list as a whole cannot become a command.
+    """
     entries = message.group("73", "11", _LIST_MEMBERS)
     if message.get("394") != "3":
         raise Rejected(
@@ -57,7 +68,7 @@ def new_order_list(
 def batch(
     message: FixMessage, context: SessionContext, origin: Origin, instruments: Instruments
 ) -> Batch:
-    """OrderBatch(UB): creates, replaces and cancels in one turn. Raises Rejected."""
+    """Read an OrderBatch(UB): creates, replaces and cancels in one turn. Raises Rejected."""
     entries = message.group("20010", "20011", _BATCH_MEMBERS)
     made = [
         _entry(entry["20011"], entry, context, origin, instruments, message) for entry in entries
@@ -94,7 +105,7 @@ def _entry(
     instruments: Instruments,
     message: FixMessage,
 ) -> BatchEntry:
-    """One entry as a command, or as the refusal that stands in its place."""
+    """Read one entry: a command, or the refusal that stands in its place."""
     request = _ACTIONS.get(action)
     if request is None:
         raise Rejected(
@@ -108,8 +119,6 @@ def _entry(
             return cancel_order(fields, context, origin, instruments)
         return replace_order(fields, context, origin, instruments)
     except Rejected as error:
-        account = fields.get("1", "")
-        if account not in context.settings.accounts:
-            account = context.settings.account
+        account = account_to_record(fields, context)
         echo = order_echo(fields, account) if request is RequestKind.NEW else ""
         return refusal(fields, account, origin, request, error.reason, error.text, echo)

@@ -68,10 +68,10 @@ class SessionContext:
         object.__setattr__(self, "source", source_of(self.settings.comp_id))
 
     def may(self, thing: Thing) -> bool:
-        """Whether the table of authority lets such a session do a thing."""
+        """Return True if the table of authority lets such a session do a thing."""
         return reach(HOLDERS[self.settings.kind], thing) is not Reach.NONE
 
     @property
     def firm_wide(self) -> bool:
-        """Whether it speaks for the whole firm where it names no account."""
+        """True if it speaks for the whole firm where it names no account."""
         return speaks_for_firm(self.settings.account, self.settings.firm)

@@ -20,6 +20,7 @@ from fix_gateway.codec.fields import (
     Fields,
     Instruments,
     Rejected,
+    account_to_record,
     ascii_of,
     check_ascii,
     shown,
@@ -110,7 +111,7 @@ def translate(
 def refuse(
     message: FixMessage, session: SessionContext, origin: Origin, reason: RejectReason, text: str
 ) -> RecordRefusal:
-    """The refusal of a message, whatever is wrong with it (for instance a throttle).
+    """Return the refusal of a message, whatever is wrong with it (for instance a throttle).
 
     Answered with 8, 9, r, N or UC by its MsgType, and with j where the session may not send
     it, or where it is too long to be repeated.
@@ -123,9 +124,7 @@ def refuse(
     if not message.text.isascii():
         fields = {tag: ascii_of(value) for tag, value in fields.items()}
         text = ascii_of(text)
-    account = fields.get("1", "")
-    if account not in session.settings.accounts:
-        account = session.settings.account
+    account = account_to_record(fields, session)
     if request in (RequestKind.BATCH, RequestKind.OTHER):
         id_tag = "66" if msg_type in ("E", "UB") else "11"
         total = fields.get("68", "0")

@@ -101,7 +101,10 @@ def _security_list(message: FixMessage, context: SessionContext, num: int) -> Qu
 
 
 def _period(message: FixMessage) -> tuple[int, int]:
-    """NoDates(580): none, one (from then on), or two (from, until); dates count as days."""
+    """Read NoDates(580): none, one (from then on), or two (from, until); dates count as days.
+
+    Returns microseconds since 1970, 0 for no bound; the end is not included. Raises Rejected.
+    """
     bounds = message.group("580", "75", _PERIOD) or message.group("580", "60", _PERIOD)
     if len(bounds) > 2:
         raise Rejected(RejectReason.INVALID_FIELD, "NoDates(580) takes one or two dates")
@@ -188,14 +191,14 @@ QUERY_TYPES: Final = frozenset(_READERS)
 
 
 def not_allowed(msg_type: str, context: SessionContext) -> str:
-    """Why a message is not for a session of this kind, in a sentence."""
+    """Say in a sentence why a message is not for a session of this kind."""
     reads = context.settings.kind == "drop_copy"
     kind = "a drop-copy session, which only reads" if reads else "this session"
     return f"MsgType(35) {msg_type} is not allowed on {kind}"
 
 
 def translate_query(message: FixMessage, context: SessionContext, allowed: bool = True) -> Query:
-    """Read a request; gives InvalidRequest when its form is wrong or this session may not ask."""
+    """Read a request; return InvalidRequest where it is malformed or not allowed here."""
     reader, id_tag = _READERS[message.msg_type]
     num = int(message.get("34"))
     try:

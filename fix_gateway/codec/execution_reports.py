@@ -31,7 +31,15 @@ from engine.core.types import (
     RequestKind,
     TimeInForce,
 )
-from fix_gateway.codec.formatting import InstrumentText, clean, cursor, optional, sentence, texts_of
+from fix_gateway.codec.formatting import (
+    InstrumentText,
+    clean,
+    cursor,
+    known_texts,
+    optional,
+    sentence,
+    texts_of,
+)
 from fix_gateway.codec.message import time_text
 from fix_gateway.codec.reject_codes import (
     CANCEL_TEXT,
@@ -82,15 +90,8 @@ def frame_of(transaction: Committed, instruments: Mapping[str, Instrument]) -> F
     return Frame(transaction, transaction.seq, time_text(transaction.time_us), instruments)
 
 
-def _known(symbol: str, instruments: Mapping[str, Instrument]) -> InstrumentText:
-    texts = texts_of(symbol, instruments)
-    if texts is None:
-        raise LookupError(f"an order of the unknown instrument {symbol!r} cannot be reported")
-    return texts
-
-
 def terms_fields(o: OrderTerms, t: InstrumentText) -> str:
-    """The order as it stands, without its ids: Account to SelfTradePrevention."""
+    """Write an order as it stands, without its ids: Account to SelfTradePrevention."""
     text = (
         f"1={o.account}\x0155={o.symbol}\x0154={o.side}\x0138={t.quantity[o.qty]}\x01"
         f"40={o.ord_type}\x0159={o.tif}\x01"
@@ -103,25 +104,27 @@ def terms_fields(o: OrderTerms, t: InstrumentText) -> str:
         text += f"99={t.price[o.stop_price]}\x01"
     if o.tif is _GTD:
         text += f"126={time_text(o.expire_at)}\x01"
-    if o.post_only:
-        text += "18=6\x01"
-    if o.display_qty:
+    return text + _instructions(o, t) + (f"20005={o.stp}\x01" if o.stp else "")
+
+
+def _instructions(o: OrderTerms | NewOrder, t: InstrumentText) -> str:
+    """Return ExecInst to ManualOrderIndicator, of an order or of one that was refused."""
+    text = "18=6\x01" if o.post_only else ""
+    if o.display_qty > 0:
         text += f"111={t.quantity[o.display_qty]}\x01"
-    if o.min_qty:
+    if o.min_qty > 0:
         text += f"110={t.quantity[o.min_qty]}\x01"
-    if o.cash_qty:
+    if o.cash_qty > 0:
         text += f"152={t.money(o.cash_qty)}\x01"
     if o.manual:
         text += "1028=Y\x01"
-    if o.stp:
-        text += f"20005={o.stp}\x01"
     return text
 
 
 def accepted(e: OrderAccepted, i: int, f: Frame) -> str:
-    """ExecType 0: the order is on the venue."""
+    """Write ExecType(150)=0: the order is on the venue."""
     o = e.order
-    t = _known(o.symbol, f.instruments)
+    t = known_texts(o.symbol, f.instruments)
     return (
         f"37={o.order_id}\x0111={o.client_order_id}\x0117={f.seq}-{i}\x01150=0\x0139=0\x01"
         f"151={t.quantity[e.leaves]}\x0114=0\x016=0\x01{terms_fields(o, t)}60={f.time}\x01"
@@ -130,9 +133,9 @@ def accepted(e: OrderAccepted, i: int, f: Frame) -> str:
 
 
 def filled(e: OrderFilled, i: int, f: Frame) -> str:
-    """ExecType F: one side of a trade, with its fee as commission and as miscellaneous fee."""
+    """Write ExecType(150)=F: one side of a trade, its fee as Commission(12) and MiscFeeAmt(137)."""
     o = e.order
-    t = _known(o.symbol, f.instruments)
+    t = known_texts(o.symbol, f.instruments)
     quantity = t.quantity
     fee = t.money(e.fee)
     return (
@@ -148,9 +151,9 @@ def filled(e: OrderFilled, i: int, f: Frame) -> str:
 
 
 def canceled(e: OrderCanceled, i: int, f: Frame) -> str:
-    """ExecType 4, or C when the order's time is over; CumQty stays, LeavesQty is 0."""
+    """Write ExecType(150)=4, or C when the order's time is over; CumQty stays, LeavesQty is 0."""
     o = e.order
-    t = _known(o.symbol, f.instruments)
+    t = known_texts(o.symbol, f.instruments)
     kind = "C" if e.status is _EXPIRED else "4"
     ids = f"11={o.client_order_id}\x01"
     if e.reason is _REQUESTED and e.client_order_id:
@@ -164,9 +167,9 @@ def canceled(e: OrderCanceled, i: int, f: Frame) -> str:
 
 
 def replaced(e: OrderReplaced, i: int, f: Frame) -> str:
-    """ExecType 5: the new terms under the new id; OrderID, CumQty and AvgPx carry over."""
+    """Write ExecType(150)=5: the new terms and id; OrderID, CumQty and AvgPx carry over."""
     o = e.order
-    t = _known(o.symbol, f.instruments)
+    t = known_texts(o.symbol, f.instruments)
     kept = "Y" if e.priority_kept else "N"
     return (
         f"37={o.order_id}\x0111={o.client_order_id}\x0141={e.orig_client_order_id}\x01"
@@ -178,10 +181,13 @@ def replaced(e: OrderReplaced, i: int, f: Frame) -> str:
 
 
 def restated(e: OrderRestated, i: int, f: Frame) -> str:
-    """ExecType D: self-trade prevention took a part of the quantity (378=5), or the order has
-    come to rest in the book later than it arrived (378=8)."""
+    """Write ExecType(150)=D, by ExecRestatementReason(378): 5 or 8.
+
+    5: self-trade prevention took a part of the quantity; 8: the order has come to rest in the
+    book later than it arrived.
+    """
     o = e.order
-    t = _known(o.symbol, f.instruments)
+    t = known_texts(o.symbol, f.instruments)
     code, text = RESTATE_REASON[e.reason]
     return (
         f"37={o.order_id}\x0111={o.client_order_id}\x0117={f.seq}-{i}\x01150=D\x01"
@@ -193,9 +199,9 @@ def restated(e: OrderRestated, i: int, f: Frame) -> str:
 
 
 def triggered(e: OrderTriggered, i: int, f: Frame) -> str:
-    """ExecType L (of FIX 5.0): the stop price was reached."""
+    """Write ExecType(150)=L (of FIX 5.0): the stop price was reached."""
     o = e.order
-    t = _known(o.symbol, f.instruments)
+    t = known_texts(o.symbol, f.instruments)
     return (
         f"37={o.order_id}\x0111={o.client_order_id}\x0117={f.seq}-{i}\x01150=L\x0139=0\x01"
         f"151={t.quantity[e.leaves]}\x0114=0\x016=0\x01{terms_fields(o, t)}60={f.time}\x01"
@@ -206,7 +212,11 @@ def triggered(e: OrderTriggered, i: int, f: Frame) -> str:
 def status_fields(
     o: OrderTerms, t: InstrumentText, status: OrdStatus, leaves: int, cum: int, notional: int
 ) -> str:
-    """ExecType I with ExecID 0 (rows F.1.b, G.1): how an order stands."""
+    """Write how an order stands: ExecType(150)=I, ExecID(17)=0.
+
+    FIX 4.4, volume 4, appendix D, rows F.1.b and G.1. Quantities in lots, ``notional`` in
+    lots times ticks.
+    """
     return (
         f"37={o.order_id}\x0111={o.client_order_id}\x0117=0\x01150=I\x01"
         f"39={ORD_STATUS[status]}\x01151={t.quantity[leaves]}\x0114={t.quantity[cum]}\x01"
@@ -215,8 +225,8 @@ def status_fields(
 
 
 def status_reported(e: StatusReported, i: int, f: Frame) -> str:
-    """The answer to an order that came again with PossResend(97)=Y."""
-    t = _known(e.order.symbol, f.instruments)
+    """Write the response to an order that came again with PossResend(97)=Y (row F.1.b)."""
+    t = known_texts(e.order.symbol, f.instruments)
     return (
         f"{status_fields(e.order, t, e.status, e.leaves, e.cum, e.notional)}60={f.time}\x01"
         f"{cursor(f.seq, i)}"
@@ -224,7 +234,7 @@ def status_reported(e: StatusReported, i: int, f: Frame) -> str:
 
 
 def rejected(e: OrderRejected, i: int, f: Frame) -> str:
-    """ExecType 8; for a duplicate ClOrdID the rest describes the original (row F.1.a)."""
+    """Write ExecType(150)=8; for a duplicate ClOrdID the rest is the original (row F.1.a)."""
     t = texts_of(e.symbol, f.instruments)
     order_id = str(e.order_id) if e.order_id else "NONE"
     known = e.order_id and t is not None
@@ -241,7 +251,7 @@ def rejected(e: OrderRejected, i: int, f: Frame) -> str:
 
 
 def _rejected_terms(e: OrderRejected, t: InstrumentText | None, command: Command) -> str:
-    """The refused order as it was sent: what the edge kept of it, or the command's terms."""
+    """Write a refused order as it was sent: what was kept of its message, or of its command."""
     entry = _entry_of(e, command)
     if isinstance(entry, RecordRefusal) and entry.echo:
         return entry.echo
@@ -260,7 +270,7 @@ def _rejected_terms(e: OrderRejected, t: InstrumentText | None, command: Command
 
 
 def _sent_terms(c: NewOrder, t: InstrumentText) -> str:
-    """OrdType to SelfTradePrevention of an order that the engine refused."""
+    """Write OrdType to SelfTradePrevention of an order that the engine refused."""
     text = f"40={c.ord_type}\x0159={c.tif}\x01"
     if c.price > 0:
         text += f"44={t.price[c.price]}\x01"
@@ -268,23 +278,11 @@ def _sent_terms(c: NewOrder, t: InstrumentText) -> str:
         text += f"99={t.price[c.stop_price]}\x01"
     if c.expire_at > 0:
         text += f"126={time_text(c.expire_at)}\x01"
-    if c.post_only:
-        text += "18=6\x01"
-    if c.display_qty > 0:
-        text += f"111={t.quantity[c.display_qty]}\x01"
-    if c.min_qty > 0:
-        text += f"110={t.quantity[c.min_qty]}\x01"
-    if c.cash_qty > 0:
-        text += f"152={t.money(c.cash_qty)}\x01"
-    if c.manual:
-        text += "1028=Y\x01"
-    if c.stp is not None:
-        text += f"20005={c.stp}\x01"
-    return text
+    return text + _instructions(c, t) + ("" if c.stp is None else f"20005={c.stp}\x01")
 
 
 def _entry_of(e: OrderRejected, command: Command) -> Command | None:
-    """The create that this refusal answers: the command, or an entry of its batch."""
+    """Return the create that this refusal answers: the command, or an entry of its batch."""
     if not isinstance(command, Batch):
         return command
     for entry in command.entries:
@@ -297,7 +295,10 @@ def _entry_of(e: OrderRejected, command: Command) -> Command | None:
 
 
 def cancel_rejected(e: CancelRejected, i: int, f: Frame) -> str:
-    """OrderCancelReject(9): the order's current status, or 39=8 with 37=NONE if unknown."""
+    """Write an OrderCancelReject(9): the order's current status, or 39=8 with 37=NONE if unknown.
+
+    FIX 4.4, volume 4, Order Cancel Reject.
+    """
     if e.order_id:
         order_id, orig = str(e.order_id), e.current_client_order_id
     else:

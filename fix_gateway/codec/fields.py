@@ -68,7 +68,7 @@ class Rejected(Exception):
 
 
 def shown(value: str) -> str:
-    """A client's value as a sentence may show it: not longer than 40 characters."""
+    """Return a client's value as a sentence may show it: its first 40 characters."""
     return value if len(value) <= _SHOWN_MAX else value[:_SHOWN_MAX] + "..."
 
 
@@ -86,7 +86,10 @@ def ascii_of(text: str) -> str:
 
 
 def account_of(fields: Fields, context: SessionContext) -> str:
-    """Account(1), or the session's own where it is absent."""
+    """Return Account(1), or the session's own where it is absent.
+
+    Raises Rejected (UNKNOWN_ACCOUNT) where the session does not reach it.
+    """
     account = fields.get("1")
     if account is None:
         return context.settings.account
@@ -101,8 +104,14 @@ def account_of(fields: Fields, context: SessionContext) -> str:
     return account
 
 
+def account_to_record(fields: Fields, context: SessionContext) -> str:
+    """Return the account for the record of a refusal: Account(1) if the session reaches it."""
+    account = fields.get("1", "")
+    return account if account in context.settings.accounts else context.settings.account
+
+
 def instrument_of(fields: Fields, instruments: Instruments) -> Instrument:
-    """The instrument of Symbol(55)."""
+    """Return the instrument of Symbol(55). Raises Rejected (UNKNOWN_SYMBOL)."""
     symbol = fields.get("55", "")
     instrument = instruments.get(symbol)
     if instrument is None:
@@ -141,7 +150,10 @@ def time_in_force_of(fields: Fields) -> TimeInForce:
 
 
 def client_id(fields: Fields, tag: str = "11", name: str = "ClOrdID(11)") -> str:
-    """An id that the client chose: 1 to 64 printable ASCII characters without space."""
+    """Return an id that the client chose: 1 to 64 printable characters without space.
+
+    Raises Rejected (INVALID_CLIENT_ORDER_ID).
+    """
     value = fields.get(tag, "")
     if not (0 < len(value) <= CLIENT_ID_LENGTH_MAX and value.isprintable() and " " not in value):
         raise Rejected(
@@ -152,12 +164,12 @@ def client_id(fields: Fields, tag: str = "11", name: str = "ClOrdID(11)") -> str
 
 
 def is_order_id(text: str) -> bool:
-    """Whether a text could be an order id: a whole number of at most 64 bits."""
+    """Return True if a text could be an order id: a whole number that fits 64 bits, signed."""
     return text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= INT64_MAX
 
 
 def order_id_of(fields: Fields) -> int:
-    """OrderID(37) as a number; 0 where it is absent or NONE."""
+    """Return OrderID(37), 0 where it is absent or NONE. Raises Rejected (UNKNOWN_ORDER)."""
     text = fields.get("37")
     if text is None or text == "NONE":
         return 0
@@ -169,30 +181,39 @@ def order_id_of(fields: Fields) -> int:
 
 
 def _plain(text: str) -> str:
-    """FIX allows ``.5`` and ``5.``; the venue's numbers have digits on both sides."""
+    """Put digits on both sides of a decimal point, as the venue's numbers have them.
+
+    FIX 4.4, volume 1, Data Types: a float may be ``.5`` or ``5.``.
+    """
     if text.startswith("."):
         text = "0" + text
     return text[:-1] if text.endswith(".") else text
 
 
 def price_of(instrument: Instrument, text: str, name: str) -> int:
-    """Ticks of a new order; off the grid or out of the instrument's bounds is refused."""
+    """Return the ticks of a new order. Raises Rejected off the grid or out of bounds."""
     return _read(instrument.price, PRICE_REASONS, text, name)
 
 
 def quantity_of(instrument: Instrument, text: str, name: str) -> int:
-    """Lots of a new order; off the grid or out of the instrument's bounds is refused."""
+    """Return the lots of a new order. Raises Rejected off the grid or out of bounds."""
     return _read(instrument.quantity, QUANTITY_REASONS, text, name)
 
 
 def changed_price(instrument: Instrument, text: str, name: str) -> int:
-    """Ticks of a replace, whose bounds the engine judges: what stays as it was may be beyond."""
+    """Return the ticks of a replace. Raises Rejected off the grid.
+
+    The bounds are the engine's to judge: what stays as it was may be beyond them.
+    """
     return _read(instrument.ticks, PRICE_REASONS, text, name)
 
 
 def changed_quantity(instrument: Instrument, text: str, name: str) -> int:
-    """Lots of a replace, whose bounds the engine judges: what is at or below what is executed
-    amends the order to that (rows C.3.b, c), and what stays as it was may be beyond."""
+    """Return the lots of a replace. Raises Rejected off the grid.
+
+    The bounds are the engine's to judge: at or below what is executed amends the order to that
+    (FIX 4.4, volume 4, appendix D, rows C.3.b and c), and what stays as it was may be beyond.
+    """
     return _read(instrument.lots, QUANTITY_REASONS, text, name)
 
 
@@ -202,7 +223,7 @@ def _read(
     text: str,
     name: str,
 ) -> int:
-    """A number of an order; what is wrong with one has the same reason by every door."""
+    """Read a number of an order; what is wrong with one has the same reason by every door."""
     try:
         return number(_plain(text), name)
     except NumberError as error:
@@ -210,6 +231,11 @@ def _read(
 
 
 def expire_at_of(fields: Fields, tif: TimeInForce | None) -> int:
+    """Return ExpireTime(126) in microseconds since 1970, 0 where there is none.
+
+    It goes with good till date and with nothing else; ``tif`` None is a replace that leaves the
+    time in force as it is. Raises Rejected (INVALID_EXPIRY).
+    """
     text = fields.get("126")
     if text is None:
         if tif is TimeInForce.GTD:
@@ -233,6 +259,7 @@ def expire_at_of(fields: Fields, tif: TimeInForce | None) -> int:
 
 
 def post_only_of(fields: Fields) -> bool:
+    """Return True if ExecInst(18) says 6 (participate don't initiate). Raises Rejected."""
     text = fields.get("18")
     if text is None:
         return False
@@ -245,6 +272,7 @@ def post_only_of(fields: Fields) -> bool:
 
 
 def check_handling(fields: Fields) -> None:
+    """Check that HandlInst(21) does not ask for a person. Raises Rejected."""
     if fields.get("21") == "3":
         raise Rejected(
             RejectReason.UNSUPPORTED_COMBINATION,
@@ -253,6 +281,7 @@ def check_handling(fields: Fields) -> None:
 
 
 def self_trade_of(fields: Fields) -> SelfTrade | None:
+    """Return SelfTradePrevention(20005), None to leave it to the account. Raises Rejected."""
     text = fields.get("20005")
     if text is None:
         return None
@@ -266,7 +295,10 @@ def self_trade_of(fields: Fields) -> SelfTrade | None:
 
 
 def limits_of(fields: Fields, ord_type: OrdType, instrument: Instrument) -> tuple[int, int]:
-    """Price and stop price in ticks; each is there exactly where the type has one."""
+    """Return price and stop price in ticks, 0 where the type has none.
+
+    Raises Rejected where one is missing, or is there and does not go with the type.
+    """
     price_text, stop_text = fields.get("44"), fields.get("99")
     if (price_text is not None) != (ord_type in _PRICED):
         verb = "is needed for" if price_text is None else "does not go with"
@@ -284,7 +316,10 @@ def limits_of(fields: Fields, ord_type: OrdType, instrument: Instrument) -> tupl
 
 
 def quantities_of(fields: Fields, ord_type: OrdType, instrument: Instrument) -> tuple[int, int]:
-    """OrderQty(38) in lots and CashOrderQty(152) in quote atoms: exactly one of them."""
+    """Return OrderQty(38) in lots and CashOrderQty(152) in quote atoms: one of them, the other 0.
+
+    Raises Rejected where there are none or both.
+    """
     text, cash_text = fields.get("38"), fields.get("152")
     if cash_text is None:
         if text is None:
@@ -302,7 +337,10 @@ def quantities_of(fields: Fields, ord_type: OrdType, instrument: Instrument) -> 
 
 
 def existing_order(fields: Fields) -> tuple[str, int]:
-    """How F and G name their order: OrigClOrdID(41), OrderID(37), or both."""
+    """Return how F and G name their order: OrigClOrdID(41), OrderID(37), or both.
+
+    "" and 0 stand for what is absent. Raises Rejected where both are.
+    """
     orig, order_id = fields.get("41", ""), order_id_of(fields)
     if not orig and not order_id:
         raise Rejected(
@@ -313,7 +351,10 @@ def existing_order(fields: Fields) -> tuple[str, int]:
 
 
 def stated_side(fields: Fields) -> Side | None:
-    """Side of F and G: stated to be checked; one that no order here has cannot match."""
+    """Return the Side(54) that F or G states, which the engine checks; None where it is absent.
+
+    Raises Rejected (MISMATCH) for one that no order here has.
+    """
     text = fields.get("54")
     if text is None:
         return None

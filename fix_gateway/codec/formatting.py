@@ -45,14 +45,17 @@ class InstrumentText:
         self._quote_one = 10**self._quote_scale
 
     def money(self, atoms: int) -> str:
-        """Atoms of the quote asset as decimal text."""
+        """Return atoms of the quote asset as decimal text."""
         if atoms < 0 or not self._quote_scale:
             return format_scaled(atoms, self._quote_scale)
         whole, rest = divmod(atoms, self._quote_one)
         return f"{whole}.{rest:0{self._quote_scale}d}".rstrip("0") if rest else str(whole)
 
     def average(self, notional: int, cum: int) -> str:
-        """AvgPx(6): exact where it can be, else half up, as the instrument rounds it."""
+        """Return AvgPx(6): exact where it can be, else half up, as the instrument rounds it.
+
+    ``notional`` is in lots times ticks, ``cum`` in lots.
+    """
         if not cum:
             return "0"
         price, rest = divmod(notional, cum)
@@ -63,7 +66,7 @@ _cache: Final[dict[str, InstrumentText]] = {}
 
 
 def texts_of(symbol: str, instruments: Mapping[str, Instrument]) -> InstrumentText | None:
-    """The formats of a symbol, None if it is unknown."""
+    """Return the formats of a symbol, None if it is unknown."""
     instrument = instruments.get(symbol)
     if instrument is None:
         return None
@@ -73,18 +76,29 @@ def texts_of(symbol: str, instruments: Mapping[str, Instrument]) -> InstrumentTe
     return texts
 
 
+def known_texts(symbol: str, instruments: Mapping[str, Instrument]) -> InstrumentText:
+    """Return the formats of a symbol. Raises LookupError where it is unknown."""
+    texts = texts_of(symbol, instruments)
+    if texts is None:
+        raise LookupError(f"the instrument {symbol!r} is unknown, so nothing of it can be reported")
+    return texts
+
+
 def clean(value: str) -> str:
-    """A value as FIX can carry it: one line of printable ASCII, "?" for anything else."""
+    """Return a value as FIX can carry it: one line of printable ASCII, "?" for anything else."""
     if value.isascii() and value.isprintable():
         return value
     return "".join([char if char.isascii() and char.isprintable() else "?" for char in value])
 
 
 def sentence(text: str) -> str:
-    """A reason as Text(58): printable ASCII with a capital letter, never empty."""
+    """Return a reason as Text(58): printable ASCII with a capital letter, never empty."""
     return clean(text[:1].upper() + text[1:]) or "Refused"
 
 
 def optional(tag: str, value: str) -> str:
-    """A field, or nothing where its value is empty (FIX has no empty values)."""
+    """Return a field, or nothing where its value is empty.
+
+    FIX 4.4, volume 1, Message Format: there is no field without a value.
+    """
     return f"{tag}={clean(value)}{SOH}" if value else ""

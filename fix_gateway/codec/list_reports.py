@@ -39,7 +39,7 @@ AFFECTED_MAX: Final = 500
 
 
 def mass_canceled(e: MassCanceled, i: int, f: Frame) -> list[str]:
-    """OrderMassCancelReport(r), in as many parts as the affected orders need."""
+    """Write an OrderMassCancelReport(r), in as many parts as the affected orders need."""
     asked = "1" if e.symbol else "7"
     if isinstance(f.command, RecordRefusal) and f.command.echo:
         asked = clean(f.command.echo)
@@ -81,9 +81,10 @@ class _Standing(NamedTuple):
 def _final_state(
     events: tuple[Event, ...], entry: BatchEntry, first: int, count: int
 ) -> _Standing | None:
-    """The last state of the order that an entry created, changed or canceled.
+    """Find the last state of the order that an entry created, changed or canceled.
 
-    ``first`` and ``count`` say which events are the entry's own.
+    ``first`` and ``count`` say which events are the entry's own; None where there is no order.
+    Looks through all events behind ``first``.
     """
     opening = own_event(events[first : first + count], entry, *_OPENINGS)
     if opening is None:
@@ -109,7 +110,7 @@ def _final_state(
 
 
 def batch_done(e: BatchDone, i: int, f: Frame) -> tuple[str, str]:
-    """MsgType and body of a batch's summary: N for a list, UC for any other batch."""
+    """Write a batch's summary, MsgType and body: N for a list, UC for any other batch."""
     command = f.command
     echo = command.echo if isinstance(command, Batch | RecordRefusal) else ""
     msg_type, _, total = echo.partition(SOH)
@@ -118,14 +119,15 @@ def batch_done(e: BatchDone, i: int, f: Frame) -> tuple[str, str]:
     return "UC", _batch_summary(e, i, f)
 
 
-def _refusal(e: BatchDone) -> str:
+def _refusal(e: BatchDone, text_tag: str) -> str:
+    """Return why a batch was refused, with its text in this tag; "" where it was not."""
     if e.reason is None:
         return ""
-    return f"58={sentence(e.text)}\x0120016={reject_code(e.reason)}\x01"
+    return f"{text_tag}={sentence(e.text)}\x0120016={reject_code(e.reason)}\x01"
 
 
 def _list_status(e: BatchDone, i: int, f: Frame, total: str) -> str:
-    """ListStatus(N) of a NewOrderList: how each of its orders stands now."""
+    """Write the ListStatus(N) of a NewOrderList: how each of its orders stands now."""
     entries = f.command.entries if isinstance(f.command, Batch) else ()
     group, any_open = "", False
     for entry, (first, count, _) in zip(entries, e.results, strict=False):
@@ -136,16 +138,9 @@ def _list_status(e: BatchDone, i: int, f: Frame, total: str) -> str:
     rows = f"73={len(e.results)}\x01{group}" if group else ""
     return (
         f"66={clean(e.batch_id) or 'NONE'}\x01429=2\x0182=1\x01431={state}\x0183=1\x01"
-        f"{_list_refusal(e)}60={f.time}\x0168={len(entries) or total or 0}\x01{rows}"
+        f"{_refusal(e, '444')}60={f.time}\x0168={len(entries) or total or 0}\x01{rows}"
         f"{cursor(f.seq, i)}"
     )
-
-
-def _list_refusal(e: BatchDone) -> str:
-    """ListStatusText(444): the Text of a ListStatus."""
-    if e.reason is None:
-        return ""
-    return f"444={sentence(e.text)}\x0120016={reject_code(e.reason)}\x01"
 
 
 def _list_row(
@@ -179,7 +174,7 @@ def _reason_of(own: tuple[Event, ...], entry: BatchEntry) -> RejectReason | None
 
 
 def _batch_summary(e: BatchDone, i: int, f: Frame) -> str:
-    """OrderBatchSummary(UC): which entries were accepted; their reports came before it."""
+    """Write an OrderBatchSummary(UC): which entries were accepted; their reports came before."""
     entries = f.command.entries if isinstance(f.command, Batch) else ()
     rows = ""
     for number, (entry, (first, count, done)) in enumerate(
@@ -195,12 +190,12 @@ def _batch_summary(e: BatchDone, i: int, f: Frame) -> str:
     accepted = sum(done for _, _, done in e.results)
     return (
         f"66={clean(e.batch_id) or 'NONE'}\x0120014={0 if e.reason is None else 1}\x01"
-        f"20015={accepted}\x01{_refusal(e)}60={f.time}\x01{group}{cursor(f.seq, i)}"
+        f"20015={accepted}\x01{_refusal(e, '58')}60={f.time}\x01{group}{cursor(f.seq, i)}"
     )
 
 
 def refused(e: Refused, i: int, f: Frame) -> str | None:
-    """BusinessMessageReject(j) of a FIX message that nothing else answers, else None."""
+    """Write the BusinessMessageReject(j) of a message that nothing else answers, else None."""
     command = f.command
     if not isinstance(command, RecordRefusal):
         return None
@@ -213,7 +208,7 @@ def refused(e: Refused, i: int, f: Frame) -> str | None:
 
 
 def status_changed(e: InstrumentStatusChanged, i: int, f: Frame) -> str:
-    """SecurityStatus(f), unasked for: an instrument was halted (326=2) or resumed (326=3)."""
+    """Write a SecurityStatus(f), unsolicited: an instrument was halted (326=2) or resumed (3)."""
     halted = e.status is InstrumentStatus.HALTED
     return (
         f"55={e.symbol}\x01325=Y\x01326={'2' if halted else '3'}\x0160={f.time}\x01"

@@ -6,7 +6,6 @@ free of data fields, so that SOH separates fields and the first ``=`` ends a tag
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date
 from functools import lru_cache
 from typing import Final
@@ -45,13 +44,13 @@ class FixMessage:
         return self.fields.get("35", "")
 
     def get(self, tag: str, default: str = "") -> str:
-        """The value of a tag outside repeating groups, ``default`` if it is absent."""
+        """Return the value of a tag outside repeating groups, ``default`` if it is absent."""
         return self.fields.get(tag, default)
 
     def group(
         self, count_tag: str, first_tag: str, members: frozenset[str]
     ) -> list[dict[str, str]]:
-        """The entries of a repeating group, in order.
+        """Return the entries of a repeating group, in order; goes through the whole message.
 
         An entry begins with ``first_tag``; the group ends before the first tag that is not
         one of ``members``. The count itself is not compared (QuickFIX has done so).
@@ -71,7 +70,7 @@ class FixMessage:
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
-    """All fields in order; a fragment without ``=`` is left out."""
+    """Return all fields in order; a fragment without ``=`` is left out."""
     pairs = []
     for field in text.split(SOH):
         tag, equals, value = field.partition("=")
@@ -80,14 +79,9 @@ def _pairs(text: str) -> list[tuple[str, str]]:
     return pairs
 
 
-def body(fields: Mapping[str, str]) -> str:
-    """Fields as a message body, each ended by SOH."""
-    return "".join([f"{tag}={value}{SOH}" for tag, value in fields.items()])
-
-
 @lru_cache(maxsize=64)
 def _second_text(second: int) -> str:
-    """Whole seconds since 1970 as ``YYYYMMDD-HH:MM:SS``."""
+    """Return whole seconds since 1970 as ``YYYYMMDD-HH:MM:SS``."""
     days, rest = divmod(second, 86_400)
     day = date.fromordinal(_EPOCH_DAY + days)
     hours, rest = divmod(rest, 3_600)
@@ -96,15 +90,16 @@ def _second_text(second: int) -> str:
 
 
 def time_text(time_us: int) -> str:
-    """Microseconds since 1970 as a UTCTimestamp with six decimals."""
+    """Return microseconds since 1970 as a UTCTimestamp with six decimals."""
     second, micro = divmod(time_us, 1_000_000)
     return f"{_second_text(second)}.{micro:06d}"
 
 
 def parse_time(text: str) -> int:
-    """A UTCTimestamp (0, 3, 6 or 9 decimals, cut to microseconds) as microseconds since 1970.
+    """Read a UTCTimestamp as microseconds since 1970; raises ValueError where it is none.
 
-    Raises ValueError when it is not one.
+    It has 0, 3, 6 or 9 decimals and is cut to microseconds. FIX 4.4, volume 1, Data Types: a
+    second may be a leap second, 60.
     """
     head, dot, fraction = text.partition(".")
     well_formed = len(head) == 17 and head[8] == "-" and head[11] == ":" and head[14] == ":"

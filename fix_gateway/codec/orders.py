@@ -105,7 +105,7 @@ def cancel_order(
 def replace_order(
     fields: Fields, context: SessionContext, origin: Origin, instruments: Instruments
 ) -> ReplaceOrder:
-    """OrderCancelReplaceRequest(G), or a replace entry of UB, as a command. Raises Rejected.
+    """Read an OrderCancelReplaceRequest(G), or a replace entry of UB. Raises Rejected.
 
     Quantity, prices, MaxFloor, time in force and expiry that are absent stay as they are.
     """
@@ -143,7 +143,7 @@ def replace_order(
 def mass_cancel(
     fields: Fields, context: SessionContext, origin: Origin, instruments: Instruments
 ) -> MassCancel:
-    """OrderMassCancelRequest(q) as a command. Raises Rejected.
+    """Read an OrderMassCancelRequest(q). Raises Rejected.
 
     Without Account(1) all accounts that the session reaches are meant, and without
     MassCancelScope(20008)=1 only what this session entered.
@@ -192,7 +192,7 @@ def refusal(
     text: str,
     echo: str = "",
 ) -> RecordRefusal:
-    """What is recorded of a request that was refused, complete enough to answer it."""
+    """Return what is recorded of a request that was refused, complete enough to answer it."""
     order_id = fields.get("37", "")
     return RecordRefusal(
         origin=origin,
@@ -214,6 +214,6 @@ def refusal(
 
 
 def order_echo(fields: Fields, account: str) -> str:
-    """The fields that the report of a refused order repeats, and its account in any case."""
+    """Return the fields that the report of a refused order repeats, its account in any case."""
     own = "" if "1" in fields else f"1={account}{SOH}"
     return own + "".join([f"{tag}={fields[tag]}{SOH}" for tag in ECHOED if tag in fields])

@@ -110,5 +110,5 @@ RESTATE_REASON: Final[Mapping[RestateReason, tuple[str, str]]] = {
 
 
 def reject_code(reason: RejectReason) -> str:
-    """The stable code of a reason, RejectCode(20016): the same as in errors of the REST API."""
+    """Return a reason's stable code, RejectCode(20016): the same as in errors of the REST API."""
     return reason.name.lower()

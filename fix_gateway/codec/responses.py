@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from engine.core.instruments import Instrument, format_scaled
 from engine.core.types import Balance, InstrumentRow, InstrumentStatus, OrderRow
 from fix_gateway.codec.execution_reports import status_fields
-from fix_gateway.codec.formatting import clean, optional, sentence, texts_of
+from fix_gateway.codec.formatting import clean, known_texts, optional, sentence
 from fix_gateway.codec.message import time_text
 from fix_gateway.codec.reject_codes import TRADE_REQUEST_OTHER, TRADE_REQUEST_RESULT
 from fix_gateway.codec.requests import (
@@ -42,7 +42,7 @@ class Response(NamedTuple):
 
 
 def business_reject(num: int, msg_type: str, ref_id: str, reason: str, text: str) -> Response:
-    """BusinessMessageReject(j) of the client's message ``num``; ``reason`` is 380."""
+    """Make the BusinessMessageReject(j) of the client's message ``num``; ``reason`` is 380."""
     return Response(
         "j",
         f"45={num}\x01372={clean(msg_type)}\x01{optional('379', ref_id)}380={reason}\x01"
@@ -70,7 +70,7 @@ def answer_invalid_request(query: InvalidRequest) -> Response:
 def trades_ack(
     request_id: str, request_type: str, result: str, status: str, text: str, symbol: str = ""
 ) -> Response:
-    """TradeCaptureReportRequestAck(AQ): ``result`` is 749, ``status`` 750."""
+    """Make a TradeCaptureReportRequestAck(AQ): ``result`` is 749, ``status`` 750."""
     return Response(
         "AQ",
         f"568={clean(request_id)}\x01748=0\x01569={request_type}\x01749={result}\x01"
@@ -79,14 +79,12 @@ def trades_ack(
 
 
 def _status(row: OrderRow, instruments: Mapping[str, Instrument]) -> str:
-    texts = texts_of(row.order.symbol, instruments)
-    if texts is None:
-        raise LookupError(f"an order of the unknown instrument {row.order.symbol!r}")
+    texts = known_texts(row.order.symbol, instruments)
     return status_fields(row.order, texts, row.status, row.leaves, row.cum, row.notional)
 
 
 def _no_order(symbol: str, side: str, text: str) -> str:
-    """The ExecutionReport that says there is no such order (row G.1.a)."""
+    """Write the ExecutionReport that says there is no such order (row G.1.a)."""
     return (
         f"37=NONE\x0117=0\x01150=I\x0139=8\x01103=5\x0155={clean(symbol) or NO_SYMBOL}\x01"
         f"54={side or '7'}\x01151=0\x0114=0\x016=0\x0158={sentence(text)}\x01"
@@ -100,8 +98,10 @@ def answer_order_status(
     as_of_seq: int,
     now_us: int,
 ) -> Response:
-    """ExecutionReport for OrderStatusRequest(H); ``row`` None, or another symbol or side than
-    asked for, is an unknown order."""
+    """Answer an OrderStatusRequest(H) with an ExecutionReport.
+
+    ``row`` None, or of another symbol or side than asked for, is an unknown order.
+    """
     tail = f"{optional('790', query.request_id)}60={time_text(now_us)}\x0120001={as_of_seq}\x01"
     if row is not None:
         same_symbol = not query.symbol or query.symbol == row.order.symbol
@@ -119,7 +119,7 @@ def answer_mass_status(
     as_of_seq: int,
     now_us: int,
 ) -> list[Response]:
-    """One ExecutionReport per open order for OrderMassStatusRequest(AF), the last marked."""
+    """Answer an OrderMassStatusRequest(AF): an ExecutionReport per open order, the last marked."""
     tail = f"60={time_text(now_us)}\x0120001={as_of_seq}\x01"
     request_id = clean(query.request_id)
     if not rows:
@@ -143,7 +143,7 @@ def open_order_snapshot(
     as_of_seq: int,
     now_us: int,
 ) -> list[Response]:
-    """What follows a Logon with OpenOrderSnapshot(20006)=Y: the open orders, then News(B)."""
+    """Make what follows a Logon with OpenOrderSnapshot(20006)=Y: the open orders, then News(B)."""
     end = news(
         "Open order snapshot complete",
         (f"{len(rows)} open orders as of engine sequence {as_of_seq}",),
@@ -157,7 +157,7 @@ def open_order_snapshot(
 
 
 def news(headline: str, lines: Iterable[str], now_us: int, more: str = "") -> Response:
-    """News(B): a headline and its lines; ``more`` is appended fields."""
+    """Make a News(B): a headline and its lines; ``more`` is appended fields."""
     texts = [sentence(line) for line in lines] or [sentence(headline)]
     group = "".join([f"58={text}\x01" for text in texts])
     return Response(
@@ -172,7 +172,7 @@ def answer_security_list(
     states: Mapping[str, InstrumentRow],
     as_of_seq: int,
 ) -> list[Response]:
-    """SecurityList(y): grid and bounds of one instrument or of all, in parts if need be."""
+    """Answer with SecurityList(y): grid and bounds of one instrument or of all, in parts."""
     request = f"320={clean(query.request_id)}\x01"
     chosen = sorted(instruments) if not query.symbol else [query.symbol]
     chosen = [symbol for symbol in chosen if symbol in instruments]
@@ -194,7 +194,7 @@ def answer_security_list(
 
 
 def _security(i: Instrument, state: InstrumentRow | None) -> str:
-    """A row: the highest price is the end of the price band where there is one (rules P)."""
+    """Write a row; the highest price is the end of the price band where there is one (rules P)."""
     trading = {InstrumentStatus.OPEN: "326=17\x01", InstrumentStatus.HALTED: "326=2\x01"}
     highest, band = i.max_price, ""
     if state is not None and state.band_high:
@@ -215,7 +215,9 @@ def answer_balances(
     as_of_seq: int,
     now_us: int,
 ) -> list[Response]:
-    """CollateralReport(BA) per account and asset: posted (900), held (901), available (899).
+    """Answer with a CollateralReport(BA) per account and asset: 900, 901 and 899.
+
+    TotalNetValue(900) is what is posted, CashOutstanding(901) held, MarginExcess(899) available.
 
     ``scales`` are the decimal places of the assets. Nothing to show is answered with
     CollateralInquiryAck(BG).
@@ -244,7 +246,7 @@ def answer_balances(
 def replay_end(
     query: ReplayQuery, count: int, last_exec_id: str, as_of_seq: int, complete: bool = True
 ) -> Response:
-    """ReplayEnd(UE): so many reports came, the last with this ExecID ("" if none).
+    """Make a ReplayEnd(UE): so many reports came, the last with this ExecID ("" if none).
 
     ``complete`` False says that there is more: the client asks again after that ExecID.
     """
@@ -256,7 +258,7 @@ def replay_end(
 
 
 def replay_refused(query: ReplayQuery, text: str, as_of_seq: int) -> Response:
-    """ReplayEnd(UE) of a replay that cannot be done, for instance from too far back."""
+    """Make the ReplayEnd(UE) of a replay that cannot be done, for instance from too far back."""
     return Response(
         "UE",
         f"20017={clean(query.request_id)}\x0120018=0\x0120019=1\x0158={sentence(text)}\x01"

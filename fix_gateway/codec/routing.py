@@ -58,7 +58,7 @@ _ANSWERS: Final[frozenset[type[Event]]] = frozenset(
 
 
 def _render(event: Event, index: int, frame: Frame) -> list[OutMessage]:
-    """The messages of one event, for whomever they are."""
+    """Return the messages of one event, for whomever they are."""
     builder = _REPORTS.get(type(event))
     if builder is not None:
         return [OutMessage(index, 0, "8", builder(event, index, frame))]
@@ -84,7 +84,7 @@ def _render(event: Event, index: int, frame: Frame) -> list[OutMessage]:
 
 
 def _is_recipient(event: Event, session: SessionContext, source: str) -> bool:
-    """Whether a session is told of an event of a command that came from ``source``."""
+    """Return True if a session is told of an event of a command that came from ``source``."""
     kind = type(event)
     if kind is InstrumentStatusChanged:
         return True
@@ -108,14 +108,14 @@ def _is_recipient(event: Event, session: SessionContext, source: str) -> bool:
 
 
 def _asked_for(event: Event, source: str) -> bool:
-    """Whether a session asked for what an event of a later command answers."""
+    """Return True if a session asked for what an event of a later command answers."""
     return isinstance(event, MassCanceled) and event.requester == source
 
 
 def messages(
     transaction: Committed, session: SessionContext, instruments: Mapping[str, Instrument]
 ) -> list[OutMessage]:
-    """What a session is told of a transaction, in order."""
+    """Return what a session is told of a transaction, in order."""
     source = transaction.command.origin.source
     frame: Frame | None = None
     found: list[OutMessage] = []
@@ -146,7 +146,7 @@ class Router:
     def deliveries(
         self, transaction: Committed, instruments: Mapping[str, Instrument]
     ) -> list[tuple[str, OutMessage]]:
-        """(source of a session, message) pairs in order of events."""
+        """Return (source of a session, message) pairs in order of events."""
         requester = transaction.command.origin.source
         frame: Frame | None = None
         found: list[tuple[str, OutMessage]] = []
@@ -160,7 +160,7 @@ class Router:
         return found
 
     def _recipients(self, event: Event, requester: str) -> list[str]:
-        """The sources of the sessions that are told of an event, each once."""
+        """Return the sources of the sessions that are told of an event, each once."""
         kind = type(event)
         sessions = self._sessions
         if kind is InstrumentStatusChanged:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from engine.core.instruments import Instrument
 from engine.history.rows import Fill
-from fix_gateway.codec.formatting import clean, cursor, optional, texts_of
+from fix_gateway.codec.formatting import clean, cursor, known_texts, optional
 from fix_gateway.codec.message import time_text
 from fix_gateway.codec.requests import TradesQuery
 from fix_gateway.codec.responses import Response, trades_ack
@@ -15,7 +15,7 @@ from fix_gateway.codec.responses import Response, trades_ack
 def answer_trades(
     query: TradesQuery, fills: Sequence[Fill], instruments: Mapping[str, Instrument], as_of_seq: int
 ) -> list[Response]:
-    """One TradeCaptureReport(AE) per fill, the last marked; AQ with 748=0 when there is none."""
+    """Make a TradeCaptureReport(AE) per fill, the last marked; an AQ with 748=0 for no fill."""
     total = len(fills)
     if not total:
         return [ack(query, "0", "1", "No trade matches")]
@@ -35,13 +35,13 @@ def answer_trades(
 def captured(
     query: TradesQuery, fill: Fill, instruments: Mapping[str, Instrument], part: int
 ) -> str:
-    """TradeCaptureReport(AE), unsolicited, of a fill that has just happened."""
+    """Write the TradeCaptureReport(AE), unsolicited, of a fill that has just happened."""
     place = cursor(fill.seq, fill.event_index, part)
     return _report(query, fill, instruments, "325=Y\x01", place)
 
 
 def ack(query: TradesQuery, result: str, status: str, text: str) -> Response:
-    """TradeCaptureReportRequestAck(AQ): ``result`` is 749, ``status`` 750."""
+    """Make the TradeCaptureReportRequestAck(AQ) of a request, as ``responses.trades_ack``."""
     return trades_ack(query.request_id, query.request_type, result, status, text, query.symbol)
 
 
@@ -52,9 +52,7 @@ def _report(
     count: str,
     place: str,
 ) -> str:
-    texts = texts_of(fill.symbol, instruments)
-    if texts is None:
-        raise LookupError(f"a fill of the unknown instrument {fill.symbol!r}")
+    texts = known_texts(fill.symbol, instruments)
     exec_id = f"{fill.seq}-{fill.event_index}"
     time = time_text(fill.time_us)
     fee = texts.money(fill.fee)

@@ -36,7 +36,7 @@ class Credentials:
         self._dummy_hash = _DUMMY.hash(secrets.token_hex(16))
 
     def known(self, comp_id: str, password_hash: str, username: str, password: str) -> bool:
-        """Whether exactly this was verified before; takes microseconds."""
+        """Return True if exactly this was verified before; takes microseconds."""
         remembered = self._verified.get(comp_id)
         digest = self._digest(comp_id, username, password)
         if remembered is None:
@@ -45,7 +45,7 @@ class Credentials:
         return hmac.compare_digest(remembered[1], digest) and same_hash
 
     def fault(self, settings: SessionSettings | None, logon: Logon, use: bool) -> str:
-        """What is wrong with a Logon's credentials, "" if nothing; slow, whatever it is.
+        """Say what is wrong with a Logon's credentials, "" if nothing; slow, whatever it is.
 
         ``settings`` None is an unknown session. ``use`` says that a good signature is to be
         used up: it admits nobody a second time.
@@ -69,7 +69,7 @@ class Credentials:
     def verify(
         self, comp_id: str, password_hash: str, username: str, expected: str, password: str
     ) -> bool:
-        """Verify a password against its hash; tens of milliseconds, whatever is wrong."""
+        """Verify a password against its hash; takes tens of milliseconds, whatever is wrong."""
         named = hmac.compare_digest(username.encode(), expected.encode())
         try:
             self._hasher.verify(password_hash or self._dummy_hash, password)
@@ -95,7 +95,7 @@ class Failures:
         self._failed: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
     def add(self, address: str, now: float) -> None:
-        """A logon from this address failed."""
+        """Count a logon from this address that failed."""
         count, _ = self._current(address, now)
         self._failed[address] = (count + 1, now)
         self._failed.move_to_end(address)
@@ -103,11 +103,11 @@ class Failures:
             self._failed.popitem(last=False)
 
     def clear(self, address: str) -> None:
-        """A logon from this address succeeded."""
+        """Forget what failed from this address, from which a logon succeeded."""
         self._failed.pop(address, None)
 
     def not_before(self, address: str, now: float) -> float:
-        """When the next password from this address may be verified."""
+        """Return when the next password from this address may be verified."""
         count, last = self._current(address, now)
         if count == 0:
             return now

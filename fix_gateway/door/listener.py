@@ -117,7 +117,7 @@ class FrontDoor:
         self._thread.start()
 
     def stop(self) -> None:
-        """Let nobody in any more; connections that are logged on stay."""
+        """Let nobody else in; connections that are logged on stay."""
         self._stopping = True
         self._call(lambda: None)
         self._thread.join(timeout=2.0)
@@ -212,7 +212,7 @@ class FrontDoor:
             self._close(goes)
 
     def _is_here(self, pending: PendingConnection) -> bool:
-        """Whether a connection was not closed meanwhile."""
+        """Return True if a connection was not closed meanwhile."""
         return self._pending.get(pending.socket.fileno()) is pending
 
     def _expire(self, pending: PendingConnection) -> None:
@@ -254,7 +254,7 @@ class FrontDoor:
         self._check(pending, logon)
 
     def _await_more(self, pending: PendingConnection, seen: int) -> None:
-        """Be called again only when there is more than what was seen already."""
+        """Have the kernel wake us only when there is more than what was seen already."""
         pending.seen = seen
         pending.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, seen + 1)
 
@@ -309,7 +309,7 @@ class FrontDoor:
     def _authenticated(
         self, pending: PendingConnection, session: Session, logon: Logon, *, again: bool = False
     ) -> None:
-        """Credentials are right: hand the client over on another thread, or say what is wrong."""
+        """Hand a client with right credentials over on another thread, or say what is wrong."""
         if not self._is_here(pending):
             return
         self._room.leave(pending)
@@ -386,7 +386,7 @@ class FrontDoor:
         self._hands.submit(say)
 
     def _give_up(self, session: Session, link: Link) -> None:
-        """QuickFIX has not answered the Logon, for instance because a tag is unknown to it."""
+        """Cut a client whose Logon QuickFIX has not answered, for instance for an unknown tag."""
         if session.link is not link or session.phase is not Phase.ENTERING:
             return
         if session.undecided:
@@ -402,7 +402,7 @@ class FrontDoor:
             session.handle(Event.DISCONNECTED, link)
 
     def _link_ended(self, number: int) -> None:
-        """A connection that QuickFIX had is closed on both sides."""
+        """Take in that a connection that QuickFIX had is closed on both sides."""
         session, link = self._links.pop(number)
         self._epoll.unregister(number)
         link.socket.close()

@@ -74,7 +74,11 @@ class Wishes:
 
 
 def framed(data: bytes, limit: int) -> bytes | None:
-    """The whole first message, or None while it may still become one. Raises LogonError."""
+    """Return the whole first message, or None while it may still become one.
+
+    FIX 4.4, volume 1, Message Format: BeginString, BodyLength and CheckSum as they have to be.
+    Raises LogonError.
+    """
     head = data[: len(_START)]
     if head != _START[: len(head)]:
         raise LogonError("does not begin as FIX 4.4")
@@ -123,7 +127,7 @@ def parse(message: bytes) -> Logon:
 
 
 def _pairs(text: str) -> Iterator[tuple[str, str]]:
-    """Tags and values in order. Raises LogonError."""
+    """Yield tags and values in order. Raises LogonError."""
     place, data = 0, ("", 0)
     while place < len(text):
         equals = text.find("=", place)
@@ -144,7 +148,7 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
 def stranger(
     logon: Logon, session: Session | None, address: str, settings: GatewaySettings, now_us: int
 ) -> str:
-    """Why nobody is let in by this Logon, whatever its credentials; "" if somebody may be.
+    """Say why nobody is let in by this Logon, whatever its credentials; "" if somebody may be.
 
     A signature that is not fresh proves nothing: it may be somebody's recording.
     """
@@ -175,7 +179,7 @@ def _admits(allow: tuple[str, ...], address: str) -> bool:
 
 
 def fault(logon: Logon, grammar: LogonGrammar, settings: GatewaySettings, now_us: int) -> str:
-    """What is wrong with a Logon whose credentials are right, in a sentence; "" if nothing."""
+    """Say what is wrong with a Logon whose credentials are right; "" if nothing."""
     return (
         _fault_of_form(logon.pairs, grammar)
         or _fault_of_time(logon, settings, now_us)
@@ -185,7 +189,7 @@ def fault(logon: Logon, grammar: LogonGrammar, settings: GatewaySettings, now_us
 
 
 def _fault_of_form(pairs: Pairs, grammar: LogonGrammar) -> str:
-    """What is wrong with which fields there are and how they stand."""
+    """Say what is wrong with which fields there are and how they stand."""
     seen: set[str] = set()
     beyond_header = False
     for tag, value in pairs:
@@ -257,7 +261,7 @@ def _fault_of_values(fields: dict[str, str], settings: GatewaySettings) -> str:
 
 
 def _fault_of_group(pairs: Pairs) -> str:
-    """What is wrong with the group NoMsgTypes(384), of which nothing is used."""
+    """Say what is wrong with the group NoMsgTypes(384), of which nothing is used."""
     tags = [tag for tag, _ in pairs]
     count = next((value for tag, value in pairs if tag == "384"), "0")
     place = tags.index("384") + 1 if "384" in tags else len(tags)
@@ -278,7 +282,7 @@ def _fault_of_group(pairs: Pairs) -> str:
 
 
 def read(logon: Logon) -> Wishes:
-    """What a Logon without ``fault`` asks for."""
+    """Read what a Logon without ``fault`` asks for."""
     fields = logon.fields
     scope, grace = fields.get("20003"), fields.get("20004")
     expected = fields.get("789")
@@ -296,7 +300,7 @@ def read(logon: Logon) -> Wishes:
 def for_quickfix(
     logon: Logon, wishes: Wishes, stamp: str, now_us: int
 ) -> tuple[bytes, LogonMark]:
-    """The Logon that QuickFIX gets in the place of the client's, and what it is known by.
+    """Write the Logon that QuickFIX gets for the client's, and what it is known by.
 
     It has neither ResetSeqNumFlag nor password: the door has done with both. ``wishes`` are
     those that were granted. The SendingTime is ours, since verifying a password takes time.
@@ -313,7 +317,10 @@ def for_quickfix(
 
 
 def _number(text: str) -> int:
-    """A whole number; leading zeros are FIX's, -1 is what is none or passes 64 bits."""
+    """Read a whole number; -1 stands for what is none, or is more than 64 bits hold.
+
+    FIX 4.4, volume 1, Data Types: an int may have leading zeros.
+    """
     digits = text.lstrip("0") or "0"
     if not text or not (text.isascii() and text.isdigit()) or len(digits) > 19:
         return -1

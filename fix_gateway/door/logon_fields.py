@@ -31,12 +31,12 @@ class LogonGrammar:
     names: dict[str, str]
 
     def named(self, tag: str) -> str:
-        """A tag as it is told to people, such as ``HeartBtInt(108)``."""
+        """Return a tag as it is told to people, such as ``HeartBtInt(108)``."""
         return f"{self.names[tag]}({tag})" if tag in self.names else f"tag {tag}"
 
 
 def read(dictionary: Path) -> LogonGrammar:
-    """The grammar of Logons in a data dictionary. Raises OSError or ValueError."""
+    """Read the grammar of Logons in a data dictionary. Raises OSError or ValueError."""
     root = _root(dictionary)
     fields = root.iterfind("fields/field")
     numbers = {field.attrib["name"]: field.attrib["number"] for field in fields}
@@ -49,7 +49,10 @@ def read(dictionary: Path) -> LogonGrammar:
 
 
 def write_stamped(dictionary: Path, target: Path, stamp: str) -> None:
-    """Write QuickFIX's own dictionary, in which a Logon must bear ``stamp``; for us alone."""
+    """Write QuickFIX's own dictionary, in which a Logon must bear ``stamp``; for us alone.
+
+    Raises OSError or ValueError.
+    """
     root = _root(dictionary)
     logon = _logon(root)
     for child in list(logon):
@@ -82,7 +85,7 @@ def _logon(root: ElementTree.Element) -> ElementTree.Element:
 
 
 def _names(part: ElementTree.Element | None) -> Iterator[str]:
-    """Names of all fields and groups below a part."""
+    """Yield the names of all fields and groups below a part."""
     for node in part.iter() if part is not None else ():
         if node.tag in ("field", "group"):
             yield node.attrib["name"]

@@ -12,7 +12,7 @@ from fix_gateway.session.session import Session
 
 
 def objection(session: Session, wishes: Wishes) -> str:
-    """Why the table of authority does not allow what a Logon asks for; "" where it does."""
+    """Say why the table of authority does not allow what a Logon asks for; "" where it does."""
     scope, context = wishes.scope, session.context
     if not scope:
         return ""

@@ -29,13 +29,13 @@ SAME_TIME_MAX: Final = 100
 
 
 def payload(fields: Mapping[str, str]) -> bytes:
-    """What is signed of a Logon."""
+    """Return what is signed of a Logon."""
     parts = [f"{tag}={fields[tag]}" for tag in SIGNED if tag in fields]
     return "\x01".join(parts).encode("latin-1")
 
 
 def fault(public_key: bytes, fields: Mapping[str, str]) -> str:
-    """What is wrong with the signature of a Logon, "" if nothing."""
+    """Say what is wrong with the signature of a Logon, "" if nothing."""
     text = fields.get("96")
     if text is None:
         return "Logon is not signed"
@@ -65,7 +65,7 @@ class SignedLogons:
         self._folder = folder
 
     def use(self, comp_id: str, sending_time_us: int, signature: str) -> str:
-        """Use a signature up; says why not if it, or a newer one, was used before."""
+        """Use a signature up; say why not if it, or a newer one, was used before."""
         digest = hashlib.sha256(base64.b64decode(signature)).hexdigest()
         try:
             return self._use(self._folder / f"{comp_id}.signed", sending_time_us, digest)
@@ -85,7 +85,7 @@ class SignedLogons:
 
 
 def _read(path: Path) -> tuple[int, list[str]]:
-    """Newest SendingTime that was used, and the digests of the signatures at it."""
+    """Return the newest SendingTime that was used, and the digests of the signatures at it."""
     try:
         newest, *used = path.read_text(encoding="ascii").split()
     except FileNotFoundError:

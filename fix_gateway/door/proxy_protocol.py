@@ -25,7 +25,10 @@ class ProxyHeader(NamedTuple):
 
 
 def read(data: bytes) -> ProxyHeader | None:
-    """The header at the start of a stream, or None while it may become one."""
+    """Return the header at the start of a stream, or None while it may become one.
+
+    Raises ProxyError.
+    """
     if data.startswith(SIGNATURE_V2[: len(data)]) and data[:1] == b"\r":
         return _read_v2(data)
     if data.startswith(b"PROXY "[: len(data)]):

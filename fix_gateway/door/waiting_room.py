@@ -30,7 +30,10 @@ class WaitingRoom(Generic[Pending]):
         return len(self._addresses)
 
     def enter(self, pending: Pending, address: str) -> Pending | None:
-        """Give somebody a place; gives back who has lost one for it and has to go."""
+        """Give somebody a place; return who has lost one for it and has to go.
+
+    Looks through all addresses where every place is taken.
+    """
         goes = self._oldest_of(address) if self._full(address) else None
         if goes is None and len(self._addresses) >= self._places:
             most = max(self._by_address, key=lambda each: len(self._by_address[each]))
@@ -42,12 +45,12 @@ class WaitingRoom(Generic[Pending]):
         return goes
 
     def move(self, pending: Pending, address: str) -> Pending | None:
-        """Somebody comes from this address, as is known by now; as ``enter``."""
+        """Count somebody for this address, which is known by now; as ``enter``."""
         self.leave(pending)
         return self.enter(pending, address)
 
     def leave(self, pending: Pending) -> None:
-        """Somebody needs the place no more; may be said twice."""
+        """Take somebody's place back; may be called twice."""
         address = self._addresses.pop(pending, None)
         if address is None:
             return

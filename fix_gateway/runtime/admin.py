@@ -19,7 +19,11 @@ OTHER: Final = 99
 
 
 def complete_logon(session: Session, message: quickfix.Message) -> None:
-    """Put into the answer to a Logon what the door knows and QuickFIX does not."""
+    """Put into the answer to a Logon what the door knows and QuickFIX does not.
+
+    FIX 4.4, volume 2, Logon: ResetSeqNumFlag(141), and NextExpectedMsgSeqNum(789), which counts
+    the Logon that is answered.
+    """
     if session.says_reset and message.getHeader().getField(34) == "1":
         message.setField(quickfix.StringField(141, "Y"))
     if session.expects_next and session.qf is not None:
@@ -30,7 +34,7 @@ def complete_logon(session: Session, message: quickfix.Message) -> None:
 
 
 def confirms(session: Session, message: quickfix.Message) -> bool:
-    """Whether the Logon that is rejected here only confirms our ResetSeqNumFlag=Y.
+    """Return True if the Logon that is rejected here only confirms our ResetSeqNumFlag=Y.
 
     Some engines, QuickFIX among them, answer it with a Logon of their own under number 1, which
     is the number of the Logon that we have. The Reject becomes a Heartbeat then.
@@ -53,13 +57,19 @@ def reject_logon(message: quickfix.Message, text: str) -> None:
 
 
 def check_repeat(header: quickfix.Header) -> None:
-    """A message with PossDupFlag=Y says when it was first sent. Raises FieldNotFound."""
+    """Check that a message with PossDupFlag=Y says when it was first sent.
+
+    FIX 4.4, volume 2, Possible Duplicates. Raises FieldNotFound, which QuickFIX rejects.
+    """
     if header.isSetField(43) and header.getField(43) == "Y" and not header.isSetField(122):
         raise quickfix.FieldNotFound(122)
 
 
 def fault_of_repeat(message: FixMessage) -> tuple[int, str] | None:
-    """What is wrong with OrigSendingTime of a message with PossDupFlag=Y, None if nothing."""
+    """Find what is wrong with OrigSendingTime of a message with PossDupFlag=Y, None if nothing.
+
+    Returns SessionRejectReason(373) and Text(58). Raises ValueError where a time is none.
+    """
     first_sent = message.get("122")
     if not first_sent:
         return REQUIRED_MISSING, "OrigSendingTime(122) is missing with PossDupFlag(43)=Y"
@@ -69,7 +79,7 @@ def fault_of_repeat(message: FixMessage) -> tuple[int, str] | None:
 
 
 def check_resend(session: Session, message: quickfix.Message) -> None:
-    """A ResendRequest asks for numbers that there are. Raises IncorrectTagValue.
+    """Check that a ResendRequest asks for numbers that there are. Raises IncorrectTagValue.
 
     Notes a gap in front of it, which QuickFIX does not ask for.
     """
@@ -85,7 +95,10 @@ def check_resend(session: Session, message: quickfix.Message) -> None:
 
 
 def tag_not_ascii(text: str) -> int:
-    """The first tag of a message whose value is not ASCII; FIX has other fields for that."""
+    """Return the first tag of a message whose value is not ASCII, 0 where it is no tag.
+
+    FIX 4.4, volume 1: other text goes into the encoded fields.
+    """
     for field in text.split(SOH):
         if not field.isascii():
             tag = field.partition("=")[0]

@@ -24,7 +24,7 @@ class Burst:
         self._sent: dict[Link, int] = {}
 
     def add(self, session: Session, count: int) -> None:
-        """So many reports go to a session next."""
+        """Take in that so many reports go to a session next."""
         link = session.link
         if link is None:
             return
@@ -38,7 +38,7 @@ class Burst:
         self._sent[link] = before + count
 
     def end(self) -> None:
-        """Nothing more comes for now: let go of everything."""
+        """Take all corks out: nothing more comes for now."""
         for link, count in self._sent.items():
             if count > 1:
                 link.cork(False)

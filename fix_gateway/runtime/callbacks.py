@@ -16,9 +16,9 @@ from typing import Any, Concatenate, Final, ParamSpec, Protocol, get_args
 import quickfix
 import structlog
 
-from engine.core.commands import Command, RecordRefusal
+from engine.core.commands import Command
 from engine.core.instruments import Instrument
-from engine.core.types import Origin, RejectReason, RequestKind
+from engine.core.types import RejectReason
 from fix_gateway.codec import responses
 from fix_gateway.codec.decode import refuse, translate
 from fix_gateway.codec.message import FixMessage, envelope
@@ -73,31 +73,31 @@ class Events(Protocol):
     """What happens to sessions, for the gateway; called on QuickFIX's thread."""
 
     def on_logon(self, session: Session) -> None:
-        """The Logon was answered."""
+        """Take in that the Logon was answered."""
 
     def on_logout(self, session: Session) -> None:
-        """The client logs out; QuickFIX answers and ends the connection next."""
+        """Take in the client's Logout; QuickFIX answers it and ends the connection next."""
 
     def on_disconnect(self, session: Session) -> None:
-        """The connection is gone; QuickFIX may hold its lock of the session."""
+        """Take in that the connection is gone; QuickFIX may hold its lock of the session."""
 
     def on_test_response(self, session: Session) -> None:
-        """A TestRequest of ours was answered."""
+        """Take in that a TestRequest of ours was answered."""
 
     def on_request(self, session: Session, query: Query, text: str) -> bool:
         """Take in a request and its message; return False when too many wait already."""
 
     def on_flood(self, session: Session) -> None:
-        """The session goes on and on above its limit: log it out."""
+        """Log a session out that goes on and on above its limit."""
 
     def on_overload(self, session: Session, num: int) -> None:
-        """A message could not be taken up: the session has to come back for it."""
+        """End a session whose message ``num`` could not be taken up; it comes back for it."""
 
     def on_violation(self, session: Session, text: str) -> None:
-        """The session has broken the rules: log it out, with this text."""
+        """Log a session out that has broken the rules, with this text."""
 
     def on_gap(self, session: Session, up_to: int) -> None:
-        """A ResendRequest, number ``up_to``, came behind a gap: ask for what is missing.
+        """Ask for what is missing before a ResendRequest, number ``up_to``, behind a gap.
 
         What is sent from another thread goes when QuickFIX has answered the ResendRequest.
         """
@@ -128,21 +128,21 @@ class Application(quickfix.Application):  # type: ignore[misc]
 
     @_guarded
     def onCreate(self, session_id: quickfix.SessionID) -> None:
-        """QuickFIX has made a session; nothing to do."""
+        """Do nothing: QuickFIX has made a session."""
 
     @_guarded
     def onLogon(self, session_id: quickfix.SessionID) -> None:
-        """The Logon was answered."""
+        """Take in that the Logon was answered."""
         self._events.on_logon(self._sessions[session_id.toString()])
 
     @_guarded
     def onLogout(self, session_id: quickfix.SessionID) -> None:
-        """The session has ended, by a Logout or by the loss of its connection."""
+        """Take in that the session has ended, by a Logout or by the loss of its connection."""
         self._events.on_disconnect(self._sessions[session_id.toString()])
 
     @_guarded
     def toAdmin(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
-        """An admin message goes out."""
+        """Look at an admin message that goes out, and complete a Logon or a Reject of one."""
         session = self._sessions[session_id.toString()]
         session.logon_read()  # QuickFIX answers some Logons without asking us first.
         session.flow.sent_at = time.monotonic()
@@ -170,7 +170,7 @@ class Application(quickfix.Application):  # type: ignore[misc]
                 self._events.on_violation(session, WITHIN_TEXT)
 
     def toApp(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
-        """An application message goes out; of those only resends are not counted yet.
+        """Count an application message that goes out, if it is a resend; others are counted before.
 
         This is called for every report. Each call into QuickFIX would give the interpreter
         lock away and wait for it again, so there is none.
@@ -183,14 +183,14 @@ class Application(quickfix.Application):  # type: ignore[misc]
             self._answering(resending)
 
     def _answering(self, session: Session) -> None:
-        """A ResendRequest is being answered; QuickFIX holds its lock until that is done."""
+        """Take in that a ResendRequest is answered; QuickFIX holds its lock until that is done."""
         up_to, session.ask_up_to = session.ask_up_to, 0
         if up_to:
             self._events.on_gap(session, up_to)
 
     @_guarded
     def fromAdmin(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
-        """An admin message came."""
+        """Take an admin message in; what is wrong with it QuickFIX rejects."""
         session = self._sessions[session_id.toString()]
         flow = session.flow
         flow.received_at = time.monotonic()
@@ -219,7 +219,7 @@ class Application(quickfix.Application):  # type: ignore[misc]
             raise quickfix.IncorrectTagValue(36)
 
     def _resend(self, session: Session) -> None:
-        """QuickFIX will send again what the client asks for, as soon as we return."""
+        """Let QuickFIX send again what the client asks for, as soon as we return."""
         self._thread = threading.get_ident()
         self._resending = session
         unread = session.flow.outstanding > session.gateway.outstanding_bytes_max
@@ -239,7 +239,7 @@ class Application(quickfix.Application):  # type: ignore[misc]
             raise quickfix.RejectLogon(WITHIN_TEXT)
 
     def fromApp(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
-        """An application message came."""
+        """Take an application message in; whatever fails, it is answered."""
         try:
             text: str = message.toString()
             # Asking session_id would give the interpreter lock away once more.
@@ -283,7 +283,7 @@ class Application(quickfix.Application):  # type: ignore[misc]
             self._say(session, f"{answer.msg_type}\x01{answer.body}")
 
     def _repeats_well(self, session: Session, text: str) -> bool:
-        """Whether a message with PossDupFlag=Y says since when; if not, it is rejected."""
+        """Return True if a message with PossDupFlag=Y says since when; if not, reject it."""
         message = FixMessage(text)
         fault = admin.fault_of_repeat(message)
         if fault is None:
@@ -303,7 +303,7 @@ class Application(quickfix.Application):  # type: ignore[misc]
     def _throttled(
         self, session: Session, throttle: Throttle, command: Command, text: str, now_us: int
     ) -> Command:
-        """The command, or its refusal where the session is above its limit."""
+        """Return the command, or its refusal where the session is above its limit."""
         count = weight(command)
         if not count or throttle.take(count, now_us):
             return command
@@ -315,19 +315,13 @@ class Application(quickfix.Application):  # type: ignore[misc]
         )
 
     def _refuse(self, session: Session, text: str) -> None:
-        """Something in us failed: say so, and commit that this message is done with."""
+        """Say that something in us failed, and commit that this message is done with."""
         try:
             message = FixMessage(text)
             num = int(message.get("34"))
             self._business_reject(session, message, "The venue failed to handle this message")
-            mark = RecordRefusal(
-                Origin(session.source, session.epoch, num),
-                session.settings.account,
-                RequestKind.OTHER,
-                RejectReason.INVALID_FIELD,
-                "the gateway failed to handle this message",
-                mark_only=True,
-            )
+            why = "the gateway failed to handle this message"
+            mark = session.mark_command(session.epoch, num, why)
             if not self._outbox.submit(session, mark, self._clock()):
                 self._events.on_overload(session, num)
         except Exception:

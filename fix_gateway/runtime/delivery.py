@@ -16,7 +16,7 @@ from __future__ import annotations
 import operator
 import threading
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 import quickfix
 import structlog
@@ -25,11 +25,11 @@ from engine.client import EngineClient, EngineError, EngineRefused, GapTooOld, T
 from engine.core.commands import DefineAsset, DefineInstrument
 from engine.core.events import AssetDefined, InstrumentDefined
 from engine.core.instruments import Instrument, defined_instrument
-from engine.core.types import Origin
 from fix_gateway.codec.message import envelope
 from fix_gateway.codec.requests import NotAvailable, TradesQuery
 from fix_gateway.codec.routing import OutMessage, Router, messages
 from fix_gateway.runtime.burst import Burst
+from fix_gateway.runtime.outbox import Outbox
 from fix_gateway.runtime.store_recovery import reopen
 from fix_gateway.runtime.trade_capture import CAPTURES_MAX, Capture, captured
 from fix_gateway.session.life import Event, Phase, Progress, Step
@@ -47,16 +47,6 @@ _DEFINITIONS: Final = frozenset((DefineAsset, DefineInstrument))
 Connect = Callable[[str, Callable[[EngineError], None]], EngineClient]
 
 
-class Done(Protocol):
-    """What must hear that commands are durable."""
-
-    def done(self, origin: Origin) -> None:
-        """A transaction with this origin was seen."""
-
-    def flush(self) -> None:
-        """All that came together was seen."""
-
-
 class Delivery:
     """Routes transactions to sessions. ``position`` is the last seq taken up.
 
@@ -69,7 +59,7 @@ class Delivery:
         sessions: Sessions,
         instruments: dict[str, Instrument],
         scales: dict[str, int],
-        outbox: Done,
+        outbox: Outbox,
         dictionary: quickfix.DataDictionary,
         sender: Sender,
         connect: Connect,
@@ -126,7 +116,7 @@ class Delivery:
             self._deliver(sources[source], transaction, found)
 
     def _routed(self, transaction: Transaction) -> dict[str, list[OutMessage]]:
-        """The messages of a transaction by session."""
+        """Return the messages of a transaction by the source of their session."""
         try:
             pairs = self._router.deliveries(transaction, self._instruments)
         except Exception:
@@ -143,7 +133,7 @@ class Delivery:
         return routed
 
     def _captured(self, source: str, transaction: Transaction) -> list[OutMessage]:
-        """What a session's subscriptions to trade capture have of a transaction."""
+        """Return what a session's subscriptions to trade capture have of a transaction."""
         captures = self._capturing.get(source)
         if not captures:
             return []
@@ -156,7 +146,7 @@ class Delivery:
     # Trade capture.
 
     def capture(self, session: Session, query: TradesQuery) -> int:
-        """Begin to report later fills; gives the seq after which they are later.
+        """Begin to report later fills; return the seq after which they are later.
 
         What is up to that seq is the history's to tell. Raises NotAvailable.
         """
@@ -178,7 +168,7 @@ class Delivery:
             return made.after_seq
 
     def end_capture(self, session: Session, request_id: str = "") -> bool:
-        """End one subscription, or all that a session has; False when there was none."""
+        """End one subscription, or all that a session has; return False when there was none."""
         with self._routing:
             known = dict(self._capturing.get(session.source, {}))
             found = bool(known.pop(request_id, None) if request_id else known)
@@ -247,7 +237,11 @@ class Delivery:
         return True
 
     def _store(self, session: Session, message: OutMessage, seq: int) -> bool:
-        """Hand one message to QuickFIX, which stores it and sends it if it can."""
+        """Hand one message to QuickFIX, which stores it and sends it if it can.
+
+        Returns False where it was not stored, and True where it can never be made: one report
+        must not hold up all that follow.
+        """
         resend = "\x0197=Y" if seq <= session.delivery.repeat_until else ""
         text = envelope(f"{message.msg_type}{resend}\x01{message.body}")
         ready = session.delivery.message
@@ -265,7 +259,7 @@ class Delivery:
     # Pausing and resuming.
 
     def reopen_store(self, session: Session) -> bool:
-        """Open the store of a session that is away again; False while it cannot be written."""
+        """Open the store of a session that is away; return False while it cannot be written."""
         with session.gate:
             return session.phase is Phase.FREE and reopen(session)
 
@@ -294,7 +288,7 @@ class Delivery:
             continue
 
     def _drain(self, session: Session) -> bool:
-        """Send some of the backlog; True while there may be more."""
+        """Send some of the backlog; return True while there may be more."""
         place, life = session.delivery, session.life
         with session.gate:
             if life.holds or life.progress is Progress.IN_STEP:
@@ -377,7 +371,7 @@ class Delivery:
                 self.resume(session)
 
     def in_step_to(self, session: Session) -> int:
-        """The seq up to which a session has everything, for the state file."""
+        """Return the seq up to which a session has everything, for the state file."""
         with session.gate:
             place = session.delivery
             if session.life.progress is Progress.IN_STEP:

@@ -53,11 +53,11 @@ class Housekeeping:
         self._thread = threading.Thread(target=self._run, name="fix-housekeeping", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread."""
+        """End the thread; waits up to two seconds for it."""
         self._stopping = True
         self._wake.set()
         self._thread.join(timeout=2.0)
@@ -108,7 +108,11 @@ class Housekeeping:
             self._watch_bytes(session, now)
 
     def _watch_time(self, session: Session, now: float) -> None:
-        """Heartbeat, TestRequest and the end, where QuickFIX's own timers are starved."""
+        """Send Heartbeat and TestRequest and end it, where QuickFIX's own timers are starved.
+
+        FIX 4.4, volume 2, Heartbeat and Test Request: at HeartBtInt(108) without sending, and at
+        that and "some reasonable transmission time" without receiving.
+        """
         flow, interval = session.flow, session.heartbeat_s
         if session.logout_sent_at and now - session.logout_sent_at > LOGOUT_WAIT_S:
             session.cut()
@@ -165,7 +169,7 @@ class Housekeeping:
         return {s.comp_id: self._delivery.in_step_to(s) for s in self._sessions}
 
     def write(self, *, clean: bool, synced: bool) -> None:
-        """Write the state durably, after the stores where ``synced``."""
+        """Write the state durably, after the stores where ``synced``. Raises OSError."""
         delivered = self._delivered()
         if synced:
             for session in self._sessions:

@@ -43,7 +43,7 @@ class Posts(Protocol):
 
     @property
     def connected(self) -> bool:
-        """Whether there is a live connection."""
+        """True while there is a live connection."""
 
     def post(self, commands: Iterable[Command], *, connect: bool) -> None:
         """Send commands without waiting for them; raises EngineUnavailable.
@@ -115,7 +115,7 @@ class Outbox:
                 self._seen.notify_all()
 
     def submit(self, session: Session, command: Command, now_us: int) -> bool:
-        """Take a command; False when too many are kept already, and then nothing was done."""
+        """Take a command; return False when too many are kept already, and then do nothing."""
         origin = command.origin
         with self._lock:
             if len(self._kept) >= self._limit:
@@ -137,11 +137,11 @@ class Outbox:
                 self._send(command)
 
     def done(self, origin: Origin) -> None:
-        """A transaction with this origin was seen."""
+        """Keep the command of this origin no longer: its transaction was seen."""
         self._kept.pop((origin.source, origin.epoch, origin.num), None)
 
     def connected(self) -> None:
-        """A connection was made: say who is there, then repeat what was kept."""
+        """Say on a new connection who is there, then repeat what was kept."""
         with self._lock:
             self._unsent.clear()
             self._unsent.extend(self._opened())
@@ -152,7 +152,7 @@ class Outbox:
             self._work.notify()
 
     def lost(self, error: EngineError) -> None:
-        """The connection is gone; commands wait for the next one."""
+        """Take in that the connection is gone; commands wait for the next one."""
         self.online = False
         log.warning("engine_lost", error=str(error), kept=len(self._kept))
 
@@ -183,7 +183,7 @@ class Outbox:
             self._work.notify()
 
     def _take(self) -> list[Command]:
-        """The next commands to send, in one piece; the lock is held."""
+        """Return the next commands to send, in one piece; the lock is held."""
         return [self._unsent.popleft() for _ in range(min(POST_MAX, len(self._unsent)))]
 
     def _post(self, commands: list[Command]) -> None:
@@ -201,7 +201,7 @@ class Outbox:
             log.warning("engine_lost", error=str(error), kept=len(self._kept))
 
     def _run(self) -> None:
-        """The thread that sends what was not sent at once."""
+        """Send what was not sent at once, on a thread of our own."""
         while True:
             with self._lock:
                 while not self._unsent:
@@ -222,7 +222,7 @@ class Outbox:
 
 
 def _ageing(command: Command, valid_until: int) -> Command:
-    """A create or replace that is refused once it is too old; anything else as it is."""
+    """Return a create or replace so that it is refused once too old; all else as it is."""
     if isinstance(command, _AGEING):
         return command._replace(origin=command.origin._replace(valid_until=valid_until))
     return command

@@ -39,7 +39,7 @@ class QuickfixLog:
         self._rest = b""
 
     def start(self) -> quickfix.LogFactory:
-        """Take the place of standard output; gives the factory for the acceptor."""
+        """Take the place of standard output; return the factory for the acceptor."""
         reading, writing = os.pipe()
         os.dup2(writing, STDOUT, inheritable=False)
         os.close(writing)

@@ -6,17 +6,18 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from engine.client import EngineClient, EngineError, EngineRefused, Transaction
+from engine.client import EngineError, EngineRefused, Transaction
 from engine.core.instruments import Instrument
 from fix_gateway.codec import responses, trade_reports
 from fix_gateway.codec.fields import shown
 from fix_gateway.codec.requests import NotAvailable, ReplayQuery, TradesQuery
 from fix_gateway.codec.responses import Response
 from fix_gateway.codec.routing import messages
+from fix_gateway.runtime.delivery import Connect, Delivery
 from fix_gateway.session.session import Session
 
 if TYPE_CHECKING:
@@ -35,17 +36,6 @@ _PLACE: Final = re.compile("2000[27]=[0-9]+\x01")
 _EXEC_ID: Final = re.compile("(?:^|\x01)17=([^\x01]+)\x01")
 HISTORY_WAIT_S: Final = 2.0
 """How long a subscription waits for the history to have what happened before it."""
-Connect = Callable[[str, Callable[[EngineError], None]], EngineClient]
-
-
-class Captures(Protocol):
-    """Subscriptions to later fills."""
-
-    def capture(self, session: Session, query: TradesQuery) -> int:
-        """Begin one; gives the seq after which fills are reported. Raises NotAvailable."""
-
-    def end_capture(self, session: Session, request_id: str = "") -> bool:
-        """End one, or all; False when there was none."""
 
 
 class HistoryRequests:
@@ -56,7 +46,7 @@ class HistoryRequests:
         history_url: str,
         connect: Connect,
         instruments: Mapping[str, Instrument],
-        captures: Captures,
+        captures: Delivery,
     ) -> None:
         self._captures = captures
         self._url = history_url
@@ -65,7 +55,10 @@ class HistoryRequests:
         self._instruments = instruments
 
     def trades(self, session: Session, query: TradesQuery) -> list[Response]:
-        """TradeCaptureReports of the fills that match, or what became of a subscription."""
+        """Answer with the TradeCaptureReports of fills, or with what became of a subscription.
+
+        At most FILLS_MAX fills. Raises NotAvailable.
+        """
         if query.subscription == "0":
             page = self._page(session, query, 0)
             rows = [row for row in page.rows if query.trade_id in (0, row.trade_id)]
@@ -89,7 +82,7 @@ class HistoryRequests:
         return [begun, *trade_reports.answer_trades(query, rows, self._instruments, after_seq)]
 
     def _page(self, session: Session, query: TradesQuery, min_seq: int) -> Any:
-        """Fills that match, once the history has come to ``min_seq``. Raises NotAvailable."""
+        """Read the fills that match, once the history has ``min_seq``. Raises NotAvailable."""
         from sqlalchemy.exc import SQLAlchemyError
 
         from engine.history import queries as history
@@ -125,7 +118,7 @@ class HistoryRequests:
             )
 
     def _history(self) -> sqlalchemy.Engine:
-        """The history, which somebody else makes: SQLite would make an empty one."""
+        """Open the history, which somebody else makes: SQLite would make an empty one."""
         import sqlalchemy
 
         from engine.history import queries as history
@@ -144,7 +137,8 @@ class HistoryRequests:
 
         The copies carry no cursor: they are not what delivery counts. What is named must be an
         ExecID that this session was told, or could have been; a place that only lies somewhere
-        would make a client believe that it has everything.
+        would make a client believe that it has everything. Takes up to REPLAY_TIMEOUT_S; raises
+        EngineError.
         """
         found = _Replay(session, query, self._instruments, send)
         client = self._connect(f"fix-replay-{session.comp_id}", found.lost)
@@ -198,7 +192,7 @@ class _Replay:
         self.finished = threading.Event()
 
     def lost(self, error: EngineError) -> None:
-        """The engine went away: what was sent so far stands."""
+        """End it where the engine has gone away; what was sent so far stands."""
         self.finished.set()
 
     def take(self, batch: list[Transaction]) -> None:

@@ -10,19 +10,15 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Protocol, get_args
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, get_args
 
-import quickfix
 import structlog
 
 from engine.client import EngineClient, EngineError, queries
-from engine.core.commands import RecordRefusal
 from engine.core.instruments import Instrument
-from engine.core.types import Origin, RejectReason, RequestKind
 from fix_gateway.codec import responses
 from fix_gateway.codec.decode import translate
-from fix_gateway.codec.message import envelope
 from fix_gateway.codec.requests import (
     BalancesQuery,
     InvalidRequest,
@@ -36,6 +32,7 @@ from fix_gateway.codec.requests import (
 )
 from fix_gateway.codec.responses import Response
 from fix_gateway.runtime.outbox import Outbox
+from fix_gateway.runtime.replay import HistoryRequests
 from fix_gateway.session.life import Phase
 from fix_gateway.session.sender import Sender
 from fix_gateway.session.session import Clock, Session
@@ -54,18 +51,6 @@ class NotStored(Exception):
     """The response could not be stored; the request waits until the session is back."""
 
 
-class History(Protocol):
-    """Answers requests about the past."""
-
-    def trades(self, session: Session, query: TradesQuery) -> list[Response]:
-        """TradeCaptureReports of the fills that match."""
-
-    def replay(
-        self, session: Session, query: ReplayQuery, send: Callable[[Response], None]
-    ) -> None:
-        """Send the reports of a session again."""
-
-
 class RequestWorker:
     """Queues requests and answers them, one after the other.
 
@@ -78,17 +63,15 @@ class RequestWorker:
         client: EngineClient,
         instruments: Mapping[str, Instrument],
         scales: Mapping[str, int],
-        dictionary: quickfix.DataDictionary,
         sender: Sender,
         outbox: Outbox,
-        history: History,
+        history: HistoryRequests,
         clock: Clock,
     ) -> None:
         self._waiting: queue.Queue[tuple[Session, Query | None, int]] = queue.Queue(limit)
         self._client = client
         self._instruments = instruments
         self._scales = scales
-        self._dictionary = dictionary
         self._sender = sender
         self._outbox = outbox
         self._history = history
@@ -96,7 +79,7 @@ class RequestWorker:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start the thread that answers."""
         threading.Thread(target=self._run, name="fix-requests", daemon=True).start()
 
     def enqueue(self, session: Session, query: Query, text: str) -> bool:
@@ -118,7 +101,7 @@ class RequestWorker:
         return True
 
     def resume(self, session: Session) -> None:
-        """The session is back: queue what was asked before and not answered."""
+        """Queue what a session that is back had requested and was not answered."""
         with self._lock:
             for num, text in session.pending_requests.unqueued(session.epoch):
                 query = translate(
@@ -156,7 +139,7 @@ class RequestWorker:
                 log.exception("request_failed", session=session.comp_id)
 
     def _handle(self, session: Session, query: Query | None) -> None:
-        """Answer, or say that there is no answer."""
+        """Answer a request, or say that it cannot be answered. Raises NotStored."""
         try:
             if query is None:
                 self._snapshot(session)
@@ -202,7 +185,7 @@ class RequestWorker:
         return self._balances(session, query, now_us)
 
     def _order(self, session: Session, query: OrderStatusQuery) -> tuple[Any, int]:
-        """The order, looked for in the given account or in all of the firm."""
+        """Look for the order in the given account or in all of the firm; return it and the seq."""
         seq = 0
         for account in self._accounts(session, query.account):
             found = self._client.fetch(
@@ -253,9 +236,7 @@ class RequestWorker:
             self._send(session, answer)
 
     def _send(self, session: Session, answer: Response) -> None:
-        text = envelope(f"{answer.msg_type}\x01{answer.body}")
-        message = quickfix.Message(text, self._dictionary, False)
-        if not self._sender.send_settled(session, message, len(text)):
+        if not self._sender.send_settled(session, answer):
             log.error("answer_not_stored", session=session.comp_id)
             raise NotStored
 
@@ -267,12 +248,4 @@ class RequestWorker:
         """Commit that this message is done with, unless a later one is already."""
         if num <= session.mark or session.epoch != epoch:
             return
-        mark = RecordRefusal(
-            Origin(session.source, epoch, num),
-            session.settings.account,
-            RequestKind.OTHER,
-            RejectReason.INVALID_FIELD,
-            "answered by the gateway",
-            mark_only=True,
-        )
-        self._outbox.send_unretained(mark)
+        self._outbox.send_unretained(session.mark_command(epoch, num, "answered by the gateway"))

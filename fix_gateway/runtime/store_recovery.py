@@ -1,8 +1,8 @@
 """A store that could not be written, opened again when there is room.
 
-The C library remembers for ever that a write to a stream failed, and QuickFIX asks it before each
-message: once a disk was full for a moment, a session would stay mute until the process ends. So the
-store is closed and opened, once its disk has taken as much as a few reports need.
+The C library remembers permanently that a write to a stream failed, and QuickFIX asks it before
+each message: once a disk was full for a moment, a session would stay mute until the process ends.
+So the store is closed and opened, once its disk has taken as much as a few reports need.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PROBE_BYTES: Final = 1 << 16
 
 
 def reopen(session: Session) -> bool:
-    """Open a session's store anew; False while its disk does not take anything.
+    """Open a session's store again; return False while its disk does not take anything.
 
     The session must have no connection, and its gate must be held.
     """

@@ -30,7 +30,7 @@ class Capture(NamedTuple):
     after_seq: int
 
     def wants(self, event: OrderFilled, seq: int, time_us: int) -> bool:
-        """Whether a fill is one of those that were asked for."""
+        """Return True if a fill is one of those that were asked for."""
         q, order = self.query, event.order
         return (
             seq > self.after_seq
@@ -48,7 +48,7 @@ class Capture(NamedTuple):
 def captured(
     transaction: Committed, captures: Iterable[Capture], instruments: Mapping[str, Instrument]
 ) -> list[OutMessage]:
-    """The reports of a transaction for the subscriptions of one session, in order of events.
+    """Return the reports of a transaction for the subscriptions of one session, in order.
 
     The first part of an event is the ExecutionReport's; those of the subscriptions follow.
     """
@@ -69,7 +69,7 @@ def captured(
 def _fill(
     e: OrderFilled, transaction: Committed, index: int, instruments: Mapping[str, Instrument]
 ) -> Fill:
-    """A fill as the history will have it."""
+    """Return a fill as the history will have it."""
     o = e.order
     return Fill(
         trade_id=e.trade_id, order_id=o.order_id, account=e.account,

@@ -26,7 +26,7 @@ class EpochError(Exception):
 
 
 def start_epoch(session: Session, client: EngineClient, cause: str) -> None:
-    """Have the engine record the next epoch; retries once when ours was out of date.
+    """Have the engine record the next epoch; retry once when ours was out of date.
 
     Delivery to the session must be held, so that its cursor stays; the gate must be free, as
     the thread that brings the answer may want it first. Raises EpochError or EngineError.
@@ -96,7 +96,7 @@ def _begin(session: Session, client: EngineClient, cause: str) -> Start:
 
 
 def _continue(session: Session, last: GatewayState | None, engine_seq: int) -> Start:
-    """The store is the one that we left: go on where it ends."""
+    """Go on where the store ends, which is the one that we left."""
     place = session.delivery
     numbers = session.store.numbers()
     place.cursor = max(place.cursor, session.store.newest_cursor() or place.cursor)

@@ -41,7 +41,7 @@ class HandOverError(Exception):
 
 
 def own_folder(parent: Path) -> tuple[Path, int]:
-    """A new folder in ``parent`` for this process alone, and the descriptor that says so.
+    """Make a folder in ``parent`` for this process alone; return it and the lock's descriptor.
 
     The descriptor holds a lock, which ends with the process; folders of others without one,
     which were killed, are removed.
@@ -60,7 +60,7 @@ def own_folder(parent: Path) -> tuple[Path, int]:
 
 
 def _hold(folder: Path) -> int | None:
-    """A descriptor with the lock of a folder, None while another process has it."""
+    """Return a descriptor with the lock of a folder, None while another process has it."""
     try:
         held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
@@ -96,7 +96,7 @@ class InnerListener:
 
     @staticmethod
     def _quickfix_listener(port: int) -> int:
-        """The descriptor on which QuickFIX listens, as soon as its thread has come so far."""
+        """Wait until QuickFIX listens; return its descriptor. Raises HandOverError."""
         deadline = time.monotonic() + ACCEPT_TIMEOUT_S
         while time.monotonic() < deadline:
             number = _listening(port)
@@ -132,17 +132,15 @@ class InnerListener:
                     pass  # The old socket is gone already, so nobody waits on it.
 
     def close(self) -> None:
-        """Take the path away."""
+        """Remove the socket's folder."""
         shutil.rmtree(self._folder, ignore_errors=True)
         os.close(self._held)
 
     def handover(self, client: socket.socket, logon: bytes, stamped: bytes) -> Handover:
         """Make ready to give QuickFIX the client's socket, whose first bytes are ``logon``.
 
-        QuickFIX gets ``stamped`` in the place of those.
-
-        The caller's own handle stays valid. Raises HandOverError when QuickFIX does not
-        accept in time or the client has gone.
+        QuickFIX gets ``stamped`` in the place of those. The caller's own handle stays valid.
+        Raises HandOverError when QuickFIX does not accept in time or the client has gone.
         """
         name = f"\0tandem-{os.getpid()}-{secrets.token_hex(8)}"
         stand_in = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -191,7 +189,7 @@ class Handover:
         self._stand_in.sendall(self._stamped)
 
     def complete(self) -> None:
-        """QuickFIX's thread has the Logon in hand: what follows comes from the client.
+        """Put the client in the place of the stand-in: QuickFIX's thread has the Logon in hand.
 
         Must be called from a callback about this connection, so that QuickFIX still has it.
         """
@@ -202,7 +200,7 @@ class Handover:
 
     @property
     def read(self) -> bool:
-        """Whether QuickFIX has read the Logon, or has let go of the stand-in."""
+        """True once QuickFIX has read the Logon, or has let go of the stand-in."""
         with self._lock:
             if self._stand_in.fileno() < 0:
                 return True
@@ -212,7 +210,7 @@ class Handover:
             return bool(poller.poll(0)) or unread == b"\0\0\0\0"
 
     def abandon(self) -> None:
-        """It does not come to it; QuickFIX sees the end of the stand-in's stream."""
+        """Give up; QuickFIX sees the end of the stand-in's stream."""
         with self._lock:
             self._close()
 
@@ -222,7 +220,7 @@ class Handover:
 
 
 def _sockets(family: int) -> Iterator[tuple[int, socket.socket]]:
-    """The process's sockets, each borrowed for one step of the loop.
+    """Yield the process's sockets, each borrowed for one step of the loop.
 
     The newest descriptors come first. A socket object on a borrowed descriptor is detached
     at once, so that it never closes what is not ours.
@@ -241,7 +239,10 @@ def _sockets(family: int) -> Iterator[tuple[int, socket.socket]]:
 
 
 def _accepted(family: int, name: object) -> int:
-    """The descriptor whose peer is called ``name``, once QuickFIX has accepted it."""
+    """Wait until QuickFIX has accepted the peer called ``name``; return its descriptor.
+
+    Each look goes through all descriptors of the process, the newest first. Raises HandOverError.
+    """
     deadline = time.monotonic() + ACCEPT_TIMEOUT_S
     while time.monotonic() < deadline:
         for number, sock in _sockets(family):
@@ -255,7 +256,7 @@ def _accepted(family: int, name: object) -> int:
 
 
 def _listening(port: int) -> int | None:
-    """The descriptor that listens on a TCP port, None if there is none."""
+    """Return the descriptor that listens on a TCP port, None if there is none."""
     for number, sock in _sockets(socket.AF_INET):
         try:
             if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):

@@ -246,7 +246,7 @@ class Life(Generic[Connection]):
         self._lock = threading.Lock()
 
     def claim(self, connection: Connection) -> bool:
-        """Take the session for a connection; False where somebody has it."""
+        """Take the session for a connection; return False where somebody has it."""
         with self._lock:
             move = TABLE.get((self.phase, Event.CLAIM))
             if move is None:
@@ -256,7 +256,7 @@ class Life(Generic[Connection]):
             return True
 
     def handle(self, event: Event, connection: Connection | None = None) -> Move:
-        """Take in an event, of this connection if one is named; gives the row that was taken.
+        """Take in an event, of this connection if one is named; return the row that was taken.
 
         Raises OutOfOrder where there is no such row.
         """

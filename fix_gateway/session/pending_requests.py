@@ -59,7 +59,7 @@ class PendingRequests:
         return True
 
     def done(self, epoch: int, num: int) -> None:
-        """It was answered. Raises OSError."""
+        """Keep an answered request no longer. Raises OSError."""
         self.queued.discard(num)
         if epoch != self._epoch or self._waiting.pop(num, None) is None:
             return
@@ -70,12 +70,12 @@ class PendingRequests:
             self._write({"epoch": epoch, "num": num})
 
     def unqueued(self, epoch: int) -> list[tuple[int, str]]:
-        """Those of this epoch that wait and that nobody will answer unless told to."""
+        """Return those of this epoch that wait and that nobody will answer unless told to."""
         self._enter(epoch)
         return [each for each in sorted(self._waiting.items()) if each[0] not in self.queued]
 
     def _enter(self, epoch: int) -> None:
-        """With a new epoch the numbers begin again, and the client with them."""
+        """Drop what is of another epoch: the numbers have begun again, and the client with them."""
         if epoch != self._epoch:
             self._epoch = epoch
             self._waiting.clear()
@@ -100,7 +100,7 @@ class PendingRequests:
 
 
 def _read(line: bytes, epoch: int) -> tuple[int, str]:
-    """Number and text of a line; no text where it was answered or is of another epoch."""
+    """Read number and text of a line; no text where it was answered or is of another epoch."""
     try:
         values = json.loads(line)
         num, text = int(values["num"]), str(values.get("text", ""))

@@ -15,6 +15,7 @@ import quickfix
 import structlog
 
 from fix_gateway.codec.message import envelope
+from fix_gateway.codec.responses import Response
 from fix_gateway.session.life import Event, Phase
 from fix_gateway.session.session import Session
 
@@ -26,11 +27,15 @@ _QUIET_BYTES: Final = 1 << 15
 class Sender:
     """Hands messages to QuickFIX and keeps the count."""
 
-    def __init__(self) -> None:
+    def __init__(self, dictionary: quickfix.DataDictionary) -> None:
+        self._dictionary = dictionary
         self._probes = 0
 
     def send(self, session: Session, message: quickfix.Message, size: int) -> bool:
-        """Store and send an application message; False when QuickFIX could not store it."""
+        """Store and send an application message; return False where it could not be stored.
+
+        ``size`` is in bytes.
+        """
         if session.qf is None or not session.qf.send(message):
             return False
         flow = session.flow
@@ -41,18 +46,20 @@ class Sender:
             self._check(session)
         return True
 
-    def send_settled(self, session: Session, message: quickfix.Message, size: int) -> bool:
-        """The same from a thread that may wait, for what is caused by no transaction.
+    def send_settled(self, session: Session, response: Response) -> bool:
+        """Send what is caused by no transaction, from a thread that may wait; as ``send``.
 
         Between the moment when the answer to a Logon leaves and the moment when QuickFIX takes
         the session for logged on, a message would be stored and not sent. Who claims a session
         for a Logon takes its gate after that, so nobody who holds the gate can overlook it.
         """
+        text = envelope(f"{response.msg_type}\x01{response.body}")
+        message = quickfix.Message(text, self._dictionary, False)
         life = session.life
         while True:
             with session.gate:
                 if life.phase in (Phase.FREE, Phase.LIVE):
-                    sent = self.send(session, message, size)
+                    sent = self.send(session, message, len(text))
                     if not sent and life.phase is Phase.LIVE:
                         session.store_failed()
                     return sent
@@ -71,7 +78,7 @@ class Sender:
             self.probe(session)
 
     def has_read(self, session: Session) -> bool:
-        """Whether nothing to speak of is on its way; then nothing is outstanding any more."""
+        """Return True if nothing to speak of is on its way; then nothing is outstanding."""
         flow, link = session.flow, session.link
         if link is not None and link.bytes_unread() > _QUIET_BYTES:
             return False
@@ -88,7 +95,7 @@ class Sender:
         self.admin(session, f"1\x01112={flow.probe}")
 
     def answered(self, session: Session, test_request: str) -> bool:
-        """A Heartbeat answers a TestRequest; True when it was ours."""
+        """Take in a Heartbeat that answers a TestRequest; return True when that was ours."""
         flow = session.flow
         if not flow.probe or test_request != flow.probe:
             return False
@@ -104,7 +111,7 @@ class Sender:
             session.qf.send(_admin(content))
 
     def farewell(self, session: Session, text: str) -> bytes:
-        """A Logout as it has to be sent to a client that is not logged on; b"" if it cannot be.
+        """Make the Logout to be sent to a client that is not logged on; b"" if it cannot be.
 
         It takes the next number, and is in the store under it. The session must be claimed.
         """

@@ -21,8 +21,8 @@ from msgspec import structs
 
 from config.model import SessionSettings
 from engine.client import Transaction
-from engine.core.commands import CloseSession, OpenSession
-from engine.core.types import CancelScope, Origin, SessionRow
+from engine.core.commands import CloseSession, OpenSession, RecordRefusal
+from engine.core.types import CancelScope, Origin, RejectReason, RequestKind, SessionRow
 from fix_gateway.codec.context import SessionContext
 from fix_gateway.session.handover import Handover
 from fix_gateway.session.life import Action, Event, Life, Move, Phase
@@ -60,7 +60,7 @@ class Link:
 
     @property
     def peer_has_left(self) -> bool:
-        """Whether the client has ended its side."""
+        """True once the client has ended its side."""
         if self.socket.fileno() < 0:
             return True
         poller = select.poll()
@@ -75,7 +75,7 @@ class Link:
             pass  # The connection has ended.
 
     def bytes_received(self) -> int:
-        """Bytes that the client has sent so far, by the kernel's count."""
+        """Return how many bytes the client has sent so far, by the kernel's count."""
         try:
             info = self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
         except OSError:
@@ -86,7 +86,7 @@ class Link:
         return count
 
     def bytes_unread(self) -> int:
-        """Bytes that were sent and that the client's side has not acknowledged to the kernel."""
+        """Return how many bytes were sent that the client's kernel has not acknowledged."""
         try:
             answer = fcntl.ioctl(self.socket, termios.TIOCOUTQ, b"\0\0\0\0")
         except (OSError, ValueError):
@@ -174,7 +174,7 @@ class Session:
         return self.life.connection
 
     def claim(self, link: Link) -> bool:
-        """Take the session for a connection; False if it has one."""
+        """Take the session for a connection; return False if it has one."""
         if not self.life.claim(link):
             return False
         self.logout_text, self.logout_sent_at = "", 0.0
@@ -203,12 +203,12 @@ class Session:
 
     @property
     def undecided(self) -> bool:
-        """QuickFIX will read the Logon and has not come to it yet; until then it is entering."""
+        """True while QuickFIX has not come to the Logon yet; until then the session is entering."""
         handover = self.handover
         return handover is not None and not handover.read
 
     def logon_read(self) -> None:
-        """QuickFIX has read the Logon: from a callback about this connection."""
+        """Take in that QuickFIX has read the Logon; from a callback about this connection."""
         if self.handover is not None:
             self.handover.complete()
 
@@ -221,7 +221,7 @@ class Session:
             log.error("cut", session=self.comp_id, reason="its store cannot be written")
 
     def disconnect_reason(self, now: float) -> str:
-        """Why the connection has ended, for the log; ``now`` is monotonic."""
+        """Say why the connection has ended, for the log; ``now`` is monotonic, in seconds."""
         if self.logout_text:
             return self.logout_text
         if self.logout_received:
@@ -237,12 +237,19 @@ class Session:
             link.cut()
 
     def open_command(self) -> OpenSession:
-        """Tells the engine that the session is there, and what to do when it is not."""
+        """Return the command that says that the session is there, and what to do when it is not."""
         origin = Origin(self.source, self.epoch)
         return OpenSession(origin, self.settings.account, self.scope, self.grace_us)
 
+    def mark_command(self, epoch: int, num: int, text: str) -> RecordRefusal:
+        """Return the command that has the engine remember this message as done with, and why."""
+        return RecordRefusal(
+            Origin(self.source, epoch, num), self.settings.account, RequestKind.OTHER,
+            RejectReason.INVALID_FIELD, text, mark_only=True,
+        )  # fmt: skip
+
     def close_command(self) -> CloseSession:
-        """Tells the engine that the session has gone."""
+        """Return the command that says that the session has gone."""
         return CloseSession(Origin(self.source, self.epoch), self.logout_received)
 
 
@@ -262,7 +269,7 @@ class DeliveryState:
         self.message = quickfix.Message()
 
     def done_to(self, seq: int) -> None:
-        """Everything up to and including ``seq`` is delivered."""
+        """Count everything up to and including ``seq`` as delivered."""
         self.cursor = max(self.cursor, (seq, LAST_INDEX, 0))
 
 
@@ -273,7 +280,7 @@ class Flow:
         self.reset(0.0)
 
     def reset(self, now: float) -> None:
-        """A connection begins."""
+        """Begin to count for a new connection; ``now`` is monotonic, in seconds."""
         self.sent_at = now
         self.received_at = now
         self.sent_bytes = 0
@@ -304,7 +311,7 @@ class Sessions:
         return iter(self.by_comp_id.values())
 
     def update(self, settings: Iterable[SessionSettings]) -> list[str]:
-        """Take new settings of known sessions; gives the CompIDs that need a restart."""
+        """Take new settings of known sessions; return the CompIDs that need a restart."""
         unknown = []
         given = {each.comp_id: each for each in settings}
         for comp_id, each in given.items():
@@ -319,7 +326,7 @@ class Sessions:
         return unknown
 
     def live(self) -> list[Session]:
-        """Sessions that are logged on."""
+        """Return the sessions that are logged on."""
         return [session for session in self if session.phase is Phase.LIVE]
 
 

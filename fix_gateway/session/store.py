@@ -50,11 +50,11 @@ class SessionStore:
         self.prefix = folder / f"{BEGIN_STRING}-{server}-{comp_id}"
 
     def path(self, suffix: str) -> Path:
-        """One of the files."""
+        """Return the path of one of the files."""
         return self.prefix.with_name(self.prefix.name + suffix)
 
     def numbers(self) -> Numbers:
-        """The numbers as stored; (1, 1) when there is no store or its file is torn."""
+        """Read the numbers as stored; (1, 1) when there is no store or its file is torn."""
         try:
             text = self.path(".seqnums").read_text(encoding="ascii")
             sender, _, target = text.partition(":")
@@ -63,11 +63,14 @@ class SessionStore:
             return Numbers(1, 1)
 
     def holds_number(self, sender: int) -> bool:
-        """Whether a message of ours with this number was stored."""
+        """Return True if a message of ours with this number was stored."""
         return self.numbers().sender > sender
 
     def newest_cursor(self) -> Cursor | None:
-        """Cursor of the newest message that counts and that the engine caused."""
+        """Find the cursor of the newest message that counts and that the engine caused.
+
+        Reads back from the end of the store as far as that message.
+        """
         sender = self.numbers().sender
         try:
             with self.path(".body").open("rb") as body:
@@ -80,7 +83,7 @@ class SessionStore:
         return None
 
     def _counted(self, sender: int) -> Iterator[tuple[int, int]]:
-        """(offset, length) of the messages below ``sender``, newest number first.
+        """Yield (offset, length) of the messages below ``sender``, newest number first.
 
         Numbers rise along the file but for the ones used again, so a number that is not
         below all seen so far was superseded by what stands behind it.
@@ -98,7 +101,7 @@ class SessionStore:
         sync_folder(self.prefix.parent)
 
     def probe(self, size: int) -> None:
-        """Append so much to the messages and take it back. Raises OSError."""
+        """Append so many bytes to the messages and take them back. Raises OSError."""
         handle = os.open(self.path(".body"), os.O_WRONLY)
         try:
             end = os.lseek(handle, 0, os.SEEK_END)
@@ -128,14 +131,14 @@ class SessionStore:
         temporary.replace(path)
 
     def epoch(self) -> int:
-        """The epoch that the numbers belong to, 0 when nothing says so."""
+        """Read the epoch that the numbers belong to, 0 when nothing says so."""
         try:
             return int(self.path(".epoch").read_text(encoding="ascii"))
         except (FileNotFoundError, ValueError):
             return 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Write down the epoch that the numbers belong to, durably."""
+        """Write down the epoch that the numbers belong to, durably. Raises OSError."""
         write_durably(self.path(".epoch"), f"{epoch}\n")
 
     def flush_to_disk(self) -> None:
@@ -152,7 +155,7 @@ class SessionStore:
 
 
 def _triples_backwards(path: Path) -> Iterator[tuple[int, int, int]]:
-    """The header's triples from the end; what is torn at the end is left out."""
+    """Yield the header's triples from the end; what is torn at the end is left out."""
     try:
         handle = path.open("rb")
     except FileNotFoundError:
@@ -175,7 +178,7 @@ def _triples_backwards(path: Path) -> Iterator[tuple[int, int, int]]:
 
 
 def _cursor(body: Any, offset: int, length: int) -> Cursor | None:
-    """The cursor in one message of the body; None for admin, torn or foreign ones."""
+    """Read the cursor in one message of the body; None for admin, torn or foreign ones."""
     body.seek(offset)
     message: bytes = body.read(min(length, MESSAGE_BYTES_MAX))
     seq, index, part = _SEQ.search(message), _INDEX.search(message), _PART.search(message)
@@ -198,7 +201,7 @@ class GatewayState(NamedTuple):
 
 
 def read_state(folder: Path) -> GatewayState | None:
-    """The state that the last run left, None if there is none that can be read."""
+    """Read the state that the last run left, None if there is none that can be read."""
     try:
         values = json.loads((folder / "gateway.state").read_text(encoding="utf-8"))
         return GatewayState(
@@ -212,7 +215,10 @@ def read_state(folder: Path) -> GatewayState | None:
 
 
 def write_state(folder: Path, state: GatewayState, *, durable: bool) -> None:
-    """Replace the state; ``durable`` brings it onto the disk, else into the kernel."""
+    """Replace the state; ``durable`` brings it onto the disk, else into the kernel.
+
+    Raises OSError.
+    """
     path = folder / "gateway.state"
     text = json.dumps(state._asdict())
     if durable:
@@ -224,7 +230,7 @@ def write_state(folder: Path, state: GatewayState, *, durable: bool) -> None:
 
 
 def write_durably(path: Path, text: str) -> None:
-    """Replace a file so that after a power cut it is the old or the new one."""
+    """Replace a file so that after a power cut it is the old or the new one. Raises OSError."""
     temporary = path.with_name(path.name + ".new")
     with temporary.open("w", encoding="utf-8") as handle:
         handle.write(text)
@@ -244,5 +250,5 @@ def sync_folder(folder: Path) -> None:
 
 
 def boot_id() -> str:
-    """What changes with every start of the operating system."""
+    """Return what changes with every start of the operating system."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

@@ -19,7 +19,7 @@ _SINGLE: Final = frozenset((RequestKind.NEW, RequestKind.REPLACE, RequestKind.BA
 
 
 def weight(command: Command) -> int:
-    """How many orders and replaces a command is, refused ones included."""
+    """Return how many orders and replaces a command is, refused ones included."""
     if isinstance(command, NewOrder | ReplaceOrder):
         return 1
     if isinstance(command, RecordRefusal):
@@ -51,7 +51,7 @@ class Throttle:
         )
 
     def take(self, count: int, now_us: int) -> bool:
-        """Take so many tokens; False, and none taken, when there are too few."""
+        """Take so many tokens; return False, and take none, when there are too few."""
         self._refill(now_us)
         if count * _MICRO > self._level:
             self._patience -= count * _MICRO
@@ -61,7 +61,7 @@ class Throttle:
 
     @property
     def flooded(self) -> bool:
-        """Whether refusals have gone on for too long."""
+        """True once refusals have gone on for too long."""
         return self._patience < 0
 
     def _refill(self, now_us: int) -> None:
@@ -71,5 +71,5 @@ class Throttle:
         self._patience = min(self._patience + gained, FLOOD_FACTOR * self.burst * _MICRO)
 
     def reset_patience(self) -> None:
-        """A new connection begins with patience, but with the tokens that are left."""
+        """Begin a connection with full patience, but with the tokens that are left."""
         self._patience = FLOOD_FACTOR * self.burst * _MICRO

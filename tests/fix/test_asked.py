@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import quickfix
 
 from engine.client import queries
 from engine.core.commands import NewOrder
 from engine.core.types import OrdType, Origin, Side, TimeInForce
+from fix_gateway.codec.responses import Response
+from fix_gateway.main import DICTIONARY
 from fix_gateway.session.life import Event
 from fix_gateway.session.pending_requests import FILE_BYTES_MAX, PendingRequests
 from fix_gateway.session.sender import Sender
@@ -177,17 +180,18 @@ def test_nothing_is_sent_between_a_logon_and_its_answer(tmp_path: Path) -> None:
     gateway = GatewaySettings("127.0.0.1", 0, "TANDEM", tmp_path, tmp_path)
     settings = session_settings()
     session = Session(settings, gateway)
-    session.qf = quickfix = QuickFix()
-    sender = Sender()
+    session.qf = qf = QuickFix()
+    sender = Sender(quickfix.DataDictionary(str(DICTIONARY)))
     for settle in (Event.LOGGED_ON, Event.GIVE_BACK):
-        quickfix.sent.clear()
+        qf.sent.clear()
         assert session.claim(Link(None, ""))  # type: ignore[arg-type]
         session.handle(Event.PREPARE)
         session.handle(Event.HAND_OVER)
-        thread = threading.Thread(target=sender.send_settled, args=(session, None, 10))
+        late = Response("B", "148=late\x01")
+        thread = threading.Thread(target=sender.send_settled, args=(session, late))
         thread.start()
-        assert not quickfix.sent.wait(0.05)
+        assert not qf.sent.wait(0.05)
         session.handle(settle)
-        assert quickfix.sent.wait(pace.seconds(10))
+        assert qf.sent.wait(pace.seconds(10))
         thread.join()
         session.handle(Event.LOGGED_OUT)

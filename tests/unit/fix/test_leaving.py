@@ -34,7 +34,7 @@ def test_a_logout_is_told_before_it_is_answered(
     settings = session_settings()
     sessions, seen = Sessions(gateway, [settings]), Seen()
     application = Application(
-        sessions, Outbox(10, 0, list), {}, Sender(), seen, lambda: 0
+        sessions, Outbox(10, 0, list), {}, Sender(None), seen, lambda: 0
     )
     message = quickfix.Message(f"8=FIX.4.4\x019=0\x0135={msg_type}\x0134=2\x0110=000\x01", False)
     application.fromAdmin(message, sessions.by_comp_id["ALICE"].id)
