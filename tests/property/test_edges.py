@@ -87,12 +87,13 @@ GRIDS = {
 class Run:
     """A venue that writes everything down as the engine does, and reads it again."""
 
-    def __init__(self, folder: Path, grid: Grid, maker: int, taker: int) -> None:
+    def __init__(self, folder: Path, url: str, grid: Grid, maker: int, taker: int) -> None:
         self.folder = folder
         self.exchange = Exchange()
         self.journal = LocalJournal(folder / "journal")
         self.index = IndexFeed([], set())
-        self.projector = Projector(open_writer(f"sqlite:///{folder / 'history.db'}"))
+        self.history = open_writer(url)
+        self.projector = Projector(self.history)
         self.now = START_US
         self.cash = self.qty = 0
         self.do(DefineVenue(ENGINE, 0, 100, 1_000, 30 * DAY_US))
@@ -163,10 +164,10 @@ class Run:
                          ids=["taker", "both", "demo"])  # fmt: skip
 @pytest.mark.parametrize("name", GRIDS)
 def test_N5_the_largest_numbers_of_a_configuration_can_be_kept_and_told(
-    name: str, rates: tuple[int, int], tmp_path: Path
+    name: str, rates: tuple[int, int], tmp_path: Path, url: str
 ) -> None:
     grid = GRIDS[name]
-    run = Run(tmp_path, grid, *rates)
+    run = Run(tmp_path, url, grid, *rates)
     unit, lot_atoms = run.exchange.books[SYMBOL].unit, run.exchange.books[SYMBOL].lot_atoms
     for number in range(6):
         # As large as the buyer can still pay for, at the largest price; then everything back.
@@ -185,12 +186,13 @@ def test_N5_the_largest_numbers_of_a_configuration_can_be_kept_and_told(
         run.bring_back("buyer", "BTC", "seller")
         run.keep()
     assert run.cash > 0
-    with open_writer(f"sqlite:///{tmp_path / 'history.db'}").connect() as connection:
+    with run.history.connect() as connection:
         day = connection.execute(
             select(schema.candles).where(schema.candles.c.interval_us == DAY_US)
         ).one()
     assert (2 * day.cash, 2 * day.qty) == (run.cash, run.qty)
     run.journal.close()
+    run.history.dispose()
     again = LocalJournal(tmp_path / "journal")
     restored, _ = recover(again, tmp_path / "journal" / "snapshots", pytest.fail, lambda *a: None)
     assert restored.state_hash() == run.exchange.state_hash()
@@ -198,9 +200,9 @@ def test_N5_the_largest_numbers_of_a_configuration_can_be_kept_and_told(
 
 
 def test_N5_the_fee_weight_of_the_largest_order_passes_64_bits_and_is_kept(
-    tmp_path: Path,
+    tmp_path: Path, url: str
 ) -> None:
-    run = Run(tmp_path, GRIDS["demo"], 500, 1_000)
+    run = Run(tmp_path, url, GRIDS["demo"], 500, 1_000)
     qty = GRIDS["demo"].max_qty // 2
     run.order("seller", Side.SELL, qty, GRIDS["demo"].max_price)
     run.order("buyer", Side.BUY, qty, GRIDS["demo"].max_price)
@@ -210,9 +212,9 @@ def test_N5_the_fee_weight_of_the_largest_order_passes_64_bits_and_is_kept(
 
 
 def test_N5_what_may_come_back_and_what_is_awaited_count_towards_the_total(
-    tmp_path: Path,
+    tmp_path: Path, url: str
 ) -> None:
-    run = Run(tmp_path, GRIDS["demo"], 0, 0)
+    run = Run(tmp_path, url, GRIDS["demo"], 0, 0)
 
     def refused(amount: int, deposit_id: str) -> bool:
         events = run.do(Deposit(ENGINE, deposit_id, "buyer", "USD", amount, "wire"))
@@ -238,8 +240,10 @@ def test_N5_what_may_come_back_and_what_is_awaited_count_towards_the_total(
     assert not refused(400, "fits")
 
 
-def test_N5_an_instrument_cannot_grow_past_what_an_open_order_allows(tmp_path: Path) -> None:
-    run = Run(tmp_path, GRIDS["one-to-one"], 0, 0)
+def test_N5_an_instrument_cannot_grow_past_what_an_open_order_allows(
+    tmp_path: Path, url: str
+) -> None:
+    run = Run(tmp_path, url, GRIDS["one-to-one"], 0, 0)
     largest = GRIDS["one-to-one"].max_qty
     run.order("seller", Side.SELL, largest, 1)
     define = DefineInstrument(ENGINE, SYMBOL, "BTC", "USD", "1", "1", 1, 10, largest // 10)

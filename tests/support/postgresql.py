@@ -7,11 +7,13 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
 
 from tests.support import pace
 
@@ -20,12 +22,29 @@ class NoServer(RuntimeError):
     """PostgreSQL cannot be started here; the message says why."""
 
 
-@contextmanager
-def server() -> Iterator[str]:
-    """Start a server that listens on a Unix socket only; yields that socket's folder.
+class Server:
+    """A server that listens on a Unix socket in ``folder`` only.
 
     The database ``postgres`` belongs to the user ``tandem``. Raises NoServer.
     """
+
+    def __init__(self, folder: Path, control: list[str | Path]) -> None:
+        self.folder = folder
+        self._control = control
+
+    def start(self) -> None:
+        """Start it, or start it again; it takes connections when this returns."""
+        options = f"-c listen_addresses='' -c unix_socket_directories='{self.folder}' -c fsync=off"
+        _run([*self._control, "-o", options, "-l", self.folder / "log", "start"], self.folder)
+
+    def stop(self, mode: str = "immediate") -> None:
+        """End it: "immediate" is a crash, "fast" ends connections and then itself."""
+        _run([*self._control, "-m", mode, "stop"], self.folder)
+
+
+@contextmanager
+def server() -> Iterator[Server]:
+    """Start a server in a folder of its own. Raises NoServer."""
     programs = _programs()
     as_user, owner = _unprivileged()
     # Not under tmp_path: the server's user could not enter it, and a socket's path is short.
@@ -39,13 +58,13 @@ def server() -> Iterator[str]:
              "-E", "UTF8", "--locale=C", "--no-sync"],
             folder,
         )  # fmt: skip
-        options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off"
-        control = [*as_user, programs / "pg_ctl", "-D", data, "-w"]
-        _run([*control, "-o", options, "-l", folder / "log", "start"], folder)
+        running = Server(folder, [*as_user, programs / "pg_ctl", "-D", data, "-w"])
+        running.start()
         try:
-            yield str(folder)
+            yield running
         finally:
-            _run([*control, "-m", "immediate", "stop"], folder)
+            if (data / "postmaster.pid").exists():
+                running.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -53,10 +72,22 @@ def server() -> Iterator[str]:
 def server_or_skip() -> Iterator[str]:
     """For a fixture: a server, or a skip that says why there is none."""
     try:
-        with server() as folder:
-            yield folder
+        with server() as running:
+            yield str(running.folder)
     except NoServer as error:
         pytest.skip(f"PostgreSQL is not tested: {error}")
+
+
+def new_database(folder: str) -> str:
+    """The URL of a new and empty database of the server whose socket is in ``folder``."""
+    name = f"t{uuid.uuid4().hex}"
+    admin = create_engine(
+        f"postgresql+psycopg://tandem@/postgres?host={folder}", isolation_level="AUTOCOMMIT"
+    )
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    admin.dispose()
+    return f"postgresql://tandem@/{name}?host={folder}"
 
 
 def _programs() -> Path:
