@@ -17,6 +17,8 @@ from engine.core.types import RejectReason
 
 OutcomeText = Literal["not_applied", "applied", "unknown"]
 PROBLEM_TYPE: Final = "application/problem+json"
+RETRY_AFTER_S: Final = "1"
+"""When to try again what the venue cannot do at this moment, unless a problem knows better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ class Problem(Exception):
         self.status = kind.status if status is None else status
         self.outcome: OutcomeText = kind.outcome if outcome is None else outcome
         self.retryable = kind.retryable if retryable is None else retryable
+        if self.status == 503 and self.retryable and "Retry-After" not in dict(headers):
+            headers = (*headers, ("Retry-After", RETRY_AFTER_S))
         self.headers = headers
         self.members = members
 

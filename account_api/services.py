@@ -208,7 +208,11 @@ class Services:
         except history_queries.CursorError as error:
             raise Problem("invalid_request", sentence(str(error)), field="cursor") from None
         except SQLAlchemyError as error:
-            raise Problem("history_unavailable", "The history cannot be read.") from error
+            raise Problem(
+                "history_unavailable",
+                "The history of closed orders, fills, trades and the ledger cannot be read at "
+                "this moment; ask again.",
+            ) from error
 
     def _await_history(self, database: sqlalchemy.Engine, min_seq: int) -> None:
         with database.connect() as connection:

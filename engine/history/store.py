@@ -8,6 +8,9 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 
 BUSY_TIMEOUT_MS: Final = 5_000
+POSTGRESQL_BOUNDS: Final = {"connect_timeout": "3", "tcp_user_timeout": "5000"}
+"""Seconds for a connection, and milliseconds for what was sent on it: without them whoever asks a
+machine that is gone waits for minutes. A URL may say otherwise."""
 
 
 class StoreError(RuntimeError):
@@ -43,8 +46,9 @@ def _open(url: str | URL, *, read_only: bool) -> Engine:
 
 def _open_postgresql(address: URL, *, read_only: bool) -> Engine:
     # One statement after another in a page must see one state, as in SQLite.
+    bounds = {k: v for k, v in POSTGRESQL_BOUNDS.items() if k not in address.query}
     engine = create_engine(
-        address.set(drivername="postgresql+psycopg"),
+        address.set(drivername="postgresql+psycopg").update_query_dict(bounds),
         isolation_level="REPEATABLE READ" if read_only else "READ COMMITTED",
         pool_pre_ping=True,
     )
