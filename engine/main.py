@@ -44,7 +44,7 @@ log = structlog.get_logger("engine")
 
 
 class NotServing(Exception):
-    """The socket cannot be made; the message says why."""
+    """The socket cannot be created; the message says why."""
 
 
 class ConfigurationRefused(Exception):
@@ -52,7 +52,7 @@ class ConfigurationRefused(Exception):
 
 
 def build(settings: Settings) -> tuple[Sequencer, LocalJournal, Server]:
-    """Recover the state and put the engine together around it."""
+    """Recover the state and wire the engine around it."""
     limits = settings.engine
     journal = LocalJournal(
         limits.journal,
@@ -97,12 +97,12 @@ def build(settings: Settings) -> tuple[Sequencer, LocalJournal, Server]:
         transaction = sequencer.submit(command)
         for event in transaction.events if transaction else ():
             if isinstance(event, Refused):
-                raise EngineStopped("fault", f"{event.subject}: {event.text}, after a rehearsal")
+                raise EngineStopped("fault", f"{event.subject}: {event.text}, although the dry run accepted it")
     return sequencer, journal, server
 
 
 def prepare_process(settings: Settings) -> None:
-    """Leave the state to reference counting from the start; allow the configured sockets."""
+    """Turn off automatic garbage collection; raise the limit of open files as configured."""
     gc.disable()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = settings.engine.clients_max + DESCRIPTORS_OWN

@@ -3,8 +3,7 @@
 A frame is a 4-byte big-endian length and a msgpack array whose first element is its kind.
 A command inside a frame stays raw until the engine decodes it with the type of its kind,
 so that there is one definition of a command (``engine.core.commands``) and full validation
-at C speed. A transaction is encoded once and goes as it is to the journal and to every
-subscriber.
+at C speed. A transaction is encoded once; the journal and every subscriber get the same bytes.
 """
 
 from __future__ import annotations
@@ -31,12 +30,12 @@ FRAME_BYTES_MAX: Final = 1 << 20
 """Bound on a frame that a client sends."""
 ENGINE_FRAME_BYTES_MAX: Final = 1 << 30
 """Bound on a frame that the engine sends. Transactions are far smaller (rule M-10); an answer
-to a query may be large, and so may a transaction written before there was that rule."""
+to a query may be large, and so may a transaction from before that rule."""
 RECORD_BYTES_MAX: Final = 1 << 26
-"""Bound on a transaction that the engine commits; the largest that can be is 16 times smaller."""
+"""Bound on a transaction that the engine commits; the largest possible is 16 times smaller."""
 HEADER: Final = struct.Struct(">I")
 EMPTY: Final = msgspec.Raw(b"\xc0")
-"""The body of an Answer that says nothing but yes."""
+"""The body of an Answer that only confirms."""
 
 
 class WireError(ValueError):
@@ -59,7 +58,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag=1):
 
 
 class Submit(msgspec.Struct, frozen=True, array_like=True, tag=2):
-    """One command. ``id`` 0 asks for no Result."""
+    """One command. With ``id`` 0 there is no Result."""
 
     id: int
     kind: int
@@ -93,7 +92,7 @@ class Welcome(msgspec.Struct, frozen=True, array_like=True, tag=11):
 
 
 class Result(msgspec.Struct, frozen=True, array_like=True, tag=12):
-    """A command is durable. ``duplicate``: it had been done before, and this is that."""
+    """A command is durable. ``duplicate``: it was executed before, and this is its transaction."""
 
     id: int
     duplicate: bool
@@ -101,7 +100,7 @@ class Result(msgspec.Struct, frozen=True, array_like=True, tag=12):
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True, tag=13):
-    """Answer to a query, true as of ``seq``; to Subscribe with an empty body: it is on."""
+    """Answer to a query, as of ``seq``; with an empty body the confirmation of Subscribe."""
 
     id: int
     seq: int
@@ -123,7 +122,7 @@ class Published(msgspec.Struct, frozen=True, array_like=True, tag=15):
 
 
 class Dropped(msgspec.Struct, frozen=True, array_like=True, tag=16):
-    """The engine closes this connection, and why; ``seq`` is the last one it sent."""
+    """The reason why the engine closes this connection; ``seq`` is the last one it sent."""
 
     reason: str
     seq: int
@@ -225,7 +224,7 @@ def encode_transaction(
 
 
 def decode_transaction(raw: msgspec.Raw | bytes) -> Transaction:
-    """Decode what ``encode_transaction`` made. Raises WireError."""
+    """Decode the result of ``encode_transaction``. Raises WireError."""
     try:
         seq, time_us, kind, command, events = _raw_transactions.decode(raw)
         return Transaction(
@@ -255,7 +254,7 @@ def encode_frame(frame: ClientFrame | EngineFrame) -> bytes:
 
 
 def published_frame(transaction: bytes) -> bytes:
-    """Return the frame ``Published(transaction)``, put together without encoding it again."""
+    """Return the frame ``Published(transaction)``, assembled without encoding it again."""
     return HEADER.pack(len(transaction) + 2) + b"\x92\x0f" + transaction
 
 
@@ -270,7 +269,7 @@ def raw(body: bytes) -> msgspec.Raw:
 
 
 def split_frames(buffer: bytearray, limit: int) -> list[bytes]:
-    """Take the complete frames off the front of ``buffer``; what is left is incomplete.
+    """Remove and return the complete frames at the front of ``buffer``; the rest is incomplete.
 
     Raises WireError when a length is above ``limit``, before that frame is read.
     """

@@ -29,11 +29,11 @@ QUEUED_TRANSACTIONS_MAX: Final = 20_000
 """Past this many undelivered transactions the client stops reading from the socket."""
 BACKOFF_FIRST_S: Final = 0.05
 BACKOFF_MAX_S: Final = 0.25
-"""To ask for a socket that is not there costs microseconds; an engine that is back is found."""
+"""A failed connect costs microseconds, so retries are frequent and find a restarted engine soon."""
 
 
 class _Connection(asyncio.Protocol):
-    """One socket on the loop and the protocol state that lives and dies with it."""
+    """One socket on the loop and the protocol state of that connection."""
 
     def __init__(self, path: str, name: str) -> None:
         self.path = path
@@ -75,14 +75,14 @@ class _Connection(asyncio.Protocol):
         self.end(lost_error(False, self.path))
 
     def end(self, error: EngineError) -> None:
-        """Fail what waits and close; the first reason given is the one that counts."""
+        """Fail all waiting requests and close; the first reason given is kept."""
         if self.error is not None:
             return
         self.error = error
         self.alive = False
         if not self.welcomed.done():
             self.welcomed.set_exception(error)
-            self.welcomed.exception()  # Nobody may be waiting, and that is fine.
+            self.welcomed.exception()  # There may be no waiter.
         for handle, is_command in self.core.lose():
             settle(handle, lost_error(is_command, self.path))
         self.changed.set()
@@ -107,8 +107,8 @@ class _Connection(asyncio.Protocol):
 class AsyncEngineClient:
     """Client of the engine for one event loop; calls as those of ``EngineClient``.
 
-    A consumer of ``subscribe`` that falls behind makes the client stop reading, so what is
-    asked on the same client waits too: give a slow subscription its own client.
+    A consumer of ``subscribe`` that falls behind makes the client stop reading, so requests on
+    the same client wait too: give a slow subscription its own client.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class AsyncEngineClient:
 
     @property
     def connected(self) -> bool:
-        """Whether there is a live connection at this moment."""
+        """Return whether there is a live connection at this moment."""
         return self._connection is not None and self._connection.alive
 
     async def connect(self) -> Welcome:
@@ -146,7 +146,7 @@ class AsyncEngineClient:
             self._connection.end(EngineUnavailable("this client was closed", "not_applied"))
 
     async def submit(self, command: Command, timeout_s: float | None = None) -> Outcome:
-        """Hand a command to the engine and wait until it is durable."""
+        """Submit a command to the engine and wait until it is durable."""
         connection = await self._live()
         handle = self._handle()
         number, data = connection.core.submit(command, handle)
@@ -155,14 +155,14 @@ class AsyncEngineClient:
         return outcome
 
     async def post(self, commands: Iterable[Command]) -> None:
-        """Send commands without waiting; who is subscribed sees when they are done."""
+        """Send commands without waiting; subscribers see their transactions."""
         data = ClientCore.post(commands)
         connection = await self._live()
         if data and connection.transport is not None:
             connection.transport.write(data)
 
     async def ask(self, query: str, min_seq: int = 0, **arguments: Any) -> tuple[int, msgspec.Raw]:
-        """Ask a query by name: (as_of_seq, encoded body)."""
+        """Send a query by name; return (as_of_seq, encoded body)."""
         connection = await self._live()
         handle = self._handle()
         number, data = connection.core.ask(query, arguments, min_seq, handle)
@@ -170,7 +170,7 @@ class AsyncEngineClient:
         return answer.seq, answer.body
 
     async def fetch(self, query: queries.Query[T], min_seq: int = 0) -> Answered[T]:
-        """Ask a typed query; waits, bounded by the engine, until it has reached min_seq."""
+        """Send a typed query; wait, bounded by the engine, until min_seq is reached."""
         seq, body = await self.ask(query.name, min_seq, **msgspec.to_builtins(query))
         return Answered(query.decode(body), seq)
 
@@ -179,7 +179,7 @@ class AsyncEngineClient:
     ) -> AsyncIterator[list[Transaction]]:
         """Yield every transaction from ``from_seq`` on, in batches, in order, without a gap.
 
-        Goes on after a lost connection. Raises GapTooOld or EngineRefused when the engine
+        Continues after a lost connection. Raises GapTooOld or EngineRefused if the engine
         cannot serve it; one subscription per client at a time.
         """
         if self._subscribed:
@@ -224,7 +224,7 @@ class AsyncEngineClient:
         handle: _Handle,
         timeout_s: float | None,
     ) -> Any:
-        """Send what was registered and wait for its completion."""
+        """Send a registered request and wait for its completion."""
         assert connection.transport is not None
         connection.transport.write(data)
         wait_s = self._timeout_s if timeout_s is None else timeout_s
@@ -238,7 +238,7 @@ class AsyncEngineClient:
             connection.core.forget(number)
 
     async def _live(self) -> _Connection:
-        """Return the live connection, made now if there is none."""
+        """Return the live connection; connect if there is none."""
         async with self._connect_lock:
             if self._connection is not None and self._connection.alive:
                 return self._connection

@@ -1,9 +1,9 @@
-"""Which events of a transaction answer a command: found by what they are, never by their place.
+"""Find the events of a transaction that answer a command: by identity, never by position.
 
-A transaction tells everything that happened in one turn. Besides the answer to its command it
-holds what the turn set off: fills of other people's orders, stops that were reached before or
-by it, cancels that prevent self-trades, ids that leave the memory. So neither the first event
-nor the last is the answer: it is the event of the right kind that carries the identity of the
+A transaction holds everything that happened in one turn. Besides the answer to its command these
+are the consequences: fills of other accounts' orders, stops that were reached before or by it,
+cancels that prevent self-trades, ids that are retired from memory. So neither the first event nor
+the last is the answer: it is the event of the right kind that carries the identity of the
 request (client order id, order id, batch id, requester and so on).
 """
 
@@ -75,7 +75,7 @@ def own_event(events: Iterable[Event], command: Command, /, *kinds: type[Any]) -
 
 
 def own_cancels(events: Iterable[Event], command: Command) -> Iterator[OrderCanceled]:
-    """Yield the cancels that an operator's ``command`` about an account made of its orders."""
+    """Yield the cancels of an account's orders that an operator's ``command`` caused."""
     account = getattr(command, "account", None)
     for event in events:
         if (
@@ -115,7 +115,7 @@ def _rejected(event: OrderRejected, c: Any) -> bool:
 
 
 def _canceled(event: OrderCanceled, c: Any) -> bool:
-    # A cancel by order id may be of another account of the firm, so the account says nothing.
+    # A cancel by order id may be for another account of the firm, so accounts are not compared.
     return (
         isinstance(c, CancelOrder)
         and event.reason is CancelReason.REQUESTED
@@ -198,4 +198,4 @@ _CHECKS: Final[dict[type, Callable[[Any, Any], bool]]] = {
     SessionChanged: _session,
     InstrumentStatusChanged: _instrument,
 }
-"""What has to agree besides the account, for the kinds of which a turn can hold several."""
+"""What must match besides the account, for the kinds of which a turn can hold several."""

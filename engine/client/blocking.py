@@ -1,11 +1,11 @@
-"""The client of the engine for threads; that for asyncio is in ``aio``.
+"""The engine client for threads; the one for asyncio is in ``aio``.
 
 ``EngineClient`` may be used by many threads at once. It keeps one socket and one reader
 thread; ``pooled`` has a client without either, for callers that only query and submit. A lost
-connection fails what was waiting (``EngineUnavailable``) and is made again by the next call,
-or at once when there is a subscription, which then goes on where it was.
+connection fails waiting requests (``EngineUnavailable``). The next call reconnects; with a
+subscription the client reconnects at once and the subscription resumes where it was.
 
-What may be asked is declared in ``engine.queries``: ``fetch(queries.Book(...)).value``.
+The queries are declared in ``engine.queries``: ``fetch(queries.Book(...)).value``.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ from engine.wire import Transaction, Welcome
 T = TypeVar("T")
 BACKOFF_FIRST_S: Final = 0.05
 BACKOFF_MAX_S: Final = 0.25
-"""To ask for a socket that is not there costs microseconds; an engine that is back is found."""
+"""A failed connect costs microseconds, so retries are frequent and find a restarted engine soon."""
 MIN_SEQ_GRACE_S: Final = 1.0
-"""A query with min_seq waits this much longer, so that the engine says first what is amiss."""
+"""A query with min_seq waits this much longer, so that the engine's own timeout comes first."""
 
 
 class _Subscription:
-    """A subscription that outlives connections: where it is and whom it calls."""
+    """A subscription that outlives connections: its position and its callback."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class EngineClient:
 
     @property
     def connected(self) -> bool:
-        """Whether there is a live connection at this moment."""
+        """Return whether there is a live connection at this moment."""
         connection = self._connection
         return connection is not None and connection.alive
 
@@ -111,7 +111,7 @@ class EngineClient:
             reader.join(timeout=self._timeout_s)
 
     def submit(self, command: Command, timeout_s: float | None = None) -> Outcome:
-        """Hand a command to the engine and wait until it is durable."""
+        """Submit a command to the engine and wait until it is durable."""
         outcome = self._request(
             lambda core, handle: core.submit(command, handle),
             timeout_s,
@@ -121,11 +121,11 @@ class EngineClient:
         return outcome
 
     def post(self, commands: Iterable[Command], *, connect: bool = True) -> None:
-        """Send commands without waiting; who is subscribed sees when they are done.
+        """Send commands without waiting; subscribers see their transactions.
 
-        With ``connect`` False on the connection that there is and on no other: nothing is made
-        and nobody called, so the caller may hold a lock that ``on_connected`` takes. Raises
-        EngineUnavailable: "not_applied" when nothing was sent, else "unknown".
+        With ``connect`` False only the existing connection is used: no connection is opened and
+        no callback called, so the caller may hold a lock that ``on_connected`` takes. Raises
+        EngineUnavailable: "not_applied" if nothing was sent, else "unknown".
         """
         data = ClientCore.post(commands)
         connection = self._live() if connect else self._connection
@@ -142,7 +142,7 @@ class EngineClient:
             raise EngineUnavailable(f"lost while sending: {error}", "unknown") from error
 
     def ask(self, query: str, min_seq: int = 0, **arguments: Any) -> tuple[int, msgspec.Raw]:
-        """Ask a query by name: (as_of_seq, encoded body)."""
+        """Send a query by name; return (as_of_seq, encoded body)."""
         answer = self._request(
             lambda core, handle: core.ask(query, arguments, min_seq, handle),
             self._timeout_s + (MIN_SEQ_GRACE_S if min_seq else 0.0),
@@ -151,7 +151,7 @@ class EngineClient:
         return answer.seq, answer.body
 
     def fetch(self, query: queries.Query[T], min_seq: int = 0) -> Answered[T]:
-        """Ask a typed query; waits, bounded by the engine, until it has reached min_seq."""
+        """Send a typed query; wait, bounded by the engine, until min_seq is reached."""
         seq, body = self.ask(query.name, min_seq, **msgspec.to_builtins(query))
         return Answered(query.decode(body), seq)
 
@@ -164,7 +164,7 @@ class EngineClient:
         """Deliver every transaction from ``from_seq`` on, in order, without a gap.
 
         ``callback`` runs on the reader thread with those that arrived together. After a lost
-        connection the subscription goes on by itself. Raises GapTooOld or EngineRefused when
+        connection the subscription resumes automatically. Raises GapTooOld or EngineRefused if
         the engine cannot serve it; there is one subscription per client.
         """
         if self._subscription is not None:
@@ -219,7 +219,7 @@ class EngineClient:
         timeout_s: float | None,
         command_kind: int,
     ) -> Any:
-        """Register, send and wait; ``command_kind`` 0 for what changes nothing."""
+        """Register, send and wait; ``command_kind`` is 0 for a request that changes nothing."""
         if threading.current_thread() is self._reader:
             raise RuntimeError("a callback of this client must not wait for the engine")
         handle: Handle = Future()
@@ -244,7 +244,7 @@ class EngineClient:
             raise EngineTimeout(f"no answer from the engine within {wait_s:g} s") from None
 
     def _live(self) -> Connection:
-        """Return the live connection, made now if there is none."""
+        """Return the live connection; connect if there is none."""
         connection = self._connection
         if connection is not None and connection.alive:
             return connection
@@ -255,7 +255,7 @@ class EngineClient:
             return self._connect()
 
     def _connect(self) -> Connection:
-        """Make a connection (the connect lock is held); attempts are spaced by the backoff."""
+        """Connect (the connect lock is held); attempts are spaced by the backoff."""
         if self._closed.is_set():
             raise EngineUnavailable("this client was closed", "not_applied")
         if time.monotonic() < self._not_before:
@@ -283,13 +283,13 @@ class EngineClient:
         return connection
 
     def _read(self, connection: Connection) -> None:
-        """The reader thread: deliver until lost, then go on with the next connection."""
+        """Run the reader thread: deliver until the connection is lost, then reconnect."""
         current: Connection | None = connection
         while current is not None:
             try:
                 error = self._read_until_lost(current)
             except BaseException:
-                # The callback failed. It must not look as if it were still being served.
+                # The callback failed; end the connection too.
                 self._closed.set()
                 self._end(current)
                 raise
@@ -299,7 +299,7 @@ class EngineClient:
             current = self._next_connection()
 
     def _end(self, current: Connection) -> None:
-        """Fail what waits on a connection that has ended."""
+        """Fail the requests that wait on a connection that has ended."""
         current.alive = False
         with current.core_lock:
             waiting = current.core.lose()
@@ -308,7 +308,7 @@ class EngineClient:
             settle(handle, lost_error(is_command, self._path))
 
     def _read_until_lost(self, connection: Connection) -> EngineError:
-        """Deliver what arrives; returns why the connection ended."""
+        """Deliver what arrives; return why the connection ended."""
         # Made once: a buffer of this size is mapped and unmapped each time.
         buffer = memoryview(bytearray(RECEIVE_BYTES))
         while True:
@@ -332,7 +332,7 @@ class EngineClient:
                 return refusal(received.failed.code, received.failed.text)
 
     def _next_connection(self) -> Connection | None:
-        """After a loss: the connection to go on with, or None when the thread may end."""
+        """Return the connection to continue with after a loss, or None if the thread may end."""
         while not self._closed.is_set():
             with self._connect_lock:
                 current = self._connection
@@ -353,7 +353,7 @@ class EngineClient:
         return None
 
     def _resubscribe(self, connection: Connection, subscription: _Subscription) -> None:
-        """Ask for what follows the last transaction seen; a refusal ends the subscription."""
+        """Subscribe from the last transaction seen + 1; a refusal ends the subscription."""
         if not self._claim(connection):
             return
         handle: Handle = Future()

@@ -15,7 +15,7 @@ RECEIVE_BYTES: Final = 1 << 18
 
 
 class Connection:
-    """One socket and the protocol state that lives and dies with it."""
+    """One socket and the protocol state of that connection."""
 
     def __init__(self, path: str, name: str, timeout_s: float) -> None:
         self.core: ClientCore[Handle] = ClientCore(name)
@@ -46,7 +46,7 @@ class Connection:
                 raise ConnectionError(received.failed.text)
 
     def send(self, data: bytes) -> None:
-        """Send all of it before any other thread sends. Raises OSError."""
+        """Send all bytes before any other thread sends. Raises OSError."""
         with self.send_lock:
             self.socket.sendall(data)
 
@@ -61,4 +61,4 @@ class Connection:
         try:
             self.socket.shutdown(socket.SHUT_RDWR)
         except OSError:
-            pass  # Not connected any more, which is what was wanted.
+            pass  # Already disconnected, as intended.

@@ -1,9 +1,9 @@
-"""A client without a reader thread: the caller sends and receives on a socket of its own.
+"""A client without a reader thread: the calling thread sends and receives on a pooled socket.
 
 For services that answer one request per thread. ``EngineClient`` hands every answer from its
-reader thread to the thread that waits, which costs two changes of thread for each request;
-here the waiting thread reads the answer itself. Connections are kept in a pool, as many as
-there ever were calls at the same time. There is no subscription and no ``post``.
+reader thread to the thread that waits, which costs two thread switches for each request;
+here the waiting thread reads the answer itself. The pool keeps as many connections as there
+have ever been concurrent calls. There is no subscription and no ``post``.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ from engine.wire import Welcome
 T = TypeVar("T")
 BACKOFF_FIRST_S: Final = 0.05
 BACKOFF_MAX_S: Final = 0.25
-"""To ask for a socket that is not there costs microseconds; an engine that is back is found."""
+"""A failed connect costs microseconds, so retries are frequent and find a restarted engine soon."""
 MIN_SEQ_GRACE_S: Final = 1.0
-"""A query with min_seq waits this much longer, so that the engine says first what is amiss."""
+"""A query with min_seq waits this much longer, so that the engine's own timeout comes first."""
 CHECK_AFTER_S: Final = 0.02
-"""A connection that rested for less is not looked at again; no engine restarts in that time."""
+"""A connection idle for less is not checked again; no engine restarts in that time."""
 FIRST_BYTES: Final = 1 << 13
 """Most answers are smaller; a large buffer would be mapped and unmapped for each of them."""
 _TIMEVAL: Final = struct.Struct("ll")
 _CALLER: Final[Handle] = Future()
-"""The protocol core wants to know who waits. Here it is always the caller, so one will do."""
+"""The protocol core needs a waiter. Here it is always the caller, so one object is enough."""
 
 
 class DirectEngineClient:
@@ -79,7 +79,7 @@ class DirectEngineClient:
             self._idle.pop().close()
 
     def submit(self, command: Command, timeout_s: float | None = None) -> Outcome:
-        """Hand a command to the engine and wait until it is durable."""
+        """Submit a command to the engine and wait until it is durable."""
         outcome = self._exchange(
             lambda core: core.submit(command, _CALLER),
             self._timeout_s if timeout_s is None else timeout_s,
@@ -89,7 +89,7 @@ class DirectEngineClient:
         return outcome
 
     def ask(self, query: str, min_seq: int = 0, **arguments: Any) -> tuple[int, msgspec.Raw]:
-        """Ask a query by name: (as_of_seq, encoded body)."""
+        """Send a query by name; return (as_of_seq, encoded body)."""
         answer = self._exchange(
             lambda core: core.ask(query, arguments, min_seq, _CALLER),
             self._timeout_s + (MIN_SEQ_GRACE_S if min_seq else 0.0),
@@ -98,7 +98,7 @@ class DirectEngineClient:
         return answer.seq, answer.body
 
     def fetch(self, query: queries.Query[T], min_seq: int = 0) -> Answered[T]:
-        """Ask a typed query; waits, bounded by the engine, until it has reached min_seq."""
+        """Send a typed query; wait, bounded by the engine, until min_seq is reached."""
         seq, body = self.ask(query.name, min_seq, **msgspec.to_builtins(query))
         return Answered(query.decode(body), seq)
 
@@ -109,7 +109,7 @@ class DirectEngineClient:
         *,
         is_command: bool,
     ) -> Any:
-        """Send a request and read its answer; the connection goes back only in good order."""
+        """Send a request and read its answer; keep the connection only if it is usable."""
         line = self._take()
         try:
             _, data = register(line.connection.core)
@@ -135,7 +135,7 @@ class DirectEngineClient:
         return value
 
     def _take(self) -> _Line:
-        """Return a live connection that nobody else uses."""
+        """Return a live connection that no other caller uses."""
         if self._closed:
             raise EngineUnavailable("this client was closed", "not_applied")
         while True:
@@ -148,7 +148,7 @@ class DirectEngineClient:
             line.close()
 
     def _connect(self) -> _Line:
-        """Make a connection; after a failure the next attempts wait, ever longer."""
+        """Connect; after a failure the next attempts wait with an increasing backoff."""
         with self._lock:
             if time.monotonic() < self._not_before:
                 raise EngineUnavailable(
@@ -177,10 +177,10 @@ class _Line:
         self._used_at = 0.0
 
     def usable(self) -> bool:
-        """Return whether the engine has neither closed it nor said something that nobody asked for.
+        """Return whether the engine has neither closed it nor sent anything unsolicited.
 
-        So a restarted engine is noticed before a request is sent, while nothing can have been
-        done yet. A connection does not survive a fork: two processes would share its bytes.
+        So a restarted engine is noticed before a request is sent, when nothing can have been
+        executed yet. A connection does not survive a fork: two processes would share its bytes.
         """
         if self._process != os.getpid():
             return False
@@ -223,7 +223,7 @@ class _Line:
             raise TimeoutError from None
 
     def _wait(self, seconds: float) -> None:
-        """Bound what the kernel waits for; Python's own timeout would poll before each call."""
+        """Set the kernel's socket timeout; Python's own timeout would poll before each call."""
         if seconds == self._wait_s:
             return
         self._wait_s = seconds
@@ -232,5 +232,5 @@ class _Line:
             self.connection.socket.setsockopt(socket.SOL_SOCKET, option, value)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close it."""
         self.connection.socket.close()

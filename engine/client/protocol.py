@@ -1,4 +1,4 @@
-"""What both engine clients share: errors, outcomes, and the protocol without any I/O.
+"""The common part of the engine clients: errors, outcomes, and the protocol without any I/O.
 
 ``ClientCore`` turns calls into bytes and received bytes into completed requests and
 transactions. It never touches a socket or a clock; the thread client and the asyncio client
@@ -20,14 +20,14 @@ CLIENT_FRAMES_PER_SEND: int = 4096
 
 
 class EngineError(Exception):
-    """Root of everything that a call of an engine client can raise."""
+    """Base class of everything that a call of an engine client can raise."""
 
 
 class EngineUnavailable(EngineError):
     """The engine could not be reached, or the connection was lost.
 
-    ``outcome`` is "not_applied" when the command was never sent, and "unknown" when it was:
-    then the same command sent again is recognised and not done twice.
+    ``outcome`` is "not_applied" if the command was never sent, and "unknown" if it was:
+    then the same command sent again is recognized and not executed twice.
     """
 
     def __init__(self, text: str, outcome: Literal["not_applied", "unknown"]) -> None:
@@ -36,7 +36,7 @@ class EngineUnavailable(EngineError):
 
 
 class EngineTimeout(EngineError):
-    """No answer in time; whether the command was done is unknown."""
+    """No answer in time; whether the command was executed is unknown."""
 
     outcome: Literal["unknown"] = "unknown"
 
@@ -51,7 +51,7 @@ class EngineRefused(EngineError):
 
 
 class GapTooOld(EngineRefused):
-    """What was asked for lies before the oldest transaction that the engine keeps."""
+    """The requested transaction is older than the oldest that the engine keeps."""
 
 
 class SubscriptionDropped(EngineError):
@@ -65,7 +65,7 @@ class SubscriptionDropped(EngineError):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A command is durable: its transaction. ``duplicate``: it had been done before."""
+    """The transaction of a durable command. ``duplicate``: it had been executed before."""
 
     transaction: Transaction
     duplicate: bool
@@ -84,7 +84,7 @@ H = TypeVar("H", bound=Handle)
 
 @dataclass(slots=True)
 class Received(Generic[H]):
-    """What a piece of the byte stream brought.
+    """The results of one piece of the byte stream.
 
     ``completed`` pairs each finished request with its Outcome, Answer, or exception.
     """
@@ -128,7 +128,7 @@ class ClientCore(Generic[H]):
 
     @staticmethod
     def post(commands: Iterable[Command]) -> bytes:
-        """Return commands of which no Result is wanted, as one piece of bytes."""
+        """Encode commands that need no Result, as one piece of bytes."""
         parts = [
             wire.encode_frame(
                 wire.Submit(0, COMMAND_KINDS[type(command)], wire.encode_command(command))
@@ -161,7 +161,7 @@ class ClientCore(Generic[H]):
         self._commands.discard(number)
 
     def feed(self, data: bytes | memoryview) -> Received[H]:
-        """Take in received bytes. Raises WireError when they make no sense."""
+        """Process received bytes. Raises WireError if they are malformed."""
         self._buffer += data
         received: Received[H] = Received()
         for body in wire.split_frames(self._buffer, wire.ENGINE_FRAME_BYTES_MAX):
@@ -182,7 +182,7 @@ class ClientCore(Generic[H]):
         return self._last_id
 
     def _encode(self, number: int, frame: wire.ClientFrame) -> bytes:
-        """Encode a registered request, or let go of it when it cannot be encoded."""
+        """Encode a registered request; unregister it if it cannot be encoded."""
         try:
             return wire.encode_frame(frame)
         except BaseException:

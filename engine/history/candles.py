@@ -1,4 +1,4 @@
-"""Candles as they grow trade by trade."""
+"""Candles, updated trade by trade."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def new_candle(symbol: str, interval_us: int, start_us: int, price: int) -> dict
 
 
 def add_trade(candle: dict[str, Any], price: int, qty: int, cash: int) -> None:
-    """Let a trade be part of the candle."""
+    """Add a trade to the candle."""
     if price > candle["high"]:
         candle["high"] = price
     if price < candle["low"]:

@@ -1,8 +1,8 @@
 """From transactions to rows: the arithmetic of the read model, without any SQL.
 
-A ``Fold`` holds what rows depend on (running balances, order rows, the current candles) and
-collects the rows that transactions cause until they are written and ``take``n. Events are
-complete in themselves, so nothing else is needed.
+A ``Fold`` holds the state on which rows depend (running balances, order rows, the current
+candles) and collects the rows of transactions until ``take`` hands them over to be written.
+Events are complete in themselves, so nothing else is needed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _json: Final = msgspec.json.Encoder()
 
 
 class HistoryFault(AssertionError):
-    """A transaction does not fit the rows before it: a fault of ours; the projector stops."""
+    """A transaction is inconsistent with earlier rows: an internal fault; the projector stops."""
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ class Rows:
 
 
 class Place(NamedTuple):
-    """Where an event stands, for the rows that it causes."""
+    """The position of an event, for its rows."""
 
     seq: int
     event_index: int
@@ -59,7 +59,7 @@ class Place(NamedTuple):
 
 
 class Fold:
-    """State from which rows follow, and the rows not yet written."""
+    """The state on which rows depend, and the rows not yet written."""
 
     def __init__(self) -> None:
         self.pairs: dict[str, Pair] = {}
@@ -69,7 +69,7 @@ class Fold:
         self.rows = Rows()
 
     def take(self) -> Rows:
-        """Hand over the collected rows and start again."""
+        """Return the collected rows and start a new collection."""
         rows, self.rows = self.rows, Rows()
         return rows
 
@@ -205,7 +205,7 @@ class Fold:
     def instrument_defined(self, event: ev.InstrumentDefined, place: Place) -> None:
         self.pairs[event.symbol] = Pair(event.base, event.quote)
         row = event._asdict()
-        del row["account"], row["account_seq"], row["band_ppm"]  # What holds now is the engine's.
+        del row["account"], row["account_seq"], row["band_ppm"]  # The engine has the current value.
         self.rows.instruments[event.symbol] = row
 
     def account_defined(self, event: ev.AccountDefined, place: Place) -> None:
@@ -222,7 +222,7 @@ class Fold:
         return row
 
     def _name(self, terms: OrderTerms) -> None:
-        """Let the current client order id find the order."""
+        """Index the order by its current client order id."""
         self.rows.client_ids[terms.account, terms.client_order_id] = {
             "account": terms.account,
             "client_order_id": terms.client_order_id,
@@ -278,7 +278,7 @@ class Fold:
             raise HistoryFault(f"an event names the instrument {error}, never defined") from None
 
     def _post(self, posting: Posting, line: int, place: Place) -> None:
-        """Post one ledger line, and the running balance after it."""
+        """Add one ledger line with the running balance after it."""
         account, asset = posting.account, posting.asset
         balance = self.balances.get((account, asset))
         if balance is None:
@@ -322,7 +322,7 @@ class Fold:
 
 
 def orders_needed(transactions: Iterable[Transaction]) -> set[int]:
-    """Return orders whose stored rows the transactions build upon."""
+    """Return the orders whose stored rows the transactions need."""
     needed: set[int] = set()
     made: set[int] = set()
     for transaction in transactions:

@@ -1,4 +1,4 @@
-"""Keeps a projector at the engine's heels, through deaths of the engine and of the database."""
+"""Keep a projector up to date with the engine, across failures of the engine and the database."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OTHER_JOURNAL: Final = (
 
 
 class CannotFollow(RuntimeError):
-    """The history cannot go on from where it is; a person must decide. The message says why."""
+    """The history cannot continue from its position; a person must decide. The message says why."""
 
 
 class Log(Protocol):
@@ -37,10 +37,10 @@ class _Stop:
 
 
 class Follower:
-    """Subscribes to the engine from the projector's ``last_seq`` + 1 and applies what comes.
+    """Subscribes to the engine from the projector's ``last_seq`` + 1 and applies what arrives.
 
     Rows are written on the client's reader thread: while SQL is busy nothing is read from the
-    socket, and what gathers there makes the next batch larger.
+    socket, and the transactions that accumulate there make the next batch larger.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Follower:
 
     @property
     def trouble(self) -> str:
-        """Why the history does not follow at this moment; "" while it does."""
+        """The reason why the history does not follow at present; "" while it does."""
         return self._database_trouble or self._engine_trouble
 
     def stop(self) -> None:
@@ -94,7 +94,7 @@ class Follower:
     def rebuild(self) -> None:
         """Clear the projector, if the engine still has its first transaction.
 
-        Raises CannotFollow when it has not, and EngineUnavailable.
+        Raises CannotFollow if it has not, and EngineUnavailable.
         """
         client = EngineClient(self._socket_path, "history-rebuild")
         try:
@@ -109,7 +109,7 @@ class Follower:
         self._projector.clear()
 
     def _follow(self) -> bool:
-        """Run one client to its end; return True when asked to stop."""
+        """Run one client to its end; return True if asked to stop."""
         self._failed = False
         client = EngineClient(
             self._socket_path, "history", on_lost=self._lost, on_connected=self._connected
@@ -136,7 +136,7 @@ class Follower:
             return False
 
     def _check_same_journal(self, client: EngineClient) -> None:
-        """Check that the engine's journal is the one that the history was made of."""
+        """Check that the history was built from this engine's journal."""
         last_seq = self._projector.last_seq
         if not last_seq:
             return
@@ -148,7 +148,7 @@ class Follower:
             raise CannotFollow(_OTHER_JOURNAL.format(last_seq=last_seq))
 
     def _connected(self, welcome: Welcome) -> None:
-        """The engine is there, and what it makes comes; the venue may be idle for long."""
+        """Note that the engine is connected; the venue may be idle for long."""
         self._engine_trouble = ""
 
     def _lost(self, error: EngineError) -> None:

@@ -26,8 +26,8 @@ from engine.history.store import StoreError, open_writer
 def main() -> int:
     """Run until SIGTERM or SIGINT; the exit code.
 
-    0 after a clean end, 1 after a fault, 2 for a wrong configuration, 4 where its database, its
-    disk or the engine cannot be had at the start.
+    0 after a clean stop, 1 after a fault, 2 for a wrong configuration, 4 if its database, its
+    disk or the engine is unavailable at the start.
     """
     parser = argparse.ArgumentParser(prog="python -m engine.history.main")
     parser.add_argument(

@@ -11,13 +11,13 @@ from engine.history.projector import Projector
 
 
 class HistoryFigures(Collector):
-    """Where the history stands, and how much it has written since the start."""
+    """The position of the history, and how much it has written since the start."""
 
     def __init__(self, projector: Projector) -> None:
         self._projector = projector
 
     def collect(self) -> Iterator[Metric]:
-        """Read everything."""
+        """Return all metrics as they are now."""
         projector = self._projector
         yield GaugeMetricFamily(
             "tandem_history_seq", "Newest engine sequence that the history has",

@@ -1,4 +1,4 @@
-"""Questions about money: ledger, deposits, withdrawals, transfers. See ``queries``."""
+"""Queries about money: ledger, deposits, withdrawals, transfers. See ``queries``."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def transfers(
     cursor: str = "",
     limit: int = 100,
 ) -> Page[TransferRow]:
-    """Transfers, ascending by id; one row per side that the accounts have of it."""
+    """Return transfers, ascending by id; one row per side that belongs to the accounts."""
     table = schema.transfers
     check_limit(limit)
     query = select(*(table.c[name] for name in TransferRow._fields)).where(

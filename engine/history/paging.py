@@ -15,7 +15,7 @@ LIMIT_MAX: Final = 1000
 
 
 class CursorError(ValueError):
-    """A cursor was not given out by this list."""
+    """A cursor was not issued by this list."""
 
 
 def check_limit(limit: int) -> None:
@@ -27,7 +27,7 @@ def check_limit(limit: int) -> None:
 def between(
     query: Select[Any], column: ColumnElement[int], from_us: int, to_us: int
 ) -> Select[Any]:
-    """Keep what lies within [from_us, to_us), µs; 0 says nothing."""
+    """Restrict to [from_us, to_us), µs; 0 means no bound."""
     if from_us:
         query = query.where(column >= from_us)
     if to_us:
@@ -43,7 +43,7 @@ def keyset_page(
     cursor: str,
     limit: int,
 ) -> tuple[list[Any], str | None]:
-    """Run a query by keyset: rows above the cursor in order of the key, one page of them."""
+    """Run a query by keyset: return one page of rows above the cursor, in order of the key."""
     if cursor:
         query = query.where(_above(key, _open_cursor(name, cursor, key)))
     rows = list(connection.execute(query.order_by(*key).limit(limit + 1)))

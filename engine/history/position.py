@@ -1,4 +1,4 @@
-"""How far the history is."""
+"""The position of the history."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def wait_for(
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
 ) -> bool:
-    """Wait until the history contains ``seq``; False when ``timeout_s`` passed first.
+    """Wait until the history contains ``seq``; return False if ``timeout_s`` passes first.
 
     The projector is another process and SQLite has no notifications, hence a short poll of
     one row.

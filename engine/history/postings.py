@@ -1,6 +1,6 @@
-"""What an event does to money: the lines of its double entry (rule L-1).
+"""The double-entry ledger lines of an event (rule L-1).
 
-Within a transaction the lines of each asset sum to zero, the house's included.
+Within a transaction the lines of each asset sum to zero, the house accounts included.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from engine.core import events as ev
 from engine.core.types import OrderTerms, Side
 
 FEES_ACCOUNT: Final = "@fees"
-"""House account that fees are posted to."""
+"""House account to which fees are posted."""
 
 SETTLEMENT_ACCOUNT: Final = "@settlement"
-"""House account that mirrors what is outside the venue; deposits make it negative."""
+"""House account that is the counterpart of the outside world; deposits make it negative."""
 
 
 class Pair(NamedTuple):

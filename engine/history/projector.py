@@ -1,7 +1,7 @@
 """Writes the read model: transactions in, rows out, exactly once.
 
 The sequence of the newest transaction is stored in the same SQL transaction as its rows, so
-that whatever dies, and whenever, the next start goes on where the rows end.
+that after any failure the next start continues where the rows end.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Projector:
     """
 
     def __init__(self, engine: Engine, *, any_version: bool = False) -> None:
-        """Raises SchemaChanged, unless ``any_version`` says that ``clear`` comes next."""
+        """Raises SchemaChanged, unless ``any_version`` is set because ``clear`` follows."""
         self._engine = engine
         self._fold = Fold()
         self._fold_is_current = False
@@ -45,16 +45,16 @@ class Projector:
         self._prepare(any_version)
 
     def apply(self, transactions: Sequence[Transaction]) -> int:
-        """Store the rows of the transactions; those already contained are passed over.
+        """Store the rows of the transactions; skip those already contained.
 
-        Returns the new ``last_seq``. Raises HistoryFault when a transaction is missing.
+        Returns the new ``last_seq``. Raises HistoryFault if a transaction is missing.
         """
         for start in range(0, len(transactions), TRANSACTIONS_PER_COMMIT_MAX):
             self._apply_once(transactions[start : start + TRANSACTIONS_PER_COMMIT_MAX])
         return self.last_seq
 
     def clear(self) -> None:
-        """Forget everything, tables included, to rebuild from transaction 1."""
+        """Delete everything, tables included, to rebuild from transaction 1."""
         self._fold_is_current = False
         with self._engine.begin() as connection:
             schema.metadata.drop_all(connection)
@@ -104,7 +104,7 @@ class Projector:
 
 
 def load_fold(connection: Connection) -> Fold:
-    """Return the state that rows depend on, as the tables have it."""
+    """Load the state on which rows depend from the tables."""
     fold = Fold()
     table = schema.instruments
     for row in connection.execute(select(table.c.symbol, table.c.base, table.c.quote)):

@@ -1,8 +1,8 @@
-"""Read-only questions to the history, for any process that can open its database.
+"""Read-only queries of the history, for any process that can open its database.
 
-Every function takes an open Connection and reads one consistent state. Lists ascend, what a
-caller has already (``after_trade_id``, a cursor) is left out, ``limit`` is 1 to 1000, and
-``accounts`` says whose rows the caller may see: there is no way to ask for everybody's.
+Every function takes an open Connection and reads one consistent state. Lists are ascending,
+rows that the caller has already (``after_trade_id``, a cursor) are left out, ``limit`` is 1 to
+1000, and ``accounts`` are those whose rows the caller may see: there is no query for all.
 """
 
 from __future__ import annotations
@@ -231,7 +231,7 @@ def orders(
     cursor: str = "",
     limit: int = 100,
 ) -> Page[HistoricOrder]:
-    """Orders, ascending by order id; times are those of their creation, [from_us, to_us)."""
+    """Return orders, ascending by order id, that were created within [from_us, to_us)."""
     table = schema.orders
     check_limit(limit)
     query: Select[Any] = select(*_order_columns, *_order_marks).where(

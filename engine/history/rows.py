@@ -1,4 +1,4 @@
-"""Rows that the history answers with: frozen, in the units of ``engine.core.types``."""
+"""Rows that history queries return: frozen, in the units of ``engine.core.types``."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from engine.core.types import CancelReason, Liquidity, OrderRow, Side
 Row = TypeVar("Row")
 
 class Page(NamedTuple, Generic[Row]):
-    """Part of a list: its rows, true as of ``as_of_seq``, and where to go on.
+    """Part of a list: its rows as of ``as_of_seq``, and the cursor of the next page.
 
-    ``cursor`` is opaque; None means that there was nothing more when this was read.
+    ``cursor`` is opaque; None means that there were no further rows at this read.
     """
 
     rows: list[Row]
@@ -24,8 +24,8 @@ class Fill(NamedTuple):
 
     ``client_order_id`` is the id that the order had at the fill and
     ``first_client_order_id`` the one that its chain began with. ``cash`` and ``fee`` are in
-    atoms of the quote asset, which ``fee_asset`` names. (seq, event_index) is the place of
-    the fill in the venue's one order of things.
+    atoms of the quote asset, which ``fee_asset`` names. (seq, event_index) is the position of
+    the fill in the venue's sequence of events.
     """
 
     trade_id: int
@@ -49,7 +49,7 @@ class Fill(NamedTuple):
 
 
 class PublicTrade(NamedTuple):
-    """A trade as everybody may see it; ``cash`` in quote atoms."""
+    """A public trade; ``cash`` in quote atoms."""
 
     trade_id: int
     symbol: str
@@ -80,7 +80,7 @@ class LedgerEntry(NamedTuple):
     ``cause`` is one of order_hold, order_release, order_change, fill, fee, deposit,
     withdrawal_hold, withdrawal_release, withdrawal_posted, withdrawal_returned, transfer.
     ``reference`` names it: ``order:<id>``, ``trade:<id>``, ``deposit:<id>``,
-    ``withdrawal:<id>`` or ``transfer:<id>``; the order's ids are there where there is one.
+    ``withdrawal:<id>`` or ``transfer:<id>``; if there is an order, its ids are given.
     """
 
     seq: int

@@ -1,9 +1,9 @@
 """Tables of the read model, the same on SQLite and PostgreSQL.
 
 All numbers are whole: prices in ticks, quantities in lots, money in atoms, times in
-microseconds, enums as their code points. They are turned into decimal text at the edges,
-by ``engine.core.instruments``, never here. Every number of one transaction fits into 64 bits
-(rule N-5); what adds up over many, as the volume of a candle does, is a ``WideInteger``.
+microseconds, enums as their code points. The gateways convert them into decimal text with
+``engine.core.instruments``; this package never does. Every number of one transaction fits into
+64 bits (rule N-5); totals over many, such as the volume of a candle, are a ``WideInteger``.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ def _small(name: str) -> Column[int]:
 
 
 class WideInteger(TypeDecorator[int]):
-    """An integer of any size, kept as its decimal text: sums of money over time have no bound.
+    """An integer of any size, stored as decimal text: sums of money over time have no bound.
 
-    Rows are written past SQLAlchemy (``writing.py``), which turns them into text as this does.
+    Rows are written without SQLAlchemy (``writing.py``), which converts them in the same way.
     """
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: int | None, dialect: Dialect) -> str | None:
-        """Return the text to keep."""
+        """Return the text to store."""
         return None if value is None else str(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> int | None:
-        """Return the integer that was kept."""
+        """Return the integer that was stored."""
         return None if value is None else int(value)
 
 
@@ -150,7 +150,7 @@ orders: Final = Table(
     Index("orders_by_account_symbol", "account", "symbol", "order_id"),
     Index("orders_open", "account", "open", "order_id"),
 )
-"""Every order ever accepted, as it stands: ``first_seq`` made it, ``last_seq`` changed it last."""
+"""Every order ever accepted, in its current state, with its first and last transaction."""
 
 client_ids: Final = Table(
     "client_ids",

@@ -1,7 +1,7 @@
 """Writing collected rows, one statement per table.
 
 Statements are made by SQLAlchemy once for each table and database; the rows then go straight
-to the driver, which is about twice as fast as letting SQLAlchemy look at every value.
+to the driver, which is about twice as fast as letting SQLAlchemy process every value.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _wide_columns(table: Table) -> tuple[str, ...]:
 def _compiled(
     make: Callable[[Table, str], Any], table: Table, backend: str
 ) -> tuple[str, tuple[str, ...]]:
-    """Return a statement as the driver takes it, and the order of its values (by name if empty)."""
+    """Return a statement in the driver's form, and the order of its values (by name if empty)."""
     dialect = _DIALECTS[backend].dialect()
     if backend == "postgresql":
         dialect.paramstyle, dialect.positional = "pyformat", False
@@ -82,7 +82,7 @@ def _insert(table: Table, backend: str) -> Any:
 
 
 def _upsert(table: Table, backend: str) -> Any:
-    """Insert rows, or update them by primary key; what is about the first sight stays."""
+    """Insert rows, or update them by primary key; columns about the first occurrence are kept."""
     statement = _DIALECTS[backend].insert(table)
     keys = [column.name for column in table.primary_key]
     changes = {

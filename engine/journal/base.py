@@ -1,10 +1,10 @@
-"""What the sequencer needs of a journal, whatever stores it.
+"""The journal protocol: what the sequencer requires of any store.
 
 The laws: records are appended in batches, and a batch is durable as a whole when ``append``
-returns, or it raises ``JournalFailed`` and the caller must stop (whether the batch is there
+returns, or it raises ``JournalFailed`` and the caller must stop (whether the batch was stored
 is then known only after a restart). Sequence numbers are contiguous. Each record carries the
-chained crc: crc32 of its body, started from the crc of the record before it. The two
-indexes are fed in the same transaction as the records.
+chained crc: the CRC-32 of its body, seeded with the crc of the record before it. The two
+indexes are written in the same transaction as the records.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ class JournalError(Exception):
 class JournalFailed(JournalError):
     """The disk failed or is full: nothing of the batch may be published, and the engine stops.
 
-    It says nothing against what is stored; a later start may succeed.
+    It does not mean that stored data is damaged; a later start may succeed.
     """
 
 
 class JournalForbidden(JournalError):
-    """This user may not use the journal's files."""
+    """This user has no permission for the journal's files."""
 
 
 class JournalLocked(JournalError):
@@ -39,7 +39,7 @@ class JournalCorrupt(JournalError):
 
 
 class Record(NamedTuple):
-    """One transaction as stored: ``body`` is what ``wire.encode_transaction`` made."""
+    """One transaction as stored: ``body`` is the result of ``wire.encode_transaction``."""
 
     seq: int
     body: bytes
@@ -58,7 +58,7 @@ class Journal(Protocol):
 
     @property
     def first_seq(self) -> int:
-        """The oldest record kept; ``last_seq`` + 1 when there is none."""
+        """The oldest record kept; ``last_seq`` + 1 if there is none."""
 
     @property
     def last_seq(self) -> int:
@@ -89,13 +89,13 @@ class Journal(Protocol):
         """Return the newest mark of every account."""
 
     def find_retired(self, account: str, client_order_id: str) -> RetiredId | None:
-        """Return what is known of a client order id that left the engine's memory."""
+        """Return what is known about a client order id retired from the engine's memory."""
 
     def accounts_with_retired(self) -> set[str]:
         """Return accounts for which ``find_retired`` can find anything."""
 
     def forget_before(self, seq: int) -> None:
-        """Serve no more what whole segments hold that end before ``seq``; deletes nothing."""
+        """Stop serving whole segments that end before ``seq``; delete nothing."""
 
     def close(self) -> None:
         """Release everything; called once."""

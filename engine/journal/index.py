@@ -1,8 +1,8 @@
-"""What the two indexes of a journal hold, worked out from the events as they happen.
+"""The rows of a journal's two indexes, computed from the events as they happen.
 
-The sparse account index has a mark for an account whenever it has moved 64 or more since
-its last mark, or when that mark lies 512 or more transactions back. So the transaction with
-a given account_seq is found by reading at most 512 records from the mark below it.
+The sparse account index has a mark for an account whenever its sequence has advanced by 64 or
+more since its last mark, or that mark lies 512 or more transactions back. So the transaction
+with a given account_seq is found by reading at most 512 records from the mark below it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ MARK_MOVES: Final = 64
 MARK_SEQS: Final = 512
 COMMIT_ROWS: Final = 8
 COMMIT_SHARE: Final = 8
-"""A commit writes so many retired ids, and this part of those that wait besides."""
+"""A commit writes this many retired ids, plus this fraction of those that wait."""
 
 
 class IndexFeed:
-    """Collects index rows of the batch at hand; ``marks`` and ``retired`` are then stored."""
+    """Collects index rows of the current batch; ``marks`` and ``retired`` are then stored."""
 
     def __init__(self, last_marks: Iterable[AccountMark], retired: set[str]) -> None:
         self._last: dict[str, tuple[int, int]] = {
@@ -35,7 +35,7 @@ class IndexFeed:
         self._pending: dict[tuple[str, str], RetiredId] = {}
 
     def take(self, seq: int, events: Sequence[Event]) -> None:
-        """Note the events of one transaction."""
+        """Collect the rows for the events of one transaction."""
         last = self._last
         for event in events:
             number = event.account_seq
@@ -53,11 +53,11 @@ class IndexFeed:
                 self._retire(seq, event)
 
     def pending(self, account: str, client_order_id: str) -> RetiredId | None:
-        """Return an id that was retired in the batch at hand, which no store knows yet."""
+        """Return an id that was retired in the current batch and is not stored yet."""
         return self._pending.get((account, client_order_id))
 
     def stored(self) -> None:
-        """Take note that the rows of this batch are durable."""
+        """Note that the rows of this batch are durable."""
         self.marks = []
         self.retired = []
         self._pending.clear()
@@ -78,11 +78,11 @@ class Waiting(NamedTuple):
 
 
 class RetiredQueue:
-    """Retired ids on their way into the index, a few with each commit.
+    """Retired ids that are not yet in the index; each commit writes a few of them.
 
-    Ids retire by the hundred at once, and in a large index nearly every one is written to
-    another page: all of them in one commit would keep it, and the orders in it, waiting for
-    10 to 30 ms. Until an id is moved to its place it is found here.
+    Ids retire by the hundred at once, and in a large index nearly every one is written to a
+    different page: all of them in one commit would delay it, and the orders in it, by 10 to
+    30 ms. Until an id is moved to the index it is found here.
     """
 
     def __init__(self, waiting: Iterable[Waiting] = ()) -> None:
@@ -98,7 +98,7 @@ class RetiredQueue:
         return {account for account, _ in self._known}
 
     def add(self, rows: Iterable[tuple[int, RetiredId]]) -> list[Waiting]:
-        """Let rows wait, each with the seq of its record."""
+        """Add rows, each with the seq of its record."""
         added = []
         for seq, row in rows:
             added.append(Waiting(self._number + 1, seq, row))
@@ -106,7 +106,7 @@ class RetiredQueue:
         return added
 
     def take(self) -> list[Waiting]:
-        """Return the oldest rows, for the commit at hand."""
+        """Return the oldest rows, for the current commit."""
         waiting = len(self._rows)
         count = min(waiting, COMMIT_ROWS + waiting // COMMIT_SHARE)
         return [self._pop() for _ in range(count)]

@@ -19,8 +19,8 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class IndexAudit:
-    """Walks the index in order of seq beside the replay. An absent index is no finding: it
-    is made again at the next start."""
+    """Reads the index in order of seq beside the replay. A missing index is not a finding: it
+    is rebuilt at the next start."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -71,7 +71,7 @@ class IndexAudit:
             self._fault = f"cannot be read: {error}"
 
     def check(self, record: Record) -> list[str]:
-        """Return what the index says wrongly of one record."""
+        """Return what the index has wrong about one record."""
         if self._connection is None or self._fault or record.seq > self._progress:
             return []
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 INDEX_CACHE_KIB: Final = 65_536
-"""Each create asks for its client order id among the retired ones, which lie anywhere."""
+"""Each create looks up its client order id among the retired ones, which are on random pages."""
 
 _INDEX_SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS idx.progress (last_seq INTEGER NOT NULL);
@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS idx.waiting (
 
 
 def attach(connection: sqlite3.Connection, folder: Path) -> int:
-    """Attach the file, made if it is not there; the seq that it has come to."""
+    """Attach the file, creating it if it is missing; return the last seq that it covers."""
     path = folder / "index.db"
     connection.execute("ATTACH DATABASE ? AS idx", (str(path),))
     os.chmod(path, 0o600)

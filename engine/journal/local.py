@@ -1,9 +1,9 @@
 """The local journal: segments of sqlite files, one flushed commit per batch.
 
-It works inline in the engine's thread; measurements for that choice are in the design notes of
-spec/JOURNAL.md. The two indexes live in ``index.db`` beside the segments, attached, so that
-they are written in the same transaction. They are derived data and not flushed by
-themselves: when the journal is opened, what they lack is fed again from the records.
+It works inline in the engine's thread; spec/JOURNAL.md has the measurements behind that choice.
+The two indexes are in ``index.db`` beside the segments, attached, so that they are written in
+the same transaction. They are derived data and not flushed by themselves: when the journal is
+opened, missing rows are added from the records.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from engine.journal.trouble import DAMAGE
 SEGMENT_RECORDS_MAX: Final = 1_000_000
 OPEN_READERS_MAX: Final = 4
 INDEX_LAG_MAX: Final = 4_096
-"""The index notes how far it has come at least this often, which bounds the feed at open."""
+"""The index records its progress at least this often, which bounds the catch-up at open."""
 
 _DERIVED: Final = "index.db holds nothing but what the segments say; without it, it is made again"
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -47,8 +47,8 @@ _decode_retired: Final = msgspec.msgpack.Decoder(RetiredId).decode
 class LocalJournal:
     """The ``Journal`` protocol over a folder. One writer at a time, held by a file lock.
 
-    ``on_note(text)`` is told what was unusual when it was opened. When it cannot be opened
-    raises JournalLocked, JournalForbidden, JournalFailed (the disk is full or fails) or
+    ``on_note(text)`` is called for anything unusual when it is opened. If it cannot be opened
+    it raises JournalLocked, JournalForbidden, JournalFailed (the disk is full or fails) or
     JournalCorrupt.
     """
 
@@ -188,7 +188,7 @@ class LocalJournal:
     def forget_before(self, seq: int) -> None:
         """See the protocol; the files stay, and are found again at the next start.
 
-        The index can be fed from them no more, so it is flushed first.
+        The index can no longer be rebuilt from them, so it is flushed first.
         """
         self._connection.execute("PRAGMA idx.wal_checkpoint").fetchall()
         while len(self._firsts) > 1 and self._firsts[1] <= seq:
@@ -198,7 +198,7 @@ class LocalJournal:
                 known[0].close()
 
     def close(self) -> None:
-        """See the protocol. The log is folded into the segment files."""
+        """See the protocol. The write-ahead log is checkpointed into the segment files."""
         self._close_readers()
         try:
             self._connection.close()
@@ -212,7 +212,7 @@ class LocalJournal:
         return trouble.of_reading(error, what, self._folder)
 
     def _of_index(self, error: Exception) -> JournalError:
-        """Return the failure of the index, which is not needed as long as it is not the disk's."""
+        """Return the failure of the index, which can be rebuilt unless the disk failed."""
         what = f"index.db in {self._folder} cannot be used"
         found = trouble.of_reading(error, what, self._folder)
         return JournalCorrupt(f"{found} ({_DERIVED})") if type(found) is JournalCorrupt else found
@@ -270,7 +270,7 @@ class LocalJournal:
             self._last_seq, self._crc = files.last_record(connection, self._meta, path)
             self._check_end(self._last_seq)
         except BaseException:
-            # At once: its end removes a log, and would remove one that was put back meanwhile.
+            # At once: closing removes the log, even one that was put back meanwhile.
             connection.close()
             raise
         self._firsts = [int(p.name.removesuffix(files.SUFFIX)) for p in paths]
@@ -289,7 +289,7 @@ class LocalJournal:
         self._create(self._last_seq + 1)
 
     def _check_end(self, last_seq: int) -> None:
-        """Raise JournalCorrupt where the journal ends before what was acknowledged."""
+        """Raise JournalCorrupt if the journal ends before what was acknowledged."""
         acknowledged = self._mark.seq
         if last_seq < acknowledged:
             raise JournalCorrupt(
@@ -304,7 +304,7 @@ class LocalJournal:
             connection.close()
 
     def _check_order(self, paths: list[Path]) -> None:
-        """Check that each segment begins where, and with the crc with which, the last one ended."""
+        """Check that each segment continues the seq and the crc with which the last one ended."""
         for path, first in zip(paths, self._firsts[1:], strict=False):
             connection, meta, _ = self._reader(int(path.name.removesuffix(files.SUFFIX)))
             last, crc = files.last_record(connection, meta, path)
@@ -331,7 +331,7 @@ class LocalJournal:
             raise self._of_index(error) from error
 
     def _rotate(self) -> None:
-        """Close the full segment, folding its log into the file, and begin the next."""
+        """Close the full segment, checkpointing its log into the file, and begin the next."""
         self._connection.execute("DETACH DATABASE idx")
         self._connection.close()
         self._create(self._last_seq + 1)
@@ -376,7 +376,7 @@ class LocalJournal:
         self._indexed = last_seq
 
     def _write_waiting(self, added: Sequence[Waiting], moved: Sequence[Waiting]) -> None:
-        """Write which ids begin to wait, and which no longer do."""
+        """Write the ids that begin to wait, and delete those that no longer do."""
         connection = self._connection
         connection.executemany(
             "INSERT INTO idx.waiting VALUES (?, ?, ?)",
@@ -397,7 +397,7 @@ class LocalJournal:
                 ) from error
 
     def _catch_up_index(self) -> None:
-        """Make the indexes agree with the records: drop what is ahead, feed what is missing."""
+        """Make the indexes agree with the records: drop rows that are ahead, add missing ones."""
         connection = self._connection
         if self._indexed > self._last_seq:
             connection.execute("BEGIN IMMEDIATE")
@@ -422,7 +422,7 @@ class LocalJournal:
         connection.execute("COMMIT")
 
     def _reader(self, seq: int) -> tuple[sqlite3.Connection, SegmentMeta, Path]:
-        """Return the connection to read ``seq`` with; the newest segment through the writer's."""
+        """Return the connection from which to read ``seq``; the writer's for the newest segment."""
         first = max(f for f in self._firsts if f <= seq)
         if first == self._meta.first_seq:
             return self._connection, self._meta, self._path

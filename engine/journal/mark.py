@@ -1,12 +1,12 @@
-"""The mark of a journal: how far it was acknowledged, in the file that also locks it.
+"""The mark of a journal: the newest acknowledged seq, in the file that also locks it.
 
-sqlite keeps the newest commits of a segment in a file beside it, ``<segment>-wal``. Without it the
-segment opens as if those commits had never been, and nothing in the segment says otherwise. So
-each commit, once it is durable, is noted here: a start that finds less than the mark says has lost
-the journal's end, and must not go on from before it.
+SQLite keeps the newest commits of a segment in a file beside it, ``<segment>-wal``. Without it the
+segment opens as if those commits had never happened, and nothing in the segment shows it. So
+each commit, once it is durable, is recorded here: a start that finds less than the mark has lost
+the journal's end, and must not continue without it.
 
-The mark is a store into shared memory, which costs nothing and survives the process. It is not
-flushed: after a loss of power it may be behind, never ahead, of what is durable.
+The mark is written to shared memory, which costs nothing and survives the process. It is not
+flushed: after a power loss it may be behind, never ahead, of what is durable.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ _BYTES: Final = 64
 
 
 class Mark:
-    """The mark in a file that is open for writing. Raises OSError where there is no room."""
+    """The mark in a file that is open for writing. Raises OSError if there is no space."""
 
     def __init__(self, descriptor: int) -> None:
         size = os.fstat(descriptor).st_size
         if size < _BYTES:
-            # Real bytes: a hole would need room at a moment at which nobody could be told.
+            # Real bytes: a hole could fail for lack of space later, as SIGBUS.
             os.pwrite(descriptor, bytes(_BYTES - size), size)
         self._memory = mmap.mmap(descriptor, _BYTES)
 
     @property
     def seq(self) -> int:
-        """The newest transaction that was acknowledged; 0 where nothing is known."""
+        """The newest transaction that was acknowledged; 0 if unknown."""
         return int(_SEQ.unpack_from(self._memory)[0])
 
     def set(self, seq: int) -> None:
@@ -44,12 +44,12 @@ class Mark:
         _SEQ.pack_into(self._memory, 0, seq)
 
     def close(self) -> None:
-        """Let go of the file: the memory holds it open, and so its lock."""
+        """Release the file: the mapping keeps it open, and with it its lock."""
         self._memory.close()
 
 
 def read(folder: Path) -> int:
-    """Return the mark of a journal that others may be using; 0 where there is none."""
+    """Return the mark of a journal that others may be using; 0 if there is none."""
     try:
         data = (folder / NAME).read_bytes()
     except FileNotFoundError:
@@ -60,7 +60,7 @@ def read(folder: Path) -> int:
 def lost(folder: Path, last_seq: int, acknowledged: int, without_log: str) -> str:
     """Return the sentence for a journal that ends before its mark.
 
-    ``without_log`` is what ``log_missing`` said before anybody opened the journal.
+    ``without_log`` is the result of ``log_missing`` before the journal was opened.
     """
     what = without_log or "its end is missing"
     return (
@@ -71,9 +71,9 @@ def lost(folder: Path, last_seq: int, acknowledged: int, without_log: str) -> st
 
 
 def log_missing(newest: Path | None) -> str:
-    """Return what is not there of the newest segment, ``newest``; "" where all of it is.
+    """Return which file of the newest segment, ``newest``, is missing; "" if none is.
 
-    To be asked before sqlite opens the segment, as that makes a log where there is none.
+    Call it before SQLite opens the segment, as that creates a log if there is none.
     """
     if newest is None:
         return "its segments are not there"

@@ -1,6 +1,6 @@
-"""What the durable index knows of a client order id, put into the command that uses it.
+"""Add what the durable index knows about a client order id to the command that uses it.
 
-The core knows the ids in memory only, and must do the same in a replay, whatever the index
+The core knows only the ids in memory, and must behave the same in a replay, whatever the index
 holds by then: so what was found is part of the command (rule I-3).
 """
 
@@ -12,10 +12,10 @@ from engine.journal.index import IndexFeed
 
 
 def with_prior(command: Command, index: IndexFeed, journal: Journal) -> Command:
-    """Return the command with what is known of its new client order ids from beyond the memory.
+    """Return the command with what the index knows about its new client order ids.
 
-    ``index`` has what retired in the batch at hand. A lookup for each create and replace of an
-    account whose ids have retired; every other command comes back as it is.
+    ``index`` has the ids retired in the current batch. One lookup for each create and replace of
+    an account with retired ids; every other command is returned unchanged.
     """
     if isinstance(command, NewOrder | ReplaceOrder):
         return _with_prior(command, index, journal)

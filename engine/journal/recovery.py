@@ -1,8 +1,8 @@
 """Rebuilding the state: the newest usable snapshot, then every record after it, compared.
 
-Each record's events are made again and compared byte for byte with what was stored; the
-first difference stops the recovery, because a state that cannot be explained by its journal
-must not trade.
+Each record's events are produced again and compared byte for byte with the stored ones; the
+first difference stops the recovery, because a state that its journal does not reproduce must
+not trade.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PROGRESS_RECORDS: Final = 50_000
 
 
 class ReplayDiffers(JournalError):
-    """Applying a stored command again gave other events than stored; ``seq`` says where."""
+    """Applying a stored command again gave events other than the stored ones, at ``seq``."""
 
     def __init__(self, seq: int, text: str) -> None:
         super().__init__(f"replay differs at seq {seq}: {text}")
@@ -66,7 +66,7 @@ def recover(
 ) -> tuple[Exchange, int]:
     """Return the state after the journal's last record, and the seq of the snapshot used.
 
-    ``on_progress(done, of)`` is called every 50,000 records. Raises JournalError when the
+    ``on_progress(done, of)`` is called every 50,000 records. Raises JournalError if the
     journal does not reach back to a usable state or lacks its end, JournalCorrupt, or
     ReplayDiffers.
     """

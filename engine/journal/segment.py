@@ -1,8 +1,7 @@
 """One segment of the local journal: a sqlite file with a meta row and the records.
 
-A segment is named after its first seq and says in its meta row which format and which
-engine version wrote it and with which crc the segment before it ended. Specified in
-spec/JOURNAL.md.
+A segment is named after its first seq. Its meta row holds the format, the engine version that
+wrote it, and the crc with which the segment before it ended. Specified in spec/JOURNAL.md.
 """
 
 from __future__ import annotations
@@ -41,20 +40,20 @@ class SegmentMeta(NamedTuple):
     previous_crc: int
 
     def checksum(self) -> int:
-        """Return the checksum that guards the row itself."""
+        """Return the checksum that protects the row itself."""
         return crc32(repr(tuple(self)).encode())
 
 
 def segment_path(folder: Path, first_seq: int) -> Path:
-    """Return where the segment that begins with ``first_seq`` lives."""
+    """Return the path of the segment that begins with ``first_seq``."""
     return folder / f"{first_seq:020d}{SUFFIX}"
 
 
 def segment_paths(folder: Path) -> list[Path]:
     """Return every segment in the folder, oldest first.
 
-    Raises OSError where the folder may not be read: a glob would find nothing there, and nothing
-    is what an audit finds no fault with.
+    Raises OSError if the folder may not be read: a glob would find nothing there, and an audit
+    has no findings in an empty folder.
     """
     try:
         names = os.listdir(folder)
@@ -64,7 +63,7 @@ def segment_paths(folder: Path) -> list[Path]:
 
 
 def open_reading(path: Path) -> sqlite3.Connection:
-    """Return a connection that can only read. Raises JournalCorrupt when it is no database."""
+    """Return a read-only connection. Raises JournalCorrupt if the file is not a database."""
     try:
         connection = sqlite3.connect(
             f"file:{path}?mode=ro", uri=True, timeout=BUSY_S, isolation_level=None,
@@ -81,7 +80,7 @@ def _unreadable(error: Exception, path: Path) -> JournalError:
 
 
 def open_writing(path: Path) -> sqlite3.Connection:
-    """Return a connection with the journal's durability: WAL, flushed at every commit.
+    """Return a connection with the journal's durability settings: WAL, flushed at every commit.
 
     It is used by one thread at a time, which need not be the one that opened it.
     """
@@ -100,7 +99,7 @@ def open_writing(path: Path) -> sqlite3.Connection:
 
 
 def create_segment(path: Path, meta: SegmentMeta) -> sqlite3.Connection:
-    """Make an empty segment durable, its directory entry included."""
+    """Create an empty segment durably, including its directory entry."""
     connection = open_writing(path)
     connection.execute("BEGIN IMMEDIATE")
     for statement in _SCHEMA.split(";"):
@@ -124,7 +123,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, for this user only, whose name survives a loss of power as well."""
+    """Create a folder for this user only; its name survives a power loss."""
     missing = [folder]
     while not missing[-1].parent.exists():
         missing.append(missing[-1].parent)
@@ -135,9 +134,9 @@ def make_folder(folder: Path) -> None:
 
 
 def has_meta(connection: sqlite3.Connection, path: Path) -> bool:
-    """False for a segment whose creation was cut short. Raises JournalFailed.
+    """Return False for a segment whose creation was interrupted. Raises JournalFailed.
 
-    A disk in need says nothing about the segment, which would be thought to be nothing.
+    A full or failing disk is not evidence that the segment is empty.
     """
     try:
         rows = connection.execute("SELECT name FROM sqlite_master").fetchall()
@@ -172,7 +171,7 @@ def read_meta(connection: sqlite3.Connection, path: Path) -> SegmentMeta:
 
 
 def last_record(connection: sqlite3.Connection, meta: SegmentMeta, path: Path) -> tuple[int, int]:
-    """(seq, crc) of the newest record, or of the one before the segment when it is empty."""
+    """Return (seq, crc) of the newest record, or of the one before an empty segment."""
     try:
         row = connection.execute(
             "SELECT seq, crc FROM records ORDER BY seq DESC LIMIT 1"
@@ -198,7 +197,7 @@ def crc_of(connection: sqlite3.Connection, meta: SegmentMeta, path: Path, seq: i
 def scan(
     connection: sqlite3.Connection, meta: SegmentMeta, path: Path, from_seq: int
 ) -> Iterator[Record]:
-    """Yield records from ``from_seq`` on, each checked: contiguous, and true to the crc chain.
+    """Yield records from ``from_seq`` on, each checked: contiguous, and matching the crc chain.
 
     Raises JournalCorrupt naming the segment and seq of the first that is not.
     """

@@ -1,11 +1,11 @@
-"""Snapshots of the whole state: written whole or not at all, checked before they are used.
+"""Snapshots of the whole state: written atomically, and checked before they are used.
 
 A file is a magic word, the SHA-256 of the rest, and the rest in msgpack: a header and the
 exported state. The header names the seq, the crc of the journal's record at that seq (so a
 snapshot cannot be used with a journal that it does not belong to) and the state hash.
 
 The engine writes them from a forked child: the fork at a batch boundary is a consistent copy
-that costs the parent only the copying of page tables, and trading goes on meanwhile.
+that costs the parent only the copying of page tables, and trading continues meanwhile.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ DESCRIPTORS_MAX: Final = 65_536
 CHILD_NICENESS: Final = 10
 CHILD_PAUSE_S: Final = 0.005
 PIECE_BYTES: Final = 1 << 20
-"""A child writes and flushes so much at a time, and pauses: a commit of the journal that comes
-meanwhile waits on most disks for whatever is under way to the disk, of whatever file."""
+"""A child writes and flushes this much at a time, then pauses: on most disks a commit of the
+journal waits for all writes in progress, to any file."""
 
 
 class SnapshotInvalid(Exception):
@@ -50,18 +50,18 @@ class SnapshotInvalid(Exception):
 
 
 class SnapshotAhead(SnapshotInvalid):
-    """A whole snapshot is newer than the journal, so the journal lacks its end."""
+    """A valid snapshot is newer than the journal, so the journal lacks its end."""
 
 
 class Outcome(Enum):
-    """What came of a snapshot that a child wrote."""
+    """The outcome of a snapshot that a child wrote."""
 
     WRITTEN = "written"
     FAILED = "failed"
 
 
 class Finished(NamedTuple):
-    """A child is done: the snapshot that it was to write, and what came of it."""
+    """A child is done: the snapshot that it was to write, and the outcome."""
 
     seq: int
     outcome: Outcome
@@ -69,7 +69,7 @@ class Finished(NamedTuple):
 
 
 class SnapshotHeader(NamedTuple):
-    """What a snapshot is of. ``time_us`` is the time of transaction ``seq``."""
+    """The header of a snapshot. ``time_us`` is the time of transaction ``seq``."""
 
     engine_version: str
     seq: int
@@ -79,7 +79,7 @@ class SnapshotHeader(NamedTuple):
 
 
 class Chain(Protocol):
-    """The part of a journal to which a snapshot must fit."""
+    """The part of a journal that a snapshot must match."""
 
     @property
     def first_seq(self) -> int: ...
@@ -98,7 +98,7 @@ _decode: Final = msgspec.msgpack.Decoder(_Content).decode
 
 
 def snapshot_path(folder: Path, seq: int) -> Path:
-    """Return where the snapshot of ``seq`` lives."""
+    """Return the path of the snapshot of ``seq``."""
     return folder / f"{seq:020d}{SUFFIX}"
 
 
@@ -141,7 +141,7 @@ def write_snapshot(
 
 
 def _write_all(file: FileIO, data: memoryview) -> None:
-    """Write everything; the kernel may take less at once."""
+    """Write everything; one call of the kernel may write less."""
     while data:
         data = data[file.write(data) :]
 
@@ -173,7 +173,7 @@ def read_snapshot(path: Path) -> tuple[SnapshotHeader, Exchange]:
             f"{type(error).__name__}: {error}"
         ) from error
     if header.engine_version != ENGINE_VERSION:
-        # Another version exports its state in its own form; its hash vouches for what was read.
+        # Another version exports another form, so compare the hash of the state.
         whole = exchange.seq == header.seq and hash_of(exported) == header.state_hash
     else:
         whole = exchange.seq == header.seq and encode_state(exchange.export_state()) == bytes(state)
@@ -203,7 +203,7 @@ def check_belongs(header: SnapshotHeader, path: Path, journal: Chain) -> None:
 def usable_snapshots(
     folder: Path, journal: Chain, on_bad: Callable[[str], None]
 ) -> Iterator[tuple[SnapshotHeader, Exchange]]:
-    """Yield snapshots that are whole and belong to the journal, newest first.
+    """Yield snapshots that are valid and belong to the journal, newest first.
 
     Raises SnapshotAhead for one that is newer than the journal.
     """
@@ -232,27 +232,27 @@ class SnapshotWriter:
         self._child = 0
         self._child_seq = 0
         self.last_seq = 0
-        """Seq of the newest snapshot that is known to be durable."""
+        """The seq of the newest snapshot that is known to be durable."""
 
     def _clear(self) -> None:
-        """Remove what was cut short."""
+        """Remove incomplete files."""
         for left in self._folder.glob(f"*{WRITING}"):
             left.unlink(missing_ok=True)
 
     @property
     def busy(self) -> bool:
-        """Whether a child is writing."""
+        """Return whether a child is writing."""
         return self._child != 0
 
     def start(self, exchange: Exchange, time_us: int, journal_crc: int) -> None:
-        """Begin a snapshot of the state as it is now. Raises OSError when it cannot fork."""
+        """Begin a snapshot of the current state. Raises OSError if it cannot fork."""
         child = os.fork()
         if child == 0:
             self._write_and_exit(exchange, time_us, journal_crc)
         self._child, self._child_seq = child, exchange.seq
 
     def poll(self, wait: bool = False) -> Finished | None:
-        """Look after the child: None while it works or there is none, else what came of it."""
+        """Return the outcome of a child that has ended; None if it is running or there is none."""
         if self._child == 0:
             return None
         child, status = os.waitpid(self._child, 0 if wait else os.WNOHANG)
@@ -267,7 +267,7 @@ class SnapshotWriter:
     def write_now(self, exchange: Exchange, time_us: int, journal_crc: int) -> None:
         """Write one in this process, for a clean stop. Raises OSError."""
         if self._child:
-            # It takes its time, and its snapshot would be older than this one.
+            # It is slow, and its snapshot would be older than this one.
             os.kill(self._child, signal.SIGKILL)
             self.poll(wait=True)
             self._clear()
@@ -275,10 +275,10 @@ class SnapshotWriter:
         self.last_seq = exchange.seq
 
     def _write_and_exit(self, exchange: Exchange, time_us: int, journal_crc: int) -> NoReturn:
-        """In the child: let go of every socket, lock and database at once, write, exit.
+        """In the child: close every socket, lock and database at once, write, exit.
 
-        Otherwise the death of the parent would go unseen by its clients, and its journal
-        would stay locked, until the child is done.
+        Otherwise clients would not notice the parent's death, and its journal would stay locked,
+        until the child is done.
         """
         code = 1
         try:

@@ -1,10 +1,10 @@
-"""An exported state as bytes and back: msgpack, in which integers have any size.
+"""Encode and decode an exported state: msgpack with integers of any size.
 
-Msgpack has integers of 64 bits. What adds up over time (the fee weights of orders, what was
-withdrawn today, the venue's total of an asset) may be larger, and a state that cannot be written
-is a venue that cannot be stopped. An integer that does not fit is written as extension type 1:
-its two's complement in the fewest whole bytes, big-endian. All others are plain msgpack, so a
-state without a large integer has the bytes that it always had.
+Integers in msgpack have 64 bits. Totals over time (the fee weights of orders, the withdrawals of
+a day, the venue's total of an asset) may be larger, and a venue whose state cannot be written
+cannot be stopped. An integer that does not fit is written as extension type 1: its two's
+complement in the fewest whole bytes, big-endian. All others are plain msgpack, so the encoding
+of a state without large integers is unchanged.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def encode_state(exported: dict[str, Any]) -> bytes:
 
 
 def decode_state(data: bytes | memoryview | msgspec.Raw) -> dict[str, Any]:
-    """Decode what ``encode_state`` made. Raises msgspec.MsgspecError or ValueError."""
+    """Decode the result of ``encode_state``. Raises msgspec.MsgspecError or ValueError."""
     state: dict[str, Any] = msgspec.msgpack.decode(data, type=dict[str, Any], ext_hook=_integer)
     return state
 

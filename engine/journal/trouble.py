@@ -1,8 +1,8 @@
-"""What an error of SQLite or of the system says about a journal: damage, or a disk in need.
+"""Classify errors of SQLite and of the system: a damaged journal, or a full or failing disk.
 
-The two must not be confused. Damage is for a person to look at, and nothing may be touched until
-then. A disk that is full, or that fails a call, says nothing about what is stored: with room again
-the same files are good, so the engine may be started again and again until they are.
+The two must not be confused. Damage needs a person, and nothing may be changed until then. A full
+disk or a failed call does not mean that stored data is damaged: once there is space again the same
+files are valid, so the engine may be restarted until it succeeds.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _OF_THE_FILE: Final = frozenset((_SHORT_READ, _CORRUPT_FILE_SYSTEM))
 
 
 def of_reading(error: Exception, what: str, folder: Path) -> JournalError:
-    """Return the failure of a read: JournalFailed where the system failed, else JournalCorrupt.
+    """Return the failure of a read: JournalFailed if the system failed, else JournalCorrupt.
 
     ``what`` is the beginning of the sentence, which names the file.
     """
@@ -39,7 +39,7 @@ def of_reading(error: Exception, what: str, folder: Path) -> JournalError:
 
 
 def of_opening(error: OSError, folder: Path) -> JournalError:
-    """Return the failure to make or open a file of the journal."""
+    """Return the failure to create or open a file of the journal."""
     what = f"the journal in {folder} cannot be opened"
     if error.errno in _FORBIDDEN:
         return JournalForbidden(
@@ -67,13 +67,13 @@ def _words(error: Exception, folder: Path) -> str:
     if full or _no_room(folder):
         return f"the disk is full; what was acknowledged is safe, make room ({error})"
     if code == sqlite3.SQLITE_CANTOPEN:
-        # SQLite does not say which.
+        # SQLite does not report which.
         return f"{error}: no room for it, no permission, or too many open files"
     return str(error)
 
 
 def _no_room(folder: Path) -> bool:
-    """Return True if there is not room for one page, or for one file, on the disk of a folder."""
+    """Return True if the disk of a folder has no space for one page or no free inode."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     try:

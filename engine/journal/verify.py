@@ -1,7 +1,7 @@
-"""The audit: is every stored byte what was written, and does replay give the same again?
+"""The audit: check that stored bytes are what was written, and that replay reproduces them.
 
 ``verify`` only reads, and may run beside a live engine: it audits what was durable when it
-began. It goes on after a finding as long as that makes sense, so that one run tells all.
+began. It continues after a finding as long as that makes sense, so that one run finds all.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PROGRESS_RECORDS: Final = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is not as it was written; ``seq`` 0 where none can be named."""
+    """A deviation from what was written; ``seq`` is 0 if none can be named."""
 
     place: str
     seq: int
@@ -44,7 +44,7 @@ class Finding:
 
 @dataclass(slots=True)
 class VerifyReport:
-    """What was audited and what was found. ``replayed_from`` is the seq it started after."""
+    """What was audited and what was found. The replay started after seq ``replayed_from``."""
 
     segments: int = 0
     records: int = 0
@@ -53,14 +53,14 @@ class VerifyReport:
     replayed_from: int = 0
     replayed: int = 0
     snapshots: list[int] = field(default_factory=list)
-    """Seqs of the snapshots whose hash agreed with the replay."""
+    """Seqs of the snapshots whose hash matched the replay."""
     state_hash: str = ""
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
-        """Whether nothing was found."""
+        """Return whether there are no findings."""
         return not self.findings
 
 
@@ -74,7 +74,7 @@ class _Segment:
 
 
 class _ReadOnlyChain:
-    """The journal as far as the audit found it whole."""
+    """The part of the journal that the audit found intact."""
 
     def __init__(self, segments: list[_Segment]) -> None:
         self._segments = segments
@@ -109,7 +109,7 @@ def verify(
         raise JournalError(f"there is no journal in {journal_dir}")
     report = VerifyReport()
     segments: list[_Segment] = []
-    acknowledged = mark.read(journal_dir)  # First: a live engine goes on meanwhile.
+    acknowledged = mark.read(journal_dir)  # First: a live engine continues meanwhile.
     paths = files.segment_paths(journal_dir)
     without_log = mark.log_missing(paths[-1] if paths else None)
     try:
@@ -135,7 +135,7 @@ def verify(
 
 
 def _audit_segment(path: Path, segments: list[_Segment], report: VerifyReport) -> bool:
-    """Check structure and crc chain of one segment; False when nothing after it can count."""
+    """Check structure and crc chain of a segment; return False if later ones cannot be checked."""
     name = path.name
     connection: sqlite3.Connection | None = None
     try:
@@ -177,7 +177,7 @@ def _audit_segment(path: Path, segments: list[_Segment], report: VerifyReport) -
 def _audit_snapshots(
     folder: Path, chain: _ReadOnlyChain, report: VerifyReport
 ) -> dict[int, tuple[SnapshotHeader, Path]]:
-    """By seq, oldest first, the snapshots that are whole and belong to the journal."""
+    """Return, oldest first, the snapshots that are valid and belong to the journal, by seq."""
     usable = {}
     for path in reversed(snapshot_paths(folder)):
         try:
@@ -198,7 +198,7 @@ def _start(
     segments: list[_Segment],
     report: VerifyReport,
 ) -> Exchange | None:
-    """Return the state from which to replay: empty, or of the oldest snapshot that will do.
+    """Return the state from which to replay: empty, or of the oldest usable snapshot.
 
     Records that another engine version wrote are not replayed; the report says so.
     """
@@ -227,7 +227,7 @@ def _replay(
     report: VerifyReport,
     tell: Callable[[str, int, int], None],
 ) -> None:
-    """Apply again, compare events, and the state at each snapshot on the way."""
+    """Apply again; compare the events, and the state at each snapshot on the way."""
     report.replayed_from = exchange.seq
     total = report.last_seq - exchange.seq
     index.start(exchange.seq + 1)

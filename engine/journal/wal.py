@@ -1,13 +1,13 @@
-"""Damage in the write-ahead log of a segment that a crash left behind.
+"""Detect damage in the write-ahead log of a segment that a crash left behind.
 
-sqlite reads its log up to the first frame whose checksum is wrong and silently forgets the
+SQLite reads its log up to the first frame whose checksum is wrong and silently discards the
 rest. That is right for the one commit that a power loss may have torn, but a flipped bit in
-an older frame would take acknowledged transactions with it. Every commit is flushed before
+an older frame would discard acknowledged transactions too. Every commit is flushed before
 the next one begins, so more than one commit after a bad frame means damage. The format is
 that of https://www.sqlite.org/fileformat2.html#walformat.
 
-When everything in the log is in the database as well, sqlite restarts it by writing another
-header over the old one. A crash may tear that; then the log holds nothing that is needed.
+When everything in the log is in the database as well, SQLite restarts it by overwriting the
+header. A crash may tear that write; then the log holds nothing that is needed.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _MASK: Final = 0xFFFFFFFF
 
 
 def wal_path(database: Path) -> Path:
-    """Return where sqlite keeps the log of a database."""
+    """Return the path of a database's write-ahead log."""
     return database.with_name(database.name + "-wal")
 
 
 def damage(database: Path) -> str:
-    """Return what is wrong with the log of a database, "" if nothing that a crash can explain."""
+    """Return what is wrong with the log of a database beyond what a crash can explain, else ""."""
     path = wal_path(database)
     if not path.exists() or path.stat().st_size <= HEADER_BYTES:
         return ""
@@ -75,10 +75,10 @@ def _damage(file: BinaryIO, database: Path) -> str:
 
 
 def _all_in_database(file: BinaryIO, database: Path) -> bool:
-    """Return True if all that the commits of this log wrote is in the database file too.
+    """Return True if everything that the commits of this log wrote is in the database file too.
 
-    The header says nothing here, so the first frame goes unchecked, and the others are those
-    of the same generation whose checksums follow from it.
+    The header is unusable here, so the first frame is not verified; the others are those of the
+    same generation whose checksums follow from it.
     """
     order = "<" if sys.byteorder == "little" else ">"
     with open(database, "rb") as pages:

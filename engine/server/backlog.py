@@ -1,4 +1,4 @@
-"""What a turn of the engine had no time for: the connections take turns with it."""
+"""Work that a turn of the engine had no time for, served to the connections in turn."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Backlog:
         return number in self._queues
 
     def add(self, items: Iterable[Arrival]) -> None:
-        """Put items behind those of their connections."""
+        """Add items behind those of their connections."""
         queues = self._queues
         for connection, item in items:
             queue = queues.get(connection.number)
@@ -33,12 +33,12 @@ class Backlog:
             queue.append((connection, item))
 
     def put_back(self, items: list[Arrival]) -> None:
-        """Put items, in their order, before those of their connections."""
+        """Add items, in their order, before those of their connections."""
         for connection, item in reversed(items):
             self._queues.setdefault(connection.number, deque()).appendleft((connection, item))
 
     def take(self) -> Iterator[Arrival]:
-        """Take items out, one of each connection in turn, until none is left."""
+        """Remove and yield items, one of each connection in turn, until none is left."""
         queues = self._queues
         while queues:
             number, queue = next(iter(queues.items()))

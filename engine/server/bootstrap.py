@@ -1,13 +1,13 @@
-"""Configuration as commands: what must be submitted so that the state says what is configured.
+"""Configuration as commands: those that make the state agree with the configuration.
 
 Only what differs from the state is submitted, so a start with an unchanged configuration
-writes nothing, and the journal alone yields the state. Initial money is a deposit whose id
+writes nothing, and the journal alone determines the state. Initial money is a deposit whose id
 names account and asset, so it is credited once.
 
-A configuration that the exchange would refuse is found by a rehearsal: the commands are applied
-to an exchange in memory first, an empty one for `tandem config check` and a copy of the state
-when the engine starts. So both judge by the exchange's own rules and by no list beside them, and
-nothing is journalled of a configuration that does not hold as a whole.
+A configuration that the exchange would refuse is found by a dry run: the commands are first
+applied to an exchange in memory, an empty one for `tandem config check` and a copy of the state
+when the engine starts. So both use the exchange's own rules and no second list of them, and
+nothing is journaled of a configuration that is not valid as a whole.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ ORIGIN: Final = Origin("engine")
 
 
 def bootstrap_commands(settings: Any, exchange: Exchange) -> Iterator[Command]:
-    """Yield each command that is needed; the caller applies it before it asks for the next.
+    """Yield each command that is needed; the caller applies it before requesting the next.
 
     ``settings`` has the shape of ``config.model.Settings``.
     """
@@ -79,10 +79,10 @@ def bootstrap_commands(settings: Any, exchange: Exchange) -> Iterator[Command]:
 
 
 def refused(settings: Any, exchange: Exchange | None = None) -> list[str]:
-    """Return what the exchange would refuse of the configuration, a sentence each; nothing changes.
+    """Return a sentence for each part of the configuration that the exchange would refuse.
 
-    ``exchange`` is the state to which it is to be applied; None for an empty one. O(state) where
-    anything differs from the state, else O(configuration).
+    ``exchange`` is the state to which it would be applied, and is not changed; None for an empty
+    one. O(state) if anything differs from the state, else O(configuration).
     """
     if exchange is None:
         rehearsal = Exchange()

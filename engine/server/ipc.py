@@ -1,4 +1,4 @@
-"""The Unix-socket server: sockets, framing, bounded queues. It knows no commands.
+"""The Unix-socket server: sockets, framing, bounded queues. It does not know commands.
 
 ``Server.poll`` returns what arrived, in order, as (connection, item) pairs; an item is a
 frame, ``Malformed`` or ``Gone``. Replies are queued on a connection and leave with ``flush``,
@@ -36,21 +36,21 @@ class Limits(NamedTuple):
 
 
 class Malformed(NamedTuple):
-    """Bytes that are no frame; the connection is to be failed and closed."""
+    """Bytes that are not a frame; the connection is failed and closed."""
 
     id: int
     text: str
 
 
 class Gone(NamedTuple):
-    """The connection has ended; nothing more comes from it."""
+    """The connection has ended; nothing more arrives from it."""
 
 
 Item: TypeAlias = ClientFrame | Malformed | Gone
 
 
 class Connection:
-    """One client: what has arrived of its next frame, and what waits to be sent to it."""
+    """One client: its partial next frame, and the bytes that wait to be sent to it."""
 
     __slots__ = (
         "number", "socket", "name", "greeted", "open", "reading", "inbox", "parts", "bytes",
@@ -73,9 +73,9 @@ class Connection:
         self.sent_seq = 0
         """The last transaction published on this connection that the kernel has taken."""
         self.closing = False
-        """The last frame is queued; what comes later is not sent."""
+        """The last frame is queued; later frames are not sent."""
         self.refused = False
-        """It broke the protocol; what it sent afterwards is not looked at."""
+        """It violated the protocol; what it sent afterwards is ignored."""
         self.blocked_since = 0.0
         self.writing = False
 
@@ -89,8 +89,8 @@ class Connection:
 class Server:
     """Accepts, receives and sends without ever blocking; used by one thread.
 
-    Times are monotonic seconds and come with the calls. Raises OSError or ValueError when
-    the socket cannot be made.
+    Times are monotonic seconds, passed with the calls. Raises OSError or ValueError if
+    the socket cannot be created.
     """
 
     def __init__(self, path: Path, limits: Limits) -> None:
@@ -101,8 +101,8 @@ class Server:
         self._gone: list[Connection] = []
         self._last_number = 0
         self.dropped = 0
-        """Clients that were ended because they did not read."""
-        # One for all, because a buffer of this size is mapped and unmapped each time it is made.
+        """Clients that were disconnected because they did not read."""
+        # Shared, because a buffer of this size is mapped and unmapped each time.
         self._received = memoryview(bytearray(RECEIVE_BYTES))
         self._selector = selectors.DefaultSelector()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -122,8 +122,8 @@ class Server:
     ) -> list[tuple[Connection, Item]]:
         """Wait for sockets, read each readable one once, and send where there is room.
 
-        Connections whose numbers are in ``unread`` are not read: what came from them before has
-        not been dealt with yet.
+        Connections whose numbers are in ``unread`` are not read: their earlier frames have not
+        been processed yet.
         """
         items: list[tuple[Connection, Item]] = []
         for key, events in self._selector.select(timeout_s):
@@ -157,7 +157,7 @@ class Server:
         self._dirty[connection.number] = connection
 
     def reply(self, connection: Connection, data: bytes) -> None:
-        """Queue an answer; a client that lets too many of them lie is dropped."""
+        """Queue an answer; a client that leaves too many of them unread is dropped."""
         if connection.bytes and connection.bytes + len(data) > self.limits.queue_bytes_max:
             self.drop(connection, "this client does not read its answers")
         else:
@@ -170,9 +170,9 @@ class Server:
         connection.closing = True
 
     def drop(self, connection: Connection, reason: str) -> None:
-        """End a connection whose queue is too long: forget the queue, say Dropped, close.
+        """End a connection whose queue is too long: discard the queue, send Dropped, close.
 
-        What the kernel has taken a part of is still finished, so that frames stay whole.
+        A frame that the kernel has taken in part is still completed, so that frames stay whole.
         """
         if connection.closing or not connection.open:
             return
@@ -185,14 +185,14 @@ class Server:
         connection.closing = True
 
     def flush(self, now: float) -> None:
-        """Send what was queued since the last flush, as far as the kernel takes it."""
+        """Send what was queued since the last flush, as far as the kernel accepts it."""
         dirty, self._dirty = self._dirty, {}
         for connection in dirty.values():
             if connection.open and not connection.writing:
                 self._send(connection, now)
 
     def stalled(self, now: float) -> list[Connection]:
-        """Connections that have taken nothing for longer than the limit."""
+        """Return the connections that have read nothing for longer than the limit."""
         return [
             connection
             for connection in self.connections.values()
@@ -217,7 +217,7 @@ class Server:
 
     @property
     def has_gone(self) -> bool:
-        """Whether the next poll has an ended connection to report without waiting."""
+        """Return whether the next poll has an ended connection to report without waiting."""
         return bool(self._gone)
 
     def close(self) -> None:
@@ -239,7 +239,7 @@ class Server:
                 return
             except OSError as error:
                 if error.errno in (errno.ECONNABORTED, errno.EMFILE, errno.ENFILE):
-                    return  # That client is gone, or must wait for a free descriptor.
+                    return  # The client left, or must wait for a free descriptor.
                 raise
             sock.setblocking(False)
             if len(self.connections) >= self.limits.clients_max:
@@ -283,7 +283,7 @@ class Server:
     def _take_whole(
         self, connection: Connection, frames: list[bytes], items: list[tuple[Connection, Item]]
     ) -> None:
-        """The frames that were complete before one that is too long still count."""
+        """Return the frames that were complete before one that is too long."""
         try:
             for body in frames:
                 items.append((connection, wire.decode_client_frame(body)))
@@ -307,7 +307,7 @@ class Server:
                 self._selector.unregister(connection.socket)
 
     def _send(self, connection: Connection, now: float) -> None:
-        """Send until the queue is empty or the kernel takes no more."""
+        """Send until the queue is empty or the kernel accepts no more."""
         progress = False
         while True:
             if not len(connection.chunk):

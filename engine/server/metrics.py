@@ -1,7 +1,7 @@
-"""What the engine counts about itself; read when somebody asks, never pushed.
+"""The engine's counters; read on request, never pushed.
 
 The hot path pays one pair of clock readings and a few additions per commit, not per command:
-what can be read from the state (orders, trades) is read at the moment of asking.
+what can be read from the state (orders, trades) is read on request.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from engine.server.ipc import Server
 COMMIT_BUCKETS_US: Final = (
     100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 51_200, 102_400, 1_000_000,
 )  # fmt: skip
-"""Upper bounds of the commit histogram; slower ones are counted in the total alone."""
+"""Upper bounds of the commit histogram; slower commits are counted only in the total."""
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -36,7 +36,7 @@ class Counters:
         self._buckets = [0] * (len(COMMIT_BUCKETS_US) + 1)
 
     def committed(self, transactions: int, seconds: float) -> None:
-        """Count one commit of that many transactions and what it took."""
+        """Count one commit, its number of transactions and its duration."""
         took_us = int(seconds * 1e6)
         self.batches += 1
         self.transactions += transactions

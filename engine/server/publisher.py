@@ -1,6 +1,6 @@
-"""Who gets which committed transaction: live subscribers, and those that still catch up.
+"""Publish committed transactions to live subscribers and to those that are catching up.
 
-A subscriber that is behind is fed from the journal in bounded pieces, a few subscribers a
+A subscriber that is behind is served from the journal in bounded pieces, a few subscribers per
 turn, only while its queue is short; when it has reached the end it goes live. Everything
 happens between two batches of the one thread, so there is neither gap nor duplicate.
 """
@@ -20,7 +20,7 @@ from engine.wire import Transaction
 REPLAY_RECORDS: Final = 512
 REPLAY_BYTES: Final = 1 << 19
 REPLAY_QUEUE_BYTES: Final = 1 << 20
-"""A catching-up subscriber gets its next piece when less than this waits for it."""
+"""A subscriber that is catching up gets its next piece when fewer bytes than this wait for it."""
 REPLAYS_PER_TURN: Final = 4
 PUBLISHED_BYTES: Final = 2
 """What Published adds to a transaction."""
@@ -63,7 +63,7 @@ class Publisher:
 
     @property
     def catching_up(self) -> int:
-        """Subscribers that are fed from the journal."""
+        """The number of subscribers that are served from the journal."""
         return len(self._behind)
 
     def forget(self, connection: Connection) -> None:
@@ -73,7 +73,7 @@ class Publisher:
         self._filters.pop(connection.number, None)
 
     def publish(self, records: Sequence[Record], transactions: Sequence[Transaction]) -> None:
-        """Queue a committed batch for every live subscriber; too long a queue drops it."""
+        """Queue a committed batch for every live subscriber; drop one whose queue is too long."""
         if not self._live:
             return
         last_seq = records[-1].seq
@@ -102,13 +102,13 @@ class Publisher:
 
     @property
     def can_replay(self) -> bool:
-        """Whether a subscriber that is behind has room for its next piece."""
+        """Return whether a subscriber that is behind has room for its next piece."""
         return any(
             connection.bytes < REPLAY_QUEUE_BYTES for connection, _ in self._behind.values()
         )
 
     def replay(self) -> None:
-        """Feed a few of those that are behind, each one piece, in turns."""
+        """Serve a few of those that are behind, each one piece, in turn."""
         ready = [
             number
             for number, (connection, _) in self._behind.items()
@@ -152,8 +152,9 @@ class Publisher:
 def _tellable(record: Record) -> Record:
     """Return a stored transaction, without its events where these are more than a frame can hold.
 
-    Only a journal from before rule M-10 can hold such a one. A subscriber that gets it without
-    events misses them for good, but goes on; one that got nothing would ask for it without end.
+    Only a journal from before rule M-10 can hold such a transaction. A subscriber that gets it
+    without events misses them permanently, but continues; one that got nothing would request it
+    forever.
     """
     if len(record.body) + PUBLISHED_BYTES <= wire.ENGINE_FRAME_BYTES_MAX:
         return record

@@ -1,7 +1,7 @@
-"""The handlers of ``engine.queries``: what the engine tells of its committed state.
+"""The handlers of ``engine.queries``, which answer from committed state.
 
-Every answer is built from plain rows of ``engine.core.types``. Cost is O(rows answered),
-but for ``check`` and ``state_hash``, which walk the whole state and are for operators.
+Every answer is built from plain rows of ``engine.core.types``. The cost is O(rows returned),
+except for ``check`` and ``state_hash``, which scan the whole state and are for operators.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class QueryError(Exception):
 
 
 class _MoneyIndex:
-    """Deposits and withdrawals by account, kept up as they appear; both are never deleted."""
+    """Deposits and withdrawals by account, updated as they appear; neither is ever deleted."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -75,7 +75,7 @@ class _MoneyIndex:
         return [records[number].row for number in self._deposits.get(account, ())]
 
     def pending(self, account: str) -> dict[str, int]:
-        """Return atoms by asset that deposits not yet confirmed will add."""
+        """Return the atoms by asset of deposits that are not yet confirmed."""
         self._update()
         waiting = self._uncredited.get(account, {})
         amounts: dict[str, int] = {}
@@ -183,14 +183,14 @@ class Queries:
         pending = self._money.pending(name)
         rows = []
         for asset in sorted(account.balances.keys() | pending.keys()):
-            money = account.balances.get(asset)  # A query changes nothing, so not made here.
+            money = account.balances.get(asset)  # A query creates no balance.
             available, held = (money.available, money.held) if money else (0, 0)
             expected = pending.get(asset, 0)
             rows.append(Balance(name, asset, available + held, held, available, expected))
         return rows
 
     def _holds(self, query: queries.Holds) -> list[Hold]:
-        """Return what open orders and withdrawals of the account hold."""
+        """Return the holds of the account's open orders and withdrawals."""
         name = query.account
         account = self._exchange.accounts.get(name)
         if account is None:
@@ -223,7 +223,7 @@ class Queries:
         return self._read_metrics()
 
     def _forget(self, query: queries.Forget) -> int:
-        """Serve nothing before ``seq`` any more; returns the oldest that is still served.
+        """Stop serving segments before ``seq``; return the oldest seq that is still served.
 
         The state does not change: the files of whole segments may now be moved away.
         """
@@ -269,12 +269,12 @@ class Queries:
         return [] if account is None else list(account.deposit_addresses.values())
 
     def _limits(self, query: queries.Limits) -> AccountLimits | None:
-        """What bounds the account's withdrawals on the UTC day ``day``, counted since 1970."""
+        """Return the limits on the account's withdrawals on a UTC day, counted since 1970."""
         account = self._exchange.accounts.get(query.account)
         if account is None:
             return None
         rules = firms.address_rules(self._exchange, account)
-        # What went out and came in again and again can pass 64 bits; no limit is above them.
+        # Totals of a day can exceed 64 bits; no limit can.
         rows = [
             row._replace(daily_used=min(row.daily_used, INT64_MAX))
             for row in firms.limits(self._exchange, account, query.day)

@@ -1,6 +1,6 @@
-"""Answers queries when they may be answered: at once, or when their ``min_seq`` is durable.
+"""Answer queries at once, or when their ``min_seq`` is durable.
 
-Waiting is bounded in time and in number; who waits too long is told so with "behind".
+Waiting is bounded in time and in number; a query that waits too long gets "behind".
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class QueryDesk:
             self._waiters.append(_Waiter(connection, ask, now + self._wait_s_max))
 
     def answer_waiters(self, now: float) -> None:
-        """Answer those whose min_seq is durable, and turn away those whose time is over."""
+        """Answer those whose min_seq is durable, and fail those whose time is over."""
         if not self._waiters:
             return
         waiters, self._waiters = self._waiters, []
@@ -70,7 +70,7 @@ class QueryDesk:
             self._waiters = [w for w in self._waiters if w.connection is not connection]
 
     def wait_s(self, now: float, otherwise: float) -> float:
-        """Seconds until the first waiter's time is over, ``otherwise`` if that is sooner."""
+        """Return the seconds until the first waiter's time is over, or ``otherwise`` if sooner."""
         if not self._waiters:
             return otherwise
         first = min(waiter.deadline for waiter in self._waiters)
@@ -86,7 +86,7 @@ class QueryDesk:
         except wire.WireError as error:
             frame = wire.encode_frame(wire.Failed(ask.id, "too_large", str(error)))
         except Exception as error:
-            # A query only reads: a fault in it must not stop trading, but must be seen.
+            # A query only reads: a fault in it must not stop trading, but is logged.
             log.error("query_failed", query=ask.query, exc_info=error)
             text = f"the engine could not answer the query {ask.query}; its log says why"
             frame = wire.encode_frame(wire.Failed(ask.id, "internal", text))

@@ -4,10 +4,10 @@ The law: nothing leaves this process that is not durable. Each turn drains the s
 batch of at most ``batch_max`` items is stamped and applied in order of arrival, written to
 the journal with one commit, and only then are its results queued, its transactions
 published, and its queries answered. A turn that takes longer than ``turn_ms_max`` ends early:
-what is left waits, the connections take turns, and what has arrived meanwhile is looked at.
-Work that one command did not finish (rule M-10) goes on with a Tick a batch, so that commands
-come between. Whatever goes wrong between apply and commit is
-``EngineStopped``: the process must end, and recovers from the journal.
+the rest waits, the connections take turns, and newly arrived frames are read. Work that one
+command did not finish (rule M-10) continues with one Tick per batch, so that other commands are
+executed in between. Any failure between apply and commit is ``EngineStopped``: the process must
+end, and recovers from the journal.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ log = structlog.get_logger("engine.server.sequencer")
 
 
 class EngineStopped(Exception):
-    """The engine cannot go on; nothing of the batch at hand was published.
+    """The engine cannot continue; nothing of the current batch was published.
 
     ``kind`` is "journal" (a write failed) or "fault" (apply broke an invariant).
     """
@@ -62,7 +62,7 @@ class EngineStopped(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bounds:
-    """Numeric limits of the sequencer, given by name: numbers are easily taken for each other."""
+    """Numeric limits of the sequencer, passed by name so that they are not confused."""
 
     batch_max: int = 512
     turn_ms_max: float = 10.0
@@ -71,7 +71,7 @@ class Bounds:
 
 
 def clock_us() -> int:
-    """Microseconds since 1970-01-01 UTC."""
+    """Return microseconds since 1970-01-01 UTC."""
     return time.time_ns() // 1_000
 
 
@@ -123,9 +123,9 @@ class Sequencer:
                 self._close_session(session.name)
 
     def submit(self, command: Command) -> Transaction | None:
-        """Apply and commit one command of the engine's own (configuration, at start).
+        """Apply and commit one of the engine's own commands (configuration, at the start).
 
-        Returns None for one that was done before.
+        Returns None for one that was executed before.
         """
         if self._exchange.find_duplicate(command) is not None:
             return None
@@ -135,7 +135,7 @@ class Sequencer:
         return transaction
 
     def stop(self) -> None:
-        """Make ``run`` return after the turn at hand; may be called from a signal handler."""
+        """Make ``run`` return after the current turn; may be called from a signal handler."""
         self._stopping = True
         self._server.wake()
 
@@ -145,7 +145,7 @@ class Sequencer:
             self.turn(self._timeout())
 
     def turn(self, timeout_s: float) -> None:
-        """One round: what has arrived, what is due, and a piece for those that catch up."""
+        """Run one turn: what has arrived, what is due, a piece for subscribers that catch up."""
         now = self._monotonic()
         items = self._server.poll(timeout_s, now, self._backlog)
         self._turn_ends = self._monotonic() + self._bounds.turn_ms_max / 1_000
@@ -172,8 +172,8 @@ class Sequencer:
     def close(self) -> None:
         """Write a last snapshot; called once after ``run`` has returned by ``stop``.
 
-        One that fails, for whatever reason, is a failed snapshot and no fault: the journal has
-        everything, and the next start replays what the snapshot would have spared it.
+        One that fails is counted as a failed snapshot and is not a fault: the journal has
+        everything, and the next start replays more.
         """
         exchange = self._exchange
         if exchange.seq <= self._snapshots.last_seq:
@@ -191,9 +191,9 @@ class Sequencer:
     # One batch.
 
     def _batch(self, source: Iterator[tuple[Connection, Item]]) -> bool:
-        """Do what comes, at most ``batch_max`` and until the turn's time is over.
+        """Process what has arrived, at most ``batch_max`` items and until the turn's time is over.
 
-        Return True if there may be more and time for it.
+        Return True if there may be more, and time for it.
         """
         later: list[tuple[Connection, Item]] = []
         self._inject()
@@ -201,7 +201,7 @@ class Sequencer:
         for connection, item in source:
             left -= 1
             if connection.refused and type(item) is not Gone:
-                continue  # What follows a frame that was refused is not looked at.
+                continue  # Frames after one that was refused are ignored.
             if type(item) is Submit:
                 self._take(connection, item, later)
             elif type(item) is Hello and not connection.greeted:
@@ -227,13 +227,13 @@ class Sequencer:
 
     @property
     def _is_over(self) -> bool:
-        """Whether the turn has had its time."""
+        """Return whether the turn's time is over."""
         return self._monotonic() >= self._turn_ends
 
     def _take(
         self, connection: Connection, frame: Submit, later: list[tuple[Connection, Item]]
     ) -> None:
-        """Decode one command and apply it, or recognise it as done before."""
+        """Decode one command and apply it, or recognize it as a duplicate."""
         try:
             if not connection.greeted:
                 raise wire.WireError("the first frame must be Hello")
@@ -259,7 +259,7 @@ class Sequencer:
             self._results.append((connection, frame.id, exchange.seq, False))
 
     def _apply(self, command: Command) -> None:
-        """Stamp and apply. Anything unexpected here is a fault of ours and stops the engine."""
+        """Stamp and apply. Anything unexpected here is an internal fault and stops the engine."""
         exchange = self._exchange
         seq = exchange.seq + 1
         time_us = self._clock()
@@ -276,7 +276,7 @@ class Sequencer:
                 f"{type(error).__name__}: {error}",
             ) from error
         if len(body) > wire.RECORD_BYTES_MAX:
-            # Before the commit: nobody could ever be told of it.
+            # Before the commit: it could never be published.
             raise EngineStopped(
                 "fault",
                 f"seq {seq} ({type(command).__name__}) makes a record of {len(body)} bytes, "
@@ -318,7 +318,7 @@ class Sequencer:
             self._server.reply(connection, frame)
 
     def _original(self, connection: Connection, number: int, seq: int) -> bytes | None:
-        """Return the stored transaction of a duplicate; tells the client when it is not kept."""
+        """Return the stored transaction of a duplicate; fail the request if it is not kept."""
         try:
             if seq == 0:
                 raise QueryError("duplicate", "this command was done before")
@@ -348,7 +348,7 @@ class Sequencer:
         self._server.send(connection, welcome)
 
     def _serve(self, connection: Connection, item: Item) -> None:
-        """Serve what is not a command, after the commit of the batch in which it came."""
+        """Serve what is not a command, after the commit of the batch in which it arrived."""
         if isinstance(item, Gone):
             self._gone(connection)
         elif connection.closing or not connection.open:
@@ -368,7 +368,7 @@ class Sequencer:
         self._server.fail(connection, number, "malformed", text)
 
     def _gone(self, connection: Connection) -> None:
-        """A connection has ended; the sessions that it opened are closed by the engine."""
+        """Handle the end of a connection: the engine closes the sessions that it opened."""
         self._publisher.forget(connection)
         self._desk.forget(connection)
         opened = [name for name, number in self._owners.items() if number == connection.number]
@@ -384,9 +384,9 @@ class Sequencer:
     # Time.
 
     def _inject(self) -> None:
-        """Apply what the engine itself has to say: a Tick that is due, sessions that ended.
+        """Apply the engine's own commands: a Tick that is due, sessions that ended.
 
-        One Tick, though more may be due: clients' commands come between them.
+        Only one Tick, even if more are due: clients' commands are executed in between.
         """
         due = self._exchange.next_timer()
         if due and due <= max(self._clock(), self._exchange.time_us):

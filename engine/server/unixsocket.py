@@ -1,4 +1,4 @@
-"""Making the engine's listening socket: private, and in the place of a dead one only."""
+"""Create the engine's listening socket: private, and replacing only a dead one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UNIX_PATH_BYTES_MAX: Final = 107
 
 
 def private_folder(folder: Path) -> None:
-    """Make a folder that only its owner can enter. Raises PermissionError if it cannot be."""
+    """Create a folder that only its owner can enter. Raises PermissionError if that fails."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = folder.stat()
     if stat.S_IMODE(status.st_mode) & 0o077 == 0:
@@ -30,7 +30,7 @@ def private_folder(folder: Path) -> None:
 def listen(path: Path) -> socket.socket:
     """Return a listening socket with mode 0600; a file left by a dead engine is removed.
 
-    Raises ValueError for a path that is too long, OSError when someone listens there.
+    Raises ValueError for a path that is too long, OSError if another process listens there.
     """
     if len(os.fsencode(path)) > UNIX_PATH_BYTES_MAX:
         raise ValueError(
