@@ -1,7 +1,7 @@
-"""The market of a test-net: a market maker and takers, so that an order finds a partner.
+"""The market of a test-net: a market maker and takers, so that an order finds a counterparty.
 
-They are clients like any other. They know nothing of the engine: the maker sends signed
-batches to the account API, one taker speaks FIX and one WebSocket, each for a firm of its
-own. What they do is drawn from a seed and bounded in rate and size, and whatever process of
-the venue ends, they come back to it. Only ``main`` reads the configuration.
+They are clients like any other and do not use the engine directly: the maker sends signed
+batches to the account API, one taker speaks FIX and one WebSocket, each for its own firm. Their
+orders are random from a seed and bounded in rate and size, and they reconnect whichever process
+of the venue ends. Only ``main`` reads the configuration.
 """

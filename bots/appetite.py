@@ -9,7 +9,7 @@ from typing import Final
 from bots.grid import Grid
 
 HOME: Final = 40
-"""A position of so many typical orders makes the way back twice as likely as the way out."""
+"""At a position of this many typical orders reducing it is twice as likely as adding to it."""
 
 
 class Appetite:
@@ -29,7 +29,7 @@ class Appetite:
         return self._draw.choice(symbols)
 
     def side(self, grid: Grid, typical: int) -> str:
-        """buy or sell."""
+        """Return "buy" or "sell"."""
         position = self._positions.get(grid.symbol, 0)
         limit = HOME * max(typical, 1)
         lean = max(-limit, min(limit, position))

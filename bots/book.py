@@ -14,16 +14,16 @@ SLIP_PPM: Final = 1_500
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The best bid and ask in ticks; 0: there is none."""
+    """The best bid and ask in ticks; 0 if there is none."""
 
     bid: int
     ask: int
 
     def limit(self, side: str) -> int:
-        """Return the price of an order that takes what is there, in ticks; 0: nothing is there.
+        """Return the price of an order that takes the best level, in ticks; 0 if there is none.
 
-        Where one side of the book is far from the other, somebody's slip of a key is likely;
-        such a price is not taken.
+        If one side of the book is far from the other, it is probably a typing error, and such a
+        price is not taken.
         """
         if not self.bid or not self.ask or (self.ask - self.bid) * 10 > self.bid:
             return 0
@@ -33,7 +33,7 @@ class Best:
 
 
 def best_of(row: Mapping[str, Any], grid: Grid) -> Best:
-    """From GET /v1/books/{symbol}."""
+    """Build it from the response to GET /v1/books/{symbol}."""
     bids, asks = row["bids"], row["asks"]
     return Best(
         grid.ticks(bids[0]["price"]) if bids else 0,

@@ -1,7 +1,7 @@
 """A taker that speaks FIX: a QuickFIX initiator that sends immediate-or-cancel orders.
 
-It begins at sequence number 1 with every logon (141=Y): an order of its own never rests, so
-there is nothing to ask for again. QuickFIX brings it back after any disconnect.
+It starts at sequence number 1 with every logon (141=Y): its orders never rest, so there is
+nothing to request again. QuickFIX reconnects after any disconnect.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ RETRY_S: Final = 2.0
 END_S: Final = 3.0
 SOH: Final = "\x01"
 _FINAL: Final = frozenset("248C")
-"""OrdStatus(39) of an order that is over: filled, canceled, rejected, expired."""
+"""OrdStatus(39) of a closed order: filled, canceled, rejected, expired."""
 _SIDES: Final = {"buy": "1", "sell": "2"}
 _log: Final = structlog.get_logger("bots.fix_taker")
 
 
 @dataclass(frozen=True, slots=True)
 class FixAccess:
-    """Where the venue listens, and who logs on."""
+    """The venue's address and the credentials of the session."""
 
     host: str
     port: int
@@ -49,7 +49,7 @@ class FixAccess:
 
 
 class FixTaker(quickfix.Application):  # type: ignore[misc]
-    """Runs on a thread of its own until ``stop`` is set; looks at the book before it takes."""
+    """Runs on its own thread until ``stop`` is set; reads the book before it takes."""
 
     def __init__(
         self, access: FixAccess, rest: Rest, appetite: Appetite,
@@ -67,14 +67,14 @@ class FixTaker(quickfix.Application):  # type: ignore[misc]
         self.orders_sent = self.failures = 0
 
     def onCreate(self, session: Any) -> None:  # noqa: N802
-        """QuickFIX made the session."""
+        """QuickFIX created the session."""
 
     def onLogon(self, session: Any) -> None:  # noqa: N802
         """The venue accepted the Logon."""
         self.active.set()
 
     def onLogout(self, session: Any) -> None:  # noqa: N802
-        """The session ended; QuickFIX connects again by itself."""
+        """The session ended; QuickFIX reconnects by itself."""
         self.active.clear()
 
     def toAdmin(self, message: Any, session: Any) -> None:  # noqa: N802
@@ -84,13 +84,13 @@ class FixTaker(quickfix.Application):  # type: ignore[misc]
             message.setField(554, self._access.password)
 
     def fromAdmin(self, message: Any, session: Any) -> None:  # noqa: N802
-        """Session messages are QuickFIX's affair."""
+        """QuickFIX handles session messages."""
 
     def toApp(self, message: Any, session: Any) -> None:  # noqa: N802
         """Nothing to add."""
 
     def fromApp(self, message: Any, session: Any) -> None:  # noqa: N802
-        """Keep what the venue says; the other thread looks at it."""
+        """Queue a message of the venue for the other thread."""
         text = message.toString()
         pairs = (part.split("=", 1) for part in text.split(SOH) if "=" in part)
         self._reports.put({pair[0]: pair[1] for pair in pairs})
@@ -151,7 +151,7 @@ class FixTaker(quickfix.Application):  # type: ignore[misc]
         self.orders_sent += 1
 
     def _outcome(self, client_order_id: str) -> str:
-        """Return how much of an order was executed, as far as was heard within a bounded time."""
+        """Return how much of an order was executed, from the reports within a bounded time."""
         deadline = time.monotonic() + ANSWER_S
         filled = "0"
         while (left := deadline - time.monotonic()) > 0 and not self._stop.is_set():

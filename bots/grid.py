@@ -1,4 +1,4 @@
-"""Instruments as a client of the public API knows them: whole ticks and whole lots."""
+"""Instruments as the public API describes them, in whole ticks and whole lots."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Grid:
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Grid:
-        """From a row of GET /v1/instruments."""
+        """Build it from a row of GET /v1/instruments."""
         tick, lot = Decimal(row["tick"]), Decimal(row["lot"])
         return cls(
             row["symbol"], row["base"], row["quote"], tick, lot,
@@ -38,11 +38,11 @@ class Grid:
         return int(Decimal(quantity) / self.lot)
 
     def price_text(self, ticks: int) -> str:
-        """Return ticks as the API takes them."""
+        """Return ticks as the API's decimal text."""
         return _plain(ticks * self.tick)
 
     def quantity_text(self, lots: int) -> str:
-        """Return lots as the API takes them."""
+        """Return lots as the API's decimal text."""
         return _plain(lots * self.lot)
 
 

@@ -65,7 +65,7 @@ def bots(settings: Settings, stop: threading.Event) -> tuple[Maker, FixTaker, St
 
 
 def main() -> int:
-    """0 after a clean end, 2 when it could not start."""
+    """Return 0 after a clean stop, 2 if it could not start."""
     log_json_lines()
     try:
         settings = load()
@@ -80,7 +80,7 @@ def main() -> int:
     failed: list[str] = []
 
     def live(run: Callable[[], None]) -> None:
-        """A bot that fails in a way it does not foresee ends all, to be started again."""
+        """An unexpected failure of one bot ends all of them; the process is then restarted."""
         name = threading.current_thread().name
         try:
             run()

@@ -1,8 +1,8 @@
 """The market maker: both sides of every instrument, moved by one batch per step over HTTP.
 
-It trusts nothing it remembers for long: every few steps it asks which of its orders are
-open, and whenever an answer is lost it cancels everything and starts again. A dead man's
-switch takes its quotes out of the market when it is gone itself.
+It does not rely on its own state for long: every few steps it queries which of its orders are
+open, and whenever a response is lost it cancels everything and starts again. A dead man's
+switch cancels its quotes if it dies itself.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SWITCH_S: Final = 20
 SWITCH_EVERY_S: Final = 6.0
 CHECK_EVERY_STEPS: Final = 10
 GONE: Final = frozenset(("too_late", "unknown_order"))
-"""The order of a refused replace is not open any more."""
+"""The order of a refused replace is no longer open."""
 RETRY_FIRST_S: Final = 0.5
 RETRY_MAX_S: Final = 4.0
 _log: Final = structlog.get_logger("bots.maker")
@@ -34,7 +34,7 @@ _log: Final = structlog.get_logger("bots.maker")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the market is to look like; prices and quantities as decimal text."""
+    """The configuration of the market; prices and quantities as decimal text."""
 
     seed: int
     step_s: float
@@ -54,7 +54,7 @@ class _Market:
 
 
 class Maker:
-    """Runs on a thread of its own until ``stop`` is set; ``active`` tells that it quotes."""
+    """Runs on its own thread until ``stop`` is set; ``active`` is true while it quotes."""
 
     def __init__(self, rest: Rest, plan: Plan, stop: threading.Event) -> None:
         self._rest = rest
@@ -65,7 +65,7 @@ class Maker:
         self.orders_sent = self.failures = 0
 
     def run(self) -> None:
-        """Quote until told to stop, through every failure of the venue; then take all out."""
+        """Quote until stopped, across all failures of the venue; then cancel all quotes."""
         pause_s = RETRY_FIRST_S
         while not self._stop.is_set():
             try:
@@ -103,7 +103,7 @@ class Maker:
                 return
 
     def _begin(self) -> _Market:
-        """Learn the instruments, and take out whatever an earlier life left in the book."""
+        """Load the instruments, and cancel orders that an earlier run left in the book."""
         rows = self._rest.call("GET", "/v1/instruments")["instruments"]
         grids = {row["symbol"]: Grid.of(row) for row in rows}
         anchors = {
@@ -119,7 +119,7 @@ class Maker:
         return _Market(grids, prices, _open(rows))
 
     def _ids(self) -> Iterator[str]:
-        """Client order ids; the time of the beginning tells them from those of other lives."""
+        """Return new client order ids; the start time makes them unique across runs."""
         began = format(time.time_ns() // 1_000_000, "x")
         return (f"mm-{began}-{number}" for number in itertools.count(1))
 
@@ -165,7 +165,7 @@ class Maker:
             )
 
     def _check(self, market: _Market) -> None:
-        """Ask the venue which orders are open, and which instruments trade."""
+        """Query which orders are open and which instruments trade."""
         market.open = _open(self._rest.call("GET", "/v1/instruments")["instruments"])
         rows = self._rest.call("GET", "/v1/orders?limit=1000")["orders"]
         by_id = {row["client_order_id"]: row for row in rows}
@@ -176,7 +176,7 @@ class Maker:
             if row is not None:
                 self._keep(market, slot, row)
         for client_order_id in by_id:
-            # Nobody else trades for this account, so it is ours from before a lost answer.
+            # Only this bot trades for the account: the order is from before a lost response.
             self._rest.call("DELETE", f"/v1/orders/client:{client_order_id}")
 
 

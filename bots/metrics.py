@@ -1,4 +1,4 @@
-"""What the bots tell of themselves, for Prometheus."""
+"""The bots' metrics, for Prometheus."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 
 class Bot(Protocol):
-    """A bot: ``active`` while it quotes or is connected; what it sent and lost so far."""
+    """A bot: ``active`` while it quotes or is connected; its counters."""
 
     active: threading.Event
     orders_sent: int
@@ -19,13 +19,13 @@ class Bot(Protocol):
 
 
 class BotMetrics(Collector):
-    """Asks the bots at each scrape."""
+    """Reads the bots' counters at each scrape."""
 
     def __init__(self, bots: Iterable[Bot]) -> None:
         self._bots = tuple(bots)
 
     def collect(self) -> Iterator[Metric]:
-        """Yield one sample a bot in each family."""
+        """Yield one sample per bot in each family."""
         active = GaugeMetricFamily(
             "tandem_bots_active", "1 while the bot quotes or is connected", labels=["bot"]
         )

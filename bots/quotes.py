@@ -1,7 +1,7 @@
-"""What the maker wants to show, and the operations that bring it about. Pure.
+"""The maker's target quotes, and the operations that reach them. Pure.
 
-A slot is one quote: instrument, side, level. The ladder says what each slot should show; the
-difference to what it shows becomes creates and replaces for one batch.
+A slot is one quote: instrument, side, level. The ladder gives the target of each slot; the
+difference to the resting quotes becomes creates and replaces for one batch.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any, Final
 from bots.grid import Grid
 
 OPERATIONS_MAX: Final = 50
-"""As many as one batch takes."""
+"""The maximum number of operations in one batch."""
 SIDES: Final = ("buy", "sell")
 HALF_SPREAD_PPM: Final = 150
 STEP_PPM: Final = 140
 SLACK_PPM: Final = 60
 SLACK_STEP_PPM: Final = 40
-"""How far a quote may be from where it is wanted before it is moved; deeper ones farther."""
+"""How far a quote may be from its target before it is moved; deeper ones farther."""
 Slot = tuple[str, str, int]
 """Symbol, side and level."""
 
@@ -35,7 +35,7 @@ class Quote:
 
 @dataclass(slots=True)
 class Resting:
-    """A quote of ours in the book, as last heard of."""
+    """One of our quotes in the book, in its last known state."""
 
     client_order_id: str
     price: int
@@ -46,7 +46,7 @@ class Resting:
 def ladder(
     grid: Grid, middle: int, quantity: int, levels: int, draw: random.Random
 ) -> dict[Slot, Quote]:
-    """Return both sides around a middle, every level at a price of its own.
+    """Return both sides around a mid price, every level at a different price.
 
     ``quantity`` (lots) is about what the first level shows; deeper ones show more.
     """
@@ -54,7 +54,7 @@ def ladder(
     for side in SIDES:
         previous = middle
         for level in range(levels):
-            # Uneven, as books are, but the same at every step, so that nothing moves for it.
+            # Uneven, as in real books, but the same at every step, so that it causes no moves.
             jitter = (37 * level + 23 * len(found)) % (STEP_PPM // 2)
             away = middle * (HALF_SPREAD_PPM + STEP_PPM * level + jitter) // 1_000_000
             price = (
@@ -75,11 +75,11 @@ def operations(
     grids: Mapping[str, Grid],
     new_id: Iterable[str],
 ) -> list[tuple[Slot, dict[str, Any]]]:
-    """Return what changes the resting quotes into the wanted ones, in an order that does not cross.
+    """Return the operations from the resting to the target quotes, in an order that does not cross.
 
-    Where the market moves up the asks make room before the bids follow, and the other way
-    round. A quote that is near its place and not mostly eaten is left alone: the venue keeps
-    every change permanently.
+    If the market moves up the asks move before the bids, and the other way round. A quote that
+    is near its target and not mostly filled is left alone: the venue stores every change
+    permanently.
     """
     ids = iter(new_id)
     changed = []
@@ -100,7 +100,7 @@ def _is_off(slot: Slot, quote: Quote, known: Resting) -> bool:
 
 
 def _turn(slot: Slot, move: int) -> tuple[int, int]:
-    """Sort by moves away from the middle first, outermost level first; then those towards it."""
+    """Sort by moves away from the mid first, outermost level first; then those towards it."""
     _, side, level = slot
     away = move < 0 if side == "buy" else move > 0
     return (0, -level) if away else (1, level)
@@ -126,7 +126,7 @@ def _create(
 def _replace(
     slot: Slot, quote: Quote, known: Resting, grids: Mapping[str, Grid]
 ) -> dict[str, Any]:
-    """Return the quantity of a replace, which counts what is executed."""
+    """Return the quantity of a replace, which includes executions."""
     grid = grids[slot[0]]
     lots = min(known.filled + quote.lots, grid.max_lots)
     return {

@@ -1,4 +1,4 @@
-"""The account API as a bot sees it: public reads and signed requests over HTTP."""
+"""A client of the account API: public reads and signed requests over HTTP."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ TIMEOUT_S: Final = 10.0
 
 
 class Unavailable(RuntimeError):
-    """The venue does not answer, or not with a result; what was asked may have been done."""
+    """The venue does not answer, or with no result; the request may have been executed."""
 
 
 class Refused(RuntimeError):
-    """The venue says no; ``code`` is that of its problem document."""
+    """The venue refused the request; ``code`` is that of its problem document."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(f"{code}: {detail}")
@@ -27,26 +27,26 @@ class Refused(RuntimeError):
 
 
 def signature(secret: str, stamp: str, method: str, target: str, body: bytes) -> str:
-    """HMAC-SHA256 over time, method, target and the hash of the body, as hex."""
+    """Return the HMAC-SHA256 over time, method, target and the hash of the body, as hex."""
     text = f"{stamp}\n{method}\n{target}\n{hashlib.sha256(body).hexdigest()}"
     return hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
 
 
 class Rest:
-    """One caller; keeps its connection. Without a key it can only read what is public."""
+    """A client with one persistent connection. Without a key it can only read public data."""
 
     def __init__(self, base: str, key: str = "", secret: str = "") -> None:
         self._base = base
         self._key = key
         self._secret = secret
         self._http = requests.Session()
-        # A proxy of the environment is for other traffic than this.
+        # Ignore the proxy of the environment.
         self._http.trust_env = False
         self._lock = threading.Lock()
         self._stamp_ms = 0
 
     def credentials(self, method: str, target: str, body: bytes = b"") -> dict[str, str]:
-        """Key, timestamp and signature of a request made now; no two have the same time."""
+        """Return key, timestamp and signature of a request made now; no two have the same time."""
         with self._lock:
             self._stamp_ms = max(self._stamp_ms + 1, time.time_ns() // 1_000_000)
             stamp = str(self._stamp_ms)

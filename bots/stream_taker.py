@@ -1,7 +1,7 @@
 """A taker on the WebSocket stream: follows the books there and sends its orders there.
 
-Whatever goes wrong on the connection ends the connection; after a pause it makes a new one
-and knows nothing of the old.
+Any error on the connection ends it; after a pause the taker opens a new one and starts without
+state.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from bots.rest import Rest
 
 ANSWER_S: Final = 5.0
 LISTEN_S: Final = 0.5
-"""How long it listens at most before it looks whether it is to stop."""
+"""The longest time that it listens before it checks whether to stop."""
 RETRY_FIRST_S: Final = 0.5
 RETRY_MAX_S: Final = 4.0
 _log: Final = structlog.get_logger("bots.stream_taker")
 
 
 class StreamTaker:
-    """Runs on a thread of its own until ``stop`` is set. ``rest`` makes its credentials."""
+    """Runs on its own thread until ``stop`` is set. ``rest`` signs its login."""
 
     def __init__(
         self, url: str, rest: Rest, appetite: Appetite,
@@ -48,7 +48,7 @@ class StreamTaker:
         self.orders_sent = self.failures = 0
 
     def run(self) -> None:
-        """Take until told to stop, through every failure of the venue."""
+        """Take until stopped, across all failures of the venue."""
         pause_s = RETRY_FIRST_S
         while not self._stop.is_set():
             try:
@@ -66,11 +66,11 @@ class StreamTaker:
 
     @property
     def stopping(self) -> bool:
-        """Whether it is to stop."""
+        """Return whether it is to stop."""
         return self._stop.is_set()
 
     def credentials(self) -> dict[str, str]:
-        """Return what a login carries."""
+        """Return the members of a login."""
         return self._rest.credentials("GET", "/v1/stream")
 
     def due(self) -> float:
@@ -78,7 +78,7 @@ class StreamTaker:
         return time.monotonic() + self._appetite.pause_s()
 
     def order(self, grids: Mapping[str, Grid], best: Mapping[str, Best]) -> dict[str, Any] | None:
-        """Return the next order; None when the book it fell upon has nothing to take."""
+        """Return the next order; None if the chosen book has nothing to take."""
         grid = grids[self._appetite.symbol(sorted(grids))]
         typical = grid.lots(self._quantities.get(grid.base, "1"))
         side = self._appetite.side(grid, typical)
@@ -96,16 +96,16 @@ class StreamTaker:
         }
 
     def filled(self, grid: Grid, side: str, quantity: str) -> None:
-        """Record what an order got."""
+        """Record the result of an order."""
         self._appetite.filled(grid.symbol, side, grid.lots(quantity))
 
 
 class VisitError(RuntimeError):
-    """The stream said something that ends this visit."""
+    """The stream sent something that ends this connection."""
 
 
 class Visit:
-    """One connection: the books as the stream tells them, and the orders sent on it."""
+    """One connection: the books from the stream, and the orders sent on it."""
 
     def __init__(self, taker: StreamTaker, connection: ClientConnection) -> None:
         self._taker = taker
@@ -115,7 +115,7 @@ class Visit:
         self._sides: dict[str, tuple[dict[int, int], dict[int, int]]] = {}
 
     def stay(self) -> None:
-        """Log in, follow the books, take now and then. Raises VisitError."""
+        """Log in, follow the books, and take at random times. Raises VisitError."""
         self._ask("login", self._taker.credentials())
         self._ask("cancel_on_disconnect", {"scope": "connection"})
         rows = self._ask("get_instruments", {})["data"]["instruments"]
@@ -143,7 +143,7 @@ class Visit:
             self._taker.filled(grid, order["side"], answer["data"]["filled_quantity"])
 
     def _ask(self, op: str, params: dict[str, Any], must: bool = True) -> dict[str, Any]:
-        """Send a request and wait for its answer, hearing what comes between."""
+        """Send a request and wait for its response, processing messages that arrive before it."""
         number = next(self._requests)
         self._connection.send(json.dumps({"op": op, "req_id": number, "params": params}))
         deadline = time.monotonic() + ANSWER_S
@@ -156,7 +156,7 @@ class Visit:
         return answer
 
     def _hear(self, text: str | bytes) -> dict[str, Any] | None:
-        """Take in a message; returns it if it answers a request."""
+        """Process a message; return it if it answers a request."""
         message: dict[str, Any] = json.loads(text)
         if "op" in message:
             return message

@@ -1,8 +1,8 @@
-"""Prices that wander: a seeded walk in integers that cannot leave its bounds.
+"""Prices as a seeded, mean-reverting random walk in integers that cannot leave its bounds.
 
-A price is its anchor plus an offset in parts per billion. Each step adds noise and takes a
-little of the offset back, so that the price comes home in some minutes, and the offset is
-clamped besides. The same seed gives the same prices.
+A price is its anchor plus an offset in parts per billion. Each step adds noise and removes a
+small part of the offset, so that the price returns to the anchor within some minutes; the offset
+is also clamped. The same seed gives the same prices.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ OFFSET_MAX: Final = BILLION // 5
 NOISE: Final = 60_000
 """Four draws up to this size, in parts per billion, are one step: about 0.007 %."""
 PULL: Final = 400
-"""One part in so many of the offset is taken back with each step."""
+"""Each step removes one part in this many of the offset."""
 
 
 class Walk:
@@ -31,13 +31,13 @@ class Walk:
         self.offset = _clamped(offset)
 
     def step(self) -> None:
-        """Go on by one step."""
+        """Advance by one step."""
         noise = sum(self._random.randint(-NOISE, NOISE) for _ in range(4))
         self.offset = _clamped(self.offset + noise - self.offset // PULL)
 
 
 class Prices:
-    """The middle of every instrument that can be priced, in ticks.
+    """The mid price of every instrument that can be priced, in ticks.
 
     ``anchors`` are in ticks. An instrument without one is priced by two others that quote
     its assets in one currency, so that no round trip through the three earns anything.
@@ -61,14 +61,14 @@ class Prices:
         return [*self._anchors, *self._crosses]
 
     def resume(self, symbol: str, last: int) -> None:
-        """Go on from the last price, as far as the bounds allow."""
+        """Resume from the last price, within the bounds."""
         if symbol in self._anchors:
             anchor = self._anchors[symbol]
             offset = _clamped((last - anchor) * BILLION // anchor)
             self._walks[symbol].offset = offset
 
     def step(self) -> None:
-        """Let time pass."""
+        """Advance all prices by one step."""
         for walk in self._walks.values():
             walk.step()
 
@@ -84,7 +84,7 @@ class Prices:
         return min(max(ticks, 1), self._grids[symbol].max_price)
 
     def is_sane(self, symbol: str, ticks: int) -> bool:
-        """Return True if a price is near enough to the middle to trade at."""
+        """Return True if a price is near enough to the mid to trade at."""
         middle = self.middle(symbol)
         return abs(ticks - middle) * 4 <= middle
 

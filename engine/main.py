@@ -97,7 +97,8 @@ def build(settings: Settings) -> tuple[Sequencer, LocalJournal, Server]:
         transaction = sequencer.submit(command)
         for event in transaction.events if transaction else ():
             if isinstance(event, Refused):
-                raise EngineStopped("fault", f"{event.subject}: {event.text}, although the dry run accepted it")
+                text = f"{event.subject}: {event.text}, although the dry run accepted it"
+                raise EngineStopped("fault", text)
     return sequencer, journal, server
 
 

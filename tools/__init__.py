@@ -1,1 +1,1 @@
-"""Programs for those who build the venue; nothing that it needs to run."""
+"""Programs for development; the venue does not need them at run time."""

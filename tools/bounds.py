@@ -1,9 +1,9 @@
 """What breaks at the bounds of setup.cfg: ``python -m tools.bounds oldest|newest``.
 
-An environment of its own, in a temporary folder, gets the oldest or the newest versions that
-setup.cfg allows, and runs the tests that need no venue around them. It decides nothing: it says in
-a few lines what broke, within ``--minutes``, and the exit code is 0 either way. The lock files
-say what is installed; this says whether what setup.cfg promises to others is still true.
+A separate environment, in a temporary folder, gets the oldest or the newest versions that
+setup.cfg allows, and runs the tests that need no venue around them. It decides nothing: it reports
+in a few lines what broke, within ``--minutes``, and the exit code is 0 either way. The lock files
+determine what is installed; this shows whether the ranges of setup.cfg still hold.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ RESOLUTIONS: Final = {"oldest": "lowest-direct", "newest": "highest"}
 WHOLE: Final = next(iter(LOCKS))
 TESTS: Final = (
     "tests/style", "tests/golden", "tests/unit", "tests/api",
-    # What is installed is not what is locked here, and that is the purpose.
+    # On purpose, the installed versions are not the locked ones.
     "--deselect=tests/style/test_dependencies.py",
     # These start processes, or run for long.
     "--ignore=tests/api/test_processes.py", "--ignore=tests/api/stream/test_process.py",
@@ -36,7 +36,7 @@ LINES_MAX: Final = 15
 
 
 class GaveUpError(Exception):
-    """It could not be found out; the message says why."""
+    """The result could not be determined; the message says why."""
 
 
 def run(command: Sequence[str], ends: float, **more: object) -> str:
@@ -77,7 +77,7 @@ def resolved(which: str, folder: Path, ends: float) -> Path:
 
 
 def tried(which: str, folder: Path, ends: float) -> list[str]:
-    """Return what broke at a bound, in lines. pip has QuickFIX's wheel already, so it installs."""
+    """Return what broke at a bound, in lines. pip installs, as it has cached QuickFIX's wheel."""
     versions = resolved(which, folder, ends)
     own = folder / "venv"
     python = str(own / "bin" / "python")

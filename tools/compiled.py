@@ -1,8 +1,8 @@
 """The optional compiled build of the exchange: ``python -m tools.compiled build|remove|status``.
 
-mypyc turns the very sources of ``engine/core`` into extension modules, which then lie beside
-them and are imported in their stead; ``remove`` takes them away again. Nothing else changes,
-and the same tests run on both.
+mypyc compiles the sources of ``engine/core`` into extension modules, which are placed beside
+them and imported instead; ``remove`` deletes them again. Nothing else changes, and the same
+tests run on both.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 CORE: Final = ROOT / "engine" / "core"
 SUFFIX: Final = str(sysconfig.get_config_var("EXT_SUFFIX"))
 SHARED: Final = re.compile(rb"\b[0-9a-f]{16,}__mypyc\b")
-"""By this name a compiled module asks for the part that it shares with the others."""
+"""The name of the part that compiled modules share."""
 PLAIN: Final = (
     "__init__.py", "commands.py", "events.py", "faults.py", "instruments.py", "types.py",
 )  # fmt: skip
-"""Left as they are: exceptions derive from built-in ones, which mypyc does not compile, and
-rows that travel are decoded by their annotations, which a compiled class does not keep."""
+"""Not compiled: exceptions derive from built-in ones, which mypyc does not compile, and rows
+that are sent are decoded by their annotations, which a compiled class does not keep."""
 
 
 def site_packages() -> Path:
-    """Return where the part that all compiled modules share must lie to be found from anywhere."""
+    """Return the folder from which the part that all compiled modules share is imported."""
     return Path(sysconfig.get_path("platlib"))
 
 
 def compiled_files() -> list[Path]:
-    """Return what a build has left behind. Other packages have shared parts of that kind too."""
+    """Return the files of a build. Other packages have shared parts of that kind too."""
     modules = list(CORE.glob(f"*{SUFFIX}"))
     names = {name for path in modules for name in SHARED.findall(path.read_bytes())}
     shared = [site_packages() / f"{name.decode()}{SUFFIX}" for name in sorted(names)]
@@ -44,10 +44,10 @@ def compiled_files() -> list[Path]:
 
 
 def compile_in(work: Path, beside: Sequence[str] = ()) -> str:
-    """Compile a copy of ``engine/core`` in a folder, where it lies beside its sources.
+    """Compile a copy of ``engine/core`` in a folder, beside its sources.
 
-    ``beside`` names further modules that lie in the folder already and are compiled along.
-    Returns what the compiler said if it failed, else nothing.
+    ``beside`` names further modules in the folder that are compiled too. Returns the output of
+    the compiler if it failed, else "".
     """
     shutil.copytree(
         ROOT / "engine", work / "engine", ignore=shutil.ignore_patterns("*.so", "__pycache__")
@@ -88,14 +88,14 @@ def build() -> int:
 
 
 def remove() -> int:
-    """Go back to the plain build."""
+    """Return to the plain build."""
     for path in compiled_files():
         path.unlink()
     return 0
 
 
 def status() -> int:
-    """Say which build is imported."""
+    """Print which build is imported."""
     from engine.core import exchange
 
     print("compiled" if str(exchange.__file__).endswith(SUFFIX) else "plain")

@@ -1,8 +1,8 @@
 """The lock files, made from setup.cfg by uv: ``python -m tools.locks lock|upgrade``.
 
-``lock`` follows a change of setup.cfg and moves nothing else. ``upgrade`` takes the newest
-release of everything that setup.cfg allows. Both say what moved. The files hold for every
-Python that setup.cfg allows, and name no index: whoever installs takes their own.
+``lock`` follows a change of setup.cfg and changes nothing else. ``upgrade`` takes the newest
+release of everything that setup.cfg allows. Both print what changed. The files are valid for every
+Python that setup.cfg allows, and name no package index: each machine uses its own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LOCKS: Final[Mapping[str, tuple[str, ...]]] = {
     "requirements-docs.txt": ("postgres", "docs"),
     "requirements.txt": ("postgres",),
 }
-"""Lock file → the extras that it has. The first has all; the others are parts of it."""
+"""Lock file → the extras that it contains. The first has all; the others are subsets of it."""
 BUILD: Final = "requirements-build.txt"
 """pip and setuptools, with which all others are installed; the extra ``build`` alone."""
 PYTHON_MIN: Final = "3.11"
@@ -39,7 +39,7 @@ def entries(text: str) -> Iterator[tuple[Requirement, tuple[str, ...]]]:
 
 
 def pinned(text: str) -> dict[str, str]:
-    """Return the versions of each package in a lock file; several where markers tell them apart."""
+    """Return the versions of each package in a lock file; several if markers distinguish them."""
     found: dict[str, list[str]] = {}
     for requirement, _ in entries(text):
         name = canonicalize_name(requirement.name)
@@ -60,7 +60,7 @@ def moved(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
 def compile_lock(
     target: str, sources: Sequence[str], upgrade: bool, constraint: str = "", text: str = ""
 ) -> None:
-    """Let uv write one lock file from files, or from a text as the source ``-``."""
+    """Have uv write one lock file from files, or from a text as the source ``-``."""
     command = [
         sys.executable, "-m", "uv", "--quiet", "pip", "compile", "--universal",
         "--python-version", PYTHON_MIN, "--generate-hashes", "--no-emit-index-url",
@@ -89,7 +89,7 @@ def environment() -> dict[str, str]:
 
 
 def write(upgrade: bool) -> list[str]:
-    """Write every lock file. Returns what moved."""
+    """Write every lock file. Return what changed."""
     whole = next(iter(LOCKS))
     path = ROOT / whole
     before = pinned(path.read_text(encoding="utf-8")) if path.exists() else {}
@@ -110,7 +110,7 @@ def requirements(*extras: str) -> list[str]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the lock files and print what moved."""
+    """Write the lock files and print what changed."""
     if list(arguments) not in (["lock"], ["upgrade"]):
         print("Say lock or upgrade.", file=sys.stderr)
         return 2

@@ -1,4 +1,4 @@
-"""Sends one order by FIX and prints what becomes of it, with QuickFIX.
+"""Sends one order over FIX and prints its reports, with QuickFIX.
 
 python clients/python/fix_order.py buy BTC-USD 0.5 60000 --id my-first
 """
@@ -93,7 +93,7 @@ def main() -> int:
     initiator.start()
     try:
         while client.events.get(timeout=WAIT_S) != "logged on":
-            pass  # Reports that were missed come first; a real program takes them in.
+            pass  # Reports that were missed come first; a real program processes them.
         order = new_order(given.side, given.symbol, given.quantity, given.price, given.id)
         session = quickfix.SessionID("FIX.4.4", comp_id, "TANDEM")
         quickfix.Session.sendToTarget(order, session)
@@ -107,7 +107,7 @@ def main() -> int:
                 f"ExecType={report['150']} OrdStatus={report['39']} CumQty={report['14']} "
                 f"LeavesQty={report['151']} seq={report['20001']} {report.get('58', '')}".rstrip()
             )
-            # An order that has come to rest or to its end: there is nothing more to wait for.
+            # The order rests or is closed: there is nothing more to wait for.
             crossed = report["150"] == "0" and given.price == report.get("44")
             if report["150"] == "8" or report["151"] == "0" or crossed:
                 break

@@ -1,4 +1,4 @@
-"""Places an order by REST, waits for its fills, and reads the balances, with requests.
+"""Enters an order over REST, waits for its fills, and reads the balances, with requests.
 
 python clients/python/rest_order.py buy BTC-USD 0.5 60000 --id my-first
 """
@@ -17,7 +17,7 @@ import requests
 
 
 class Api:
-    """Signs and sends. A lost answer is no problem: send the same request again."""
+    """Signs and sends. After a lost response, send the same request again."""
 
     def __init__(self, base: str, key: str, secret: str) -> None:
         self.base, self.key, self.secret = base, key, secret
@@ -72,7 +72,7 @@ def main() -> int:
     )  # fmt: skip
     seq = done["as_of_seq"]
     print(f"{done['status']}: {done['filled_quantity']} of {done['quantity']} at seq {seq}")
-    # A read that names min_seq shows at least what the answer above told.
+    # A read with min_seq reflects at least the response above.
     fills = api.call("GET", f"/v1/fills?symbol={given.symbol}&min_seq={seq}&limit=1000")
     for fill in fills["fills"]:
         if fill["client_order_id"] == given.id:

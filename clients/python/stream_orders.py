@@ -1,9 +1,9 @@
-"""Follows an account over the WebSocket and proves that nothing is missing, with websockets.
+"""Follows an account over the WebSocket and checks that nothing is missing, with websockets.
 
 python clients/python/stream_orders.py --orders 2
 
 It logs in, subscribes to orders and executions from where it left off (``--from-seq``), and
-ends after so many events. What it prints as ``next`` is the ``--from-seq`` of the next run.
+ends after ``--orders`` events. What it prints as ``next`` is the ``--from-seq`` of the next run.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ async def follow(url: str, key: str, account: str, from_seq: int, events: int) -
                 print(f"{message['op']}: ok", flush=True)
                 continue
             if message["channel"] != "orders":
-                continue  # A heartbeat: it tells the last seq, so an idle client sees a loss.
+                continue  # A heartbeat has the last seq, so an idle client notices a loss.
             if message["type"] == "snapshot":
                 last = message["seq"]
                 print(f"snapshot: {len(message['data'])} open, next {last + 1}", flush=True)

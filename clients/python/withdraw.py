@@ -1,4 +1,4 @@
-"""Withdraws at a fee that is pinned first, with requests; safe to run again after any fault.
+"""Withdraws at a fee that it quotes first, with requests; safe to run again after any failure.
 
 python clients/python/withdraw.py ETH 2 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed --id payout-1
 """
@@ -17,7 +17,7 @@ import requests
 
 
 class Api:
-    """Signs and sends; what got no answer is sent again, which its id makes harmless."""
+    """Signs and sends; a request without a response is sent again, which its id makes harmless."""
 
     def __init__(self, base: str, key: str, secret: str) -> None:
         self.base, self.key, self.secret = base, key, secret
