@@ -1,1 +1,1 @@
-"""The command line: starts, watches, shows and checks a venue. Composition only."""
+"""The command line: starts, supervises, inspects and checks a venue. Composition only."""

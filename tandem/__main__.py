@@ -1,4 +1,4 @@
-"""The command ``tandem``: one function per subcommand, each handing on to its module."""
+"""The command ``tandem``: one function per subcommand, each calling its module."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ def up_command(
     data: Data = None,
     market: Annotated[
         bool | None,
-        typer.Option(help="Let bots make a market, or not; else [bots] in the file decides."),
+        typer.Option(help="Run the market bots, or not; by default [bots] in the file decides."),
     ] = None,
 ) -> None:
-    """Start every process of the venue, keep them running, end them on Ctrl-C."""
+    """Start every process of the venue, keep them running, stop them on Ctrl-C."""
     raise typer.Exit(up.run(_settings(config, data), market))
 
 
@@ -80,7 +80,7 @@ def reset_command(
 
 @app.command("demo")
 def demo_command(keep: Annotated[bool, typer.Option(help="Keep the data folder.")] = False) -> None:
-    """Play a trading day on a temporary venue and check every figure of it."""
+    """Play a trading day on a temporary venue and check every number."""
     from tandem.demo import play  # QuickFIX takes a quarter of a second to load.
 
     raise typer.Exit(play.run(keep))
@@ -88,36 +88,36 @@ def demo_command(keep: Annotated[bool, typer.Option(help="Keep the data folder."
 
 @app.command("status")
 def status_command(config: Config = None, data: Data = None) -> None:
-    """Show where the running engine stands, and its FIX sessions."""
+    """Show the state of the running venue and its FIX sessions."""
     engine_state.status(_settings(config, data))
 
 
 @app.command("health")
 def health_command(
     process: Annotated[
-        list[str] | None, typer.Argument(help="engine, history, fix, api, …; all without it.")
+        list[str] | None, typer.Argument(help="engine, history, fix, api, …; all if omitted.")
     ] = None,
     config: Config = None,
     data: Data = None,
 ) -> None:
-    """Say whether processes of the venue answer; the exit code is 1 when one does not."""
+    """Check whether the venue's processes answer; the exit code is 1 if one does not."""
     raise typer.Exit(health.health(_settings(config, data), process or (), print))
 
 
 @app.command("check")
 def check_command(config: Config = None, data: Data = None) -> None:
-    """Ask the running engine whether all of its invariants hold."""
+    """Check whether all invariants of the running engine hold."""
     engine_state.check(_settings(config, data))
 
 
 @app.command("verify")
 def verify_command(config: Config = None, data: Data = None) -> None:
-    """Audit the journal: every byte, and that applying it again gives the same states."""
+    """Audit the journal: check every byte, and that a replay gives the same states."""
     engine_state.verify(_settings(config, data))
 
 
 Method = Annotated[str, typer.Argument(help="GET, POST, PATCH, PUT or DELETE.")]
-Target = Annotated[str, typer.Argument(help="The path with its query, like /v1/balances.")]
+Target = Annotated[str, typer.Argument(help="The path with its query, for example /v1/balances.")]
 KeyOption = Annotated[str, typer.Option("--key", "-k", help="Name of the API key.")]
 Body = Annotated[str, typer.Option("--data-raw", "-d", help="The body; @FILE reads a file.")]
 IdempotencyKey = Annotated[
@@ -159,7 +159,7 @@ def curl_command(
     url: Annotated[str, typer.Option(envvar="TANDEM_URL", help="The API's address.")] = "",
     config: Config = None,
 ) -> None:
-    """Sign a request, send it, and print the answer; exits with 1 on an HTTP error."""
+    """Sign a request, send it, and print the response; exits with 1 on an HTTP error."""
     signer = http_client.signer(key, secret_file, config)
     base = url or http_client.base_url(_settings(config, None))
     status, text = http_client.send(
@@ -172,7 +172,7 @@ def curl_command(
 
 @app.command("password")
 def password_command() -> None:
-    """Ask for a password and print its argon2 hash for `password_hash`."""
+    """Prompt for a password and print its argon2 hash for `password_hash`."""
     if sys.stdin.isatty():
         password = getpass.getpass("Password: ")
         if getpass.getpass("Again: ") != password:
@@ -188,7 +188,7 @@ def password_command() -> None:
 def config_check_command(
     file: Annotated[Path | None, typer.Argument(help="The TOML file.")] = None,
 ) -> None:
-    """Say whether a configuration file can be used, and if not, why."""
+    """Check whether a configuration file can be used, and if not, say why."""
     settings = _settings(file, None)
     up.rehearse(settings)
     print(
@@ -213,7 +213,7 @@ certification_commands.register(app)
 def main() -> None:
     """Run the command; an expected failure is one message on stderr and exit code 1.
 
-    A file that may not be used, a full disk and the like can meet every command.
+    Any command can fail because of file permissions, a full disk and the like.
     """
     try:
         app()
@@ -221,7 +221,7 @@ def main() -> None:
         print(f"tandem: {error}", file=sys.stderr)
         raise SystemExit(1) from None
     except BrokenPipeError:
-        # Whoever read what is printed has seen enough; nothing more is said at the end either.
+        # The reader of the output has closed the pipe: end quietly.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
     except (OSError, sqlite3.Error) as error:

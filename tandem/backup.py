@@ -1,7 +1,7 @@
-"""``tandem backup`` and ``tandem restore``: a venue in one folder, taken while it trades.
+"""``tandem backup`` and ``tandem restore``: a venue in one folder, copied while it trades.
 
-What follows the journal is copied before it, and the journal last: so nothing in a backup is
-ahead of its journal, and at the start after a restore everybody catches up from there.
+Everything that follows the journal is copied before it, and the journal last: so nothing in a
+backup is ahead of its journal, and after a restore every process catches up from it.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from tandem.sqlite_copy import copy_database, copy_file, flush
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = 1
 _STORE_ORDER: Final = (".state", ".epoch", ".seqnums", ".session", ".header", ".body")
-"""Against the order in which QuickFIX writes, so that what is counted is always there."""
+"""In reverse of the order in which QuickFIX writes, so that counted messages are always there."""
 Say = Callable[[str], None]
 
 
 def backup(settings: Settings, target: Path, say: Say) -> None:
     """Copy a venue, running or not, into a new folder and audit the copy.
 
-    Raises CommandError when something cannot be copied or the audit finds something.
+    Raises CommandError if something cannot be copied or the audit has findings.
     """
     if target.exists() and any(target.iterdir()):
         raise CommandError(f"{target} is not empty; a backup goes into a folder of its own")
@@ -105,10 +105,10 @@ def _copy_journal(journal: Path, target: Path) -> None:
 
 
 def restore(source: Path, data: Path, say: Say) -> None:
-    """Make a data folder from a backup. Raises CommandError and then leaves the folder alone.
+    """Create a data folder from a backup. If it raises CommandError the folder is unchanged.
 
-    What happened after the backup was taken is not in it. So FIX sessions go on with numbers
-    that lie far above any that a client may have seen, and repeat what is in doubt.
+    Events after the backup are not in it. FIX sessions therefore continue with numbers far above
+    any that a client may have seen, and resend doubtful reports.
     """
     manifest = _manifest(source)
     if data.exists() and any(data.iterdir()):
@@ -133,7 +133,7 @@ def restore(source: Path, data: Path, say: Say) -> None:
 
 
 def _mark_store(store: Path) -> None:
-    """Have the gateway treat the store as one that a power cut left behind."""
+    """Make the gateway treat the store as one that a power loss left behind."""
     state = read_state(store)
     if state is not None:
         write_state(

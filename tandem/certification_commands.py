@@ -1,4 +1,4 @@
-"""``tandem conform`` and ``tandem certify``, as they are typed."""
+"""The command-line interface of ``tandem conform`` and ``tandem certify``."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def _conform(app: typer.Typer) -> None:
         symbol: Annotated[str, typer.Option(help="What is traded.")] = "CERT-USD",
         case: Cases = None,
         extensions: Annotated[
-            bool, typer.Option(help="Also what FIX 4.4 does not have but Tandem has.")
+            bool, typer.Option(help="Also the cases that need Tandem's extensions of FIX 4.4.")
         ] = False,
-        seconds: Annotated[float, typer.Option(help="How long an answer may take.")] = 5.0,
-        out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("conform-report"),
+        seconds: Annotated[float, typer.Option(help="Seconds to wait for an answer.")] = 5.0,
+        out: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("conform-report"),
         key: Annotated[Path | None, typer.Option(help="Ed25519 key that signs the report.")] = None,
     ) -> None:
         """Play the certification scenarios as a client, against any FIX 4.4 acceptor."""
@@ -68,7 +68,7 @@ def _certify(app: typer.Typer) -> None:
     def certify(
         client: Annotated[
             list[str] | None,
-            typer.Option(help="CompID of a client, like ACME. Repeatable: they run side by side."),
+            typer.Option(help="CompID of a client (ACME). Repeatable: they run in parallel."),
         ] = None,
         host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
         port: Annotated[int, typer.Option(help="Port for FIX; 0 takes any.")] = 9880,
@@ -76,7 +76,7 @@ def _certify(app: typer.Typer) -> None:
         account_port: Annotated[
             int, typer.Option(help="Port of the first client's REST; its WebSocket has the next.")
         ] = 9890,
-        folder: Annotated[Path | None, typer.Option(help="Where runs are kept.")] = None,
+        folder: Annotated[Path | None, typer.Option(help="Folder for runs.")] = None,
         key: Annotated[
             Path | None, typer.Option(help="Ed25519 key that signs; with --check, that signed.")
         ] = None,
@@ -87,15 +87,15 @@ def _certify(app: typer.Typer) -> None:
                          "without it."),
         ] = None,
         patience: Annotated[
-            float, typer.Option(help="Seconds that a client may take for one message.")
+            float, typer.Option(help="Seconds to wait for each message of the client.")
         ] = 60.0,
-        news: Annotated[bool, typer.Option(help="Tell verdicts with News(B), too.")] = True,
-        anew: Annotated[bool, typer.Option(help="Forget the verdicts of earlier runs.")] = False,
+        news: Annotated[bool, typer.Option(help="Send verdicts by News(B), too.")] = True,
+        anew: Annotated[bool, typer.Option(help="Discard the verdicts of earlier runs.")] = False,
         until_passed: Annotated[
-            bool, typer.Option(help="End by itself when every case has passed.")
+            bool, typer.Option(help="Exit when every case has passed.")
         ] = False,
         check: Annotated[
-            Path | None, typer.Option(help="Check the signature of this report, and end.")
+            Path | None, typer.Option(help="Check the signature of this report and exit.")
         ] = None,
     ) -> None:
         """Certify clients of FIX, REST and WebSocket: each case is judged at once, and reported."""

@@ -1,4 +1,4 @@
-"""``tandem certify``: clients are certified, each against a venue of its own."""
+"""``tandem certify``: certify clients, each against its own venue."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ async def _lanes(
 
 
 def _hand_out(lane: Lane, options: Options, port: int, run: ClientRun | None) -> None:
-    """Write down what the client's engineer needs, and nothing that is ours.
+    """Write the sheet that the client's engineer needs, without the certifier's own secrets.
 
     ``run`` has the ports of the account API, where that is certified too.
     """
@@ -184,7 +184,7 @@ def _welcome(
             f"{escape(str(lane.folder / SHEET))}, report in {escape(str(lane.folder / 'report'))}",
             soft_wrap=True,
         )  # fmt: skip
-    console.print("Ready. Ctrl-C ends it; what has passed is kept.")
+    console.print("Ready. Ctrl-C ends it; passed cases are kept.")
 
 
 def _farewell(runs: Iterable[ClientRun], console: Console) -> int:

@@ -1,4 +1,4 @@
-"""``tandem status``, ``check`` and ``verify``: what the engine says and what the journal proves."""
+"""``tandem status``, ``check`` and ``journal verify``: the state of the engine and the journal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tandem.output import CommandError
 
 @contextmanager
 def connected(settings: Settings) -> Iterator[EngineClient]:
-    """Yield a client of the running engine; an engine that is not there is a CommandError."""
+    """Yield a client of the running engine. Raises CommandError if it is unavailable."""
     client = EngineClient(str(settings.engine.socket), "tandem", timeout_s=30.0)
     try:
         yield client
@@ -51,7 +51,7 @@ LOOK_AGAIN_S: Final = 1.1
 def status(settings: Settings) -> None:
     """Print the state of each part of the venue, the engine's metrics, and its FIX sessions.
 
-    Raises CommandError where the engine does not answer, after the parts.
+    Raises CommandError, after printing the parts, if the engine does not answer.
     """
     console = Console(highlight=False)
     client = EngineClient(str(settings.engine.socket), "tandem", timeout_s=30.0)
@@ -93,7 +93,7 @@ def status(settings: Settings) -> None:
 
 
 def _parts(settings: Settings, engine_seq: Callable[[], int | None]) -> tuple[Part, ...]:
-    """Return how the parts are; one that is behind is looked at twice, to see whether it moves."""
+    """Return the state of the parts; one that is behind is read twice, to see whether it moves."""
     watch = Watch(settings.data, (settings.engine.journal,))
     before = watch.look(engine_seq())
     if not any(part.lag_records for part in before):
@@ -119,7 +119,7 @@ def _show_parts(console: Console, parts: Iterable[Part]) -> None:
 
 
 def check(settings: Settings) -> None:
-    """Print that the invariants hold, or fail with those that do not."""
+    """Print that the invariants hold. Raises CommandError with those that do not."""
     with connected(settings) as client:
         engine = client.fetch(queries.Status()).value
         broken = client.fetch(queries.Check()).value
@@ -129,7 +129,7 @@ def check(settings: Settings) -> None:
 
 
 def verify(settings: Settings) -> None:
-    """Audit the journal and print what was found; fails unless nothing was."""
+    """Audit the journal and print the result. Raises CommandError if there are findings."""
     journal = settings.engine.journal
     console = Console(stderr=True, highlight=False)
 

@@ -1,4 +1,4 @@
-"""``tandem health``: whether processes of the venue do their work, for programs that watch it.
+"""``tandem health``: whether the venue's processes work, for monitoring programs.
 
 Nothing here waits longer than a few seconds, and nothing is changed.
 """
@@ -22,7 +22,7 @@ Say = Callable[[str], None]
 
 
 def health(settings: Settings, names: Iterable[str], say: Say) -> int:
-    """Say of each process whether it answers; all of them without names. 0: all do; 1: not all."""
+    """Print whether each named process answers (default: all). Return 0 if all do, else 1."""
     known = [process.name for process in venue_processes()]
     wanted = list(names) or known
     for name in wanted:
@@ -37,7 +37,7 @@ def health(settings: Settings, names: Iterable[str], say: Say) -> int:
 
 
 def _fault(settings: Settings, name: str) -> str:
-    """Return why a process is not well; "" when it is."""
+    """Return why a process is not healthy; "" if it is."""
     try:
         if name == "engine":
             client = EngineClient(str(settings.engine.socket), "tandem", timeout_s=ANSWER_S)

@@ -18,7 +18,7 @@ TIMEOUT_S: Final = 30.0
 
 
 def base_url(settings: Settings) -> str:
-    """Return where the account API of these settings listens."""
+    """Return the URL of the account API of these settings."""
     host = f"[{settings.http.host}]" if ":" in settings.http.host else settings.http.host
     return f"http://{host}:{settings.http.port}"
 
@@ -26,7 +26,7 @@ def base_url(settings: Settings) -> str:
 def signer(key: str, secret_file: Path | None, config: Path | None) -> signing.Signer:
     """Return the signer of a key: from a file, from TANDEM_SECRET, or from the configuration.
 
-    A secret is never taken from the command line, where every user of the machine sees it.
+    A secret is never read from the command line, which every user of the machine can see.
     """
     if secret_file is not None:
         try:
@@ -45,7 +45,7 @@ def signer(key: str, secret_file: Path | None, config: Path | None) -> signing.S
 
 
 def body_bytes(text: str) -> bytes:
-    """Return the body as given, or the content of the file after @."""
+    """Return the body as given, or the contents of the file after @."""
     if text.startswith("@"):
         try:
             return Path(text[1:]).read_bytes()
@@ -62,7 +62,7 @@ def signed_headers(
     body: bytes,
     idempotency_key: str = "",
 ) -> dict[str, str]:
-    """Return the headers that make a request genuine now."""
+    """Return the headers that sign a request now."""
     now_ms = time.time_ns() // 1_000_000
     return signing.headers(key, sign, now_ms, method.upper(), target, body, idempotency_key)
 
@@ -76,10 +76,10 @@ def send(
     body: bytes,
     idempotency_key: str = "",
 ) -> tuple[int, str]:
-    """Sign and send one request; the status and the body, indented where it is JSON.
+    """Sign and send one request; return the status and the body, indented if it is JSON.
 
-    The target goes out byte for byte as it was signed, which is why a low-level client is
-    used that normalises nothing.
+    The target is sent byte for byte as it was signed, which is why a low-level client is used
+    that normalizes nothing.
     """
     parts = urlsplit(base)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection

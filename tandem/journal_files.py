@@ -1,4 +1,4 @@
-"""``tandem journal``: what the journal holds as text, and moving old segments away."""
+"""``tandem journal``: export the journal as text, and archive old segments."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tandem.sqlite_copy import copy_database, flush
 
 
 def export(settings: Settings, from_seq: int, to_seq: int, out: TextIO) -> int:
-    """Write transactions as JSON, one a line; returns how many. ``to_seq`` 0: to the end."""
+    """Write transactions as JSON, one a line; return their number. ``to_seq`` 0: to the end."""
     count = 0
     try:
         for transaction in _transactions(settings.engine.journal, max(1, from_seq)):
@@ -82,11 +82,11 @@ def _transactions(journal: Path, from_seq: int) -> Iterator[Transaction]:
 
 
 def archive(settings: Settings, target: Path) -> list[Path]:
-    """Move segments that nobody needs any more to another folder; gives the copies.
+    """Move segments that are no longer needed to another folder; return the copies.
 
     A segment stays while the oldest snapshot, the history or a FIX session still needs a
     record of it, and the newest always stays. Each copy is checked record by record before
-    the engine lets go of the original. Raises CommandError.
+    the engine closes the original. Raises CommandError.
     """
     journal = settings.engine.journal
     needed = needed_from(settings)
@@ -119,7 +119,7 @@ def archive(settings: Settings, target: Path) -> list[Path]:
 
 
 def needed_from(settings: Settings) -> int:
-    """Return the oldest sequence that somebody still needs. Raises CommandError."""
+    """Return the oldest sequence that is still needed. Raises CommandError."""
     snapshots = settings.engine.journal / "snapshots"
     needs = []
     for path in reversed(snapshot_paths(snapshots)):
@@ -127,7 +127,7 @@ def needed_from(settings: Settings) -> int:
             needs.append(read_snapshot(path)[0].seq + 1)
             break
         except SnapshotInvalid:
-            continue  # It leads nowhere, so it needs nothing.
+            continue  # It cannot be used, so it needs nothing.
     if not needs:
         raise CommandError("there is no snapshot yet, so every segment is needed")
     try:
@@ -139,7 +139,7 @@ def needed_from(settings: Settings) -> int:
         raise CommandError(f"the position of the history cannot be read: {error}") from None
     state = read_state(settings.fix.store / "store")
     if state is not None:
-        # A session that starts at 1 with every Logon misses nothing that is old.
+        # A session that starts at 1 with every Logon needs no old records.
         kept = [each.comp_id for each in settings.sessions if not each.reset_on_logon]
         needs += [state.delivered[name] for name in kept if name in state.delivered]
     return min(needs)
@@ -154,7 +154,7 @@ def _first(path: Path) -> int:
 
 
 def _check_copy(original: Path, copy: Path) -> None:
-    """Check that the copy holds every record of the original, true to the chain of checksums."""
+    """Check that the copy holds every record of the original, with a valid chain of checksums."""
     ends = []
     for path in (original, copy):
         connection = files.open_reading(path)
@@ -174,7 +174,7 @@ def _check_copy(original: Path, copy: Path) -> None:
 
 @contextmanager
 def _let_go(settings: Settings, seq: int) -> Iterator[None]:
-    """Have the running engine serve nothing before ``seq``, or keep one from starting."""
+    """Make the running engine stop serving segments before ``seq``, or keep one from starting."""
     client = EngineClient(str(settings.engine.socket), "tandem", timeout_s=30.0)
     try:
         client.fetch(queries.Forget(seq))

@@ -1,9 +1,9 @@
 """The process that Prometheus scrapes: ``python -m tandem.metrics``.
 
-At every scrape it asks the engine for its metrics and each other process on its control
-socket, and answers all of them together, each with the label ``process`` (and ``pid`` where
-several run). What does not answer is shown as ``tandem_up`` 0. It keeps no state, so it may
-die at any time, and no other process waits for it.
+At every scrape it queries the engine, and each other process on its control socket, and returns
+all metrics together, each with the label ``process`` (and ``pid`` if several run). A process that
+does not answer is ``tandem_up`` 0. It keeps no state, so it may die at any time, and no other
+process waits for it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ log = structlog.get_logger("metrics")
 
 
 class VenueMetrics(Collector):
-    """Asks everybody at each scrape. ``names`` are the processes that ought to answer."""
+    """Queries every process at each scrape. ``names`` are the processes that should answer."""
 
     def __init__(
         self, data: Path, engine: EngineClient, names: Iterable[str], journal: Path | None = None
@@ -53,8 +53,8 @@ class VenueMetrics(Collector):
         self._lock = threading.Lock()
 
     def collect(self) -> Iterator[Metric]:
-        """Yield everything that can be had now."""
-        with self._lock:  # Two scrapes at once would ask twice and tell the same.
+        """Yield all metrics that are available now."""
+        with self._lock:  # Concurrent scrapes would query twice for the same result.
             up = GaugeMetricFamily(
                 "tandem_up", "1 while the process answers", labels=["process"]
             )
@@ -67,7 +67,7 @@ class VenueMetrics(Collector):
                 up.add_metric(["engine"], 0)
             families += self._parts(families)
             answered, found = self._others()
-            # The bots of a test-net need not be there; where they are they are seen.
+            # The bots of a test-net are optional.
             there = {name.partition("-")[0] for name in self._sockets()}
             for name in (*self._names, *sorted((there | answered) - set(self._names))):
                 up.add_metric([name], int(name in answered))
@@ -76,7 +76,7 @@ class VenueMetrics(Collector):
             yield from found
 
     def _parts(self, engine: Iterable[Metric]) -> Iterator[Metric]:
-        """Yield how each part is, as /readyz tells it, and the room on the disks."""
+        """Yield the state of each part, as in /readyz, and the free space of the disks."""
         seq = next(
             (int(one.samples[0].value) for one in engine if one.name == "tandem_engine_seq"), None
         )
@@ -105,7 +105,7 @@ class VenueMetrics(Collector):
         yield from (ok, records, seconds, free)
 
     def _sockets(self) -> list[str]:
-        """Return names of the control sockets that lie there, of dead processes as well."""
+        """Return the names of the control sockets that exist, including those of dead processes."""
         return [path.stem for path in control_folder(self._data).glob("*.sock")]
 
     def _others(self) -> tuple[set[str], list[Metric]]:
@@ -130,7 +130,7 @@ class VenueMetrics(Collector):
         return answered, list(merged.values())
 
     def _silent(self, path: Path, reason: str) -> None:
-        """A worker that was killed leaves its socket behind; the process is seen as gone."""
+        """Remove the socket that a killed worker left behind, once its process is gone."""
         if "-" in path.name and not Path(f"/proc/{path.stem.partition('-')[2]}").exists():
             path.unlink(missing_ok=True)
         else:
@@ -233,7 +233,7 @@ def serve(settings: Settings) -> int:
     )
     names = [p.name for p in venue_processes() if p.name not in ("engine", "metrics")]
     registry = CollectorRegistry()
-    # Not asked at registration: the venue may not be there yet.
+    # Not queried at registration: the venue may not be running yet.
     figures = VenueMetrics(settings.data, engine, names, settings.engine.journal)
     registry.register(_Unasked(figures))
     try:
@@ -254,7 +254,7 @@ def serve(settings: Settings) -> int:
 
 
 class _Unasked(Collector):
-    """Gives no families in advance; the registry would scrape once to learn their names."""
+    """Describes no families in advance; else the registry would scrape once for their names."""
 
     def __init__(self, inner: Collector) -> None:
         self._inner = inner
@@ -269,7 +269,7 @@ class _Unasked(Collector):
 
 
 def main() -> int:
-    """Run the process; return 2 for a wrong configuration, 4 where its port is taken."""
+    """Run the process; return 2 for a wrong configuration, 4 if its port is taken."""
     log_json_lines()
     try:
         settings = load()

@@ -1,4 +1,4 @@
-"""What an operator sees and does on a running venue, by way of the engine and the gateway."""
+"""The operator's view of and actions on a running venue, through the engine and the gateway."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ def accounts(settings: Settings, name: str, as_json: bool) -> None:
 
 
 def suspend(settings: Settings, names: list[str], note: str, keep_open: bool) -> None:
-    """Let accounts do nothing but cancel and read, and end what they have open."""
+    """Suspend accounts: they can only cancel and read, and what they have open is canceled."""
     _set_account_status(settings, names, "suspended", note, keep_open)
 
 
 def resume(settings: Settings, names: list[str], note: str) -> None:
-    """Let suspended accounts act again."""
+    """Resume suspended accounts."""
     _set_account_status(settings, names, "active", note, keep_open=False)
 
 
@@ -109,7 +109,7 @@ def keys(settings: Settings, as_json: bool) -> None:
 def revoke_key(settings: Settings, key: str, descendants: bool) -> None:
     """Revoke a key permanently, of the configuration or created; it takes effect at once.
 
-    With ``descendants`` the keys that it made end too, and those that they made.
+    With ``descendants`` the keys that it created, directly or indirectly, are revoked too.
     """
     if not settings.data.is_dir():
         raise CommandError(f"there is no data folder {settings.data}; no venue runs there")
@@ -130,7 +130,7 @@ def revoke_key(settings: Settings, key: str, descendants: bool) -> None:
 
 
 def _key_store(settings: Settings) -> KeyStore:
-    """Return the file of keys; where a venue has never run, an empty one that is nowhere kept."""
+    """Return the key store; an empty one in memory if the venue has never run."""
     from account_api.security.keystore import KeyStore
 
     if not settings.data.is_dir():
@@ -158,7 +158,7 @@ def sessions(settings: Settings, as_json: bool) -> None:
 
 
 def tell_gateway(settings: Settings, verb: str, subject: str) -> None:
-    """Have the gateway do something to a session, or say it to all; print what it answers."""
+    """Send a command about one or all sessions to the gateway; print its reply."""
     try:
         print(ask(socket_path(settings.data, "fix"), verb, *subject.split()))
     except ControlError as error:
@@ -200,7 +200,7 @@ def set_status(settings: Settings, symbol: str, status: InstrumentStatus, note: 
 
 
 def set_reference(settings: Settings, symbol: str, text: str, note: str) -> None:
-    """Move the price band of an instrument."""
+    """Set the reference price of an instrument's band."""
     with connected(settings) as client:
         instruments = client.fetch(queries.Instruments()).value
         instrument = next((one for one in instruments if one.symbol == symbol), None)

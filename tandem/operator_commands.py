@@ -1,7 +1,7 @@
-"""The commands of an operator, as they are typed; each hands on to its module.
+"""The command-line interface of an operator's commands; each calls its module.
 
-Modules that load much (SQLAlchemy, QuickFIX) are imported when they are needed, so that the
-other commands start at once.
+Modules that are slow to import (SQLAlchemy, QuickFIX) are imported only when they are needed, so
+that the other commands start at once.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ Config = Annotated[
 ]
 Data = Annotated[Path | None, typer.Option("--data", help="The data folder (or TANDEM_DATA).")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-CompId = Annotated[str, typer.Argument(help="The session's CompID, like ALICE.")]
-Symbol = Annotated[str, typer.Argument(help="The instrument, like BTC-USD.")]
-Announcement = Annotated[str, typer.Argument(help="What to tell, in one line.")]
-Note = Annotated[str, typer.Option(help="Why; clients see it.")]
-Accounts = Annotated[list[str], typer.Argument(help="The accounts, like alice.")]
+CompId = Annotated[str, typer.Argument(help="The session's CompID, for example ALICE.")]
+Symbol = Annotated[str, typer.Argument(help="The instrument, for example BTC-USD.")]
+Announcement = Annotated[str, typer.Argument(help="The text, in one line.")]
+Note = Annotated[str, typer.Option(help="The reason; clients see it.")]
+Accounts = Annotated[list[str], typer.Argument(help="The accounts, for example alice.")]
 
 
 def register(app: typer.Typer, load: Load) -> None:
@@ -43,28 +43,28 @@ def register(app: typer.Typer, load: Load) -> None:
 def _lists(app: typer.Typer, load: Load) -> None:
     @app.command("accounts")
     def accounts(
-        account: Annotated[str, typer.Argument(help="Show the money of this one.")] = "",
+        account: Annotated[str, typer.Argument(help="Show the balances of this account.")] = "",
         as_json: Json = False, config: Config = None, data: Data = None,
     ) -> None:  # fmt: skip
-        """List the accounts, or show the money of one."""
+        """List the accounts, or show the balances of one."""
         operate.accounts(load(config, data), account, as_json)
 
     @app.command("suspend")
     def suspend(
         accounts: Accounts, note: Note = "",
         keep_open: Annotated[
-            bool, typer.Option("--keep-open", help="Let open orders and withdrawals go on.")
+            bool, typer.Option("--keep-open", help="Keep open orders and withdrawals.")
         ] = False,
         config: Config = None, data: Data = None,
     ) -> None:  # fmt: skip
-        """Let accounts only cancel and read, and cancel what they have open."""
+        """Suspend accounts: they can only cancel and read; what they have open is canceled."""
         operate.suspend(load(config, data), accounts, note, keep_open)
 
     @app.command("resume")
     def resume(
         accounts: Accounts, note: Note = "", config: Config = None, data: Data = None
     ) -> None:
-        """Let suspended accounts act again."""
+        """Resume suspended accounts."""
         operate.resume(load(config, data), accounts, note)
 
     @app.command("withdrawals")
@@ -91,13 +91,13 @@ def _keys(load: Load) -> typer.Typer:
 
     @app.command("revoke")
     def revoke(
-        key: Annotated[str, typer.Argument(help="The key, like demo-alice-trade.")],
+        key: Annotated[str, typer.Argument(help="The key, for example demo-alice-trade.")],
         descendants: Annotated[
-            bool, typer.Option("--descendants", help="And the keys that it, or one of those, made.")
+            bool, typer.Option("--descendants", help="Also all keys that descend from it.")
         ] = False,
         config: Config = None, data: Data = None,
     ) -> None:  # fmt: skip
-        """Revoke a key permanently and at once, also one of the configuration."""
+        """Revoke a key permanently and at once, including one of the configuration."""
         operate.revoke_key(load(config, data), key, descendants)
 
     return app
@@ -116,17 +116,17 @@ def _sessions(load: Load) -> typer.Typer:
 
     @app.command("kick")
     def kick(comp_id: CompId, config: Config = None, data: Data = None) -> None:
-        """Log a session out. Its client may come back; `enabled = false` keeps it out."""
+        """Log a session out. Its client may log on again; `enabled = false` prevents that."""
         operate.tell_gateway(load(config, data), "kick", comp_id)
 
     @app.command("reset")
     def reset(comp_id: CompId, config: Config = None, data: Data = None) -> None:
-        """Begin the sequence numbers of a session that is logged out again at 1."""
+        """Reset the sequence numbers of a logged-out session to 1."""
         operate.tell_gateway(load(config, data), "reset", comp_id)
 
     @app.command("announce")
     def announce(text: Announcement, config: Config = None, data: Data = None) -> None:
-        """Tell all sessions something by News(B), for instance when maintenance begins."""
+        """Send an announcement to all sessions by News(B), for instance about maintenance."""
         operate.tell_gateway(load(config, data), "announce", text)
 
     return app
@@ -145,7 +145,7 @@ def _instruments(load: Load) -> typer.Typer:
 
     @app.command("halt")
     def halt(symbol: Symbol, note: Note = "", config: Config = None, data: Data = None) -> None:
-        """Take no orders for an instrument any more; cancels are still done."""
+        """Halt an instrument: orders are rejected, cancels are executed."""
         operate.set_status(load(config, data), symbol, InstrumentStatus.HALTED, note)
 
     @app.command("reference")
@@ -156,12 +156,12 @@ def _instruments(load: Load) -> typer.Typer:
         config: Config = None,
         data: Data = None,
     ) -> None:
-        """Let an instrument's price band lie around a price, until its next trade."""
+        """Set the reference price of an instrument's band, until its next trade."""
         operate.set_reference(load(config, data), symbol, price, note)
 
     @app.command("resume")
     def resume(symbol: Symbol, note: Note = "", config: Config = None, data: Data = None) -> None:
-        """Let an instrument trade again."""
+        """Resume trading in an instrument."""
         operate.set_status(load(config, data), symbol, InstrumentStatus.OPEN, note)
 
     return app
@@ -172,7 +172,7 @@ def _journal(load: Load) -> typer.Typer:
 
     @app.command("verify")
     def verify(config: Config = None, data: Data = None) -> None:
-        """Audit every byte, and that applying it again gives the same states."""
+        """Check every byte, and that a replay gives the same states."""
         engine_state.verify(load(config, data))
 
     @app.command("export")
@@ -188,10 +188,10 @@ def _journal(load: Load) -> typer.Typer:
 
     @app.command("archive")
     def archive(
-        folder: Annotated[Path, typer.Argument(help="Where the old segments go.")],
+        folder: Annotated[Path, typer.Argument(help="Folder for the old segments.")],
         config: Config = None, data: Data = None,
     ) -> None:  # fmt: skip
-        """Move segments that nobody needs any more to another folder."""
+        """Move segments that are no longer needed to another folder."""
         from tandem import journal_files
 
         copies = journal_files.archive(load(config, data), folder)
@@ -208,7 +208,7 @@ def _copies(app: typer.Typer, load: Load) -> None:
         folder: Annotated[Path, typer.Argument(help="A new folder for the backup.")],
         config: Config = None, data: Data = None,
     ) -> None:  # fmt: skip
-        """Copy the venue, also while it runs, and audit the copy."""
+        """Copy the venue, even while it runs, and audit the copy."""
         from tandem import backup
 
         backup.backup(load(config, data), folder, print)
@@ -218,7 +218,7 @@ def _copies(app: typer.Typer, load: Load) -> None:
         folder: Annotated[Path, typer.Argument(help="The folder of the backup.")],
         config: Config = None, data: Data = None,
     ) -> None:  # fmt: skip
-        """Make the data folder, which must be empty, from a backup."""
+        """Restore a backup into the data folder, which must be empty."""
         from tandem import backup
 
         backup.restore(folder, load(config, data).data, print)

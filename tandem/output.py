@@ -1,4 +1,4 @@
-"""What a child prints: into its log file, and looked through for what the supervisor needs."""
+"""The output of child processes: written to log files, and scanned by the supervisor."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LINE_BYTES_MAX: Final = 1 << 16
 
 
 class CommandError(RuntimeError):
-    """A command cannot do what was asked; the message is for the person who asked."""
+    """A command failed; the message is for the user."""
 
 
 def open_private(path: Path) -> BinaryIO:
@@ -38,7 +38,7 @@ class LogFile:
     def write(self, line: bytes) -> None:
         """Append one line, with its newline; on a full disk the line is lost, and counted.
 
-        The child that printed it must go on: it would stand still if nobody took its lines.
+        The child must continue: it would block if its output were not read.
         """
         try:
             self._append(line)
@@ -60,7 +60,7 @@ class LogFile:
 
 
 class Output:
-    """Pumps one child's output into its log; keeps the last lines for a failure report."""
+    """Copies one child's output to its log; keeps the last lines for a failure report."""
 
     def __init__(self, log: LogFile) -> None:
         self._log = log
@@ -72,7 +72,7 @@ class Output:
         return list(self._tail)
 
     def take(self, line: bytes) -> dict[str, Any]:
-        """Log one line and return it as structlog's fields; empty when it is something else."""
+        """Log one line and return it as structlog's fields; empty if it is something else."""
         if not line.endswith(b"\n"):
             line += b"\n"
         self._log.write(line)

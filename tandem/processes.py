@@ -1,4 +1,4 @@
-"""Which processes make a venue, and in which order they start and end."""
+"""The processes of a venue, and the order in which they start and stop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 class Process:
     """A process of the venue: ``python -m module``, its output in ``<name>.log``.
 
-    Stages start one after the other and end in reverse order.
+    Stages start one after the other and stop in reverse order.
     """
 
     name: str

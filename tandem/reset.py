@@ -1,4 +1,4 @@
-"""``tandem reset``: a test-net starts over; the files of the venue are deleted, nothing else."""
+"""``tandem reset``: delete the state of a test-net, and nothing else."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _SQLITE: Final = ("", "-wal", "-shm", "-journal")
 
 
 def reset(settings: Settings, agree: Callable[[str], bool], say: Callable[[str], None]) -> None:
-    """Remove all state of a venue that does not run; ``agree`` is asked with a question first.
+    """Remove all state of a stopped venue after ``agree`` has confirmed the question.
 
-    Raises CommandError in production, while the venue runs, and when a file cannot go.
+    Raises CommandError in production, while the venue runs, and if a file cannot be removed.
     """
     if settings.environment == "production":
         raise CommandError("reset is for test-nets, and environment is production")
@@ -50,8 +50,8 @@ def reset(settings: Settings, agree: Callable[[str], bool], say: Callable[[str],
 
 
 def _paths(settings: Settings) -> list[Path]:
-    """Return what the processes of a venue write. The journal goes last: without the others it is
-    still a venue, without it the others are nothing."""
+    """Return the files that the processes of a venue write. The journal is last: all others can be
+    rebuilt from it."""
     url = make_url(settings.history.url)
     names = ("network.db", "keys.db", "answers.db", "logins.db")
     databases = [settings.data / name for name in names]
@@ -67,7 +67,7 @@ def _paths(settings: Settings) -> list[Path]:
 
 
 def _refuse_if_running(settings: Settings) -> None:
-    """Processes may run by themselves, as service units; they answer on their sockets."""
+    """Raise CommandError if processes run, for example as service units: they answer on sockets."""
     control = settings.data / "control"
     for path in [settings.engine.socket, *(control.iterdir() if control.is_dir() else ())]:
         with socket.socket(socket.AF_UNIX) as probe:

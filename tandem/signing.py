@@ -1,7 +1,7 @@
-"""Signs requests to the account API, as a client does it (spec: account API, signing).
+"""Sign requests to the account API as a client does (spec/REST.md, Authentication).
 
-What is signed are four lines joined by newlines: the time in milliseconds, the method, the
-target with its query, and the hex SHA-256 of the body; a fifth, the Idempotency-Key, where that
+The signed text is four lines joined by newlines: the time in milliseconds, the method, the
+target with its query, and the hex SHA-256 of the body; a fifth is the Idempotency-Key, if that
 header is sent.
 """
 
@@ -17,13 +17,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 Signer: TypeAlias = Callable[[bytes], str]
-"""Turns the text to sign into the hex signature."""
+"""Computes the hex signature of a text."""
 
 
 def signing_text(
     timestamp_ms: int, method: str, target: str, body: bytes, idempotency_key: str = ""
 ) -> bytes:
-    """Return the four lines, and the fifth where there is an Idempotency-Key."""
+    """Return the four lines, and the fifth if there is an Idempotency-Key."""
     lines = [str(timestamp_ms), method, target, hashlib.sha256(body).hexdigest()]
     if idempotency_key:
         lines.append(idempotency_key)

@@ -1,4 +1,4 @@
-"""Copies sqlite files that are in use: each copy is one moment of the original, and flushed."""
+"""Copy SQLite files that are in use: each copy is the original as of one moment, and flushed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BUSY_S: Final = 10.0
 def copy_database(source: Path, target: Path) -> None:
     """Copy a database as it is now, log included. Raises OSError or sqlite3.Error.
 
-    The original may be written meanwhile; its writers are not held up.
+    The original may be written meanwhile; its writers are not delayed.
     """
     reading = sqlite3.connect(f"file:{source}?mode=ro", uri=True, timeout=BUSY_S)
     try:
@@ -42,7 +42,7 @@ def copy_file(source: Path, target: Path) -> None:
 
 
 def flush(path: Path) -> None:
-    """Bring a file or a folder's names onto the disk."""
+    """Flush a file, or the names in a folder, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

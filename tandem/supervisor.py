@@ -1,8 +1,8 @@
-"""Starts the processes of a venue, restarts what dies, and ends them all.
+"""Start the processes of a venue, restart those that die, and stop them all.
 
 One thread decides; others only wait (for a line, for an exit) and put what they saw into one
-queue. Nothing here waits by sleeping: readiness is a line that the child prints, death is
-the kernel's word, and a restart is due at a time.
+queue. Nothing here waits by sleeping: readiness is a line that the child prints, an exit is
+reported by the kernel, and a restart is due at a time.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from tandem.processes import Process
 
 BACKOFF_FIRST_S: Final = 0.1
 BACKOFF_MAX_S: Final = 10.0
-"""Between two starts of a process that ends by itself before it has been ready for a while."""
+"""Between two starts of a process that exits before it has been ready for a while."""
 KILLED_BACKOFF_MAX_S: Final = 1.0
-"""The same for one that was killed: whoever kills it again and again, the venue comes back."""
+"""The same for a process that was killed, however often: the venue recovers."""
 STEADY_S: Final = 1.0
-"""A process that was ready for this long has its failures forgotten: it can start."""
+"""The failures of a process that was ready for this long are no longer counted."""
 HOPELESS_S: Final = 10.0
-"""Until a process is tried again that said that only a person can help it."""
+"""Until a process is restarted whose exit code says that it needs a person."""
 HOPELESS_CODES: Final = frozenset((EXIT_CONFIGURATION, EXIT_DAMAGED))
 TOLD_MAX: Final = 32
-"""Different lines about one process that is down; its log has them all."""
+"""The maximum number of different lines about one process that is down; its log has them all."""
 START_ATTEMPTS_MAX: Final = 3
 READY_TIMEOUT_S: Final = 60.0
-"""How long a process may be silent before it is ready; recovery tells how far it is."""
+"""How long a process may be silent before it is ready; recovery logs its progress."""
 STOP_TIMEOUT_S: Final = 6.0
 LAST_LINES_S: Final = 2.0
 
@@ -47,7 +47,7 @@ _CHILD: Final = str(Path(__file__).with_name("child.py"))
 
 
 class StartError(RuntimeError):
-    """A process does not come up; the message holds its last lines."""
+    """A process does not start; the message holds its last lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +70,10 @@ class _Stop:
 
 @dataclass(slots=True)
 class _Slot:
-    """A process and where it stands. ``restart_at`` is set while it waits for its restart.
+    """A process and its state. ``restart_at`` is set while it waits for its restart.
 
-    ``failures`` counts starts in a row that led to nothing, ``reason`` is what it last gave as a
-    reason for its trouble, and ``told`` what was said of it since it is down.
+    ``failures`` counts failed starts in a row, ``reason`` is the reason that it last gave for its
+    failure, and ``told`` are the messages about it since it has been down.
     """
 
     process: Process
@@ -91,7 +91,7 @@ class _Slot:
 
 
 class Supervisor:
-    """Runs the given processes with ``env`` until told to stop. Logs go to ``log_folder``."""
+    """Runs the given processes with ``env`` until stopped. Logs go to ``log_folder``."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class Supervisor:
 
     @property
     def ready_fields(self) -> dict[str, dict[str, Any]]:
-        """What each process said in its ready line."""
+        """The fields of each process's ready line."""
         return {name: slot.ready for name, slot in self._slots.items() if slot.ready is not None}
 
     @property
@@ -130,7 +130,7 @@ class Supervisor:
     def start(self) -> bool:
         """Start stage after stage, each when the one before is ready.
 
-        False when a stop was requested meanwhile. Raises StartError.
+        Return False if a stop was requested meanwhile. Raises StartError.
         """
         self._starting = True
         for stage in sorted({slot.process.stage for slot in self._slots.values()}):
@@ -147,12 +147,12 @@ class Supervisor:
         return True
 
     def watch(self) -> None:
-        """Restart what dies until a stop is requested."""
+        """Restart processes that die until a stop is requested."""
         while not self._stopping:
             self._handle(self._next_restart())
 
     def stop(self) -> None:
-        """End every child, the last stage first; kill what does not end in time."""
+        """Stop every child, the last stage first; kill those that do not exit in time."""
         self._stopping = True
         for stage in sorted({s.process.stage for s in self._slots.values()}, reverse=True):
             slots = [s for s in self._slots.values() if s.process.stage == stage and s.child]
@@ -173,7 +173,7 @@ class Supervisor:
         # A session of its own: Ctrl-C reaches the supervisor alone, which ends the children
         # in order; and whatever a dead child leaves behind can be ended with its group.
         child = subprocess.Popen(
-            # A bare interpreter, which is ready in a third of the time: it only becomes another.
+            # A bare interpreter starts in a third of the time; it only executes another.
             [sys.executable, "-I", "-S", _CHILD, str(os.getpid()), module],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -204,10 +204,10 @@ class Supervisor:
         self, slot: _Slot, child: subprocess.Popen[bytes], reader: threading.Thread
     ) -> None:
         code = child.wait()
-        # What it forked (gunicorn's workers) must not go on without it, holding the port.
+        # Its own children (gunicorn's workers) must not outlive it and hold the port.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
-        # Its last lines say why it died. Bounded, should a stranger hold its output open.
+        # Its last lines say why it died. Bounded, in case another process holds its output.
         reader.join(LAST_LINES_S)
         self._events.put(_Exit(slot.process.name, child.pid, code))
 
@@ -216,7 +216,7 @@ class Supervisor:
         return min(due, default=float("inf"))
 
     def _handle(self, until: float) -> bool:
-        """Handle one event, or what is due at ``until``; False when a stop was requested."""
+        """Handle one event, or what is due at ``until``; return False if a stop was requested."""
         wait_s = until - self._clock()
         try:
             event = self._events.get(timeout=None if wait_s == float("inf") else max(wait_s, 0))
@@ -272,7 +272,7 @@ class Supervisor:
         how = f"signal {-code}" if code < 0 else f"code {code}"
         if slot.hopeless:
             pause = HOPELESS_S
-            if not self._starting:  # Else StartError says it, and nothing is tried again.
+            if not self._starting:  # Otherwise StartError reports it, and there is no retry.
                 self._say_once(
                     slot, f"ended with {how}, which a person must mend; trying every {pause:.0f} s"
                 )
@@ -286,7 +286,7 @@ class Supervisor:
         slot.restart_at = now + pause
 
     def _say_once(self, slot: _Slot, text: str) -> None:
-        """Say of a process that is down what was not said yet since it is."""
+        """Print a message about a process that is down, unless it was printed already."""
         if text not in slot.told and len(slot.told) < TOLD_MAX:
             slot.told.add(text)
             self._say(slot.process.name, text)
@@ -305,7 +305,7 @@ class Supervisor:
 
 
 def _because(slot: _Slot) -> str:
-    """Return the reason that a process gave, or its last lines where it gave none."""
+    """Return the reason that a process gave, or its last lines if it gave none."""
     if slot.reason:
         return f": {slot.reason}"
     tail = "\n".join(f"    {line}" for line in slot.output.tail)

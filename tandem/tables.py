@@ -1,4 +1,4 @@
-"""How commands show rows: a table for people, or JSON for programs."""
+"""Print rows as a table for people, or as JSON for programs."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def environment(config: Path | None, data: Path | None) -> dict[str, str]:
 
 
 def run(settings: Settings, market: bool | None = None) -> int:
-    """Start the venue, watch it, end it; returns the exit code.
+    """Start the venue, supervise it, stop it; return the exit code.
 
     ``market`` says whether its bots trade; None leaves that to the settings.
     """
@@ -60,7 +60,7 @@ def run(settings: Settings, market: bool | None = None) -> int:
     lock = hold(settings.data)
     check_ports(settings)
     env = environment(settings.file, settings.data)
-    # Without it a child's output would wait in its buffer while somebody waits for it.
+    # Without it a child's output would stay in its buffer.
     env["PYTHONUNBUFFERED"] = "1"
     if market:
         env[MARKET_VARIABLE] = "1"
@@ -95,7 +95,7 @@ def run(settings: Settings, market: bool | None = None) -> int:
 
 
 def rehearse(settings: Settings) -> None:
-    """Raise CommandError where the exchange itself would refuse the configuration."""
+    """Raise CommandError if the exchange itself would refuse the configuration."""
     reasons = refused(settings)
     if reasons:
         listed = "\n".join(f"  {reason}" for reason in reasons)
@@ -103,7 +103,7 @@ def rehearse(settings: Settings) -> None:
 
 
 class DiskWatch:
-    """Says when a disk gets short of room or has none, before or without a write that fails."""
+    """Reports when a disk is low on space or full, before a write fails."""
 
     def __init__(self, folders: tuple[Path, ...], say: Callable[[str], None]) -> None:
         self._folders = folders
@@ -113,15 +113,15 @@ class DiskWatch:
         self._thread = threading.Thread(target=self._run, name="disk", daemon=True)
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start checking."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop checking."""
         self._stopped.set()
 
     def look(self) -> None:
-        """Say what has changed since the last time."""
+        """Report what has changed since the last check."""
         part = disk_part(self._folders)
         if part.state != self._state:
             self._state = part.state
@@ -144,7 +144,7 @@ def hold(data: Path) -> IO[bytes]:
 
 
 def check_ports(settings: Settings) -> None:
-    """Raise CommandError where another program has a port that the venue needs."""
+    """Raise CommandError if another program uses a port that the venue needs."""
     for key, host, port in (
         ("fix.port", settings.fix.host, settings.fix.port),
         ("http.port", settings.http.host, settings.http.port),
@@ -154,7 +154,7 @@ def check_ports(settings: Settings) -> None:
         try:
             family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
             with socket.socket(family, kind) as probe:
-                # As the servers do: connections that only linger are no obstacle.
+                # As the servers do: connections in TIME_WAIT are no obstacle.
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(address)
         except OSError as error:
@@ -186,7 +186,7 @@ def show(settings: Settings, console: Console, market: bool = False) -> None:
 
 
 def _host(host: str) -> str:
-    """Return a host as it stands before a colon and a port."""
+    """Return a host in the form that precedes a colon and a port."""
     return f"[{host}]" if ":" in host else host
 
 

@@ -1,1 +1,1 @@
-"""A trading day on a temporary venue, every figure of which is checked."""
+"""A trading day on a temporary venue with every number checked."""
