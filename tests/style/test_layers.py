@@ -70,6 +70,7 @@ CODEC_STDLIB = {
 CODEC_MAY = {
     "engine.client.own_event", "engine.history.rows", "engine.core.types", "engine.core.commands",
     "engine.core.events", "engine.core.instruments", "engine.core.authority",
+    "engine.market_data.book", "engine.market_data.day", "engine.market_data.market",
 }  # fmt: skip
 GATEWAY_ROOMS: dict[str, set[str]] = {
     "codec": set(),
@@ -77,6 +78,7 @@ GATEWAY_ROOMS: dict[str, set[str]] = {
     "session": {"codec", "settings"},
     "door": {"codec", "session", "settings"},
     "runtime": {"codec", "session", "settings"},
+    "market_data": {"codec", "session", "settings"},
 }
 """Rooms of the gateway, and the others that each may import; the files beside them know all."""
 CIRCLES_ALLOWED = [{"engine.core.book", "engine.core.ledger", "engine.core.triggers"}]

@@ -1,0 +1,203 @@
+"""Market data to FIX: W, X, Y, f and h, from the public market's levels, orders and trades.
+
+A message is of one instrument. Its place in the stream of changes stands at message level, in tags
+that a client with FIX 4.4's own dictionary passes over: EngineSeq(20001) is the transaction up to
+which it is true; BookSeq(20024) the one by which what the subscription shows has changed last, and
+PrevBookSeq(20025) the BookSeq of the subscription's message before, so that a lost message is seen;
+BookChecksum(20026) is that of the best ten levels, as the WebSocket has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from engine.core.instruments import Instrument
+from engine.core.types import InstrumentStatus, PriceLevel, Side
+from engine.market_data.book import LevelChange, OrderChange, OrderEntry
+from engine.market_data.day import DayStatistics
+from engine.market_data.market import Trade
+from fix_gateway.codec.formatting import InstrumentText, clean, optional, sentence
+from fix_gateway.codec.market_data_requests import TRADING_SESSION, MarketRequestError
+from fix_gateway.codec.message import time_text
+from fix_gateway.codec.responses import Response, business_reject
+
+ENTRY_TYPE: Final = {Side.BUY: "0", Side.SELL: "1"}
+NEW, CHANGE, DELETE = "0", "1", "2"
+"""Values of MDUpdateAction(279)."""
+TRADING_STATUS: Final = {InstrumentStatus.OPEN: "17", InstrumentStatus.HALTED: "2"}
+"""SecurityTradingStatus(326)."""
+
+
+# Entries of W.
+
+
+def level_entry(side: Side, level: PriceLevel, texts: InstrumentText) -> str:
+    """A level of a whole book."""
+    return (
+        f"269={ENTRY_TYPE[side]}\x01270={texts.price[level.price]}\x01"
+        f"271={texts.quantity[level.qty]}\x01346={level.orders}\x01"
+    )
+
+
+def order_entry(entry: OrderEntry, texts: InstrumentText) -> str:
+    """An order of a whole book, its public id in OrderID(37)."""
+    return (
+        f"269={ENTRY_TYPE[entry.side]}\x01270={texts.price[entry.price]}\x01"
+        f"271={texts.quantity[entry.qty]}\x0137={entry.entry_id}\x01"
+    )
+
+
+def trade_entry(trade: Trade, texts: InstrumentText) -> str:
+    """A trade of the past, its trade id in OrderID(37)."""
+    return f"269=2\x01{_trade_terms(trade, texts)}37={trade.trade_id}\x01"
+
+
+def statistics(
+    day: DayStatistics, kinds: Iterable[str], texts: InstrumentText
+) -> dict[str, str]:
+    """The fields, 270 or 271, of each kind of statistics that has a value; prices are exact.
+
+    VWAP(9) is the notional by the volume, with at most eight decimals beyond the tick.
+    """
+    found = {}
+    for kind in kinds:
+        if kind == "B":
+            if day.volume:
+                found[kind] = f"271={texts.quantity[day.volume]}\x01"
+        elif kind == "9":
+            if day.volume:
+                found[kind] = f"270={texts.average(day.notional, day.volume)}\x01"
+        else:
+            price = {"4": day.opening, "5": day.previous_close, "7": day.high, "8": day.low}[kind]
+            if price:
+                found[kind] = f"270={texts.price[price]}\x01"
+    return found
+
+
+def statistics_entries(values: Mapping[str, str]) -> list[str]:
+    """The entries of W for these statistics."""
+    return [f"269={kind}\x01{value}" for kind, value in values.items()]
+
+
+# Entries of X.
+
+
+def level_change(change: LevelChange, texts: InstrumentText) -> str:
+    """A level that came, changed or went; a level is known by its side and price."""
+    head = f"269={ENTRY_TYPE[change.side]}\x0155={texts.instrument.symbol}\x01"
+    price = f"270={texts.price[change.price]}\x01"
+    if not change.qty:
+        return f"279={DELETE}\x01{head}{price}"
+    action = CHANGE if change.qty_before else NEW
+    size = f"271={texts.quantity[change.qty]}\x01346={change.orders}\x01"
+    return f"279={action}\x01{head}{price}{size}"
+
+
+def order_change(change: OrderChange, texts: InstrumentText) -> str:
+    """An order that came, shrank or went; an order is known by MDEntryID(278)."""
+    action = DELETE if not change.qty else CHANGE if change.qty_before else NEW
+    size = f"271={texts.quantity[change.qty]}\x01" if change.qty else ""
+    return (
+        f"279={action}\x01269={ENTRY_TYPE[change.side]}\x01278={change.entry_id}\x01"
+        f"55={texts.instrument.symbol}\x01270={texts.price[change.price]}\x01{size}"
+    )
+
+
+def new_trade(trade: Trade, texts: InstrumentText) -> str:
+    """A trade that has just been made."""
+    return (
+        f"279={NEW}\x01269=2\x01278={trade.trade_id}\x0155={trade.symbol}\x01"
+        f"{_trade_terms(trade, texts)}"
+    )
+
+
+def statistics_changes(
+    before: Mapping[str, str], now: Mapping[str, str], symbol: str
+) -> list[str]:
+    """The entries of X for statistics that came, changed or went with the day."""
+    entries = []
+    for kind in (*before, *(kind for kind in now if kind not in before)):
+        old, new = before.get(kind), now.get(kind)
+        if old != new:
+            action = DELETE if new is None else CHANGE if old is not None else NEW
+            entries.append(f"279={action}\x01269={kind}\x0155={symbol}\x01{new or ''}")
+    return entries
+
+
+def _trade_terms(trade: Trade, texts: InstrumentText) -> str:
+    day, _, time = time_text(trade.time_us).partition("-")
+    return (
+        f"270={texts.price[trade.price]}\x01271={texts.quantity[trade.qty]}\x01272={day}\x01"
+        f"273={time[:12]}\x01"
+    )
+
+
+# Messages.
+
+
+def place(as_of_seq: int, seq: int, prev_seq: int, checksum: int | None) -> str:
+    """The fields that say where a message stands."""
+    tail = "" if checksum is None else f"20026={checksum}\x01"
+    return f"20001={as_of_seq}\x0120024={seq}\x0120025={prev_seq}\x01{tail}"
+
+
+def full_refresh(request_id: str, symbol: str, where: str, entries: list[str]) -> Response:
+    """MarketDataSnapshotFullRefresh(W); an empty book has no entries."""
+    group = "".join(entries)
+    return Response(
+        "W", f"262={clean(request_id)}\x0155={symbol}\x01{where}268={len(entries)}\x01{group}"
+    )
+
+
+def incremental_refresh(request_id: str, where: str, group: str) -> Response:
+    """MarketDataIncrementalRefresh(X) with the group from its count on."""
+    return Response("X", f"262={clean(request_id)}\x01{where}{group}")
+
+
+def entries_group(entries: list[str]) -> str:
+    """NoMDEntries(268) and its entries."""
+    return f"268={len(entries)}\x01{''.join(entries)}"
+
+
+def reject(error: MarketRequestError) -> Response:
+    """MarketDataRequestReject(Y), or BusinessMessageReject(j) for what is not asked by V."""
+    if error.msg_type != "V":
+        return business_reject(
+            error.num, error.msg_type, error.request_id, error.reason, error.text
+        )
+    return Response(
+        "Y",
+        f"262={clean(error.request_id)}\x01{optional('281', error.reason)}"
+        f"58={sentence(error.text)}\x01",
+    )
+
+
+def security_status(
+    request_id: str,
+    instrument: Instrument,
+    status: InstrumentStatus,
+    now_us: int,
+    as_of_seq: int,
+    *,
+    unsolicited: bool,
+) -> Response:
+    """SecurityStatus(f) of one instrument."""
+    return Response(
+        "f",
+        f"{optional('324', request_id)}55={instrument.symbol}\x01"
+        f"325={'Y' if unsolicited else 'N'}\x01326={TRADING_STATUS[status]}\x01"
+        f"60={time_text(now_us)}\x0120001={as_of_seq}\x01",
+    )
+
+
+def trading_session_status(
+    request_id: str, start_us: int, end_us: int, *, unsolicited: bool
+) -> Response:
+    """TradingSessionStatus(h): the day is open from its start to its end."""
+    return Response(
+        "h",
+        f"{optional('335', request_id)}336={TRADING_SESSION}\x01"
+        f"325={'Y' if unsolicited else 'N'}\x01340=2\x01341={time_text(start_us)}\x01"
+        f"345={time_text(end_us)}\x01",
+    )

@@ -1,0 +1,1 @@
+"""Market data by FIX: who has subscribed to what, and what each is to be told next."""

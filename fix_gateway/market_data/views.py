@@ -1,0 +1,188 @@
+"""One subscription to one instrument: what it was told, and what it is to be told next: pure.
+
+A subscription remembers only where it stands. What it has to be told is the difference between
+then and now, which the market's logs give, so a reader that is slow gets later and larger changes
+and always the newest state, and costs nothing while it reads nothing. Readers that stand at the
+same place share the work through ``Shared``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from engine.core.types import Side
+from engine.market_data.book import CHECKSUM_LEVELS, SIDES
+from engine.market_data.market import Feed, Trade
+from fix_gateway.codec import market_data as render
+from fix_gateway.codec.formatting import InstrumentText
+from fix_gateway.codec.market_data_requests import MarketDataQuery
+from fix_gateway.codec.responses import Response
+
+_SIDE_OF: Final = {"0": Side.BUY, "1": Side.SELL}
+_STATISTICS: Final = frozenset("45789B")
+
+
+class TradesLost(Exception):
+    """Trades that the subscription was not told of are not kept any more."""
+
+
+class View:
+    """What a subscription shows; equal for all that asked for the same."""
+
+    __slots__ = ("aggregated", "checked", "depth", "incremental", "kinds", "sides", "trades")
+
+    def __init__(self, query: MarketDataQuery) -> None:
+        self.depth = query.depth
+        self.incremental = query.incremental
+        self.aggregated = query.aggregated
+        self.sides = tuple(_SIDE_OF[kind] for kind in query.entry_types if kind in _SIDE_OF)
+        self.trades = "2" in query.entry_types
+        self.kinds = tuple(kind for kind in query.entry_types if kind in _STATISTICS)
+        whole = not query.depth or query.depth >= CHECKSUM_LEVELS
+        self.checked = len(self.sides) == len(SIDES) and query.aggregated and whole
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Equal for equal views."""
+        return self.depth, self.incremental, self.aggregated, self.sides, self.trades, self.kinds
+
+
+class Shared:
+    """The work of one round of messages about one instrument, done once for all that share it."""
+
+    def __init__(self, feed: Feed, texts: InstrumentText, as_of_seq: int) -> None:
+        self.feed = feed
+        self.texts = texts
+        self.as_of_seq = as_of_seq
+        self.groups: dict[tuple[object, ...], str | None] = {}
+        self._checksum: int | None = None
+
+    def checksum(self) -> int:
+        """That of the best ten levels."""
+        if self._checksum is None:
+            self._checksum = self.feed.book.checksum(self.texts.instrument)
+        return self._checksum
+
+
+class Subscription:
+    """One MDReqID(262) and one symbol. ``chain_seq`` is the BookSeq of its last message."""
+
+    __slots__ = (
+        "chain_seq", "request_id", "symbol", "told_seq", "told_statistics", "told_trades_seq",
+        "view",
+    )  # fmt: skip
+
+    def __init__(self, request_id: str, symbol: str, view: View) -> None:
+        self.request_id = request_id
+        self.symbol = symbol
+        self.view = view
+        self.told_seq = self.told_trades_seq = self.chain_seq = 0
+        self.told_statistics: dict[str, str] = {}
+
+    def snapshot(self, shared: Shared, trades: int = 0) -> Response:
+        """MarketDataSnapshotFullRefresh(W), from which the changes go on.
+
+        With the last ``trades`` trades, newest first, where trades are asked for. O(book shown).
+        """
+        feed, texts, view = shared.feed, shared.texts, self.view
+        entries: list[str] = []
+        for side in view.sides:
+            if view.aggregated:
+                entries += [
+                    render.level_entry(side, level, texts)
+                    for level in feed.book.levels(side, view.depth)
+                ]
+            else:
+                entries += [
+                    render.order_entry(entry, texts)
+                    for entry in feed.book.orders(side, view.depth)
+                ]
+        if view.trades and trades:
+            last = reversed(feed.last_trades(trades))
+            entries += [render.trade_entry(trade, texts) for trade in last]
+        self.told_statistics = render.statistics(feed.day, view.kinds, texts)
+        entries += render.statistics_entries(self.told_statistics)
+        self.told_seq, self.told_trades_seq = feed.book_seq, feed.trades_seq
+        self.chain_seq = self._seq(feed)
+        where = render.place(
+            shared.as_of_seq, self.chain_seq, self.chain_seq,
+            shared.checksum() if view.checked else None,
+        )  # fmt: skip
+        return render.full_refresh(self.request_id, self.symbol, where, entries)
+
+    def update(self, shared: Shared) -> Response | None:
+        """What has changed for this subscription since it was told last, None for nothing.
+
+        MarketDataIncrementalRefresh(X), or W where that was asked for or the log of changes
+        does not reach back to where the subscription stands. O(depth + changes). Raises TradesLost.
+        """
+        feed, view = shared.feed, self.view
+        now = render.statistics(feed.day, view.kinds, shared.texts) if view.kinds else {}
+        key = (*view.key, self.told_seq, self.told_trades_seq, *self.told_statistics.items())
+        if key not in shared.groups:
+            shared.groups[key] = self._group(shared, now)
+        group = shared.groups[key]
+        if group is None or (group and not view.incremental):
+            return self.snapshot(shared, len(self._new_trades(feed)) if view.trades else 0)
+        self.told_seq, self.told_trades_seq = feed.book_seq, feed.trades_seq
+        if not group:
+            return None
+        self.told_statistics = now
+        previous, self.chain_seq = self.chain_seq, self._seq(feed)
+        where = render.place(
+            shared.as_of_seq, self.chain_seq, previous, shared.checksum() if view.checked else None
+        )
+        return render.incremental_refresh(self.request_id, where, group)
+
+    def _seq(self, feed: Feed) -> int:
+        """The newest change of what the subscription is about."""
+        view = self.view
+        return max(
+            feed.book_seq if view.sides else 0,
+            feed.trades_seq if view.trades or view.kinds else 0,
+            self.chain_seq,
+        )
+
+    def _group(self, shared: Shared, now: dict[str, str]) -> str | None:
+        """The entries of X with their count, "" for none, None where the whole is needed."""
+        feed, texts, view = shared.feed, shared.texts, self.view
+        entries: list[str] = []
+        if view.sides and feed.book_seq > self.told_seq:
+            changes = self._book_changes(feed, texts)
+            if changes is None:
+                return None
+            entries += changes
+        if view.trades:
+            entries += [render.new_trade(trade, texts) for trade in self._new_trades(feed)]
+        entries += render.statistics_changes(self.told_statistics, now, self.symbol)
+        return render.entries_group(entries) if entries else ""
+
+    def _new_trades(self, feed: Feed) -> list[Trade]:
+        """The trades that the subscription was not told of. Raises TradesLost."""
+        trades = feed.trades_since(self.told_trades_seq)
+        if trades is None:
+            raise TradesLost
+        return trades
+
+    def _book_changes(self, feed: Feed, texts: InstrumentText) -> Iterable[str] | None:
+        view, wanted = self.view, self.view.sides
+        if view.aggregated:
+            levels = feed.book.levels_since(self.told_seq, view.depth)
+            if levels is None:
+                return None
+            return [
+                render.level_change(change, texts)
+                for side, changes in zip(SIDES, levels, strict=True)
+                if side in wanted
+                for change in changes
+            ]
+        orders = feed.book.orders_since(self.told_seq, view.depth)
+        if orders is None:
+            return None
+        return [
+            render.order_change(change, texts)
+            for side, changes in zip(SIDES, orders, strict=True)
+            if side in wanted
+            for change in changes
+        ]
