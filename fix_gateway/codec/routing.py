@@ -156,7 +156,8 @@ class Router:
                 if frame is None:
                     frame = frame_of(transaction, instruments)
                 for message in _render(event, index, frame):
-                    found += [(source, message) for source in sources]
+                    for source in sources:
+                        found.append((source, message))
         return found
 
     def _recipients(self, event: Event, requester: str) -> list[str]:
