@@ -59,7 +59,7 @@ class GatewaySettings:
 def quickfix_settings(
     settings: GatewaySettings, sessions: Iterable[SessionSettings], port: int, dictionary: Path
 ) -> quickfix.SessionSettings:
-    """Settings of the acceptor.
+    """Return the settings of QuickFIX's acceptor.
 
     It never resets by itself, not even where a session's numbers begin again with each Logon:
     an epoch has to be journalled first, so the gateway does it.
@@ -87,5 +87,5 @@ def quickfix_settings(
 
 
 def session_id(settings: GatewaySettings, comp_id: str) -> quickfix.SessionID:
-    """QuickFIX's name of a session, seen from our side."""
+    """Return QuickFIX's name of a session, seen from our side."""
     return quickfix.SessionID(BEGIN_STRING, settings.comp_id, comp_id)

@@ -55,7 +55,7 @@ def reject_query(query: Query, reason: str, text: str) -> Response:
     if isinstance(query, InvalidRequest):
         return answer_invalid_request(query)
     if isinstance(query, TradesQuery):
-        return trades_ack(query.request_id, query.request_type, "99", "2", text, query.symbol)
+        return trades_ack(query, TRADE_REQUEST_OTHER, "2", text)
     return business_reject(query.num, QUERY_MSG_TYPES[type(query)], query.request_id, reason, text)
 
 
@@ -63,17 +63,18 @@ def answer_invalid_request(query: InvalidRequest) -> Response:
     """Make the BusinessMessageReject(j), for AD the AQ, of a request that could not be read."""
     if query.msg_type == "AD":
         result = TRADE_REQUEST_RESULT.get(query.code, TRADE_REQUEST_OTHER)
-        return trades_ack(query.request_id, query.request_type, result, "2", query.text)
+        return trades_ack(query, result, "2", query.text)
     return business_reject(query.num, query.msg_type, query.request_id, query.reason, query.text)
 
 
 def trades_ack(
-    request_id: str, request_type: str, result: str, status: str, text: str, symbol: str = ""
+    query: TradesQuery | InvalidRequest, result: str, status: str, text: str
 ) -> Response:
     """Make a TradeCaptureReportRequestAck(AQ): ``result`` is 749, ``status`` 750."""
+    symbol = query.symbol if isinstance(query, TradesQuery) else ""
     return Response(
         "AQ",
-        f"568={clean(request_id)}\x01748=0\x01569={request_type}\x01749={result}\x01"
+        f"568={clean(query.request_id)}\x01748=0\x01569={query.request_type}\x01749={result}\x01"
         f"750={status}\x01{optional('55', symbol)}58={sentence(text)}\x01",
     )
 

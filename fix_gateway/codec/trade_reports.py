@@ -18,7 +18,7 @@ def answer_trades(
     """Make a TradeCaptureReport(AE) per fill, the last marked; an AQ with 748=0 for no fill."""
     total = len(fills)
     if not total:
-        return [ack(query, "0", "1", "No trade matches")]
+        return [trades_ack(query, "0", "1", "No trade matches")]
     return [
         Response(
             "AE",
@@ -38,11 +38,6 @@ def captured(
     """Write the TradeCaptureReport(AE), unsolicited, of a fill that has just happened."""
     place = cursor(fill.seq, fill.event_index, part)
     return _report(query, fill, instruments, "325=Y\x01", place)
-
-
-def ack(query: TradesQuery, result: str, status: str, text: str) -> Response:
-    """Make the TradeCaptureReportRequestAck(AQ) of a request, as ``responses.trades_ack``."""
-    return trades_ack(query.request_id, query.request_type, result, status, text, query.symbol)
 
 
 def _report(

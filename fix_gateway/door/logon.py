@@ -168,7 +168,7 @@ def stranger(
 
 
 def _admits(allow: tuple[str, ...], address: str) -> bool:
-    """Whether an allow-list lets an address in; an empty one lets every address in."""
+    """Return True if an allow-list lets an address in; an empty one lets every address in."""
     if not allow:
         return True
     try:

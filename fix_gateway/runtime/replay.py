@@ -65,9 +65,9 @@ class HistoryRequests:
             return trade_reports.answer_trades(query, rows, self._instruments, page.as_of_seq)
         if query.subscription == "2":
             if self._captures.end_capture(session, query.request_id):
-                return [trade_reports.ack(query, "0", "1", "The subscription has ended")]
+                return [responses.trades_ack(query, "0", "1", "The subscription has ended")]
             text = "No subscription has this TradeRequestID(568)"
-            return [trade_reports.ack(query, "99", "2", text)]
+            return [responses.trades_ack(query, "99", "2", text)]
         after_seq = self._captures.capture(session, query)
         try:
             page = self._page(session, query, after_seq)
@@ -76,7 +76,7 @@ class HistoryRequests:
             raise
         # What came later is reported as it comes; each fill once, by one way or the other.
         rows = [row for row in page.rows if row.seq <= after_seq]
-        begun = trade_reports.ack(query, "0", "0", "Subscribed: later fills come as they happen")
+        begun = responses.trades_ack(query, "0", "0", "Subscribed: later fills come as they happen")
         if not rows:
             return [begun]
         return [begun, *trade_reports.answer_trades(query, rows, self._instruments, after_seq)]

@@ -198,7 +198,7 @@ def test_trade_reports_come_from_the_fills() -> None:
     assert {tag: found[0][tag] for tag in expected} == expected
     (none,) = trade_reports.answer_trades(query, [], INSTRUMENTS, 99)
     assert (seen(none)["35"], seen(none)["748"], seen(none)["750"]) == ("AQ", "0", "1")
-    assert seen(trade_reports.ack(query, "99", "2", "no history"))["750"] == "2"
+    assert seen(responses.trades_ack(query, "99", "2", "no history"))["750"] == "2"
 
 
 @pytest.mark.parametrize(
