@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import resource
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import pytest
 from engine.client import queries
 from tests.fix.processes import Venue
 from tests.fix.rawfix import Closed, Message, RawFix
+from tests.support.disks import SmallDisk, small_disk
 
 pytestmark = [pytest.mark.serial, pytest.mark.timeout(120)]
 UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
@@ -109,35 +108,21 @@ def test_a_store_that_cannot_grow_for_a_moment_is_opened_again(venue: Venue) -> 
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "small"
-    folder.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m,mode=700", "tmpfs", str(folder)],
-        capture_output=True, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        pytest.skip(f"a file system of two megabytes needs root: {done.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    with small_disk(tmp_path / "small", "2m") as mounted:
+        yield mounted
 
 
-def test_a_full_disk_under_the_stores_is_survived(tmp_path: Path, small_disk: Path) -> None:
-    venue = Venue(tmp_path, {r"\[fix\]\n": f'[fix]\nstore = "{small_disk}"\n'})
+def test_a_full_disk_under_the_stores_is_survived(tmp_path: Path, disk: SmallDisk) -> None:
+    venue = Venue(tmp_path, {r"\[fix\]\n": f'[fix]\nstore = "{disk.folder}"\n'})
     try:
         venue.start()
         assert venue.gateway is not None
         alice = logged_on(venue, "ALICE", reset=True)
-        filler = small_disk / "filler"
-        with filler.open("wb") as handle:
-            try:
-                while True:
-                    os.write(handle.fileno(), bytes(4096))
-            except OSError:
-                pass  # The disk is full now.
+        disk.fill()
         seen = until_cut(alice)
         assert venue.gateway.wait_for("store_not_reopened")
-        filler.unlink()
+        disk.free()
         venue.gateway.wait_for("store_reopened")
         proves_itself(venue, alice, seen)
     finally:
