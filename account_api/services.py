@@ -21,9 +21,11 @@ from account_api.errors import Problem
 from account_api.ports import ClockUs, EngineFactory, EnginePort, PartsSource
 from account_api.schema.catalogue import Catalogue
 from account_api.schema.identifiers import sentence
+from account_api.security.auth import Authenticator
 from account_api.security.idempotency import Idempotency
 from account_api.security.keyring import KeyRing
-from account_api.security.keystore import KeyStore
+from account_api.security.keystore import KEYS_MAX, KeyStore
+from account_api.security.rate_limit import RateLimiter
 from account_api.settings import ApiSettings
 from config.model import AddressFormat
 from engine.client import (
@@ -103,6 +105,12 @@ class Services:
         self.idempotency = Idempotency(settings.answers, clock_us)
         self.key_store = KeyStore(settings.key_file, settings.key_master)
         self.ring = KeyRing(settings.keys, self.key_store)
+        self.authenticator = Authenticator(self.ring, settings.window_ms, settings.ahead_ms)
+        # Made here, before a fork: its memory is shared by all workers.
+        self.limiter = RateLimiter(
+            settings.rate_limits, (key.key for key in settings.keys), lambda: clock_us() / 1e6,
+            KEYS_MAX,
+        )  # fmt: skip
         self._engine_factory = engine_factory
         self.history_opener = history
         self._lock = threading.Lock()

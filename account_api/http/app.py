@@ -23,15 +23,14 @@ from account_api.http.bad_request import BODY_UNREADABLE
 from account_api.http.docs import add_docs
 from account_api.http.openapi import document, page
 from account_api.http.request_ids import RequestIds
-from account_api.http.routing import AnyCall, Call, Reply, Route
+from account_api.http.routing import AnyCall, Call, Route
 from account_api.http.web_page import add_page
 from account_api.ports import ClockUs, EngineFactory, PartsSource
+from account_api.reply import Reply
 from account_api.routes import ROUTES
 from account_api.schema import decode
 from account_api.security import auth
 from account_api.security.idempotency import KEY_FORM, fingerprint
-from account_api.security.keystore import KEYS_MAX
-from account_api.security.rate_limit import RateLimiter
 from account_api.services import HistoryOpener, Services
 from account_api.settings import ApiKey, ApiSettings
 
@@ -78,12 +77,7 @@ def create_app(
     app.url_map.converters |= {"order": _OrderName, "withdrawal": _WithdrawalName}
     app.config["MAX_CONTENT_LENGTH"] = settings.body_bytes_max
     services = Services(settings, engine_factory, history, clock_us, deposit_address, parts)
-    authenticator = auth.Authenticator(services.ring, settings.window_ms, settings.ahead_ms)
-    limiter = RateLimiter(
-        settings.rate_limits, (key.key for key in settings.keys), lambda: clock_us() / 1e6,
-        KEYS_MAX,
-    )  # fmt: skip
-    server = _Server(services, authenticator, limiter)
+    server = _Server(services)
     for route in ROUTES:
         rule = re.sub(r"\{(order|withdrawal)\}", r"<\1:\1>", route.path)
         rule = re.sub(r"\{(\w+)\}", r"<\1>", rule)
@@ -115,12 +109,8 @@ class _WithdrawalName(BaseConverter):
 class _Server:
     """Serves the routes of the table."""
 
-    def __init__(
-        self, services: Services, authenticator: auth.Authenticator, limiter: RateLimiter
-    ) -> None:
+    def __init__(self, services: Services) -> None:
         self._services = services
-        self._authenticator = authenticator
-        self._limiter = limiter
 
     def view(self, route: Route) -> Callable[..., Response]:
         """The view function of a route."""
@@ -157,7 +147,7 @@ class _Server:
         body = _read_body(incoming, self._services.settings.body_bytes_max)
         caller = None
         if route.scope is not None:
-            caller = self._authenticator.authenticate(
+            caller = self._services.authenticator.authenticate(
                 _Fields(environ),
                 incoming.method,
                 _target(incoming),
@@ -190,7 +180,7 @@ class _Server:
         )  # fmt: skip
 
     def _limit(self, key: ApiKey, group: str, headers: list[tuple[str, str]]) -> None:
-        verdict = self._limiter.take(key.key, group, key.slot)
+        verdict = self._services.limiter.take(key.key, group, key.slot)
         if verdict is None:
             return
         headers.extend(verdict.headers)

@@ -14,26 +14,12 @@ import msgspec
 from msgspec import structs
 
 from account_api.errors import Problem
-from account_api.reply import REPLAYED, Reply
+from account_api.reply import Reply
 from account_api.schema.identifiers import is_id
 from account_api.schema.requests import NoQuery, Request
 from account_api.security.auth import Principal
 from account_api.services import Services
 from engine.core.authority import Thing, scope_of
-
-__all__ = [
-    "REPLAYED",
-    "AnyCall",
-    "BodyCall",
-    "Call",
-    "Handler",
-    "Method",
-    "PlainCall",
-    "QueryCall",
-    "Reply",
-    "Route",
-    "part_id",
-]
 
 B = TypeVar("B", bound=Request | None)
 Q = TypeVar("Q", bound=Request)

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from account_api.errors import Problem, refusal
-from account_api.http.routing import (
-    REPLAYED,
-    AnyCall,
-    BodyCall,
-    QueryCall,
-    Reply,
-    Route,
-    part_id,
-)
+from account_api.errors import Problem
+from account_api.http.routing import AnyCall, BodyCall, QueryCall, Route, part_id
+from account_api.reply import Reply, answered
 from account_api.routes.common import account_of, checked_address, own_account
 from account_api.schema import from_events
 from account_api.schema.from_rows import instant_text
-from account_api.schema.identifiers import sentence
 from account_api.schema.requests import (
     AccountQuery,
     ActingQuery,
@@ -33,10 +25,10 @@ from account_api.schema.responses import (
     DepositAddressView,
     extended,
 )
-from engine.client import Outcome, queries
+from engine.client import queries
 from engine.core.authority import Thing
 from engine.core.commands import AddAddress, AssignDepositAddress, RemoveAddress
-from engine.core.events import AddressChanged, DepositAddressAssigned, Refused
+from engine.core.events import AddressChanged, DepositAddressAssigned
 from engine.core.types import Address, DepositAddress
 
 _DAY_US: Final = 86_400_000_000
@@ -67,14 +59,6 @@ def _deposit_view(call: AnyCall, row: DepositAddress) -> DepositAddressView:
         confirmations_required=network.confirmations_required,
         created_at=instant_text(row.created_at),
     )
-
-
-def _changed(outcome: Outcome) -> AddressChanged:
-    """What became of an entry of the book. Raises Problem when it was refused."""
-    event = from_events.answer_to(outcome, AddressChanged, Refused)
-    if isinstance(event, Refused):
-        raise refusal(event.reason, sentence(event.text))
-    return event
 
 
 def get_addresses(call: QueryCall[AccountQuery]) -> Reply:
@@ -112,11 +96,10 @@ def add_address(call: BodyCall[AddressRequest]) -> Reply:
             label=request.label,
         )
     )
-    event = _changed(outcome)
+    event = from_events.accepted(outcome, AddressChanged)
     answer = _address_answer(call, event, outcome.transaction.seq)
-    if outcome.duplicate or event.address.created_at != outcome.transaction.time_us:
-        return Reply(answer, 200, (REPLAYED,))
-    return Reply(answer, 201)
+    known = event.address.created_at != outcome.transaction.time_us
+    return answered(answer, replayed=outcome.duplicate or known, status=201)
 
 
 def remove_address(call: QueryCall[ActingQuery]) -> Reply:
@@ -124,8 +107,9 @@ def remove_address(call: QueryCall[ActingQuery]) -> Reply:
     account = own_account(call, call.query.account)
     number = part_id(call, "address_id", "unknown_address", "address")
     outcome = call.services.submit(RemoveAddress(call.principal.origin(), account, number))
-    answer = _address_answer(call, _changed(outcome), outcome.transaction.seq)
-    return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
+    event = from_events.accepted(outcome, AddressChanged)
+    answer = _address_answer(call, event, outcome.transaction.seq)
+    return answered(answer, replayed=outcome.duplicate)
 
 
 def _address_answer(call: AnyCall, event: AddressChanged, seq: int) -> AddressAnswer:
@@ -141,9 +125,7 @@ def get_deposit_addresses(call: QueryCall[AccountQuery]) -> Reply:
     return Reply(
         DepositAddressesView(
             account=account,
-            deposit_addresses=[
-                _deposit_view(call, row) for row in answer.value
-            ],
+            deposit_addresses=[_deposit_view(call, row) for row in answer.value],
             as_of_seq=answer.as_of_seq,
         )
     )
@@ -164,16 +146,12 @@ def assign_deposit_address(call: BodyCall[DepositAddressRequest]) -> Reply:
             call.principal.origin(), account, request.asset, network, address, memo
         )
     )
-    event = from_events.answer_to(outcome, DepositAddressAssigned, Refused)
-    if isinstance(event, Refused):
-        raise refusal(event.reason, sentence(event.text))
-    row = event.deposit_address
+    row = from_events.accepted(outcome, DepositAddressAssigned).deposit_address
     answer = extended(
         _deposit_view(call, row), DepositAddressAnswer, as_of_seq=outcome.transaction.seq
     )
-    if outcome.duplicate or row.created_at != outcome.transaction.time_us:
-        return Reply(answer, 200, (REPLAYED,))
-    return Reply(answer, 201)
+    known = row.created_at != outcome.transaction.time_us
+    return answered(answer, replayed=outcome.duplicate or known, status=201)
 
 
 _TARGET: Final = (

@@ -5,11 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from account_api.errors import Problem
-from account_api.http.routing import (
-    QueryCall,
-    Reply,
-    Route,
-)
+from account_api.http.routing import QueryCall, Route
+from account_api.reply import Reply
 from account_api.routes.common import account_of, check_filters
 from account_api.schema.from_rows import (
     account_status,

@@ -5,13 +5,8 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from account_api.errors import Problem, refusal
-from account_api.http.routing import (
-    REPLAYED,
-    AnyCall,
-    BodyCall,
-    Reply,
-    Route,
-)
+from account_api.http.routing import AnyCall, BodyCall, Route
+from account_api.reply import Reply, answered
 from account_api.routes.common import not_after, own_account
 from account_api.routes.find_orders import find_order, symbol_of
 from account_api.routes.orders import canceled_before, repeated_create, repeated_replace
@@ -102,7 +97,7 @@ def submit_batch(call: BodyCall[BatchRequest]) -> Reply:
         results=rows,
         as_of_seq=transaction.seq,
     )
-    return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
+    return answered(answer, replayed=outcome.duplicate)
 
 
 def _entry(
@@ -248,9 +243,7 @@ def _done(
         raise RuntimeError(f"order {order_id} was changed and cannot be found")
     if isinstance(head, OrderCanceled):
         return order_answer(found.row, head.reason, catalogue, found.as_of_seq)
-    return order_answer(
-        found.row, found.reason, catalogue, found.as_of_seq, executions, head.priority_kept
-    )
+    return found.answer(catalogue, executions, head.priority_kept)
 
 
 def _repeated(

@@ -1,12 +1,13 @@
-"""What several routes need: whose data is meant, and pages of it."""
+"""What several routes need: the account that is meant, and the answer to a repeated request."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from account_api.crypto_addresses import address_fault
 from account_api.errors import Problem, refusal
-from account_api.http.routing import (
-    AnyCall,
-)
+from account_api.http.routing import AnyCall
 from account_api.schema.requests import Instant
 from account_api.schema.to_commands import instant_us
 from account_api.security.auth import require
@@ -14,6 +15,8 @@ from engine.client import queries
 from engine.core import authority
 from engine.core.authority import Reach
 from engine.core.types import RejectReason
+
+T = TypeVar("T")
 
 
 def account_of(call: AnyCall, named: str | None) -> str:
@@ -110,3 +113,14 @@ def expired() -> Problem:
     return Problem(
         "request_expired", "The request came after its expires_at.", field="expires_at"
     )
+
+
+def original(found: T | None, same: Callable[[T], bool], otherwise: Problem) -> T:
+    """Return what an earlier copy of this request made, which is then the answer to the repeat.
+
+    ``found`` is what has the request's own id, and ``same`` returns True if it was requested
+    with the same terms. Raises ``otherwise`` if it was not, or if there is nothing.
+    """
+    if found is None or not same(found):
+        raise otherwise
+    return found

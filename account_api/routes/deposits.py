@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from account_api.errors import Problem, refusal
-from account_api.http.routing import (
-    REPLAYED,
-    BodyCall,
-    QueryCall,
-    Reply,
-    Route,
-)
+from account_api.errors import Problem
+from account_api.http.routing import BodyCall, QueryCall, Route
+from account_api.reply import Reply, answered
 from account_api.routes.common import account_of
 from account_api.schema import from_events
 from account_api.schema.from_rows import deposit_view
-from account_api.schema.identifiers import sentence
 from account_api.schema.requests import DepositRequest, PageQuery
 from account_api.schema.responses import DepositAnswer, DepositsView, extended
 from engine.core.authority import Thing
 from engine.core.commands import Deposit
-from engine.core.events import DepositUpdated, Refused
+from engine.core.events import DepositUpdated
 from engine.history import queries as history
 
 
@@ -48,18 +42,14 @@ def report_deposit(call: BodyCall[DepositRequest]) -> Reply:
         )
     outcome = call.services.submit(command)
     transaction = outcome.transaction
-    event = from_events.answer_to(outcome, DepositUpdated, Refused)
-    if isinstance(event, Refused):
-        raise refusal(event.reason, sentence(event.text))
+    event = from_events.accepted(outcome, DepositUpdated)
     scale = catalogue.scales[event.deposit.asset]
     answer = extended(
         deposit_view(event.deposit, scale), DepositAnswer, as_of_seq=transaction.seq
     )
     first = event.deposit.created_at == transaction.time_us
     known = event.deposit.credited and not event.credited_now
-    if outcome.duplicate or known:
-        return Reply(answer, 200, (REPLAYED,))
-    return Reply(answer, 201 if first else 200)
+    return answered(answer, replayed=outcome.duplicate or known, status=201 if first else 200)
 
 
 def get_deposits(call: QueryCall[PageQuery]) -> Reply:

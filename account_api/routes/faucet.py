@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from account_api.errors import Problem, refusal
-from account_api.http.routing import (
-    REPLAYED,
-    BodyCall,
-    Reply,
-    Route,
-)
+from account_api.errors import Problem
+from account_api.http.routing import BodyCall, Route
+from account_api.reply import Reply, answered
 from account_api.routes.common import own_account, require_active
 from account_api.schema import from_events
 from account_api.schema.from_rows import deposit_view
-from account_api.schema.identifiers import sentence
 from account_api.schema.requests import AssetName, Request
 from account_api.schema.responses import DepositAnswer, extended
 from engine.client import queries
 from engine.core.authority import Thing
 from engine.core.commands import Deposit
-from engine.core.events import DepositUpdated, Refused
+from engine.core.events import DepositUpdated
 
 _DAY_US: Final = 86_400_000_000
 
@@ -58,16 +53,14 @@ def ask_faucet(call: BodyCall[FaucetRequest]) -> Reply:
     outcome = call.services.submit(
         Deposit(call.principal.origin(), f"{prefix}{number}", account, request.asset, amount)
     )
-    event = from_events.answer_to(outcome, DepositUpdated, Refused)
-    if isinstance(event, Refused):
-        raise refusal(event.reason, sentence(event.text))
+    event = from_events.accepted(outcome, DepositUpdated)
     if not event.credited_now:
         raise _nothing_given(call.now_us, given >= faucet.portions_per_day)
     scale = catalogue.scales[event.deposit.asset]
     answer = extended(
         deposit_view(event.deposit, scale), DepositAnswer, as_of_seq=outcome.transaction.seq
     )
-    return Reply(answer, 200, (REPLAYED,)) if outcome.duplicate else Reply(answer, 201)
+    return answered(answer, replayed=outcome.duplicate, status=201)
 
 
 def _nothing_given(now_us: int, is_empty: bool) -> Problem:

@@ -10,10 +10,11 @@ from typing import Final
 import structlog
 
 from account_api.errors import Problem
-from account_api.schema.from_orders import order_view
+from account_api.schema.catalogue import Listing
+from account_api.schema.from_orders import order_answer, order_view
 from account_api.schema.from_rows import SIDES
 from account_api.schema.identifiers import cursor_id
-from account_api.schema.order_responses import OrderView
+from account_api.schema.order_responses import FillView, OrderAnswer, OrdersView
 from account_api.schema.requests import OrdersQuery
 from account_api.services import Services
 from engine.client import queries
@@ -33,14 +34,16 @@ class FoundOrder:
     reason: CancelReason | None
     as_of_seq: int
 
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A page of orders."""
-
-    orders: list[OrderView]
-    next_cursor: str | None
-    as_of_seq: int
+    def answer(
+        self,
+        listing: Listing,
+        executions: list[FillView] | None = None,
+        priority_kept: bool | None = None,
+    ) -> OrderAnswer:
+        """Render it as the answer to a request about this order."""
+        return order_answer(
+            self.row, self.reason, listing, self.as_of_seq, executions, priority_kept
+        )
 
 
 def _is_open(row: OrderRow) -> bool:
@@ -153,8 +156,8 @@ def _create_of(order: OrderTerms) -> NewOrder:
     )
 
 
-def list_orders(services: Services, account: str, query: OrdersQuery) -> Listed:
-    """A page of orders, ascending by order id. Open ones come from the engine."""
+def list_orders(services: Services, account: str, query: OrdersQuery) -> OrdersView:
+    """List a page of orders, ascending by order id; open ones come from the engine."""
     if query.status == "open":
         return _open_orders(services, account, query)
     with services.fresh_history(query.min_seq) as connection:
@@ -171,10 +174,12 @@ def list_orders(services: Services, account: str, query: OrdersQuery) -> Listed:
         )
     catalogue = services.catalogue()
     orders = [order_view(past.row, catalogue, past.cancel_reason) for past in page.rows]
-    return Listed(orders, page.cursor, page.as_of_seq)
+    return OrdersView(
+        account=account, orders=orders, next_cursor=page.cursor, as_of_seq=page.as_of_seq
+    )
 
 
-def _open_orders(services: Services, account: str, query: OrdersQuery) -> Listed:
+def _open_orders(services: Services, account: str, query: OrdersQuery) -> OrdersView:
     catalogue = services.catalogue()
     after = cursor_id(query.cursor, "open orders")
     if query.client_order_id is not None:
@@ -196,7 +201,8 @@ def _open_orders(services: Services, account: str, query: OrdersQuery) -> Listed
     )
     page = rows[: query.limit]
     more = str(page[-1].order.order_id) if len(rows) > len(page) else None
-    return Listed([order_view(row, catalogue) for row in page], more, as_of_seq)
+    orders = [order_view(row, catalogue) for row in page]
+    return OrdersView(account=account, orders=orders, next_cursor=more, as_of_seq=as_of_seq)
 
 
 def _matches(row: OrderRow, query: OrdersQuery) -> bool:

@@ -12,13 +12,9 @@ from typing import Final
 import msgspec
 
 from account_api.errors import Problem
-from account_api.http.routing import (
-    AnyCall,
-    PlainCall,
-    Reply,
-    Route,
-)
+from account_api.http.routing import AnyCall, PlainCall, Route
 from account_api.ports import PartSeen
+from account_api.reply import Reply
 from account_api.schema.health_responses import HealthView, PartView, ReadyView
 from engine.client import queries
 from engine.history import queries as history

@@ -8,27 +8,33 @@ import re
 import secrets
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated, Any, Final, Literal
+from operator import attrgetter
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta
 
 from account_api.errors import Problem
-from account_api.http.routing import (
-    REPLAYED,
-    AnyCall,
-    BodyCall,
-    PlainCall,
-    QueryCall,
-    Reply,
-    Route,
+from account_api.http.routing import AnyCall, BodyCall, PlainCall, QueryCall, Route
+from account_api.reply import Reply, answered
+from account_api.routes.common import (
+    account_of,
+    original,
+    own_account,
+    reaches,
+    require_active,
 )
-from account_api.routes.common import account_of, own_account, reaches, require_active
 from account_api.schema.from_rows import instant_text
 from account_api.schema.requests import ActingQuery, ForAccount, Name, Request
-from account_api.schema.responses import View
+from account_api.schema.responses import View, extended
 from account_api.security.auth import CHALLENGE
-from account_api.security.keyring import api_key
-from account_api.security.keystore import ActorRevoked, Full, KeyStoreError, NameTaken, StoredKey
+from account_api.security.keystore import (
+    ActorRevoked,
+    Full,
+    KeyStoreError,
+    NameTaken,
+    Revocation,
+    StoredKey,
+)
 from account_api.settings import SCOPES, ApiKey
 from config.model import Scope
 from engine.core.authority import Thing
@@ -143,11 +149,11 @@ def create_key(call: BodyCall[NewKeyRequest]) -> Reply:
         raise _actor_revoked(maker) from None
     except KeyStoreError as error:
         raise _unavailable() from error
-    view = _made_view(made)
+    view = _view(made)
     return Reply(
-        NewKeyView(**view, secret=secret or None),
+        extended(view, NewKeyView, secret=secret or None),
         201,
-        kept=NewKeyView(**view, secret=None),
+        kept=extended(view, NewKeyView, secret=None),
     )
 
 
@@ -159,16 +165,12 @@ def get_keys(call: QueryCall[ActingQuery]) -> Reply:
         revoked = call.services.key_store.revocations()
     except KeyStoreError as error:
         raise _unavailable() from error
-    views = []
-    for key in call.services.ring.configured:
-        if key.account == account:
-            ended = revoked.get(key.key)
-            view = _view(key)
-            if ended is not None:
-                view |= _ended(ended.at, ended.by)
-            views.append(KeyView(**view))
-    views += [KeyView(**_made_view(key)) for key in made]
-    return Reply(KeysView(account=account, keys=views))
+    configured = [
+        _configured(key, revoked.get(key.key))
+        for key in call.services.ring.configured
+        if key.account == account
+    ]
+    return Reply(KeysView(account=account, keys=[_view(key) for key in configured + made]))
 
 
 def approve_key(call: PlainCall) -> Reply:
@@ -183,7 +185,7 @@ def approve_key(call: PlainCall) -> Reply:
             f"The key {made.key} must be approved by another user than {made.user}.",
         )
     if made.state == "active":
-        return Reply(KeyView(**_made_view(made)), 200, (REPLAYED,))
+        return answered(_view(made), replayed=True)
     require_active(call, made.account)
     try:
         call.services.key_store.approve(made.key, caller.key, call.now_us)
@@ -191,7 +193,7 @@ def approve_key(call: PlainCall) -> Reply:
         raise _actor_revoked(caller) from None
     except KeyStoreError as error:
         raise _unavailable() from error
-    return Reply(KeyView(**_made_view(_made_key(call))))
+    return Reply(_view(_made_key(call)))
 
 
 def revoke_key(call: QueryCall[RevokeQuery]) -> Reply:
@@ -203,25 +205,18 @@ def revoke_key(call: QueryCall[RevokeQuery]) -> Reply:
     name = call.parts["key"]
     descendants = call.query.descendants
     try:
-        known = call.services.key_store.find(name)
         configured = next((key for key in call.services.ring.configured if key.key == name), None)
-        account = configured.account if configured else known.account if known else None
-        if account is None or not _governs(call, account):
-            raise Problem("not_found", f"There is no key {name[:64]}.", field="key")
+        key = _configured(configured) if configured else call.services.key_store.find(name)
+        if key is None or not reaches(call, key.account):
+            raise _not_found(name)
         revoked = call.services.key_store.revoke(
             name, call.principal.key.key, call.now_us, descendants=descendants
         )
     except KeyStoreError as error:
         raise _unavailable() from error
-    ended = revoked.ended
-    if configured is not None:
-        view = _view(configured) | _ended(ended.at, ended.by)
-    elif known is not None:
-        view = _made_view(replace(known, revoked_at=ended.at, revoked_by=ended.by))
-    return Reply(
-        RevokedKeyView(**view, descendants=list(revoked.descendants)),
-        200, () if revoked.changed else (REPLAYED,),
-    )  # fmt: skip
+    view = _view(replace(key, revoked_at=revoked.ended.at, revoked_by=revoked.ended.by))
+    answer = extended(view, RevokedKeyView, descendants=list(revoked.descendants))
+    return answered(answer, replayed=not revoked.changed)
 
 
 def _scopes(maker: ApiKey, request: NewKeyRequest) -> tuple[Scope, ...]:
@@ -299,19 +294,16 @@ def _within(inner: IPv4Network | IPv6Network, outer: IPv4Network | IPv6Network) 
 
 
 def _repeated(call: AnyCall, wanted: StoredKey) -> Reply:
-    """The key that has the name, if this request asks for the same; its secret is not known."""
-    found = call.services.key_store.named(wanted.account, wanted.name)
-    same = found is not None and all(
-        getattr(found, field) == getattr(wanted, field)
-        for field in ("kind", "user", "scopes", "allow", "public_key", "created_by")
+    """Answer a repeated request with the key that has the name, without its secret."""
+    terms = attrgetter("kind", "user", "scopes", "allow", "public_key", "created_by")
+    taken = Problem(
+        "key_name_taken",
+        f"The account {wanted.account} has, or had, another key named {wanted.name}.",
+        field="name",
     )
-    if found is None or not same:
-        raise Problem(
-            "key_name_taken",
-            f"The account {wanted.account} has, or had, another key named {wanted.name}.",
-            field="name",
-        )
-    return Reply(NewKeyView(**_made_view(found), secret=None), 200, (REPLAYED,))
+    named = call.services.key_store.named(wanted.account, wanted.name)
+    found = original(named, lambda found: terms(found) == terms(wanted), taken)
+    return answered(extended(_view(found), NewKeyView, secret=None), replayed=True)
 
 
 def _made_key(call: AnyCall) -> StoredKey:
@@ -321,38 +313,47 @@ def _made_key(call: AnyCall) -> StoredKey:
         found = call.services.key_store.find(name)
     except KeyStoreError as error:
         raise _unavailable() from error
-    if found is None or not _governs(call, found.account):
-        raise Problem("not_found", f"There is no key {name[:64]}.", field="key")
+    if found is None or not reaches(call, found.account):
+        raise _not_found(name)
     return found
 
 
-def _governs(call: AnyCall, account: str) -> bool:
-    """Whether the caller decides about keys of an account ("" is the venue itself)."""
-    return reaches(call, account)
+def _configured(key: ApiKey, ended: Revocation | None = None) -> StoredKey:
+    """Describe a key of the configuration, which has no name and was made by nobody."""
+    return StoredKey(
+        key=key.key, name="", kind=key.kind, account=key.account, firm=key.firm, user=key.user,
+        scopes=tuple(key.scopes), allow=tuple(map(str, key.allow)), state="active",
+        created_at=0, created_by="",
+        revoked_at=ended.at if ended else 0, revoked_by=ended.by if ended else "",
+    )  # fmt: skip
 
 
-def _view(key: ApiKey) -> dict[str, Any]:
-    return {
-        "key": key.key, "name": None, "account": key.account, "kind": key.kind,
-        "user": key.user, "scopes": [scope for scope in SCOPES if scope in key.scopes],
-        "allow": [str(network) for network in key.allow], "state": "active",
-        "created_at": None, "created_by": None, "approved_at": None, "approved_by": None,
-        "revoked_at": None, "revoked_by": None,
-    }  # fmt: skip
+def _view(key: StoredKey) -> KeyView:
+    """Render a key; what never happened to it is null."""
+
+    def instant(time_us: int) -> str | None:
+        return instant_text(time_us) if time_us else None
+
+    return KeyView(
+        key=key.key,
+        name=key.name or None,
+        account=key.account,
+        kind=key.kind,
+        user=key.user,
+        scopes=[scope for scope in SCOPES if scope in key.scopes],
+        allow=list(key.allow),
+        state="revoked" if key.revoked_at else key.state,
+        created_at=instant(key.created_at),
+        created_by=key.created_by or None,
+        approved_at=instant(key.approved_at),
+        approved_by=key.approved_by or None,
+        revoked_at=instant(key.revoked_at),
+        revoked_by=key.revoked_by or None,
+    )
 
 
-def _made_view(key: StoredKey) -> dict[str, Any]:
-    view = _view(api_key(key)) | {
-        "name": key.name, "state": key.state, "created_at": instant_text(key.created_at),
-        "created_by": key.created_by,
-    }  # fmt: skip
-    if key.approved_at:
-        view |= {"approved_at": instant_text(key.approved_at), "approved_by": key.approved_by}
-    return view | _ended(key.revoked_at, key.revoked_by) if key.revoked_at else view
-
-
-def _ended(at: int, by: str) -> dict[str, Any]:
-    return {"state": "revoked", "revoked_at": instant_text(at), "revoked_by": by}
+def _not_found(name: str) -> Problem:
+    return Problem("not_found", f"There is no key {name[:64]}.", field="key")
 
 
 def _actor_revoked(key: ApiKey) -> Problem:
@@ -367,7 +368,6 @@ def _unavailable() -> Problem:
     return Problem("keys_unavailable", "The keys cannot be read or written at this moment.")
 
 
-_NAMED: Final = ("not_found",)
 ROUTES: Final = (
     Route(
         "GET", "/v1/api-keys", get_keys, "API keys", KeysView,
@@ -381,11 +381,11 @@ ROUTES: Final = (
     ),
     Route(
         "DELETE", "/v1/api-keys/{key}", revoke_key, "Revoke an API key", RevokedKeyView,
-        thing=Thing.REVOKE_KEYS, replays=True, tag="keys", errors=_NAMED,
+        thing=Thing.REVOKE_KEYS, replays=True, tag="keys", errors=("not_found",),
     ),
     Route(
         "POST", "/v1/api-keys/{key}/approve", approve_key, "Approve an API key", KeyView,
         thing=Thing.APPROVE_KEYS, replays=True, tag="keys",
-        errors=("self_approval", "account_suspended", *_NAMED),
+        errors=("self_approval", "account_suspended", "not_found"),
     ),
 )  # fmt: skip

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from account_api.http.routing import (
-    PlainCall,
-    QueryCall,
-    Reply,
-    Route,
-)
+from account_api.http.routing import PlainCall, QueryCall, Route
+from account_api.reply import Reply
 from account_api.schema.from_rows import (
     book_view,
     candle_view,

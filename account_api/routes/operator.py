@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from account_api.errors import Problem, refusal
-from account_api.http.routing import (
-    REPLAYED,
-    BodyCall,
-    Reply,
-    Route,
-)
+from account_api.errors import Problem
+from account_api.http.routing import BodyCall, Route
+from account_api.reply import Reply, answered
 from account_api.schema import from_events
 from account_api.schema.from_rows import account_status
-from account_api.schema.identifiers import sentence
 from account_api.schema.requests import (
     AccountStatusRequest,
     InstrumentStatusRequest,
@@ -49,7 +44,7 @@ def set_instrument_status(call: BodyCall[InstrumentStatusRequest]) -> Reply:
     # A status that it has already changes nothing, so there may be no answer at all.
     event = own_event(done.events, done.command, Refused, InstrumentStatusChanged)
     if isinstance(event, Refused):
-        raise refusal(event.reason, sentence(event.text))
+        raise from_events.refused(event)
     if isinstance(event, InstrumentStatusChanged):
         status = event.status
     answer = InstrumentStatusView(
@@ -57,7 +52,7 @@ def set_instrument_status(call: BodyCall[InstrumentStatusRequest]) -> Reply:
         status=status.name.lower(),
         as_of_seq=outcome.transaction.seq,
     )
-    return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
+    return answered(answer, replayed=outcome.duplicate)
 
 
 def set_reference_price(call: BodyCall[ReferencePriceRequest]) -> Reply:
@@ -68,15 +63,13 @@ def set_reference_price(call: BodyCall[ReferencePriceRequest]) -> Reply:
     outcome = call.services.submit(
         SetReferencePrice(call.principal.origin(), instrument.symbol, ticks, request.note)
     )
-    event = from_events.answer_to(outcome, ReferencePriceSet, Refused)
-    if isinstance(event, Refused):
-        raise refusal(event.reason, sentence(event.text))
+    event = from_events.accepted(outcome, ReferencePriceSet)
     answer = ReferencePriceView(
         symbol=instrument.symbol,
         reference_price=instrument.price_text(event.price),
         as_of_seq=outcome.transaction.seq,
     )
-    return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
+    return answered(answer, replayed=outcome.duplicate)
 
 
 def set_account_status(call: BodyCall[AccountStatusRequest]) -> Reply:
@@ -97,7 +90,7 @@ def set_account_status(call: BodyCall[AccountStatusRequest]) -> Reply:
     done = outcome.transaction
     refused = own_event(done.events, done.command, Refused)
     if refused is not None:
-        raise refusal(refused.reason, sentence(refused.text), status=404)
+        raise from_events.refused(refused, status=404)
     withdrawals = own_events(done.events, done.command, WithdrawalUpdated)
     answer = AccountStatusView(
         account=account,
@@ -106,7 +99,7 @@ def set_account_status(call: BodyCall[AccountStatusRequest]) -> Reply:
         canceled_withdrawals=sum(1 for _ in withdrawals),
         as_of_seq=outcome.transaction.seq,
     )
-    return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
+    return answered(answer, replayed=outcome.duplicate)
 
 
 ROUTES: Final = (

@@ -5,22 +5,18 @@ from __future__ import annotations
 from typing import Final
 
 import msgspec
+from msgspec import structs
 
 from account_api.errors import Problem, refusal
-from account_api.http.routing import (
-    REPLAYED,
-    AnyCall,
-    BodyCall,
-    QueryCall,
-    Reply,
-    Route,
-)
+from account_api.http.routing import AnyCall, BodyCall, QueryCall, Route
+from account_api.reply import Reply, answered
 from account_api.routes.common import (
     account_of,
     check_filters,
     expired,
     has_expired,
     not_after,
+    original,
     own_account,
 )
 from account_api.routes.find_orders import FoundOrder, find_order, list_orders, original_create
@@ -47,7 +43,7 @@ from account_api.schema.requests import (
 )
 from account_api.schema.to_commands import instant_us
 from account_api.security.idempotency import fingerprint
-from engine.client import Outcome, Transaction
+from engine.client import Transaction
 from engine.core.authority import Thing
 from engine.core.commands import MassCancel, NewOrder, ReplaceOrder, SetDeadMansSwitch
 from engine.core.events import (
@@ -58,7 +54,6 @@ from engine.core.events import (
     OrderCanceled,
     OrderRejected,
     OrderReplaced,
-    Refused,
 )
 from engine.core.types import OrderRow, OrdStatus, RejectReason
 
@@ -78,25 +73,19 @@ def create_order(call: BodyCall[NewOrderRequest]) -> Reply:
     event = from_events.answer_to(outcome, OrderAccepted, OrderRejected)
     if isinstance(event, OrderAccepted):
         answer = _created(outcome.transaction, event, catalogue)
-        if outcome.duplicate:
-            return Reply(answer, 200, (REPLAYED,))
-        return Reply(answer, 201)
+        return answered(answer, replayed=outcome.duplicate, status=201)
     if event.reason is RejectReason.DUPLICATE_CLIENT_ORDER_ID:
-        return Reply(repeated_create(call, command, event, catalogue), 200, (REPLAYED,))
+        return answered(repeated_create(call, command, event, catalogue), replayed=True)
     if event.reason is RejectReason.REQUEST_EXPIRED:
         return _expired_create(call, command, catalogue)
     raise from_events.rejected(event)
 
 
 def _expired_create(call: AnyCall, command: NewOrder, catalogue: Catalogue) -> Reply:
-    """A create that came too late: an earlier copy of it may have come in time."""
+    """Answer a create that came too late: an earlier copy of it may have come in time."""
     found = find_order(call.services, command.account, 0, command.client_order_id)
-    if found is None or not to_commands.same_create(
-        command, original_create(call.services, found)
-    ):
-        raise expired()
-    answer = order_answer(found.row, found.reason, catalogue, found.as_of_seq)
-    return Reply(answer, 200, (REPLAYED,))
+    answer = _original(call, command, found, expired()).answer(catalogue)
+    return answered(answer, replayed=True)
 
 
 def _created(
@@ -113,23 +102,30 @@ def _created(
 def repeated_create(
     call: AnyCall, command: NewOrder, event: OrderRejected, catalogue: Catalogue
 ) -> OrderAnswer:
-    """The order that owns the client order id, if it was asked for in the same words.
+    """Answer a repeated create with the order that has its client order id.
 
-    Else Problem ``duplicate_client_order_id``.
+    Raises Problem ``duplicate_client_order_id`` if that was created with other terms.
     """
-    found = find_order(call.services, command.account, event.order_id, "")
-    if found is not None:
-        if to_commands.same_create(command, original_create(call.services, found)):
-            return order_answer(
-                found.row, found.reason, catalogue, found.as_of_seq
-            )
-    raise refusal(
+    taken = refusal(
         event.reason,
         f"The client order id {command.client_order_id} belongs to order {event.order_id}, "
         "which has other terms.",
         client_order_id=command.client_order_id,
         order_id=str(event.order_id),
         order_status=event.status.name.lower(),
+    )
+    found = find_order(call.services, command.account, event.order_id, "")
+    return _original(call, command, found, taken).answer(catalogue)
+
+
+def _original(
+    call: AnyCall, command: NewOrder, found: FoundOrder | None, otherwise: Problem
+) -> FoundOrder:
+    """Return the order that was found if the same create made it. Raises ``otherwise``."""
+    return original(
+        found,
+        lambda found: to_commands.same_create(command, original_create(call.services, found)),
+        otherwise,
     )
 
 
@@ -157,27 +153,15 @@ def _replace(call: AnyCall, request: ReplaceOrderRequest, account: str) -> Reply
     command = to_commands.replace_order(request, instrument, account, reference, origin)
     outcome = call.services.submit(command)
     event = from_events.answer_to(outcome, OrderReplaced, CancelRejected)
-    if isinstance(event, OrderReplaced):
-        answer = replaced_answer(call, outcome, event, catalogue)
-        return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
-    time_us = outcome.transaction.time_us
-    repeated = repeated_replace(call, command, event, catalogue, time_us)
-    return Reply(repeated, 200, (REPLAYED,))
-
-
-def replaced_answer(
-    call: AnyCall, outcome: Outcome, event: OrderReplaced, catalogue: Catalogue
-) -> OrderAnswer:
-    """The order after its replace, with what it traded on the way."""
-    transaction = outcome.transaction
+    done = outcome.transaction
+    if isinstance(event, CancelRejected):
+        repeated = repeated_replace(call, command, event, catalogue, done.time_us)
+        return answered(repeated, replayed=True)
     order_id = event.order.order_id
-    found = _existing(call, event.account, (order_id, ""), transaction.seq)
-    executions = from_events.fills(
-        transaction.events, order_id, transaction.seq, transaction.time_us, catalogue
-    )
-    return order_answer(
-        found.row, found.reason, catalogue, found.as_of_seq, executions, event.priority_kept
-    )
+    found = _existing(call, event.account, (order_id, ""), done.seq)
+    executions = from_events.fills(done.events, order_id, done.seq, done.time_us, catalogue)
+    answer = found.answer(catalogue, executions, event.priority_kept)
+    return answered(answer, replayed=outcome.duplicate)
 
 
 def repeated_replace(
@@ -187,7 +171,10 @@ def repeated_replace(
     catalogue: Catalogue,
     time_us: int,
 ) -> OrderAnswer:
-    """The order, if a replace refused at ``time_us`` repeats one that was done. Else Problem."""
+    """Answer a replace refused at ``time_us`` with the order, if an earlier copy changed it.
+
+    Raises Problem if it did not.
+    """
     if event.reason is RejectReason.UNKNOWN_ORDER:
         reference = (command.order_id, command.orig_client_order_id)
         raise _too_late(_let_go(call, command.account, reference, event, time_us), catalogue)
@@ -197,7 +184,7 @@ def repeated_replace(
     if event.reason is RejectReason.DUPLICATE_CLIENT_ORDER_ID:
         now = _existing(call, command.account, (event.order_id, ""))
         if _has_terms(now.row, command):
-            return order_answer(now.row, now.reason, catalogue, now.as_of_seq)
+            return now.answer(catalogue)
     raise from_events.rejected(event)
 
 
@@ -229,7 +216,7 @@ def cancel_order(call: QueryCall[ActingQuery]) -> Reply:
         return Reply(canceled_before(call, account, reference, event, catalogue, time_us))
     found = _existing(call, event.account, (event.order.order_id, ""), outcome.transaction.seq)
     answer = order_answer(found.row, event.reason, catalogue, found.as_of_seq)
-    return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
+    return answered(answer, replayed=outcome.duplicate)
 
 
 def canceled_before(
@@ -240,9 +227,9 @@ def canceled_before(
     catalogue: Catalogue,
     time_us: int,
 ) -> OrderAnswer:
-    """The final state of an order that was canceled or had expired before ``time_us``.
+    """Answer a cancel refused at ``time_us`` with the order, if it was canceled or had expired.
 
-    Else Problem.
+    Raises Problem if it was neither.
     """
     if event.reason is RejectReason.UNKNOWN_ORDER:
         found = _let_go(call, account, reference, event, time_us)
@@ -251,7 +238,7 @@ def canceled_before(
     else:
         raise from_events.rejected(event)
     if found.row.status in _CLOSED_BY_CANCEL:
-        return order_answer(found.row, found.reason, catalogue, found.as_of_seq)
+        return found.answer(catalogue)
     raise _too_late(found, catalogue)
 
 
@@ -277,12 +264,12 @@ def _too_late(found: FoundOrder, catalogue: Catalogue) -> Problem:
         order_id=str(found.row.order.order_id),
         client_order_id=found.row.order.client_order_id,
         order_status=status,
-        order=_plain(order_answer(found.row, found.reason, catalogue, found.as_of_seq)),
+        order={
+            name: value
+            for name, value in structs.asdict(found.answer(catalogue)).items()
+            if name != "fills"
+        },
     )
-
-
-def _plain(answer: OrderAnswer) -> dict[str, object]:
-    return {name: getattr(answer, name) for name in answer.__struct_fields__ if name != "fills"}
 
 
 def _existing(
@@ -322,7 +309,7 @@ def cancel_all(call: QueryCall[CancelAllQuery]) -> Reply:
         complete=event.complete,
         as_of_seq=outcome.transaction.seq,
     )
-    return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
+    return answered(answer, replayed=outcome.duplicate)
 
 
 def set_dead_mans_switch(call: BodyCall[DeadMansSwitchRequest]) -> Reply:
@@ -342,15 +329,13 @@ def set_dead_mans_switch(call: BodyCall[DeadMansSwitchRequest]) -> Reply:
         strategy=request.strategy or "",
     )
     outcome = call.services.submit(command)
-    event = from_events.answer_to(outcome, DeadMansSwitchSet, Refused)
-    if isinstance(event, Refused):
-        raise refusal(event.reason, sentence(event.text))
+    event = from_events.accepted(outcome, DeadMansSwitchSet)
     answer = DeadMansSwitchView(
         strategy=event.strategy or None,
         fires_at=instant_text(event.fires_at) if event.fires_at else None,
         as_of_seq=outcome.transaction.seq,
     )
-    return Reply(answer, 200, (REPLAYED,) if outcome.duplicate else ())
+    return answered(answer, replayed=outcome.duplicate)
 
 
 def get_order(call: QueryCall[AccountQuery]) -> Reply:
@@ -360,7 +345,7 @@ def get_order(call: QueryCall[AccountQuery]) -> Reply:
     reference = order_reference(call.parts["order"])
     found = _existing(call, account, reference, query.min_seq)
     catalogue = call.services.catalogue(symbol=found.row.order.symbol)
-    return Reply(order_answer(found.row, found.reason, catalogue, found.as_of_seq))
+    return Reply(found.answer(catalogue))
 
 
 def get_orders(call: QueryCall[OrdersQuery]) -> Reply:
@@ -368,15 +353,7 @@ def get_orders(call: QueryCall[OrdersQuery]) -> Reply:
     query = call.query
     account = account_of(call, query.account)
     check_filters(call, symbol=query.symbol)
-    listed = list_orders(call.services, account, query)
-    return Reply(
-        OrdersView(
-            account=account,
-            orders=listed.orders,
-            next_cursor=listed.next_cursor,
-            as_of_seq=listed.as_of_seq,
-        )
-    )
+    return Reply(list_orders(call.services, account, query))
 
 
 _TERMS: Final = (

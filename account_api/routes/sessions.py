@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from account_api.http.routing import (
-    QueryCall,
-    Reply,
-    Route,
-)
+from account_api.http.routing import QueryCall, Route
+from account_api.reply import Reply
 from account_api.routes.common import account_of
 from account_api.schema.from_rows import SCOPE_TEXT, instant_text
 from account_api.schema.requests import AccountQuery

@@ -5,18 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from account_api.errors import Problem, refusal
-from account_api.http.routing import (
-    REPLAYED,
-    AnyCall,
-    BodyCall,
-    QueryCall,
-    Reply,
-    Route,
-)
-from account_api.routes.common import account_of, check_filters, own_account
+from account_api.http.routing import AnyCall, BodyCall, QueryCall, Route
+from account_api.reply import Reply, answered
+from account_api.routes.common import account_of, check_filters, original, own_account
 from account_api.schema import from_events
 from account_api.schema.from_rows import instant_text
-from account_api.schema.identifiers import sentence
 from account_api.schema.requests import LedgerQuery, TransferRequest
 from account_api.schema.responses import TransferAnswer, TransfersView, TransferView, extended
 from engine.core.authority import Thing
@@ -59,40 +52,42 @@ def transfer(call: BodyCall[TransferRequest]) -> Reply:
     event = from_events.answer_to(outcome, Transferred, Refused)
     if isinstance(event, Refused):
         if event.reason is not RejectReason.DUPLICATE_CLIENT_TRANSFER_ID:
-            raise refusal(event.reason, sentence(event.text))
-        return Reply(_repeated(call, command, event, scale), 200, (REPLAYED,))
+            raise from_events.refused(event)
+        return answered(_repeated(call, command, event, scale), replayed=True)
     row = TransferRow(
         event.transfer_id, account, event.client_transfer_id, event.other_account,
         event.asset, event.change, done.time_us, done.seq, event.account_seq,
     )  # fmt: skip
     answer = extended(_view(row, scale), TransferAnswer, as_of_seq=done.seq)
-    return Reply(answer, 200, (REPLAYED,)) if outcome.duplicate else Reply(answer, 201)
+    return answered(answer, replayed=outcome.duplicate, status=201)
 
 
 def _repeated(call: AnyCall, command: Transfer, refused: Refused, scale: int) -> TransferAnswer:
-    """The original, if it is the same in every word. Else Problem."""
+    """Answer a repeated request with the transfer that has its client transfer id."""
     with call.services.fresh_history(0) as connection:
         page = history.transfers(
             connection, [command.account], client_transfer_id=command.client_transfer_id
         )
-    for row in page.rows:
-        # The other side of a transfer within the same id space is not the sender's.
-        if row.change < 0 and (row.other_account, row.asset, -row.change) == (
-            command.to_account, command.asset, command.amount,
-        ):  # fmt: skip
-            return extended(_view(row, scale), TransferAnswer, as_of_seq=page.as_of_seq)
     if not page.rows:
         raise Problem(
             "history_unavailable",
             "The transfer was done before, and its terms cannot be read yet.",
             outcome="applied",
         )
-    raise refusal(
+    taken = refusal(
         refused.reason,
         f"The client transfer id {command.client_transfer_id} belongs to a transfer with other "
         "terms.",
         transfer_id=str(refused.detail),
     )
+    terms = (command.to_account, command.asset, command.amount)
+    row = original(
+        # The receiver's row has the sender's id, which the receiver may use itself.
+        next((row for row in page.rows if row.change < 0), None),
+        lambda row: terms == (row.other_account, row.asset, -row.change),
+        taken,
+    )
+    return extended(_view(row, scale), TransferAnswer, as_of_seq=page.as_of_seq)
 
 
 def get_transfers(call: QueryCall[LedgerQuery]) -> Reply:

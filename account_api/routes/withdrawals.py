@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from account_api.errors import Problem, refusal
-from account_api.http.routing import (
-    REPLAYED,
-    AnyCall,
-    BodyCall,
-    QueryCall,
-    Reply,
-    Route,
-)
+from account_api.http.routing import AnyCall, BodyCall, QueryCall, Route
+from account_api.reply import Reply, answered
 from account_api.routes.common import (
     account_of,
     checked_address,
     expired,
     has_expired,
+    original,
     own_account,
 )
 from account_api.schema import from_events
 from account_api.schema.catalogue import Catalogue
 from account_api.schema.from_rows import TERMINAL, instant_text, withdrawal_view
-from account_api.schema.identifiers import reference, sentence
+from account_api.schema.identifiers import reference
 from account_api.schema.requests import (
     AccountQuery,
     ActingQuery,
@@ -78,53 +74,48 @@ def request_withdrawal(call: BodyCall[WithdrawalRequest]) -> Reply:
         quote_id=request.quote_id or "",
     )
     if has_expired(call, request.expires_at):
-        return _expired(call, command, catalogue)
+        return _repeated(call, command, catalogue, expired())
     outcome = call.services.submit(command)
-    refused = _outcome_of(outcome)
-    if isinstance(refused, Withdrawal):
-        status, headers = (200, (REPLAYED,)) if outcome.duplicate else (201, ())
-        return Reply(_answer(refused, catalogue, outcome.transaction.seq), status, headers)
-    if refused.reason is RejectReason.REQUEST_EXPIRED:
-        return _expired(call, command, catalogue)
-    if refused.reason is not RejectReason.DUPLICATE_CLIENT_WITHDRAWAL_ID:
-        raise _problem(refused, catalogue, request.asset)
-    found, seq = _original(call, command)
-    if found is not None and _same(command, found):
-        return Reply(_answer(found, catalogue, seq), 200, (REPLAYED,))
-    raise refusal(
-        refused.reason,
-        f"The client withdrawal id {command.client_withdrawal_id} belongs to a withdrawal "
-        "with other terms.",
-        withdrawal_id=str(found.withdrawal_id if found is not None else refused.detail),
-        client_withdrawal_id=command.client_withdrawal_id,
-    )
+    result = _result(outcome)
+    if isinstance(result, Withdrawal):
+        answer = _answer(result, catalogue, outcome.transaction.seq)
+        return answered(answer, replayed=outcome.duplicate, status=201)
+    if result.reason is RejectReason.REQUEST_EXPIRED:
+        return _repeated(call, command, catalogue, expired())
+    if result.reason is RejectReason.DUPLICATE_CLIENT_WITHDRAWAL_ID:
+        taken = refusal(
+            result.reason,
+            f"The client withdrawal id {command.client_withdrawal_id} belongs to a withdrawal "
+            "with other terms.",
+            withdrawal_id=str(result.detail),
+            client_withdrawal_id=command.client_withdrawal_id,
+        )
+        return _repeated(call, command, catalogue, taken)
+    raise _problem(result, catalogue, request.asset)
 
 
-def _original(call: AnyCall, command: RequestWithdrawal) -> tuple[Withdrawal | None, int]:
-    """The withdrawal that owns the client withdrawal id."""
+def _repeated(
+    call: AnyCall, command: RequestWithdrawal, catalogue: Catalogue, otherwise: Problem
+) -> Reply:
+    """Answer a repeated request with the withdrawal that has its client withdrawal id.
+
+    Raises ``otherwise`` if there is none, or it has other terms. A request that expired is also
+    answered so: an earlier copy of it may have come in time.
+    """
     found = call.services.fetch(
         queries.Withdrawal(command.account, client_withdrawal_id=command.client_withdrawal_id)
     )
-    return found.value, found.as_of_seq
+    terms = (command.asset, command.network, command.address, command.amount, command.memo)
+    row = original(
+        found.value,
+        lambda row: terms == (row.asset, row.network, row.address, row.amount, row.memo),
+        otherwise,
+    )
+    return answered(_answer(row, catalogue, found.as_of_seq), replayed=True)
 
 
-def _same(command: RequestWithdrawal, row: Withdrawal) -> bool:
-    """Whether the request is that of the withdrawal, in every word."""
-    return (row.asset, row.network, row.address, row.amount, row.memo) == (
-        command.asset, command.network, command.address, command.amount, command.memo,
-    )  # fmt: skip
-
-
-def _expired(call: AnyCall, command: RequestWithdrawal, catalogue: Catalogue) -> Reply:
-    """A request that came too late: an earlier copy of it may have come in time."""
-    found, seq = _original(call, command)
-    if found is None or not _same(command, found):
-        raise expired()
-    return Reply(_answer(found, catalogue, seq), 200, (REPLAYED,))
-
-
-def _outcome_of(outcome: Outcome) -> Withdrawal | Refused:
-    """The withdrawal of the command after all of its moves in the turn, or the refusal."""
+def _result(outcome: Outcome) -> Withdrawal | Refused:
+    """Return the withdrawal as the command's turn leaves it, or the refusal."""
     answer = from_events.answer_to(outcome, WithdrawalUpdated, Refused)
     if isinstance(answer, Refused):
         return answer
@@ -141,7 +132,7 @@ def _problem(refused: Refused, catalogue: Catalogue, asset: str) -> Problem:
         members["asset"] = asset
     elif refused.reason is RejectReason.ADDRESS_COOLING and refused.detail:
         members["available_at"] = instant_text(refused.detail)
-    return refusal(refused.reason, sentence(refused.text), **members)
+    return from_events.refused(refused, **members)
 
 
 def _answer(row: Withdrawal, catalogue: Catalogue, as_of_seq: int) -> WithdrawalAnswer:
@@ -181,11 +172,10 @@ def quote_withdrawal(call: BodyCall[QuoteRequest]) -> Reply:
             amount=catalogue.amount(request.asset, request.amount, "amount"),
         )
     )
-    scale = catalogue.scales[request.asset]
     event = from_events.answer_to(outcome, WithdrawalQuoted, Refused)
     if isinstance(event, Refused):
         raise _problem(event, catalogue, request.asset)
-    quote = event.quote
+    quote, scale = event.quote, catalogue.scales[request.asset]
     answer = QuoteView(
         quote_id=quote.quote_id,
         asset=quote.asset,
@@ -197,7 +187,7 @@ def quote_withdrawal(call: BodyCall[QuoteRequest]) -> Reply:
         expires_at=instant_text(quote.expires_at),
         as_of_seq=outcome.transaction.seq,
     )
-    return Reply(answer, 200, (REPLAYED,)) if outcome.duplicate else Reply(answer, 201)
+    return answered(answer, replayed=outcome.duplicate, status=201)
 
 
 def get_withdrawal(call: QueryCall[AccountQuery]) -> Reply:
@@ -234,7 +224,8 @@ def approve_withdrawal(call: QueryCall[ActingQuery]) -> Reply:
     account = own_account(call, call.query.account)
     row, _ = _find(call, account)
     command = ApproveWithdrawal(call.principal.origin(), account, row.withdrawal_id)
-    return _decide(call, command, row, (WithdrawalState.APPROVED, WithdrawalState.QUEUED))
+    user = call.principal.key.user
+    return _decide(call, command, row, lambda now: bool(user) and now.approved_by == user)
 
 
 def reject_withdrawal(call: BodyCall[RejectWithdrawalRequest]) -> Reply:
@@ -244,7 +235,7 @@ def reject_withdrawal(call: BodyCall[RejectWithdrawalRequest]) -> Reply:
     row, _ = _find(call, account)
     origin = call.principal.origin()
     command = RejectWithdrawal(origin, account, row.withdrawal_id, request.note)
-    return _decide(call, command, row, (WithdrawalState.REJECTED,))
+    return _decide(call, command, row, lambda now: now.state is WithdrawalState.REJECTED)
 
 
 def cancel_withdrawal(call: QueryCall[ActingQuery]) -> Reply:
@@ -252,36 +243,26 @@ def cancel_withdrawal(call: QueryCall[ActingQuery]) -> Reply:
     account = own_account(call, call.query.account)
     row, _ = _find(call, account)
     command = CancelWithdrawal(call.principal.origin(), account, row.withdrawal_id)
-    return _decide(call, command, row, (WithdrawalState.CANCELED,))
+    return _decide(call, command, row, lambda now: now.state is WithdrawalState.CANCELED)
 
 
 def _decide(
-    call: AnyCall, command: Command, row: Withdrawal, wanted: tuple[WithdrawalState, ...]
+    call: AnyCall, command: Command, row: Withdrawal, decided: Callable[[Withdrawal], bool]
 ) -> Reply:
-    """Submit a decision. One that was made before in the same way is answered with the state."""
+    """Submit a decision, and answer one that was ``decided`` so before with the withdrawal."""
     outcome = call.services.submit(command)
     catalogue = call.services.catalogue(asset=row.asset)
-    refused = _outcome_of(outcome)
-    if isinstance(refused, Withdrawal):
-        headers = (REPLAYED,) if outcome.duplicate else ()
-        return Reply(_answer(refused, catalogue, outcome.transaction.seq), 200, headers)
-    if refused.reason is not RejectReason.WITHDRAWAL_STATE:
-        raise _problem(refused, catalogue, row.asset)
-    current, seq = _find(call, row.account)
-    same_person = current.approved_by == call.principal.key.user
-    decided = (
-        current.state in wanted
-        if wanted[0] is not WithdrawalState.APPROVED
-        else same_person and bool(current.approved_by)
+    result = _result(outcome)
+    if isinstance(result, Withdrawal):
+        answer = _answer(result, catalogue, outcome.transaction.seq)
+        return answered(answer, replayed=outcome.duplicate)
+    if result.reason is not RejectReason.WITHDRAWAL_STATE:
+        raise _problem(result, catalogue, row.asset)
+    now, seq = _find(call, row.account)
+    otherwise = from_events.refused(
+        result, state=now.state.name.lower(), withdrawal_id=str(now.withdrawal_id)
     )
-    if decided:
-        return Reply(_answer(current, catalogue, seq), 200, (REPLAYED,))
-    raise refusal(
-        refused.reason,
-        sentence(refused.text),
-        state=current.state.name.lower(),
-        withdrawal_id=str(current.withdrawal_id),
-    )
+    return answered(_answer(original(now, decided, otherwise), catalogue, seq), replayed=True)
 
 
 _READ: Final = ("unknown_withdrawal", "not_caught_up")

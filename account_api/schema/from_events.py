@@ -26,6 +26,7 @@ from engine.core.events import (
     OrderReplaced,
     OrderRestated,
     OrderTriggered,
+    Refused,
 )
 from engine.core.types import CancelReason, OrderRow, OrdStatus, Side
 
@@ -38,24 +39,18 @@ _ORDER_EVENTS = (
     OrderTriggered,
 )
 
-
 A = TypeVar("A")
 B = TypeVar("B")
-C = TypeVar("C")
 
 
 @overload
 def answer_to(outcome: Outcome, first: type[A], /) -> A: ...
 @overload
 def answer_to(outcome: Outcome, first: type[A], second: type[B], /) -> A | B: ...
-@overload
-def answer_to(
-    outcome: Outcome, first: type[A], second: type[B], third: type[C], /
-) -> A | B | C: ...
 def answer_to(outcome: Outcome, *kinds: type[Any]) -> Any:
-    """Find what the engine answered to the command, whatever else its turn set off.
+    """Find the event that answers the command among all events of its turn.
 
-    Raises RuntimeError where it did not answer by any of the kinds that it answers by.
+    Raises RuntimeError where no event of the given kinds does.
     """
     transaction = outcome.transaction
     event = own_event(transaction.events, transaction.command, *kinds)
@@ -64,6 +59,17 @@ def answer_to(outcome: Outcome, *kinds: type[Any]) -> Any:
         raise RuntimeError(
             f"the engine answered {name} in seq {transaction.seq} without saying what became of it"
         )
+    return event
+
+
+def accepted(outcome: Outcome, kind: type[A]) -> A:
+    """Find the event that says that the command was done.
+
+    Raises the Problem of the refusal where the engine refused it.
+    """
+    event = answer_to(outcome, kind, Refused)
+    if isinstance(event, Refused):
+        raise refused(event)
     return event
 
 
@@ -124,3 +130,8 @@ def rejected(event: OrderRejected | CancelRejected) -> Problem:
     if event.client_order_id:
         members["client_order_id"] = event.client_order_id
     return refusal(event.reason, sentence(event.text), **members)
+
+
+def refused(event: Refused, **options: Any) -> Problem:
+    """Make the problem of a refusal that is not about an order; ``options`` are Problem's."""
+    return refusal(event.reason, sentence(event.text), **options)

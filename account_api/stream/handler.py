@@ -21,6 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from account_api.errors import Problem
 from account_api.http.forwarded import forwarded_for
 from account_api.ports import ClockUs
+from account_api.reply import REPLAYED
 from account_api.schema.from_rows import SCOPE_TEXT
 from account_api.security.auth import (
     KEY_HEADER,
@@ -114,8 +115,9 @@ class Handler:
                 await own(peer, message)
                 return
             done = await self._operations.run(op, message.params, peer.principal, request_id)
+            replayed = REPLAYED in done.headers
             await peer.send(
-                reply(op, req_id, done.data, status=done.status, replayed=done.replayed)
+                reply(op, req_id, done.body, status=done.status, replayed=replayed)
             )
         except Problem as problem:
             await peer.send(refusal(op, req_id, problem.document(request_id)))

@@ -11,18 +11,16 @@ import asyncio
 import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
 import structlog
 
 from account_api.errors import Problem
-from account_api.http.routing import REPLAYED, AnyCall, Call, Method, Reply, Route
+from account_api.http.routing import AnyCall, Call, Method, Route
+from account_api.reply import Reply
 from account_api.routes.common import own_account
 from account_api.schema.requests import NoQuery
 from account_api.security.auth import require
-from account_api.security.rate_limit import RateLimiter
 from account_api.services import Services
 from account_api.stream.principal import StreamPrincipal
 from account_api.stream.requests import convert
@@ -56,30 +54,18 @@ _PART_LENGTH_MAX: Final = 128
 _log: Final = structlog.get_logger("account_api.stream")
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
-    """An operation that was done; ``replayed``: it had been done before."""
-
-    status: int
-    replayed: bool
-    data: msgspec.Struct | msgspec.Raw
-
-
 class Operations:
     """Serves the routes of the table to connections, on a bounded number of threads."""
 
-    def __init__(
-        self, routes: Iterable[Route], services: Services, limiter: RateLimiter, workers: int
-    ) -> None:
+    def __init__(self, routes: Iterable[Route], services: Services, workers: int) -> None:
         known = {(route.method, route.path): route for route in routes}
         self._routes: dict[str, Route] = {op: known[where] for op, where in OPERATIONS.items()}
         self._services = services
-        self._limiter = limiter
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="operations")
 
     async def run(
         self, op: str, params: dict[str, Any], caller: StreamPrincipal | None, request_id: str
-    ) -> Done:
+    ) -> Reply:
         """Do an operation. Raises Problem."""
         route = self._routes.get(op)
         if route is None:
@@ -87,7 +73,7 @@ class Operations:
         if route.scope is not None:
             if caller is None:
                 raise Problem("unauthorized", "This operation needs a login first.")
-            verdict = self._limiter.take(caller.key.key, route.group, caller.key.slot)
+            verdict = self._services.limiter.take(caller.key.key, route.group, caller.key.slot)
             if verdict is not None and not verdict.allowed:
                 raise Problem(
                     "rate_limited",
@@ -98,8 +84,7 @@ class Operations:
             require(caller, route.thing)
         call = self._call(route, dict(params), caller, request_id)
         loop = asyncio.get_running_loop()
-        reply: Reply = await loop.run_in_executor(self._pool, _serve, route, call)
-        return Done(reply.status, REPLAYED in reply.headers, reply.body)
+        return await loop.run_in_executor(self._pool, _serve, route, call)
 
     async def account(self, caller: StreamPrincipal, named: str | None, thing: Thing) -> str:
         """Return the account for which the caller does a thing: its own, or one of its firm.

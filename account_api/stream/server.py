@@ -17,10 +17,7 @@ from account_api.errors import Problem
 from account_api.http.routing import Route
 from account_api.ports import ClockUs
 from account_api.schema.from_rows import instant_text
-from account_api.security.auth import Authenticator
 from account_api.security.keyring import Keys
-from account_api.security.keystore import KEYS_MAX
-from account_api.security.rate_limit import RateLimiter
 from account_api.services import HistoryOpener, Services
 from account_api.stream.handler import STREAM_PATH, Handler
 from account_api.stream.hub import Hub
@@ -71,19 +68,13 @@ class StreamServer:
             path, "stream-sessions", timeout_s=timeout_s, on_lost=lambda e: sessions.lost(e)
         )
         sessions = Sessions(watched)
-        limiter = RateLimiter(
-            settings.api.rate_limits, (key.key for key in settings.api.keys),
-            lambda: self._clock_us() / 1e6, KEYS_MAX,
-        )  # fmt: skip
-        ring = self._services.ring
         self.hub.before_publishing = self._end_revoked
-        operations = Operations(self._routes, self._services, limiter, settings.workers)
+        operations = Operations(self._routes, self._services, settings.workers)
         logins = Logins(settings.api.logins)
         self.handler = handler = Handler(
             settings, self.hub,
             Loader(self.hub, queries, settings.replay_events_max, settings.replays_at_once_max),
-            operations, sessions, logins,
-            Authenticator(ring, settings.api.window_ms, settings.api.ahead_ms), self._clock_us,
+            operations, sessions, logins, self._services.authenticator, self._clock_us,
         )  # fmt: skip
         try:
             async with asyncio.TaskGroup() as group:

@@ -12,12 +12,11 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from account_api.errors import Problem, refusal
-from account_api.schema.from_events import answer_to
-from account_api.schema.identifiers import sentence
+from account_api.errors import Problem
+from account_api.schema.from_events import accepted
 from engine.client import AsyncEngineClient, EngineError
 from engine.core.commands import CloseSession, OpenSession
-from engine.core.events import Refused, SessionChanged
+from engine.core.events import SessionChanged
 from engine.core.types import CancelScope, Origin
 
 RETRY_S: Final = 0.2
@@ -80,10 +79,7 @@ class Sessions:
 
     async def _open(self, source: str, terms: Terms) -> None:
         command = OpenSession(Origin(source), terms.account, terms.scope, terms.grace_us)
-        outcome = await self._client.submit(command)
-        event = answer_to(outcome, SessionChanged, Refused)
-        if isinstance(event, Refused):
-            raise refusal(event.reason, sentence(event.text))
+        accepted(await self._client.submit(command), SessionChanged)
 
     async def close(self, source: str, *, clean: bool = False, keep_orders: bool = False) -> None:
         """The connection has ended, or logs out.

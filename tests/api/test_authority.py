@@ -23,7 +23,6 @@ from account_api.errors import Problem
 from account_api.http.routing import Route
 from account_api.main import api_settings
 from account_api.routes import ROUTES
-from account_api.security.rate_limit import RateLimiter
 from account_api.services import Services
 from account_api.settings import SCOPES, ApiKey
 from account_api.stream.handler import Handler
@@ -66,8 +65,7 @@ class Api:
             simulated_deposit_address(formats),
         )  # fmt: skip
         self.services: Services = self.app.extensions["tandem"]
-        limiter = RateLimiter((), (), lambda: 0.0, 1)
-        self.operations = Operations(ROUTES, self.services, limiter, 2)
+        self.operations = Operations(ROUTES, self.services, 2)
         self.count = 0
 
     @staticmethod

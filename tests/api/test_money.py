@@ -206,9 +206,8 @@ def test_W4_the_initiator_may_not_approve_even_with_another_key(
     )
     row = caller("alice-withdraw").post("/v1/withdrawals", payout(amount="11")).ok(201)
     approver = caller("alice-approve")
-    view = app.view_functions["POST /v1/withdrawals/{withdrawal}/approve"]
-    server = view.__closure__[1].cell_contents
-    server._authenticator = Authenticator(KeyRing(keys), settings.window_ms, settings.ahead_ms)
+    services = app.extensions["tandem"]
+    services.authenticator = Authenticator(KeyRing(keys), settings.window_ms, settings.ahead_ms)
     target = f"/v1/withdrawals/{row['withdrawal_id']}/approve"
     approver.post(target).problem(403, "self_approval")
     assert engine.exchange.withdrawals[1].row.state.name == "PENDING_APPROVAL"

@@ -11,6 +11,7 @@ import asyncio
 import os
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +22,6 @@ from account_api import create_app
 from account_api.errors import Problem
 from account_api.main import api_settings
 from account_api.routes import ROUTES
-from account_api.security.rate_limit import RateLimiter
 from account_api.stream.operations import Operations
 from account_api.stream.principal import StreamPrincipal
 from config.settings import DEMO_FILE, load
@@ -55,6 +55,7 @@ class RestFlow:
         self.engine.exchange.cascade_max = self.random.choice((1, 3, 1000))
         self.engine.exchange.work_max = self.random.choice((2, 6, 500))
         settings = api_settings(load(DEMO_FILE, {"TANDEM_DATA": str(folder)}))
+        settings = replace(settings, rate_limits=())
         app = create_app(
             settings, lambda: self.engine, lambda: open_reader(self.engine.history_url), self.clock
         )
@@ -62,8 +63,7 @@ class RestFlow:
             self.engine.submit(Transfer(Origin("api:alice"), "alice", SUB, asset, atoms, asset))
         services = app.extensions["tandem"]
         self.callers = {f: Caller(app.test_client(), self.clock, f"demo-{f}-trade") for f in FIRMS}
-        limiter = RateLimiter((), (), lambda: 0.0, 1)
-        self.operations = Operations(ROUTES, services, limiter, 1)
+        self.operations = Operations(ROUTES, services, 1)
         self.principals = {
             key.account: StreamPrincipal(key=key, connection="c")
             for key in settings.keys
@@ -193,7 +193,7 @@ class RestFlow:
         except Problem as problem:
             assert problem.status < 500, problem.detail
             return None
-        return msgspec.to_builtins(done.data)
+        return msgspec.to_builtins(done.body)
 
     def check_fills(self, firm: str, seq: int, told: list[Any], named: set[str]) -> None:
         """Every fill of the orders that were named is told once, with its order."""
