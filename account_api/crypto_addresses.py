@@ -1,9 +1,8 @@
-"""Addresses of networks: whether one can be right, and simulated ones for deposits.
+"""Addresses of networks: validation, and simulated addresses for deposits.
 
-A wrong address loses the coin, so what has a checksum is checked with it: base58 and bech32
-of Bitcoin, Taproot included, and EIP-55 of Ethereum, where an address without the upper and
-lower case that make the checksum is refused too. An address whose coin nobody could ever spend
-is refused however well it is formed.
+Coin sent to a wrong address is lost, so checksums are verified: base58 and bech32 of Bitcoin,
+Taproot included, and EIP-55 of Ethereum, where an address without the mixed case that is the
+checksum is refused too. A well-formed address whose coin nobody could ever spend is refused.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from account_api.crypto_encodings import (
 from config.model import AddressFormat
 
 DepositAddressSource = Callable[[str, str, str], tuple[str, str]]
-"""(account, asset, network) → (address, memo) for deposits; always the same for the same."""
+"""(account, asset, network) → (address, memo) for deposits; deterministic."""
 
 _PREFIX: Final = "bc"
 _TEST_PREFIXES: Final = ("tb", "bcrt", "tbs")
@@ -36,11 +35,11 @@ _FIELD: Final = 2**256 - 2**32 - 977
 """The prime of secp256k1, on which the keys of Taproot outputs are points."""
 _ETHEREUM: Final = re.compile(r"0x([0-9a-fA-F]{40})\Z")
 _RESERVED_BELOW: Final = 1 << 16
-"""EIP-1352 keeps the addresses below it for the system; the zero address is one of them."""
+"""EIP-1352 reserves the addresses below it, the zero address among them."""
 
 
 def address_fault(address_format: AddressFormat, address: str) -> str:
-    """Why the address cannot be one of the format, as the end of a sentence; "" if it can."""
+    """Return why an address cannot be one of the format, to end a sentence with; "" if it can."""
     if address_format == "bitcoin":
         return _bitcoin_fault(address)
     if address_format == "ethereum":
@@ -83,7 +82,7 @@ _NOBODYS: Final = "is an address whose coin nobody could ever spend"
 
 
 def _is_point(x: int) -> bool:
-    """Whether x is a coordinate of secp256k1 (BIP-340, lift_x), by Euler's criterion."""
+    """Return True if x is a coordinate of secp256k1 (BIP-340, lift_x), by Euler's criterion."""
     square = (pow(x, 3, _FIELD) + 7) % _FIELD
     return x < _FIELD and pow(square, (_FIELD - 1) // 2, _FIELD) == 1
 
@@ -103,7 +102,7 @@ def _ethereum_fault(address: str) -> str:
 def simulated_deposit_address(
     formats: dict[tuple[str, str], AddressFormat],
 ) -> DepositAddressSource:
-    """Addresses for the simulated network: well-formed and stable.
+    """Make a source of well-formed, stable addresses for the simulated network.
 
     They are hashes of names, to which nobody has a key: no real coin may ever be sent there.
     """

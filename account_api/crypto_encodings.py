@@ -1,8 +1,8 @@
-"""How addresses are written: base58check, bech32 and bech32m, and the case of EIP-55.
+"""Encodings of addresses: base58check, bech32 and bech32m, and the case of EIP-55.
 
-Pure: text in, bytes out, or None where the text is not of the form or its checksum fails. What
-the bytes mean, and whether money may go there, is for ``addresses.py``. Bitcoin's forms are those
-of BIP-13, BIP-173 and BIP-350.
+Pure: text in, bytes out, or None if the text is malformed or its checksum is wrong. What the bytes
+mean, and whether money may go there, is decided in ``crypto_addresses.py``. Bitcoin's encodings are
+those of BIP-13, BIP-173 and BIP-350.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Witness(NamedTuple):
 
 
 def base58check_decode(text: str) -> bytes | None:
-    """The payload, its version byte included."""
+    """Decode a base58check text into its payload, the version byte included."""
     if not text or len(text) > _BASE58_CHARACTERS_MAX or any(c not in _BASE58 for c in text):
         return None
     number = 0
@@ -53,7 +53,7 @@ def base58check_decode(text: str) -> bytes | None:
 
 
 def bech32_decode(text: str) -> tuple[str, list[int], bool] | None:
-    """(prefix, words of 5 bits without the checksum, whether it is bech32m)."""
+    """Decode into (prefix, 5-bit words without the checksum, True for bech32m)."""
     prefix, _, data = text.lower().rpartition("1")
     if (
         not prefix or len(data) < _BECH32_CHECKSUM or len(text) > _BECH32_CHARACTERS_MAX
@@ -69,7 +69,7 @@ def bech32_decode(text: str) -> tuple[str, list[int], bool] | None:
 
 
 def witness_decode(text: str) -> Witness | None:
-    """A segregated witness address, of any network; version 0 is bech32, later ones bech32m."""
+    """Decode a segregated witness address of any network; version 0 is bech32, others bech32m."""
     decoded = bech32_decode(text)
     if decoded is None or not decoded[1]:
         return None
@@ -85,7 +85,7 @@ def witness_decode(text: str) -> Witness | None:
 
 
 def witness_encode(witness: Witness) -> str:
-    """The address in lower case."""
+    """Encode a segregated witness address, in lower case."""
     number, count = int.from_bytes(witness.program), len(witness.program) * 8
     padded = -count % 5
     number, count = number << padded, count + padded
@@ -97,7 +97,7 @@ def witness_encode(witness: Witness) -> str:
 
 
 def _bytes_of_words(words: list[int]) -> bytes | None:
-    """Words of 5 bits as bytes; None unless what is left over is fewer than 5 bits, all zero."""
+    """Join 5-bit words into bytes; None unless fewer than 5 bits are left over, all zero."""
     number = 0
     for word in words:
         number = number << 5 | word
@@ -113,7 +113,7 @@ def _expanded(prefix: str) -> list[int]:
 
 
 def _polymod(words: Iterable[int]) -> int:
-    """The remainder of BIP-173's code."""
+    """Compute the remainder of BIP-173's code."""
     checksum = 1
     for word in words:
         top = checksum >> 25
@@ -124,14 +124,14 @@ def _polymod(words: Iterable[int]) -> int:
 
 
 def eip55(digits: str) -> str:
-    """40 hexadecimal digits, in whatever case, with the case that EIP-55 gives them."""
+    """Give 40 hexadecimal digits, in whatever case, the case of EIP-55."""
     plain = digits.lower()
     hashed = sponge(plain.encode("ascii"), 0x01).hex()
     return "".join(c.upper() if int(h, 16) > 7 else c for c, h in zip(plain, hashed, strict=False))
 
 
 def sponge(data: bytes, suffix: int) -> bytes:
-    """Keccak of 256 bits: ``suffix`` 0x01 as Ethereum has it, 0x06 is SHA3-256 of FIPS 202.
+    """Hash with 256-bit Keccak: ``suffix`` 0x01 is Ethereum's, 0x06 the SHA3-256 of FIPS 202.
 
     hashlib has the second one only; that both are this function lets a test hold it against
     hashlib. About 0.3 ms for each 136 bytes, and not for secrets: it takes no care of its timing.
@@ -150,7 +150,7 @@ def sponge(data: bytes, suffix: int) -> bytes:
 
 
 def _permuted(lanes: list[int]) -> list[int]:
-    """Keccak-f[1600]; lane x + 5y is A[x, y] of FIPS 202, section 3.2."""
+    """Apply Keccak-f[1600]; lane x + 5y is A[x, y] of FIPS 202, section 3.2."""
     feedback = 1
     for _ in range(24):
         # Theta.

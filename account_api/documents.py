@@ -1,4 +1,4 @@
-"""Writes the documents that are made from the code: ``python -m account_api.documents DIR``.
+"""Write the documents that are made from the code: ``python -m account_api.documents DIR``.
 
 ``spec/openapi.yaml`` and ``spec/ERRORS.md`` are what this writes; a test holds them together.
 """
@@ -14,7 +14,7 @@ from account_api.routes import ROUTES
 
 
 def documents() -> dict[str, str]:
-    """The text of each document by its file name."""
+    """Return the text of each document by its file name."""
     head = "# Made by `python -m account_api.documents spec` from the types that validate.\n"
     return {
         "openapi.yaml": head + yaml_text(document(ROUTES)),

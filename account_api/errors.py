@@ -1,9 +1,9 @@
-"""Every error that the API can answer, as RFC 9457 problem documents.
+"""Every error that the API returns, as RFC 9457 problem documents.
 
 The catalogue is the contract: a code is never renamed, its ``type`` is ``/errors/<code>``.
 ``outcome`` tells a client what happened to its request: ``not_applied`` (nothing changed),
-``applied`` (it was done, by an earlier copy of the request) or ``unknown`` (ask before you
-send it anew). ``retryable`` says whether the same request may succeed later, unchanged.
+``applied`` (an earlier copy of the request did it) or ``unknown`` (it may have been done).
+``retryable`` says whether the same request, unchanged, may succeed later.
 ``spec/ERRORS.md`` is written from here by ``python -m account_api.documents``.
 """
 
@@ -33,7 +33,7 @@ class ErrorKind:
     outcome: OutcomeText = "not_applied"
 
     def text(self) -> str:
-        """The row as plain text; a problem's ``type`` leads to it."""
+        """Render the row as plain text, which a problem's ``type`` leads to."""
         retry = "may succeed later" if self.retryable else "will not succeed"
         return (
             f"{self.code} ({self.status}): {self.title}\n\n{self.meaning}\n\n"
@@ -44,8 +44,8 @@ class ErrorKind:
 class Problem(Exception):
     """An error for the caller: a code of the catalogue and one sentence about this case.
 
-    ``members`` are further members of the document (``field``, ``available_at``…). Status,
-    outcome and whether a retry helps are those of the catalogue unless given here.
+    ``members`` are further members of the document (``field``, ``available_at``…). ``status``,
+    ``outcome`` and ``retryable`` override those of the catalogue.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Problem(Exception):
         self.members = members
 
     def document(self, request_id: str) -> dict[str, Any]:
-        """The problem document, without absent members."""
+        """Return the problem document, without absent members."""
         body: dict[str, Any] = {
             "type": f"/errors/{self.kind.code}",
             "title": self.kind.title,
@@ -87,87 +87,89 @@ class Problem(Exception):
         return body
 
     def encode(self, request_id: str) -> bytes:
-        """The document as JSON in ASCII, whatever text it has to quote."""
+        """Encode the document as ASCII JSON, whatever text it quotes."""
         return json.dumps(self.document(request_id)).encode("ascii")
 
 
 _EDGE: Final = (
     ErrorKind("invalid_json", 400, "The body is not valid JSON",
-              "It is not one JSON object in UTF-8, or an object in it has the same key twice."),
+              "It must be one JSON object in UTF-8, in which no object has the same key twice."),
     ErrorKind("invalid_request", 400, "A field is missing, unknown or malformed",
-              "`field` names the part of the body, of the query or of the path that is wrong."),
+              "`field` names the part of the body, query or path that is wrong."),
     ErrorKind("body_not_allowed", 400, "This request takes no body",
-              "A body was sent where none is defined; it is refused because it would be signed "
-              "and yet mean nothing."),
+              "The route defines no body, so one that was sent, and perhaps signed, would have no "
+              "effect; send none."),
     ErrorKind("unauthorized", 401, "The request is not authenticated",
-              "No credential, an unknown key or token, or a wrong signature; all look alike."),
-    ErrorKind("outside_window", 401, "The signature is too old or from the future",
-              "The signature is right but its timestamp is outside the window; `server_time_ms` "
-              "is the clock of the venue."),
-    ErrorKind("insufficient_scope", 403, "The key may not do this",
-              "`required_scope` names the scope that the key lacks."),
+              "There is no credential, the key or token is unknown, or the signature is wrong; the "
+              "response does not say which."),
+    ErrorKind("outside_window", 401, "The timestamp is outside the window",
+              "The signature is valid, but its timestamp is too old or in the future; "
+              "`server_time_ms` is the venue's clock."),
+    ErrorKind("insufficient_scope", 403, "The key lacks a scope",
+              "`required_scope` names it."),
     ErrorKind("source_not_allowed", 403, "The key may not be used from this address",
-              "The credential is right but its IP allow-list does not hold the caller's address."),
-    ErrorKind("key_pending", 403, "The key waits for approval",
-              "It may move money, and so another user than the one who made it has to approve "
-              "it first."),
-    ErrorKind("not_found", 404, "There is no such thing",
+              "The credential is valid, but the caller's address is not on its IP allow-list."),
+    ErrorKind("key_pending", 403, "The key is not approved yet",
+              "It has a scope by which money can leave, so a user other than its creator must "
+              "approve it first."),
+    ErrorKind("not_found", 404, "Not found",
               "The path does not exist, or the object does not exist for this account."),
-    ErrorKind("method_not_allowed", 405, "The path does not have this method",
-              "The `Allow` header lists the methods that it has."),
+    ErrorKind("method_not_allowed", 405, "The path does not support this method",
+              "The `Allow` header lists the methods that it supports."),
     ErrorKind("body_too_large", 413, "The body is too large",
-              "`limit_bytes` is the largest body that is read."),
+              "`limit_bytes` is the largest body that is accepted."),
     ErrorKind("unsupported_media_type", 415, "The body must be application/json",
-              "The Content-Type header names another media type."),
-    ErrorKind("invalid_address", 422, "The address cannot be right",
+              "The Content-Type header names another media type, or the body is encoded."),
+    ErrorKind("invalid_address", 422, "The address is not valid",
               "Its checksum fails, or it is not an address of the network; GET /v1/networks "
               "shows `address_format`."),
     ErrorKind("malformed_http", 400, "The request is not valid HTTP",
-              "A header, the target or the framing of the request cannot be used."),
+              "A header, the request target or the framing of the request is malformed."),
     ErrorKind("rate_limited", 429, "Too many requests for this key",
-              "The headers RateLimit and Retry-After say when there is room again.",
+              "The headers RateLimit and Retry-After say when the next request is allowed.",
               retryable=True),
-    ErrorKind("request_expired", 408, "The request came too late",
-              "`expires_at` of the request, or the window of its signature, had passed before "
-              "the engine could do it.", retryable=True),
+    ErrorKind("request_expired", 408, "The request arrived too late",
+              "The request's `expires_at`, or the window of its signature, had passed before the "
+              "engine could execute it.", retryable=True),
     ErrorKind("idempotency_key_missing", 400, "The request needs an Idempotency-Key",
-              "It has no id of its own by which a repeat could be known."),
+              "It has no id of its own by which a repeat could be recognised."),
     ErrorKind("idempotency_key_reused", 422, "The key belongs to another request",
-              "The Idempotency-Key, or the `request_id`, came before with other contents."),
-    ErrorKind("idempotency_key_in_flight", 409, "The request is being done",
-              "An earlier copy with the same Idempotency-Key, or `request_id`, has no answer "
+              "The Idempotency-Key, or the `request_id`, was used before with other contents."),
+    ErrorKind("idempotency_key_in_flight", 409, "The request is in progress",
+              "An earlier copy with the same Idempotency-Key, or `request_id`, has no response "
               "yet.", retryable=True, outcome="unknown"),
-    ErrorKind("idempotency_unavailable", 503, "Earlier answers cannot be read",
-              "The memory of Idempotency-Keys does not answer; nothing was done.",
+    ErrorKind("idempotency_unavailable", 503, "Idempotency-Keys are unavailable",
+              "The store of earlier responses cannot be read; nothing was done.",
               retryable=True),
     ErrorKind("not_caught_up", 409, "The read has not reached min_seq yet",
-              "The bounded wait for `min_seq` ended; `as_of_seq` says how far it had come.",
+              "The bounded wait for `min_seq` ended; `as_of_seq` is the sequence that was reached.",
               retryable=True),
     ErrorKind("already_done", 409, "The request was done before",
-              "An identical signed request was done, and its answer is no longer kept; ask for "
+              "An identical signed request was done, and its response is no longer stored; query "
               "the object itself.", outcome="applied"),
     ErrorKind("key_name_taken", 409, "The name is taken",
-              "The account has, or had, another key of this name; names are used once."),
+              "The account has, or had, another key of this name; a name is never free again."),
     ErrorKind("too_many_keys", 409, "Too many keys",
-              "The account, or the venue, has made as many keys as it may."),
-    ErrorKind("keys_unavailable", 503, "The keys cannot be read",
-              "The service cannot see which keys were revoked, so it lets nobody in.",
+              "The account, or the venue, has reached its maximum number of keys."),
+    ErrorKind("keys_unavailable", 503, "The API keys are unavailable",
+              "The service cannot read which keys were revoked, so it refuses every request "
+              "that needs one.",
               retryable=True),
-    ErrorKind("engine_unavailable", 503, "The matching engine does not answer",
-              "`outcome` says whether the request can have been done; with `unknown` repeat "
-              "the identical request or look the order up by its client id.",
+    ErrorKind("engine_unavailable", 503, "The matching engine does not respond",
+              "`outcome` says whether the request may have been done; if it is `unknown`, repeat "
+              "the identical request or look the object up by its client id.",
               retryable=True, outcome="unknown"),
-    ErrorKind("history_unavailable", 503, "The history does not answer",
-              "Closed orders, fills, trades and ledger cannot be read at this moment.",
+    ErrorKind("history_unavailable", 503, "The history is unavailable",
+              "Closed orders, fills, trades and the ledger cannot be read at this moment.",
               retryable=True),
-    ErrorKind("not_ready", 503, "The service cannot do its work",
-              "The history does not keep up with the engine, or the disk is full; `parts` says how "
-              "each part of the venue is.", retryable=True),
-    ErrorKind("engine_refused", 503, "The engine could not serve the request",
-              "The engine refused the frame itself, for instance because a queue is full.",
+    ErrorKind("not_ready", 503, "The service is not ready",
+              "The history does not keep up with the engine, or the disk is full; `parts` has the "
+              "state of each part of the venue.", retryable=True),
+    ErrorKind("engine_refused", 503, "The engine could not accept the request",
+              "The engine refused it before executing it, for instance because a queue is full.",
               retryable=True),
-    ErrorKind("internal_error", 500, "Something went wrong on our side",
-              "An error that this catalogue does not foresee; quote `request_id`.",
+    ErrorKind("internal_error", 500, "Internal error",
+              "A fault of the venue; it was logged under `request_id`, which support will ask for.",
               outcome="unknown"),
 )  # fmt: skip
 
@@ -185,17 +187,17 @@ _ENGINE: Final = (
     _reason(_R.UNKNOWN_SYMBOL, 422, "There is no such instrument",
             "GET /v1/instruments lists the symbols (404 when the symbol is in the path)."),
     _reason(_R.INSTRUMENT_HALTED, 409, "Trading is halted",
-            "The instrument accepts cancels only until it is resumed.", True),
+            "The instrument accepts only cancels until trading resumes.", True),
     _reason(_R.DUPLICATE_CLIENT_ORDER_ID, 409, "The client order id is taken",
-            "An order with other terms owns this client order id; `order_id` names it. An "
-            "identical repeat is answered with the original instead."),
-    _reason(_R.INVALID_CLIENT_ORDER_ID, 422, "The client order id cannot be used",
+            "An order with other terms has this client order id; `order_id` names it. An identical "
+            "repeat is answered with the original order instead."),
+    _reason(_R.INVALID_CLIENT_ORDER_ID, 422, "The client order id is not valid",
             "It is empty, too long, or holds characters other than visible ASCII."),
-    _reason(_R.INVALID_QUANTITY, 422, "The quantity cannot be used",
-            "It is missing, zero, negative, off the lot, or no plain decimal number; or a minimum "
-            "or display quantity is above it."),
-    _reason(_R.INVALID_PRICE, 422, "The price cannot be used",
-            "It is zero, negative, off the tick, or no plain decimal number."),
+    _reason(_R.INVALID_QUANTITY, 422, "The quantity is not valid",
+            "It is missing, zero, negative, not a multiple of the lot, or not a plain decimal "
+            "number; or a minimum or display quantity is above it."),
+    _reason(_R.INVALID_PRICE, 422, "The price is not valid",
+            "It is zero, negative, not a multiple of the tick, or not a plain decimal number."),
     _reason(_R.QUANTITY_TOO_SMALL, 422, "The quantity is below the minimum",
             "GET /v1/instruments shows `min_quantity`."),
     _reason(_R.QUANTITY_TOO_LARGE, 422, "The quantity is above the maximum",
@@ -205,97 +207,107 @@ _ENGINE: Final = (
     _reason(_R.PRICE_OUTSIDE_BAND, 422, "The price is outside the price band",
             "GET /v1/instruments shows `band_low` and `band_high`, which follow the last trade.",
             True),
-    _reason(_R.UNSUPPORTED_COMBINATION, 422, "These terms do not go together",
+    _reason(_R.UNSUPPORTED_COMBINATION, 422, "These terms cannot be combined",
             "For instance post-only with IOC, or a price on a market order."),
-    _reason(_R.INVALID_EXPIRY, 422, "The expiry cannot be used",
-            "GTD needs `expire_at` in the future; other times in force take none."),
+    _reason(_R.INVALID_EXPIRY, 422, "The expiry is not valid",
+            "GTD needs an `expire_at` in the future; other times in force take none."),
     _reason(_R.INSUFFICIENT_FUNDS, 422, "The available balance is too small",
-            "What the order or withdrawal would hold is more than what is available."),
+            "The order or withdrawal would hold more than is available."),
     _reason(_R.TOO_MANY_OPEN_ORDERS, 422, "Too many open orders",
-            "The account has reached the number of open orders in GET /v1/limits.", True),
+            "The account has reached its maximum, `open_orders_max` of GET /v1/limits.", True),
     _reason(_R.POST_ONLY_WOULD_TRADE, 422, "A post-only order would have traded",
-            "The price crosses the book.", True),
+            "Its price crosses the book.", True),
     _reason(_R.UNKNOWN_ORDER, 404, "There is no such order",
             "No order with this id or client id belongs to the account."),
     _reason(_R.TOO_LATE, 409, "The order is no longer open",
-            "It was filled, canceled or expired before; `order` shows how it ended."),
+            "It was filled, was canceled or had expired; `order` shows its final state."),
     _reason(_R.MISMATCH, 409, "The request contradicts the order",
-            "Ids that do not belong together, or a symbol or side that is not the order's."),
-    _reason(_R.REQUEST_EXPIRED, 408, "The request came too late",
-            "`expires_at` of the request, or the window of its signature, had passed before "
-            "the engine could do it.", True),
-    _reason(_R.STALE_RESEND, 409, "An old order sent again",
-            "Known from FIX: a resent order that is too old to go live."),
-    _reason(_R.THROTTLED, 429, "Too many messages", "The session is over its limit.", True),
-    _reason(_R.NO_LIQUIDITY, 422, "There is nothing to trade with",
-            "A market order met an empty book.", True),
-    _reason(_R.INVALID_BATCH, 422, "The batch cannot be used",
+            "Its ids name different orders, or its symbol or side is not the order's."),
+    _reason(_R.STALE_RESEND, 409, "An old order was resent",
+            "FIX only: a resent order that is too old to be executed."),
+    _reason(_R.THROTTLED, 429, "Too many messages",
+            "The session has exceeded its rate limit.", True),
+    _reason(_R.NO_LIQUIDITY, 422, "There is no liquidity",
+            "A market order found no order to trade with.", True),
+    _reason(_R.INVALID_BATCH, 422, "The batch is not valid",
             "It is empty, has more than 50 entries, or names one id twice."),
     _reason(_R.BATCH_REFUSED, 422, "The batch was refused as a whole",
-            "With mode `validate_all` one entry was refused; `results` says which and why."),
-    _reason(_R.INVALID_FIELD, 422, "A field cannot be used", "The sentence says which and why."),
+            "In mode `validate_all` one operation was refused; `results` says which and why."),
+    _reason(_R.INVALID_FIELD, 422, "A field is not valid", "`detail` says which and why."),
     _reason(_R.NOT_PERMITTED, 403, "Not permitted", "The account or user may not do this."),
     _reason(_R.UNKNOWN_ASSET, 422, "There is no such asset", "GET /v1/assets lists them."),
     _reason(_R.UNKNOWN_WITHDRAWAL, 404, "There is no such withdrawal",
             "No withdrawal with this id belongs to the account."),
-    _reason(_R.WITHDRAWAL_STATE, 409, "The withdrawal is past that",
-            "`state` is the state in which the withdrawal is."),
-    _reason(_R.SELF_APPROVAL, 403, "The initiator may not approve",
-            "A withdrawal is approved by another user than the one who asked for it."),
-    _reason(_R.WITHDRAWAL_LIMIT, 422, "The daily limit would be passed",
+    _reason(_R.WITHDRAWAL_STATE, 409, "The state of the withdrawal does not allow this",
+            "`state` is its present state."),
+    _reason(_R.SELF_APPROVAL, 403, "The requester may not approve",
+            "Another user than the one who requested the withdrawal, or created the key, must "
+            "approve it."),
+    _reason(_R.WITHDRAWAL_LIMIT, 422, "The daily limit would be exceeded",
             "`remaining` is what may still be withdrawn today."),
     _reason(_R.AMOUNT_TOO_SMALL, 422, "The amount is below the minimum",
             "GET /v1/networks shows `withdrawal_min` and `withdrawal_step`."),
-    _reason(_R.UNKNOWN_NETWORK, 422, "The asset does not travel on this network",
-            "GET /v1/networks lists what does."),
+    _reason(_R.UNKNOWN_NETWORK, 422, "The asset is not available on this network",
+            "GET /v1/networks lists the networks of each asset."),
     _reason(_R.DUPLICATE_CLIENT_WITHDRAWAL_ID, 409, "The client withdrawal id is taken",
-            "A withdrawal with other terms owns this id, for ever; `withdrawal_id` names it."),
+            "A withdrawal with other terms has this id permanently; `withdrawal_id` names it."),
     _reason(_R.DUPLICATE_DEPOSIT, 409, "The deposit id is taken",
-            "The id is known with another account, asset, amount, network, address, transaction id "
-            "or number of confirmations required."),
+            "It was reported with another account, asset, amount, network, address, transaction id "
+            "or required number of confirmations."),
     _reason(_R.ADDRESS_NOT_ALLOWED, 403, "The address is not on the allow-list",
-            "The account sends to known addresses only."),
-    _reason(_R.ADDRESS_COOLING, 403, "The address is still cooling off",
-            "`available_at` is when it may be used."),
-    _reason(_R.QUOTE_EXPIRED, 409, "The quote has expired", "Ask for a new quote."),
+            "The account may withdraw only to addresses in its address book."),
+    _reason(_R.ADDRESS_COOLING, 403, "The address is in its cool-off period",
+            "It may be used from `available_at` on."),
+    _reason(_R.QUOTE_EXPIRED, 409, "The quote has expired", "Request a new quote."),
     _reason(_R.UNKNOWN_SESSION, 404, "There is no such session", "The session is not open."),
-    _reason(_R.STALE_EPOCH, 409, "The session has begun anew", "Known from FIX."),
+    _reason(_R.STALE_EPOCH, 409, "The session was reset",
+            "FIX only: the message is from before the reset."),
     _reason(_R.DUPLICATE_CLIENT_TRANSFER_ID, 409, "The client transfer id is taken",
-            "A transfer with other terms owns this id, for ever."),
-    _reason(_R.UNKNOWN_QUOTE, 422, "There is no such quote", "The quote id is not known."),
+            "A transfer with other terms has this id permanently; `transfer_id` names it."),
+    _reason(_R.UNKNOWN_QUOTE, 422, "There is no such quote",
+            "No quote with this id belongs to the account."),
     _reason(_R.UNKNOWN_ADDRESS, 404, "There is no such address",
-            "The address is not in the account's book."),
+            "The address is not in the account's address book."),
     _reason(_R.NETWORK_SUSPENDED, 409, "The network is suspended",
-            "Withdrawals on this network are stopped for now.", True),
+            "Withdrawals on this network are suspended for now.", True),
     _reason(_R.MEMO_REQUIRED, 422, "The network needs a memo",
-            "Without the memo the coin would be lost at its destination."),
-    _reason(_R.DUPLICATE_DEFINITION, 409, "It is defined otherwise",
-            "What is defined once keeps its essential terms."),
-    _reason(_R.MESSAGE_TOO_BIG, 413, "The request is too big", "The engine bounds its size."),
-    _reason(_R.TOO_MANY_SESSIONS, 409, "Too many sessions", "The engine bounds their number.",
-            True),
-    _reason(_R.TOO_MANY_ADDRESSES, 409, "Too many addresses", "The engine bounds their number."),
+            "Without a memo the recipient could not be credited."),
+    _reason(_R.DUPLICATE_DEFINITION, 409, "It is already defined",
+            "Its essential terms cannot be changed."),
+    _reason(_R.MESSAGE_TOO_BIG, 413, "The request is too large",
+            "It exceeds the engine's maximum size."),
+    _reason(_R.TOO_MANY_SESSIONS, 409, "Too many sessions",
+            "The maximum number of open sessions has been reached.", True),
+    _reason(_R.TOO_MANY_ADDRESSES, 409, "Too many addresses",
+            "The address book has reached its maximum size."),
     _reason(_R.ACCOUNT_SUSPENDED, 403, "The account is suspended",
-            "The venue lets it cancel and read, and nothing else for now."),
-    _reason(_R.SWEEP_TOO_LARGE, 422, "The order would meet too many others at once",
-            "An order by money is done in one piece, which the venue bounds; ask for less."),
-    _reason(_R.INSTRUMENT_BUSY, 409, "The instrument is at work on earlier orders",
-            "An order by money is accepted once they are done; ask again.", True),
+            "Until the venue reactivates it, it may only cancel and read."),
+    _reason(_R.SWEEP_TOO_LARGE, 422, "The order would match too many orders",
+            "An order by `cash_quantity` is executed in one step of bounded size; order less."),
+    _reason(_R.INSTRUMENT_BUSY, 409, "The instrument is still executing earlier orders",
+            "An order by `cash_quantity` is accepted once they are done; try again.", True),
 )  # fmt: skip
 
 CATALOGUE: Final[dict[str, ErrorKind]] = {
     kind.code: kind
-    for kind in (*_EDGE, *(k for k in _ENGINE if k.code != "request_expired"))
+    for kind in (*_EDGE, *_ENGINE)
 }
 
 
 def refusal(reason: RejectReason, text: str, **options: Any) -> Problem:
-    """The problem for a refusal by the engine; ``text`` is the engine's sentence."""
+    """Make the problem for a refusal by the engine; ``text`` is the engine's sentence."""
     return Problem(reason.name.lower(), text or CATALOGUE[reason.name.lower()].meaning, **options)
 
 
+def internal_error() -> Problem:
+    """Make the problem for an exception that no rule foresees; the caller logs it."""
+    return Problem(
+        "internal_error", "An internal error occurred; it was logged under this request id."
+    )
+
+
 def catalogue_markdown() -> str:
-    """The text of ``spec/ERRORS.md``."""
+    """Render the text of ``spec/ERRORS.md``."""
     lines = [
         "# Errors of the account API",
         "",
@@ -307,12 +319,12 @@ def catalogue_markdown() -> str:
         "this case), `code`, `request_id`, `retryable` and `outcome`:",
         "",
         "- `not_applied`: this copy of the request changed nothing and will not be done later.",
-        "- `applied`: the request had been done before; the answer describes that.",
+        "- `applied`: an earlier copy of the request was done.",
         "- `unknown`: it may or may not have been done. Send the identical request again (the "
-        "same client id, or the same signature within its window): it is done at most once. "
-        "Or look the object up by its client id.",
+        "same client id, or the same signature within its window), which is done at most once, "
+        "or look the object up by its client id.",
         "",
-        "Further members are named in the table where a code has them.",
+        "The table names the further members that a code has.",
         "",
         "| code | status | retryable | outcome | title | meaning |",
         "|---|---|---|---|---|---|",

@@ -1,7 +1,7 @@
 """The process: ``python -m account_api.main`` reads the configuration and runs gunicorn.
 
-gunicorn asks this module for ``application()``; nothing is opened before a worker exists, except
-for the shared memory of the rate limits.
+gunicorn calls ``application()`` of this module; nothing is opened before a worker exists, except
+the shared memory of the rate limits.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _GUNICORN_FILE: Final = Path(__file__).parent.parent / "config" / "gunicorn.conf
 
 
 def api_settings(settings: Settings) -> ApiSettings:
-    """The part of the settings that the API needs."""
+    """Select the settings that the API needs."""
     http = settings.http
     limits = (
         ("read", RateLimit(http.read_quota, http.rate_window_s)),
@@ -105,13 +105,13 @@ def _api_key(key: Key) -> ApiKey:
 
 
 def application() -> Any:
-    """The WSGI application, for gunicorn: ``account_api.main:application()``."""
+    """Make the WSGI application for gunicorn: ``account_api.main:application()``."""
     log_json_lines()
     settings = load()
     path, history_url = str(settings.engine.socket), settings.history.url
     wait_s = settings.engine.min_seq_wait_ms_max / 1000
     api = api_settings(settings)
-    # A venue that waits for min_seq but briefly is not one whose engine may not be busy.
+    # A venue with a short wait for min_seq may still have a busy engine.
     timeout_s = max(api.engine_timeout_s, wait_s + 1)
     app = create_app(
         api,
@@ -144,7 +144,7 @@ def application() -> Any:
 
 
 def main() -> int:
-    """Run gunicorn in this process, which has imported already what its workers need."""
+    """Run gunicorn in this process, which has already imported what its workers need."""
     log_json_lines()
     keep_private()
     try:

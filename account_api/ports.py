@@ -1,4 +1,4 @@
-"""What the API asks of the engine and of the history, as narrow interfaces.
+"""Narrow interfaces to the engine, the clock and the health of the other parts.
 
 ``engine.client.EngineClient`` is an ``EnginePort``; tests pass a client that holds an
 exchange in the same process.
@@ -16,18 +16,18 @@ T = TypeVar("T")
 
 
 class EnginePort(Protocol):
-    """Commands in, committed answers out; may be used by many threads."""
+    """Takes commands and returns committed outcomes. Thread-safe."""
 
     def submit(self, command: Command, timeout_s: float | None = None) -> Outcome:
-        """Wait until the command is durable."""
+        """Submit a command and wait until it is durable. Raises EngineError."""
         ...
 
     def fetch(self, query: queries.Query[T], min_seq: int = 0) -> Answered[T]:
-        """Ask a typed query."""
+        """Ask a typed query. Raises EngineError."""
         ...
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         ...
 
 
@@ -39,7 +39,7 @@ ClockUs = Callable[[], int]
 
 
 class PartSeen(Protocol):
-    """How a part of the venue is; ``state`` "ok" or what is wrong with it, in a word."""
+    """The state of a part of the venue: "ok", or what is wrong with it in one word."""
 
     @property
     def part(self) -> str: ...
@@ -54,4 +54,4 @@ class PartSeen(Protocol):
 
 
 PartsSource = Callable[[int | None], Iterable[PartSeen]]
-"""Says how the other parts are; told at which seq the engine is, None where it is away."""
+"""Reports the state of the other parts, given the engine's seq, or None if it is away."""

@@ -1,4 +1,4 @@
-"""What routes work with: the engine, the history, and a short-lived copy of the catalogue.
+"""What handlers work with: the engine, the history, and a short-lived copy of the catalogue.
 
 Nothing here is opened before the worker process exists: sockets and database connections do
 not survive a fork.
@@ -50,7 +50,7 @@ HistoryOpener = Callable[[], sqlalchemy.Engine]
 CATALOGUE_AGE_US_MAX: Final = 5_000_000
 CATALOGUE_AGE_US_MIN: Final = 200_000
 WAITERS_MAX: Final = 4
-"""Requests of one worker that may wait for a sequence; they hold a thread each."""
+"""Requests of one worker that may wait for a sequence; each holds a thread."""
 
 _REFUSALS: Final = {
     "behind": "not_caught_up",
@@ -59,18 +59,18 @@ _REFUSALS: Final = {
 }
 
 
-UNCHANGED_TEXT: Final = "The engine does not answer, and nothing was changed; ask again."
+UNCHANGED_TEXT: Final = "The engine does not respond, and nothing was changed; try again."
 
 
 def _unavailable(error: EngineError) -> Problem:
-    """The problem for an engine that cannot be asked."""
+    """Make the problem for an engine that cannot be asked."""
     if isinstance(error, EngineRefused):
         code = _REFUSALS.get(error.code, "engine_refused")
         return Problem(code, sentence(error.text))
     if isinstance(error, EngineUnavailable | EngineTimeout):
         detail = (
-            "The engine did not answer, and the request may have been done; repeat the identical "
-            "request, or ask for the object by its client id."
+            "The engine did not respond, and the request may have been done; repeat the identical "
+            "request, or look the object up by its client id."
             if error.outcome == "unknown"
             else UNCHANGED_TEXT
         )
@@ -160,14 +160,14 @@ class Services:
             history.dispose()
 
     def submit(self, command: Command) -> Outcome:
-        """Hand a command to the engine and wait until it is durable. Raises Problem."""
+        """Submit a command to the engine and wait until it is durable. Raises Problem."""
         try:
             return self._engine_port().submit(command, self.settings.engine_timeout_s)
         except EngineError as error:
             raise _unavailable(error) from error
 
     def fetch(self, query: queries.Query[T], min_seq: int = 0) -> Answered[T]:
-        """Ask the engine; waits, bounded, for ``min_seq``. Raises Problem."""
+        """Ask the engine; wait, bounded, for ``min_seq``. Raises Problem."""
         answer = self._fetch(query, 0)
         if answer.as_of_seq >= min_seq:
             return answer
@@ -179,14 +179,14 @@ class Services:
             return self._engine_port().fetch(query, min_seq)
         except EngineError as error:
             problem = _unavailable(error)
-            # A question changes nothing, whether or not its answer arrived.
+            # A query changes nothing, whether or not its answer arrived.
             problem.outcome = "not_applied"
             if problem.kind.code == "engine_unavailable":
                 problem.detail = UNCHANGED_TEXT
             raise problem from error
 
     def transaction(self, seq: int) -> Transaction | None:
-        """One transaction; None when it was archived. Raises Problem."""
+        """Return one transaction; None if it was archived. Raises Problem."""
         try:
             return self._engine_port().fetch(queries.Transaction(seq)).value
         except GapTooOld:
@@ -196,7 +196,7 @@ class Services:
 
     @contextmanager
     def _waiting(self, min_seq: int, as_of_seq: int) -> Iterator[None]:
-        """Hold one of the few places in which a request may wait."""
+        """Hold one of the few places in which a request may wait. Raises Problem."""
         if not self._waiters.acquire(blocking=False):
             raise _not_caught_up(min_seq, as_of_seq)
         try:
@@ -206,7 +206,7 @@ class Services:
 
     @contextmanager
     def history(self, min_seq: int = 0) -> Iterator[sqlalchemy.Connection]:
-        """A connection to the history once it contains ``min_seq``. Raises Problem."""
+        """Open a connection to the history once it contains ``min_seq``. Raises Problem."""
         database = self._history_engine()
         try:
             if min_seq:
@@ -234,11 +234,10 @@ class Services:
 
     @contextmanager
     def fresh_history(self, min_seq: int) -> Iterator[sqlalchemy.Connection]:
-        """The history as of now: by default it waits for what the engine has committed.
+        """Open the history; by default wait until it has what the engine has committed.
 
-        With ``min_seq`` the caller insists and gets Problem ``not_caught_up``; without, a
-        history that lags or an engine that is away only makes the answer older, as its
-        ``as_of_seq`` says.
+        With ``min_seq`` a history that lags is Problem ``not_caught_up``; without, a history that
+        lags or an engine that is away only makes the answer older, as its ``as_of_seq`` says.
         """
         if min_seq:
             with self.history(min_seq) as connection:
@@ -253,7 +252,7 @@ class Services:
             yield connection
 
     def catalogue(self, symbol: str = "", asset: str = "") -> Catalogue:
-        """The catalogue, read anew when it is old or does not hold what is asked for."""
+        """Return the catalogue, read again if it is old or lacks what is asked for."""
         known, now = self._catalogue, self.clock_us()
         if known is not None:
             age = now - known.loaded_us
@@ -276,7 +275,7 @@ class Services:
         return loaded
 
     def instrument(self, symbol: str, status: int | None = None) -> Instrument:
-        """The instrument, or Problem ``unknown_symbol``."""
+        """Return the instrument. Raises Problem ``unknown_symbol``."""
         found = self.catalogue(symbol=symbol).instruments.get(symbol)
         if found is None:
             raise Problem(
@@ -288,7 +287,7 @@ class Services:
 def _not_caught_up(min_seq: int, as_of_seq: int) -> Problem:
     return Problem(
         "not_caught_up",
-        f"The read has come to seq {as_of_seq} and not yet to min_seq {min_seq}.",
+        f"The read has reached seq {as_of_seq} and not yet min_seq {min_seq}.",
         headers=(("Retry-After", "1"),),
         as_of_seq=as_of_seq,
     )

@@ -1,4 +1,4 @@
-"""What the account API needs to know, as frozen values; ``main.py`` makes them from the config.
+"""Settings of the account API, as frozen values; ``main.py`` makes them from the configuration.
 
 Times are milliseconds or microseconds as the names say. Secrets never appear in a ``repr``.
 """
@@ -24,10 +24,10 @@ class ApiKey:
 
     ``kind`` says how a request proves that it holds the key: ``bearer`` (a read-only token,
     of which only the SHA-256 is known), ``hmac`` (a shared secret) or ``ed25519`` (a public
-    key of 32 bytes). ``account`` is empty for an operator. ``user`` is the person or robot
-    behind the key. ``allow`` lists the networks it may come from; empty allows all.
-    ``slot`` is the place of a key that was made in the rate limits, 0 for a configured one;
-    ``pending``: it waits for a second person and is good for nothing yet.
+    key of 32 bytes). ``account`` is empty for an operator. ``user`` is the person or program
+    behind the key. ``allow`` lists the networks it may be used from; empty allows all.
+    ``slot`` is the slot of a made key in the rate limits, 0 for a configured one; ``pending``:
+    it is not active until a second person approves it.
     """
 
     key: str
@@ -45,18 +45,18 @@ class ApiKey:
 
     @property
     def holders(self) -> frozenset[Holder]:
-        """What the table of authority knows it as: each of its scopes."""
+        """The key's rows in the table of authority: one for each scope."""
         return frozenset([_HOLDERS[scope] for scope in self.scopes])
 
     @property
     def is_operator(self) -> bool:
-        """Whether the key speaks for the venue and not for an account."""
+        """True if the key acts for the venue and not for an account."""
         return "operator" in self.scopes
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """``quota`` requests per ``window_s`` seconds for each key; quota 0 switches it off."""
+    """``quota`` requests per ``window_s`` seconds for each key; quota 0 means no limit."""
 
     quota: int
     window_s: int
@@ -64,11 +64,11 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What the page at / is told.
+    """Settings of the page at /.
 
-    ``stream_url`` is where browsers find the stream, a path means at the page's own origin;
-    "" means the host that they have the page from, and ``stream_port``. ``demo_keys`` are
-    keys whose secret is public, ``<key>-secret``; the page offers them by name.
+    ``stream_url`` is where browsers find the stream; a path is relative to the page's origin, and
+    "" means the page's host and ``stream_port``. ``demo_keys`` are keys whose secret is public,
+    ``<key>-secret``; the page offers them by name.
     """
 
     environment: str = ""
@@ -94,19 +94,19 @@ class ApiSettings:
     address_formats: tuple[tuple[str, str, AddressFormat], ...] = ()
     """(asset, network, format) of networks whose addresses are checked."""
     answers: str = ":memory:"
-    """The file that remembers what was answered under an Idempotency-Key."""
+    """The file of the answers under an Idempotency-Key."""
     logins: str = ":memory:"
-    """The file that remembers which signatures have logged in to the stream."""
+    """The file of the signatures that have logged in to the stream."""
     key_file: str = ":memory:"
-    """The file of the API keys that were made, and of revocations."""
+    """The file of the API keys made through the API, and of revocations."""
     key_master: str = ""
-    """The file of the key that encrypts their secrets; "": one that is nowhere kept."""
+    """The file of the key that encrypts their secrets; "": a key that is not stored."""
     docs: Path | None = None
     """The folder of the built documentation; None: only the API reference is served."""
     proxies: frozenset[str] = frozenset()
-    """Addresses of reverse proxies whose X-Forwarded-For is believed."""
+    """Addresses of reverse proxies whose X-Forwarded-For is trusted."""
     rate_limits: tuple[tuple[str, RateLimit], ...] = ()
     """(group, limit); the groups are ``read``, ``trade`` and ``money``."""
     faucet: Faucet | None = None
-    """None: there is none."""
+    """None: the venue has no faucet."""
     page: Page = Page()

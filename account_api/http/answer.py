@@ -1,4 +1,4 @@
-"""An answer that is ready: bytes and header fields that nobody looks at again."""
+"""A pre-rendered response: bytes and header fields that Flask does not process again."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _LINES: Final = {int(status): f"{status.value} {status.phrase}" for status in HT
 
 
 class Answer(Response):
-    """What a route of the table answers.
+    """The response of a route of the table.
 
     Flask's own response builds, checks and converts its fields for every request, which costs
-    more than the rest of a small answer. Here they are handed on as they are: every one was
-    written by us or, as X-Request-Id, checked when it was read.
+    more than the rest of a small response. Here they are passed on unchanged: each was written by
+    us or, like X-Request-Id, checked when it was read.
     """
 
     def __init__(self, body: bytes, status: int, fields: list[tuple[str, str]]) -> None:
@@ -29,6 +29,6 @@ class Answer(Response):
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
-        """The answer as WSGI has it; one to HEAD has no bytes."""
+        """Send the response by WSGI; a response to HEAD has no body."""
         start_response(self._status, self._fields)
         return () if environ["REQUEST_METHOD"] == "HEAD" else (self._body,)

@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.routing import BaseConverter
 
 from account_api.crypto_addresses import DepositAddressSource
-from account_api.errors import CATALOGUE, PROBLEM_TYPE, Problem
+from account_api.errors import CATALOGUE, PROBLEM_TYPE, Problem, internal_error
 from account_api.http.answer import Answer
 from account_api.http.bad_request import BODY_UNREADABLE
 from account_api.http.docs import add_docs
@@ -69,8 +69,8 @@ def create_app(
 
     ``engine_factory`` and ``history`` are called once in each worker process, at the first
     request that needs them; ``clock_us`` is the clock of windows and rate limits.
-    ``deposit_address`` gives out addresses for deposits; None: there are none. ``parts`` says how
-    the other parts of the venue are, for /readyz.
+    ``deposit_address`` assigns deposit addresses; None: there are none. ``parts`` reports the
+    state of the other parts of the venue, for /readyz.
     """
     app = Flask("account_api", static_folder=None)
     app.url_map.merge_slashes = False
@@ -113,10 +113,10 @@ class _Server:
         self._services = services
 
     def view(self, route: Route) -> Callable[..., Response]:
-        """The view function of a route."""
+        """Make the view function of a route."""
 
         def serve(**parts: str) -> Response:
-            # Flask's ``request`` finds the request anew at every use; this is the thing itself.
+            # Flask's ``request`` looks the request up at every use; this is the request itself.
             incoming: Request = request._get_current_object()  # type: ignore[attr-defined]
             request_id = _request_id(incoming.environ)
             headers: list[tuple[str, str]] = []
@@ -185,30 +185,26 @@ class _Server:
             return
         headers.extend(verdict.headers)
         if not verdict.allowed:
-            raise Problem(
-                "rate_limited",
-                f"The key {key.key} is over its limit for {group} requests; "
-                f"there is room again in {verdict.retry_after_s} s.",
-                headers=(("Retry-After", str(verdict.retry_after_s)),),
-            )
+            retry = ("Retry-After", str(verdict.retry_after_s))
+            raise verdict.problem(key.key, group, headers=(retry,))
 
 
 def _log_change(route: Route, status: int, code: str) -> None:
-    """One line for every request that could change something, whatever became of it."""
+    """Log every request that could change something, whatever its outcome."""
     if route.method != "GET":
         _log.info(
             "request",
             operation=route.name,
             status=status,
             code=code,
-            # A header that authenticated nobody might hold anything, a secret for instance.
+            # A header that did not authenticate might contain anything, a secret for instance.
             key="" if code == "unauthorized" else request.headers.get(auth.KEY_HEADER, "")[:64],
             request_id=_request_id(),
         )
 
 
 class _Fields:
-    """Header fields by the names that authentication knows them by."""
+    """WSGI header fields by the names that authentication uses."""
 
     __slots__ = ("_environ",)
 
@@ -216,13 +212,13 @@ class _Fields:
         self._environ = environ
 
     def get(self, key: str, default: str, /) -> str:
-        """The value of a header, or the default."""
+        """Return the value of a header, or the default."""
         value: str = self._environ.get(_FIELD_NAMES[key], default)
         return value
 
 
 def _request_id(environ: dict[str, Any] | None = None) -> str:
-    """The id of this request: the caller's, if it has the right form, else a new one."""
+    """Return the id of this request: the caller's if it is well-formed, otherwise a new one."""
     if environ is None:
         environ = request.environ
     known: str | None = environ.get("tandem.request_id")
@@ -234,13 +230,13 @@ def _request_id(environ: dict[str, Any] | None = None) -> str:
 
 
 def _target(incoming: Request) -> str:
-    """The request target as it stood in the request line."""
+    """Return the request target as it stood in the request line."""
     target = incoming.environ.get("RAW_URI") or incoming.environ.get("REQUEST_URI")
     return str(target) if target is not None else incoming.full_path
 
 
 def _idempotency_key(route: Route) -> str:
-    """The key that came with a request that changes something, "" for none. Raises Problem."""
+    """Return the Idempotency-Key of a request, "" for none. Raises Problem."""
     key = request.headers.get(auth.IDEMPOTENCY_HEADER, "")
     if key and KEY_FORM.match(key) is None:
         raise Problem(
@@ -269,7 +265,7 @@ def _read_body(incoming: Request, limit: int) -> bytes:
     try:
         if "HTTP_TRANSFER_ENCODING" not in environ:
             return incoming.get_data(cache=False, parse_form_data=False)
-        # Flask ends a body without a stated length at the limit, as if nothing had been behind.
+        # Flask silently cuts a body without a stated length at the limit.
         chunks: bytes = environ["wsgi.input"].read(limit + 1)
         if len(chunks) > limit:
             raise _too_large(limit)
@@ -279,7 +275,7 @@ def _read_body(incoming: Request, limit: int) -> bytes:
     except BODY_UNREADABLE:
         raise Problem(
             "malformed_http",
-            "The body ends too early, or its chunks are not as HTTP has them.",
+            "The body ends too early, or its chunked encoding is malformed.",
             status=400,
             headers=(("Connection", "close"),),
         ) from None
@@ -307,14 +303,14 @@ def _parse_body(route: Route, incoming: Request, body: bytes) -> Any:
     if coding not in ("", "identity"):
         raise Problem(
             "unsupported_media_type",
-            f"The body must come as it is; the Content-Encoding {coding[:20]!r} is not read here.",
+            f"The body must not be encoded; the Content-Encoding {coding[:20]!r} is not supported.",
             headers=(("Accept-Encoding", "identity"),),
         )
     media_type = incoming.mimetype
     if media_type not in ("", _JSON_TYPE):
         raise Problem(
             "unsupported_media_type",
-            "The body must be application/json, and the Content-Type header says otherwise.",
+            "The body must be application/json, but the Content-Type header says otherwise.",
         )
     return decode.body_of(body, route.body)
 
@@ -326,7 +322,7 @@ def _finish(response: Response, headers: list[tuple[str, str]]) -> Response:
 
 
 def _common_headers() -> tuple[tuple[str, str], ...]:
-    """What every answer carries."""
+    """Return the headers that every response carries."""
     return ("X-Request-Id", _request_id()), _NO_STORE
 
 
@@ -346,7 +342,7 @@ def _problem(problem: Problem, headers: list[tuple[str, str]]) -> Response:
 
 
 def _http_error(error: HTTPException) -> Response:
-    """Errors that Flask finds before a route does, in the same form as all others."""
+    """Render the errors that Flask finds before a route does, in the same form as all others."""
     if error.response is not None:
         return _finish(Response(status=error.code or 500), [])
     code = _HTTP_CODES.get(error.code or 500)
@@ -356,7 +352,7 @@ def _http_error(error: HTTPException) -> Response:
         valid = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
         problem = Problem(
             code,
-            f"The path does not have the method {request.method[:20]!r}; it has {valid}.",
+            f"The path does not support the method {request.method[:20]!r}; it supports {valid}.",
             headers=(("Allow", valid),),
         )
     elif code is not None:
@@ -369,7 +365,7 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _unexpected(error: Exception) -> Response:
-    """What no rule foresees: logged with its trace, answered without its text."""
+    """Answer an exception that no rule foresees: log its traceback and show nothing of it."""
     _log.error(
         "unexpected",
         request_id=_request_id(),
@@ -377,20 +373,14 @@ def _unexpected(error: Exception) -> Response:
         rule=str(request.url_rule or ""),
         trace="".join(traceback.format_exception(error)),
     )
-    return _problem(
-        Problem(
-            "internal_error",
-            "Something went wrong on our side; it was recorded under this request id.",
-        ),
-        [],
-    )
+    return _problem(internal_error(), [])
 
 
 def _add_documents(app: Flask, site: Path | None) -> None:
-    """/openapi.json, the documentation and the page of each error.
+    """Serve /openapi.json, the documentation and the page of each error.
 
-    The first two are made when somebody first asks for them: a worker that takes the place of a
-    killed one has clients waiting.
+    The first two are rendered at their first request: clients are waiting for a worker that
+    replaces a killed one.
     """
     content = cache(lambda: document(ROUTES))
     reference = cache(lambda: page(content()))

@@ -1,4 +1,4 @@
-"""What gunicorn cannot read is answered as everything else is: by a problem document."""
+"""Problem documents for requests that gunicorn cannot parse."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from gunicorn.http.errors import NoMoreData, ParseException
 from account_api.errors import PROBLEM_TYPE, Problem
 
 BODY_UNREADABLE: Final = (ParseException, NoMoreData)
-"""What gunicorn raises while a body is read whose framing is wrong, or which ends too early."""
+"""What gunicorn raises while it reads a body that is framed wrongly or ends too early."""
 
 
 def answer_by_problem() -> None:
-    """Have gunicorn write a problem where it would write a page of HTML.
+    """Make gunicorn send a problem document where it would send an HTML page.
 
-    It finds the function by name in its module, and calls it for every request that it refuses
-    before an application sees it.
+    gunicorn looks the function up in its module at every request that it refuses before the
+    application sees it.
     """
     util.write_error = _write
 
 
 def _write(sock: Any, status: int, reason: str, _: str) -> None:
-    """The answer to a request that is not valid HTTP. What was wrong with it is in our log."""
+    """Answer a request that is not valid HTTP; what was wrong with it is only logged."""
     request_id = os.urandom(16).hex()
     try:
         phrase = HTTPStatus(status).phrase
     except ValueError:
         phrase = reason
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        problem = Problem("internal_error", "Something went wrong on our side.")
+        problem = Problem("internal_error", "An internal error occurred.")
     else:
         detail = f"The request is not valid HTTP: {phrase}."
         problem = Problem("malformed_http", detail, status=status)

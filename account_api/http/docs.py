@@ -1,7 +1,7 @@
 """The documentation at ``/docs``: the site that ``make docs`` built, or else the API reference.
 
-The reference is always at ``/docs/api``, made from what this very process validates. The site is
-plain files, which run no script but their own.
+The reference is always at ``/docs/api``, made from the types with which this process validates.
+The site consists of static files, which run no script but their own.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _HEADERS: Final = {
 
 
 def built_site(folder: Path) -> Path | None:
-    """The folder of the site, None when it was not built."""
+    """Return the folder of the site, or None if it was not built."""
     return folder if (folder / "index.html").is_file() else None
 
 
@@ -34,8 +34,8 @@ def add_docs(
     app: Flask, reference: Callable[[], str], site: Path | None,
     finish: Callable[[Response], Response],
 ) -> None:  # fmt: skip
-    """Serve the documentation; ``reference`` makes the page of the API, and ``finish`` adds what
-    every response has."""
+    """Serve the documentation; ``reference`` renders the API reference, and ``finish`` adds the
+    headers of every response."""
 
     def docs_api() -> Response:
         response = finish(Response(reference(), content_type="text/html; charset=utf-8"))

@@ -1,7 +1,7 @@
-"""Whose address a request comes from when a reverse proxy stands before the service.
+"""The client's address of a request that arrives through reverse proxies.
 
 A proxy appends the address that it saw to X-Forwarded-For. Only what a configured proxy
-appended is believed: everything to the left of it came from the client.
+appended is trusted: everything to the left of it came from the client.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 def forwarded_for(address: str, headers: Iterable[str], proxies: Collection[str]) -> str:
-    """The nearest address that is not one of our proxies; ``address`` is the peer's own."""
+    """Return the nearest address that is not one of our proxies; ``address`` is the peer's own."""
     chain = [part.strip() for header in headers for part in header.split(",")]
     while address in proxies and chain:
         address = chain.pop()
@@ -21,7 +21,7 @@ def forwarded_for(address: str, headers: Iterable[str], proxies: Collection[str]
 
 
 def behind_proxies(application: Wsgi, proxies: Collection[str]) -> Wsgi:
-    """The application with REMOTE_ADDR as ``forwarded_for`` has it."""
+    """Wrap the application so that REMOTE_ADDR is what ``forwarded_for`` returns."""
     if not proxies:
         return application
     trusted = frozenset(proxies)

@@ -1,4 +1,4 @@
-"""Counts and times the requests of one worker process."""
+"""Metrics of the requests of one worker process."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 
 _BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 _REQUEST: Final = "werkzeug.request"
-"""Where Flask leaves the request that it made of the environment."""
+"""Where Flask stores the request that it made from the environment."""
 
 
 def watch(app: Flask) -> CollectorRegistry:
-    """Have every request of the application counted; gives the registry to read it from.
+    """Count every request of the application; returns the registry to read the metrics from.
 
-    A request is known by its method and its rule, never by its path: what strangers ask for
-    must not become labels.
+    Labels are the method and the rule, never the path, which anybody can choose.
     """
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)

@@ -22,13 +22,13 @@ _REF: Final = "#/components/schemas/{name}"
 _TITLE: Final = "Tandem account API"
 _ABOUT: Final = (
     "Balances, orders, fills, deposits and withdrawals of the venue. Amounts, prices and "
-    "quantities are decimal text. Every answer carries `as_of_seq`, the engine's sequence of "
+    "quantities are decimal text. Every response has `as_of_seq`, the engine's sequence as of "
     "which it is true; pass it as `min_seq` to a later read to see at least as much. Errors "
     "are RFC 9457 documents; spec/ERRORS.md lists their codes."
 )
 _PROBLEM: Final[dict[str, Any]] = {
     "type": "object",
-    "description": "An error as RFC 9457 has it. Further members depend on the code.",
+    "description": "An RFC 9457 problem document. Further members depend on the code.",
     "required": [
         "type", "title", "status", "detail", "code", "request_id", "retryable", "outcome",
     ],
@@ -86,7 +86,7 @@ _LOCAL: Final = ("/v1/time", "/healthz", "/v1/api-keys")
 
 
 def document(routes: Iterable[Route]) -> dict[str, Any]:
-    """The OpenAPI document as plain data."""
+    """Return the OpenAPI document as plain data."""
     table = tuple(routes)
     types = {route.answer for route in table}
     types |= {route.body for route in table if route.body is not None}
@@ -172,7 +172,7 @@ def _query_parameters(route: Route) -> list[dict[str, Any]]:
 
 
 def _key_parameter(route: Route) -> list[dict[str, Any]]:
-    """The header under which a request acts once, for as long as anybody may ask."""
+    """Describe the Idempotency-Key header, for requests that change something."""
     if not _changes(route):
         return []
     return [
@@ -191,7 +191,7 @@ def _changes(route: Route) -> bool:
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """A query parameter is absent or has a value; it is never null."""
+    """Remove null from a schema: a query parameter is absent or has a value."""
     choices = [choice for choice in schema.get("anyOf", ()) if choice.get("type") != "null"]
     if not choices:
         return schema
@@ -240,7 +240,7 @@ def _responses(route: Route) -> dict[str, Any]:
 
 
 def codes_of(route: Route) -> set[str]:
-    """Every error code that the route can answer."""
+    """Return every error code that the route can answer."""
     codes = {*_ALWAYS, *route.errors}
     if route.scope is not None:
         codes.update(_SIGNED)
@@ -258,10 +258,10 @@ def codes_of(route: Route) -> set[str]:
 
 
 def _portable(value: Any) -> Any:
-    """Write patterns as ECMA has them, where ``\\Z`` of Python is ``$``, and all else in one form.
+    """Write patterns as ECMA does (``$`` for Python's ``\\Z``), and everything else in one form.
 
     Releases of msgspec differ in whether a docstring keeps the indentation of the source, and in
-    where null stands among choices; what is published must not change with them.
+    the position of null among choices; the published document must not change with them.
     """
     if isinstance(value, dict):
         return {key: _portable_member(key, item) for key, item in value.items()}
@@ -281,7 +281,7 @@ def _portable_member(key: str, item: Any) -> Any:
 
 
 def yaml_text(value: Any, depth: int = 0) -> str:
-    """Plain data as YAML in block style; scalars are written as JSON, which YAML contains."""
+    """Write plain data as block YAML, with scalars as JSON, which YAML contains."""
     pad = "  " * depth
     if isinstance(value, dict) and value:
         lines = []
@@ -317,7 +317,7 @@ th{background:#1d242e}td,th,h2{border-color:#323c49}.m{color:#6db3ff}a{color:#6d
 
 
 def page(content: dict[str, Any]) -> str:
-    """A page that reads without any script, font or style from elsewhere."""
+    """Render a page that needs no script, font or style from elsewhere."""
     tags: dict[str, list[str]] = {}
     for path, operations in content["paths"].items():
         for method, operation in operations.items():
@@ -338,7 +338,7 @@ def page(content: dict[str, Any]) -> str:
 
 
 def _markup(text: str) -> str:
-    """Escaped text in which `this` is code."""
+    """Escape a text in which `this` is code."""
     return re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(text))
 
 

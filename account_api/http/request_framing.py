@@ -1,8 +1,8 @@
-"""When is an HTTP/1.1 request whole? Pure: bytes in, an answer out.
+"""Framing of HTTP/1.1 requests: where a request ends. Pure.
 
-It reads no more than it must to know where a request ends; whether the request is right is
-for the server to say. Where the end cannot be known the request counts as ``UNCLEAR``: it is
-handed over as it is, and its connection is closed after the answer.
+It parses no more than it must to find the end; whether the request is valid is for the server to
+judge. If the end cannot be known the request is ``UNCLEAR``: it is handed over as it is, and its
+connection is closed after the response.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 
 HEAD_BYTES_MAX: Final = 65_536
 EMPTY_BYTES_MAX: Final = 8
-"""Empty lines before a request are a habit of old clients; many are none."""
+"""Old clients send an empty line or two before a request; more are an attack."""
 _END: Final = b"\r\n\r\n"
 _LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*(?=\r\n)", re.I)
 _CHUNKED: Final = re.compile(rb"\r\ntransfer-encoding:", re.I)
@@ -25,21 +25,21 @@ _CRLF: Final = b"\r\n"
 
 
 class Reading(Enum):
-    """What the bytes that came so far are."""
+    """What the bytes received so far are."""
 
     PARTIAL = 1
-    """More has to come."""
+    """More must arrive."""
     WAITS = 2
-    """More has to come, and the client waits to be told to go on with the body."""
+    """More must arrive, and the client waits for 100 Continue before it sends the body."""
     WHOLE = 3
     UNCLEAR = 4
-    """To be handed over as it is: malformed, or a body that is too long to be waited for."""
+    """To be handed over as it is: malformed, or with a body too long to wait for."""
     TOO_LONG = 5
-    """No head that is served is so long."""
+    """The head is longer than any that is served."""
 
 
 def read(data: bytes, body_bytes_max: int) -> Reading:
-    """How far a request is; empty lines before it are passed over."""
+    """Judge how much of a request has arrived; empty lines before it are skipped."""
     start = len(data) - len(data.lstrip(b"\r\n"))
     if start > EMPTY_BYTES_MAX:
         return Reading.TOO_LONG
@@ -64,20 +64,20 @@ def read(data: bytes, body_bytes_max: int) -> Reading:
 
 
 def without_expectation(data: bytes) -> bytes:
-    """The request without Expect: 100-continue, which has been answered."""
+    """Remove ``Expect: 100-continue``, which has been answered, from a request."""
     end = data.find(_END)
     return _EXPECT.sub(b"", data[: end + 2], count=1) + data[end + 2 :]
 
 
 def _chunked(data: bytes, place: int, body_bytes_max: int) -> Reading:
-    """Follow the chunks from ``place`` on to the last, and over its trailer."""
+    """Follow the chunks from ``place`` to the last one and its trailer."""
     total, first = 0, place
     if len(data) - first > 2 * body_bytes_max + HEAD_BYTES_MAX:
-        return Reading.UNCLEAR  # Chunks of a byte or two, which cost more than they bring.
+        return Reading.UNCLEAR  # Chunks of a byte or two, which cost more than they carry.
     while True:
         size = _SIZE.match(data, place)
         if size is None:
-            # Not all of the size is there, or what stands there is none.
+            # The chunk size is incomplete or malformed.
             begun = len(data) - place < 80 and _SIZE_BEGUN.match(data, place) is not None
             return Reading.PARTIAL if begun else Reading.UNCLEAR
         length = int(size[1], 16)
@@ -85,7 +85,7 @@ def _chunked(data: bytes, place: int, body_bytes_max: int) -> Reading:
         if total > body_bytes_max:
             return Reading.UNCLEAR
         if length == 0:
-            # The line of the last chunk is the first half of an empty line, or a trailer comes.
+            # The last chunk's line end begins the empty line, unless a trailer follows.
             end = data.find(_END, size.end() - 2)
             if end < 0:
                 return _bounded(data, place)
@@ -93,7 +93,7 @@ def _chunked(data: bytes, place: int, body_bytes_max: int) -> Reading:
             return Reading.WHOLE if _TRAILER.match(trailer) is not None else Reading.UNCLEAR
         end = size.end() + length
         if not _CRLF.startswith(data[end : end + 2]):
-            return Reading.UNCLEAR  # Where the next chunk begins nobody knows.
+            return Reading.UNCLEAR  # The next chunk begins nowhere.
         place = end + 2
         if place > len(data):
             return Reading.PARTIAL

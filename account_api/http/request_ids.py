@@ -9,8 +9,8 @@ import os
 class RequestIds:
     """32 hexadecimal digits each, distinct in all processes. Thread-safe, also after a fork.
 
-    A random half for each process and a count: the system's random source would be asked for
-    every request, and lets go of the interpreter each time.
+    A random half for each process and a count: asking the system's random source for every
+    request would release the interpreter lock each time.
     """
 
     def __init__(self) -> None:
@@ -19,10 +19,10 @@ class RequestIds:
         self._numbers = itertools.count(1)
 
     def next(self) -> str:
-        """An id that nobody had."""
+        """Return a new unique id."""
         pid = os.getpid()
         if pid != self._pid:
-            # Two threads may both come here; each takes a prefix of its own, and the last stays.
+            # Two threads may both get here; each takes a prefix, and the last one stays.
             self._prefix = os.urandom(8).hex()
             self._pid = pid
         return f"{self._prefix}{next(self._numbers):016x}"

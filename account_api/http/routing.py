@@ -1,7 +1,7 @@
-"""The table of routes, and the one way in which every request of it is served.
+"""``Route``, a row of the table of routes, and ``Call``, a request to one.
 
-A route says what it takes (scope, body, query) and what it answers; the table yields the URL
-rules of Flask and the OpenAPI document, so that neither can drift from what is validated.
+A route says what it takes (scope, body, query) and what it returns; Flask's URL rules and the
+OpenAPI document are made from the table, so that neither can drift from what is validated.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class Call(msgspec.Struct, Generic[B, Q], frozen=True):
-    """One request on its way through a handler, with the body and the query that it takes.
+    """One request to a handler, with the body and the query that it takes.
 
-    ``parts`` are the variable parts of the path. ``now_us`` is when it was received. ``thing`` is
-    what the caller was found to be allowed to do.
+    ``parts`` are the variable parts of the path. ``now_us`` is when it was received (µs since
+    1970). ``thing`` is what the caller was authorized for.
     """
 
     services: Services
@@ -44,13 +44,13 @@ class Call(msgspec.Struct, Generic[B, Q], frozen=True):
 
     @property
     def principal(self) -> Principal:
-        """The caller of a route that asks for a scope."""
+        """The caller of a route that requires a scope. Raises RuntimeError on a public route."""
         if self.caller is None:
             raise RuntimeError("a public route asked who its caller is")
         return self.caller
 
     def under(self, token: str) -> Call[B, Q]:
-        """The same request, known to the engine by another token."""
+        """Return the same request under another token of the engine."""
         if self.caller is None:
             return self
         return structs.replace(self, caller=structs.replace(self.caller, token=token))
@@ -70,9 +70,9 @@ Handler = Callable[[AnyCall], Reply]
 class Route:
     """One row of the table. ``thing`` is its row in the table of authority.
 
-    ``body`` and ``query`` are what the handler says that it takes: ``BodyCall[NewOrderRequest]``.
+    ``body`` and ``query`` are the types in the handler's signature: ``BodyCall[NewOrderRequest]``.
 
-    ``needs_key``: the request has no natural id, so an Idempotency-Key has to come with it.
+    ``needs_key``: the request has no id of its own, so it needs an Idempotency-Key.
 
     ``errors`` are the codes that are particular to the route; those that every route of its
     kind can answer are added by the OpenAPI document.
@@ -100,7 +100,7 @@ class Route:
 
     @property
     def scope(self) -> str | None:
-        """The scope that it needs; None: anybody may call it."""
+        """The scope that it requires; None: it is public."""
         holder = scope_of(self.thing)
         return None if holder is None else holder.value
 
@@ -118,16 +118,16 @@ class Route:
 
 
 def _taken_by(handler: Handler) -> tuple[type[Request] | None, type[Request]]:
-    """The types of the body and the query that a handler takes, read from its signature."""
+    """Read the types of the body and the query from a handler's signature."""
     taken = get_type_hints(handler).get("call")
     if get_origin(taken) is not Call:
-        raise TypeError(f"{handler.__name__} does not say what it takes: call: BodyCall[…]")
+        raise TypeError(f"{handler.__name__} needs a signature such as call: BodyCall[…]")
     body, query = get_args(taken)
     return (None if body is type(None) else body), query
 
 
 def part_id(call: AnyCall, name: str, code: str, what: str) -> int:
-    """The number in a path; anything else cannot exist, so it is answered with ``code``."""
+    """Read the number in a path; anything else does not exist and is answered with ``code``."""
     text = call.parts[name]
     if not is_id(text):
         raise Problem(code, f"There is no {what} {text[:40]!r}.", status=404)

@@ -1,9 +1,9 @@
 """The page at ``/``: files under ``web/``, served from memory, nothing from elsewhere.
 
-The page is a client like any other: it speaks to ``/v1`` and to the stream, and is told only
-where that is and which public demo keys it may offer. On test-nets it may ask for the engine's
-counters besides, to show rates and latencies; in production those are for operators. Its
-policy lets it run its own scripts and connect to this venue, and nothing else.
+The page is a client like any other: it uses ``/v1`` and the stream, and its settings are only
+where the stream is and which public demo keys it may offer. On test-nets it may also read the
+engine's counters, to show rates and latencies; in production those are for operators. Its content
+security policy lets it run its own scripts and connect to this venue, and nothing else.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from engine.core.types import Answered, EngineMetrics, EngineStatus
 
 T = TypeVar("T")
 FIGURES_S: Final = 0.5
-"""How old the engine's counters may be that several who look are told."""
+"""How old the engine's counters on the page may be."""
 WEB: Final = Path(__file__).parent.parent / "web"
 _TYPES: Final = {
     ".html": "text/html; charset=utf-8",
@@ -45,7 +45,7 @@ _HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
-    # Asked for anew each time and answered with 304: an upgrade reaches every open page.
+    # Revalidated each time and answered with 304: an upgrade reaches every open page.
     "Cache-Control": "no-cache",
 }
 _FIGURES_HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -59,14 +59,14 @@ class _File:
 
 
 class Engine(Protocol):
-    """Who asks the engine."""
+    """Queries the engine."""
 
     def fetch(self, query: queries.Query[T]) -> Answered[T]:
-        """Its answer. Raises Problem."""
+        """Return the engine's answer. Raises Problem."""
 
 
 def add_page(app: Flask, page: Page, faucet: Faucet | None, engine: Engine) -> None:
-    """Serve the page, its files and the figures that it shows."""
+    """Serve the page, its files and the metrics that it shows."""
     files = {
         str(path.relative_to(WEB)): _file(path.read_bytes(), path.suffix)
         for path in sorted(WEB.rglob("*"))
@@ -112,7 +112,7 @@ def add_page(app: Flask, page: Page, faucet: Faucet | None, engine: Engine) -> N
 
 
 class _Figures:
-    """The engine's counters for the page, asked for at most so often, whoever looks."""
+    """The engine's counters for the page, queried at most once every ``FIGURES_S``."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -121,7 +121,7 @@ class _Figures:
         self._until = 0.0
 
     def json(self) -> bytes:
-        """The counters since the engine's start; rates are their differences. Raises Problem."""
+        """Return the counters since the engine's start, for rates by difference. Raises Problem."""
         with self._lock:
             if time.monotonic() >= self._until:
                 figures = self._engine.fetch(queries.Metrics())
@@ -141,7 +141,7 @@ def _counters(status: EngineStatus, figures: EngineMetrics) -> dict[str, object]
 
 
 def policy(page: Page, host: str) -> str:
-    """The content security policy of the page as it was asked for at ``host``."""
+    """Return the content security policy of the page as requested at ``host``."""
     return (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
         f"connect-src 'self'{_stream_source(page, host)}; base-uri 'none'; form-action 'none'; "
@@ -150,7 +150,7 @@ def policy(page: Page, host: str) -> str:
 
 
 def _stream_source(page: Page, host: str) -> str:
-    """Where the page may connect to besides its own origin. A strange host adds nothing."""
+    """Return where the page may connect to besides its origin; a malformed host adds nothing."""
     if page.stream_url.startswith("/"):
         same = host if _HOST.match(host) else ""
         return f" ws://{same} wss://{same}" if same else ""

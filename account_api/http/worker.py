@@ -1,11 +1,11 @@
-"""gunicorn's threaded worker, with threads that see whole requests only.
+"""gunicorn's threaded worker, with threads that see only complete requests.
 
 gunicorn hands a connection to a thread as soon as it is accepted, where it may wait for
 bytes: a few clients that send half a header would hold every thread. Here the worker's event
-loop gathers each request first, whoever sends how slowly, and lets go of it after a fixed
-time. What a client does not read of its answer the loop sends on, for a fixed time too: a
-thread never waits for a client. When there are too many connections the oldest that has asked
-for nothing yet makes room, so a client that behaves is served during a flood.
+loop reads each request completely first, however slowly it is sent, and gives up after a fixed
+time. What a client does not read of its response the loop sends later, also for a fixed time: a
+thread never waits for a client. If there are too many connections the oldest that has not yet
+sent a request is closed, so a well-behaved client is served during a flood.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from account_api.http.bad_request import answer_by_problem
 from account_api.http.request_framing import Reading, read, without_expectation
 
 GATHER_S: Final = 5.0
-"""A request must be whole this long after its connection, or its first byte, came."""
+"""A request must be complete this long after its connection, or its first byte, arrived."""
 LINGER_S: Final = 2.0
-"""How long a client may take to close after the last answer; until then it can be read."""
+"""How long a client may take to read the last response and close."""
 ANSWER_S: Final = 10.0
-"""How long a client may take to read an answer."""
+"""How long a client may take to read a response."""
 ACCEPTS_PER_TURN: Final = 64
 DESCRIPTORS_OWN: Final = 128
 REPORT_S: Final = 1.0
@@ -39,7 +39,7 @@ PIECE_BYTES: Final = 1 << 18
 GATHERED_BYTES_MAX: Final = 64 << 20
 """What all unfinished requests together may hold."""
 UNREAD_BYTES_MAX: Final = 64 << 20
-"""What all answers that are not read yet may hold together."""
+"""What all unread responses together may hold."""
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _TOO_LONG: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\n"
@@ -54,8 +54,8 @@ log = structlog.get_logger("account_api")
 class _Patient(socket.socket):
     """A socket that never blocks: what the kernel does not take waits in ``unread``.
 
-    gunicorn's calls that would make it block change nothing, and where it would have to wait
-    for bytes the client counts as gone: a request was whole before a thread saw it.
+    gunicorn's calls that would make it block do nothing, and if it would have to wait for bytes
+    the client counts as gone: a request was complete before a thread saw it.
     """
 
     def __init__(self, fileno: int) -> None:
@@ -64,29 +64,29 @@ class _Patient(socket.socket):
         self.unread = bytearray()
 
     def setblocking(self, flag: bool) -> None:
-        """It never blocks."""
+        """Do nothing: this socket never blocks."""
 
     def settimeout(self, value: float | None) -> None:
-        """It never waits."""
+        """Do nothing: this socket never waits."""
 
     def take(self, size: int) -> bytes:
-        """Bytes that are there. Raises BlockingIOError when there are none."""
+        """Return bytes that have arrived. Raises BlockingIOError if there are none."""
         return super().recv(size)
 
     def recv(self, *arguments: Any) -> bytes:
         try:
             return super().recv(*arguments)
         except BlockingIOError:
-            raise ConnectionResetError(errno.ECONNRESET, "the request is not whole") from None
+            raise ConnectionResetError(errno.ECONNRESET, "the request is incomplete") from None
 
     def sendall(self, data: Any, flags: int = 0) -> None:
-        """Keep it for one send with what follows, unless it is much."""
+        """Buffer the data, to be sent together with what follows; send at once if it is much."""
         self.unread += data
         if len(self.unread) > PIECE_BYTES:
             self.flush()
 
     def flush(self) -> bool:
-        """Send on; whether everything has left."""
+        """Send what the kernel takes; returns True if nothing is left."""
         try:
             while self.unread:
                 with memoryview(self.unread) as view:
@@ -98,7 +98,7 @@ class _Patient(socket.socket):
 
 
 class Visit(TConn):  # type: ignore[misc]
-    """A connection and what came of its next request. ``whole``: all of it was there."""
+    """A connection and what has arrived of its next request; ``whole``: all of it."""
 
     def __init__(self, cfg: Any, sock: socket.socket, client: Any, server: Any) -> None:
         super().__init__(cfg, _Patient(sock.detach()), client, server)
@@ -108,13 +108,13 @@ class Visit(TConn):  # type: ignore[misc]
         self.told_to_go_on = False
         self.watched = False
         self.goes_on = False
-        """Another request may follow the answer that is being sent."""
+        """Another request may follow the response that is being sent."""
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """Serves ``cfg.worker_connections`` connections, less where descriptors are scarce.
+    """Serves ``cfg.worker_connections`` connections, fewer if file descriptors are scarce.
 
-    A body longer than ``body_bytes_max`` is not waited for: the application refuses it.
+    It does not wait for a body longer than ``body_bytes_max``: the application refuses it.
     """
 
     body_bytes_max = 65_536
@@ -123,7 +123,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         self._most = max(1, min(self.cfg.worker_connections, hard - DESCRIPTORS_OWN))
-        # The loop of the base class is never to stop accepting: room is made instead.
+        # The base class's loop must never stop accepting: connections are closed instead.
         self.worker_connections = self._most + ACCEPTS_PER_TURN + 1
         self._gathering: dict[Visit, None] = {}
         self._lingering: dict[Visit, None] = {}
@@ -134,10 +134,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         answer_by_problem()
         super().init_process()
 
-    # A connection comes.
+    # A new connection.
 
     def accept(self, listener: socket.socket) -> None:
-        """Take in what waits, and begin to gather."""
+        """Accept waiting connections, and begin to read their requests."""
         for _ in range(ACCEPTS_PER_TURN):
             try:
                 client, address = listener.accept()
@@ -155,7 +155,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._gather(visit)
 
     def _make_room(self) -> None:
-        """Close the oldest connection that waits for nothing from us."""
+        """Close the oldest connection for which no request is being served."""
         if self._lingering:
             self._end_lingering(next(iter(self._lingering)), "too many connections")
         elif self._gathering:
@@ -167,7 +167,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self.poller.unregister(idle.sock)
             self._drop(idle, "too many connections")
 
-    # Until its request is whole.
+    # Until its request is complete.
 
     def _gather(self, visit: Visit) -> None:
         visit.deadline = time.monotonic() + GATHER_S
@@ -180,7 +180,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._more(visit, visit.sock)
 
     def _more(self, visit: Visit, sock: _Patient) -> None:
-        """Take what there is."""
+        """Read what has arrived."""
         try:
             data = sock.take(65_536)
         except BlockingIOError:
@@ -206,7 +206,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self.poller.register(visit.sock, selectors.EVENT_READ, partial(self._more, visit))
 
     def _look(self, visit: Visit) -> None:
-        """Hand a request over that is whole."""
+        """Hand over a request that is complete."""
         reading = read(visit.gathered, self.body_bytes_max)
         if reading is Reading.WAITS and not visit.told_to_go_on:
             visit.told_to_go_on = True
@@ -227,7 +227,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.enqueue_req(visit)
 
     def _let_go(self, visit: Visit) -> None:
-        """It gathers no more."""
+        """Stop reading a request."""
         del self._gathering[visit]
         self._gathered_bytes -= len(visit.gathered)
         if visit.watched:
@@ -235,16 +235,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self.poller.unregister(visit.sock)
 
     def _say(self, visit: Visit, data: bytes) -> None:
-        """A few bytes, if there is room for them."""
+        """Send a few bytes if there is room for them."""
         try:
             visit.sock.send(data)
         except OSError:
-            pass  # The client has gone, or reads nothing; its time will be over.
+            pass  # The client has gone, or reads nothing, and will time out.
 
     # On a thread.
 
     def handle(self, conn: Visit) -> Any:
-        """Serve one request, from the bytes that were gathered."""
+        """Serve one request from the bytes that were read."""
         conn.init()
         conn.parser.unreader.unread(conn.gathered)
         conn.gathered = b""
@@ -256,19 +256,19 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         return result
 
     def handle_request(self, req: Any, conn: Visit) -> Any:
-        """Serve it; whose end nobody waits for says in its answer that the connection ends."""
+        """Serve it, with ``Connection: close`` in the response if the end of it is not known."""
         if not conn.whole:
             req.force_close()
         return super().handle_request(req, conn)
 
     def _keepalive_after(self, conn: Visit, keepalive: bool) -> bool:
-        """Go on only behind a request whose end is known: nobody waits for the rest."""
+        """Keep the connection only after a request whose end is known."""
         return bool(keepalive and conn.whole and super()._keepalive_after(conn, keepalive))
 
-    # After its answer.
+    # After its response.
 
     def finish_request(self, conn: Visit, fs: Future[Any]) -> None:
-        """Wait until the answer is read, then for the next request or for the client to close."""
+        """Wait until the response is read, then for the next request or the client's close."""
         try:
             conn.goes_on = not fs.cancelled() and fs.result() is True
             self._send_on(conn)
@@ -277,11 +277,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._close(conn)
 
     def _send_on(self, visit: Visit) -> None:
-        """Be rid of the rest of an answer."""
+        """Send the rest of a response."""
         try:
             done = visit.sock.flush()
         except OSError:
-            self._close(visit)  # The client has gone without its answer.
+            self._close(visit)  # The client has gone without its response.
             return
         if done:
             self._answered(visit)
@@ -309,13 +309,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._drop(visit, reason)
 
     def _answered(self, visit: Visit) -> None:
-        """The answer has left; go on, or say that nothing more comes."""
+        """Continue after a response was sent, or begin to close."""
         if not (visit.goes_on and self.alive):
             self._linger(visit)
             return
         visit.gathered = visit.parser.unreader.take_buffered()
         if visit.gathered:
-            # The next request came close behind; no byte of it will be announced again.
+            # The next request has begun; the poller will not report these bytes again.
             self._gather(visit)
             return
         visit.set_timeout()
@@ -325,13 +325,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         )
 
     def on_client_socket_readable(self, conn: Visit, client: socket.socket) -> None:
-        """The next request of a connection begins."""
+        """Begin to read the next request of a connection."""
         self.poller.unregister(client)
         self.keepalived_conns.remove(conn)
         self._gather(conn)
 
     def _linger(self, visit: Visit) -> None:
-        """Say that nothing more comes; close when the client has, so that it gets its answer."""
+        """Shut down sending, and close when the client has, so that it receives its response."""
         try:
             visit.sock.shutdown(socket.SHUT_WR)
         except OSError:
@@ -348,7 +348,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         except BlockingIOError:
             return
         except OSError:
-            pass  # Closed the hard way, which is closed.
+            pass  # Reset by the client, which is closed too.
         self._end_lingering(visit, "")
 
     def _end_lingering(self, visit: Visit, reason: str) -> None:
@@ -359,7 +359,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     # The end.
 
     def murder_pending(self) -> None:
-        """Let go of those whose time is over; of all that ask for nothing, when stopping."""
+        """Close the connections whose time is over and, when stopping, all that are idle."""
         now = time.monotonic()
         while self._gathering:
             oldest = next(iter(self._gathering))
@@ -384,7 +384,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._dropped.clear()
 
     def _drop(self, visit: Visit, reason: str) -> None:
-        """Close what is watched no more; a reason is counted and told."""
+        """Close a connection that is no longer polled; a reason is counted and logged."""
         if reason:
             self._dropped[reason] += 1
         self._close(visit)

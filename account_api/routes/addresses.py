@@ -1,4 +1,4 @@
-"""The account's address book with its cool-off, and its addresses for deposits."""
+"""The account's address book with its cool-off, and its deposit addresses."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _deposit_view(call: AnyCall, row: DepositAddress) -> DepositAddressView:
 
 
 def get_addresses(call: QueryCall[AccountQuery]) -> Reply:
-    """The account's address book, each entry with when withdrawals may use it."""
+    """Get the account's address book, and from when withdrawals may use each entry."""
     query = call.query
     account = account_of(call, query.account)
     answer = call.services.fetch(queries.Addresses(account), query.min_seq)
@@ -80,7 +80,7 @@ def get_addresses(call: QueryCall[AccountQuery]) -> Reply:
 
 
 def add_address(call: BodyCall[AddressRequest]) -> Reply:
-    """Put an address into the book; one that is there already is answered as it is."""
+    """Add an address to the book; one that is already there is returned unchanged."""
     request = call.body
     account = own_account(call, request.account)
     catalogue = call.services.catalogue(asset=request.asset)
@@ -103,7 +103,7 @@ def add_address(call: BodyCall[AddressRequest]) -> Reply:
 
 
 def remove_address(call: QueryCall[ActingQuery]) -> Reply:
-    """Take an address out of the book; added again it cools off again."""
+    """Remove an address from the book; if it is added again, its cool-off starts again."""
     account = own_account(call, call.query.account)
     number = part_id(call, "address_id", "unknown_address", "address")
     outcome = call.services.submit(RemoveAddress(call.principal.origin(), account, number))
@@ -118,7 +118,7 @@ def _address_answer(call: AnyCall, event: AddressChanged, seq: int) -> AddressAn
 
 
 def get_deposit_addresses(call: QueryCall[AccountQuery]) -> Reply:
-    """Every address for deposits that the account has."""
+    """Get every deposit address of the account."""
     query = call.query
     account = account_of(call, query.account)
     answer = call.services.fetch(queries.DepositAddresses(account), query.min_seq)
@@ -132,14 +132,14 @@ def get_deposit_addresses(call: QueryCall[AccountQuery]) -> Reply:
 
 
 def assign_deposit_address(call: BodyCall[DepositAddressRequest]) -> Reply:
-    """The account's address for deposits of an asset on a network; always the same one."""
+    """Get the account's deposit address for an asset on a network; it is always the same."""
     request = call.body
     account = own_account(call, request.account)
     catalogue = call.services.catalogue(asset=request.asset)
     network = catalogue.network(request.asset, request.network)
     source = call.services.deposit_address
     if source is None:
-        raise Problem("not_permitted", "This venue gives out no addresses for deposits.")
+        raise Problem("not_permitted", "This venue assigns no deposit addresses.")
     address, memo = source(account, request.asset, network)
     outcome = call.services.submit(
         AssignDepositAddress(
@@ -175,12 +175,12 @@ ROUTES: Final = (
         errors=("unknown_address", "request_expired", "not_permitted"),
     ),
     Route(
-        "GET", "/v1/deposit-addresses", get_deposit_addresses, "Addresses for deposits",
+        "GET", "/v1/deposit-addresses", get_deposit_addresses, "Deposit addresses",
         DepositAddressesView, thing=Thing.READ_MONEY, tag="money",
         errors=("not_caught_up",),
     ),
     Route(
-        "POST", "/v1/deposit-addresses", assign_deposit_address, "An address for deposits",
+        "POST", "/v1/deposit-addresses", assign_deposit_address, "Get a deposit address",
         DepositAddressAnswer, thing=Thing.DEPOSIT_ADDRESSES, status=201,
         replays=True, tag="money", errors=_TARGET,
     ),

@@ -29,7 +29,7 @@ _DAY_US: Final = 86_400_000_000
 
 
 def get_balances(call: QueryCall[BalancesQuery]) -> Reply:
-    """Posted, held, available and pending money; `min_seq` waits, bounded, for a sequence."""
+    """Get posted, held, available and pending money; `min_seq` waits, bounded, for a sequence."""
     query = call.query
     account = account_of(call, query.account)
     check_filters(call, asset=query.asset)
@@ -45,7 +45,7 @@ def get_balances(call: QueryCall[BalancesQuery]) -> Reply:
 
 
 def get_holds(call: QueryCall[AccountQuery]) -> Reply:
-    """Money set aside for open orders and withdrawals, hold by hold."""
+    """Get the money held for open orders and withdrawals, hold by hold."""
     query = call.query
     account = account_of(call, query.account)
     scales = call.services.catalogue().scales
@@ -55,7 +55,7 @@ def get_holds(call: QueryCall[AccountQuery]) -> Reply:
 
 
 def get_ledger(call: QueryCall[LedgerQuery]) -> Reply:
-    """Every change of the account's money, ascending, with the balance after it."""
+    """List every change of the account's money, ascending, with the balance after it."""
     query = call.query
     account = account_of(call, query.account)
     check_filters(call, asset=query.asset)
@@ -79,7 +79,7 @@ def get_ledger(call: QueryCall[LedgerQuery]) -> Reply:
 
 
 def get_fees(call: QueryCall[AccountQuery]) -> Reply:
-    """Trading fees as a fraction of the notional, and the networks' withdrawal fees."""
+    """Get trading fees as a fraction of the notional, and the networks' withdrawal fees."""
     row, seq = _account_row(call)
     catalogue, formats = call.services.catalogue(), call.services.address_formats
     return Reply(
@@ -97,7 +97,7 @@ def get_fees(call: QueryCall[AccountQuery]) -> Reply:
 
 
 def get_limits(call: QueryCall[AccountQuery]) -> Reply:
-    """What bounds the account, how much of it is used, and how much is left."""
+    """Get the account's limits, and how much of each is used and left."""
     row, seq = _account_row(call)
     scales = call.services.catalogue().scales
     found = call.services.fetch(queries.Limits(row.account, call.now_us // _DAY_US)).value

@@ -53,14 +53,14 @@ _KINDS: Final = {
 
 
 def submit_batch(call: BodyCall[BatchRequest]) -> Reply:
-    """Do up to 50 operations in order; one result for each, at its index.
+    """Do up to 50 operations in order, with one result for each, at its index.
 
     An operation that is refused does not stop the others, unless `mode` is `validate_all`.
     """
     request = call.body
     account = own_account(call, request.account)
     origin = call.principal.origin(not_after(call, request.expires_at))
-    # The entries carry the source alone: the batch is what is recognised when repeated.
+    # The entries carry only the source: a repeat is recognised by the token of the batch.
     plain = Origin(source=origin.source, user=origin.user)
     catalogue = call.services.catalogue()
     faults: dict[int, Problem] = {}
@@ -108,10 +108,10 @@ def _entry(
     origin: Origin,
     made: dict[str, str],
 ) -> BatchEntry:
-    """An operation as a command. Raises Problem.
+    """Translate an operation into a command. Raises Problem.
 
-    ``made`` has the instruments of the orders that the operations before this one create, by
-    client order id: such an order does not exist before the turn, and can be named all the same.
+    ``made`` has the instruments, by client order id, of the orders that earlier operations of the
+    batch create: such an order can be named although it does not exist yet.
     """
     if isinstance(operation, BatchCreate):
         made.setdefault(operation.client_order_id, operation.symbol)
@@ -133,7 +133,7 @@ def _entry(
 def _recorded(
     operation: BatchOperation, problem: Problem, account: str, origin: Origin
 ) -> RecordRefusal:
-    """An operation that is no command: it keeps its place and fails with its own reason."""
+    """Record an operation that is no command, which keeps its place and its own reason."""
     name = problem.kind.code.upper()
     reason = RejectReason[name] if name in RejectReason.__members__ else RejectReason.INVALID_FIELD
     client_order_id = "" if isinstance(operation, BatchCancel) else operation.client_order_id
@@ -154,11 +154,11 @@ def _recorded(
 
 
 class _Part(NamedTuple):
-    """The part of a transaction that one operation of a batch has.
+    """The part of a transaction that belongs to one operation of a batch.
 
-    ``event`` is the engine's answer to it. ``fills_from`` and ``fills_to`` bound the fills of
-    its order that are told with it: those until the next operation on the same order, stops
-    that were set off by the batch included. So no fill is told twice, and none is missing.
+    ``event`` is the engine's answer to it. ``fills_from`` and ``fills_to`` bound the fills that
+    are reported with it: those of its order until the next operation on the same order, stops
+    triggered by the batch included. So no fill is reported twice, and none is missing.
     """
 
     number: int
@@ -169,7 +169,7 @@ class _Part(NamedTuple):
 
 
 def _parts(transaction: Transaction, entries: list[BatchEntry], done: BatchDone) -> list[_Part]:
-    """What became of each operation, found by what it is about within its own events."""
+    """Find the part of each operation in the transaction."""
     events = transaction.events
     parts: list[_Part] = []
     latest: dict[int, int] = {}
@@ -196,7 +196,7 @@ def _result(
     catalogue: Catalogue,
     part: _Part,
 ) -> BatchResult:
-    """What became of one operation."""
+    """Make the result of one operation."""
     order: OrderAnswer | None = None
     problem: Problem | None = fault
     replayed = False
@@ -224,17 +224,17 @@ def _result(
 def _done(
     call: AnyCall, transaction: Transaction, part: _Part, catalogue: Catalogue
 ) -> OrderAnswer:
-    """The order that an accepted operation was about, as it stands when the turn is over.
+    """Return the order of an accepted operation, as it stands when the turn is over.
 
-    A create is told from its events; what was changed or canceled is shown as it stands now,
-    since the events alone do not tell what the order had held and paid before.
+    A create is rendered from its events. What was changed or canceled is queried, since the events
+    alone do not say what the order had held and paid before.
     """
     head, seq, time_us = part.event, transaction.seq, transaction.time_us
     if not isinstance(head, OrderAccepted | OrderReplaced | OrderCanceled):
         raise RuntimeError("the engine accepted an operation without saying what became of it")
     order_id = head.order.order_id
-    told = transaction.events[part.fills_from : part.fills_to]
-    executions = from_events.fills(told, order_id, seq, time_us, catalogue)
+    reported = transaction.events[part.fills_from : part.fills_to]
+    executions = from_events.fills(reported, order_id, seq, time_us, catalogue)
     if isinstance(head, OrderAccepted):
         row, reason = from_events.created(transaction.events, order_id, time_us, catalogue)
         return order_answer(row, reason, catalogue, seq, executions)
@@ -249,7 +249,7 @@ def _done(
 def _repeated(
     call: AnyCall, entry: BatchEntry, event: Event | None, catalogue: Catalogue, time_us: int
 ) -> OrderAnswer:
-    """The order, where a refused operation repeats one that was done. Else Problem."""
+    """Return the order if a refused operation repeats one that was done. Raises Problem."""
     if isinstance(event, OrderRejected):
         duplicate = event.reason is RejectReason.DUPLICATE_CLIENT_ORDER_ID
         if duplicate and isinstance(entry, NewOrder):

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 def account_of(call: AnyCall, named: str | None) -> str:
-    """Whose data a request means: the key's own account unless it names another.
+    """Return the account to read: the key's own unless the request names another.
 
     An operator must name one and may name any. A key of the account that bears the firm's
     name may name the firm's other accounts; anything else is answered as if it did not exist.
@@ -30,7 +30,7 @@ def account_of(call: AnyCall, named: str | None) -> str:
         if key.account:
             return key.account
         raise Problem(
-            "invalid_request", "An operator must say which account is meant.", field="account"
+            "invalid_request", "An operator must name the account.", field="account"
         )
     if reaches(call, named):
         return named
@@ -38,7 +38,7 @@ def account_of(call: AnyCall, named: str | None) -> str:
 
 
 def check_filters(call: AnyCall, symbol: str | None = None, asset: str | None = None) -> None:
-    """Raise Problem (404) where a query filters by what is not there.
+    """Raise Problem (404) if a query filters by an instrument or asset that does not exist.
 
     An empty answer would say that nothing happened in an instrument that has another name.
     """
@@ -51,20 +51,20 @@ def check_filters(call: AnyCall, symbol: str | None = None, asset: str | None = 
 def require_active(call: AnyCall, account: str) -> None:
     """Raise Problem ``account_suspended`` while the venue suspends the account (rule A-2).
 
-    For what the engine does not do, and so does not refuse by itself.
+    For what the engine is not asked to do, and so cannot refuse.
     """
     firm = call.principal.key.firm
     for row in call.services.fetch(queries.Accounts(firm)).value:
         if row.suspended and row.account in (account, firm):
             raise refusal(
                 RejectReason.ACCOUNT_SUSPENDED,
-                f"Account {row.account} is suspended; until the venue lets it act again, cancels "
-                "are accepted and nothing else.",
+                f"Account {row.account} is suspended; until the venue reactivates it, only cancels "
+                "are accepted.",
             )
 
 
 def reaches(call: AnyCall, named: str) -> bool:
-    """Whether the caller may do what it asks for with this account, by the table of authority."""
+    """Return True if the caller may do this to the account, by the table of authority."""
     key = call.principal.key
     venue = require(call.principal, call.thing) is Reach.VENUE
     if named == key.account:
@@ -77,7 +77,7 @@ def reaches(call: AnyCall, named: str) -> bool:
 
 
 def checked_address(call: AnyCall, asset: str, network: str, address: str) -> str:
-    """The address, if it can be one of the network. Raises Problem."""
+    """Return the address if it is valid on the network. Raises Problem."""
     fault = address_fault(call.services.address_formats.get((asset, network), ""), address)
     if fault:
         raise Problem("invalid_address", f"The address {address} {fault}.", field="address")
@@ -85,7 +85,7 @@ def checked_address(call: AnyCall, asset: str, network: str, address: str) -> st
 
 
 def own_account(call: AnyCall, named: str | None = None) -> str:
-    """The account that a request acts for: the key's own unless it names another.
+    """Return the account to act for: the key's own unless the request names another.
 
     A key of the account that bears the firm's name may act for the firm's other accounts, as
     far as its scopes go; anything else is answered as if it did not exist.
@@ -96,7 +96,7 @@ def own_account(call: AnyCall, named: str | None = None) -> str:
 
 
 def not_after(call: AnyCall, guard: Instant | None) -> int:
-    """The request's own ``expires_at`` in µs (0: none); refused here when it has passed."""
+    """Return ``expires_at`` in µs, 0 for none. Raises Problem if it has passed."""
     limit = instant_us(guard, "expires_at")
     if has_expired(call, guard):
         raise expired()
@@ -104,14 +104,14 @@ def not_after(call: AnyCall, guard: Instant | None) -> int:
 
 
 def has_expired(call: AnyCall, guard: Instant | None) -> bool:
-    """Whether the request came after its own ``expires_at``."""
+    """Return True if the request arrived after its own ``expires_at``."""
     return guard is not None and call.now_us > instant_us(guard, "expires_at")
 
 
 def expired() -> Problem:
-    """The problem for a request that came after its ``expires_at``."""
+    """Make the problem for a request that arrived after its ``expires_at``."""
     return Problem(
-        "request_expired", "The request came after its expires_at.", field="expires_at"
+        "request_expired", "The request arrived after its expires_at.", field="expires_at"
     )
 
 

@@ -19,7 +19,7 @@ from engine.history import queries as history
 
 
 def report_deposit(call: BodyCall[DepositRequest]) -> Reply:
-    """Report a deposit and its confirmations; the same id is credited once, whatever comes."""
+    """Report a deposit and its confirmations; a deposit id is credited once."""
     request = call.body
     catalogue = call.services.catalogue(asset=request.asset)
     command = Deposit(
@@ -37,7 +37,7 @@ def report_deposit(call: BodyCall[DepositRequest]) -> Reply:
     if command.network and (command.asset, command.network) not in catalogue.networks:
         raise Problem(
             "unknown_network",
-            f"{command.asset} does not travel on the network {command.network}.",
+            f"{command.asset} is not available on the network {command.network}.",
             field="network",
         )
     outcome = call.services.submit(command)
@@ -53,7 +53,7 @@ def report_deposit(call: BodyCall[DepositRequest]) -> Reply:
 
 
 def get_deposits(call: QueryCall[PageQuery]) -> Reply:
-    """Deposits of the account with their confirmations, in the order of their first report."""
+    """List the account's deposits and their confirmations, in the order of their first report."""
     query = call.query
     account = account_of(call, query.account)
     with call.services.fresh_history(query.min_seq) as connection:

@@ -1,4 +1,4 @@
-"""Test coins for whoever asks; a venue without a faucet answers that there is none."""
+"""The faucet, which gives test coins to any account; not every venue has one."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _DAY_US: Final = 86_400_000_000
 
 
 class FaucetRequest(Request, frozen=True, kw_only=True):
-    """Ask for one portion of an asset; each account gets so many a day (UTC)."""
+    """Ask for one portion of an asset; portions per account and day (UTC) are limited."""
 
     asset: AssetName
 
 
 def ask_faucet(call: BodyCall[FaucetRequest]) -> Reply:
-    """Give the caller's account one portion of test coins; not on a venue with real money.
+    """Credit the caller's account with one portion of test coins; not in production.
 
     The portions of a day are numbered, and their numbers are deposit ids, which the engine
-    knows for ever: so nobody gets a portion twice, whoever asks how often at once.
+    remembers permanently: so each is given once, however many requests arrive at the same time.
     """
     request = call.body
     account = own_account(call)
@@ -47,8 +47,8 @@ def ask_faucet(call: BodyCall[FaucetRequest]) -> Reply:
     prefix = f"faucet:{account}:{request.asset}:{day}:"
     known = call.services.fetch(queries.Deposits(account)).value
     given = sum(row.deposit_id.startswith(prefix) for row in known)
-    # Past the last portion its number is asked for again: the engine then credits nothing,
-    # unless this very request was done before, which it recognises by the signature.
+    # After the last portion its number is used again: the engine then credits nothing, unless
+    # this very request was done before, which it recognises by the signature.
     number = min(given + 1, faucet.portions_per_day)
     outcome = call.services.submit(
         Deposit(call.principal.origin(), f"{prefix}{number}", account, request.asset, amount)
@@ -64,10 +64,10 @@ def ask_faucet(call: BodyCall[FaucetRequest]) -> Reply:
 
 
 def _nothing_given(now_us: int, is_empty: bool) -> Problem:
-    wait_s, why = 1, "Another request of this moment got the portion; ask again."
+    wait_s, why = 1, "A simultaneous request got the portion; try again."
     if is_empty:
         wait_s = (_DAY_US - now_us % _DAY_US) // 1_000_000 + 1
-        why = f"The faucet gives no more of this asset today; it does again in {wait_s} s."
+        why = f"The faucet gives no more of this asset today; try again in {wait_s} s."
     return Problem("rate_limited", why, headers=(("Retry-After", str(wait_s)),))
 
 

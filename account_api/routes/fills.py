@@ -16,7 +16,7 @@ from engine.history import queries as history
 
 
 def get_fills(call: QueryCall[FillsQuery]) -> Reply:
-    """Fills, ascending by trade id; a symbol and the last trade id are enough to sync."""
+    """List fills, ascending by trade id; a symbol and the last trade id are enough to sync."""
     query = call.query
     account = account_of(call, query.account)
     check_filters(call, symbol=query.symbol)

@@ -1,5 +1,5 @@
-"""Finding orders: first in the engine, which knows the open and the lately closed ones, then
-in the history, which knows them all."""
+"""Search for orders: first in the engine, which has the open and recently closed ones, then in
+the history, which has all."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def find_order(
 ) -> FoundOrder | None:
     """Find one order, open or closed, by its id or by any client id of its chain.
 
-    A client id is one of the account's own. By order id the firm's main account finds the
-    orders of all its accounts (rules C-1, S-6).
+    A client id finds only orders of the account itself. By order id the firm's main account finds
+    the orders of all its accounts (rules C-1, S-6).
     """
     answer = services.fetch(queries.Order(account, client_order_id, order_id), min_seq)
     row = answer.value
@@ -77,14 +77,14 @@ def find_order(
             raise
         past = None
     if row is not None:
-        # The engine is ahead of the history and rules; only the reason comes from there.
+        # The engine is ahead of the history and decides; only the reason comes from there.
         current = past is not None and not _is_open(past.row)
         return FoundOrder(row, past.cancel_reason if past and current else None, answer.as_of_seq)
     return None if past is None else FoundOrder(past.row, past.cancel_reason, answer.as_of_seq)
 
 
 def _named_by(services: Services, account: str, order_id: int) -> list[str]:
-    """The accounts whose orders a reference of this account can mean."""
+    """Return the accounts whose orders a reference of this account can mean."""
     if not order_id:
         return [account]
     # The main account bears the firm's name; any other is the name of no firm.
@@ -99,10 +99,10 @@ def symbol_of(
     client_order_id: str,
     made: Mapping[str, str],
 ) -> str | None:
-    """The instrument of an order, None if there is no such order.
+    """Return the instrument of an order, None if there is no such order.
 
     ``made`` has the instruments, by client order id, of orders that will exist when the command
-    is done. What the engine knows goes first: an id that is taken is not made once more.
+    is done. The engine is asked first: a client id that is taken creates no second order.
     """
     row = services.fetch(queries.Order(account, client_order_id, order_id)).value
     if row is not None:
@@ -114,9 +114,9 @@ def symbol_of(
 
 
 def original_create(services: Services, found: FoundOrder) -> NewOrder:
-    """The create that an order began with, read from the transaction that created it.
+    """Read the create that an order began with from the transaction that created it.
 
-    Where that cannot be read now, or is archived, the order's present terms stand for it.
+    If that cannot be read now, or is archived, the order's present terms are used instead.
     """
     order = found.row.order
     try:
@@ -133,7 +133,7 @@ def original_create(services: Services, found: FoundOrder) -> NewOrder:
 
 
 def _create_of(order: OrderTerms) -> NewOrder:
-    """The create whose acceptance gave these terms."""
+    """Return the create that was accepted with these terms."""
     return NewOrder(
         origin=Origin(order.session),
         account=order.account,

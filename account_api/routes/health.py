@@ -1,7 +1,7 @@
-"""For those who watch the process: is it alive, can it serve, and how is the rest of the venue.
+"""Health checks: whether the process is alive and can serve, and the state of the venue's parts.
 
-Anybody may ask, so an answer says how things are and not where or why; ``tandem status`` says
-that to the operator.
+They are public, so they show the state of a part and neither its place nor the cause; for those
+an operator has ``tandem status``.
 """
 
 from __future__ import annotations
@@ -20,22 +20,21 @@ from engine.client import queries
 from engine.history import queries as history
 
 _REQUIRED: Final = frozenset(("engine", "keys", "history", "disk"))
-"""Without them the account API cannot do its work; the others are doors of their own."""
+"""Parts without which the account API cannot work."""
 _FAILS: Final = frozenset((("history", "behind"), ("disk", "full")))
-"""What of them is as bad as if it were not there."""
+"""States of those parts that are as bad as their absence."""
 
 
 def get_health(call: PlainCall) -> Reply:
-    """The process answers; nothing else is asked."""
+    """Answer that the process is alive, and check nothing else."""
     return Reply(HealthView(status="ok"))
 
 
 def get_ready(call: PlainCall) -> Reply:
-    """Whether the account API can serve, and how each part of the venue is.
+    """Get whether the account API can serve, and the state of each part of the venue.
 
-    503 where the engine does not answer, it is not known which keys are good, the history cannot
-    be read or does not keep up, or the disk is full. `degraded`: it can serve, and something else
-    does not work.
+    503 if the engine does not respond, the API keys or the history cannot be read, the history does
+    not keep up, or the disk is full. `degraded`: it can serve, but another part does not work.
     """
     parts: list[PartView] = []
     failures: list[Problem] = []

@@ -1,4 +1,4 @@
-"""API keys: made, approved, listed and revoked through the API, good or not at once."""
+"""API keys: created, approved, listed and revoked, with immediate effect."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from config.model import Scope
 from engine.core.authority import Thing
 
 SECOND_PERSON: Final = frozenset(("withdraw", "address", "approve", "keys"))
-"""Scopes with which money can leave; a key that has one is good when another user agrees."""
+"""Scopes with which money can leave; a key with one needs the approval of another user."""
 _NETWORKS_MAX: Final = 20
 _PUBLIC_KEY: Final = re.compile(r"[A-Za-z0-9+/]{43}=\Z")
 
@@ -48,10 +48,10 @@ GrantedScope = Literal["read", "trade", "withdraw", "address", "approve", "keys"
 
 
 class NewKeyRequest(ForAccount, frozen=True, kw_only=True):
-    """A key to make. It may do no more, and from nowhere else, than the key that makes it.
+    """A key to create. Its scopes and networks cannot exceed those of the key that creates it.
 
-    `name` is yours, unique within the account for ever. `public_key` (base64, 32 bytes) goes
-    with the kind ed25519 and no other. Without `allow` it has the networks of its maker.
+    You choose `name`, which is unique within the account permanently. `public_key` (base64, 32
+    bytes) is for the kind ed25519 only. Without `allow` it has the networks of its creator.
     """
 
     name: Name
@@ -66,8 +66,8 @@ class NewKeyRequest(ForAccount, frozen=True, kw_only=True):
 class KeyView(View, frozen=True, kw_only=True):
     """An API key, without its secret.
 
-    `state` is active, pending_approval or revoked. `name` is null, and so is when it was made,
-    for keys of the venue's configuration. `allow` empty: from anywhere.
+    `state` is active, pending_approval or revoked. For keys of the venue's configuration `name` and
+    `created_at` are null. An empty `allow` means from anywhere.
     """
 
     key: str
@@ -87,21 +87,20 @@ class KeyView(View, frozen=True, kw_only=True):
 
 
 class NewKeyView(KeyView, frozen=True, kw_only=True):
-    """A key that was made. `secret` (of a bearer key: the token) is shown this once, never again.
-    """
+    """A created key. `secret` (of a bearer key: the token) is shown only this once."""
 
     secret: str | None
 
 
 class RevokeQuery(Request, frozen=True, kw_only=True):
-    """Whether to revoke as well what the key made, and what those made."""
+    """Whether to revoke also the keys that the key made, and those that they made."""
 
     descendants: bool = False
 
 
 class RevokedKeyView(KeyView, frozen=True, kw_only=True):
-    """A key that is revoked. `descendants` are the keys that are so with it, oldest first:
-    without `descendants=true` none.
+    """A revoked key. `descendants` are the keys revoked with it, oldest first; none without
+    `descendants=true`.
     """
 
     descendants: list[str]
@@ -115,7 +114,7 @@ class KeysView(View, frozen=True, kw_only=True):
 
 
 def create_key(call: BodyCall[NewKeyRequest]) -> Reply:
-    """Make a key. With a scope by which money can leave it waits for a second person."""
+    """Create a key. If it could let money leave, it needs the approval of a second person."""
     request = call.body
     maker = call.principal.key
     account = own_account(call, request.account)
@@ -128,7 +127,7 @@ def create_key(call: BodyCall[NewKeyRequest]) -> Reply:
         kind=request.kind,
         account=account,
         firm=maker.firm,
-        # Always the maker's: otherwise one person could be the second person as well.
+        # Always the maker's: otherwise one person could also be the second person.
         user=maker.user,
         scopes=scopes,
         allow=_allowed(maker, request.allow),
@@ -144,7 +143,7 @@ def create_key(call: BodyCall[NewKeyRequest]) -> Reply:
     except NameTaken:
         return _repeated(call, wanted)
     except Full:
-        raise Problem("too_many_keys", "The account has made as many keys as it may.") from None
+        raise Problem("too_many_keys", "The account has its maximum number of keys.") from None
     except ActorRevoked:
         raise _actor_revoked(maker) from None
     except KeyStoreError as error:
@@ -158,7 +157,7 @@ def create_key(call: BodyCall[NewKeyRequest]) -> Reply:
 
 
 def get_keys(call: QueryCall[ActingQuery]) -> Reply:
-    """Every key of the account, also those that are revoked or wait; no secrets."""
+    """List every key of the account, revoked and pending ones included, without secrets."""
     account = account_of(call, call.query.account)
     try:
         made = call.services.key_store.of(account)
@@ -174,7 +173,7 @@ def get_keys(call: QueryCall[ActingQuery]) -> Reply:
 
 
 def approve_key(call: PlainCall) -> Reply:
-    """Let a key be good that waits; only by another user than the one who made it."""
+    """Activate a pending key; another user than its creator must do this."""
     caller = call.principal.key
     made = _made_key(call)
     if made.revoked_at:
@@ -182,7 +181,7 @@ def approve_key(call: PlainCall) -> Reply:
     if made.user == caller.user or made.created_by == caller.key:
         raise Problem(
             "self_approval",
-            f"The key {made.key} must be approved by another user than {made.user}.",
+            f"The key {made.key} must be approved by a user other than {made.user}.",
         )
     if made.state == "active":
         return answered(_view(made), replayed=True)
@@ -197,10 +196,10 @@ def approve_key(call: PlainCall) -> Reply:
 
 
 def revoke_key(call: QueryCall[RevokeQuery]) -> Reply:
-    """End a key for ever, one of the configuration too. No request with it is served any more.
+    """Revoke a key permanently, one of the configuration too; no later request with it is served.
 
-    With `descendants=true` the keys that it made end with it, and those that they made: the
-    answer to a key that leaked.
+    With `descendants=true` the keys that it made are revoked too, and those that they made: use it
+    for a key that leaked.
     """
     name = call.parts["key"]
     descendants = call.query.descendants
@@ -220,30 +219,31 @@ def revoke_key(call: QueryCall[RevokeQuery]) -> Reply:
 
 
 def _scopes(maker: ApiKey, request: NewKeyRequest) -> tuple[Scope, ...]:
-    """The scopes asked for, if the maker may give them. Raises Problem."""
+    """Return the requested scopes if the maker may grant them. Raises Problem."""
     wanted = set(request.scopes)
     if len(wanted) != len(request.scopes):
-        raise Problem("invalid_request", "A scope is named twice.", field="scopes")
+        raise Problem("invalid_request", "A scope is listed twice.", field="scopes")
     missing = sorted(wanted - maker.scopes)
     if missing:
         raise Problem(
             "insufficient_scope",
-            f"The key {maker.key} does not have the scope {missing[0]}, so it cannot give it.",
+            f"The key {maker.key} does not have the scope {missing[0]}, so it cannot grant it.",
             required_scope=missing[0],
         )
     if {"withdraw", "approve"} <= wanted:
         raise Problem(
-            "invalid_request", "withdraw and approve cannot be in one key.", field="scopes"
+            "invalid_request", "One key cannot have both scopes withdraw and approve.",
+            field="scopes",
         )
     if request.kind == "bearer" and wanted != {"read"}:
         raise Problem(
-            "invalid_request", "A bearer key has the scope read alone.", field="scopes"
+            "invalid_request", "A bearer key can have only the scope read.", field="scopes"
         )
     return tuple(scope for scope in SCOPES if scope in wanted)
 
 
 def _credential(request: NewKeyRequest) -> tuple[str, str, bytes]:
-    """The secret to show once, the hash of a token, and the public key. Raises Problem."""
+    """Return the secret to show once, the hash of a token, and the public key. Raises Problem."""
     if request.kind == "ed25519":
         text = request.public_key or ""
         if _PUBLIC_KEY.match(text) is None:
@@ -255,7 +255,7 @@ def _credential(request: NewKeyRequest) -> tuple[str, str, bytes]:
         return "", "", base64.b64decode(text)
     if request.public_key is not None:
         raise Problem(
-            "invalid_request", "public_key goes with the kind ed25519 alone.", field="public_key"
+            "invalid_request", "public_key is only for the kind ed25519.", field="public_key"
         )
     secret = secrets.token_urlsafe(32)
     if request.kind == "bearer":
@@ -264,7 +264,7 @@ def _credential(request: NewKeyRequest) -> tuple[str, str, bytes]:
 
 
 def _allowed(maker: ApiKey, texts: list[str] | None) -> tuple[str, ...]:
-    """The networks, if all of them lie within those of the maker. Raises Problem."""
+    """Return the networks if they all lie within the maker's. Raises Problem."""
     if texts is None:
         return tuple(map(str, maker.allow))
     found: list[IPv4Network | IPv6Network] = []
@@ -307,7 +307,7 @@ def _repeated(call: AnyCall, wanted: StoredKey) -> Reply:
 
 
 def _made_key(call: AnyCall) -> StoredKey:
-    """The key in the path, if it was made and is the caller's to govern. Raises Problem."""
+    """Return the key in the path if it was made and the caller may decide about it."""
     name = call.parts["key"]
     try:
         found = call.services.key_store.find(name)
@@ -357,15 +357,15 @@ def _not_found(name: str) -> Problem:
 
 
 def _actor_revoked(key: ApiKey) -> Problem:
-    """It was good when the request was let in."""
+    """Make the problem for a key that was revoked after its request was let in."""
     return Problem(
-        "unauthorized", f"The key {key.key} has been revoked meanwhile; nothing was done.",
+        "unauthorized", f"The key {key.key} was revoked during the request; nothing was done.",
         headers=CHALLENGE,
     )  # fmt: skip
 
 
 def _unavailable() -> Problem:
-    return Problem("keys_unavailable", "The keys cannot be read or written at this moment.")
+    return Problem("keys_unavailable", "The API keys cannot be read or written at this moment.")
 
 
 ROUTES: Final = (

@@ -1,4 +1,4 @@
-"""What everybody may see: clock, assets, networks, instruments, books, trades, candles."""
+"""Public data: clock, assets, networks, instruments, books, trades, candles."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ from engine.history import queries as history
 
 
 def get_time(call: PlainCall) -> Reply:
-    """The venue's clock; signatures are checked against it."""
+    """Get the venue's clock, against which signatures are checked."""
     return Reply(TimeView(time=instant_text(call.now_us), time_ms=call.now_us // 1000))
 
 
 def get_assets(call: PlainCall) -> Reply:
-    """Every asset."""
+    """List every asset."""
     catalogue = call.services.catalogue()
     rows = [AssetView(asset=name, decimals=scale) for name, scale in catalogue.scales.items()]
     return Reply(AssetsView(assets=rows, as_of_seq=catalogue.as_of_seq))
 
 
 def get_networks(call: PlainCall) -> Reply:
-    """Every network of every asset, with fee, minimum, step and confirmations."""
+    """List every network of every asset, with fee, minimum, step and confirmations."""
     catalogue = call.services.catalogue()
     formats = call.services.address_formats
     rows = [
@@ -56,7 +56,7 @@ def get_networks(call: PlainCall) -> Reply:
 
 
 def get_instruments(call: PlainCall) -> Reply:
-    """Every instrument: grid, bounds, status and last price."""
+    """List every instrument: tick, lot, limits, status and last price."""
     catalogue = call.services.catalogue()
     states = call.services.fetch(queries.InstrumentStates())
     by_symbol = {row.symbol: row for row in states.value}
@@ -68,7 +68,7 @@ def get_instruments(call: PlainCall) -> Reply:
 
 
 def instrument_view(instrument: Instrument, state: InstrumentRow | None) -> InstrumentView:
-    """An instrument and its state."""
+    """Render an instrument and its state."""
     if state is None:
         state = InstrumentRow(instrument.symbol, InstrumentStatus.HALTED, 0)
 
@@ -95,7 +95,7 @@ def instrument_view(instrument: Instrument, state: InstrumentRow | None) -> Inst
 
 
 def get_book(call: QueryCall[DepthQuery]) -> Reply:
-    """Depth of one instrument, true as of `as_of_seq`."""
+    """Get the depth of one instrument, as of `as_of_seq`."""
     instrument = call.services.instrument(call.parts["symbol"], status=404)
     answer = call.services.fetch(queries.Book(instrument.symbol, call.query.depth))
     if answer.value is None:
@@ -104,7 +104,7 @@ def get_book(call: QueryCall[DepthQuery]) -> Reply:
 
 
 def get_trades(call: QueryCall[TradesQuery]) -> Reply:
-    """Public trades: the newest, or ascending those after `after_trade_id` (exclusive)."""
+    """List public trades: the newest, or ascending after `after_trade_id` (exclusive)."""
     query = call.query
     instrument = call.services.instrument(query.symbol, status=404)
     with call.services.history() as connection:
@@ -124,7 +124,7 @@ def get_trades(call: QueryCall[TradesQuery]) -> Reply:
 
 
 def get_candles(call: QueryCall[CandlesQuery]) -> Reply:
-    """Candles: the newest, or ascending from `start`."""
+    """List candles: the newest, or ascending from `start`."""
     query = call.query
     catalogue = call.services.catalogue(symbol=query.symbol)
     instrument = call.services.instrument(query.symbol, status=404)

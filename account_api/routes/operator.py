@@ -1,4 +1,4 @@
-"""What only an operator may do: halt an instrument, suspend an account, and the reverse."""
+"""Operators only: halt and resume instruments, move price bands, suspend accounts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from engine.core.types import InstrumentStatus
 
 
 def set_instrument_status(call: BodyCall[InstrumentStatusRequest]) -> Reply:
-    """Halt an instrument, which then accepts cancels only, or open it; resting orders stay."""
+    """Halt an instrument, which then accepts cancels only, or reopen it; resting orders stay."""
     request = call.body
     instrument = call.services.instrument(call.parts["symbol"], status=404)
     status = InstrumentStatus[request.status.upper()]
@@ -41,7 +41,7 @@ def set_instrument_status(call: BodyCall[InstrumentStatusRequest]) -> Reply:
         SetInstrumentStatus(call.principal.origin(), instrument.symbol, status, request.note)
     )
     done = outcome.transaction
-    # A status that it has already changes nothing, so there may be no answer at all.
+    # Setting the present status changes nothing, so there may be no event.
     event = own_event(done.events, done.command, Refused, InstrumentStatusChanged)
     if isinstance(event, Refused):
         raise from_events.refused(event)
@@ -56,7 +56,7 @@ def set_instrument_status(call: BodyCall[InstrumentStatusRequest]) -> Reply:
 
 
 def set_reference_price(call: BodyCall[ReferencePriceRequest]) -> Reply:
-    """Let an instrument's price band lie around a price, until its next trade moves it on."""
+    """Center an instrument's price band on a price, until its next trade moves the band."""
     request = call.body
     instrument = call.services.instrument(call.parts["symbol"], status=404)
     ticks = price(instrument, request.price, "price")
@@ -73,12 +73,12 @@ def set_reference_price(call: BodyCall[ReferencePriceRequest]) -> Reply:
 
 
 def set_account_status(call: BodyCall[AccountStatusRequest]) -> Reply:
-    """Suspend an account: it may cancel and read, and nothing else. Or let it act again."""
+    """Suspend an account, which then may only cancel and read, or let it act again."""
     request = call.body
     suspended = request.status == "suspended"
     if request.keep_open and not suspended:
         raise Problem(
-            "invalid_request", "The field keep_open goes with the status suspended alone.",
+            "invalid_request", "The field keep_open is only for the status suspended.",
             field="keep_open",
         )  # fmt: skip
     account = call.parts["account"]

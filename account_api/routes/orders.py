@@ -1,4 +1,4 @@
-"""Orders one by one: create, replace, cancel, cancel all, find, list, dead man's switch."""
+"""Orders: create, replace, cancel, cancel all, get, list, dead man's switch."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ _CLOSED_BY_CANCEL: Final = (OrdStatus.CANCELED, OrdStatus.EXPIRED)
 
 
 def create_order(call: BodyCall[NewOrderRequest]) -> Reply:
-    """Create an order; identical again: 200 and the original, with `Idempotent-Replayed`."""
+    """Create an order. An identical repeat: 200, the original, and `Idempotent-Replayed`."""
     request = call.body
     account = own_account(call, request.account)
     origin = call.principal.origin(instant_us(request.expires_at, "expires_at"))
@@ -82,7 +82,7 @@ def create_order(call: BodyCall[NewOrderRequest]) -> Reply:
 
 
 def _expired_create(call: AnyCall, command: NewOrder, catalogue: Catalogue) -> Reply:
-    """Answer a create that came too late: an earlier copy of it may have come in time."""
+    """Answer a create that arrived too late: an earlier copy may have arrived in time."""
     found = find_order(call.services, command.account, 0, command.client_order_id)
     answer = _original(call, command, found, expired()).answer(catalogue)
     return answered(answer, replayed=True)
@@ -130,13 +130,13 @@ def _original(
 
 
 def replace_order(call: BodyCall[ReplaceOrderRequest]) -> Reply:
-    """Change an order; answers whether it kept its place in the queue."""
+    """Change an order; `priority_kept` says whether it kept its place in the queue."""
     request = call.body
     account = own_account(call, request.account)
     if request.request_id is None:
         return _replace(call, request, account)
     same = fingerprint(call.parts["order"], msgspec.json.encode(request))
-    # The space keeps it apart from Idempotency-Keys, which have none.
+    # The space keeps it apart from Idempotency-Keys, which contain none.
     key = f"request_id {request.request_id}"
     return call.services.idempotency.once(
         account, key, same, lambda token: _replace(call.under(token), request, account),
@@ -189,7 +189,7 @@ def repeated_replace(
 
 
 def _has_terms(row: OrderRow, command: ReplaceOrder) -> bool:
-    """Whether the order carries what the replace asked for, its new client id included."""
+    """Return True if the order has all that the replace asked for, its new client id included."""
     order = row.order
     pairs = (
         (command.client_order_id, order.client_order_id),
@@ -245,10 +245,10 @@ def canceled_before(
 def _let_go(
     call: AnyCall, account: str, reference: tuple[int, str], event: CancelRejected, time_us: int
 ) -> FoundOrder:
-    """The closed order that the engine no longer knew at ``time_us`` and the history does.
+    """Find the closed order that only the history still knew at ``time_us``.
 
-    An order that was made since, by the next operation of the same batch for instance, is
-    not the one that was meant: then Problem, as the engine said.
+    An order created since, by the next operation of the same batch for instance, is not the one
+    that was meant. Raises the Problem of the engine's refusal if there is no such order.
     """
     found = find_order(call.services, account, *reference)
     if found is None or found.row.order.created_at >= time_us:
@@ -283,7 +283,7 @@ def _existing(
 
 
 def cancel_all(call: QueryCall[CancelAllQuery]) -> Reply:
-    """Cancel every open order that all filters match; it never fails because none does."""
+    """Cancel every open order that matches all filters; it succeeds also if none does."""
     query = call.query
     account = own_account(call, query.account)
     check_filters(call, symbol=query.symbol)
@@ -339,7 +339,7 @@ def set_dead_mans_switch(call: BodyCall[DeadMansSwitchRequest]) -> Reply:
 
 
 def get_order(call: QueryCall[AccountQuery]) -> Reply:
-    """One order, also long after its close, by its id or as `client:<client_order_id>`."""
+    """Get one order, open or closed, by its id or as `client:<client_order_id>`."""
     query = call.query
     account = account_of(call, query.account)
     reference = order_reference(call.parts["order"])
@@ -349,7 +349,7 @@ def get_order(call: QueryCall[AccountQuery]) -> Reply:
 
 
 def get_orders(call: QueryCall[OrdersQuery]) -> Reply:
-    """Orders by status, symbol, side, strategy or client order id, ascending by order id."""
+    """List orders by status, symbol, side, strategy or client order id, ascending by order id."""
     query = call.query
     account = account_of(call, query.account)
     check_filters(call, symbol=query.symbol)

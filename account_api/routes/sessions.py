@@ -1,4 +1,4 @@
-"""Sessions as the engine knows them: who is connected, and what happens when they leave."""
+"""Sessions in the engine: which are connected, and what is canceled when they end."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from engine.core.types import SessionRow
 class SessionView(View, frozen=True, kw_only=True):
     """One session: `fix:<CompID>`, or `ws:<key>:<connection>` with cancel on disconnect.
 
-    `epoch` counts how often its sequence numbers began anew, `received` is the highest
-    MsgSeqNum that the engine has from it. `closes_at`: its orders go then unless it returns.
+    `epoch` counts the resets of its sequence numbers, `received` is the highest MsgSeqNum that the
+    engine has from it. At `closes_at` its orders are canceled unless it reconnects.
     """
 
     session: str
@@ -40,7 +40,7 @@ class SessionsView(View, frozen=True, kw_only=True):
 
 
 def get_sessions(call: QueryCall[AccountQuery]) -> Reply:
-    """Sessions of the account; an operator who names none sees those of all accounts."""
+    """List the account's sessions, or all sessions for an operator who names no account."""
     query = call.query
     venue = may(call.principal.key.holders, call.thing) is Reach.VENUE
     everybody = venue and query.account is None

@@ -34,7 +34,7 @@ def _view(row: TransferRow, scale: int) -> TransferView:
 
 
 def transfer(call: BodyCall[TransferRequest]) -> Reply:
-    """Move available money at once; the identical request again answers the original."""
+    """Move available money at once; an identical repeat is answered with the original."""
     request = call.body
     account = own_account(call, request.account)
     catalogue = call.services.catalogue(asset=request.asset)
@@ -71,7 +71,7 @@ def _repeated(call: AnyCall, command: Transfer, refused: Refused, scale: int) ->
     if not page.rows:
         raise Problem(
             "history_unavailable",
-            "The transfer was done before, and its terms cannot be read yet.",
+            "The transfer was done before, but its terms cannot be read yet.",
             outcome="applied",
         )
     taken = refusal(
@@ -91,7 +91,7 @@ def _repeated(call: AnyCall, command: Transfer, refused: Refused, scale: int) ->
 
 
 def get_transfers(call: QueryCall[LedgerQuery]) -> Reply:
-    """Transfers of the account, ascending."""
+    """List the account's transfers, ascending."""
     query = call.query
     account = account_of(call, query.account)
     check_filters(call, asset=query.asset)

@@ -1,4 +1,4 @@
-"""Withdrawals: requested once, approved by a second person, canceled while that is possible."""
+"""Withdrawals: request, quote, get, list, approve, reject, cancel."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ from engine.history import queries as history
 
 
 def request_withdrawal(call: BodyCall[WithdrawalRequest]) -> Reply:
-    """Ask for a withdrawal; amount and fee are held at once.
+    """Request a withdrawal; amount and fee are held at once.
 
-    The `client_withdrawal_id` is known for ever: the identical request again, whenever it
-    comes, is answered with the original and moves no more money.
+    The `client_withdrawal_id` is remembered permanently: an identical repeat, however late, is
+    answered with the original and moves no more money.
     """
     request = call.body
     account = own_account(call, request.account)
@@ -100,7 +100,7 @@ def _repeated(
     """Answer a repeated request with the withdrawal that has its client withdrawal id.
 
     Raises ``otherwise`` if there is none, or it has other terms. A request that expired is also
-    answered so: an earlier copy of it may have come in time.
+    answered so: an earlier copy of it may have arrived in time.
     """
     found = call.services.fetch(
         queries.Withdrawal(command.account, client_withdrawal_id=command.client_withdrawal_id)
@@ -125,7 +125,7 @@ def _result(outcome: Outcome) -> Withdrawal | Refused:
 
 
 def _problem(refused: Refused, catalogue: Catalogue, asset: str) -> Problem:
-    """The problem for a refusal, with the one number that helps."""
+    """Make the problem for a refusal, with the limit or time that it is about."""
     members: dict[str, Any] = {}
     if refused.reason is RejectReason.WITHDRAWAL_LIMIT:
         members["remaining"] = format_scaled(refused.detail, catalogue.scales[asset])
@@ -145,21 +145,21 @@ def _unknown(name: str) -> Problem:
 
 
 def _find(call: AnyCall, account: str, min_seq: int = 0) -> tuple[Withdrawal, int]:
-    """The withdrawal that a path names by its id or as ``client:<client_withdrawal_id>``."""
+    """Find the withdrawal in the path, by its id or as ``client:<client_withdrawal_id>``."""
     name = call.parts["withdrawal"]
     named = reference(name)
     if named is None:
         raise _unknown(name)
     query = queries.Withdrawal(account, withdrawal_id=named[0], client_withdrawal_id=named[1])
     found = call.services.fetch(query, min_seq)
-    # An empty account would find anybody's, so what was found is checked once more.
+    # An empty account would find any account's, so the account is checked again.
     if found.value is None or found.value.account != account:
         raise _unknown(name)
     return found.value, found.as_of_seq
 
 
 def quote_withdrawal(call: BodyCall[QuoteRequest]) -> Reply:
-    """Pin the present fee for one withdrawal of this amount; name the quote when asking."""
+    """Fix the present fee for one withdrawal of this amount, which then names the quote."""
     request = call.body
     account = own_account(call, request.account)
     catalogue = call.services.catalogue(asset=request.asset)
@@ -191,14 +191,14 @@ def quote_withdrawal(call: BodyCall[QuoteRequest]) -> Reply:
 
 
 def get_withdrawal(call: QueryCall[AccountQuery]) -> Reply:
-    """One withdrawal with its history, by its id or as `client:<client_withdrawal_id>`."""
+    """Get one withdrawal with its history, by its id or as `client:<client_withdrawal_id>`."""
     query = call.query
     row, seq = _find(call, account_of(call, query.account), query.min_seq)
     return Reply(_answer(row, call.services.catalogue(asset=row.asset), seq))
 
 
 def get_withdrawals(call: QueryCall[WithdrawalsQuery]) -> Reply:
-    """Withdrawals, ascending, each with its history."""
+    """List withdrawals, ascending, each with its history."""
     query = call.query
     account = account_of(call, query.account)
     states: tuple[WithdrawalState, ...] = ()
@@ -220,7 +220,7 @@ def get_withdrawals(call: QueryCall[WithdrawalsQuery]) -> Reply:
 
 
 def approve_withdrawal(call: QueryCall[ActingQuery]) -> Reply:
-    """Approve a withdrawal that waits; never by the user who asked for it."""
+    """Approve a pending withdrawal; the user who requested it cannot."""
     account = own_account(call, call.query.account)
     row, _ = _find(call, account)
     command = ApproveWithdrawal(call.principal.origin(), account, row.withdrawal_id)
@@ -229,7 +229,7 @@ def approve_withdrawal(call: QueryCall[ActingQuery]) -> Reply:
 
 
 def reject_withdrawal(call: BodyCall[RejectWithdrawalRequest]) -> Reply:
-    """Refuse a withdrawal that waits; what it held is available again."""
+    """Reject a pending withdrawal; what it held is available again."""
     request = call.body
     account = own_account(call, request.account)
     row, _ = _find(call, account)
@@ -239,7 +239,7 @@ def reject_withdrawal(call: BodyCall[RejectWithdrawalRequest]) -> Reply:
 
 
 def cancel_withdrawal(call: QueryCall[ActingQuery]) -> Reply:
-    """Cancel a withdrawal that was not handed to the network; answers `canceled`, for good."""
+    """Cancel a withdrawal that was not yet sent to the network; it stays `canceled`."""
     account = own_account(call, call.query.account)
     row, _ = _find(call, account)
     command = CancelWithdrawal(call.principal.origin(), account, row.withdrawal_id)

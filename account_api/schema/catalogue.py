@@ -1,4 +1,4 @@
-"""What is listed: the assets with their scales, their networks, and the instruments."""
+"""The catalogue: assets with their scales, networks and instruments."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.core.types import NetworkRow
 
 
 class Listing(Protocol):
-    """What a rendering needs to know to write amounts, prices and quantities as text."""
+    """What a rendering needs in order to write amounts, prices and quantities as text."""
 
     @property
     def scales(self) -> Mapping[str, int]: ...
@@ -32,7 +32,7 @@ class Catalogue:
     as_of_seq: int
 
     def amount(self, asset: str, text: str, field: str) -> int:
-        """Decimal text to atoms; Problem names the field."""
+        """Read decimal text as atoms, above zero. Raises Problem that names the field."""
         scale = self.scales.get(asset)
         if scale is None:
             raise Problem("unknown_asset", f"There is no asset {asset}.", field="asset")
@@ -45,7 +45,7 @@ class Catalogue:
         return value
 
     def network(self, asset: str, named: str | None) -> str:
-        """The network asked for, or the only one that the asset has. Raises Problem."""
+        """Return the named network, or the only one that the asset has. Raises Problem."""
         if asset not in self.scales:
             raise Problem("unknown_asset", f"There is no asset {asset}.", field="asset")
         names = [network for one, network in self.networks if one == asset]
@@ -55,7 +55,7 @@ class Catalogue:
             known = ", ".join(names) or "none"
             raise Problem(
                 "unknown_network",
-                f"{asset} does not travel on {named}; its networks are: {known}."
+                f"{asset} is not available on {named}; its networks are: {known}."
                 if named is not None
                 else f"{asset} needs a network to be named; its networks are: {known}.",
                 field="network",

@@ -1,8 +1,8 @@
 """Strict reading of what clients send: JSON bodies and query strings into typed structs.
 
-Plain JSON libraries forgive too much where money is concerned: the last of two equal keys
-wins, ``NaN`` is a number, and a pattern that ends in ``$`` lets a newline through. Here all
-of that is refused, and the problem names the field.
+JSON libraries accept too much where money is concerned: the last of two equal keys wins, ``NaN``
+is a number, and a pattern that ends in ``$`` accepts a newline. Here all of that is refused, and
+the problem names the field.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from config.mismatch import Mismatch, MismatchKind
 
 T = TypeVar("T")
 _EMPTY: Final[dict[type, Any]] = {}
-"""What an empty query is read as, for each shape that allows one."""
+"""The value of an empty query, for each type that allows one."""
 _WORDS: Final = {
     "str": "text in quotes",
     "int": "a whole number",
@@ -54,18 +54,18 @@ def _constant(name: str) -> NoReturn:
 
 
 def _number(text: str) -> int | float:
-    """A number with a point; 5.0 is the whole number 5 in JSON."""
+    """Read a number with a decimal point; 5.0 is the whole number 5."""
     return int(text.partition(".")[0]) if _WHOLE.match(text) is not None else float(text)
 
 
 def _shown(text: str, limit: int = 60) -> str:
-    """Client text, short and printable, for use in a sentence."""
+    """Shorten and escape a client's text for use in a sentence."""
     cut = text if len(text) <= limit else text[:limit] + "…"
     return cut.encode("unicode_escape").decode("ascii")
 
 
 def parse_json(body: bytes) -> Any:
-    """One JSON value, or Problem ``invalid_json``."""
+    """Read one JSON value. Raises Problem ``invalid_json``."""
     try:
         text = body.decode("utf-8")
         value = json.loads(
@@ -150,7 +150,7 @@ def _invalid(message: str, where: str, shape: type[Any]) -> Problem:
 
 
 def _in_words(wrong: Mismatch, where: str, shape: type[Any]) -> str:
-    """What is wrong with a field, as the end of a sentence."""
+    """Say what is wrong with a field, to end a sentence with."""
     if wrong.kind is MismatchKind.UNKNOWN_FIELD:
         return "is not known here"
     if wrong.kind is MismatchKind.MISSING_FIELD:
@@ -174,6 +174,6 @@ def _in_words(wrong: Mismatch, where: str, shape: type[Any]) -> str:
 
 
 def _named(kinds: str) -> str:
-    """Type names of the decoder in the words of JSON."""
+    """Translate the decoder's type names into the words of JSON."""
     names = [_WORDS.get(kind.strip(), kind.strip()) for kind in kinds.split("|")]
     return " or ".join(dict.fromkeys(names))

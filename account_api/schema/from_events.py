@@ -1,8 +1,8 @@
 """What a transaction did to an order, read from its events.
 
 The events of a transaction are complete in themselves, so the answer to a create needs no
-further question to the engine and shows exactly what the command did, however busy the book
-is by now.
+further query of the engine and shows exactly what the command did, however much has traded
+since.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def accepted(outcome: Outcome, kind: type[A]) -> A:
 def created(
     events: Iterable[Event], order_id: int, time_us: int, listing: Listing
 ) -> tuple[OrderRow, CancelReason | None]:
-    """The order as it stood after the transaction that created it."""
+    """Compute the order as it stood after the transaction that created it."""
     row: OrderRow | None = None
     reason: CancelReason | None = None
     held, fees, triggered = 0, 0, False
@@ -111,7 +111,7 @@ def created(
 def fills(
     events: Iterable[Event], order_id: int, seq: int, time_us: int, listing: Listing
 ) -> list[FillView]:
-    """The executions of one order in a transaction."""
+    """Render the executions of one order in a transaction."""
     return [
         fill_view(
             fill_of(event, seq, time_us, listing.instruments[event.order.symbol].quote), listing
@@ -122,7 +122,7 @@ def fills(
 
 
 def rejected(event: OrderRejected | CancelRejected) -> Problem:
-    """The problem for a refused request about an order; not for a duplicate id."""
+    """Make the problem for a refused request about an order; not for a duplicate id."""
     members: dict[str, Any] = {}
     if event.order_id:
         members["order_id"] = str(event.order_id)

@@ -1,4 +1,4 @@
-"""Orders and their fills as clients see them, by REST and on the stream: rendered here alone."""
+"""Rendering of orders and fills, for REST and the stream alike."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LIQUIDITY_TEXT: Final = {one: one.name.lower() for one in Liquidity}
 
 
 class OrderMembers(TypedDict):
-    """What is said of an order wherever one is shown."""
+    """The members of an order that every message about one has."""
 
     order_id: str
     client_order_id: str
@@ -57,7 +57,7 @@ def order_members(
     cum: int,
     notional: int,
 ) -> OrderMembers:
-    """Render an order's terms and where it stands; quantities in lots, money in atoms."""
+    """Render an order's terms and state; quantities are in lots, money in atoms."""
     price, quantity = instrument.price_text, instrument.quantity_text
     return {
         "order_id": str(order.order_id),
@@ -86,7 +86,7 @@ def order_members(
 def order_view(
     row: OrderRow, listing: Listing, cancel_reason: CancelReason | None = None
 ) -> OrderView:
-    """Render an order as it stands."""
+    """Render an order in its present state."""
     order = row.order
     instrument = listing.instruments[order.symbol]
     scales = listing.scales
@@ -126,7 +126,7 @@ def order_answer(
 
 
 def fill_of(event: OrderFilled, seq: int, time_us: int, fee_asset: str) -> Fill:
-    """Make a fill's row of its event, without its place in the transaction."""
+    """Make a fill's row from its event, without its place in the transaction."""
     order = event.order
     return Fill(
         trade_id=event.trade_id,

@@ -1,4 +1,4 @@
-"""Rows of the engine and of the history, made into the answers that clients see."""
+"""Rendering of the engine's and the history's rows as the responses that clients see."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ SCOPE_TEXT: Final = {
     CancelScope.ACCOUNT: "account",
     CancelScope.FIRM: "firm",
 }
-"""What goes with a session that ends, in the words of requests and answers."""
+"""Which orders are canceled when a session ends, as requests and responses name it."""
 SIDES: Final = {"buy": Side.BUY, "sell": Side.SELL}
 TYPES: Final = {kind.name.lower(): kind for kind in OrdType}
 TIFS: Final = {kind.name.lower(): kind for kind in TimeInForce}
@@ -63,7 +63,7 @@ _PATTERNS: Final = {
     "BC1[02-9AC-HJ-NP-Z]{11,87})$",
     "ethereum": "^0x[0-9a-fA-F]{40}$",
 }
-"""The form of an address; its checksum is verified besides."""
+"""The pattern of an address; its checksum is verified in addition."""
 TERMINAL: Final = frozenset(
     (
         WithdrawalState.COMPLETED,
@@ -82,19 +82,19 @@ _amount_text: Final = lru_cache(16_384)(format_scaled)
 
 
 def account_status(suspended: bool) -> str:
-    """The status of an account in the words of requests and answers."""
+    """Name the status of an account as requests and answers do."""
     return "suspended" if suspended else "active"
 
 
 def instant_text(time_us: int) -> str:
-    """Microseconds since 1970 as text, such as 2030-01-31T12:00:00.000000Z."""
+    """Write microseconds since 1970 as text, such as 2030-01-31T12:00:00.000000Z."""
     seconds, micros = divmod(min(max(time_us, 0), _INSTANT_MAX_US), _SECOND_US)
     moment = datetime.fromtimestamp(seconds, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{micros:06d}Z"
 
 
 def balance_view(row: Balance, scale: int) -> BalanceView:
-    """Money of one asset."""
+    """Render the balance of one asset."""
     return BalanceView(
         asset=row.asset,
         posted=_amount_text(row.posted, scale),
@@ -105,7 +105,7 @@ def balance_view(row: Balance, scale: int) -> BalanceView:
 
 
 def hold_view(row: Hold, scale: int) -> HoldView:
-    """An open hold."""
+    """Render an open hold."""
     number = row.hold_id[1:]
     return HoldView(
         hold_id=row.hold_id,
@@ -117,7 +117,7 @@ def hold_view(row: Hold, scale: int) -> HoldView:
 
 
 def ledger_view(row: LedgerEntry, scale: int) -> LedgerEntryView:
-    """One ledger entry."""
+    """Render a ledger entry."""
     return LedgerEntryView(
         seq=row.seq,
         account_seq=row.account_seq,
@@ -137,7 +137,7 @@ def ledger_view(row: LedgerEntry, scale: int) -> LedgerEntryView:
 
 
 def network_view(row: NetworkRow, scale: int, address_format: str) -> NetworkView:
-    """A network of an asset."""
+    """Render a network of an asset."""
     return NetworkView(
         asset=row.asset,
         network=row.network,
@@ -153,7 +153,7 @@ def network_view(row: NetworkRow, scale: int, address_format: str) -> NetworkVie
 
 
 def book_view(row: BookRow, instrument: Instrument, as_of_seq: int) -> BookView:
-    """Depth of one instrument."""
+    """Render the depth of one instrument."""
     price, quantity = instrument.price_text, instrument.quantity_text
     return BookView(
         symbol=row.symbol,
@@ -166,7 +166,7 @@ def book_view(row: BookRow, instrument: Instrument, as_of_seq: int) -> BookView:
 
 
 def trade_view(row: PublicTrade, instrument: Instrument) -> TradeView:
-    """A public trade."""
+    """Render a public trade."""
     return TradeView(
         trade_id=row.trade_id,
         symbol=row.symbol,
@@ -179,7 +179,7 @@ def trade_view(row: PublicTrade, instrument: Instrument) -> TradeView:
 
 
 def candle_view(row: Candle, instrument: Instrument, quote_scale: int) -> CandleView:
-    """A candle."""
+    """Render a candle."""
     return CandleView(
         start=instant_text(row.start_us),
         open=instrument.price_text(row.open),
@@ -193,7 +193,7 @@ def candle_view(row: Candle, instrument: Instrument, quote_scale: int) -> Candle
 
 
 def withdrawal_view(row: Withdrawal, scale: int) -> WithdrawalView:
-    """A withdrawal with its history."""
+    """Render a withdrawal with its history."""
     return WithdrawalView(
         withdrawal_id=str(row.withdrawal_id),
         client_withdrawal_id=row.client_withdrawal_id,
@@ -228,7 +228,7 @@ def withdrawal_view(row: Withdrawal, scale: int) -> WithdrawalView:
 
 
 def deposit_view(row: Deposit, scale: int) -> DepositView:
-    """A deposit."""
+    """Render a deposit."""
     return DepositView(
         deposit_id=row.deposit_id,
         account=row.account,

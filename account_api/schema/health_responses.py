@@ -1,4 +1,4 @@
-"""What those who watch the process are answered."""
+"""Responses of the health checks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from account_api.schema.responses import View
 
 
 class HealthView(View, frozen=True, kw_only=True):
-    """Whether the process lives."""
+    """Whether the process is alive."""
 
     status: str
     detail: str | None = None
@@ -15,8 +15,8 @@ class HealthView(View, frozen=True, kw_only=True):
 class PartView(View, frozen=True, kw_only=True):
     """One part of the venue. `status` is ok, behind, troubled, away, low or full (of the disk).
 
-    `required`: without it the account API cannot serve. `lag_records` and `lag_ms` say what it
-    lacks of the engine's transactions, and since when.
+    `required`: without it the account API cannot serve. `lag_records` and `lag_ms` say how many of
+    the engine's transactions it has not processed, and since when.
     """
 
     part: str
@@ -29,7 +29,7 @@ class PartView(View, frozen=True, kw_only=True):
 
 
 class ReadyView(View, frozen=True, kw_only=True):
-    """`ready`, or `degraded`: the account API can serve, and something else does not work."""
+    """`ready`, or `degraded`: the account API can serve, but another part does not work."""
 
     status: str
     detail: str

@@ -1,4 +1,4 @@
-"""The forms of ids in requests, and of sentences in answers: each read and written here alone."""
+"""Ids in requests and sentences in responses: each is read and written only here."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Final
 from account_api.errors import Problem
 
 CLIENT_PREFIX: Final = "client:"
-"""What an id that the client chose is named by in a path."""
+"""The prefix of a client-chosen id in a path."""
 _ID_DIGITS_MAX: Final = 18
-"""No id is longer, and none of so many digits leaves a signed 64-bit integer."""
+"""No id is longer, and every number of so many digits fits a signed 64-bit integer."""
 
 
 def is_id(text: str) -> bool:
@@ -32,7 +32,7 @@ def reference(text: str) -> tuple[int, str] | None:
 def order_reference(text: str, field: str = "order") -> tuple[int, str]:
     """Read ``123`` as (order id, "") and ``client:<id>`` as (0, client order id).
 
-    Raises Problem ``unknown_order``: what is neither names no order.
+    Raises Problem ``unknown_order`` if it is neither.
     """
     found = reference(text)
     if found is None:
@@ -48,14 +48,14 @@ def order_reference(text: str, field: str = "order") -> tuple[int, str]:
 def cursor_id(cursor: str | None, listed: str) -> int:
     """Read the cursor of a list that is ordered by an id; 0 for none.
 
-    ``listed`` says in the plural what the list is of. Raises Problem ``invalid_request``.
+    ``listed`` names what is listed, in the plural. Raises Problem ``invalid_request``.
     """
     if cursor is None:
         return 0
     if not is_id(cursor):
         raise Problem(
             "invalid_request",
-            f"The cursor was not given out by the list of {listed}.",
+            f"The cursor was not returned by the list of {listed}.",
             field="cursor",
         )
     return int(cursor)

@@ -1,4 +1,4 @@
-"""What bounds an account, as clients see it."""
+"""Limits of an account, as clients see them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from account_api.schema.responses import View
 
 
 class WithdrawalLimitView(View, frozen=True, kw_only=True):
-    """Withdrawals of one asset in the running day (UTC); null: no limit. Of the account's and its
-    firm's daily limit the one that leaves less; the firm's counts all of its accounts."""
+    """Withdrawals of one asset in the present day (UTC); null means no limit. Of the account's and
+    its firm's daily limit, the one that leaves less; the firm's counts all of its accounts."""
 
     asset: str
     daily_limit: str | None
@@ -20,8 +20,8 @@ class WithdrawalLimitView(View, frozen=True, kw_only=True):
 
 
 class LimitsView(View, frozen=True, kw_only=True):
-    """What bounds an account, its firm's rules included, and how much of it is used. `status`:
-    active or suspended, by itself or with its firm."""
+    """Limits of an account, its firm's rules included, and how much of them is used. `status` is
+    active or suspended; an account is also suspended with its firm."""
 
     account: str
     status: str

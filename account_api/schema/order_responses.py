@@ -1,4 +1,4 @@
-"""Answers about orders and fills: the types that OpenAPI shows; ``present`` fills them."""
+"""Responses about orders and fills: the types in OpenAPI, which ``from_orders.py`` fills."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class FillsView(View, frozen=True, kw_only=True):
 
 
 class OrderView(View, frozen=True, kw_only=True):
-    """An order and where it stands. `client_order_id` is the current one of its chain."""
+    """An order in its present state. `client_order_id` is the current one of its chain."""
 
     order_id: str
     client_order_id: str
@@ -75,7 +75,7 @@ class OrderView(View, frozen=True, kw_only=True):
 class OrderAnswer(OrderView, frozen=True, kw_only=True):
     """An order with what this request did to it.
 
-    `fills` are the executions of this request; `priority_kept` is there after a replace.
+    `fills` are the executions of this request; `priority_kept` is set after a replace.
     """
 
     fills: list[FillView] = []
@@ -93,7 +93,7 @@ class OrdersView(View, frozen=True, kw_only=True):
 
 
 class CanceledView(View, frozen=True, kw_only=True):
-    """One order that a cancel-all took out."""
+    """One order that a cancel-all canceled."""
 
     order_id: str
     client_order_id: str
@@ -102,9 +102,9 @@ class CanceledView(View, frozen=True, kw_only=True):
 class CancelAllView(View, frozen=True, kw_only=True):
     """What a cancel-all did.
 
-    ``canceled`` names at most 1,000 orders, ``total`` counts all. With ``complete`` false more
-    than one command may do was asked for: none of the orders can trade any more, and the rest
-    is canceled in the moments that follow; the ``orders`` channel says when all are.
+    ``canceled`` names at most 1,000 orders, ``total`` counts all. ``complete`` is false if there
+    were more than one command may cancel: none of the orders can trade any more, and the rest is
+    canceled in the moments that follow; the ``orders`` channel shows when.
     """
 
     canceled: list[CanceledView]
@@ -124,7 +124,7 @@ class BatchError(View, frozen=True, kw_only=True):
 
 
 class BatchResult(View, frozen=True, kw_only=True):
-    """What became of one operation; exactly one of `order` and `error` is there."""
+    """The result of one operation; exactly one of `order` and `error` is set."""
 
     index: int
     op: str
@@ -147,7 +147,7 @@ class BatchView(View, frozen=True, kw_only=True):
 
 
 class DeadMansSwitchView(View, frozen=True, kw_only=True):
-    """When the switch fires; null: it is off."""
+    """When the switch fires; null if it is off."""
 
     strategy: str | None
     fires_at: str | None

@@ -2,7 +2,7 @@
 
 Amounts, prices and quantities are decimal text, never JSON numbers; ids that only name a
 thing are text; numbers that order things (sequences, trade ids) are integers. Unknown fields
-are refused, and so is every value that its field's form does not foresee.
+are refused, and so is every value that its field's type does not allow.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ FORMS: Final = {
     _INSTANT: "must be an instant in UTC such as 2030-01-31T12:00:00Z, or milliseconds",
     _CURSOR: "must be a cursor as an earlier answer gave it",
 }
-"""What each form asks for, in words."""
+"""What each pattern requires, in words."""
 
 Amount = Annotated[
     str,
@@ -48,13 +48,13 @@ Amount = Annotated[
 OrderNumber = Annotated[
     str,
     Meta(
-        description="Decimal text: digits, at most one point, no sign, no exponent. What cannot "
-        "be used is refused as the order would be by FIX: invalid_price, quantity_too_large …",
+        description="Decimal text: digits, at most one point, no sign, no exponent. A bad value "
+        "is refused for the same reason as over FIX: invalid_price, quantity_too_large …",
         extra_json_schema={"pattern": _DECIMAL.replace("\\Z", "$"), "maxLength": 40},
         examples=["0.5"],
     ),
 ]
-"""A price or quantity of an order, of which the engine's own reasons say what is wrong."""
+"""A price or quantity of an order; a bad one is refused with the engine's reject reasons."""
 ClientId = Annotated[
     str, Meta(pattern=_CLIENT_ID, description="Chosen by the client.", examples=["order-1"])
 ]
@@ -106,7 +106,7 @@ class NewOrderRequest(ForAccount, frozen=True, kw_only=True):
     """An order to create.
 
     `time_in_force` defaults to gtc for orders with a price and to ioc for market orders.
-    `expires_at` is a guard: after it the order is refused with 408 instead of going live.
+    `expires_at` is the request's deadline: after it the order is refused with 408.
     """
 
     client_order_id: ClientId
@@ -129,10 +129,10 @@ class NewOrderRequest(ForAccount, frozen=True, kw_only=True):
 
 
 class ReplaceOrderRequest(ForAccount, frozen=True, kw_only=True):
-    """Changes to an open order; what is absent stays. `quantity` counts what is executed.
+    """Changes to an open order; what is absent stays. `quantity` includes what is executed.
 
     `client_order_id` gives the order a new client id; the old ones still find it. With a
-    `request_id` the identical request again answers the original.
+    `request_id` an identical repeat is answered with the original response.
     """
 
     request_id: Name | None = None
@@ -198,10 +198,10 @@ class DeadMansSwitchRequest(ForAccount, frozen=True, kw_only=True):
 
 
 class WithdrawalRequest(ForAccount, frozen=True, kw_only=True):
-    """A withdrawal; `amount` is what arrives, the network's fee is held besides.
+    """A withdrawal; `amount` is what arrives, and the network's fee is held in addition.
 
-    `network` may be left out where the asset has only one. `client_withdrawal_id` is known
-    for ever: the identical request again returns the original.
+    `network` may be left out if the asset has only one. `client_withdrawal_id` is remembered
+    permanently: an identical repeat returns the original.
     """
 
     client_withdrawal_id: Name
@@ -215,7 +215,7 @@ class WithdrawalRequest(ForAccount, frozen=True, kw_only=True):
 
 
 class QuoteRequest(ForAccount, frozen=True, kw_only=True):
-    """Ask for a withdrawal's fee, pinned for a while; the quote is good for one withdrawal."""
+    """Ask for a withdrawal's fee, fixed for a while; the quote is valid for one withdrawal."""
 
     asset: AssetName
     amount: Amount
@@ -233,14 +233,14 @@ class AddressRequest(ForAccount, frozen=True, kw_only=True):
 
 
 class DepositAddressRequest(ForAccount, frozen=True, kw_only=True):
-    """Ask for the account's address for deposits; asking again finds the same one."""
+    """Ask for the account's deposit address; it is always the same one."""
 
     asset: AssetName
     network: NetworkName | None = None
 
 
 class TransferRequest(ForAccount, frozen=True, kw_only=True):
-    """Move available money to another account of the firm; the id is known for ever."""
+    """Move available money to another account of the firm; the id is remembered permanently."""
 
     client_transfer_id: Name
     to_account: AccountName
@@ -257,8 +257,8 @@ class RejectWithdrawalRequest(ForAccount, frozen=True, kw_only=True):
 class DepositRequest(Request, frozen=True, kw_only=True):
     """A deposit that an operator reports; credited once, when it has its confirmations.
 
-    How many it needs its `network` says, and `confirmations_required` may be left out; without a
-    network the first report says it.
+    Its `network` determines how many it needs, so `confirmations_required` may be left out;
+    without a network the first report determines it.
     """
 
     deposit_id: Name
@@ -280,17 +280,17 @@ class InstrumentStatusRequest(Request, frozen=True, kw_only=True):
 
 
 class ReferencePriceRequest(Request, frozen=True, kw_only=True):
-    """Let an instrument's price band lie around a price until its next trade."""
+    """Center an instrument's price band on a price until its next trade."""
 
     price: OrderNumber
     note: Note = ""
 
 
 class AccountStatusRequest(Request, frozen=True, kw_only=True):
-    """Suspend an account, or let it act again. `note` says why, to its owner as well.
+    """Suspend an account, or let it act again. `note` says why; its owner sees it too.
 
-    A suspension cancels the account's open orders, and the withdrawals that the network has not
-    been given, unless it is to `keep_open`.
+    A suspension cancels the account's open orders, and the withdrawals that were not yet sent to
+    the network, unless `keep_open` is true.
     """
 
     status: Literal["active", "suspended"]
@@ -303,7 +303,7 @@ class NoQuery(Request, frozen=True, kw_only=True):
 
 
 class AccountQuery(Request, frozen=True, kw_only=True):
-    """Whose data: the key's own account, unless it may name another."""
+    """The account to read: the key's own, unless it may name another."""
 
     account: AccountName | None = None
     min_seq: Seq = 0
@@ -352,7 +352,7 @@ class OrdersQuery(AccountQuery, frozen=True, kw_only=True):
 
 
 class ActingQuery(ForAccount, frozen=True, kw_only=True):
-    """For whom, where a request has no body."""
+    """The account to act for, in a request without a body."""
 
 
 class CancelAllQuery(ActingQuery, frozen=True, kw_only=True):

@@ -1,8 +1,8 @@
-"""Answers as clients see them: the types that OpenAPI shows; ``present`` fills them.
+"""Responses as clients see them: the types in OpenAPI, which ``from_rows.py`` fills.
 
 Amounts are decimal text without superfluous zeros, instants are text in UTC with
 microseconds, ids that only name a thing are text, and ``as_of_seq`` is the engine's sequence
-of which the answer is true.
+as of which the response is true.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from account_api.schema.requests import SideText
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
-    """Base of everything that the API answers."""
+    """Base of all responses."""
 
 
 V = TypeVar("V", bound=View)
 
 
 def extended(view: View, kind: type[V], **more: Any) -> V:
-    """Make the answer that says what a view says, and more. ``kind`` extends the view's type."""
+    """Make an answer of type ``kind``, which extends the view's type, from a view and ``more``."""
     return kind(**structs.asdict(view), **more)
 
 
@@ -42,7 +42,7 @@ class AssetView(View, frozen=True, kw_only=True):
 
 
 class NetworkView(View, frozen=True, kw_only=True):
-    """How an asset travels, and the form of what a withdrawal on it needs."""
+    """A network of an asset, its fees and limits, and the form of its addresses."""
 
     asset: str
     network: str
@@ -57,8 +57,8 @@ class NetworkView(View, frozen=True, kw_only=True):
 
 
 class InstrumentView(View, frozen=True, kw_only=True):
-    """An instrument: the grid and the bounds of its prices and quantities. `band` is how far a
-    price may lie from `reference_price`, 0.1 for 10 %, which gives `band_low` and `band_high`."""
+    """An instrument: tick, lot and limits of its prices and quantities. `band` is how far a price
+    may be from `reference_price`, 0.1 for 10 %, which gives `band_low` and `band_high`."""
 
     symbol: str
     base: str
@@ -159,7 +159,7 @@ class CandlesView(View, frozen=True, kw_only=True):
 
 
 class BalanceView(View, frozen=True, kw_only=True):
-    """Money in one asset: posted = available + held; `pending` is on its way in."""
+    """Money in one asset: posted = available + held; `pending` are uncredited deposits."""
 
     asset: str
     posted: str
@@ -177,7 +177,7 @@ class BalancesView(View, frozen=True, kw_only=True):
 
 
 class HoldView(View, frozen=True, kw_only=True):
-    """Money set aside for an open order or withdrawal."""
+    """Money held for an open order or withdrawal."""
 
     hold_id: str
     asset: str
@@ -242,7 +242,7 @@ class HistoryView(View, frozen=True, kw_only=True):
 
 
 class WithdrawalView(View, frozen=True, kw_only=True):
-    """A withdrawal: `amount` leaves to the address, `fee` stays, both are held until then."""
+    """A withdrawal: `amount` goes to the address, `fee` to the venue; both are held until then."""
 
     withdrawal_id: str
     client_withdrawal_id: str
@@ -283,7 +283,7 @@ class WithdrawalsView(View, frozen=True, kw_only=True):
 
 
 class QuoteView(View, frozen=True, kw_only=True):
-    """A pinned fee: `amount` (also `net`) arrives, `total` is held; good until `expires_at`."""
+    """A fixed fee: `amount` (also `net`) arrives, `total` is held; valid until `expires_at`."""
 
     quote_id: str
     asset: str
@@ -312,14 +312,14 @@ class AddressView(View, frozen=True, kw_only=True):
 
 
 class AddressAnswer(AddressView, frozen=True, kw_only=True):
-    """An entry of the address book as of a sequence; `removed` where it is gone."""
+    """An entry of the address book as of a sequence; `removed` is true once it is removed."""
 
     removed: bool = False
     as_of_seq: int
 
 
 class AddressesView(View, frozen=True, kw_only=True):
-    """The address book of an account, and whether withdrawals are bound to it."""
+    """The address book of an account, and whether withdrawals are limited to it."""
 
     account: str
     required: bool
@@ -421,7 +421,7 @@ class InstrumentStatusView(View, frozen=True, kw_only=True):
 
 
 class ReferencePriceView(View, frozen=True, kw_only=True):
-    """The price around which an instrument's band lies until its next trade."""
+    """The price on which an instrument's band is centered until its next trade."""
 
     symbol: str
     reference_price: str
@@ -429,7 +429,7 @@ class ReferencePriceView(View, frozen=True, kw_only=True):
 
 
 class AccountStatusView(View, frozen=True, kw_only=True):
-    """An account after a suspension or its end, and how much that canceled."""
+    """An account after it was suspended or reactivated, and how much that canceled."""
 
     account: str
     status: str

@@ -1,4 +1,4 @@
-"""Requests into commands: texts into ticks, lots and atoms, names into the engine's words.
+"""Translation of requests into commands: decimal text into ticks, lots and atoms, names into enums.
 
 Pure functions; what cannot be translated is a Problem that names the field.
 """
@@ -25,7 +25,7 @@ from engine.core.types import Origin, RejectReason, TimeInForce
 
 
 def instant_us(value: Instant | None, field: str) -> int:
-    """An instant as microseconds; 0 for none."""
+    """Read an instant as microseconds since 1970; 0 for none. Raises Problem."""
     if value is None:
         return 0
     if isinstance(value, int) or value.isdigit():
@@ -40,12 +40,12 @@ def instant_us(value: Instant | None, field: str) -> int:
 
 
 def quantity(instrument: Instrument, text: str | None, field: str) -> int:
-    """Decimal text to lots; 0 for none."""
+    """Read decimal text as lots; 0 for none. Raises Problem."""
     return 0 if text is None else _read(instrument.quantity, QUANTITY_REASONS, text, field)
 
 
 def price(instrument: Instrument, text: str | None, field: str) -> int:
-    """Decimal text to ticks; 0 for none."""
+    """Read decimal text as ticks; 0 for none. Raises Problem."""
     return 0 if text is None else _read(instrument.price, PRICE_REASONS, text, field)
 
 
@@ -55,7 +55,7 @@ def _read(
     text: str,
     field: str,
 ) -> int:
-    """A number of an order; what is wrong with one has the same reason by every door."""
+    """Read a number of an order; a bad one is refused for the same reason as over FIX."""
     try:
         return number(text, field)
     except NumberError as error:
@@ -66,7 +66,7 @@ def _read(
 def new_order(
     request: NewOrderRequest, catalogue: Catalogue, account: str, origin: Origin
 ) -> NewOrder:
-    """A create. Raises Problem."""
+    """Translate a create. Raises Problem."""
     instrument = catalogue.instruments.get(request.symbol)
     if instrument is None:
         raise Problem(
@@ -116,7 +116,7 @@ def replace_order(
     reference: tuple[int, str],
     origin: Origin,
 ) -> ReplaceOrder:
-    """A replace of an order of ``instrument``, whose bounds the engine judges. Raises Problem."""
+    """Translate a replace of an order of ``instrument``. Raises Problem."""
     wanted = (
         request.quantity, request.price, request.stop_price, request.display_quantity,
         request.time_in_force, request.expire_at, request.client_order_id,
@@ -152,7 +152,7 @@ def replace_order(
 
 
 def cancel_order(account: str, reference: tuple[int, str], origin: Origin) -> CancelOrder:
-    """A cancel."""
+    """Make a cancel."""
     return CancelOrder(
         origin=origin,
         account=account,
@@ -163,7 +163,7 @@ def cancel_order(account: str, reference: tuple[int, str], origin: Origin) -> Ca
 
 
 def same_create(asked: NewOrder, original: NewOrder) -> bool:
-    """Whether two creates ask for the same; who asks, and when, does not matter."""
+    """Return True if two creates have the same terms; who sent them, and when, does not matter."""
     plain = original._replace(origin=asked.origin, prior=asked.prior, poss_resend=False)
     if asked.stp is None or original.stp is None:
         plain = plain._replace(stp=asked.stp)

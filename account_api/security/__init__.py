@@ -1,1 +1,1 @@
-"""Who may ask: keys, signatures, limits, and answers that are given once."""
+"""Authentication, authorization, rate limits and idempotency."""

@@ -1,4 +1,4 @@
-"""Who is asking: bearer tokens, and signatures by HMAC-SHA256 or Ed25519.
+"""Authentication by bearer tokens, and by signatures with HMAC-SHA256 or Ed25519.
 
 A signed request carries ``X-Tandem-Key``, ``X-Tandem-Timestamp`` (milliseconds) and
 ``X-Tandem-Signature``, lower-case hex over four lines joined by newlines:
@@ -6,15 +6,15 @@ A signed request carries ``X-Tandem-Key``, ``X-Tandem-Timestamp`` (milliseconds)
     timestamp
     METHOD
     target, with its query, as it stands in the request line
-    hex SHA-256 of the body (of nothing, where there is none)
+    hex SHA-256 of the body (of the empty string if there is none)
 
-and a fifth, the ``Idempotency-Key``, where that header is sent: a copy of the request with
-another key, or with none, does not fit the signature.
+and a fifth, the ``Idempotency-Key``, if that header is sent: the signature of a copy of the
+request with another key, or with none, is wrong.
 
-The newlines matter: without them bytes could move from the query to the body and the
-signature would still fit. The signature is good for ``window_ms``, is checked here and again
-by the engine, and on a request that changes something it acts once: the engine remembers it.
-An unknown key, a wrong signature and a wrong token are answered alike, and take as long.
+The newlines matter: without them bytes could move from the query to the body under the same
+signature. The signature is valid for ``window_ms``, is checked here and again by the engine, and
+works once on a request that changes something: the engine remembers it. An unknown key, a wrong
+signature and a wrong token get the same response after the same time.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ _DUMMY_SECRET: Final = b"no key has this secret; it only takes the time that one
 
 
 class Headers(Protocol):
-    """Request headers by name, whatever its case."""
+    """Request headers by case-insensitive name."""
 
     def get(self, key: str, default: str, /) -> str:
-        """The value of a header, or the default."""
+        """Return the value of a header, or the default."""
         ...
 
 
@@ -70,7 +70,7 @@ class Principal(msgspec.Struct, frozen=True):
         return self.key.account
 
     def origin(self, not_after_us: int = 0) -> Origin:
-        """The identity of this request for the engine, good until the earlier of two times."""
+        """Identify this request to the engine, valid until the earlier of two times (µs)."""
         kind = "operator" if self.key.is_operator else "api"
         until = self.valid_until
         if not_after_us and (until == 0 or not_after_us < until):
@@ -86,7 +86,7 @@ class Principal(msgspec.Struct, frozen=True):
 def signing_text(
     timestamp: str, method: str, target: str, body: bytes, idempotency_key: str = ""
 ) -> bytes:
-    """The bytes that are signed."""
+    """Return the bytes that are signed."""
     lines = [timestamp, method, target, hashlib.sha256(body).hexdigest()]
     if idempotency_key:
         lines.append(idempotency_key)
@@ -101,13 +101,13 @@ def sign_hmac(
     body: bytes,
     idempotency_key: str = "",
 ) -> str:
-    """The signature of a request with a shared secret, as hex."""
+    """Sign a request with a shared secret; returns lower-case hex."""
     text = signing_text(timestamp, method, target, body, idempotency_key)
     return hmac.new(secret, text, hashlib.sha256).hexdigest()
 
 
 class Authenticator:
-    """Finds the caller of a request among the keys that are good. Thread-safe."""
+    """Finds the caller of a request among the valid keys. Thread-safe."""
 
     def __init__(self, ring: KeyRing, window_ms: int, ahead_ms: int) -> None:
         self.ring = ring
@@ -123,10 +123,11 @@ class Authenticator:
         address: str,
         now_us: int,
     ) -> Principal:
-        """The caller, or Problem: ``unauthorized``, ``outside_window``, ``source_not_allowed``,
-        ``key_pending``, ``keys_unavailable``.
+        """Find the caller of a request, whose time of arrival is ``now_us``.
 
-        ``target`` is the raw request target; ``address`` the peer's IP address.
+        ``target`` is the raw request target, ``address`` the peer's IP address. Raises Problem:
+        ``unauthorized``, ``outside_window``, ``source_not_allowed``, ``key_pending``,
+        ``keys_unavailable``.
         """
         bearer = headers.get("Authorization", "")
         signed = headers.get(KEY_HEADER, "")
@@ -140,8 +141,8 @@ class Authenticator:
         if principal.key.pending:
             raise Problem(
                 "key_pending",
-                f"The key {principal.key.key} is good once another user of the account has "
-                "approved it.",
+                f"The key {principal.key.key} is not active until another user of the account "
+                "approves it.",
             )
         return principal
 
@@ -150,7 +151,7 @@ class Authenticator:
         if scheme.lower() != "bearer":
             raise _unauthorized()
         digest = hashlib.sha256(token.strip().encode("utf-8", "surrogateescape")).hexdigest()
-        # The lookup compares digests, so its timing tells nothing about any token.
+        # The lookup compares digests, so its timing reveals nothing about any token.
         key = self.ring.current().tokens.get(digest)
         if key is None:
             raise _unauthorized()
@@ -188,7 +189,7 @@ class Authenticator:
             raise Problem(
                 "outside_window",
                 f"The timestamp {stamped_ms} is not within {self._window_ms} ms before and "
-                f"{self._ahead_ms} ms after the venue's clock, which shows {now_ms} milliseconds "
+                f"{self._ahead_ms} ms after the venue's clock, which is at {now_ms} milliseconds "
                 f"since 1970{_in_other_unit(stamped_ms, now_ms)}.",
                 headers=CHALLENGE,
                 server_time_ms=now_ms,
@@ -198,7 +199,7 @@ class Authenticator:
 
 
 def _in_other_unit(stamped: int, now_ms: int) -> str:
-    """What a timestamp of another size seems to count, as the end of a sentence."""
+    """Guess the unit of a timestamp of another magnitude, to end a sentence with."""
     if abs(stamped * 1_000 - now_ms) < now_ms // 100:
         return "; yours seems to be in seconds"
     for factor, unit in _OTHER_UNITS:
@@ -218,7 +219,7 @@ def _verify_ed25519(key: Ed25519PublicKey, signature: str, text: bytes) -> bool:
 
 
 def require(principal: Principal, thing: Thing) -> Reach:
-    """For whom the key may do a thing, by the table of authority.
+    """Return for whom the key may do a thing, by the table of authority.
 
     Raises Problem ``insufficient_scope`` where it may not do it at all.
     """
@@ -253,7 +254,7 @@ def _check_address(key: ApiKey, address: str) -> None:
 def _unauthorized() -> Problem:
     return Problem(
         "unauthorized",
-        "The request needs a valid bearer token, or a known key with a right signature in "
+        "The request needs a valid bearer token, or a known key with a valid signature in "
         f"{KEY_HEADER}, {TIMESTAMP_HEADER} and {SIGNATURE_HEADER}.",
         headers=CHALLENGE,
     )

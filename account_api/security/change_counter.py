@@ -1,4 +1,4 @@
-"""A count in memory that all processes share, which moves with every change of a file."""
+"""A counter in shared memory that changes with every change of a file."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ _COUNT: Final = struct.Struct("Q")
 class Changes:
     """How often the file of keys was changed, in memory that all processes share.
 
-    To ask SQLite takes some microseconds and lets go of the interpreter, and every request
-    wants to know. The count is odd while a change is made; a process that dies in between
-    leaves it so, and then everybody reads the keys at every request until the next change.
+    Every request needs to know. SQLite's ``pragma data_version`` would tell as well, but it costs
+    4 µs and releases the interpreter lock, which among four threads makes it 12 to 20 µs; this
+    costs 0.3 µs (decision 0012). The count is odd while a change is made. A process that dies in
+    between leaves it odd, and then every request reads the keys until the next change.
     """
 
     def __init__(self, path: str) -> None:
-        """Raises OSError where there is no room for the file."""
+        """Map the file; "" for memory of one process. Raises OSError if there is no room for it."""
         if not path:
             self._file = -1
             self._memory = mmap.mmap(-1, _COUNT.size)
@@ -31,7 +32,7 @@ class Changes:
         try:
             size = os.fstat(self._file).st_size
             if size < _COUNT.size:
-                # Real bytes: where a hole meets a full disk, memory ends with a signal.
+                # Real bytes: writing to a mapped hole on a full disk ends the process (SIGBUS).
                 os.pwrite(self._file, bytes(_COUNT.size - size), size)
             self._memory = mmap.mmap(self._file, _COUNT.size)
         except BaseException:
@@ -40,13 +41,13 @@ class Changes:
             raise
 
     def count(self) -> int:
-        """The count at this moment."""
+        """Return the present count."""
         (count,) = _COUNT.unpack_from(self._memory)
         return int(count)
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """While a change is made; one process at a time."""
+        """Hold the count odd while the block makes a change; one process at a time."""
         if self._file >= 0:
             fcntl.flock(self._file, fcntl.LOCK_EX)
         try:

@@ -1,18 +1,18 @@
-"""What was answered under an Idempotency-Key or a request_id, in one SQLite file for all workers.
+"""Answers under an Idempotency-Key or a request_id, in one SQLite file for all workers.
 
-Natural ids (of orders, withdrawals, transfers, deposits) are the law: the engine knows them
-and no answer here can make money move twice or not at all. This memory serves requests that
-have no such id, and clients that prefer one rule for all of them; the decisions are in
+Client ids (of orders, withdrawals, transfers, deposits) come first: the engine knows them, and
+no answer here can make money move twice or not at all. This store serves requests that have no
+such id, and clients that prefer one rule for all requests; the decisions are in
 ``spec/decisions/0005-idempotency.md`` and ``spec/decisions/0021-answers-and-who-gave-them.md``.
 
-An entry is written before the request goes to the engine and completed with the answer. An
-entry whose worker is gone, or whose outcome is unknown, is done again by the next identical
-request, under the token of the first: the engine recognises that for a minute, and what has a
-natural id for longer. What was refused leaves no entry: nothing was done, so the key is free.
-Where an answer cannot be written (the disk is full, say) it is tried again until it can, so that
-nobody is told for longer than the disk is full that the request is being done.
+An entry is written before the request goes to the engine and completed with the answer. If its
+worker has died, or its outcome is unknown, the next identical request is done again under the
+token of the first: the engine recognises a token for a minute, and a client id for longer. A
+refused request leaves no entry: nothing was done, so the key is free. An answer that cannot be
+written (because the disk is full, say) is retried, so that a repeat is refused as in progress no
+longer than the disk is full.
 
-Answers about money are kept for ever. Others are kept for a day, less where they are many.
+Answers about money are kept permanently. Others are kept for a day, or less if they are many.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from account_api.security.process_locks import Holders
 from account_api.security.sqlite_file import open_private, transaction
 
 BUSY_US: Final = 30_000_000
-"""After this long without an answer the thread that began counts as stuck, though it lives."""
+"""After this long without an answer the thread counts as stuck, even if its process lives."""
 KEPT_US: Final = 86_400_000_000
 """How long an answer that is not about money is kept."""
 KEPT_BYTES_MAX: Final = 256 << 20
-"""Above this size of the file the oldest answers that are not about money go earlier."""
+"""Above this size of the file the oldest answers that are not about money are deleted earlier."""
 UNWRITTEN_MAX: Final = 1_000
-"""Answers that wait in memory until they can be written; each for ``BUSY_US`` at most."""
+"""Answers that wait in memory until they can be written, each for ``BUSY_US`` at most."""
 WRITE_AGAIN_S: Final = 0.25
 PRUNED_AT_ONCE: Final = 200
 PRUNE_EVERY: Final = 64
@@ -60,13 +60,13 @@ _COLUMNS: Final = {
     "money": "integer not null default 1",
     "at": "integer not null default 0",
 }
-"""What entries have besides; in files from before they are kept for ever."""
+"""Columns added since the first release; rows from before are kept permanently."""
 _encoder: Final = msgspec.json.Encoder()
 _log: Final = structlog.get_logger("account_api")
 
 
 def fingerprint(*parts: str | bytes) -> bytes:
-    """What must be the same in two requests with one key."""
+    """Hash what must be the same in two requests with one key."""
     digest = hashlib.sha256()
     for part in parts:
         data = part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part
@@ -75,7 +75,7 @@ def fingerprint(*parts: str | bytes) -> bytes:
 
 
 class Idempotency:
-    """The memory, in the file ``path``. Thread-safe; opened anew in each process."""
+    """The store in the file ``path``. Thread-safe; each process opens the file itself."""
 
     def __init__(
         self, path: str, clock_us: Callable[[], int], bytes_max: int = KEPT_BYTES_MAX
@@ -100,18 +100,18 @@ class Idempotency:
         token: str = "",
         money: bool = True,
     ) -> Reply:
-        """Do ``work``, or answer as it was answered before under the same key of the owner.
+        """Do ``work``, or return the reply that was given under the same key of the owner before.
 
-        ``work`` gets the token under which the engine is to do it: ``token``, or that of the
-        earlier request whose outcome is not known. Raises Problem: ``idempotency_key_reused``
-        (422) for another request, ``idempotency_key_in_flight`` (409) while the first one is
-        being done, and what ``work`` raises.
+        ``work`` gets the token to send to the engine: ``token``, or that of the earlier request
+        whose outcome is not known. Raises Problem: ``idempotency_key_reused`` (422) for another
+        request, ``idempotency_key_in_flight`` (409) while the first one is in progress,
+        ``idempotency_unavailable`` (503), and what ``work`` raises.
         """
         try:
             known = self._claim(owner, key, request, token, money)
         except (sqlite3.Error, OSError) as error:
             raise Problem(
-                "idempotency_unavailable", "What was answered before cannot be read."
+                "idempotency_unavailable", "The store of earlier responses cannot be read."
             ) from error
         if isinstance(known, Reply):
             return known
@@ -129,7 +129,7 @@ class Idempotency:
     def _claim(
         self, owner: str, key: str, request: bytes, token: str = "", money: bool = True
     ) -> Reply | str:
-        """The answer that is known, or the token with which the caller is to do the work."""
+        """Return the stored reply, or the token with which the caller is to do the work."""
         with self._lock:
             database = self._database()
             with transaction(database):
@@ -161,15 +161,15 @@ class Idempotency:
         if known_request != request:
             raise Problem(
                 "idempotency_key_reused",
-                f"The key {key} belongs to another request; take a new key for a new request.",
+                f"The key {key} belongs to another request; use a new key for a new request.",
             )
         if status:
             return Reply(msgspec.Raw(_unpacked(body)), 200, (REPLAYED,))
-        # A worker that was killed holds nothing, so nobody waits for an answer of it.
+        # A worker that was killed holds no lock, so nobody waits for its answer.
         if busy_until > now and self._holders.lives(holder):
             raise Problem(
                 "idempotency_key_in_flight",
-                f"The request with the key {key} is being done at this moment; ask again.",
+                f"The request with the key {key} is still in progress; try again.",
                 headers=(("Retry-After", "1"),),
             )
         database.execute(
@@ -179,7 +179,7 @@ class Idempotency:
         return str(first_token)
 
     def _settle(self, owner: str, key: str, reply: Reply | None, *, unknown: bool) -> None:
-        """Keep the answer, free the key, or let the next identical request find out."""
+        """Store the reply, free the key, or let the next identical request find out."""
         with self._lock:
             try:
                 self._write(owner, key, reply, unknown)
@@ -196,7 +196,7 @@ class Idempotency:
                 _log.warning("answers_not_pruned", reason=str(error))
 
     def _write(self, owner: str, key: str, reply: Reply | None, unknown: bool) -> None:
-        """Settle an entry of this process (the lock is held); one taken over is another's."""
+        """Settle an entry of this process (the lock is held), unless another has taken it over."""
         database = self._database()
         where = "where owner = ? and key = ? and holder = ? and status = 0"
         which = (owner, key, self._holders.own())
@@ -212,9 +212,10 @@ class Idempotency:
             database.execute(f"delete from answers {where}", which)
 
     def _write_later(self, owner: str, key: str, reply: Reply | None, unknown: bool) -> None:
-        """Try again beside what follows (the lock is held), until the entry counts as stuck.
+        """Retry in the background (the lock is held), until the entry counts as stuck.
 
-        After that the next identical request is done, and the engine knows it by its natural id.
+        After that the next identical request is done again, and the engine recognises it by its
+        client id.
         """
         if len(self._unwritten) >= UNWRITTEN_MAX:
             return
@@ -226,13 +227,13 @@ class Idempotency:
             ).start()
 
     def _write_again(self, pid: int) -> None:
-        """The thread that writes what could not be written, as soon as it can."""
+        """Write what could not be written, as soon as that is possible; runs as a thread."""
         written = 0
         while True:
-            time.sleep(WRITE_AGAIN_S)  # Nobody tells when a disk has room again.
+            time.sleep(WRITE_AGAIN_S)  # No event says that a disk has room again.
             with self._lock:
                 if self._pid != pid:
-                    return  # Closed meanwhile.
+                    return  # The file was closed.
                 try:
                     for (owner, key), (until, reply, unknown) in list(self._unwritten.items()):
                         if self._clock_us() < until:
@@ -240,14 +241,14 @@ class Idempotency:
                             written += 1
                         del self._unwritten[owner, key]
                 except (sqlite3.Error, OSError):
-                    continue  # It was said when this began.
+                    continue  # It was logged when this began.
                 _log.info("answers_kept", count=written)
                 return
 
     def _prune(self, database: sqlite3.Connection) -> None:
-        """Let go of some old answers that are not about money; a bounded number at once.
+        """Delete some old answers that are not about money; at most a fixed number at once.
 
-        Their room in the file is used again, so it does not grow any further.
+        Their space in the file is reused, so it does not grow any further.
         """
         now = self._clock_us()
         (pages,) = database.execute("pragma page_count").fetchone()
@@ -261,7 +262,7 @@ class Idempotency:
         )
 
     def _database(self) -> sqlite3.Connection:
-        """The connection of this process (the lock is held)."""
+        """Return the connection of this process (the lock is held)."""
         if self._open is None or self._pid != os.getpid():
             self._open, self._pid = open_private(self._path, _SCHEMA), os.getpid()
             _bring_up_to_date(self._open)
@@ -278,12 +279,12 @@ class Idempotency:
 
 
 def _unpacked(body: bytes) -> bytes:
-    """A body as it was answered; in files from before it lies as it is, and is JSON."""
+    """Decompress a body; files of earlier releases hold plain JSON."""
     return body if body[:1] == b"{" else zlib.decompress(body)
 
 
 def _bring_up_to_date(database: sqlite3.Connection) -> None:
-    """Give a file from before the columns that it lacks."""
+    """Add the columns that a file of an earlier release lacks."""
     with transaction(database):
         known = {row[1] for row in database.execute("pragma table_info(answers)")}
         for name, kind in _COLUMNS.items():

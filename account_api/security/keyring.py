@@ -1,8 +1,8 @@
-"""The keys that are good at this moment: those of the configuration and those that were made.
+"""The keys that are valid now: those of the configuration and those made through the API.
 
-Every request looks at a count in shared memory that moves with every change of the file of keys;
-so a key that was revoked through one process is good in none from then on. When the file
-cannot be read nobody is let in: a revocation might be in it.
+Every request checks a counter in shared memory that changes with the file of keys; so a key that
+was revoked through one process is valid in none from then on. While the file cannot be read every
+request that needs a key is refused: the file might revoke it.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _log: Final = structlog.get_logger("account_api")
 class Keys:
     """The keys as of one version of the file.
 
-    ``signing`` finds keys by name, ``tokens`` bearer keys by the hash of the token, and
-    ``named`` all of them; ``public`` holds the keys of Ed25519 ready for use.
+    ``signing`` has keys that sign, and ``named`` all keys, by name; ``tokens`` has bearer keys by
+    the hash of the token, and ``public`` the loaded Ed25519 keys by name.
     """
 
     signing: dict[str, ApiKey]
@@ -38,7 +38,7 @@ class Keys:
 
 
 class KeyRing:
-    """Thread-safe; may be made before a fork."""
+    """Indexes the valid keys. Thread-safe; may be constructed before a fork."""
 
     def __init__(self, configured: Iterable[ApiKey], store: KeyStore | None = None) -> None:
         self.store = store
@@ -48,7 +48,7 @@ class KeyRing:
         self._keys = _index(self.configured)
 
     def current(self) -> Keys:
-        """The keys that are good now. Raises Problem ``keys_unavailable``."""
+        """Return the keys that are valid now. Raises Problem ``keys_unavailable``."""
         if self.store is None:
             return self._keys
         try:
@@ -58,12 +58,12 @@ class KeyRing:
                     self._read(self.store)
         except KeyStoreError as error:
             raise Problem(
-                "keys_unavailable", "The service cannot read which API keys are good."
+                "keys_unavailable", "The service cannot read which API keys are valid."
             ) from error
         return self._keys
 
     def _read(self, store: KeyStore) -> None:
-        """Read anew (the lock is held); the version first, so that no change is passed over."""
+        """Read the keys (the lock is held), the version first, so that no change is missed."""
         version = store.version()
         if version == self._version and not version & 1:
             return
@@ -75,7 +75,7 @@ class KeyRing:
 
 
 def api_key(key: StoredKey) -> ApiKey:
-    """A key that was made, as requests are checked against it."""
+    """Convert a stored key into the form against which requests are checked."""
     return ApiKey(
         key=key.key,
         kind=key.kind,
@@ -100,7 +100,7 @@ def _usable(key: StoredKey) -> bool:
 
 
 def _index(keys: Iterable[ApiKey]) -> Keys:
-    """Keys of the configuration come last: nothing that was made can take their place."""
+    """Index the keys; those of the configuration come last, so that no made key replaces one."""
     found = Keys({}, {}, {}, {})
     for key in keys:
         found.named[key.key] = key

@@ -1,10 +1,9 @@
 """API keys that were made through the API, and revocations of any key, in one SQLite file.
 
-All processes that check credentials share the file, so what one of them commits holds for
-the next request to every other. Bearer tokens are kept as their hash and Ed25519 keys as the
-public key; the secret of an HMAC key must be known to verify with, so it is kept encrypted
-under a key of its own file (``keys.master``). The decision is in
-``spec/decisions/0012-api-keys.md``.
+All processes that check credentials share the file, so what one of them commits applies to the
+next request to every other. Of a bearer token the hash is stored, of an Ed25519 key the public
+key; the secret of an HMAC key is needed for verifying, so it is stored encrypted under a key in a
+file of its own (``keys.master``). The decision is in ``spec/decisions/0012-api-keys.md``.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from account_api.security.change_counter import Changes
 from account_api.security.sqlite_file import open_private
 
 KEYS_MAX: Final = 65_536
-"""Keys that the file ever holds, revoked ones included; each has a place in the rate limits."""
+"""Keys that the file may ever hold, revoked ones included; each has a slot in the rate limits."""
 KEYS_OF_ACCOUNT_MAX: Final = 1_000
 """Keys that one account may ever make."""
 _FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
@@ -66,23 +65,23 @@ class NoRoom(KeyStoreError):
 
 
 class NameTaken(KeyStoreError):
-    """The account has had a key of that name."""
+    """The account has, or had, a key of that name."""
 
 
 class Full(KeyStoreError):
-    """No more keys can be made."""
+    """The venue or the account has its maximum number of keys."""
 
 
 class ActorRevoked(KeyStoreError):
-    """The key that makes or approves another was revoked after its request had begun."""
+    """The key that makes or approves another was revoked during its request."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """One key as it is kept. ``slot`` counts from 1 and is never used again.
+    """One key as it is stored. ``slot`` counts from 1 and is never reused.
 
-    ``secret`` is the plain secret of an HMAC key, empty when it cannot be decrypted.
-    Instants are µs, 0 for never. ``revoked_at`` is set for a key that is good no more.
+    ``secret`` is the plain secret of an HMAC key, empty if it cannot be decrypted.
+    Instants are µs since 1970, 0 for never. ``revoked_at`` is set for a revoked key.
     """
 
     key: str
@@ -108,7 +107,7 @@ class StoredKey:
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """Who ended a key, and when (µs)."""
+    """Who revoked a key, and when (µs since 1970)."""
 
     at: int
     by: str
@@ -116,8 +115,8 @@ class Revocation:
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """What a revocation did: how the key ended, which descendants are revoked too (oldest
-    first), and whether any of them was good until then.
+    """What a revocation did: who revoked the key and when, which descendants are revoked too
+    (oldest first), and whether any of them was valid until then.
     """
 
     ended: Revocation
@@ -128,9 +127,9 @@ class Revoked:
 class KeyStore:
     """The file ``path``; ":memory:" for one process alone. Thread-safe, also after a fork.
 
-    On a full disk it can be read and not changed: who may come in is known, and no key is made or
-    ended until there is room. ``master`` is the file of the key that encrypts secrets; it is made
-    when it is missing.
+    On a full disk it can be read but not changed: keys are checked, and none is made or revoked
+    until there is room. ``master`` is the file of the key that encrypts secrets; it is created if
+    it is missing.
     """
 
     def __init__(self, path: str, master: str = "") -> None:
@@ -143,9 +142,9 @@ class KeyStore:
         self._changes: Changes | None = None
 
     def version(self) -> int:
-        """What differs after every change, by whichever process; odd while one is made.
+        """Return a number that differs after every change by any process; odd while one is made.
 
-        Also odd, so that keys are read at every request, where there is no room for the count.
+        Also odd, so that every request reads the keys, if there is no room for the counter.
         """
         changes = self._changes
         if changes is None or self._pid != os.getpid():
@@ -158,23 +157,23 @@ class KeyStore:
         return changes.count()
 
     def live(self) -> list[StoredKey]:
-        """Every key that is not revoked, oldest first."""
+        """Return every key that is not revoked, oldest first."""
         return self._select("key not in (select key from revoked)", ())
 
     def of(self, account: str) -> list[StoredKey]:
-        """Every key that the account ever made, oldest first."""
+        """Return every key that the account ever made, oldest first."""
         return self._select("account = ?", (account,))
 
     def everything(self) -> list[StoredKey]:
-        """Every key there ever was, oldest first."""
+        """Return every key that was ever made, oldest first."""
         return self._select("true", ())
 
     def find(self, key: str) -> StoredKey | None:
-        """One key, revoked or not; None if nobody made it."""
+        """Return one key, revoked or not; None if nobody made it."""
         return next(iter(self._select("key = ?", (key,))), None)
 
     def named(self, account: str, name: str) -> StoredKey | None:
-        """The key that has, or had, a name in an account."""
+        """Return the key that has, or had, a name in an account."""
         return next(iter(self._select("account = ? and name = ?", (account, name))), None)
 
     def _select(self, where: str, values: tuple[str, ...]) -> list[StoredKey]:
@@ -188,14 +187,14 @@ class KeyStore:
             return [self._key(row, revoked) for row in rows]
 
     def revocations(self) -> dict[str, Revocation]:
-        """Every key that was revoked, those of the configuration included."""
+        """Return every revocation by key, those of configured keys included."""
         if self._is_empty():
             return {}
         with self._reading() as database:
             return self._revocations(database)
 
     def add(self, key: StoredKey) -> StoredKey:
-        """Keep a new key. Raises NameTaken, Full, ActorRevoked, KeyStoreError."""
+        """Store a new key. Raises NameTaken, Full, ActorRevoked, KeyStoreError."""
         with self._changing() as database:
             _refuse_revoked(database, key.created_by)
             everyone, own = database.execute(
@@ -224,7 +223,7 @@ class KeyStore:
             return self._key(row, {})
 
     def approve(self, key: str, by: str, at: int) -> None:
-        """Make a key good that waits for a second person; does nothing to others.
+        """Activate a pending key; any other stays as it is.
 
         Raises ActorRevoked, KeyStoreError.
         """
@@ -237,10 +236,10 @@ class KeyStore:
             )
 
     def revoke(self, key: str, by: str, at: int, *, descendants: bool = False) -> Revoked:
-        """End a key for ever, and with ``descendants`` all that it and those have made.
+        """Revoke a key permanently and, with ``descendants``, all that it and those have made.
 
-        One transaction, and a key that is revoked makes no other: none escapes. Of each key the
-        first who ended it is kept.
+        It is one transaction, and a revoked key cannot make another: none escapes. The first
+        revocation of each key is kept. Raises KeyStoreError.
         """
         with self._changing() as database:
             family = [key, *_descendants(database, key)] if descendants else [key]
@@ -288,7 +287,7 @@ class KeyStore:
                 database.execute("commit")
 
     def _is_empty(self) -> bool:
-        """Whether nothing was ever kept, so that nothing need be made in order to read."""
+        """Return True if nothing was ever stored, so that a read need not create the file."""
         if self._path == ":memory:":
             return False
         try:
@@ -299,7 +298,7 @@ class KeyStore:
             raise KeyStoreError(f"the file of API keys cannot be used: {error}") from error
 
     def _database(self) -> sqlite3.Connection:
-        """The connection of this process, and the count of changes (the lock is held)."""
+        """Return the connection of this process, the change counter mapped (the lock is held)."""
         database = self._file()
         if self._changes is None:
             memory = self._path == ":memory:"
@@ -330,7 +329,7 @@ class KeyStore:
         return StoredKey(**fields)  # type: ignore[arg-type]
 
     def _opened(self, key: str, sealed: bytes) -> bytes:
-        """The secret; empty where there is none, or another master key sealed it."""
+        """Decrypt a secret; empty if there is none, or another master key encrypted it."""
         if not sealed:
             return b""
         nonce, rest = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
@@ -351,7 +350,7 @@ def _is_full(error: Exception) -> bool:
 
 
 def _descendants(database: sqlite3.Connection, key: str) -> list[str]:
-    """What a key has made, what those have made, and so on; oldest first."""
+    """Return what a key has made, what those have made, and so on; oldest first."""
     rows = database.execute(
         "with recursive family(key) as (select key from keys where created_by = ? "
         "union select made.key from keys made join family on made.created_by = family.key) "
@@ -362,13 +361,13 @@ def _descendants(database: sqlite3.Connection, key: str) -> list[str]:
 
 
 def _refuse_revoked(database: sqlite3.Connection, key: str) -> None:
-    """Raises ActorRevoked. The request was let in before, and perhaps long before."""
+    """Raise ActorRevoked if a key was revoked since its request was let in."""
     if database.execute("select 1 from revoked where key = ?", (key,)).fetchone():
         raise ActorRevoked(f"the key {key} is revoked")
 
 
 def _master_key(path: str) -> bytes:
-    """The key in the file, which is made whole under another name before it gets its own."""
+    """Read the key in the file, which is created atomically: under another name first."""
     if not path:
         return AESGCM.generate_key(_MASTER_BYTES * 8)
     file = Path(path)
@@ -383,7 +382,7 @@ def _master_key(path: str) -> bytes:
         try:
             os.link(fresh, file)
         except FileExistsError:
-            pass  # Another process was first; its key is the one.
+            pass  # Another process was first; its key is used.
         finally:
             fresh.unlink()
     key = file.read_bytes()

@@ -1,7 +1,7 @@
-"""Who is at work: a number for each process, which others can see to be gone.
+"""Locks that show which processes are alive: each process has a number.
 
-A process holds a lock on the byte of its number in a file that all share. The kernel lets go of
-it with the process, however that ends, so nobody has to guess from the time or from process ids,
+A process locks the byte of its number in a file that all share. The kernel releases the lock when
+the process ends, however it ends, so nobody has to infer it from the time or from process ids,
 which mean nothing in another container.
 """
 
@@ -17,9 +17,9 @@ NUMBER_MAX: Final = 2**62
 
 
 class Holders:
-    """The file ``path``; "" for none: then nobody lives but this process itself.
+    """The file ``path``; "" for none: then only this process counts as alive.
 
-    The caller sees to it that one thread at a time calls.
+    Not thread-safe: the caller lets one thread at a time in.
     """
 
     def __init__(self, path: str) -> None:
@@ -29,7 +29,7 @@ class Holders:
         self._file = -1
 
     def own(self) -> int:
-        """The number of this process, held from now on. Raises OSError."""
+        """Return the number of this process, locked from now on. Raises OSError."""
         if self._pid == os.getpid():
             return self._own
         if self._file >= 0:
@@ -39,13 +39,13 @@ class Holders:
         if self._path:
             Path(self._path).parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            # Numbers are drawn from so many that nobody else has this one.
+            # Numbers are drawn from so many that no other process has this one.
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)
         self._own, self._pid = number, os.getpid()
         return number
 
     def lives(self, number: int) -> bool:
-        """Whether the process with a number is there. Raises OSError."""
+        """Return True if the process with a number is alive. Raises OSError."""
         if number == self.own():
             return True
         if self._file < 0:
@@ -58,7 +58,7 @@ class Holders:
         return False
 
     def close(self) -> None:
-        """Let go of the number."""
+        """Release the number."""
         if self._file >= 0 and self._pid == os.getpid():
             os.close(self._file)
         self._file, self._pid = -1, 0

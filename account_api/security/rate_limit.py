@@ -1,12 +1,11 @@
 """Token buckets per key and group of routes, one for all workers of this machine.
 
-Workers are forked processes, so the buckets lie in shared memory made before the fork and are
-guarded by a semaphore in shared memory, which costs no system call while nobody else holds it.
-A worker that is killed while holding it would leave it taken; whoever has waited in vain for
-longer than any holder needs goes on without, which at the worst miscounts one request.
-Keys that are made while the workers run have places that were set aside for them; memory that
-nobody has touched yet costs nothing. Answers carry the draft headers ``RateLimit-Policy`` and
-``RateLimit``.
+Workers are forked processes, so the buckets are in shared memory mapped before the fork and
+guarded by a semaphore in shared memory, which costs no system call while it is free. A worker
+killed while holding it would leave it taken; whoever has waited for longer than any holder needs
+goes on without it, which at worst miscounts one request. Keys that are made while the workers run
+use reserved slots; memory that was never touched costs nothing. Responses carry the draft headers
+``RateLimit-Policy`` and ``RateLimit``.
 """
 
 from __future__ import annotations
@@ -16,27 +15,37 @@ import mmap
 import multiprocessing
 import struct
 from collections.abc import Callable, Iterable
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from account_api.errors import Problem
 from account_api.settings import RateLimit
 
 _SLOT: Final = struct.Struct("dd")
 PATIENCE_S: Final = 0.25
-"""A holder computes for some microseconds; this is long even where the processor is taken."""
+"""A holder computes for some microseconds; this is long even on a busy processor."""
 
 
 class Verdict(NamedTuple):
-    """What the bucket says: may it pass, how much is left, when it is full again (s)."""
+    """Whether a request is allowed, its headers, and when the next one will be (s)."""
 
     allowed: bool
     headers: tuple[tuple[str, str], ...]
     retry_after_s: int
 
+    def problem(self, key: str, group: str, **options: Any) -> Problem:
+        """Make the problem for a request that is not allowed; ``options`` are Problem's."""
+        return Problem(
+            "rate_limited",
+            f"The key {key} is over its limit for {group} requests; the next one is allowed in "
+            f"{self.retry_after_s} s.",
+            **options,
+        )
+
 
 class RateLimiter:
     """A bucket for each (key, group); ``clock`` counts seconds and never goes back.
 
-    ``places`` are set aside for keys that are made later, known by their slot from 1 on.
+    ``places`` slots, numbered from 1, are reserved for keys that are made later.
     """
 
     def __init__(
@@ -64,11 +73,11 @@ class RateLimiter:
         self._lock = multiprocessing.get_context("fork").Lock()
 
     def take(self, key: str, group: str, slot: int = 0) -> Verdict | None:
-        """Take one token; None where the group has no limit. ``slot`` of a key made later."""
+        """Take one token; None if the group has no limit. ``slot`` is that of a key made later."""
         limit = self._limits.get(group)
         offset = self._slots.get((key, group))
         if 0 < slot <= self._places and group in self._groups:
-            # Zeros are a bucket that was empty long ago, and so is full by now.
+            # Zeros are a bucket that was last empty long ago, and so is full by now.
             place = (slot - 1) * len(self._groups) + self._groups[group]
             offset = (self._configured + place) * _SLOT.size
         if limit is None or offset is None:
@@ -93,8 +102,8 @@ class RateLimiter:
         return Verdict(allowed, headers, max(1, math.ceil((1.0 - tokens) / rate)))
 
     def _release(self) -> None:
-        """Let the next one in, also when a dead worker's place was taken."""
+        """Release the lock, also after taking over that of a dead worker."""
         try:
             self._lock.release()
         except ValueError:
-            return  # The holder that was thought dead has released it by now.
+            return  # The holder that seemed dead has released it by now.

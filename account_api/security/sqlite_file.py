@@ -1,4 +1,4 @@
-"""SQLite files that all processes of the account API share, readable by their owner alone."""
+"""SQLite files that all processes of the account API share, readable only by their owner."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import Final, Literal
 
 WAIT_S: Final = 5.0
-"""How long others may keep a file to themselves."""
+"""How long to wait while other processes lock a file."""
 PAUSE_S: Final = 0.01
 
 
 def open_private(
     path: str, *statements: str, log: Literal["wal", "truncate"] = "wal"
 ) -> sqlite3.Connection:
-    """Open a file, made if it is not there, and run statements; ":memory:" is none.
+    """Open a file, created if missing, and run statements; ":memory:" is no file.
 
     ``log`` is SQLite's journal mode. With "wal" readers and a writer do not wait for each other,
-    but two more files are made whenever the first process opens it, even to read. With
-    "truncate" a file that exists is read without room for anything on its disk.
+    but two more files are created when the first process opens it, even to read. With "truncate"
+    an existing file can be read on a full disk.
 
-    A commit is on disk when it returns. Transactions are the caller's, and so is the lock of
-    those threads that share the connection. ``statements`` may be run more than once. Raises
+    A commit is on disk when it returns. Transactions are up to the caller, and so is a lock for
+    threads that share the connection. ``statements`` may be run more than once. Raises
     sqlite3.Error and OSError.
     """
     if path != ":memory:":
@@ -43,7 +43,7 @@ def open_private(
                 database.execute(statement)
         except sqlite3.Error as error:
             database.close()
-            # To change its mode, or to be recovered, SQLite does not always wait for another
+            # To change the journal mode, or to recover, SQLite does not always wait for another
             # process that opens or closes the file at the same moment.
             if not _is_busy(error) or time.monotonic() > deadline:
                 raise
@@ -59,7 +59,7 @@ def _is_busy(error: sqlite3.Error) -> bool:
 
 @contextmanager
 def transaction(database: sqlite3.Connection) -> Iterator[None]:
-    """Do what is in the block as one writing transaction: all of it, or after any error none."""
+    """Run the block as one writing transaction; after any error nothing of it is stored."""
     database.execute("begin immediate")
     try:
         yield

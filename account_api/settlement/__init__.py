@@ -1,9 +1,9 @@
-"""Bringing approved withdrawals to the network, so that no coin is sent twice or lost.
+"""Sends approved withdrawals to the network, so that no coin is sent twice or lost.
 
-The engine holds where each withdrawal is; the network holds what it was asked to send, by a
-key that is the withdrawal's number. Whatever the worker does it can do again: a request with
-a known key sends nothing, and a report of what the engine knows changes nothing. So it may
-die between any two steps, and the next one goes on from what the two say.
+The engine has the state of each withdrawal; the network has the payments that it was asked for,
+by a key made of the withdrawal's number. Every step of the worker can be repeated: a request with
+a known key sends nothing, and a report that the engine has changes nothing. So the worker may die
+between any two steps, and the next one continues from the states of the two.
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ log = structlog.get_logger("settlement")
 
 
 def main() -> int:
-    """Run until SIGTERM or SIGINT; 0 after a clean end, 2 for a wrong configuration, 4 where the
-    disk is full or fails."""
+    """Run until SIGTERM or SIGINT; returns 0 after a clean end, 2 for a wrong configuration, 4 if
+    the disk is full or fails."""
     log_json_lines()
     keep_private()
     data = None
@@ -46,8 +46,8 @@ def main() -> int:
 
 
 def serve(settings: Settings) -> int:
-    """Wire the worker and run it; the exit code."""
-    told = settings.settlement
+    """Wire the worker and run it; returns the exit code."""
+    own = settings.settlement
     stopping = threading.Event()
     on_signals((signal.SIGTERM, signal.SIGINT), lambda _: stopping.set())
 
@@ -55,14 +55,14 @@ def serve(settings: Settings) -> int:
         return time.time_ns() // 1000
 
     behaviour = Behaviour(
-        broadcast_delay_us=told.broadcast_delay_ms * 1000,
-        confirmation_delay_us=told.confirmation_delay_ms * 1000,
-        fail_prefix=told.fail_prefix,
-        reorganise_prefix=told.reorganise_prefix,
+        broadcast_delay_us=own.broadcast_delay_ms * 1000,
+        confirmation_delay_us=own.confirmation_delay_ms * 1000,
+        fail_prefix=own.fail_prefix,
+        reorganise_prefix=own.reorganise_prefix,
     )
     network = SimulatedNetwork(settings.data / "network.db", behaviour, clock_us)
     engine = EngineClient(str(settings.engine.socket), "settlement")
-    worker = SettlementWorker(engine, network, clock_us, told.queue_delay_ms * 1000)
+    worker = SettlementWorker(engine, network, clock_us, own.queue_delay_ms * 1000)
     registry = CollectorRegistry()
     steps = Counter("tandem_settlement_steps", "Steps of withdrawals", registry=registry)
     turned = Gauge(
@@ -80,7 +80,7 @@ def serve(settings: Settings) -> int:
 
     def health() -> tuple[None, str]:
         silent_s = time.monotonic() - last_turn
-        late = silent_s > TURN_LATE_S + told.poll_ms / 1000
+        late = silent_s > TURN_LATE_S + own.poll_ms / 1000
         return None, f"no turn was completed for {silent_s:.0f} s" if late else ""
 
     ProcessCollector(registry=registry)
@@ -88,9 +88,9 @@ def serve(settings: Settings) -> int:
         socket_path(settings.data, "settlement"), registry, health_verb(health)
     )
     control.start()
-    log.info("ready", mode=told.mode, engine=str(settings.engine.socket))
+    log.info("ready", mode=own.mode, engine=str(settings.engine.socket))
     try:
-        worker.run(stopping, told.poll_ms / 1000, on_turn)
+        worker.run(stopping, own.poll_ms / 1000, on_turn)
     finally:
         control.close()
         engine.close()

@@ -1,4 +1,4 @@
-"""What a network must be able to do to settle withdrawals."""
+"""The interface of a network that settles withdrawals."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple, Protocol
 
 
 class SendRequest(NamedTuple):
-    """Send ``amount`` atoms of ``asset`` to ``address``; ``key`` names this payment for ever."""
+    """Send ``amount`` atoms of ``asset`` to ``address``; ``key`` is the payment's permanent id."""
 
     key: str
     asset: str
@@ -17,9 +17,9 @@ class SendRequest(NamedTuple):
 
 
 class NetworkStatus(NamedTuple):
-    """Where a payment is.
+    """The status of a payment.
 
-    ``unknown``: never asked for. ``pending``: accepted, not (or no longer) in the chain.
+    ``unknown``: never requested. ``pending``: accepted, not (or no longer) in the chain.
     ``sent``: in the chain, with its txid and number of confirmations. ``failed``: it was not
     sent and never will be, and ``note`` says why.
     """
@@ -31,23 +31,23 @@ class NetworkStatus(NamedTuple):
 
 
 class NetworkUnavailable(Exception):
-    """The network cannot be asked now; nothing can be concluded, ask again later."""
+    """The network cannot be asked now; nothing can be concluded, so try again later."""
 
 
 class KeyReused(Exception):
-    """A key was used for another payment; somebody must look at it, nothing was sent."""
+    """A key was used for another payment; nothing was sent, and a person must look at it."""
 
 
 class Network(Protocol):
     """A chain, a bank or a custodian; every call may raise NetworkUnavailable."""
 
     def request(self, payment: SendRequest) -> None:
-        """Ask for a payment. Durable when it returns; a known key does nothing.
+        """Request a payment. Durable when it returns; a known key does nothing.
 
         Raises KeyReused when the key is known with other terms.
         """
         ...
 
     def status(self, key: str) -> NetworkStatus:
-        """Where the payment with this key is."""
+        """Return where the payment with this key is."""
         ...

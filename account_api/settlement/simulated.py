@@ -1,7 +1,7 @@
-"""A network that moves no coin: payments live in an SQLite file and age by the clock.
+"""A network that moves no coin: payments are in an SQLite file and are confirmed by the clock.
 
-It can be told to delay, to fail payments (by a prefix of their address) and to reorganise:
-a payment that had a confirmation is lost from the chain once and comes back later.
+It can be configured to delay, to fail payments (by a prefix of their address) and to reorganise:
+a payment that had a confirmation is lost from the chain once and returns later.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class SimulatedNetwork:
             raise KeyReused(f"payment {payment.key} is known with other terms")
 
     def status(self, key: str) -> NetworkStatus:
-        """Where a payment is by now."""
+        """Return where a payment is by now."""
         try:
             found = self._connection.execute(
                 "SELECT address, accepted_us, reorganised_us FROM payments WHERE key = ?", (key,)
@@ -118,7 +118,7 @@ class SimulatedNetwork:
         return NetworkStatus("sent", txid, min(confirmations, 1_000_000))
 
     def payments(self) -> list[tuple[str, str, int]]:
-        """(key, address, amount) of everything that was ever accepted."""
+        """Return (key, address, amount) of every payment that was accepted, for tests."""
         rows = self._connection.execute(
             "SELECT key, address, amount FROM payments ORDER BY accepted_us, key"
         )

@@ -1,8 +1,8 @@
-"""The worker: asks the engine what is open, asks the network where it is, reports back.
+"""The worker: queries open withdrawals, sends and watches their payments, and reports back.
 
-It polls the engine for open withdrawals instead of following every transaction: they are few,
-and the stream of all orders would cost far more than the question. One step is one command
-or one request, and each is harmless when done again.
+It polls the engine for open withdrawals instead of following every transaction: they are few, and
+the stream of all orders would cost far more than the query. One step is one command or one
+request, and each can be repeated without harm.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _log: Final = structlog.get_logger("settlement")
 
 
 class SettlementWorker:
-    """Moves open withdrawals on; ``queue_delay_us`` is how long one can still be canceled."""
+    """Advances open withdrawals; ``queue_delay_us`` is how long a queued one can be canceled."""
 
     def __init__(
         self,
@@ -51,9 +51,9 @@ class SettlementWorker:
         poll_s: float,
         on_turn: Callable[[int], None] = lambda steps: None,
     ) -> None:
-        """Turn until told to stop; an engine or network that is away is waited for.
+        """Poll until ``stopping``; wait for an engine or network that is away.
 
-        ``on_turn`` is told the number of steps after every turn that came to its end.
+        ``on_turn`` is called with the number of steps after every complete turn.
         """
         away = False
         while not stopping.is_set():
@@ -69,9 +69,9 @@ class SettlementWorker:
             stopping.wait(poll_s)
 
     def turn(self) -> int:
-        """Bring every open withdrawal as far as it can go now; returns the number of steps.
+        """Advance every open withdrawal as far as possible now; returns the number of steps.
 
-        Raises EngineError when the engine cannot be asked; the next turn goes on.
+        Raises EngineError if the engine cannot be asked; the next turn continues.
         """
         steps = 0
         for row in self._engine.fetch(queries.Withdrawals(open_only=True)).value:
@@ -111,7 +111,7 @@ class SettlementWorker:
                 return self._report(row, WithdrawalState.CONFIRMING, now)
             return 0
         if now.state == "unknown":
-            # Asking for it again could send it twice if the network has lost its memory.
+            # Requesting it again could send it twice if the network has lost its records.
             _log.error(
                 "payment_unknown", withdrawal_id=row.withdrawal_id, txid=row.txid,
                 action="a person must look at the network",
@@ -132,7 +132,7 @@ class SettlementWorker:
         done = outcome.transaction
         refused = own_event(done.events, done.command, Refused)
         if refused is not None:
-            # It moved meanwhile, for instance by a cancel; the next turn sees how.
+            # Its state has changed, for instance by a cancel; the next turn sees it.
             _log.info("not_moved", withdrawal_id=row.withdrawal_id, reason=refused.text)
             return 0
         _log.info(
@@ -143,10 +143,10 @@ class SettlementWorker:
 
 
 def key_of(row: Withdrawal) -> str:
-    """The name of a withdrawal's payment: the withdrawal itself, for ever."""
+    """Return the permanent name of a withdrawal's payment."""
     return f"W{row.withdrawal_id}"
 
 
 def payment_of(row: Withdrawal) -> SendRequest:
-    """What the network is asked for."""
+    """Return the payment of a withdrawal."""
     return SendRequest(key_of(row), row.asset, row.network, row.address, row.memo, row.amount)

@@ -1,4 +1,4 @@
-"""Balances and sequences of all accounts, as of the last transaction taken in."""
+"""Balances and sequences of all accounts, as of the last applied transaction."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ class Accounts:
         self._states: dict[str, AccountState] = {}
 
     def state(self, account: str) -> AccountState:
-        """The state of an account, made at first use."""
+        """Return the state of an account, created at first use."""
         state = self._states.get(account)
         if state is None:
             state = self._states[account] = AccountState()
         return state
 
     def seed(self, snapshot: AccountSnapshot) -> None:
-        """Begin with what a snapshot says."""
+        """Start from a snapshot."""
         state = self._states[snapshot.account] = AccountState(snapshot.account_seq)
         state.money = {row.asset: (row.available, row.held) for row in snapshot.balances}
 
     def apply(self, event: ev.Event, seq: int, time_us: int) -> AccountEvent | None:
-        """Take in an account's event; None when its state contains it already."""
+        """Apply an account's event; None if its state already contains it."""
         state = self.state(event.account)
         if event.account_seq <= state.account_seq:
             return None
@@ -55,9 +55,9 @@ class Accounts:
     def replayed(
         self, events: Iterable[tuple[int, int, ev.Event]], after: Money
     ) -> list[AccountEvent]:
-        """Past events (seq, time, event) of one account whose money was ``after`` at the end.
+        """Render past events (seq, time, event) of an account whose money was ``after`` at the end.
 
-        Their changes are taken back from the end to find what the money was before them.
+        Their changes are subtracted to find what the money was before them.
         """
         kept = list(events)
         money = dict(after)

@@ -1,4 +1,4 @@
-"""Assets and instruments as the stream knows them, kept up by events."""
+"""Assets and instruments, kept up to date by events."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LiveCatalogue:
         }
 
     def apply(self, event: ev.Event) -> None:
-        """Take in a definition; other events mean nothing here."""
+        """Apply a definition; ignore other events."""
         if isinstance(event, ev.AssetDefined):
             self.scales[event.asset] = event.scale
         elif isinstance(event, ev.InstrumentDefined):

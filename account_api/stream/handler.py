@@ -1,11 +1,11 @@
-"""The conversation with one connection: reads requests in order and answers each.
+"""Serves a connection: reads its requests in order and answers each.
 
 Requests of a connection are done and answered one after the other, so a cancel never overtakes the
-create before it, and what was unsubscribed is silent from its answer on. Only what a private
-subscription begins with (a snapshot, or a part of the past) comes beside the answers that follow.
-Reading stops while a request is being done, so a
-client that sends faster than it is served waits in its own socket. Everybody has a turn after
-each answer, so a client that sends hundreds at once waits for them alone.
+create before it, and an unsubscribed channel is silent from the answer on. Only the start of a
+private subscription (a snapshot or a replay) is sent beside the answers that follow. Reading stops
+while a request is being done, so a client that sends faster than it is served waits in its own
+socket. Other connections get a turn after each answer, so a client that sends hundreds of requests
+at once delays only itself.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from account_api.stream.messages import refusal, reply
 from account_api.stream.operations import Operations
 from account_api.stream.pacing import PacedConnection
 from account_api.stream.peer import Peer
-from account_api.stream.principal import StreamPrincipal
+from account_api.stream.principal import StreamPrincipal, logged_in
 from account_api.stream.requests import PUBLIC_CHANNELS, Message
 from account_api.stream.sessions import Sessions, Terms
 from account_api.stream.settings import StreamSettings
@@ -102,7 +102,7 @@ class Handler:
             _log.info("closed", peer=peer.name, reason=peer.close_reason or None)
 
     async def _one(self, peer: Peer, text: str | bytes) -> None:
-        """Serve one message; whatever is wrong with it is answered."""
+        """Serve one message; an error in it is answered."""
         request_id = uuid.uuid4().hex
         op, req_id = "", None
         try:
@@ -125,7 +125,7 @@ class Handler:
     async def _login(self, peer: Peer, message: Message) -> None:
         params = message.read(requests.LoginParams)
         if peer.principal is not None:
-            raise Problem("invalid_request", "This connection has logged in already.", field="op")
+            raise Problem("invalid_request", "This connection has already logged in.", field="op")
         headers = {
             name: value
             for name, value in (
@@ -169,7 +169,7 @@ class Handler:
 
     async def _logout(self, peer: Peer, message: Message) -> None:
         params = message.read(requests.LogoutParams)
-        principal = self._principal(peer)
+        principal = logged_in(peer.principal)
         await self._sessions.close(
             principal.source, clean=True, keep_orders=not params.cancel_orders
         )
@@ -178,7 +178,7 @@ class Handler:
 
     async def _cancel_on_disconnect(self, peer: Peer, message: Message) -> None:
         params = message.read(requests.CancelOnDisconnectParams)
-        principal = self._principal(peer)
+        principal = logged_in(peer.principal)
         require(principal, Thing.CANCEL_ON_DISCONNECT)
         if params.grace_s > self._settings.grace_s_max:
             raise Problem(
@@ -188,13 +188,13 @@ class Handler:
             )
         if params.account is not None and params.scope != "account":
             raise Problem(
-                "invalid_request", "The field account goes with the scope account.",
+                "invalid_request", "The field account is only for the scope account.",
                 field="account",
             )  # fmt: skip
         if params.scope == "firm" and not speaks_for_firm(principal.account, principal.key.firm):
             raise Problem(
                 "not_permitted",
-                f"Only a key of the account {principal.key.firm} speaks for the whole firm.",
+                f"Only a key of the account {principal.key.firm} may act for the whole firm.",
             )
         account = await self._operations.account(
             principal, params.account, Thing.CANCEL_ON_DISCONNECT
@@ -223,7 +223,7 @@ class Handler:
             return
         if peer.loading >= self._settings.loading_max:
             raise Problem(
-                "invalid_request", "Wait for the subscriptions asked for before to begin.",
+                "invalid_request", "Wait until your earlier subscriptions have started.",
                 field="channels",
             )  # fmt: skip
         subscription, about, first = await self.loader.subscribe(
@@ -237,10 +237,10 @@ class Handler:
     async def _load(
         self, peer: Peer, subscription: PrivateSubscription, first: Loaded
     ) -> None:
-        """Send what private channels begin with, at the peer's pace, beside its further requests.
+        """Send the start of private channels at the peer's pace, beside its further requests.
 
-        Only the answer has its place among the answers: a cancel need not wait until ten
-        thousand events of the past are read.
+        Only the answer keeps its order among answers: a cancel need not wait until ten thousand
+        replayed events are read.
         """
         peer.loading += 1
         try:
@@ -250,7 +250,7 @@ class Handler:
 
     async def _begin_public(self, peer: Peer, public: list[tuple[str, str]]) -> None:
         for channel, symbol in public:
-            # Registered and written without a pause between, so no change falls in between.
+            # Registered and written without a pause, so that no change is lost in between.
             peer.write(self._hub.add_public(channel, symbol, peer))
             await asyncio.sleep(0)
 
@@ -281,11 +281,11 @@ class Handler:
         await peer.send(reply(message.op, message.req_id, data))
 
     async def _wanted(
-        self, peer: Peer, params: requests.SubscribeParams | requests.ChannelsParams
+        self, peer: Peer, params: requests.ChannelsParams
     ) -> tuple[frozenset[str], str, list[tuple[str, str]]]:
         """Return the private channels and their account, and the public ones with their symbols.
 
-        The account is "" where there are no private channels. Raises Problem.
+        The account is "" if there are no private channels. Raises Problem.
         """
         channels, symbols = params.channels, params.symbols
         private: frozenset[str] = frozenset(channels) - frozenset(PUBLIC_CHANNELS)
@@ -293,13 +293,13 @@ class Handler:
         if bool(symbols) != bool(public):
             raise Problem(
                 "invalid_request",
-                "The channels book and trades need symbols, and the others take none.",
+                "The channels book and trades need symbols, and the other channels take none.",
                 field="symbols",
             )
         if params.account is not None and not private:
             raise Problem(
                 "invalid_request",
-                "The field account goes with private channels; book and trades have none.",
+                "The field account is only for private channels, not for book and trades.",
                 field="account",
             )
         await self._state()
@@ -311,7 +311,7 @@ class Handler:
         wanted = [(name, symbol) for name in public for symbol in dict.fromkeys(symbols)]
         if not private:
             return private, "", wanted
-        principal = self._principal(peer)
+        principal = logged_in(peer.principal)
         if not principal.account:
             raise Problem("not_permitted", "An operator's key has no account of its own.")
         require(principal, Thing.STREAM_ACCOUNT)
@@ -327,11 +327,6 @@ class Handler:
                 await self._hub.ready.wait()
         except TimeoutError:
             raise Problem(
-                "engine_unavailable", "The service has no state yet; ask again.",
+                "engine_unavailable", "The service is still loading the venue's state; try again.",
                 outcome="not_applied",
             ) from None  # fmt: skip
-
-    def _principal(self, peer: Peer) -> StreamPrincipal:
-        if peer.principal is None:
-            raise Problem("unauthorized", "This operation needs a login first.")
-        return peer.principal

@@ -1,8 +1,8 @@
-"""Follows the engine and hands out what happens: one per process.
+"""Follows the engine and distributes its events to connections: one per process.
 
-It begins with an atomic snapshot of every account (orders, balances, place in the account's
-sequence) and then takes every transaction from the oldest of them on, passing over what a
-snapshot already contains. From there on it knows every book and every balance.
+It starts from an atomic snapshot of every account (orders, balances, position in the account's
+sequence) and then applies every transaction from the oldest of them on, skipping what a snapshot
+already contains. From then on it has every book and every balance.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ Kind = Literal["snapshot", "update"]
 
 
 class Hub:
-    """The state of the venue as far as streams need it, and who wants to hear of it."""
+    """The state of the venue as far as streams need it, and its subscribers."""
 
     def __init__(self, make_client: ClientMaker) -> None:
         self.make_client = make_client
         self.peers: set[Peer] = set()
         self.ready = asyncio.Event()
         self.before_publishing: Callable[[], None] = lambda: None
-        """Called when there is news, before anybody is told."""
+        """Called before a batch of transactions is published."""
         self._client: AsyncEngineClient | None = None
         self.epoch = ""
         self.peers_ever = 0
@@ -63,7 +63,7 @@ class Hub:
         self._private: dict[str, set[PrivateSubscription]] = {}
 
     async def run(self) -> None:
-        """Follow the engine for ever; through its restarts, and anew where it must be."""
+        """Follow the engine permanently, through its restarts; start again where it must."""
         while True:
             client = self.make_client("stream")
             try:
@@ -71,7 +71,7 @@ class Hub:
                 await self._follow(client, await self._seed(client))
             except EngineRefused as error:
                 _log.warning("following_anew", reason=str(error))
-                self._close_all("the service must read the venue's state anew; connect again")
+                self._close_all("the service must reload the venue's state; connect again")
             except EngineError as error:
                 _log.warning("engine_unavailable", reason=str(error))
             finally:
@@ -82,7 +82,7 @@ class Hub:
 
     @property
     def connected(self) -> bool:
-        """Whether the engine is there at this moment."""
+        """True while the engine is connected."""
         return self._client is not None and self._client.connected
 
     # Subscriptions
@@ -94,7 +94,7 @@ class Hub:
         return self.public_snapshot(channel, symbol)
 
     def public_snapshot(self, channel: str, symbol: str) -> str:
-        """A public channel as it stands now."""
+        """Return the present snapshot of a public channel."""
         feed = self.market.feed(symbol)
         instruments = self.catalogue.instruments
         data: Any
@@ -128,7 +128,7 @@ class Hub:
         )
 
     def drop_private(self, subscription: PrivateSubscription) -> None:
-        """End one subscription; others of the peer go on."""
+        """End one subscription; others of the peer continue."""
         peer, account = subscription.peer, subscription.account
         subscriptions = self._private.get(account, set())
         subscriptions.discard(subscription)
@@ -144,7 +144,7 @@ class Hub:
         channels: frozenset[str],
         spared: PrivateSubscription | None = None,
     ) -> None:
-        """End channels of an account for a peer, but in the subscription that is ``spared``."""
+        """End channels of an account for a peer, except in the subscription ``spared``."""
         subscriptions = self._private.get(account, set())
         for known in [each for each in subscriptions if each.peer is peer and each is not spared]:
             known.channels -= channels
@@ -152,7 +152,7 @@ class Hub:
                 self.drop_private(known)
 
     def private_channels(self, peer: Peer) -> int:
-        """How many private channels a peer has, of all accounts together."""
+        """Count the private channels of a peer, of all accounts together."""
         return sum(
             len(each.channels)
             for account in peer.accounts
@@ -161,12 +161,12 @@ class Hub:
         )
 
     def add_peer(self, peer: Peer) -> None:
-        """A connection was made."""
+        """Register a new connection."""
         self.peers_ever += 1
         self.peers.add(peer)
 
     def remove_peer(self, peer: Peer) -> None:
-        """A connection has ended."""
+        """Remove a connection that has ended."""
         self.closed_slow += peer.close_code == CLOSE_SLOW
         self.peers.discard(peer)
         for channel, symbols in peer.symbols.items():
@@ -180,7 +180,7 @@ class Hub:
     # The engine
 
     async def _seed(self, client: AsyncEngineClient) -> int:
-        """Read the state of the venue; returns the newest sequence that a part of it has."""
+        """Read the state of the venue; returns the newest sequence of any part of it."""
         await client.connect()
         assets = await client.fetch(queries.Assets())
         instruments = await client.fetch(queries.Instruments())
@@ -205,7 +205,7 @@ class Hub:
         return newest
 
     async def _follow(self, client: AsyncEngineClient, newest: int) -> None:
-        """Take every transaction; the state is whole when ``newest`` has been reached."""
+        """Apply every transaction; the state is complete when ``newest`` has been reached."""
         if self.as_of_seq >= newest:
             self.ready.set()
         async for batch in client.subscribe(self.as_of_seq + 1):
@@ -234,7 +234,7 @@ class Hub:
                     subscription.push(rendered)
 
     def _publish(self) -> None:
-        """Write what a batch of transactions changed of the public data, once for all."""
+        """Write the public changes of a batch of transactions, one message for all subscribers."""
         for feed in self.market.take_changed():
             book_told, trades_told = self._told[feed.symbol]
             if feed.book_seq > book_told:
@@ -281,7 +281,7 @@ class Hub:
 
 
 async def _epoch(client: AsyncEngineClient) -> str:
-    """What names this journal: the time of its first transaction, while it is kept."""
+    """Name this journal by the time of its first transaction, while that is kept."""
     try:
         first = (await client.fetch(queries.Transaction(1))).value
     except GapTooOld:

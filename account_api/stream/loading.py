@@ -1,4 +1,4 @@
-"""How a private subscription begins: from a sequence that the client had, or by a snapshot."""
+"""The start of a private subscription: a replay from a sequence, or a snapshot."""
 
 from __future__ import annotations
 
@@ -6,30 +6,25 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-from msgspec.structs import asdict
-
 from account_api.errors import Problem
 from account_api.schema.from_orders import order_view
-from account_api.schema.from_rows import (
-    balance_view,
-    deposit_view,
-    withdrawal_view,
-)
+from account_api.schema.from_rows import balance_view
 from account_api.stream.hub import Hub
 from account_api.stream.messages import envelope, text_of
 from account_api.stream.peer import Peer
 from account_api.stream.private_channels import BALANCES, ORDERS, PRIVATE_CHANNELS, TRANSFERS
 from account_api.stream.subscription import PrivateSubscription, Rendered
+from account_api.stream.transfer_events import deposit_data, withdrawal_data
 from engine.client import AsyncEngineClient, EngineError, EngineRefused, GapTooOld, queries
 from engine.core import events as ev
 from engine.core.types import AccountSnapshot, Deposit
 
 Loaded = list[tuple[str, str] | Rendered]
-"""What a subscription begins with: snapshots as (channel, text), or events of the past."""
+"""The start of a subscription: snapshots as (channel, text), or replayed events."""
 
 
 class Loader:
-    """Begins private subscriptions; a bounded number of replays at once."""
+    """Starts private subscriptions; a bounded number of replays at once."""
 
     def __init__(self, hub: Hub, client: AsyncEngineClient, events_max: int, at_once: int) -> None:
         self._hub = hub
@@ -40,10 +35,10 @@ class Loader:
     async def subscribe(
         self, peer: Peer, account: str, channels: frozenset[str], from_seq: int | None
     ) -> tuple[PrivateSubscription, dict[str, Any], Loaded]:
-        """Prepare a subscription: it, the answer to give, and what to send before ``go_live``.
+        """Prepare a subscription: returns it, the answer, and what to send before ``go_live``.
 
-        It takes over the channels of an earlier one when it is ready. Raises Problem when the
-        engine cannot be asked; then what was subscribed goes on.
+        When it is ready it takes over the channels of an earlier one. Raises Problem if the engine
+        cannot be asked; then earlier subscriptions continue.
         """
         hub = self._hub
         state = hub.accounts.state(account)
@@ -77,23 +72,23 @@ class Loader:
                 raise
             raise Problem(
                 "engine_unavailable",
-                "The engine cannot be asked at this moment; subscribe again.",
+                "The engine does not respond; subscribe again.",
                 outcome="not_applied",
             ) from error
 
     async def snapshot(self, account: str, channels: frozenset[str]) -> list[str]:
-        """Snapshots on demand, besides a running subscription. Raises Problem."""
+        """Return snapshots on demand, beside a running subscription. Raises Problem."""
         try:
             snapshot, deposits = await self._snapshot(account)
         except EngineError as error:
             raise Problem(
-                "engine_unavailable", "The engine cannot be asked at this moment.",
+                "engine_unavailable", "The engine does not respond; try again.",
                 outcome="not_applied",
             ) from error  # fmt: skip
         return [text for _, text in self.snapshot_messages(snapshot, deposits, channels)]
 
     def _no_replay(self, from_seq: int | None, here: int) -> str | None:
-        """Why events from ``from_seq`` on cannot be sent; None when they can, or none are asked."""
+        """Return why events from ``from_seq`` cannot be sent; None if they can."""
         if from_seq is None:
             return "no_from_seq"
         if from_seq < 1 or from_seq > here + 1:
@@ -103,7 +98,7 @@ class Loader:
     async def _replay(
         self, account: str, from_seq: int, to_seq: int
     ) -> list[tuple[int, int, ev.Event]]:
-        """The account's events ``from_seq`` to ``to_seq``. Raises GapTooOld."""
+        """Read the account's events ``from_seq`` to ``to_seq``. Raises GapTooOld."""
         found: list[tuple[int, int, ev.Event]] = []
         if from_seq > to_seq:
             return found
@@ -135,7 +130,7 @@ class Loader:
     def snapshot_messages(
         self, snapshot: AccountSnapshot, deposits: list[Deposit], channels: frozenset[str]
     ) -> Iterable[tuple[str, str]]:
-        """(channel, snapshot message) for each; channels without a state have an empty one."""
+        """Yield (channel, snapshot message) for each channel; without a state it is empty."""
         hub = self._hub
         scales = hub.catalogue.scales
         for channel in PRIVATE_CHANNELS:
@@ -147,13 +142,8 @@ class Loader:
             elif channel == BALANCES:
                 data = [balance_view(row, scales[row.asset]) for row in snapshot.balances]
             elif channel == TRANSFERS:
-                data = [
-                    {"event": "withdrawal", **asdict(withdrawal_view(row, scales[row.asset]))}
-                    for row in snapshot.withdrawals
-                ] + [
-                    {"event": "deposit", **asdict(deposit_view(row, scales[row.asset]))}
-                    for row in deposits
-                ]
+                data = [withdrawal_data(row, hub.catalogue) for row in snapshot.withdrawals]
+                data += [deposit_data(row, hub.catalogue) for row in deposits]
             text = envelope(
                 channel, hub.epoch, "snapshot", snapshot.account_seq, snapshot.account_seq,
                 snapshot.as_of_seq, hub.time_us, text_of(data), snapshot.account,
@@ -162,9 +152,9 @@ class Loader:
 
 
 async def send_loaded(subscription: PrivateSubscription, first: Loaded) -> None:
-    """Send what a subscription begins with, at the peer's pace, and let it go live.
+    """Send the start of a subscription at the peer's pace, then go live.
 
-    Channels that were unsubscribed meanwhile are left out.
+    Channels that have been unsubscribed since are left out.
     """
     for item in first:
         if isinstance(item, Rendered):

@@ -1,8 +1,8 @@
-"""Which signatures have logged in: each does so once, whatever was restarted in between.
+"""Signatures that have logged in: each may do so once, also across restarts of the process.
 
-A signature of a login is good for some seconds, and whoever has recorded it could use it again in
-that time. The memory of it therefore lies in a file that outlives the process. It is not synced:
-when the machine itself starts again the signatures have expired.
+A signature of a login is valid for some seconds, and whoever has recorded it could use it again in
+that time. Used ones are therefore stored in a file that outlives the process. It is not synced:
+when the machine itself has restarted the signatures have expired.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _log: Final = structlog.get_logger("account_api.stream")
 
 
 class Logins:
-    """The memory, in the file ``path``; for one thread. Opened at the first login."""
+    """The store in the file ``path``; for one thread. Opened at the first login."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -30,10 +30,10 @@ class Logins:
         self._recent: dict[str, int] = {}
 
     def first(self, token: str, valid_until: int, now_us: int) -> bool:
-        """Take note of a signature; False when it has logged in before.
+        """Record a signature; returns False if it has logged in before.
 
-        Where the file cannot be used this process's own memory does, and the log says so: what
-        is lost then is the memory of the process before.
+        If the file cannot be used this process's own memory is, and the log says so: what is lost
+        then are the signatures that an earlier process has seen.
         """
         while self._recent and next(iter(self._recent.values())) < now_us:
             del self._recent[next(iter(self._recent))]

@@ -74,7 +74,7 @@ async def first_of(*events: asyncio.Event) -> None:
 
 
 def main() -> int:
-    """0 after a clean end, 1 after a fault, 2 for a wrong configuration, 4 without its port."""
+    """Run; 0 after a clean end, 1 after a fault, 2: wrong configuration, 4: no port or disk."""
     log_json_lines()
     keep_private()
     log = structlog.get_logger("account_api.stream")

@@ -1,7 +1,7 @@
 """Messages to clients as JSON text. Every message of a channel has the same envelope.
 
 ``seq`` orders a channel and ``prev_seq`` is the ``seq`` of the message before it, so that a
-client sees a gap whatever it has subscribed to. ``epoch`` changes when sequences begin anew.
+client sees a gap whatever it has subscribed to. ``epoch`` changes when sequences are reset.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MessageType = Literal["snapshot", "update"]
 
 
 def text_of(value: Any) -> str:
-    """A value as JSON text."""
+    """Encode a value as JSON text."""
     return _encoder.encode(value).decode()
 
 
@@ -33,7 +33,7 @@ def envelope(
     data: str,
     account: str = "",
 ) -> str:
-    """The message around ``data``, which is JSON text and may be shared by many messages."""
+    """Wrap ``data``, which is JSON text and may be shared by many messages, in a message."""
     whose = f'"account":{text_of(account)},' if account else ""
     return (
         f'{{"channel":"{channel}","epoch":"{epoch}","type":"{kind}",{whose}"seq":{seq},'
@@ -43,10 +43,10 @@ def envelope(
 
 
 def reply(op: str, req_id: str | int | None, data: Any, **more: Any) -> str:
-    """The answer to a request that was done."""
+    """Write the answer to a request that was done."""
     return text_of({"op": op, "req_id": req_id, "ok": True, **more, "data": data})
 
 
 def refusal(op: str, req_id: str | int | None, error: dict[str, Any]) -> str:
-    """The answer to a request that was not done; ``error`` is a problem document."""
+    """Write the answer to a request that was refused; ``error`` is a problem document."""
     return text_of({"op": op, "req_id": req_id, "ok": False, "error": error})

@@ -1,4 +1,4 @@
-"""The stream's figures, read at the moment of the scrape, on another thread than the loop.
+"""The stream's metrics, read at the time of the scrape, on another thread than the event loop.
 
 Only sizes and numbers are read, which is one step each for the interpreter.
 """
@@ -20,7 +20,7 @@ class StreamFigures(Collector):
         self._hub = hub
 
     def collect(self) -> Iterator[Metric]:
-        """Read everything."""
+        """Read all metrics."""
         hub = self._hub
         peers = hub.peers.copy()
         yield GaugeMetricFamily(

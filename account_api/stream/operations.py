@@ -1,8 +1,7 @@
 """Orders over the socket: the handlers of REST, called by name.
 
-An operation is a route of REST by another name: its parameters are the members of the
-route's body or query and the variable parts of its path. So both doors check, do and answer
-the same.
+An operation is a route of REST under another name: its parameters are the members of the route's
+body or query and the variable parts of its path. So both check, do and answer the same.
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ from typing import Any, Final
 
 import structlog
 
-from account_api.errors import Problem
+from account_api.errors import Problem, internal_error
 from account_api.http.routing import AnyCall, Call, Method, Route
 from account_api.reply import Reply
 from account_api.routes.common import own_account
 from account_api.schema.requests import NoQuery
 from account_api.security.auth import require
 from account_api.services import Services
-from account_api.stream.principal import StreamPrincipal
+from account_api.stream.principal import StreamPrincipal, logged_in
 from account_api.stream.requests import convert
 from engine.core.authority import Thing
 
@@ -47,7 +46,7 @@ OPERATIONS: Final[dict[str, tuple[Method, str]]] = {
     "get_trades": ("GET", "/v1/trades"),
     "get_candles": ("GET", "/v1/candles"),
 }
-"""The operations and the route of REST that each of them is."""
+"""Operation → method and path of its route."""
 
 _PARTS: Final = re.compile(r"\{(\w+)\}")
 _PART_LENGTH_MAX: Final = 128
@@ -71,15 +70,11 @@ class Operations:
         if route is None:
             raise Problem("invalid_request", f"There is no operation {op}.", field="op")
         if route.scope is not None:
-            if caller is None:
-                raise Problem("unauthorized", "This operation needs a login first.")
+            caller = logged_in(caller)
             verdict = self._services.limiter.take(caller.key.key, route.group, caller.key.slot)
             if verdict is not None and not verdict.allowed:
-                raise Problem(
-                    "rate_limited",
-                    f"The key {caller.key.key} is over its limit for {route.group} requests; "
-                    f"there is room again in {verdict.retry_after_s} s.",
-                    retry_after_s=verdict.retry_after_s,
+                raise verdict.problem(
+                    caller.key.key, route.group, retry_after_s=verdict.retry_after_s
                 )
             require(caller, route.thing)
         call = self._call(route, dict(params), caller, request_id)
@@ -99,7 +94,7 @@ class Operations:
         )
 
     def close(self) -> None:
-        """End the threads; what they do is finished."""
+        """Stop the threads; what they are doing is finished."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _call(
@@ -144,7 +139,4 @@ def _serve(route: Route, call: AnyCall) -> Reply:
         raise
     except Exception as error:
         _log.error("unexpected", request_id=call.request_id, op=route.name, exc_info=error)
-        raise Problem(
-            "internal_error",
-            "Something went wrong on our side; it was recorded under this request id.",
-        ) from error
+        raise internal_error() from error

@@ -1,11 +1,11 @@
-"""A connection whose frames are taken at a bounded pace, whatever kind they are.
+"""A connection whose frames of every kind are processed at a bounded rate.
 
-The WebSocket library parses everything that one read of the socket brought, and answers each
-PING, before anybody else has a turn; a read can bring forty thousand frames. Here the bytes go
-to it in small pieces, a bounded number of frames a turn, and every frame is charged to a budget:
-control frames to one, messages and their fragments to another, which is small until the
-connection has logged in. Where a budget is spent the connection is not read for as long as it
-takes to fill up again, so who sends too much waits in the own socket and costs others nothing.
+The WebSocket library parses everything that one read of the socket returned, and answers each
+PING, before another connection has a turn; a read can contain forty thousand frames. Here it gets
+the bytes in small pieces, a bounded number of frames a turn, and every frame is charged to a token
+bucket: control frames to one, messages and their fragments to another, which is small until the
+connection has logged in. While a bucket is empty the connection is not read, so a client that sends
+too much waits in its own socket and costs others nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.frames import CloseCode, Frame, Opcode
 
 PIECE_BYTES: Final = 512
-"""What the parser is given at once: at most some eighty frames, as the smallest has six bytes."""
+"""Bytes given to the parser at once: at most some eighty frames of at least six bytes."""
 FRAMES_PER_TURN: Final = 64
 FRAGMENTS_MAX: Final = 256
 """Frames of one message; empty ones cost memory and count for no size."""
@@ -34,15 +34,15 @@ class Pace:
 
 
 CONTROLS: Final = Pace(10, 100)
-"""Control frames. A client pings now and then; some do so with every message of theirs."""
+"""Control frames. Most clients ping now and then; some do with every message."""
 STRANGER: Final = Pace(20, 200)
-"""Messages before a login: it asks for public channels and looks around."""
+"""Messages before a login: public channels and queries."""
 KNOWN: Final = Pace(5_000, 10_000)
-"""Messages after a login; the rate limits of its key are tighter and answered one by one."""
+"""Messages after a login; the rate limits of the key are tighter, and answered singly."""
 
 
 class Budget:
-    """A bucket that fills up with time and may be overdrawn by one piece."""
+    """A token bucket that may be overdrawn by one piece."""
 
     __slots__ = ("_at", "_left", "_pace")
 
@@ -52,11 +52,11 @@ class Budget:
         self._at = now_s
 
     def spend(self) -> None:
-        """Take one out."""
+        """Take one token."""
         self._left -= 1.0
 
     def wait_s(self, now_s: float) -> float:
-        """How long it is until something is in it again; 0 when there is."""
+        """Return the seconds until there is a token; 0 if there is one."""
         pace = self._pace
         self._left = min(float(pace.burst), self._left + (now_s - self._at) * pace.per_s)
         self._at = now_s
@@ -79,15 +79,14 @@ class PacedConnection(ServerConnection):
         self._later: asyncio.Handle | None = None
 
     def logged_in(self) -> None:
-        """Its messages are counted by the limits of its key from here on."""
+        """Count messages by the limits of the key from now on."""
         self._messages = Budget(KNOWN, self.loop.time())
 
     # What the transport calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        # Whether messages wait to be handled, and whether a budget is spent, are two reasons
-        # for not reading, and each must be over.
+        # Unhandled messages and an empty bucket are two reasons not to read; both must be over.
         self.recv_messages.pause = self._hold
         self.recv_messages.resume = self._go_on
 
@@ -129,7 +128,7 @@ class PacedConnection(ServerConnection):
             self._later = self.loop.call_soon(self._take)
 
     def _take(self) -> None:
-        """Hand on what has come, piece by piece, and read on when all of it was."""
+        """Pass on what has arrived piece by piece, then resume reading."""
         self._later = None
         until = self.frames + FRAMES_PER_TURN
         while self._unread and not self._queue_full and not self._refused:
@@ -152,7 +151,7 @@ class PacedConnection(ServerConnection):
             self.transport.resume_reading()
 
     def _refuse(self, reason: str) -> None:
-        """Take nothing more, and close with a reason."""
+        """Read nothing more, and close with a reason."""
         if not self._refused:
             self._refused = True
             self._unread.clear()

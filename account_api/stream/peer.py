@@ -1,7 +1,7 @@
-"""One connection: what has been sent to it, how much waits, and who it is.
+"""One connection: its caller, its subscriptions and its write buffer.
 
-Writing never waits: bytes go to the transport at once, and a peer for which too many wait is
-closed with a reason. Only what a peer asked for in bulk (a snapshot, a replay) is sent at the
+Writing never waits: bytes go to the transport at once, and a peer with too many unsent bytes is
+closed with a reason. Only what a peer requested in bulk (a snapshot, a replay) is sent at the
 peer's own pace, by ``send``.
 """
 
@@ -29,7 +29,7 @@ class Peer:
     def __init__(self, connection: ServerConnection, name: str, buffer_bytes_max: int) -> None:
         self.connection = connection
         self.name = name
-        """Distinct for every connection that there ever was."""
+        """Unique among all connections ever made."""
         self.principal: StreamPrincipal | None = None
         self.symbols: dict[str, set[str]] = {"book": set(), "trades": set()}
         self.accounts: set[str] = set()
@@ -48,7 +48,7 @@ class Peer:
         return self.connection.transport.get_write_buffer_size()
 
     def can_take(self) -> bool:
-        """Whether a message may be written; a peer that is too slow is closed here."""
+        """Return True if a message may be written; a peer that is too slow is closed here."""
         if self.closing:
             return False
         waiting = self.waiting_bytes
@@ -63,18 +63,18 @@ class Peer:
             broadcast((self.connection,), text)
 
     async def send(self, text: str) -> None:
-        """Write a message and wait until the peer keeps up; others have a turn in any case."""
+        """Write a message and wait until the peer keeps up; other connections always get a turn."""
         if self.closing:
             return
         try:
             await self.connection.send(text)
         except ConnectionClosed:
             self.closing = True
-        # Neither reading what has arrived nor writing what the kernel takes gives way.
+        # Neither reading what has arrived nor writing what the kernel takes yields to others.
         await asyncio.sleep(0)
 
     def check_key(self, keys: Keys | None) -> bool:
-        """Close the connection if the key that logged in is good no more (or nobody knows)."""
+        """Close the connection if the key that logged in is no longer valid, or nobody knows."""
         if self.principal is None:
             return True
         if keys is None:
@@ -94,13 +94,13 @@ class Peer:
         self.spawn(self.connection.close(code, reason[:120]))
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something that ends with this connection at the latest."""
+        """Run a task that ends with this connection at the latest."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def end(self) -> None:
-        """Cancel what still runs for the connection."""
+        """Cancel the connection's tasks."""
         self.closing = True
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in tasks:
@@ -109,7 +109,7 @@ class Peer:
 
 
 def write_to_all(peers: Iterable[Peer], make: Callable[[], str]) -> int:
-    """Write one message to many peers; it is made only when there is one. Returns how many."""
+    """Write one message, made only if needed, to many peers; returns how many."""
     able = [peer.connection for peer in peers if peer.can_take()]
     if able:
         broadcast(able, make())

@@ -49,7 +49,7 @@ class AccountEvent(NamedTuple):
 
 
 def channels_of(account_event: AccountEvent) -> list[str]:
-    """The channels that show the event."""
+    """Return the channels that show the event."""
     event = account_event.event
     found = [TRANSFERS] if type(event) in MONEY else [ORDERS]
     if isinstance(event, ev.OrderFilled):
@@ -60,7 +60,7 @@ def channels_of(account_event: AccountEvent) -> list[str]:
 
 
 def data_of(channel: str, account_event: AccountEvent, catalogue: LiveCatalogue) -> Any:
-    """The ``data`` of the message of a channel that shows the event."""
+    """Render the ``data`` of a channel's message about the event."""
     if channel == BALANCES:
         return _balances(account_event, catalogue)
     if channel == LEDGER:
@@ -139,7 +139,7 @@ def _order(
     notional: int,
     **more: Any,
 ) -> dict[str, Any]:
-    """An order as an event leaves it; ``event`` says what happened."""
+    """Render an order as an event leaves it; ``event`` says what happened."""
     instrument = catalogue.instruments[order.symbol]
     members = order_members(order, instrument, status, leaves, cum, notional)
     return {"event": what, **members, **more}

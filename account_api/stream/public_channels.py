@@ -1,4 +1,4 @@
-"""The public channels: what is sent of a book and of trades, made once for all subscribers."""
+"""The public channels: messages about books and trades, rendered once for all subscribers."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from engine.market_data.market import Feed, Trade
 
 
 class Told(dict[str, tuple[int, int]]):
-    """Where the two channels of each instrument stand: the sequences of the book and of trades
-    that all subscribers have been told of, (0, 0) before anything was."""
+    """The last sequences of the book and of trades that were published for each instrument; (0, 0)
+    before the first."""
 
     def __missing__(self, symbol: str) -> tuple[int, int]:
         return 0, 0
 
 
 def book_snapshot(feed: Feed, instrument: Instrument) -> dict[str, Any]:
-    """Return the ``data`` of a whole book."""
+    """Render the ``data`` of a whole book."""
     return _book(feed, instrument, feed.book.levels(Side.BUY), feed.book.levels(Side.SELL))
 
 
 def book_update(feed: Feed, instrument: Instrument, seq: int) -> dict[str, Any] | None:
-    """Return the ``data`` of what a book changed after ``seq``.
+    """Render the ``data`` of what changed in a book after ``seq``.
 
-    None where so much has happened that the book must be told as a whole.
+    None if so much has changed that the whole book must be sent.
     """
     changes = feed.book.levels_since(seq)
     if changes is None:
@@ -42,7 +42,7 @@ def book_update(feed: Feed, instrument: Instrument, seq: int) -> dict[str, Any] 
 def trades_data(
     trades: Iterable[Trade], instruments: Mapping[str, Instrument]
 ) -> list[dict[str, Any]]:
-    """Return the ``data`` of trades."""
+    """Render the ``data`` of trades."""
     return [
         {
             "trade_id": trade.trade_id,

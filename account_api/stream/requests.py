@@ -1,6 +1,6 @@
-"""What a client may say: ``{"op": …, "req_id": …, "params": {…}}``, one JSON object a message.
+"""Messages of clients: ``{"op": …, "req_id": …, "params": {…}}``, one JSON object each.
 
-``req_id`` is the client's and comes back in the answer. Operations on orders are not listed
+``req_id`` is chosen by the client and returned in the answer. Operations on orders are not listed
 here: their parameters are those of the REST routes (see ``operations``).
 """
 
@@ -41,14 +41,14 @@ class LoginParams(Request, frozen=True, kw_only=True):
 
 
 class LogoutParams(Request, frozen=True, kw_only=True):
-    """A clean end, at which cancel on disconnect acts unless ``cancel_orders`` says otherwise."""
+    """A clean end, at which cancel on disconnect acts unless ``cancel_orders`` is false."""
 
     cancel_orders: bool = True
 
 
 class CancelOnDisconnectParams(Request, frozen=True, kw_only=True):
-    """Which orders go: those entered on this ``connection``, whichever account they are on, all
-    of one ``account`` (the key's own, or ``account`` of the same firm), or all of the ``firm``.
+    """Which orders are canceled: those entered on this ``connection`` for any account, all of one
+    ``account`` (the key's own, or ``account`` of the same firm), or all of the ``firm``.
     """
 
     scope: Literal["none", "connection", "account", "firm"]
@@ -56,8 +56,8 @@ class CancelOnDisconnectParams(Request, frozen=True, kw_only=True):
     grace_s: Annotated[int, Meta(ge=0, le=86_400)] = 0
 
 
-class SubscribeParams(Request, frozen=True, kw_only=True):
-    """Channels to begin. ``from_seq`` is the first event of the account that is wanted.
+class ChannelsParams(Request, frozen=True, kw_only=True):
+    """Channels to unsubscribe, or to get a snapshot of.
 
     Private channels are those of the key's own account, or of ``account`` of the same firm.
     """
@@ -65,15 +65,12 @@ class SubscribeParams(Request, frozen=True, kw_only=True):
     channels: Channels
     symbols: Symbols = []
     account: AccountName | None = None
+
+
+class SubscribeParams(ChannelsParams, frozen=True, kw_only=True):
+    """Channels to subscribe. ``from_seq`` is the first wanted event of the account."""
+
     from_seq: Seq | None = None
-
-
-class ChannelsParams(Request, frozen=True, kw_only=True):
-    """Channels to end, or to have a snapshot of; the private ones as ``SubscribeParams`` says."""
-
-    channels: Channels
-    symbols: Symbols = []
-    account: AccountName | None = None
 
 
 class NoParams(Request, frozen=True, kw_only=True):
@@ -89,12 +86,12 @@ class Message:
     params: dict[str, Any]
 
     def read(self, shape: type[R]) -> R:
-        """The parameters as a type. Raises Problem that names the field."""
+        """Read the parameters as a type. Raises Problem that names the field."""
         return convert(self.params, shape)
 
 
 def convert(params: dict[str, Any], shape: type[R]) -> R:
-    """Parameters as a type. Raises Problem."""
+    """Read parameters as a type. Raises Problem."""
     return decode.body_of(json.dumps(params).encode(), shape)
 
 
@@ -121,7 +118,7 @@ def parse(text: str | bytes) -> Message:
 
 
 def request_id(value: Any) -> str | int | None:
-    """The ``req_id`` of a message. Raises Problem when it has a wrong form."""
+    """Return the ``req_id`` of a message. Raises Problem if it is malformed."""
     found = value.get("req_id") if isinstance(value, dict) else None
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""The WebSocket server: takes connections, beats the heart, ends cleanly."""
+"""The WebSocket server: accepts connections, sends heartbeats, ends cleanly."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _log: Final = structlog.get_logger("account_api.stream")
 
 
 class StreamServer:
-    """All of the service but its process."""
+    """The service, without its process."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class StreamServer:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Server]:
-        """Serve while the context lasts. Raises what the service cannot go on after."""
+        """Serve while the context lasts. Raises what the service cannot continue after."""
         settings = self._settings
         path, timeout_s = settings.engine_path, settings.api.engine_timeout_s
         queries = AsyncEngineClient(path, "stream-queries", timeout_s=timeout_s)
@@ -110,11 +110,11 @@ class StreamServer:
             await watched.close()
 
     def _end_revoked(self) -> None:
-        """Close the connections whose key is good no more, before anything is told to them."""
+        """Close connections whose key is no longer valid, before anything more is sent to them."""
         try:
             keys = self._services.ring.current()
         except Problem:
-            keys = None  # A revocation may be unread: nobody who logged in hears on.
+            keys = None  # A revocation may be unread: all logged-in connections are closed.
         if keys is self._keys:
             return
         self._keys = keys
@@ -126,7 +126,7 @@ class StreamServer:
         return Peer(connection, name, self._settings.buffer_bytes_max)
 
     def _accept(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Refuse what is not for us before it becomes a WebSocket."""
+        """Refuse requests for other paths, or above the limit, before the WebSocket handshake."""
         if request.path.partition("?")[0] != STREAM_PATH:
             return connection.respond(HTTPStatus.NOT_FOUND, f"The stream is at {STREAM_PATH}.\n")
         if len(self.hub.peers) >= self._settings.connections_max:
@@ -136,7 +136,7 @@ class StreamServer:
         return None
 
     async def _beat(self) -> None:
-        """Tell every peer, now and then, where its channels stand."""
+        """Send heartbeats."""
         while True:
             await asyncio.sleep(self._settings.heartbeat_s)
             self._end_revoked()
@@ -144,7 +144,7 @@ class StreamServer:
                 peer.write(self.heartbeat(peer))
 
     def heartbeat(self, peer: Peer) -> str:
-        """Where the channels of a peer stand; a client that has less has lost something."""
+        """Write a peer's heartbeat: where its channels are, so that it can notice a loss."""
         hub = self.hub
         data: dict[str, Any] = {
             "engine_connected": hub.connected,

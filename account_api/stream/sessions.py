@@ -2,7 +2,7 @@
 
 The engine watches the socket through which a session was opened and closes the session when
 that socket ends, so orders are canceled even if this process dies. All sessions are opened
-through one client; when its connection is lost, those that still live are opened again.
+through one client; when its connection is lost, those of live connections are reopened.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Terms(NamedTuple):
 
 
 class Sessions:
-    """Opens and closes sessions, and opens them again where the engine was lost."""
+    """Opens and closes sessions, and reopens them when the engine was lost."""
 
     def __init__(self, client: AsyncEngineClient) -> None:
         self._client = client
@@ -40,11 +40,11 @@ class Sessions:
         self._lost = asyncio.Event()
 
     def lost(self, error: EngineError) -> None:
-        """The client's connection has ended; for its ``on_lost``."""
+        """Note that the client's connection was lost; for its ``on_lost``."""
         self._lost.set()
 
     async def run(self) -> None:
-        """Open what lives again after every loss, for ever."""
+        """Reopen live sessions after every loss of the connection, until canceled."""
         while True:
             await self._lost.wait()
             self._lost.clear()
@@ -71,7 +71,7 @@ class Sessions:
             self._live.pop(source, None)
             raise Problem(
                 "engine_unavailable",
-                "The engine did not answer; cancel on disconnect may or may not be set.",
+                "The engine did not respond; cancel on disconnect may or may not be set.",
             ) from error
         except Problem:
             self._live.pop(source, None)
@@ -82,7 +82,7 @@ class Sessions:
         accepted(await self._client.submit(command), SessionChanged)
 
     async def close(self, source: str, *, clean: bool = False, keep_orders: bool = False) -> None:
-        """The connection has ended, or logs out.
+        """Close the session of a connection that ended or logs out.
 
         Orders are canceled as the session's terms say, unless ``keep_orders``. An engine that
         cannot be reached has lost our socket and closes the session by itself.

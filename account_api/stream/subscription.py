@@ -1,4 +1,4 @@
-"""A private subscription: it loads a past or a snapshot, then goes live without a seam."""
+"""A private subscription: it sends a replay or a snapshot, then goes live without a gap."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from account_api.stream.private_channels import AccountEvent, channels_of, data_
 
 
 class Rendered:
-    """An event whose data is encoded at most once for each channel, whoever wants it."""
+    """An event whose data is encoded at most once for each channel, for all subscribers."""
 
     __slots__ = ("_catalogue", "_data", "channels", "account_event")
 
@@ -22,7 +22,7 @@ class Rendered:
         self._data: dict[str, str] = {}
 
     def data(self, channel: str) -> str:
-        """The data of a channel as JSON text."""
+        """Return the data of a channel as JSON text."""
         found = self._data.get(channel)
         if found is None:
             found = text_of(data_of(channel, self.account_event, self._catalogue))
@@ -33,8 +33,8 @@ class Rendered:
 class PrivateSubscription:
     """Some private channels of one account for one peer.
 
-    While it loads, what happens is kept in ``backlog``; ``go_live`` sends that first. Events
-    at or below ``position`` have been sent already or are part of the snapshot.
+    While it loads, new events are kept in a backlog, which ``go_live`` sends first. Events at or
+    below ``position`` have already been sent or are part of the snapshot.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class PrivateSubscription:
         self._previous: dict[str, int] = {}
 
     def start_after(self, account_seq: int) -> None:
-        """The client has, or is about to get, everything up to ``account_seq``."""
+        """Start after ``account_seq``, up to which the client is about to have everything."""
         self.position = account_seq
         self._previous = dict.fromkeys(self.channels, account_seq)
 
@@ -65,7 +65,7 @@ class PrivateSubscription:
             self.peer.fail(CLOSE_SLOW, "too slow: events wait while an earlier part is read")
 
     def _messages(self, rendered: Rendered) -> list[tuple[str, str]]:
-        """(channel, message) of an event for the channels of this subscription."""
+        """Render the (channel, message) pairs of an event for this subscription."""
         account_event = rendered.account_event
         if account_event.seq <= self.position:
             return []
@@ -83,14 +83,14 @@ class PrivateSubscription:
         return found
 
     async def send(self, rendered: Rendered) -> None:
-        """Send the messages of an event at the peer's pace, as long as it wants them."""
+        """Send the messages of an event at the peer's pace, while its channels are subscribed."""
         for channel, text in self._messages(rendered):
-            # An unsubscribe may have been answered while the message before was being sent.
+            # An unsubscribe may have been answered while the previous message was being sent.
             if channel in self.channels:
                 await self.peer.send(text)
 
     async def go_live(self) -> None:
-        """Send what waited, at the peer's pace; from then on events are written at once."""
+        """Send the backlog at the peer's pace; from then on events are written at once."""
         while self._backlog and not self.peer.closing:
             await self.send(self._backlog.popleft())
         self._backlog = None

@@ -1,4 +1,4 @@
-"""Events of the channel ``transfers``: money that comes and goes, and what prepares it."""
+"""Events of the channel ``transfers``: deposits, withdrawals, transfers, addresses and quotes."""
 
 from __future__ import annotations
 
@@ -11,20 +11,25 @@ from account_api.schema.from_rows import deposit_view, instant_text, withdrawal_
 from account_api.stream.catalogue import LiveCatalogue
 from engine.core import events as ev
 from engine.core.instruments import format_scaled
+from engine.core.types import Deposit, Withdrawal
+
+
+def deposit_data(row: Deposit, catalogue: LiveCatalogue) -> dict[str, Any]:
+    """Render a deposit, in an update or a snapshot."""
+    return {"event": "deposit", **asdict(deposit_view(row, catalogue.scales[row.asset]))}
+
+
+def withdrawal_data(row: Withdrawal, catalogue: LiveCatalogue) -> dict[str, Any]:
+    """Render a withdrawal, in an update or a snapshot."""
+    return {"event": "withdrawal", **asdict(withdrawal_view(row, catalogue.scales[row.asset]))}
 
 
 def _deposit(event: ev.DepositUpdated, catalogue: LiveCatalogue) -> Any:
-    return {
-        "event": "deposit",
-        **asdict(deposit_view(event.deposit, catalogue.scales[event.deposit.asset])),
-    }
+    return deposit_data(event.deposit, catalogue)
 
 
 def _withdrawal(event: ev.WithdrawalUpdated, catalogue: LiveCatalogue) -> Any:
-    return {
-        "event": "withdrawal",
-        **asdict(withdrawal_view(event.withdrawal, catalogue.scales[event.withdrawal.asset])),
-    }
+    return withdrawal_data(event.withdrawal, catalogue)
 
 
 def _transfer(event: ev.Transferred, catalogue: LiveCatalogue) -> Any:
@@ -88,4 +93,4 @@ MONEY: Final[dict[type, Callable[[Any, LiveCatalogue], Any]]] = {
     ev.WithdrawalQuoted: _quote,
     ev.DepositAddressAssigned: _deposit_address,
 }
-"""How each event of the channel is shown."""
+"""How each event of the channel is rendered."""
