@@ -118,11 +118,7 @@ def application() -> Any:
         lambda: DirectEngineClient(path, f"account_api:{os.getpid()}", timeout_s=timeout_s),
         lambda: open_reader(history_url),
         deposit_address=simulated_deposit_address(
-            {
-                (one.asset, one.network): one.address_format
-                for one in settings.networks
-                if one.address_format
-            }
+            {(asset, network): form for asset, network, form in api.address_formats}
         ),
         parts=Watch(settings.data, (settings.engine.journal,)).look,
     )

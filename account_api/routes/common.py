@@ -97,10 +97,9 @@ def own_account(call: AnyCall, named: str | None = None) -> str:
 
 def not_after(call: AnyCall, guard: Instant | None) -> int:
     """Return ``expires_at`` in µs, 0 for none. Raises Problem if it has passed."""
-    limit = instant_us(guard, "expires_at")
     if has_expired(call, guard):
         raise expired()
-    return limit
+    return instant_us(guard, "expires_at")
 
 
 def has_expired(call: AnyCall, guard: Instant | None) -> bool:

@@ -60,9 +60,7 @@ def find_order(
     """
     answer = services.fetch(queries.Order(account, client_order_id, order_id), min_seq)
     row = answer.value
-    if row is not None and _is_open(row):
-        return FoundOrder(row, None, answer.as_of_seq)
-    if row is not None and services.history_opener is None:
+    if row is not None and (_is_open(row) or services.history_opener is None):
         return FoundOrder(row, None, answer.as_of_seq)
     try:
         with services.history() as connection:

@@ -130,53 +130,40 @@ class Idempotency:
         self, owner: str, key: str, request: bytes, token: str = "", money: bool = True
     ) -> Reply | str:
         """Return the stored reply, or the token with which the caller is to do the work."""
-        with self._lock:
-            database = self._database()
-            with transaction(database):
-                return self._claim_within(database, owner, key, request, token, money)
-
-    def _claim_within(
-        self,
-        database: sqlite3.Connection,
-        owner: str,
-        key: str,
-        request: bytes,
-        token: str,
-        money: bool,
-    ) -> Reply | str:
-        now, own = self._clock_us(), self._holders.own()
-        row = database.execute(
-            "select request, busy_until, status, body, holder, token from answers"
-            " where owner = ? and key = ?",
-            (owner, key),
-        ).fetchone()
-        if row is None:
+        with self._lock, transaction(database := self._database()):
+            now, own = self._clock_us(), self._holders.own()
+            row = database.execute(
+                "select request, busy_until, status, body, holder, token from answers"
+                " where owner = ? and key = ?",
+                (owner, key),
+            ).fetchone()
+            if row is None:
+                database.execute(
+                    "insert into answers (owner, key, request, busy_until, status, holder, token,"
+                    " money, at) values (?, ?, ?, ?, 0, ?, ?, ?, ?)",
+                    (owner, key, request, now + BUSY_US, own, token, money, now),
+                )
+                return token
+            known_request, busy_until, status, body, holder, first_token = row
+            if known_request != request:
+                raise Problem(
+                    "idempotency_key_reused",
+                    f"The key {key} belongs to another request; use a new key for a new request.",
+                )
+            if status:
+                return Reply(msgspec.Raw(_unpacked(body)), 200, (REPLAYED,))
+            # A worker that was killed holds no lock, so nobody waits for its answer.
+            if busy_until > now and self._holders.lives(holder):
+                raise Problem(
+                    "idempotency_key_in_flight",
+                    f"The request with the key {key} is still in progress; try again.",
+                    headers=(("Retry-After", "1"),),
+                )
             database.execute(
-                "insert into answers (owner, key, request, busy_until, status, holder, token,"
-                " money, at) values (?, ?, ?, ?, 0, ?, ?, ?, ?)",
-                (owner, key, request, now + BUSY_US, own, token, money, now),
+                "update answers set busy_until = ?, holder = ? where owner = ? and key = ?",
+                (now + BUSY_US, own, owner, key),
             )
-            return token
-        known_request, busy_until, status, body, holder, first_token = row
-        if known_request != request:
-            raise Problem(
-                "idempotency_key_reused",
-                f"The key {key} belongs to another request; use a new key for a new request.",
-            )
-        if status:
-            return Reply(msgspec.Raw(_unpacked(body)), 200, (REPLAYED,))
-        # A worker that was killed holds no lock, so nobody waits for its answer.
-        if busy_until > now and self._holders.lives(holder):
-            raise Problem(
-                "idempotency_key_in_flight",
-                f"The request with the key {key} is still in progress; try again.",
-                headers=(("Retry-After", "1"),),
-            )
-        database.execute(
-            "update answers set busy_until = ?, holder = ? where owner = ? and key = ?",
-            (now + BUSY_US, own, owner, key),
-        )
-        return str(first_token)
+            return str(first_token)
 
     def _settle(self, owner: str, key: str, reply: Reply | None, *, unknown: bool) -> None:
         """Store the reply, free the key, or let the next identical request find out."""

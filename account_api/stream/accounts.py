@@ -50,7 +50,7 @@ class Accounts:
             return None
         state.account_seq = event.account_seq
         lines = self._lines(event, state.money)
-        return AccountEvent(event.account, event.account_seq, seq, time_us, event, lines)
+        return AccountEvent(event.account_seq, seq, time_us, event, lines)
 
     def replayed(
         self, events: Iterable[tuple[int, int, ev.Event]], after: Money
@@ -70,9 +70,7 @@ class Accounts:
                         held - posting.held_change,
                     )
         return [
-            AccountEvent(
-                event.account, event.account_seq, seq, time_us, event, self._lines(event, money)
-            )
+            AccountEvent(event.account_seq, seq, time_us, event, self._lines(event, money))
             for seq, time_us, event in kept
         ]
 

@@ -40,7 +40,6 @@ class BalanceChange(NamedTuple):
 class AccountEvent(NamedTuple):
     """An event of an account with what it did to the account's money."""
 
-    account: str
     seq: int
     as_of_seq: int
     time_us: int
