@@ -8,8 +8,8 @@ from typing import Any
 
 from flask.testing import FlaskClient
 
-from account_api.security.auth import sign_hmac
 from tests.api.inprocess import Clock
+from tests.support.signing import signed_headers
 
 
 class Answer:
@@ -67,15 +67,10 @@ class Caller:
             return {}
         # A millisecond later each time, so that no two requests are the same by accident.
         self.clock.now_us += 1000
-        timestamp = str(self.clock.now_us // 1000)
-        secret = self.secret.encode()
-        return {
-            "X-Tandem-Key": self.key,
-            "X-Tandem-Timestamp": timestamp,
-            "X-Tandem-Signature": sign_hmac(
-                secret, timestamp, method, target, body, idempotency_key
-            ),
-        } | ({"Idempotency-Key": idempotency_key} if idempotency_key else {})
+        return signed_headers(
+            self.key, self.clock.now_us // 1000, method, target, body, idempotency_key,
+            secret=self.secret.encode(),
+        )  # fmt: skip
 
     def send(
         self,
@@ -125,3 +120,11 @@ def with_query(target: str, query: dict[str, Any]) -> str:
 
 def _encode(body: Any) -> bytes:
     return json.dumps(body).encode()
+
+
+def limit(name: str, side: str, quantity: str, price: str, **more: Any) -> dict[str, Any]:
+    """The body of a limit order for BTC-USD."""
+    return {
+        "client_order_id": name, "symbol": "BTC-USD", "side": side, "quantity": quantity,
+        "price": price, **more,
+    }  # fmt: skip

@@ -14,10 +14,10 @@ from typing import Any
 
 import requests
 
-from account_api.security.auth import sign_hmac
 from config.settings import DEMO_FILE
 from tests.api.client import Answer, with_query
 from tests.support import pace
+from tests.support.signing import signed_headers
 
 ROOT = Path(__file__).parent.parent.parent
 MODULES = {
@@ -117,12 +117,7 @@ class HttpCaller:
             return {}
         key = f"demo-{self.name}"
         self.last_ms = max(self.last_ms + 1, time.time_ns() // 1_000_000)
-        stamp = str(self.last_ms)
-        return {
-            "X-Tandem-Key": key,
-            "X-Tandem-Timestamp": stamp,
-            "X-Tandem-Signature": sign_hmac(f"{key}-secret".encode(), stamp, method, target, data),
-        }
+        return signed_headers(key, self.last_ms, method, target, data)
 
     def send(
         self,

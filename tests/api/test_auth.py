@@ -22,6 +22,7 @@ from config.settings import DEMO_FILE, load
 from engine.history.queries import open_reader
 from tests.api.client import Answer, Caller
 from tests.api.inprocess import Clock, InProcessEngine
+from tests.support.signing import signed_headers
 
 CallerOf = Callable[[str], Caller]
 ORDER = {
@@ -34,12 +35,7 @@ def order(number: int) -> dict[str, Any]:
 
 
 def signed(clock: Clock, key: str, method: str, target: str, body: bytes = b"") -> dict[str, str]:
-    stamp = str(clock() // 1000)
-    return {
-        "X-Tandem-Key": key,
-        "X-Tandem-Timestamp": stamp,
-        "X-Tandem-Signature": sign_hmac(f"{key}-secret".encode(), stamp, method, target, body),
-    }
+    return signed_headers(key, clock() // 1000, method, target, body)
 
 
 def test_nobody_is_told_how_to_prove_who_he_is(caller: CallerOf) -> None:

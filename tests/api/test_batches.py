@@ -7,17 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.api.client import Caller
+from tests.api.client import Caller, limit
 from tests.api.inprocess import InProcessEngine
 
 CallerOf = Callable[[str], Caller]
-
-
-def limit(name: str, side: str, quantity: str, price: str, **more: Any) -> dict[str, Any]:
-    return {
-        "client_order_id": name, "symbol": "BTC-USD", "side": side, "quantity": quantity,
-        "price": price, **more,
-    }  # fmt: skip
 
 
 def stop(name: str, side: str, stop_price: str, quantity: str = "1") -> dict[str, Any]:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from account_api.security.auth import sign_hmac
 from account_api.security.idempotency import BUSY_US
 from tests.api.processes import HttpCaller, Venue, children
 from tests.support import pace
+from tests.support.signing import signed_headers
 
 TARGET = "/v1/faucet"
 BODY = json.dumps({"asset": "BTC"}).encode()
@@ -34,12 +34,8 @@ def venue(tmp_path: Path) -> Iterator[Venue]:
 
 
 def signed() -> dict[str, str]:
-    stamp = str(time.time_ns() // 1_000_000)
-    signature = sign_hmac(f"{KEY}-secret".encode(), stamp, "POST", TARGET, BODY, "k-1")
-    return {
-        "X-Tandem-Key": KEY, "X-Tandem-Timestamp": stamp, "X-Tandem-Signature": signature,
-        "Idempotency-Key": "k-1", "Content-Type": "application/json",
-    }  # fmt: skip
+    headers = signed_headers(KEY, time.time_ns() // 1_000_000, "POST", TARGET, BODY, "k-1")
+    return headers | {"Content-Type": "application/json"}
 
 
 def begin(venue: Venue) -> socket.socket:

@@ -15,6 +15,7 @@ import pytest
 
 from config.settings import load
 from engine.client import EngineClient, queries
+from tests.api.client import limit
 from tests.api.processes import HttpCaller, Venue, children
 from tests.support import pace
 
@@ -40,13 +41,6 @@ def eventually(question: Callable[[], Any], wanted: Callable[[Any], bool]) -> An
             return answer
         assert time.monotonic() < deadline, answer
         time.sleep(0.05)
-
-
-def limit(name: str, side: str, quantity: str, price: str) -> dict[str, Any]:
-    return {
-        "client_order_id": name, "symbol": "BTC-USD", "side": side, "quantity": quantity,
-        "price": price,
-    }  # fmt: skip
 
 
 def test_trade_and_withdraw_end_to_end(venue: Venue) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from account_api.routes import ROUTES
-from account_api.security.auth import sign_hmac
 from tests.api.client import Caller
 from tests.api.inprocess import Clock
+from tests.support.signing import signed_headers
 
 CallerOf = Callable[[str], Caller]
 ORDER = {
@@ -95,11 +95,9 @@ def test_a_timestamp_in_another_unit_is_told_which_one_is_wanted(
     caller: CallerOf, clock: Clock, factor: float, unit: str
 ) -> None:
     alice = caller("alice-trade")
-    stamp = str(int(clock.now_us // 1000 * factor))
-    signature = sign_hmac(alice.secret.encode(), stamp, "GET", "/v1/orders", b"")
-    headers = {
-        "X-Tandem-Key": alice.key, "X-Tandem-Timestamp": stamp, "X-Tandem-Signature": signature,
-    }  # fmt: skip
+    stamp = int(clock.now_us // 1000 * factor)
+    secret = alice.secret.encode()
+    headers = signed_headers(alice.key, stamp, "GET", "/v1/orders", secret=secret)
     problem = alice.send("GET", "/v1/orders", None, headers).problem(401, "outside_window")
     assert f"seems to be in {unit}." in problem["detail"]
     assert "milliseconds since 1970" in problem["detail"]

@@ -20,11 +20,11 @@ from typing import Any, Final
 import requests
 from websockets.sync.client import connect
 
-from account_api.security.auth import sign_hmac
 from engine.client import queries
 from tests.fix.rawfix import Closed, RawFix, encode
 from tests.prove.reach import CHANGES, Walk
 from tests.prove.venue import MODULES, Venue
+from tests.support.signing import signed_headers
 
 FIRMS: Final = ("alice", "bob", "carol")
 WRONG: Final = "a-password-that-nobody-has"
@@ -44,13 +44,8 @@ def secrets(config: Path) -> list[str]:
 
 def signed(key: str, method: str, target: str, body: bytes = b"") -> dict[str, str]:
     """Headers of a signed request."""
-    stamp = str(time.time_ns() // 1_000_000)
-    return {
-        "X-Tandem-Key": key,
-        "X-Tandem-Timestamp": stamp,
-        "X-Tandem-Signature": sign_hmac(f"{key}-secret".encode(), stamp, method, target, body),
-        "Content-Type": "application/json",
-    }
+    headers = signed_headers(key, time.time_ns() // 1_000_000, method, target, body)
+    return headers | {"Content-Type": "application/json"}
 
 
 class Day:

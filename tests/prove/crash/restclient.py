@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import requests
 
-from account_api.security.auth import sign_hmac
 from tests.prove.crash.told import Client, Told
+from tests.support.signing import signed_headers
 
 SIGNATURE_S: Final = 3.5
 """An older signature is made anew; the client's own ids keep the request the same."""
@@ -126,18 +126,11 @@ class RestClient(Client):
 
     def _sign(self, request: Request, data: bytes) -> None:
         self._stamp = max(self._stamp + 1, time.time_ns() // 1_000_000)
-        stamp = str(self._stamp)
-        secret = f"{self.key}-secret".encode()
         request.signed_at = time.monotonic()
-        request.headers = {
-            "X-Tandem-Key": self.key,
-            "X-Tandem-Timestamp": stamp,
-            "X-Tandem-Signature": sign_hmac(secret, stamp, request.method, request.target, data,
-                                             request.idempotency_key),
-            "Content-Type": "application/json",
-        }  # fmt: skip
-        if request.idempotency_key:
-            request.headers["Idempotency-Key"] = request.idempotency_key
+        headers = signed_headers(
+            self.key, self._stamp, request.method, request.target, data, request.idempotency_key
+        )
+        request.headers = headers | {"Content-Type": "application/json"}
 
 
 class OrderClient(RestClient):
