@@ -22,7 +22,7 @@ def test_replayed_money_equals_what_was_live() -> None:
         happened += take(live, catalogue, transaction)
     pick = random.Random(1)
     for account in exchange.accounts:
-        own = [each for each in happened if each.account == account]
+        own = [each for each in happened if each.event.account == account]
         assert [each.seq for each in own] == list(range(1, len(own) + 1))
         start = pick.randrange(len(own))
         past = [(each.as_of_seq, each.time_us, each.event) for each in own[start:]]
