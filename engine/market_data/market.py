@@ -49,7 +49,7 @@ class Feed:
     """One instrument: its book, its newest trades, its day.
 
     ``book_seq`` and ``trades_seq`` are the sequences of the transactions that changed them last;
-    a change of ``status`` counts as one of the book.
+    a change of ``status`` counts as one of the book. ``day`` is None while it is not known.
     """
 
     def __init__(self, symbol: str, seq: int = 0) -> None:
@@ -58,8 +58,9 @@ class Feed:
         self.status = InstrumentStatus.OPEN
         self.trades: deque[Trade] = deque(maxlen=TRADES_KEPT)
         self.trades_floor = seq
-        self.day = DayStatistics()
-        self.seeded_seq = self.book_seq = self.trades_seq = self.status_seq = seq
+        self.day: DayStatistics | None = DayStatistics()
+        self.seeded_seq = self.book_seq = self.status_seq = seq
+        self.trades_seeded_seq = self.trades_seq = seq
 
     def last_trades(self, count: int) -> list[Trade]:
         """The newest ``count`` trades, oldest first; O(count)."""
@@ -79,6 +80,13 @@ class Feed:
         found.reverse()
         return found
 
+    def roll(self) -> None:
+        """Begin the next day; one that was not known is known from here on."""
+        if self.day is not None:
+            self.day.roll()
+        else:
+            self.day = DayStatistics(self.trades[-1].price if self.trades else 0)
+
     def add_trade(self, trade: Trade) -> None:
         """Take in a trade."""
         trades = self.trades
@@ -91,9 +99,12 @@ class Feed:
 class Market:
     """Every instrument's public data. Its days begin ``day_roll_us`` after midnight UTC."""
 
-    def __init__(self, symbols: Iterable[str] = (), day_roll_us: int = 0) -> None:
+    def __init__(
+        self, symbols: Iterable[str] = (), day_roll_us: int = 0, time_us: int = 0
+    ) -> None:
+        """Begin with empty books at ``time_us``."""
         self.feeds: dict[str, Feed] = {symbol: Feed(symbol) for symbol in symbols}
-        self.day = 0
+        self.day = day_of(time_us, day_roll_us)
         self._day_roll_us = day_roll_us
         self._shown: dict[int, _Shown] = {}
         self._entries = 0
@@ -115,23 +126,31 @@ class Market:
         feed.book.forget(seq)
         self._changed.pop(book.symbol, None)
 
-    def seed_day(self, symbol: str, day: int, statistics: DayStatistics) -> None:
-        """Take in what an instrument's day has seen so far."""
-        self.day = max(self.day, day)
-        self.feed(symbol).day = statistics
+    def seed_trades(
+        self, symbol: str, seq: int, trades: Iterable[Trade], day: DayStatistics | None
+    ) -> None:
+        """Take in an instrument's newest trades, and its day, as they are at ``seq``.
+
+        Trades up to there are passed over. ``day`` None says that it is not known.
+        """
+        feed = self.feed(symbol)
+        for trade in trades:
+            feed.add_trade(trade)
+        feed.trades_floor = feed.trades_seeded_seq = feed.trades_seq = seq
+        feed.day = day
 
     def apply(self, event: ev.Event, seq: int, time_us: int) -> None:
         """Take in an event of transaction ``seq``; O(log levels)."""
         if isinstance(event, _SHOWING):
             order = event.order
             feed = self.feed(order.symbol)
-            if seq <= feed.seeded_seq:
-                return
             filled = event if isinstance(event, ev.OrderFilled) else None
-            moved = isinstance(event, ev.OrderReplaced) and not event.priority_kept
-            display = event.display if event.leaves else 0
-            self._show(feed, order, display, seq, filled.last_qty if filled else 0, moved)
-            if filled is not None and filled.liquidity is Liquidity.TAKER:
+            if seq > feed.seeded_seq:
+                moved = isinstance(event, ev.OrderReplaced) and not event.priority_kept
+                display = event.display if event.leaves else 0
+                self._show(feed, order, display, seq, filled.last_qty if filled else 0, moved)
+            taken = filled is not None and filled.liquidity is Liquidity.TAKER
+            if filled is not None and taken and seq > feed.trades_seeded_seq:
                 self._trade(feed, filled, seq, time_us)
         elif isinstance(event, ev.OrderCanceled):
             feed = self.feed(event.order.symbol)
@@ -153,7 +172,7 @@ class Market:
             return False
         self.day = day
         for feed in self.feeds.values():
-            feed.day.roll()
+            feed.roll()
         return True
 
     def take_changed(self) -> list[Feed]:
@@ -206,5 +225,6 @@ class Market:
             time_us, seq,
         )  # fmt: skip
         feed.add_trade(trade)
-        feed.day.add(trade.price, trade.qty)
+        if feed.day is not None:
+            feed.day.add(trade.price, trade.qty)
         self._changed[feed.symbol] = feed

@@ -56,7 +56,7 @@ def trade_entry(trade: Trade, texts: InstrumentText) -> str:
 def statistics(
     day: DayStatistics, kinds: Iterable[str], texts: InstrumentText
 ) -> dict[str, str]:
-    """The fields, 270 or 271, of each kind of statistics that has a value; prices are exact.
+    """Return the fields, 270 or 271, of each kind of statistics that has a value.
 
     VWAP(9) is the notional by the volume, with at most eight decimals beyond the tick.
     """

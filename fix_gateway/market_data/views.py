@@ -101,7 +101,7 @@ class Subscription:
         if view.trades and trades:
             last = reversed(feed.last_trades(trades))
             entries += [render.trade_entry(trade, texts) for trade in last]
-        self.told_statistics = render.statistics(feed.day, view.kinds, texts)
+        self.told_statistics = self._statistics(shared)
         entries += render.statistics_entries(self.told_statistics)
         self.told_seq, self.told_trades_seq = feed.book_seq, feed.trades_seq
         self.chain_seq = self._seq(feed)
@@ -118,7 +118,7 @@ class Subscription:
         does not reach back to where the subscription stands. O(depth + changes). Raises TradesLost.
         """
         feed, view = shared.feed, self.view
-        now = render.statistics(feed.day, view.kinds, shared.texts) if view.kinds else {}
+        now = self._statistics(shared)
         key = (*view.key, self.told_seq, self.told_trades_seq, *self.told_statistics.items())
         if key not in shared.groups:
             shared.groups[key] = self._group(shared, now)
@@ -134,6 +134,12 @@ class Subscription:
             shared.as_of_seq, self.chain_seq, previous, shared.checksum() if view.checked else None
         )
         return render.incremental_refresh(self.request_id, where, group)
+
+    def _statistics(self, shared: Shared) -> dict[str, str]:
+        day = shared.feed.day
+        if day is None or not self.view.kinds:
+            return {}
+        return render.statistics(day, self.view.kinds, shared.texts)
 
     def _seq(self, feed: Feed) -> int:
         """The newest change of what the subscription is about."""

@@ -185,6 +185,7 @@ def test_a_client_that_reads_when_it_likes_has_the_book_that_there_is(
                 assert sorted(new) == sorted(set(new), key=str)
                 assert traded[symbol][-1] in client.trades
             day = feed.day
+            assert day is not None
             if "B" in view.kinds and day.volume:
                 assert client.statistics["B"] == instruments[symbol].quantity_text(day.volume)
             if "5" in view.kinds:
@@ -305,6 +306,7 @@ def test_statistics_come_change_and_go_with_the_day(
 
     def trade(number: int, price: int, qty: int) -> None:
         feed.add_trade(Trade(number, symbol, price, qty, Side.BUY, 0, number))
+        assert feed.day is not None
         feed.day.add(price, qty)
 
     tell(client.subscription.snapshot(Shared(feed, texts, 0)))
@@ -318,7 +320,7 @@ def test_statistics_come_change_and_go_with_the_day(
         "9": instrument.price_text(102), "B": instrument.quantity_text(3),
     }  # fmt: skip
     assert client.subscription.update(Shared(feed, texts, 2)) is None
-    feed.day.roll()
+    feed.roll()
     tell(client.subscription.update(Shared(feed, texts, 2)))
     assert client.statistics == {"5": instrument.price_text(103)}
 

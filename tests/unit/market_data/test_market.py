@@ -223,9 +223,48 @@ def test_a_day_begins_at_the_roll_and_a_trade_after_it_is_its_first() -> None:
     market = Market(["BTC-USD"], day_roll_us=roll)
     assert market.roll(DAY_US + roll)
     assert not market.roll(DAY_US + roll + 5)
-    market.feed("BTC-USD").day.add(7, 1)
+    feed = market.feed("BTC-USD")
+    assert feed.day is not None
+    feed.day.add(7, 1)
     assert market.roll(2 * DAY_US + roll)
-    assert market.feed("BTC-USD").day.previous_close == 7
+    assert feed.day.previous_close == 7
+
+
+def test_a_day_that_is_not_known_is_known_from_the_next_roll_on() -> None:
+    market = Market(["BTC-USD"])
+    trade = Trade(1, "BTC-USD", 50, 1, Side.BUY, 0, 4)
+    market.seed_trades("BTC-USD", 4, [trade], None)
+    feed = market.feed("BTC-USD")
+    assert feed.day is None and feed.last_trades(5) == [trade]
+    assert market.roll(DAY_US)
+    assert feed.day is not None and feed.day.previous_close == 50
+
+
+@pytest.mark.parametrize("behind", [0, 30])
+def test_trades_that_history_and_books_that_the_engine_knew_are_counted_once(behind: int) -> None:
+    """The history may be behind the books; what is between comes from the transactions."""
+    whole, seeded, past = Market(), Market(), []
+    for exchange, seq, time_us, events in play(Flow(3), 1200):
+        past.append((seq, time_us, events))
+        for event in events:
+            whole.apply(event, seq, time_us)
+        if seq == 600:
+            for symbol in exchange.books:
+                seeded.seed(book_orders(exchange.books[symbol]), seq)
+                known = [trade for trade in whole.feed(symbol).trades if trade.seq <= seq - behind]
+                day = DayStatistics()
+                for trade in known:
+                    day.add(trade.price, trade.qty)
+                seeded.seed_trades(symbol, seq - behind, known, day)
+    for seq, time_us, events in past[600 - behind :]:
+        for event in events:
+            seeded.apply(event, seq, time_us)
+    for symbol, feed in whole.feeds.items():
+        other = seeded.feed(symbol)
+        assert list(other.trades) == list(feed.trades)
+        assert feed.day is not None and other.day is not None
+        assert other.day.volume == feed.day.volume and other.day.high == feed.day.high
+        assert other.book.levels(Side.BUY) == feed.book.levels(Side.BUY)
 
 
 def test_trades_that_are_not_kept_any_more_are_missed() -> None:

@@ -1,0 +1,56 @@
+"""Who is served market data: what the service asks of a session, and what it keeps of one."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from fix_gateway.codec.responses import Response
+from fix_gateway.market_data.views import Subscription
+
+Thing = tuple[object, ...]
+"""An instrument and a view of it: what may be subscribed to once."""
+
+
+class Receiver(Protocol):
+    """A session that is logged on. Its methods are called on the service's thread."""
+
+    @property
+    def name(self) -> str:
+        """Its CompID."""
+    @property
+    def conflation_ms(self) -> int:
+        """How long changes are gathered before they are told; 0 tells each as it comes."""
+    def send(self, response: Response) -> bool:
+        """Send a message; return False if the session has gone."""
+    def unread(self) -> int:
+        """Return how many bytes the client has not read yet."""
+    def end(self, reason: str) -> None:
+        """Log the session out with this text."""
+
+
+class Reader:
+    """What the service keeps of one receiver: its subscriptions, and what waits for it."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self.receiver = receiver
+        self.requests: dict[str, list[Subscription]] = {}
+        self.things: dict[Thing, str] = {}
+        self.statuses: dict[str, tuple[int, str]] = {}
+        """MsgSeqNum and symbol of each subscription to SecurityStatus, by its request id."""
+        self.trading_sessions: dict[str, int] = {}
+        """MsgSeqNum of each subscription to TradingSessionStatus, by its request id."""
+        self.waiting: set[Subscription] = set()
+        """Subscriptions about whose instrument something has happened that is not told yet."""
+        self.slow_since = 0.0
+        """When it was first seen to leave too much unread, 0 while it reads."""
+
+    @property
+    def count(self) -> int:
+        """How many subscriptions it has."""
+        books = sum(len(each) for each in self.requests.values())
+        return books + len(self.statuses) + len(self.trading_sessions)
+
+    @property
+    def idle(self) -> bool:
+        """True if it has no subscription."""
+        return not (self.requests or self.statuses or self.trading_sessions)
