@@ -60,7 +60,7 @@ def wall_clock_us() -> int:
 
 
 def gateway_settings(settings: Settings) -> GatewaySettings:
-    """The gateway's part of the configuration."""
+    """Return the gateway's part of the configuration."""
     fix = settings.fix
     return GatewaySettings(
         host=fix.host,
@@ -79,7 +79,7 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
 
 
 def history_url(settings: Settings) -> str:
-    """Where the SQL history is."""
+    """Return the URL of the SQL history."""
     return settings.history.url or f"sqlite:///{settings.data / 'history.db'}"
 
 
@@ -137,7 +137,7 @@ def serve(settings: Settings) -> int:
 
 
 def registry(gateway: Gateway) -> CollectorRegistry:
-    """The gateway's metrics and those of its process."""
+    """Return the gateway's metrics and those of its process."""
     found = CollectorRegistry()
     found.register(GatewayMetrics(gateway))
     ProcessCollector(registry=found)
@@ -145,7 +145,7 @@ def registry(gateway: Gateway) -> CollectorRegistry:
 
 
 def verbs(gateway: Gateway) -> dict[str, Verb]:
-    """What an operator may ask for on the control socket."""
+    """Return what an operator may ask for on the control socket."""
 
     def of_one_session(act: Callable[[str], str]) -> Verb:
         def verb(words: list[str]) -> str:
