@@ -22,11 +22,11 @@ from account_api.http.docs import built_site
 from account_api.http.forwarded import behind_proxies
 from account_api.http.metrics import watch
 from account_api.settings import Page
-from config.control import ControlServer, socket_path
+from config.control import SERVE_METRICS, ControlServer, socket_path
 from config.health import Watch, health_verb
 from config.model import Faucet
-from config.process import EXIT_CONFIGURATION, log_json_lines, start_failure
-from config.settings import Key, Settings, SettingsError, ensure_data, keep_private, load
+from config.process import log_json_lines, run
+from config.settings import Key, Settings, load
 from config.shipped import shipped
 from engine.client import DirectEngineClient
 from engine.history.queries import open_reader
@@ -126,7 +126,7 @@ def application() -> Any:
     app.wsgi_app = behind  # type: ignore[method-assign]
     registry = watch(app)
 
-    def serve_figures() -> ControlServer:
+    def serve_metrics() -> ControlServer:
         """Open the control socket of a worker; gunicorn's configuration calls this."""
         control = ControlServer(
             socket_path(settings.data, f"api-{os.getpid()}"), registry,
@@ -135,26 +135,20 @@ def application() -> Any:
         control.start()
         return control
 
-    app.extensions["tandem.serve_figures"] = serve_figures
+    app.extensions[SERVE_METRICS] = serve_metrics
     return app
+
+
+def serve(settings: Settings) -> int:
+    """Be gunicorn, which reads the configuration by itself."""
+    sys.argv = ["gunicorn", "--config", str(_GUNICORN_FILE), "account_api.main:application()"]
+    WSGIApplication("%(prog)s [OPTIONS] [APP_MODULE]").run()
+    return 0
 
 
 def main() -> int:
     """Run gunicorn in this process, which has already imported what its workers need."""
-    log_json_lines()
-    keep_private()
-    try:
-        ensure_data(load())
-    except SettingsError as error:
-        structlog.get_logger("account_api").error("not_started", reason=str(error))
-        return EXIT_CONFIGURATION
-    except OSError as error:
-        code, reason = start_failure(error)
-        structlog.get_logger("account_api").error("not_started", reason=reason)
-        return code
-    sys.argv = ["gunicorn", "--config", str(_GUNICORN_FILE), "account_api.main:application()"]
-    WSGIApplication("%(prog)s [OPTIONS] [APP_MODULE]").run()
-    return 0
+    return run(serve, structlog.get_logger("account_api"))
 
 
 if __name__ == "__main__":

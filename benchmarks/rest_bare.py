@@ -11,10 +11,11 @@ from typing import Any
 
 from flask import Flask, Response
 
+from config.control import SERVE_METRICS
 from config.process import log_json_lines
 
 
-class _NoFigures:
+class _NoMetrics:
     def close(self) -> None:
         """There is nothing to close."""
 
@@ -25,7 +26,7 @@ def application() -> Any:
     body = b"x" * int(os.environ["TANDEM_BENCHMARK_BYTES"])
     app = Flask("bare", static_folder=None)
     # The configuration of gunicorn asks every application for its metrics.
-    app.extensions["tandem.serve_figures"] = _NoFigures
+    app.extensions[SERVE_METRICS] = _NoMetrics
 
     def bare() -> Response:
         return Response(body, content_type="application/json")

@@ -23,8 +23,8 @@ from bots.metrics import BotMetrics
 from bots.rest import Rest
 from bots.stream_taker import StreamTaker
 from config.control import ControlServer, socket_path
-from config.process import log_json_lines, on_signals
-from config.settings import Settings, SettingsError, load
+from config.process import EXIT_CONFIGURATION, on_signals, run
+from config.settings import Settings
 
 END_S: Final = 4.0
 _log: Final = structlog.get_logger("bots")
@@ -64,17 +64,11 @@ def bots(settings: Settings, stop: threading.Event) -> tuple[Maker, FixTaker, St
     )  # fmt: skip
 
 
-def main() -> int:
-    """Return 0 after a clean stop, 2 if it could not start."""
-    log_json_lines()
-    try:
-        settings = load()
-    except SettingsError as error:
-        _log.error("not_started", reason=str(error))
-        return 2
+def serve(settings: Settings) -> int:
+    """Trade until SIGTERM or SIGINT; return the exit code."""
     if settings.environment == "production":
-        _log.error("not_started", reason="bots are for test-nets, and this is production")
-        return 2
+        _log.critical("not_started", reason="bots are for test-nets, and this is production")
+        return EXIT_CONFIGURATION
     stop = threading.Event()
     on_signals((signal.SIGTERM, signal.SIGINT), lambda _: stop.set())
     failed: list[str] = []
@@ -114,6 +108,11 @@ def main() -> int:
         sys.stderr.flush()
         os._exit(code)
     return code
+
+
+def main() -> int:
+    """Return 0 after a clean stop, 2 for a wrong configuration, 4 where its sockets cannot be had."""
+    return run(serve, _log)
 
 
 if __name__ == "__main__":

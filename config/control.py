@@ -25,6 +25,8 @@ ANSWER_BYTES_MAX: Final = 16 << 20
 CLIENT_S: Final = 5.0
 """How long a client may take to send its line or to read its answer."""
 SUFFIX: Final = ".sock"
+SERVE_METRICS: Final = "tandem.serve_metrics"
+"""The extension of a WSGI application that opens the control socket of a worker of it."""
 
 Verb = Callable[[list[str]], str]
 """Takes the words after its name, returns text; raises Refusal."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from config.control import SERVE_METRICS
 from config.processor import OneProcessor
 from config.settings import load
 
@@ -42,7 +43,7 @@ def post_fork(server: Any, worker: Any) -> None:
     """Serve the worker's metrics; each has a socket of its own. Its threads take
     turns, so they are kept on one processor."""
     worker.body_bytes_max = _http.body_bytes_max
-    worker.control = server.app.wsgi().extensions["tandem.serve_figures"]()
+    worker.control = server.app.wsgi().extensions[SERVE_METRICS]()
     OneProcessor().start()
 
 

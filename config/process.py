@@ -1,4 +1,4 @@
-"""What every process of the venue does alike: its log, its signals, and how it fails to start."""
+"""What every process of the venue does alike: its start, its log, its signals, how it fails."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ import signal
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, TextIO
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, TextIO
 
 import structlog
+
+from config.settings import Settings, SettingsError, ensure_data, keep_private, load
 
 EXIT_CONFIGURATION: Final = 2
 """What it was told, or what it may do, is wrong: only a person can help."""
@@ -32,6 +35,55 @@ FORBIDDEN: Final = frozenset((errno.EACCES, errno.EPERM, errno.EROFS))
 NO_SPACE: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
 COLLECT_AFTER: Final = 10_000
 """More objects made than freed, before the collector of cycles looks at those."""
+
+
+class Failure(NamedTuple):
+    """Why a process ended: the exit code, and what its log says under ``event``.
+
+    "" is the event of a process that has not started; ``more`` stands beside the reason.
+    """
+
+    code: int
+    reason: str
+    event: str = ""
+    more: Mapping[str, Any] = MappingProxyType({})
+
+
+def run(
+    serve: Callable[[Settings], int],
+    log: Any,
+    explain: Callable[[Exception], Failure | None] = lambda error: None,
+    not_started: str = "not_started",
+) -> int:
+    """Run a process of the venue from its configuration to its exit code.
+
+    It logs JSON lines, keeps what it writes to its user, reads the configuration, makes the data
+    folder, and then is ``serve``, which gives the exit code. ``explain`` says what an error means
+    in this process; else a wrong configuration, an OSError and an error of SQLite mean here what
+    they mean everywhere. ``not_started`` is the event of these. Any other error is raised.
+    """
+    log_json_lines()
+    keep_private()
+    data = None
+    try:
+        settings = load()
+        data = settings.data
+        ensure_data(settings)
+        return serve(settings)
+    except Exception as error:
+        failure = explain(error) or _explain(error, data)
+        if failure is None:
+            raise
+        log.critical(failure.event or not_started, reason=failure.reason, **failure.more)
+        return failure.code
+
+
+def _explain(error: Exception, data: Path | None) -> Failure | None:
+    if isinstance(error, SettingsError):
+        return Failure(EXIT_CONFIGURATION, str(error))
+    if isinstance(error, OSError | sqlite3.Error):
+        return Failure(*start_failure(error, data))
+    return None
 
 
 def collect_seldom() -> None:

@@ -69,6 +69,8 @@ __all__ = [
     "load",
 ]
 
+CONFIG_VARIABLE: Final = "TANDEM_CONFIG"
+DATA_VARIABLE: Final = "TANDEM_DATA"
 MARKET_VARIABLE: Final = "TANDEM_MARKET"
 """Set by `tandem up --market`: the bots of the file trade, whatever it says itself."""
 DEMO_FILE: Final = Path(__file__).parent / "demo.toml"
@@ -86,7 +88,7 @@ class SettingsError(ValueError):
 def load(path: Path | None = None, env: Mapping[str, str] | None = None) -> Settings:
     """Read and check the configuration. Raises SettingsError."""
     env = os.environ if env is None else env
-    file = Path(path or env.get("TANDEM_CONFIG") or DEMO_FILE).absolute()
+    file = Path(path or env.get(CONFIG_VARIABLE) or DEMO_FILE).absolute()
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -200,7 +202,7 @@ def _environment(document: dict[str, Any], problems: Problems) -> Environment:
 
 
 def _data(document: dict[str, Any], env: Mapping[str, str], problems: Problems) -> Path:
-    value = env.get("TANDEM_DATA") or document.get("data", "data")
+    value = env.get(DATA_VARIABLE) or document.get("data", "data")
     if not isinstance(value, str) or not value:
         problems.add("data", f"expected the path of a folder, got {value!r}")
         value = "data"

@@ -23,11 +23,12 @@ from config.process import (
     EXIT_DAMAGED,
     EXIT_FAULT,
     EXIT_UNAVAILABLE,
-    log_json_lines,
+    Failure,
     no_space,
+    run,
     start_failure,
 )
-from config.settings import Settings, SettingsError, ensure_data, keep_private, load
+from config.settings import Settings, SettingsError
 from engine.core.events import Refused
 from engine.journal.base import JournalError, JournalFailed, JournalForbidden, JournalLocked
 from engine.journal.local import LocalJournal
@@ -134,35 +135,29 @@ def serve(settings: Settings) -> int:
     return 0
 
 
+def explain(error: Exception) -> Failure | None:
+    """What an error means: whom it needs, and whether trying again may help."""
+    match error:
+        case JournalLocked() | JournalForbidden() | NotServing() | ConfigurationRefused():
+            return Failure(EXIT_CONFIGURATION, str(error))
+        case SettingsError():
+            return None
+        case JournalFailed():
+            return Failure(EXIT_UNAVAILABLE, str(error), "journal_failed")
+        case JournalError():
+            return Failure(EXIT_DAMAGED, str(error), "journal_not_usable")
+        case EngineStopped():
+            code = EXIT_UNAVAILABLE if error.kind == "journal" else EXIT_FAULT
+            return Failure(code, str(error), "engine_stopped", {"kind": error.kind})
+        case OSError():
+            return Failure(*start_failure(error), "engine_stopped", {"kind": "system"})
+    more = {"kind": "fault", "exc_info": error}
+    return Failure(EXIT_FAULT, str(error), "engine_stopped", more)
+
+
 def main() -> int:
     """Entry point of ``python -m engine.main``."""
-    log_json_lines()
-    keep_private()
-    try:
-        settings = load()
-        ensure_data(settings)
-        return serve(settings)
-    except (
-        SettingsError, JournalLocked, JournalForbidden, NotServing, ConfigurationRefused
-    ) as error:  # fmt: skip
-        log.critical("engine_not_started", reason=str(error))
-        return EXIT_CONFIGURATION
-    except JournalFailed as error:
-        log.critical("journal_failed", reason=str(error))
-        return EXIT_UNAVAILABLE
-    except JournalError as error:
-        log.critical("journal_not_usable", reason=str(error))
-        return EXIT_DAMAGED
-    except EngineStopped as error:
-        log.critical("engine_stopped", kind=error.kind, reason=str(error))
-        return EXIT_UNAVAILABLE if error.kind == "journal" else EXIT_FAULT
-    except OSError as error:
-        code, reason = start_failure(error)
-        log.critical("engine_stopped", kind="system", reason=reason)
-        return code
-    except Exception as error:
-        log.critical("engine_stopped", kind="fault", reason=str(error), exc_info=error)
-        return EXIT_FAULT
+    return run(serve, log, explain, "engine_not_started")
 
 
 if __name__ == "__main__":

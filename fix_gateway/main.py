@@ -27,13 +27,13 @@ from config.ports import free_ports
 from config.process import (
     EXIT_CONFIGURATION,
     EXIT_UNAVAILABLE,
+    Failure,
     collect_seldom,
-    log_json_lines,
     on_signals,
-    start_failure,
+    run,
 )
 from config.processor import OneProcessor
-from config.settings import SettingsError, ensure_data, keep_private, load
+from config.settings import SettingsError, load
 from config.shipped import shipped
 from engine.client import EngineError, EngineUnavailable
 from fix_gateway.control import ControlRefused
@@ -205,25 +205,19 @@ def start(gateway: Gateway, inner_port: int, stopping: threading.Event) -> bool:
     return True
 
 
+def explain(error: Exception) -> Failure | None:
+    """What an error means that only this process knows."""
+    if isinstance(error, EngineError | HandOverError):
+        return Failure(EXIT_UNAVAILABLE, str(error))
+    if isinstance(error, ValueError):
+        return Failure(EXIT_CONFIGURATION, str(error))
+    return None
+
+
 def main() -> int:
     """Run the gateway; return the exit code."""
-    log_json_lines()
-    keep_private()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    try:
-        settings = load()
-        ensure_data(settings)
-        return serve(settings)
-    except (SettingsError, ValueError) as error:
-        log.critical("gateway_not_started", reason=str(error))
-        return EXIT_CONFIGURATION
-    except OSError as error:
-        code, reason = start_failure(error)
-        log.critical("gateway_not_started", reason=reason)
-        return code
-    except (EngineError, HandOverError) as error:
-        log.critical("gateway_not_started", reason=str(error))
-        return EXIT_UNAVAILABLE
+    return run(serve, log, explain, "gateway_not_started")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
+from config.settings import DATA_VARIABLE
 from tandem import certify as certifying
 from tandem import conform as conforming
 
@@ -29,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 def data_folder() -> Path:
     """Return where keys and runs are kept: in the data folder of the venue."""
-    data = os.environ.get("TANDEM_DATA")
+    data = os.environ.get(DATA_VARIABLE)
     return Path(data) / "certification" if data else FOLDER
 
 

@@ -28,8 +28,8 @@ from prometheus_client.registry import Collector
 
 from config.control import ControlError, ask, control_folder
 from config.health import FOLLOWERS, Watch, free_bytes
-from config.process import EXIT_CONFIGURATION, EXIT_UNAVAILABLE, log_json_lines, on_signals
-from config.settings import Settings, SettingsError, load
+from config.process import EXIT_UNAVAILABLE, on_signals, run
+from config.settings import Settings
 from engine.client import EngineClient, EngineError, queries
 from engine.core.types import EngineMetrics, EngineStatus, InstrumentStatus, WithdrawalState
 from tandem.processes import venue_processes
@@ -139,8 +139,8 @@ class VenueMetrics(Collector):
 
 def engine_families(engine: EngineClient) -> list[Metric]:
     """Return the engine's metrics, from three queries. Raises EngineError."""
-    status, figures = engine.fetch(queries.Status()).value, engine.fetch(queries.Metrics()).value
-    families: list[Metric] = [*_of_status(status), *_of_metrics(figures)]
+    status, metrics = engine.fetch(queries.Status()).value, engine.fetch(queries.Metrics()).value
+    families: list[Metric] = [*_of_status(status), *_of_metrics(metrics)]
     halted = GaugeMetricFamily(
         "tandem_instrument_halted", "1 while the instrument is halted", labels=["symbol"]
     )
@@ -162,41 +162,41 @@ def _of_status(status: EngineStatus) -> Iterator[Metric]:
         yield GaugeMetricFamily(f"tandem_engine_{name}", text, value=value)
 
 
-def _of_metrics(figures: EngineMetrics) -> Iterator[Metric]:
+def _of_metrics(metrics: EngineMetrics) -> Iterator[Metric]:
     for name, text, value in (
-        ("batches", "Commits to the journal since the start", figures.batches),
-        ("transactions", "Transactions since the start", figures.transactions),
-        ("duplicates", "Repeated commands that were recognised", figures.duplicates),
-        ("orders", "Orders accepted, ever", figures.orders),
-        ("trades", "Trades ever made", figures.trades),
-        ("withdrawals", "Withdrawals requested, ever", figures.withdrawals),
-        ("clients_dropped", "Clients ended because they did not read", figures.dropped),
-        ("snapshots_failed", "Snapshots that failed since the start", figures.snapshots_failed),
-        ("cpu_seconds", "Processor time of the engine", figures.cpu_us / 1e6),
+        ("batches", "Commits to the journal since the start", metrics.batches),
+        ("transactions", "Transactions since the start", metrics.transactions),
+        ("duplicates", "Repeated commands that were recognised", metrics.duplicates),
+        ("orders", "Orders accepted, ever", metrics.orders),
+        ("trades", "Trades ever made", metrics.trades),
+        ("withdrawals", "Withdrawals requested, ever", metrics.withdrawals),
+        ("clients_dropped", "Clients ended because they did not read", metrics.dropped),
+        ("snapshots_failed", "Snapshots that failed since the start", metrics.snapshots_failed),
+        ("cpu_seconds", "Processor time of the engine", metrics.cpu_us / 1e6),
     ):
         yield CounterMetricFamily(f"tandem_engine_{name}", text, value=value)
     for name, text, value in (
-        ("resident_bytes", "Memory of the engine", figures.resident_bytes),
-        ("catching_up", "Subscribers fed from the journal", figures.catching_up),
+        ("resident_bytes", "Memory of the engine", metrics.resident_bytes),
+        ("catching_up", "Subscribers fed from the journal", metrics.catching_up),
         ("snapshot_pause_seconds", "How long the newest snapshot held up trading",
-         figures.snapshot_pause_us / 1e6),
-        ("commit_seconds_max", "Longest commit since the start", figures.commit_us_max / 1e6),
+         metrics.snapshot_pause_us / 1e6),
+        ("commit_seconds_max", "Longest commit since the start", metrics.commit_us_max / 1e6),
     ):  # fmt: skip
         yield GaugeMetricFamily(f"tandem_engine_{name}", text, value=value)
     buckets, total = [], 0
-    for bound_us, count in figures.commit_buckets:
+    for bound_us, count in metrics.commit_buckets:
         total += count
         buckets.append((str(bound_us / 1e6), float(total)))
-    buckets.append(("+Inf", float(figures.batches)))
+    buckets.append(("+Inf", float(metrics.batches)))
     yield HistogramMetricFamily(
         "tandem_engine_commit_seconds", "Time of a commit to the journal, flush included",
-        buckets=buckets, sum_value=figures.commit_us / 1e6,
+        buckets=buckets, sum_value=metrics.commit_us / 1e6,
     )  # fmt: skip
     queued = GaugeMetricFamily(
         "tandem_engine_client_queued_bytes", "Bytes that wait for a client", labels=["client"]
     )
     sums: dict[str, int] = {}
-    for client in figures.clients:
+    for client in metrics.clients:
         name = client.name.partition(":")[0] or "unnamed"
         sums[name] = sums.get(name, 0) + client.queued_bytes
     for name, size in sorted(sums.items()):
@@ -234,14 +234,14 @@ def serve(settings: Settings) -> int:
     names = [p.name for p in venue_processes() if p.name not in ("engine", "metrics")]
     registry = CollectorRegistry()
     # Not queried at registration: the venue may not be running yet.
-    figures = VenueMetrics(settings.data, engine, names, settings.engine.journal)
-    registry.register(_Unasked(figures))
+    metrics = VenueMetrics(settings.data, engine, names, settings.engine.journal)
+    registry.register(_Unasked(metrics))
     try:
         server, thread = start_http_server(
             settings.metrics.port, settings.metrics.host, registry=registry
         )
     except OSError as error:
-        log.error("not_started", reason=f"cannot listen at {settings.metrics.host}: {error}")
+        log.critical("not_started", reason=f"cannot listen at {settings.metrics.host}: {error}")
         return EXIT_UNAVAILABLE
     host, port = server.server_address[:2]
     log.info("ready", url=f"http://{host!s}:{port}/metrics")
@@ -270,13 +270,7 @@ class _Unasked(Collector):
 
 def main() -> int:
     """Run the process; return 2 for a wrong configuration, 4 if its port is taken."""
-    log_json_lines()
-    try:
-        settings = load()
-    except SettingsError as error:
-        log.error("not_started", reason=str(error))
-        return EXIT_CONFIGURATION
-    return serve(settings)
+    return run(serve, log)
 
 
 if __name__ == "__main__":

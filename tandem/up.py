@@ -19,7 +19,14 @@ from rich.table import Table
 
 from config.health import disk_part
 from config.process import start_failure
-from config.settings import DEMO_FILE, MARKET_VARIABLE, Settings, ensure_data
+from config.settings import (
+    CONFIG_VARIABLE,
+    DATA_VARIABLE,
+    DEMO_FILE,
+    MARKET_VARIABLE,
+    Settings,
+    ensure_data,
+)
 from engine.server.bootstrap import refused
 from tandem.http_client import base_url
 from tandem.output import CommandError, open_private
@@ -34,9 +41,9 @@ def environment(config: Path | None, data: Path | None) -> dict[str, str]:
     """Return this process's environment with the file and the folder of the venue in it."""
     env = dict(os.environ)
     if config is not None:
-        env["TANDEM_CONFIG"] = str(config.absolute())
+        env[CONFIG_VARIABLE] = str(config.absolute())
     if data is not None:
-        env["TANDEM_DATA"] = str(data.absolute())
+        env[DATA_VARIABLE] = str(data.absolute())
     return env
 
 

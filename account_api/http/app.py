@@ -34,6 +34,7 @@ from account_api.security.idempotency import KEY_FORM, fingerprint
 from account_api.services import HistoryOpener, Services
 from account_api.settings import ApiKey, ApiSettings
 
+_REQUEST_ID_KEY: Final = "tandem.request_id"
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 _JSON_TYPE: Final = "application/json"
 _JSON_FIELD: Final = ("Content-Type", _JSON_TYPE)
@@ -221,11 +222,11 @@ def _request_id(environ: dict[str, Any] | None = None) -> str:
     """Return the id of this request: the caller's if it is well-formed, otherwise a new one."""
     if environ is None:
         environ = request.environ
-    known: str | None = environ.get("tandem.request_id")
+    known: str | None = environ.get(_REQUEST_ID_KEY)
     if known is None:
         given = environ.get("HTTP_X_REQUEST_ID", "")
         known = given if _REQUEST_ID.match(given) else _ids.next()
-        environ["tandem.request_id"] = known
+        environ[_REQUEST_ID_KEY] = known
     return known
 
 

@@ -27,7 +27,7 @@ from engine.client import queries
 from engine.core.types import Answered, EngineMetrics, EngineStatus
 
 T = TypeVar("T")
-FIGURES_S: Final = 0.5
+METRICS_S: Final = 0.5
 """How old the engine's counters on the page may be."""
 WEB: Final = Path(__file__).parent.parent / "web"
 _TYPES: Final = {
@@ -48,7 +48,7 @@ _HEADERS: Final = {
     # Revalidated each time and answered with 304: an upgrade reaches every open page.
     "Cache-Control": "no-cache",
 }
-_FIGURES_HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_METRICS_HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,24 +95,24 @@ def add_page(app: Flask, page: Page, faucet: Faucet | None, engine: Engine) -> N
             abort(404)
         return _answer(file)
 
-    figures = _Figures(engine)
+    metrics = _Metrics(engine)
 
-    def show_figures() -> Response:
+    def show_metrics() -> Response:
         if page.environment == "production":
             abort(404)
         try:
-            content, status = figures.json(), 200
+            content, status = metrics.json(), 200
         except Problem as problem:
             content, status = msgspec.json.encode({"code": problem.kind.code}), problem.status
-        return Response(content, status, content_type="application/json", headers=_FIGURES_HEADERS)
+        return Response(content, status, content_type="application/json", headers=_METRICS_HEADERS)
 
-    app.add_url_rule("/page/figures", "page_figures", show_figures, methods=["GET"])
+    app.add_url_rule("/page/figures", "page_metrics", show_metrics, methods=["GET"])
     app.add_url_rule("/", "page", show_page, methods=["GET"])
     app.add_url_rule("/web/<path:name>", "page_file", show_file, methods=["GET"])
 
 
-class _Figures:
-    """The engine's counters for the page, queried at most once every ``FIGURES_S``."""
+class _Metrics:
+    """The engine's counters for the page, queried at most once every ``METRICS_S``."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -124,19 +124,19 @@ class _Figures:
         """Return the counters since the engine's start, for rates by difference. Raises Problem."""
         with self._lock:
             if time.monotonic() >= self._until:
-                figures = self._engine.fetch(queries.Metrics())
+                metrics = self._engine.fetch(queries.Metrics())
                 status = self._engine.fetch(queries.Status())
-                self._known = msgspec.json.encode(_counters(status.value, figures.value))
-                self._until = time.monotonic() + FIGURES_S
+                self._known = msgspec.json.encode(_counters(status.value, metrics.value))
+                self._until = time.monotonic() + METRICS_S
             return self._known
 
 
-def _counters(status: EngineStatus, figures: EngineMetrics) -> dict[str, object]:
+def _counters(status: EngineStatus, metrics: EngineMetrics) -> dict[str, object]:
     return {
         "boot_id": status.boot_id, "at_ms": time.time_ns() // 1_000_000, "seq": status.seq,
-        "open_orders": status.open_orders, "transactions": figures.transactions,
-        "orders": figures.orders, "trades": figures.trades, "commits": figures.batches,
-        "commit_us": figures.commit_us, "commit_buckets": figures.commit_buckets,
+        "open_orders": status.open_orders, "transactions": metrics.transactions,
+        "orders": metrics.orders, "trades": metrics.trades, "commits": metrics.batches,
+        "commit_us": metrics.commit_us, "commit_buckets": metrics.commit_buckets,
     }  # fmt: skip
 
 

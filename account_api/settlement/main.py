@@ -16,8 +16,8 @@ from account_api.settlement.simulated import Behaviour, SimulatedNetwork
 from account_api.settlement.worker import SettlementWorker
 from config.control import ControlServer, socket_path
 from config.health import health_verb
-from config.process import EXIT_CONFIGURATION, log_json_lines, on_signals, start_failure
-from config.settings import Settings, SettingsError, ensure_data, keep_private, load
+from config.process import on_signals, run, start_failure
+from config.settings import Settings
 from engine.client import EngineClient
 
 TURN_LATE_S: Final = 10.0
@@ -28,24 +28,20 @@ log = structlog.get_logger("settlement")
 def main() -> int:
     """Run until SIGTERM or SIGINT; returns 0 after a clean end, 2 for a wrong configuration, 4 if
     the disk is full or fails."""
-    log_json_lines()
-    keep_private()
-    data = None
-    try:
-        settings = load()
-        data = settings.data
-        ensure_data(settings)
-        return serve(settings)
-    except SettingsError as error:
-        log.error("not_started", reason=str(error))
-        return EXIT_CONFIGURATION
-    except (OSError, sqlite3.Error) as error:
-        code, reason = start_failure(error, data)
-        log.error("stopped", reason=reason)
-        return code
+    return run(serve, log)
 
 
 def serve(settings: Settings) -> int:
+    """Settle until SIGTERM or SIGINT; returns the exit code."""
+    try:
+        return settle(settings)
+    except (OSError, sqlite3.Error) as error:
+        code, reason = start_failure(error, settings.data)
+        log.critical("stopped", reason=reason)
+        return code
+
+
+def settle(settings: Settings) -> int:
     """Wire the worker and run it; returns the exit code."""
     own = settings.settlement
     stopping = threading.Event()

@@ -12,19 +12,21 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from account_api.main import api_settings
 from account_api.routes import ROUTES
 from account_api.stream.hub import Hub
-from account_api.stream.metrics import StreamFigures
+from account_api.stream.metrics import StreamMetrics
 from account_api.stream.server import StreamServer
 from account_api.stream.settings import StreamSettings
+from config import process
 from config.control import ControlServer, socket_path
 from config.health import health_verb
-from config.process import EXIT_CONFIGURATION, log_json_lines, start_failure
-from config.settings import Settings, SettingsError, ensure_data, keep_private, load
+from config.process import start_failure
+from config.settings import Settings
 from engine.history.queries import open_reader
+
+log = structlog.get_logger("account_api.stream")
 
 
 async def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
-    log = structlog.get_logger("account_api.stream")
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -41,7 +43,7 @@ async def run(settings: Settings) -> None:
         lambda: time.time_ns() // 1000,
     )
     registry = CollectorRegistry()
-    registry.register(StreamFigures(server.hub))
+    registry.register(StreamMetrics(server.hub))
     ProcessCollector(registry=registry)
     control = ControlServer(
         socket_path(settings.data, "stream"), registry, health_verb(lambda: _health(server.hub))
@@ -73,28 +75,20 @@ async def first_of(*events: asyncio.Event) -> None:
             wait.cancel()
 
 
-def main() -> int:
-    """Run; 0 after a clean end, 1 after a fault, 2: wrong configuration, 4: no port or disk."""
-    log_json_lines()
-    keep_private()
-    log = structlog.get_logger("account_api.stream")
-    try:
-        settings = load()
-        ensure_data(settings)
-    except SettingsError as error:
-        log.error("not_started", reason=str(error))
-        return EXIT_CONFIGURATION
-    except OSError as error:
-        code, reason = start_failure(error)
-        log.error("not_started", reason=reason)
-        return code
+def serve(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT; returns the exit code."""
     try:
         asyncio.run(run(settings))
     except OSError as error:
         code, reason = start_failure(error)
-        log.error("not_started", reason=f"the stream cannot listen or write: {reason}")
+        log.critical("not_started", reason=f"the stream cannot listen or write: {reason}")
         return code
     except BaseExceptionGroup as group:
         log.error("stopped", exc_info=group)
         return 1
     return 0
+
+
+def main() -> int:
+    """Run; 0 after a clean end, 1 after a fault, 2: wrong configuration, 4: no port or disk."""
+    return process.run(serve, log)

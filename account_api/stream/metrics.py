@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from account_api.stream.hub import Hub
 
 
-class StreamFigures(Collector):
+class StreamMetrics(Collector):
     """Connections, and how far the stream has followed the engine."""
 
     def __init__(self, hub: Hub) -> None:

@@ -13,14 +13,56 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from config.control import ControlServer, socket_path
 from config.health import health_verb
-from config.process import EXIT_CONFIGURATION, log_json_lines, start_failure
-from config.settings import SettingsError, ensure_data, keep_private, load
+from config.process import EXIT_CONFIGURATION, Failure, run, start_failure
+from config.settings import Settings
 from engine.client import EngineUnavailable
 from engine.history.fold import HistoryFault
 from engine.history.follow import CannotFollow, Follower
-from engine.history.metrics import HistoryFigures
+from engine.history.metrics import HistoryMetrics
 from engine.history.projector import Projector
 from engine.history.store import StoreError, open_writer
+
+log = structlog.get_logger(process="history")
+
+
+def explain(error: Exception) -> Failure | None:
+    """What an error means that only this process knows."""
+    return Failure(EXIT_CONFIGURATION, str(error)) if isinstance(error, StoreError) else None
+
+
+def serve(settings: Settings, rebuild: bool) -> int:
+    """Follow the engine until SIGTERM or SIGINT; the exit code."""
+    try:
+        # Tables of an older version do not prevent a rebuild.
+        projector = Projector(open_writer(settings.history.url), any_version=rebuild)
+    except (OSError, SQLAlchemyError) as error:
+        code, reason = start_failure(error, settings.data)
+        log.critical("not_started", reason=f"the history cannot be opened: {reason}")
+        return code
+    follower = Follower(str(settings.engine.socket), projector, log)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: follower.stop())
+    try:
+        if rebuild:
+            follower.rebuild()
+            log.info("rebuilding")
+        url = make_url(settings.history.url).render_as_string(hide_password=True)
+        log.info("ready", url=url, last_seq=projector.last_seq)
+        registry = CollectorRegistry()
+        registry.register(HistoryMetrics(projector))
+        ProcessCollector(registry=registry)
+        control = ControlServer(
+            socket_path(settings.data, "history"), registry,
+            health_verb(lambda: (projector.last_seq, follower.trouble)),
+        )  # fmt: skip
+        control.start()
+        follower.run()
+        control.close()
+    except (CannotFollow, EngineUnavailable, HistoryFault) as error:
+        log.error("stopped", reason=str(error), last_seq=projector.last_seq)
+        return 1
+    log.info("ended", last_seq=projector.last_seq)
+    return 0
 
 
 def main() -> int:
@@ -36,51 +78,7 @@ def main() -> int:
         help="forget the history and make it again from the engine's first transaction",
     )
     arguments = parser.parse_args()
-    keep_private()
-    log_json_lines()
-    log = structlog.get_logger().bind(process="history")
-    data = None
-    try:
-        settings = load()
-        data = settings.data
-        ensure_data(settings)
-        # Tables of an older version do not prevent a rebuild.
-        projector = Projector(open_writer(settings.history.url), any_version=arguments.rebuild)
-    except (SettingsError, StoreError) as error:
-        log.error("not_started", reason=str(error))
-        return EXIT_CONFIGURATION
-    except (OSError, SQLAlchemyError) as error:
-        code, reason = start_failure(error, data)
-        log.error("not_started", reason=f"the history cannot be opened: {reason}")
-        return code
-    follower = Follower(str(settings.engine.socket), projector, log)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: follower.stop())
-    try:
-        if arguments.rebuild:
-            follower.rebuild()
-            log.info("rebuilding")
-        url = make_url(settings.history.url).render_as_string(hide_password=True)
-        log.info("ready", url=url, last_seq=projector.last_seq)
-        registry = CollectorRegistry()
-        registry.register(HistoryFigures(projector))
-        ProcessCollector(registry=registry)
-        control = ControlServer(
-            socket_path(settings.data, "history"), registry,
-            health_verb(lambda: (projector.last_seq, follower.trouble)),
-        )  # fmt: skip
-        control.start()
-        follower.run()
-        control.close()
-    except OSError as error:
-        code, reason = start_failure(error)
-        log.error("not_started", reason=reason)
-        return code
-    except (CannotFollow, EngineUnavailable, HistoryFault) as error:
-        log.error("stopped", reason=str(error), last_seq=projector.last_seq)
-        return 1
-    log.info("ended", last_seq=projector.last_seq)
-    return 0
+    return run(lambda settings: serve(settings, arguments.rebuild), log, explain)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 from engine.history.projector import Projector
 
 
-class HistoryFigures(Collector):
+class HistoryMetrics(Collector):
     """The position of the history, and how much it has written since the start."""
 
     def __init__(self, projector: Projector) -> None:

@@ -103,7 +103,7 @@ class Delivery:
             if session is not None:
                 with session.gate:
                     if origin.epoch == session.epoch:
-                        session.mark = max(session.mark, origin.num)
+                        session.last_num_applied = max(session.last_num_applied, origin.num)
             self._outbox.done(origin)
         self._learn(transaction)
         with self._routing:

@@ -122,7 +122,7 @@ class Outbox:
                 return False
             key = (origin.source, origin.epoch, origin.num)
             self._kept[key] = (command, now_us)
-            if origin.epoch == session.epoch and origin.num <= session.mark:
+            if origin.epoch == session.epoch and origin.num <= session.last_num_applied:
                 # Done before this process began, and its transaction was seen since.
                 del self._kept[key]
                 self._tell_waiters()

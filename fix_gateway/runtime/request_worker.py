@@ -246,6 +246,6 @@ class RequestWorker:
 
     def _mark(self, session: Session, epoch: int, num: int) -> None:
         """Commit that this message is done with, unless a later one is already."""
-        if num <= session.mark or session.epoch != epoch:
+        if num <= session.last_num_applied or session.epoch != epoch:
             return
         self._outbox.send_unretained(session.mark_command(epoch, num, "answered by the gateway"))

@@ -41,7 +41,7 @@ def start_epoch(session: Session, client: EngineClient, cause: str) -> None:
         )
         if isinstance(event, SessionChanged):
             with session.gate:
-                session.epoch, session.mark = event.epoch, 0
+                session.epoch, session.last_num_applied = event.epoch, 0
             log.info("epoch", session=session.comp_id, epoch=epoch, cause=cause)
             return
         if isinstance(event, Refused):
@@ -49,7 +49,7 @@ def start_epoch(session: Session, client: EngineClient, cause: str) -> None:
             if row is None or row.epoch == session.epoch:
                 raise EpochError(event.text)
             with session.gate:
-                session.epoch, session.mark = row.epoch, row.last_num_applied
+                session.epoch, session.last_num_applied = row.epoch, row.last_num_applied
     raise EpochError(f"the epoch of {session.comp_id} keeps changing")
 
 
@@ -111,5 +111,6 @@ def _continue(session: Session, last: GatewayState | None, engine_seq: int) -> S
         place.repeat_until = engine_seq
         log.warning("unclean_start", session=session.comp_id, next_sender=sender)
     trusted = last is not None and last.clean
-    target = max(numbers.target, session.mark + 1) if trusted else session.mark + 1
+    applied = session.last_num_applied + 1
+    target = max(numbers.target, applied) if trusted else applied
     return Start(sender, target)

@@ -111,7 +111,7 @@ class Session:
         self.source = self.context.source
         self.throttle = _throttle(settings)
         self.epoch = 0
-        self.mark = 0
+        self.last_num_applied = 0
         self.gate = threading.RLock()
         self.delivery = DeliveryState()
         self.flow = Flow()
@@ -161,7 +161,7 @@ class Session:
     def restore(self, row: SessionRow | None) -> None:
         """Take over what the engine remembers."""
         if row is not None:
-            self.epoch, self.mark = row.epoch, row.last_num_applied
+            self.epoch, self.last_num_applied = row.epoch, row.last_num_applied
 
     @property
     def phase(self) -> Phase:

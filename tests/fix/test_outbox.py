@@ -214,7 +214,7 @@ def test_beyond_the_bound_nothing_is_taken(
 def test_what_the_engine_has_done_already_is_not_sent_again(
     outbox: Outbox, engine: Engine, session: Session
 ) -> None:
-    session.mark = 5
+    session.last_num_applied = 5
     assert outbox.submit(session, cancel(5), 0)
     assert len(outbox) == 0
     assert outbox.submit(session, cancel(6), 0)

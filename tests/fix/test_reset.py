@@ -66,7 +66,7 @@ def test_reports_are_delivered_while_a_reset_waits_for_the_engine(tmp_path: Path
     assert session.claim(NOBODY)
     assert gateway._entrance.reset(session, "141=Y") == ""
     assert engine.delivered
-    assert (session.epoch, session.mark) == (1, 0)
+    assert (session.epoch, session.last_num_applied) == (1, 0)
     assert session.store.epoch() == 1
     assert not session.life.holds
 

@@ -312,18 +312,18 @@ def test_withdrawals_that_wait_for_a_person(venue: TemporaryVenue, engine: Engin
 def test_every_process_is_measured(venue: TemporaryVenue) -> None:
     for name in ("engine", "history", "fix", "api", "stream", "settlement"):
         wait_for(lambda name=name: scrape(venue)["tandem_up", name] == 1, name)
-    figures = scrape(venue)
-    seq = figures["tandem_engine_seq",]
+    metrics = scrape(venue)
+    seq = metrics["tandem_engine_seq",]
     assert seq > 0
-    assert figures["tandem_engine_commit_seconds_bucket", "+Inf"] == figures[
+    assert metrics["tandem_engine_commit_seconds_bucket", "+Inf"] == metrics[
         "tandem_engine_commit_seconds_count",
     ]
     wait_for(lambda: scrape(venue)["tandem_history_seq", "history"] >= seq, "history is behind")
     wait_for(lambda: scrape(venue)["tandem_stream_seq", "stream"] >= seq, "stream is behind")
-    assert figures["tandem_fix_session_connected", "fix", "BOB"] == 0
+    assert metrics["tandem_fix_session_connected", "fix", "BOB"] == 0
 
 
-def test_the_dashboard_and_the_alerts_use_figures_that_exist(venue: TemporaryVenue) -> None:
+def test_the_dashboard_and_the_alerts_use_metrics_that_exist(venue: TemporaryVenue) -> None:
     http = venue.settings.http
     requests.get(f"http://{http.host}:{http.port}/healthz", timeout=pace.seconds(10))
     metrics = venue.settings.metrics

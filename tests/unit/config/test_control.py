@@ -44,7 +44,7 @@ def path(tmp_path: Path) -> Iterator[Path]:
     server.close()
 
 
-def test_it_answers_words_and_figures(path: Path) -> None:
+def test_it_answers_words_and_metrics(path: Path) -> None:
     assert ask(path, "echo", "a", "b") == "a+b"
     assert "tandem_things_total 3.0" in ask(path, "metrics")
 
