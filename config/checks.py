@@ -66,10 +66,10 @@ def notes(settings: Settings) -> list[str]:
                 f"accounts[{index}].require_known_address: false is looser than {main.account}'s; "
                 f"{account.account} may send to addresses in the book of {main.account} only"
             )
-        if account.address_cooloff_us < main.address_cooloff_us:
+        if account.address_cooloff_s < main.address_cooloff_s:
             found.append(
-                f"accounts[{index}].address_cooloff_s: {account.address_cooloff_us // 1_000_000} "
-                f"is looser than {main.address_cooloff_us // 1_000_000} of {main.account}, which "
+                f"accounts[{index}].address_cooloff_s: {account.address_cooloff_s} "
+                f"is looser than {main.address_cooloff_s} of {main.account}, which "
                 "holds for all accounts of the firm"
             )
     return found

@@ -3,12 +3,15 @@
 Times end in their unit (``_us``, ``_ms``, ``_s``); amounts are atoms of their asset,
 quantities lots and prices ticks of their instrument, as everywhere in the core. Paths are
 absolute. Nothing here reads a file; ``config.settings`` does.
+
+A struct ``…Of`` is one in two forms: with decimal texts as the file has it (``…Table``), and with
+atoms, which only the scales of the assets, another table, can make of them.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
 
 from msgspec import Meta, Struct
 
@@ -27,24 +30,46 @@ AddressFormat: TypeAlias = Literal["", "bitcoin", "ethereum"]
 KeyKind: TypeAlias = Literal["hmac", "ed25519", "bearer", "operator"]
 Scope: TypeAlias = Literal["read", "trade", "withdraw", "address", "approve", "keys", "operator"]
 SettlementMode: TypeAlias = Literal["simulated"]
+SelfTradeName: TypeAlias = Literal[
+    "none", "cancel_newest", "cancel_oldest", "cancel_both", "decrement"
+]
+Texts: TypeAlias = dict[str, str]
+"""Amounts as the file has them: asset to decimal text."""
+Atoms: TypeAlias = tuple[tuple[str, int], ...]
+"""Amounts as the program has them: pairs of asset and atoms."""
+Amounts = TypeVar("Amounts", Texts, Atoms)
+Amount = TypeVar("Amount", str, int)
+_NONE: Any = {}
+"""No amounts, where the file has none; the loader makes Atoms of it."""
 
 
 class _Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table of the file whose keys are the fields, read without further conversion."""
 
 
-class Venue(Struct, frozen=True, kw_only=True):
-    """What holds for the venue as a whole; ``day_roll_us`` counts from midnight UTC.
+class Venue(_Section, frozen=True, kw_only=True):
+    """What holds for the venue as a whole; ``day_roll`` is a time of day in UTC, HH:MM.
 
     ``work_max`` bounds the trades, cancels and triggered stops of one command (rule M-10 of
     ``spec/MATCHING.md``), and so how long it can keep others waiting: see docs/operator.md.
     """
 
-    day_roll_us: int
-    cascade_max: int
-    work_max: int
-    closed_orders_kept: int
-    client_id_window_us: int
+    day_roll: str = "00:00"
+    cascade_max: Annotated[int, Meta(ge=1, le=10_000)] = 100
+    work_max: Annotated[int, Meta(ge=1, le=10_000)] = 500
+    closed_orders_kept: Annotated[int, Meta(ge=1, le=10_000_000)] = 10_000
+    client_id_window_days: Annotated[int, Meta(ge=1, le=3660)] = 30
+
+    @property
+    def day_roll_us(self) -> int:
+        """When the day rolls, in microseconds from midnight UTC."""
+        hours, minutes = self.day_roll.split(":")
+        return (int(hours) * 60 + int(minutes)) * 60_000_000
+
+    @property
+    def client_id_window_us(self) -> int:
+        """How long a client's ids are remembered."""
+        return self.client_id_window_days * 86_400_000_000
 
 
 class Engine(_Section, frozen=True, kw_only=True):
@@ -172,11 +197,15 @@ class Bots(_Section, frozen=True, kw_only=True):
         return f"Bots(enabled={self.enabled}, seed={self.seed}, …)"
 
 
-class Faucet(Struct, frozen=True, kw_only=True):
-    """Test coins for whoever asks: each portion is (asset, atoms); no portions, no faucet."""
+class FaucetOf(_Section, Generic[Amounts], frozen=True, kw_only=True):
+    """Test coins for whoever asks; no portions, no faucet."""
 
-    portions_per_day: int
-    portions: tuple[tuple[str, int], ...]
+    portions_per_day: Annotated[int, Meta(ge=1, le=1_000)] = 10
+    portions: Amounts = _NONE
+
+
+FaucetTable: TypeAlias = FaucetOf[Texts]
+Faucet: TypeAlias = FaucetOf[Atoms]
 
 
 class Asset(_Section, frozen=True, kw_only=True):
@@ -186,37 +215,55 @@ class Asset(_Section, frozen=True, kw_only=True):
     scale: Annotated[int, Meta(ge=0, le=SCALE_MAX)]
 
 
-class Network(Struct, frozen=True, kw_only=True):
-    """How an asset travels; fee, minimum and step in atoms of ``asset``.
+class NetworkOf(_Section, Generic[Amount], frozen=True, kw_only=True):
+    """How an asset travels; fee, minimum and step are amounts of ``asset``.
 
     ``address_format`` says how the API checks addresses; "" takes any text.
     """
 
     asset: str
     network: str
-    withdrawal_fee: int
-    withdrawal_min: int
-    withdrawal_step: int
-    confirmations_required: int
-    memo_required: bool
-    suspended: bool
-    address_format: AddressFormat
+    withdrawal_fee: Amount
+    withdrawal_min: Amount
+    withdrawal_step: Amount
+    confirmations_required: Annotated[int, Meta(ge=0, le=10_000)]
+    memo_required: bool = False
+    suspended: bool = False
+    address_format: AddressFormat = ""
 
 
-class Account(Struct, frozen=True, kw_only=True):
-    """An account of a firm. Every pair is (asset, atoms)."""
+NetworkTable: TypeAlias = NetworkOf[str]
+Network: TypeAlias = NetworkOf[int]
+
+
+class AccountOf(_Section, Generic[Amounts], frozen=True, kw_only=True):
+    """An account of a firm."""
 
     account: str
     firm: str
-    maker_fee_ppm: int
-    taker_fee_ppm: int
-    stp: SelfTrade
-    open_orders_max: int
-    grants: tuple[tuple[str, int], ...]
-    approval_above: tuple[tuple[str, int], ...]
-    daily_limits: tuple[tuple[str, int], ...]
-    require_known_address: bool
-    address_cooloff_us: int
+    maker_fee_ppm: Ppm
+    taker_fee_ppm: Ppm
+    stp: SelfTradeName = "none"
+    open_orders_max: Annotated[int, Meta(ge=1, le=10_000_000)] = 10_000
+    grants: Amounts = _NONE
+    approval_above: Amounts = _NONE
+    daily_limits: Amounts = _NONE
+    require_known_address: bool = False
+    address_cooloff_s: Annotated[int, Meta(ge=0, le=31_536_000)] = 0
+
+    @property
+    def self_trade(self) -> SelfTrade:
+        """What ``stp`` names."""
+        return SelfTrade[self.stp.upper()]
+
+    @property
+    def address_cooloff_us(self) -> int:
+        """How long a new address has to wait."""
+        return self.address_cooloff_s * 1_000_000
+
+
+AccountTable: TypeAlias = AccountOf[Texts]
+Account: TypeAlias = AccountOf[Atoms]
 
 
 class SessionTable(_Section, frozen=True, kw_only=True):

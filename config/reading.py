@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -23,45 +23,18 @@ from engine.core.instruments import (
     make_instrument,
     parse_scaled,
 )
-from engine.core.types import INT64_MAX, SelfTrade
+from engine.core.types import INT64_MAX
 
 Found = TypeVar("Found")
 Table = TypeVar("Table", bound=Struct)
 
 _ROLL: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])\Z")
-STP_NAMES: Final = {mode.name.lower(): mode for mode in SelfTrade}
 
 
-class _Toml(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table as it is written, before amounts become integers."""
+class InstrumentTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An instrument as the file has it. What the program has is the engine's own ``Instrument``,
+    in ticks and lots with the scales of its assets: another type, and not this one twice."""
 
-
-class VenueToml(_Toml, frozen=True, kw_only=True):
-    day_roll: str = "00:00"
-    cascade_max: Annotated[int, Meta(ge=1, le=10_000)] = 100
-    work_max: Annotated[int, Meta(ge=1, le=10_000)] = 500
-    closed_orders_kept: Annotated[int, Meta(ge=1, le=10_000_000)] = 10_000
-    client_id_window_days: Annotated[int, Meta(ge=1, le=3660)] = 30
-
-
-class FaucetToml(_Toml, frozen=True, kw_only=True):
-    portions_per_day: Annotated[int, Meta(ge=1, le=1_000)] = 10
-    portions: dict[str, str] = {}
-
-
-class NetworkToml(_Toml, frozen=True, kw_only=True):
-    asset: str
-    network: str
-    withdrawal_fee: str
-    withdrawal_min: str
-    withdrawal_step: str
-    confirmations_required: Annotated[int, Meta(ge=0, le=10_000)]
-    memo_required: bool = False
-    suspended: bool = False
-    address_format: model.AddressFormat = ""
-
-
-class InstrumentToml(_Toml, frozen=True, kw_only=True):
     symbol: str
     base: str
     quote: str
@@ -71,20 +44,6 @@ class InstrumentToml(_Toml, frozen=True, kw_only=True):
     max_qty: str
     max_price: str
     band_ppm: Annotated[int, Meta(ge=0, le=999_999)] = 0
-
-
-class AccountToml(_Toml, frozen=True, kw_only=True):
-    account: str
-    firm: str
-    maker_fee_ppm: model.Ppm
-    taker_fee_ppm: model.Ppm
-    stp: Literal["none", "cancel_newest", "cancel_oldest", "cancel_both", "decrement"] = "none"
-    open_orders_max: Annotated[int, Meta(ge=1, le=10_000_000)] = 10_000
-    grants: dict[str, str] = {}
-    approval_above: dict[str, str] = {}
-    daily_limits: dict[str, str] = {}
-    require_known_address: bool = False
-    address_cooloff_s: Annotated[int, Meta(ge=0, le=31_536_000)] = 0
 
 
 class Problems:
@@ -175,23 +134,14 @@ def collect(make: Callable[[str, Table], Found | None],
     return tuple(one for one in made if one is not None)
 
 
-def venue(table: VenueToml, problems: Problems) -> model.Venue:
-    """``day_roll`` is a time of day in UTC, HH:MM."""
-    roll = _ROLL.match(table.day_roll)
-    if roll is None:
-        problems.add("venue.day_roll", f"expected a time of day HH:MM, got {table.day_roll!r}")
-    minutes = int(roll.group(1)) * 60 + int(roll.group(2)) if roll else 0
-    return model.Venue(
-        day_roll_us=minutes * 60_000_000,
-        cascade_max=table.cascade_max,
-        work_max=table.work_max,
-        closed_orders_kept=table.closed_orders_kept,
-        client_id_window_us=table.client_id_window_days * 86_400_000_000,
-    )
+def check_day_roll(venue: model.Venue, problems: Problems) -> None:
+    """Check the time of day when the day rolls, HH:MM in UTC."""
+    if not _ROLL.match(venue.day_roll):
+        problems.add("venue.day_roll", f"expected a time of day HH:MM, got {venue.day_roll!r}")
 
 
 def instrument(
-    where: str, table: InstrumentToml, scales: dict[str, int], problems: Problems
+    where: str, table: InstrumentTable, scales: dict[str, int], problems: Problems
 ) -> Instrument | None:
     """Convert an instrument whose grid gives whole atoms; its bounds become lots and ticks."""
     for field, asset in (("base", table.base), ("quote", table.quote)):

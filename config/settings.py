@@ -22,11 +22,13 @@ import msgspec
 from config import checks, container, reading
 from config.model import (
     Account,
+    AccountTable,
     Asset,
     Bots,
     Engine,
     Environment,
     Faucet,
+    FaucetTable,
     Fix,
     History,
     Http,
@@ -34,6 +36,7 @@ from config.model import (
     KeyTable,
     Metrics,
     Network,
+    NetworkTable,
     SessionSettings,
     SessionTable,
     Settings,
@@ -136,7 +139,9 @@ def _read(
     environment = _environment(document, problems)
     data = _data(document, env, problems)
     reader = Reader(document, problems)
-    venue = reader.table("venue", reading.VenueToml)
+    venue = reader.table("venue", Venue)
+    if venue is not None:
+        reading.check_day_roll(venue, problems)
     engine = reader.table("engine", Engine)
     fix = reader.table("fix", Fix)
     http = reader.table("http", Http)
@@ -170,7 +175,7 @@ def _read(
         file=file,
         environment=environment,
         data=data,
-        venue=reading.venue(venue, problems),
+        venue=venue,
         engine=msgspec.structs.replace(
             engine, socket=data / engine.socket, journal=data / engine.journal
         ),
@@ -218,29 +223,21 @@ def _markets(
 ) -> tuple[tuple[Network, ...], tuple[Instrument, ...]]:
     scales = {asset.asset: asset.scale for asset in assets}
 
-    def network(where: str, table: reading.NetworkToml) -> Network | None:
+    def network(where: str, table: NetworkTable) -> Network | None:
         scale = scales.get(table.asset)
         if scale is None:
             problems.add(f"{where}.asset", f"expected one of the assets, got {table.asset!r}")
             return None
-        return Network(
-            asset=table.asset,
-            network=table.network,
-            withdrawal_fee=reader.amount(f"{where}.withdrawal_fee", table.withdrawal_fee, scale),
-            withdrawal_min=reader.amount(f"{where}.withdrawal_min", table.withdrawal_min, scale),
-            withdrawal_step=reader.amount(
-                f"{where}.withdrawal_step", table.withdrawal_step, scale
-            ),
-            confirmations_required=table.confirmations_required,
-            memo_required=table.memo_required,
-            suspended=table.suspended,
-            address_format=table.address_format,
-        )
+        atoms = {
+            field: reader.amount(f"{where}.{field}", getattr(table, field), scale)
+            for field in ("withdrawal_fee", "withdrawal_min", "withdrawal_step")
+        }
+        return Network(**(msgspec.structs.asdict(table) | atoms))
 
-    networks = reading.collect(network, reader.tables("networks", reading.NetworkToml))
+    networks = reading.collect(network, reader.tables("networks", NetworkTable))
     instruments = reading.collect(
         lambda where, table: reading.instrument(where, table, scales, problems),
-        reader.tables("instruments", reading.InstrumentToml),
+        reader.tables("instruments", reading.InstrumentTable),
     )
     return networks, instruments
 
@@ -259,37 +256,24 @@ def _amounts(
 
 
 def _faucet(reader: Reader, scales: dict[str, int], problems: Problems) -> Faucet | None:
-    table = reader.table("faucet", reading.FaucetToml)
+    table = reader.table("faucet", FaucetTable)
     if table is None:
         return None
-    return Faucet(
-        portions_per_day=table.portions_per_day,
-        portions=_amounts(reader, scales, problems, "faucet.portions", table.portions),
-    )
+    portions = _amounts(reader, scales, problems, "faucet.portions", table.portions)
+    return Faucet(**(msgspec.structs.asdict(table) | {"portions": portions}))
 
 
 def _accounts(
     reader: Reader, scales: dict[str, int], problems: Problems
 ) -> tuple[Account, ...]:
-    def amounts(key: str, texts: dict[str, str]) -> tuple[tuple[str, int], ...]:
-        return _amounts(reader, scales, problems, key, texts)
+    def account(where: str, table: AccountTable) -> Account:
+        atoms = {
+            field: _amounts(reader, scales, problems, f"{where}.{field}", getattr(table, field))
+            for field in ("grants", "approval_above", "daily_limits")
+        }
+        return Account(**(msgspec.structs.asdict(table) | atoms))
 
-    def account(where: str, table: reading.AccountToml) -> Account:
-        return Account(
-            account=table.account,
-            firm=table.firm,
-            maker_fee_ppm=table.maker_fee_ppm,
-            taker_fee_ppm=table.taker_fee_ppm,
-            stp=reading.STP_NAMES[table.stp],
-            open_orders_max=table.open_orders_max,
-            grants=amounts(f"{where}.grants", table.grants),
-            approval_above=amounts(f"{where}.approval_above", table.approval_above),
-            daily_limits=amounts(f"{where}.daily_limits", table.daily_limits),
-            require_known_address=table.require_known_address,
-            address_cooloff_us=table.address_cooloff_s * 1_000_000,
-        )
-
-    return reading.collect(account, reader.tables("accounts", reading.AccountToml))
+    return reading.collect(account, reader.tables("accounts", AccountTable))
 
 
 def _sessions(

@@ -101,7 +101,7 @@ def refused(settings: Any, exchange: Exchange | None = None) -> list[str]:
 def _account(account: Any, exchange: Exchange) -> Iterator[Command]:
     define = DefineAccount(
         ORIGIN, account.account, account.firm, account.maker_fee_ppm, account.taker_fee_ppm,
-        account.stp, account.open_orders_max, tuple(account.approval_above),
+        account.self_trade, account.open_orders_max, tuple(account.approval_above),
         tuple(account.daily_limits), account.require_known_address, account.address_cooloff_us,
     )  # fmt: skip
     known = exchange.accounts.get(account.account)
