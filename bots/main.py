@@ -111,7 +111,7 @@ def serve(settings: Settings) -> int:
 
 
 def main() -> int:
-    """Return 0 after a clean stop, 2 for a wrong configuration, 4 where its sockets cannot be had."""
+    """Return 0 after a clean stop, 2 for a wrong configuration, 4 without its control socket."""
     return run(serve, _log)
 
 

@@ -73,7 +73,7 @@ def test_the_demo_is_what_clients_and_examples_expect() -> None:
     unit = 10**8
     for account in settings.accounts:
         assert (account.maker_fee_ppm, account.taker_fee_ppm) == (500, 1000)
-        assert account.stp == 0
+        assert account.self_trade == 0
         if account.account in FIRMS:
             assert dict(account.grants) == {
                 "BTC": 1_000 * unit, "ETH": 10_000 * unit, "USD": 100_000_000 * unit,
