@@ -105,7 +105,7 @@ def test_who_waits_for_a_session_is_told_when_its_last_command_is_done(
 def test_a_command_that_was_done_before_does_not_keep_anybody_waiting(
     outbox: Outbox, session: Session
 ) -> None:
-    session.mark = 1
+    session.last_num_applied = 1
     assert outbox.submit(session, cancel(1), 0)
     assert outbox.wait_done("fix:ALICE", 0)
 
