@@ -1,9 +1,13 @@
-"""Ports that are free, for what is told its port before it listens."""
+"""Ports that are free, for what is told its port before it listens; and a port that is not."""
 
 from __future__ import annotations
 
+import errno
 import random
 import socket
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +16,8 @@ LOWEST: Final = 10_000
 OUTGOING: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 OUTGOING_FIRST: Final = 32_768
 TRIES_MAX: Final = 1_000
+TAKE_AGAIN_S: Final = 0.1
+TELL_EVERY_S: Final = 30.0
 _random: Final = random.SystemRandom()
 
 
@@ -30,6 +36,47 @@ def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
     finally:
         for one in sockets:
             one.close()
+
+
+def take(
+    host: str, port: int, stopping: threading.Event, tell: Callable[[str], None]
+) -> socket.socket | None:
+    """Return a socket bound to a port and not listening: nobody is let in, and nobody else has it.
+
+    While somebody else has the port it is tried again, until ``stopping`` is set (None), and
+    ``tell`` is told why now and then. Raises OSError where trying again does not help.
+    """
+    told_at = -TELL_EVERY_S
+    while not stopping.is_set():
+        one = socket.socket()
+        try:
+            # Connections of the process before may linger; they do not listen.
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.bind((host, port))
+            return one
+        except OSError as error:
+            one.close()
+            if error.errno != errno.EADDRINUSE:
+                raise OSError(
+                    error.errno, f"cannot listen on {host} port {port}: {error.strerror}"
+                ) from error
+        if time.monotonic() - told_at >= TELL_EVERY_S:
+            told_at = time.monotonic()
+            tell(_taken(host, port))
+        stopping.wait(TAKE_AGAIN_S)
+    return None
+
+
+def _taken(host: str, port: int) -> str:
+    """Return the sentence for a port that somebody else has."""
+    text = f"{host} port {port} is taken by another program; it is tried again until it is free"
+    first = _outgoing_first()
+    if port < first:
+        return text
+    return (
+        f"{text}. From {first} on the kernel gives ports to outgoing connections, which keep them "
+        "for as long as they live: choose a lower one"
+    )
 
 
 def _bound(host: str) -> socket.socket:

@@ -6,6 +6,7 @@ the two may also end by kill -9.
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -143,10 +144,11 @@ class Gateway:
         self.outbox.start(self._client)
         self._client.connect()
 
-    def start(self, inner_port: int) -> None:
+    def start(self, inner_port: int, listener: socket.socket) -> None:
         """Restore every session and open the door, once connected. Raises EngineError.
 
-        QuickFIX listens for a moment on ``inner_port``, which nobody else may use.
+        ``listener`` is bound to the public port. QuickFIX listens for a moment on
+        ``inner_port``, which nobody else may use.
         """
         store = self.settings.store
         store.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -167,8 +169,9 @@ class Gateway:
         self._requests.start()
         self._housekeeping.start()
         self.door = FrontDoor(
-            self.settings, self.sessions, self._entrance.enter, self._entrance.farewell, self._clock
-        )
+            self.settings, self.sessions, self._entrance.enter, self._entrance.farewell,
+            self._clock, listener,
+        )  # fmt: skip
         self.door.start()
 
     def _start_quickfix(self, starts: dict[str, Start], port: int) -> None:

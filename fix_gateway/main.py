@@ -2,8 +2,9 @@
 
 SIGTERM and SIGINT end it in order; SIGHUP reads the configuration again and takes changed
 credentials, limits and permissions of sessions that are known. Exit codes: 0 a clean stop,
-2 a wrong configuration, 4 what it needs cannot be had (the public port, room in its store, the
-engine) or the engine's record cannot be followed any further by this process: a new one may.
+2 a wrong configuration, 4 what it needs cannot be had (room in its store, the engine) or the
+engine's record cannot be followed any further by this process: a new one may. For its port it
+waits, as for an engine that is not there yet.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from config.control import ControlServer, Refusal, Verb, socket_path
 from config.health import health_verb
 from config.model import Settings
-from config.ports import free_ports
+from config.ports import free_ports, take
 from config.process import (
     EXIT_CONFIGURATION,
     EXIT_UNAVAILABLE,
@@ -185,10 +186,18 @@ def allow_files(count: int) -> None:
 
 
 def start(gateway: Gateway, inner_port: int, stopping: threading.Event) -> bool:
-    """Start the gateway as soon as the engine is there; return False when told to stop before.
+    """Start the gateway as soon as its port and the engine are there; False when told to stop.
 
-    ``inner_port`` 0 is any free one.
+    The port is taken first, so that nobody else gets it meanwhile; clients are refused until the
+    door is open. ``inner_port`` 0 is any free one.
     """
+    settings = gateway.settings
+    listener = take(
+        settings.host, settings.port, stopping,
+        lambda reason: log.error("waiting_for_port", reason=reason),
+    )  # fmt: skip
+    if listener is None:
+        return False
     waiting = False
     while not stopping.is_set():
         try:
@@ -200,8 +209,9 @@ def start(gateway: Gateway, inner_port: int, stopping: threading.Event) -> bool:
             waiting = True
             stopping.wait(ENGINE_RETRY_S)
     if stopping.is_set():
+        listener.close()
         return False
-    gateway.start(inner_port or free_ports(1, "")[0])
+    gateway.start(inner_port or free_ports(1, "")[0], listener)
     return True
 
 

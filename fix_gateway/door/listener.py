@@ -38,6 +38,7 @@ from fix_gateway.settings import GatewaySettings
 log = structlog.get_logger()
 
 ACCEPTS_PER_TURN: Final = 64
+BACKLOG: Final = 256
 ACCEPT_PAUSE_S: Final = 0.5
 HAND_OVER_THREADS: Final = 4
 LEAVING_S: Final = 0.2
@@ -61,8 +62,8 @@ class TurnedAway(Exception):
 class FrontDoor:
     """Owns the public port; ``enter`` and ``farewell`` run on the door's own pool of threads.
 
-    Counts of connections are by address as the allow-lists see it. ``clock`` is the wall
-    clock for SendingTime.
+    ``listener`` is bound to the port and does not listen yet. Counts of connections are by
+    address as the allow-lists see it. ``clock`` is the wall clock for SendingTime.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class FrontDoor:
         enter: Enter,
         farewell: Farewell,
         clock: Clock,
+        listener: socket.socket,
     ) -> None:
         self._settings = settings
         self._sessions = sessions
@@ -94,9 +96,8 @@ class FrontDoor:
         self.admitted = 0
         self.refused = 0
         """Logons let in and connections turned away since the start."""
-        self._listener = socket.create_server(
-            (settings.host, settings.port), backlog=256, reuse_port=False
-        )
+        self._listener = listener
+        self._listener.listen(BACKLOG)
         self._listener.setblocking(False)
         self._waker, self._wakes = socket.socketpair()
         self._waker.setblocking(False)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from config import ports
+from tests.support import pace
 
 
 def test_ports_are_different_free_and_not_for_outgoing_connections() -> None:
@@ -46,3 +52,60 @@ def test_a_port_that_somebody_has_is_not_given(monkeypatch: pytest.MonkeyPatch) 
 
         monkeypatch.setattr(ports, "_random", Next())
         assert ports.free_ports(1) == [other]
+
+
+@contextmanager
+def outgoing(port: int) -> Iterator[socket.socket]:
+    """An outgoing connection that has the port, as the kernel may give it one."""
+    with socket.create_server(("127.0.0.1", 0)) as there, socket.socket() as one:
+        one.bind(("127.0.0.1", port))
+        one.connect(there.getsockname())
+        # Ended with a reset, so that the port is free at once and not in a minute.
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        yield one
+
+
+def picked_by_the_kernel() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def test_a_port_that_an_outgoing_connection_has_is_told_and_taken_when_it_is_free() -> None:
+    port, stopping, told = picked_by_the_kernel(), threading.Event(), list[str]()
+    waits = threading.Event()
+
+    def tell(text: str) -> None:
+        told.append(text)
+        waits.set()
+
+    found: list[socket.socket | None] = []
+    with outgoing(port):
+        taking = threading.Thread(
+            target=lambda: found.append(ports.take("127.0.0.1", port, stopping, tell))
+        )
+        taking.start()
+        assert waits.wait(pace.seconds(10))
+    taking.join(pace.seconds(10))
+    (taken,) = found
+    assert taken is not None and taken.getsockname() == ("127.0.0.1", port)
+    assert len(told) == 1 and f"127.0.0.1 port {port} is taken" in told[0]
+    if port >= ports._outgoing_first():
+        assert "choose a lower one" in told[0]
+    # It lets nobody in until it listens, and then it does.
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), 1)
+    taken.listen()
+    socket.create_connection(("127.0.0.1", port), 1).close()
+    taken.close()
+
+
+def test_who_waits_for_a_port_can_be_ended_and_what_cannot_be_had_is_said() -> None:
+    stopping = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as there:
+        port = there.getsockname()[1]
+        assert ports.take("127.0.0.1", port, stopping, lambda text: stopping.set()) is None
+    stopping.clear()
+    with pytest.raises(OSError, match="cannot listen on 192.0.2.1 port 9: ") as error:
+        ports.take("192.0.2.1", 9, stopping, pytest.fail)
+    assert error.value.errno == errno.EADDRNOTAVAIL

@@ -11,6 +11,7 @@ from pathlib import Path
 import argon2
 import pytest
 
+from config.ports import take
 from fix_gateway.door import listener
 from fix_gateway.door.listener import FrontDoor
 from fix_gateway.door.logon import Logon, Wishes
@@ -62,9 +63,11 @@ def door(tmp_path: Path, behind: Behind) -> Iterator[FrontDoor]:
     settings = GatewaySettings("127.0.0.1", 0, "TANDEM", tmp_path, DICTIONARY)
     hashed = argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash("secret")
     alice = session_settings(password_hash=hashed)
+    taken = take("127.0.0.1", 0, threading.Event(), pytest.fail)
+    assert taken is not None
     running = FrontDoor(
         settings, Sessions(settings, [alice]), behind.enter, behind.farewell,
-        lambda: time.time_ns() // 1000,
+        lambda: time.time_ns() // 1000, taken,
     )  # fmt: skip
     running.start()
     yield running
