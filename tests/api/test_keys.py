@@ -156,7 +156,7 @@ def test_a_key_revoked_while_its_request_is_done_leaves_no_other_behind(
         refused = caller(key).post("/v1/api-keys", wanted("late"))
     else:
         refused = caller(key).post(f"/v1/api-keys/{pending['key']}/approve")
-    assert "has been revoked meanwhile" in refused.problem(401, "unauthorized")["detail"]
+    assert "was revoked during the request" in refused.problem(401, "unauthorized")["detail"]
     assert refused.headers["WWW-Authenticate"]
     assert store.named("alice", "late") is None
     kept = store.find(pending["key"])
