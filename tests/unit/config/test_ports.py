@@ -94,9 +94,9 @@ def test_a_port_that_an_outgoing_connection_has_is_told_and_taken_when_it_is_fre
         assert "choose a lower one" in told[0]
     # It lets nobody in until it listens, and then it does.
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", port), 1)
+        socket.create_connection(("127.0.0.1", port), pace.seconds(1))
     taken.listen()
-    socket.create_connection(("127.0.0.1", port), 1).close()
+    socket.create_connection(("127.0.0.1", port), pace.seconds(1)).close()
     taken.close()
 
 
