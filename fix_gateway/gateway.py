@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
-import quickfix
 import structlog
 
 from config.model import SessionSettings
@@ -24,6 +23,7 @@ from fix_gateway.codec.requests import Query
 from fix_gateway.codec.responses import news
 from fix_gateway.door.listener import FrontDoor
 from fix_gateway.logon_entry import Entrance
+from fix_gateway.quickfix_import import quickfix
 from fix_gateway.runtime.callbacks import AWAY_TEXT, Application
 from fix_gateway.runtime.delivery import Delivery
 from fix_gateway.runtime.housekeeping import Housekeeping

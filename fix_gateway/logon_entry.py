@@ -12,12 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-import quickfix
-
 from engine.client import EngineClient, EngineError
 from fix_gateway.door import logon_fields, logon_refusals
 from fix_gateway.door.listener import TurnedAway
 from fix_gateway.door.logon import Logon, Wishes, for_quickfix
+from fix_gateway.quickfix_import import quickfix
 from fix_gateway.runtime.delivery import Delivery
 from fix_gateway.runtime.housekeeping import Housekeeping
 from fix_gateway.runtime.outbox import Outbox

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import quickfix
-
 from config.model import SessionSettings
+from fix_gateway.quickfix_import import quickfix
 
 BEGIN_STRING: Final = "FIX.4.4"
 

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
-import quickfix
-
 from fix_gateway.codec.message import SOH, FixMessage, parse_time
+from fix_gateway.quickfix_import import quickfix
 from fix_gateway.session.session import Session
 
 REQUIRED_MISSING: Final = 1

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, get_args
 
-import quickfix
 import structlog
 
 from engine.core.commands import Command
@@ -23,6 +22,7 @@ from fix_gateway.codec import responses
 from fix_gateway.codec.decode import refuse, translate
 from fix_gateway.codec.message import FixMessage, envelope
 from fix_gateway.codec.requests import Query
+from fix_gateway.quickfix_import import quickfix
 from fix_gateway.runtime import admin
 from fix_gateway.runtime.outbox import Outbox
 from fix_gateway.session.life import Phase

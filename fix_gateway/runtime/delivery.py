@@ -18,7 +18,6 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-import quickfix
 import structlog
 
 from engine.client import EngineClient, EngineError, EngineRefused, GapTooOld, Transaction
@@ -28,6 +27,7 @@ from engine.core.instruments import Instrument, defined_instrument
 from fix_gateway.codec.message import envelope
 from fix_gateway.codec.requests import NotAvailable, TradesQuery
 from fix_gateway.codec.routing import OutMessage, Router, messages
+from fix_gateway.quickfix_import import quickfix
 from fix_gateway.runtime.burst import Burst
 from fix_gateway.runtime.outbox import Outbox
 from fix_gateway.runtime.store_recovery import reopen

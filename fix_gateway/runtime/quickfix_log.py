@@ -14,8 +14,9 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-import quickfix
 import structlog
+
+from fix_gateway.quickfix_import import quickfix
 
 log = structlog.get_logger()
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 import time
 from typing import Final
 
-import quickfix
 import structlog
 
 from fix_gateway.codec.message import envelope
 from fix_gateway.codec.responses import Response
+from fix_gateway.quickfix_import import quickfix
 from fix_gateway.session.life import Event, Phase
 from fix_gateway.session.session import Session
 

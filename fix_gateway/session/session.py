@@ -15,7 +15,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeAlias
 
-import quickfix
 import structlog
 from msgspec import structs
 
@@ -24,6 +23,7 @@ from engine.client import Transaction
 from engine.core.commands import CloseSession, OpenSession, RecordRefusal
 from engine.core.types import CancelScope, Origin, RejectReason, RequestKind, SessionRow
 from fix_gateway.codec.context import SessionContext
+from fix_gateway.quickfix_import import quickfix
 from fix_gateway.session.handover import Handover
 from fix_gateway.session.life import Action, Event, Life, Move, Phase
 from fix_gateway.session.pending_requests import PendingRequests
