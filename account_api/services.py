@@ -10,11 +10,9 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
-import sqlalchemy
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from account_api.crypto_addresses import DepositAddressSource
 from account_api.errors import Problem
@@ -41,11 +39,14 @@ from engine.client import (
 )
 from engine.core.commands import Command
 from engine.core.instruments import Instrument
-from engine.history import queries as history_queries
+from engine.history import reader as history_reader
+
+if TYPE_CHECKING:
+    import sqlalchemy
 
 _log: Final = structlog.get_logger("account_api")
 T = TypeVar("T")
-HistoryOpener = Callable[[], sqlalchemy.Engine]
+HistoryOpener: TypeAlias = "Callable[[], sqlalchemy.Engine]"
 
 CATALOGUE_AGE_US_MAX: Final = 5_000_000
 CATALOGUE_AGE_US_MIN: Final = 200_000
@@ -213,9 +214,9 @@ class Services:
                 self._await_history(database, min_seq)
             with database.connect() as connection:
                 yield connection
-        except history_queries.CursorError as error:
+        except history_reader.CursorError as error:
             raise Problem("invalid_request", sentence(str(error)), field="cursor") from None
-        except SQLAlchemyError as error:
+        except history_reader.SQLAlchemyError as error:
             raise Problem(
                 "history_unavailable",
                 "The history of closed orders, fills, trades and the ledger cannot be read at "
@@ -224,11 +225,11 @@ class Services:
 
     def _await_history(self, database: sqlalchemy.Engine, min_seq: int) -> None:
         with database.connect() as connection:
-            as_of_seq = history_queries.last_seq(connection)
+            as_of_seq = history_reader.last_seq(connection)
         if as_of_seq >= min_seq:
             return
         with self._waiting(min_seq, as_of_seq):
-            if history_queries.wait_for(database, min_seq, self.settings.wait_ms_max / 1000):
+            if history_reader.wait_for(database, min_seq, self.settings.wait_ms_max / 1000):
                 return
         raise _not_caught_up(min_seq, as_of_seq)
 
@@ -246,7 +247,7 @@ class Services:
         try:
             seq = self._engine_port().fetch(queries.Status()).as_of_seq
             self._await_history(self._history_engine(), seq)
-        except (EngineError, SQLAlchemyError, Problem) as error:
+        except (EngineError, history_reader.SQLAlchemyError, Problem) as error:
             _log.info("history_lags", reason=str(error))
         with self.history() as connection:
             yield connection

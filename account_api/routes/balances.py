@@ -22,7 +22,7 @@ from engine.client import queries
 from engine.core.authority import Thing
 from engine.core.instruments import format_scaled
 from engine.core.types import BATCH_ENTRIES_MAX, AccountRow, Balance, WithdrawalLimit
-from engine.history import queries as history
+from engine.history import reader as history
 
 _FEE_DECIMALS: Final = 6
 _DAY_US: Final = 86_400_000_000

@@ -15,7 +15,7 @@ from account_api.schema.responses import DepositAnswer, DepositsView, extended
 from engine.core.authority import Thing
 from engine.core.commands import Deposit
 from engine.core.events import DepositUpdated
-from engine.history import queries as history
+from engine.history import reader as history
 
 
 def report_deposit(call: BodyCall[DepositRequest]) -> Reply:

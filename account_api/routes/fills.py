@@ -12,7 +12,7 @@ from account_api.schema.identifiers import cursor_id
 from account_api.schema.order_responses import FillsView
 from account_api.schema.requests import FillsQuery
 from engine.core.authority import Thing
-from engine.history import queries as history
+from engine.history import reader as history
 
 
 def get_fills(call: QueryCall[FillsQuery]) -> Reply:

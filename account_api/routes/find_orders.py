@@ -21,7 +21,7 @@ from engine.client import queries
 from engine.core.commands import NewOrder
 from engine.core.events import OrderAccepted
 from engine.core.types import CancelReason, OrderRow, OrderTerms, OrdStatus, Origin, TimeInForce
-from engine.history import queries as history
+from engine.history import reader as history
 
 _log: Final = structlog.get_logger("account_api")
 

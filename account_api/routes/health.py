@@ -17,7 +17,7 @@ from account_api.ports import PartSeen
 from account_api.reply import Reply
 from account_api.schema.health_responses import HealthView, PartView, ReadyView
 from engine.client import queries
-from engine.history import queries as history
+from engine.history import reader as history
 
 _REQUIRED: Final = frozenset(("engine", "keys", "history", "disk"))
 """Parts without which the account API cannot work."""

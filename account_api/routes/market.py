@@ -29,7 +29,7 @@ from account_api.schema.to_commands import instant_us
 from engine.client import queries
 from engine.core.instruments import Instrument, format_scaled
 from engine.core.types import InstrumentRow, InstrumentStatus
-from engine.history import queries as history
+from engine.history import reader as history
 
 
 def get_time(call: PlainCall) -> Reply:

@@ -17,8 +17,8 @@ from engine.core.commands import Transfer
 from engine.core.events import Refused, Transferred
 from engine.core.instruments import format_scaled
 from engine.core.types import RejectReason
-from engine.history import queries as history
-from engine.history.queries import TransferRow
+from engine.history import reader as history
+from engine.history.rows import TransferRow
 
 
 def _view(row: TransferRow, scale: int) -> TransferView:

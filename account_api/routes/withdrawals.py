@@ -48,7 +48,7 @@ from engine.core.commands import (
 from engine.core.events import Refused, WithdrawalQuoted, WithdrawalUpdated
 from engine.core.instruments import format_scaled
 from engine.core.types import RejectReason, Withdrawal, WithdrawalState
-from engine.history import queries as history
+from engine.history import reader as history
 
 
 def request_withdrawal(call: BodyCall[WithdrawalRequest]) -> Reply:

@@ -8,7 +8,7 @@ from account_api.stream.catalogue import LiveCatalogue
 from account_api.stream.private_channels import AccountEvent, BalanceChange
 from engine.core import events as ev
 from engine.core.types import AccountSnapshot
-from engine.history.queries import postings
+from engine.history.postings import postings
 
 Money = dict[str, tuple[int, int]]
 """Available and held atoms by asset."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from engine.core import events as ev
 from engine.core.instruments import Instrument, defined_instrument
 from engine.core.types import AssetRow
-from engine.history.queries import Pair
+from engine.history.postings import Pair
 
 
 class LiveCatalogue:

@@ -9,7 +9,7 @@ import time
 import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from account_api.main import api_settings
+from account_api.configuration import api_settings
 from account_api.routes import ROUTES
 from account_api.stream.hub import Hub
 from account_api.stream.metrics import StreamMetrics
@@ -20,7 +20,7 @@ from config.control import ControlServer, socket_path
 from config.health import health_verb
 from config.process import start_failure
 from config.settings import Settings
-from engine.history.queries import open_reader
+from engine.history import reader as history
 
 log = structlog.get_logger("account_api.stream")
 
@@ -39,7 +39,7 @@ async def run(settings: Settings) -> None:
             port=settings.stream.port,
         ),
         ROUTES,
-        lambda: open_reader(settings.history.url),
+        lambda: history.open_reader(settings.history.url),
         lambda: time.time_ns() // 1000,
     )
     registry = CollectorRegistry()

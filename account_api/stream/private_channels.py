@@ -19,7 +19,7 @@ from account_api.stream.transfer_events import MONEY
 from engine.core import events as ev
 from engine.core.instruments import format_scaled
 from engine.core.types import OrderTerms, OrdStatus
-from engine.history.queries import Posting
+from engine.history.postings import Posting
 
 ORDERS: Final = "orders"
 EXECUTIONS: Final = "executions"

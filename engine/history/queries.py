@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Select, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from engine.core.types import (
     CancelReason,
@@ -59,6 +60,7 @@ __all__ = [
     "Pair",
     "Posting",
     "PublicTrade",
+    "SQLAlchemyError",
     "StoreError",
     "TransferRow",
     "candles",

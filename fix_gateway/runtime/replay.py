@@ -12,6 +12,7 @@ import structlog
 
 from engine.client import EngineError, EngineRefused, Transaction
 from engine.core.instruments import Instrument
+from engine.history import reader as history
 from fix_gateway.codec import responses, trade_reports
 from fix_gateway.codec.fields import shown
 from fix_gateway.codec.requests import NotAvailable, ReplayQuery, TradesQuery
@@ -23,8 +24,8 @@ from fix_gateway.session.session import Session
 if TYPE_CHECKING:
     import sqlalchemy
 
-# SQLAlchemy and the history's queries are imported where somebody first asks for trades: they are
-# a third of what the gateway would import, and after a kill its sessions wait for that.
+# The history's reader imports SQLAlchemy when somebody first asks for trades: it would be
+# a third of what the gateway imports, and after a kill its sessions wait for that.
 log = structlog.get_logger()
 
 FILLS_MAX: Final = 1_000
@@ -83,15 +84,11 @@ class HistoryRequests:
 
     def _page(self, session: Session, query: TradesQuery, min_seq: int) -> Any:
         """Read the fills that match, once the history has ``min_seq``. Raises NotAvailable."""
-        from sqlalchemy.exc import SQLAlchemyError
-
-        from engine.history import queries as history
-
         try:
             if min_seq and not history.wait_for(self._history(), min_seq, HISTORY_WAIT_S):
                 raise NotAvailable("The trade history lags behind; ask again in a moment")
             return self._fills(session, query)
-        except (SQLAlchemyError, history.StoreError) as error:
+        except (history.SQLAlchemyError, history.StoreError) as error:
             reason = str(error).partition("\n")[0]
             log.warning("history_not_available", session=session.comp_id, reason=reason)
             raise NotAvailable(
@@ -99,8 +96,6 @@ class HistoryRequests:
             ) from None
 
     def _fills(self, session: Session, query: TradesQuery) -> Any:
-        from engine.history import queries as history
-
         accounts = [query.account] if query.account else sorted(session.settings.accounts)
         with self._history().connect() as connection:
             return history.fills(
@@ -120,8 +115,6 @@ class HistoryRequests:
     def _history(self) -> sqlalchemy.Engine:
         """Open the history, which somebody else makes: SQLite would make an empty one."""
         import sqlalchemy
-
-        from engine.history import queries as history
 
         if self._engine is None:
             url = sqlalchemy.make_url(self._url)

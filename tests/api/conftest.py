@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from account_api import create_app
+from account_api.configuration import api_settings
 from account_api.crypto_addresses import simulated_deposit_address
-from account_api.main import api_settings
+from account_api.http.app import create_app
 from config.settings import DEMO_FILE, load
 from engine.history.queries import open_reader
 from tests.api.client import Caller

@@ -15,9 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flask import Flask
 
-from account_api import ApiKey, create_app
-from account_api.main import api_settings
+from account_api.configuration import api_settings
+from account_api.http.app import create_app
 from account_api.security.auth import sign_hmac, signing_text
+from account_api.settings import ApiKey
 from config.settings import DEMO_FILE, load
 from engine.history.queries import open_reader
 from tests.api.client import Answer, Caller

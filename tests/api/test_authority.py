@@ -17,11 +17,11 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from account_api import create_app
+from account_api.configuration import api_settings
 from account_api.crypto_addresses import simulated_deposit_address
 from account_api.errors import Problem
+from account_api.http.app import create_app
 from account_api.http.routing import Route
-from account_api.main import api_settings
 from account_api.routes import ROUTES
 from account_api.services import Services
 from account_api.settings import SCOPES, ApiKey

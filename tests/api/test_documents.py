@@ -15,12 +15,12 @@ import msgspec
 import pytest
 from flask import Flask
 
-from account_api import RateLimit, create_app
 from account_api.documents import documents
 from account_api.errors import CATALOGUE
+from account_api.http.app import create_app
 from account_api.http.openapi import codes_of, document
 from account_api.routes import ROUTES
-from account_api.settings import SCOPES
+from account_api.settings import SCOPES, RateLimit
 from engine.core.types import RejectReason
 from engine.history.queries import open_reader
 from tests.api.client import Caller

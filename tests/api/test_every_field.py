@@ -17,10 +17,10 @@ import msgspec
 import pytest
 from flask import Flask
 
-from account_api import create_app
+from account_api.configuration import api_settings
 from account_api.crypto_addresses import simulated_deposit_address
+from account_api.http.app import create_app
 from account_api.http.routing import Route
-from account_api.main import api_settings
 from account_api.routes import ROUTES
 from account_api.schema.requests import BatchCancel, BatchCreate, BatchReplace
 from config.settings import DEMO_FILE, load

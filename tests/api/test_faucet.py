@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from msgspec import structs
 
-from account_api import create_app
+from account_api.http.app import create_app
 from engine.core.commands import OpenSession
 from engine.core.types import CancelScope, Origin
 from engine.history.queries import open_reader

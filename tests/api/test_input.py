@@ -14,8 +14,8 @@ from flask import Flask
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from account_api import create_app
-from account_api.main import api_settings
+from account_api.configuration import api_settings
+from account_api.http.app import create_app
 from account_api.routes import ROUTES
 from config.settings import DEMO_FILE, load
 from engine.history.queries import open_reader

@@ -18,7 +18,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flask import Flask
 
-from account_api import create_app
+from account_api.http.app import create_app
 from account_api.security.auth import signing_text
 from account_api.security.change_counter import Changes
 from account_api.security.idempotency import Idempotency

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from flask import Flask
 
-from account_api import create_app
+from account_api.http.app import create_app
 from account_api.http.web_page import WEB, policy
 from account_api.settings import Page
 from engine.history.queries import open_reader

@@ -20,12 +20,13 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 
-from account_api import ApiKey, create_app
+from account_api.configuration import api_settings
 from account_api.crypto_addresses import simulated_deposit_address
+from account_api.http.app import create_app
 from account_api.http.openapi import _LINKS, document
-from account_api.main import api_settings
 from account_api.routes import ROUTES
 from account_api.security.auth import sign_hmac
+from account_api.settings import ApiKey
 from config.settings import DEMO_FILE, load
 from engine.core.invariants import violations
 from engine.history.queries import open_reader

@@ -18,9 +18,9 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from account_api import create_app
+from account_api.configuration import api_settings
 from account_api.errors import Problem
-from account_api.main import api_settings
+from account_api.http.app import create_app
 from account_api.routes import ROUTES
 from account_api.stream.operations import Operations
 from account_api.stream.principal import StreamPrincipal

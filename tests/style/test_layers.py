@@ -17,7 +17,7 @@ CORE_STDLIB = {
 }  # fmt: skip
 CORE_LIBRARIES = {"sortedcontainers", "msgspec"}
 GATEWAY_MAY = (
-    "engine.client", "engine.history", "engine.history.queries",
+    "engine.client", "engine.history", "engine.history.reader", "engine.history.postings",
     "engine.history.rows",
     "engine.core.types", "engine.core.commands", "engine.core.events",
     "engine.core.instruments", "engine.core.authority",
@@ -48,6 +48,7 @@ ACCOUNT_API_MAY: dict[str, set[str]] = {
     "crypto_encodings.py": set(),
     "crypto_addresses.py": {"crypto_encodings"},
     "settings.py": set(),
+    "configuration.py": {"settings"},
     "schema": {"errors"},
     "security": {"errors", "reply", "settings"},
     "services.py": {"errors", "ports", "settings", "crypto_addresses", "schema", "security"},
@@ -58,7 +59,7 @@ ACCOUNT_API_MAY: dict[str, set[str]] = {
                "services", "http.routing"},
     "stream": {"errors", "ports", "settings", "reply", "schema", "security", "services",
                "http.routing", "http.forwarded", "routes.common"},
-    "stream/main.py": {"main", "routes"},
+    "stream/main.py": {"configuration", "routes"},
     "settlement": {"ports"},
 }  # fmt: skip
 """Rooms and modules of the account API, and what of the others each may import: a whole room, or

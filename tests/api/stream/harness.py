@@ -20,7 +20,7 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 
-from account_api.main import api_settings
+from account_api.configuration import api_settings
 from account_api.routes import ROUTES
 from account_api.security.auth import sign_hmac
 from account_api.stream.server import StreamServer

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from account_api.main import api_settings
+from account_api.configuration import api_settings
 from account_api.security.keystore import KeyStore, StoredKey
 from engine.client import queries
 from tests.api.stream.harness import Client, EngineProcess, Stream, begin, deposit, run, signed

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from account_api.main import api_settings
+from account_api.configuration import api_settings
 from account_api.security.keystore import KeyStore
 from engine.client import queries
 from engine.core.commands import (
