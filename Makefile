@@ -24,14 +24,20 @@ PAGES := $(VENV)/.stamp-pages
 READY := $(VENV)/.stamp-ready
 SITE := build/docs/.stamp
 LOCKED := $(BIN)/python -m pip install -qq --require-hashes --no-deps --requirement
+# Byte code of our own sources. Where they are installed as they lie here, pip makes none, and a
+# process whose user may not write here would compile them anew at each start.
+COMPILED := $(BIN)/python -m compileall -q engine fix_gateway account_api config tandem \
+	certification bots
 ITSELF := $(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 setup: $(READY)  ## make the virtual environment and install everything
+	@$(COMPILED)
 
 install: $(RUNNING)  ## the same with what a venue runs on alone, as a server wants it
+	@$(COMPILED)
 
 update: $(READY)  ## move the lock files to the newest releases, run the tests, show what moved
 	@$(BIN)/python -m tools.locks upgrade | tee $(VENV)/moved
@@ -43,6 +49,7 @@ lock: $(READY)  ## write the lock files after a change of setup.cfg; nothing els
 	@$(BIN)/python -m tools.locks lock
 
 run: $(RUNNING) $(SITE)  ## start the venue on the demo configuration; MARKET=1 with bots that trade
+	@$(COMPILED)
 	@exec $(BIN)/tandem up $(if $(filter-out 0,$(MARKET)),--market)
 
 docs: $(PAGES)  ## build the documentation into build/docs, which a running venue serves at /docs

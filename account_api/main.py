@@ -24,7 +24,7 @@ from account_api.http.metrics import watch
 from config.control import SERVE_METRICS, ControlServer, socket_path
 from config.health import Watch, health_verb
 from config.process import log_json_lines, run
-from config.settings import load
+from config.settings import Settings, load
 from config.shipped import shipped
 from engine.client import DirectEngineClient
 from engine.history import reader as history
@@ -64,6 +64,7 @@ def application() -> Any:
         return control
 
     app.extensions[SERVE_METRICS] = serve_metrics
+    app.extensions["tandem.load_history"] = history.load
     return app
 
 

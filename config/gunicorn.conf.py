@@ -6,6 +6,7 @@ rate limits; it opens no socket and no database until a worker needs one.
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import structlog
@@ -45,6 +46,12 @@ def post_fork(server: Any, worker: Any) -> None:
     worker.body_bytes_max = _http.body_bytes_max
     worker.control = server.app.wsgi().extensions[SERVE_METRICS]()
     OneProcessor().start()
+
+
+def post_worker_init(worker: Any) -> None:
+    """Let the worker serve at once, and import meanwhile what it reads the history with."""
+    load_history = worker.app.wsgi().extensions["tandem.load_history"]
+    threading.Thread(target=load_history, name="load-history", daemon=True).start()
 
 
 def worker_exit(server: Any, worker: Any) -> None:

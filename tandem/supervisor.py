@@ -26,7 +26,8 @@ from tandem.processes import Process
 
 BACKOFF_FIRST_S: Final = 0.1
 BACKOFF_MAX_S: Final = 10.0
-"""Between two starts of a process that exits before it has been ready for a while."""
+"""Between two starts of a process that exits before it has been ready for a while. One that was
+ready is restarted at once: its clients wait."""
 KILLED_BACKOFF_MAX_S: Final = 1.0
 """The same for a process that was killed, however often: the venue recovers."""
 STEADY_S: Final = 1.0
@@ -265,10 +266,10 @@ class Supervisor:
         if self._stopping:
             return
         now = self._clock()
-        if slot.ready is not None and now - slot.ready_at >= STEADY_S:
-            slot.failures = 0
+        steady = slot.ready is not None and now - slot.ready_at >= STEADY_S
         slot.down, slot.ready = True, None
         slot.hopeless = code in HOPELESS_CODES
+        slot.failures = 0 if steady else slot.failures
         how = f"signal {-code}" if code < 0 else f"code {code}"
         if slot.hopeless:
             pause = HOPELESS_S
@@ -280,9 +281,11 @@ class Supervisor:
             if self._starting and slot.reason:
                 self._say_once(slot, slot.reason)
             longest = KILLED_BACKOFF_MAX_S if code < 0 else BACKOFF_MAX_S
-            pause = min(BACKOFF_FIRST_S * 2 ** min(slot.failures, 16), longest)
-            self._say(slot.process.name, f"ended with {how}; starting it again in {pause:.1f} s")
-        slot.failures += 1
+            pause = 0.0 if steady else min(BACKOFF_FIRST_S * 2 ** min(slot.failures, 16), longest)
+            when = "at once" if steady else f"in {pause:.1f} s"
+            self._say(slot.process.name, f"ended with {how}; starting it again {when}")
+        if not steady:
+            slot.failures += 1
         slot.restart_at = now + pause
 
     def _say_once(self, slot: _Slot, text: str) -> None:

@@ -30,7 +30,8 @@ PINS: Final = {
         (1, 16),
         "fix_gateway/session/handover.py puts a client's connection under a socket that QuickFIX "
         "has accepted, and fix_gateway/session/store.py reads and writes the files of its store. "
-        "Tests: tests/fix",
+        "fix_gateway/quickfix_import.py leaves out the constants that quickfix.py takes from "
+        "_quickfix.cvar. Tests: tests/fix, tests/style/test_starts.py",
     ),
 }
 """The minor version of each, and what of it is not documented and used all the same."""

@@ -96,7 +96,10 @@ def test_stages_start_in_order_and_end_in_reverse(venue: Callable[..., Venue]) -
     assert one.ended.read_text().split() == ["second_module.py", "first_module.py"]
 
 
-def test_a_killed_process_comes_back_alone(venue: Callable[..., Venue]) -> None:
+def test_a_killed_process_comes_back_alone(
+    venue: Callable[..., Venue], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "STEADY_S", 0.0)
     one = venue(("first", STEADY, 0), ("second", STEADY, 1))
     one.up()
     before = one.supervisor.pids
@@ -105,7 +108,7 @@ def test_a_killed_process_comes_back_alone(venue: Callable[..., Venue]) -> None:
     after = one.supervisor.pids
     assert after["first"] == before["first"]
     assert after["second"] != before["second"]
-    assert ("second", "ended with signal 9; starting it again in 0.1 s") in one.said
+    assert ("second", "ended with signal 9; starting it again at once") in one.said
 
 
 def test_what_a_dead_process_forked_is_ended_with_it(venue: Callable[..., Venue]) -> None:
@@ -234,7 +237,15 @@ def test_a_process_that_never_starts_does_not_keep_the_machine_busy(deaths: Deat
 def test_ready_for_a_moment_only_is_a_start_that_led_to_nothing(deaths: Deaths) -> None:
     pauses = [deaths.life(1, ready_s=0.1) for _ in range(20)]
     assert pauses[-1] == pytest.approx(module.BACKOFF_MAX_S)
-    assert deaths.life(1, ready_s=module.STEADY_S) == pytest.approx(module.BACKOFF_FIRST_S)
+    assert deaths.life(1, ready_s=module.STEADY_S) == 0
+
+
+def test_a_process_that_was_steady_is_started_again_at_once_and_then_ever_later(
+    deaths: Deaths,
+) -> None:
+    assert deaths.life(-9, ready_s=module.STEADY_S) == 0
+    pauses = [deaths.life(-9, ready_s=None) for _ in range(3)]
+    assert pauses == pytest.approx([module.BACKOFF_FIRST_S * 2**n for n in range(3)])
 
 
 def test_a_wrong_configuration_met_later_is_tried_slowly_and_told_once(deaths: Deaths) -> None:
