@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-import structlog
 from gunicorn.app.wsgiapp import WSGIApplication
 
 from account_api.configuration import api_settings
@@ -23,7 +22,7 @@ from account_api.http.forwarded import behind_proxies
 from account_api.http.metrics import watch
 from config.control import SERVE_METRICS, ControlServer, socket_path
 from config.health import Watch, health_verb
-from config.process import log_json_lines, run
+from config.process import get_logger, log_json_lines, run
 from config.settings import Settings, load
 from config.shipped import shipped
 from engine.client import DirectEngineClient
@@ -77,7 +76,7 @@ def serve(settings: Settings) -> int:
 
 def main() -> int:
     """Run gunicorn in this process, which has already imported what its workers need."""
-    return run(serve, structlog.get_logger("account_api"))
+    return run(serve, get_logger("account_api"))
 
 
 if __name__ == "__main__":

@@ -36,6 +36,9 @@ NO_SPACE: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
 COLLECT_AFTER: Final = 10_000
 """More objects made than freed, before the collector of cycles looks at those."""
 
+get_logger: Final = structlog.get_logger
+"""For main modules, which would import structlog before ``config`` has prepared that."""
+
 
 class Failure(NamedTuple):
     """Why a process ended: the exit code, and what its log says under ``event``.

@@ -15,8 +15,6 @@ import sys
 from types import FrameType
 from typing import Final
 
-import structlog
-
 from config.awake import Awake
 from config.process import (
     EXIT_CONFIGURATION,
@@ -24,6 +22,7 @@ from config.process import (
     EXIT_FAULT,
     EXIT_UNAVAILABLE,
     Failure,
+    get_logger,
     no_space,
     run,
     start_failure,
@@ -41,7 +40,7 @@ from engine.server.sequencer import Bounds, EngineStopped, Sequencer
 
 DESCRIPTORS_OWN: Final = 64
 
-log = structlog.get_logger("engine")
+log = get_logger("engine")
 
 
 class NotServing(Exception):

@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from config.control import ControlServer, Refusal, Verb, socket_path
@@ -30,6 +29,7 @@ from config.process import (
     EXIT_UNAVAILABLE,
     Failure,
     collect_seldom,
+    get_logger,
     on_signals,
     run,
 )
@@ -52,7 +52,7 @@ SWITCH_INTERVAL_S: Final = 0.0005
 """How long a Python thread may keep QuickFIX's thread waiting: a tenth of the default."""
 DICTIONARY: Final = shipped("spec/FIX44.xml")
 
-log = structlog.get_logger("fix_gateway")
+log = get_logger("fix_gateway")
 
 
 def wall_clock_us() -> int:

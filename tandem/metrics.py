@@ -15,7 +15,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-import structlog
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -28,7 +27,7 @@ from prometheus_client.registry import Collector
 
 from config.control import ControlError, ask, control_folder
 from config.health import FOLLOWERS, Watch, free_bytes
-from config.process import EXIT_UNAVAILABLE, on_signals, run
+from config.process import EXIT_UNAVAILABLE, get_logger, on_signals, run
 from config.settings import Settings
 from engine.client import EngineClient, EngineError, queries
 from engine.core.types import EngineMetrics, EngineStatus, InstrumentStatus, WithdrawalState
@@ -36,7 +35,7 @@ from tandem.processes import venue_processes
 
 ENGINE_TIMEOUT_S: Final = 5.0
 PROCESS_TIMEOUT_S: Final = 5.0
-log = structlog.get_logger("metrics")
+log = get_logger("metrics")
 
 
 class VenueMetrics(Collector):

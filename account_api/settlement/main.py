@@ -9,20 +9,19 @@ import threading
 import time
 from typing import Final
 
-import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
 
 from account_api.settlement.simulated import Behaviour, SimulatedNetwork
 from account_api.settlement.worker import SettlementWorker
 from config.control import ControlServer, socket_path
 from config.health import health_verb
-from config.process import on_signals, run, start_failure
+from config.process import get_logger, on_signals, run, start_failure
 from config.settings import Settings
 from engine.client import EngineClient
 
 TURN_LATE_S: Final = 10.0
 
-log = structlog.get_logger("settlement")
+log = get_logger("settlement")
 
 
 def main() -> int:

@@ -7,7 +7,6 @@ import signal
 import threading
 import time
 
-import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from account_api.configuration import api_settings
@@ -19,11 +18,11 @@ from account_api.stream.settings import StreamSettings
 from config import process
 from config.control import ControlServer, socket_path
 from config.health import health_verb
-from config.process import start_failure
+from config.process import get_logger, start_failure
 from config.settings import Settings
 from engine.history import reader as history
 
-log = structlog.get_logger("account_api.stream")
+log = get_logger("account_api.stream")
 
 
 async def run(settings: Settings) -> None:

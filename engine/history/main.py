@@ -6,14 +6,13 @@ import argparse
 import signal
 import sys
 
-import structlog
 from prometheus_client import CollectorRegistry, ProcessCollector
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.control import ControlServer, socket_path
 from config.health import health_verb
-from config.process import EXIT_CONFIGURATION, Failure, run, start_failure
+from config.process import EXIT_CONFIGURATION, Failure, get_logger, run, start_failure
 from config.settings import Settings
 from engine.client import EngineUnavailable
 from engine.history.fold import HistoryFault
@@ -22,7 +21,7 @@ from engine.history.metrics import HistoryMetrics
 from engine.history.projector import Projector
 from engine.history.store import StoreError, open_writer
 
-log = structlog.get_logger(process="history")
+log = get_logger(process="history")
 
 
 def explain(error: Exception) -> Failure | None:

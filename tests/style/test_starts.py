@@ -1,7 +1,7 @@
 """What a process need not import to serve, it does not: after a kill, its clients wait for that.
 
-Imports are nearly all of a start. SQLAlchemy, Flask, and the constants of QuickFIX each took a
-third of a second on slow processors.
+Imports are nearly all of a start. SQLAlchemy, Flask, rich, and the constants and fields of QuickFIX
+each took a quarter of a second or more on slow processors.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.support import pace
 
 HEAVY: Final = {
     "asyncio", "cryptography", "flask", "gunicorn", "prometheus_client", "quickfix", "requests",
-    "sqlalchemy", "typer", "websockets", "werkzeug",
+    "rich", "sqlalchemy", "typer", "websockets", "werkzeug",
 }  # fmt: skip
 """Packages whose import takes more than a hundredth of a second."""
 NEEDED: Final = {
@@ -29,7 +29,7 @@ NEEDED: Final = {
         "asyncio", "cryptography", "flask", "gunicorn", "prometheus_client", "werkzeug",
     },
     "account_api.stream.main": {"asyncio", "cryptography", "prometheus_client", "websockets"},
-    "account_api.settlement.main": {"asyncio", "prometheus_client"},
+    "account_api.settlement.main": {"asyncio", "prometheus_client", "rich"},
 }  # fmt: skip
 """By the main module of a process, which of them it starts with."""
 
@@ -59,6 +59,10 @@ def test_every_process_that_serves_clients_is_looked_at() -> None:
     assert modules == {
         module if module in modules else module.removesuffix(".main") for module in NEEDED
     }
+
+
+def test_rich_is_there_for_who_wants_it() -> None:
+    assert "rich" in imported("import engine.main\nimport rich.console")
 
 
 def test_the_history_is_imported_when_it_is_first_asked() -> None:
@@ -94,10 +98,12 @@ def test_quickfix_has_everything_whichever_way_it_is_imported() -> None:
     assert plainly["MsgType_NewOrderSingle"] == "D"
 
 
-def test_quickfix_looks_a_constant_up_when_it_is_asked_for() -> None:
+def test_quickfix_gets_constants_and_fields_when_they_are_asked_for() -> None:
     imports = "from fix_gateway.quickfix_import import quickfix\n"
     left_out = f'{imports}print("MsgType_Logon" in vars(quickfix), quickfix.MsgType_Logon)'
     assert printed(left_out) == "False A\n"
+    field = f'{imports}print("Symbol" in vars(quickfix), quickfix.Symbol("X").getTag())'
+    assert printed(field) == "False 55\n"
     unknown = f'{imports}print(hasattr(quickfix, "MsgType_Unknown"), quickfix.__name__)'
     assert printed(unknown) == "False quickfix\n"
     before = f'import quickfix\n{imports}print("MsgType_Logon" in vars(quickfix))'
