@@ -63,7 +63,7 @@ def application() -> Any:
         return control
 
     app.extensions[SERVE_METRICS] = serve_metrics
-    app.extensions["tandem.load_history"] = history.load
+    app.extensions["tandem.load_history"] = history.load_soon
     return app
 
 

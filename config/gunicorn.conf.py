@@ -6,7 +6,6 @@ rate limits; it opens no socket and no database until a worker needs one.
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import structlog
@@ -49,9 +48,8 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Let the worker serve at once, and import meanwhile what it reads the history with."""
-    load_history = worker.app.wsgi().extensions["tandem.load_history"]
-    threading.Thread(target=load_history, name="load-history", daemon=True).start()
+    """Let the worker serve at once, and import soon what it reads the history with."""
+    worker.app.wsgi().extensions["tandem.load_history"]()
 
 
 def worker_exit(server: Any, worker: Any) -> None:

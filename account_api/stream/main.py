@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import threading
 import time
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -55,8 +54,7 @@ async def run(settings: Settings) -> None:
         await first_of(server.hub.ready, ended)
         if not ended.is_set():
             log.info("ready", url=f"ws://{settings.stream.host}:{port}/v1/stream")
-            # Served already: only who asks for a past order needs it, and should not wait for it.
-            threading.Thread(target=history.load, name="load-history", daemon=True).start()
+            history.load_soon()
         await ended.wait()
     control.close()
     log.info("ended")

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from engine.history.queries import *  # noqa: F403
 
+LOAD_AFTER_S: Final = 1.0
+"""After a start: those who have waited for it are served first."""
 _loading: Final = threading.Lock()
 
 
@@ -20,6 +22,13 @@ def load() -> None:
     # One thread does it: two at once could meet SQLAlchemy's circles half-way.
     with _loading:
         import engine.history.queries  # noqa: F401
+
+
+def load_soon() -> None:
+    """Import the queries on a thread of its own, a moment after those who wait are served."""
+    timer = threading.Timer(LOAD_AFTER_S, load)
+    timer.name, timer.daemon = "load-history", True
+    timer.start()
 
 
 if not TYPE_CHECKING:

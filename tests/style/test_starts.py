@@ -69,7 +69,8 @@ def test_the_history_is_imported_when_it_is_first_asked() -> None:
     reader = "from engine.history import reader"
     assert "sqlalchemy" not in imported(reader)
     assert "sqlalchemy" in imported(f"{reader}\nreader.last_seq")
-    assert "sqlalchemy" in imported(f"{reader}\nreader.load()")
+    soon = "import threading\nreader.load_soon()\nthreading.enumerate()[-1].join()"
+    assert "sqlalchemy" in imported(f"{reader}\n{soon}")
 
 
 def test_the_reader_of_the_history_has_what_the_queries_have_and_nothing_else() -> None:
