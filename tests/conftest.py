@@ -8,6 +8,8 @@ first try has left behind.
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,6 +62,16 @@ def shares_a_fixture(item: pytest.Item) -> bool:
         last.scope != "function" and last.baseid and name != "root"
         for name, (*_, last) in definitions.items()
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a test that is a coroutine in an event loop of its own."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = pyfuncitem._fixtureinfo.argnames
+    asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
+    return True
 
 
 # How slow it is here.

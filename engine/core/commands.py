@@ -22,8 +22,6 @@ from engine.core.types import (
     TimeInForce,
 )
 
-COMMANDS_VERSION: Final = 1
-
 
 class NewOrder(NamedTuple):
     """Create an order. ``stp`` None means the account's default.

@@ -34,8 +34,6 @@ from engine.core.types import (
     WithdrawalQuote,
 )
 
-EVENTS_VERSION: Final = 1
-
 
 class OrderAccepted(NamedTuple):
     """The order is accepted (ExecType 0). A stop order waits with display 0."""

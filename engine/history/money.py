@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, select
+from sqlalchemy import ColumnElement, Connection
 
 from engine.core.types import Deposit, HistoryStep, Withdrawal, WithdrawalState
 from engine.history import schema
-from engine.history.paging import between, check_limit, keyset_page
+from engine.history.paging import between, check_limit, keyset_page, narrowed, of_accounts
 from engine.history.position import last_seq
 from engine.history.rows import LedgerEntry, Page, TransferRow
 
@@ -29,13 +29,8 @@ def ledger(
     """Return ledger entries in the order in which they happened, each with the balance after it."""
     table = schema.ledger
     check_limit(limit)
-    query = select(*(table.c[name] for name in LedgerEntry._fields)).where(
-        table.c.account.in_(accounts)
-    )
-    if asset:
-        query = query.where(table.c.asset == asset)
-    if cause:
-        query = query.where(table.c.cause == cause)
+    query = of_accounts(table, LedgerEntry, accounts)
+    query = narrowed(query, (table.c.asset, asset), (table.c.cause, cause))
     query = between(query, table.c.time_us, from_us, to_us)
     key = (table.c.seq, table.c.event_index, table.c.line)
     rows, next_cursor = keyset_page(connection, query, "ledger", key, cursor, limit)
@@ -45,11 +40,8 @@ def ledger(
 def deposit(connection: Connection, accounts: Sequence[str], deposit_id: str) -> Deposit | None:
     """Return one deposit by its id."""
     table = schema.deposits
-    row = connection.execute(
-        select(*(table.c[name] for name in Deposit._fields)).where(
-            table.c.account.in_(accounts), table.c.deposit_id == deposit_id
-        )
-    ).first()
+    query = of_accounts(table, Deposit, accounts).where(table.c.deposit_id == deposit_id)
+    row = connection.execute(query).first()
     return None if row is None else Deposit(*row)
 
 
@@ -64,13 +56,11 @@ def deposits(
     """Return deposits in the order in which they were first seen."""
     table = schema.deposits
     check_limit(limit)
-    columns = [table.c[name] for name in Deposit._fields]
     key = (table.c.first_seq, table.c.first_index)
-    query: Select[Any] = select(*columns, *key).where(table.c.account.in_(accounts))
-    if asset:
-        query = query.where(table.c.asset == asset)
+    query = of_accounts(table, Deposit, accounts).add_columns(*key)
+    query = narrowed(query, (table.c.asset, asset))
     rows, next_cursor = keyset_page(connection, query, "deposits", key, cursor, limit)
-    found = [Deposit(*row[: len(columns)]) for row in rows]
+    found = [Deposit(*row[: len(Deposit._fields)]) for row in rows]
     return Page(found, next_cursor, last_seq(connection))
 
 
@@ -83,11 +73,8 @@ def withdrawal(
 ) -> Withdrawal | None:
     """Return one withdrawal by its id or the client's id; both given must agree."""
     table = schema.withdrawals
-    query = select(*(table.c[name] for name in Withdrawal._fields)).where(
-        table.c.account.in_(accounts)
-    )
-    if withdrawal_id:
-        query = query.where(table.c.withdrawal_id == withdrawal_id)
+    query = of_accounts(table, Withdrawal, accounts)
+    query = narrowed(query, (table.c.withdrawal_id, withdrawal_id))
     if client_withdrawal_id or not withdrawal_id:
         query = query.where(table.c.client_withdrawal_id == client_withdrawal_id)
     row = connection.execute(query.order_by(table.c.withdrawal_id).limit(1)).first()
@@ -106,11 +93,7 @@ def withdrawals(
     """Return withdrawals with their histories, ascending by id; no ``states`` means all."""
     table = schema.withdrawals
     check_limit(limit)
-    query = select(*(table.c[name] for name in Withdrawal._fields)).where(
-        table.c.account.in_(accounts)
-    )
-    if asset:
-        query = query.where(table.c.asset == asset)
+    query = narrowed(of_accounts(table, Withdrawal, accounts), (table.c.asset, asset))
     wanted = [int(state) for state in states]
     if wanted:
         query = query.where(table.c.state.in_(wanted))
@@ -131,13 +114,10 @@ def transfers(
     """Return transfers, ascending by id; one row per side that belongs to the accounts."""
     table = schema.transfers
     check_limit(limit)
-    query = select(*(table.c[name] for name in TransferRow._fields)).where(
-        table.c.account.in_(accounts)
+    query = of_accounts(table, TransferRow, accounts)
+    query = narrowed(
+        query, (table.c.asset, asset), (table.c.client_transfer_id, client_transfer_id)
     )
-    if asset:
-        query = query.where(table.c.asset == asset)
-    if client_transfer_id:
-        query = query.where(table.c.client_transfer_id == client_transfer_id)
     key = (table.c.transfer_id, table.c.account)
     rows, next_cursor = keyset_page(connection, query, "transfers", key, cursor, limit)
     return Page([TransferRow(*row) for row in rows], next_cursor, last_seq(connection))

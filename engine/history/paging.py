@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, and_, or_
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, or_, select
 
 from engine.core.types import INT64_MAX
 
@@ -22,6 +23,21 @@ def check_limit(limit: int) -> None:
     """Raise ValueError unless the limit is from 1 to LIMIT_MAX."""
     if not 1 <= limit <= LIMIT_MAX:
         raise ValueError(f"limit {limit} must be from 1 to {LIMIT_MAX}")
+
+
+def of_accounts(
+    table: Table, row: type[NamedTuple], accounts: Sequence[str]
+) -> Select[Any]:
+    """Select the fields of a row's type from the rows that these accounts may see."""
+    return select(*(table.c[name] for name in row._fields)).where(table.c.account.in_(accounts))
+
+
+def narrowed(query: Select[Any], *wanted: tuple[ColumnElement[Any], Any]) -> Select[Any]:
+    """Keep the rows whose columns have the values wanted; an empty value or None says nothing."""
+    for column, value in wanted:
+        if value:
+            query = query.where(column == value)
+    return query
 
 
 def between(

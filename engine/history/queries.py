@@ -34,7 +34,15 @@ from engine.history.money import (
     withdrawal,
     withdrawals,
 )
-from engine.history.paging import LIMIT_MAX, CursorError, between, check_limit, keyset_page
+from engine.history.paging import (
+    LIMIT_MAX,
+    CursorError,
+    between,
+    check_limit,
+    keyset_page,
+    narrowed,
+    of_accounts,
+)
 from engine.history.position import last_seq, wait_for
 from engine.history.postings import Pair, Posting, postings
 from engine.history.rows import (
@@ -113,19 +121,13 @@ def fills(
     """
     table = schema.fills
     check_limit(limit)
-    query = select(*(table.c[name] for name in Fill._fields)).where(
-        table.c.account.in_(accounts), table.c.trade_id > after_trade_id
-    )
-    if symbol:
-        query = query.where(table.c.symbol == symbol)
-    if strategy:
-        query = query.where(table.c.strategy == strategy)
-    if order_id:
-        query = query.where(table.c.order_id == order_id)
+    query = of_accounts(table, Fill, accounts).where(table.c.trade_id > after_trade_id)
+    query = narrowed(
+        query, (table.c.symbol, symbol), (table.c.strategy, strategy),
+        (table.c.order_id, order_id), (table.c.side, side and int(side)),
+    )  # fmt: skip
     if client_order_id:
         query = query.where(table.c.order_id.in_(_orders_named(accounts, client_order_id)))
-    if side is not None:
-        query = query.where(table.c.side == int(side))
     query = between(query, table.c.time_us, from_us, to_us)
     query = query.order_by(table.c.trade_id, table.c.order_id).limit(limit + 1)
     found = [_fill(row) for row in connection.execute(query)]
@@ -207,11 +209,8 @@ def order(
 ) -> HistoricOrder | None:
     """Return one order by its id or by any client order id of its chain; both given must agree."""
     table = schema.orders
-    query = select(*_order_columns, *_order_marks).where(
-        table.c.account.in_(accounts)
-    )
-    if order_id:
-        query = query.where(table.c.order_id == order_id)
+    query = select(*_order_columns, *_order_marks).where(table.c.account.in_(accounts))
+    query = narrowed(query, (table.c.order_id, order_id))
     if client_order_id or not order_id:
         query = query.where(table.c.order_id.in_(_orders_named(accounts, client_order_id)))
     row = connection.execute(query.order_by(table.c.order_id.desc()).limit(1)).first()
@@ -241,16 +240,12 @@ def orders(
     )
     if status:
         query = query.where(table.c.open.is_(status == "open"))
-    if symbol:
-        query = query.where(table.c.symbol == symbol)
-    if strategy:
-        query = query.where(table.c.strategy == strategy)
-    if side is not None:
-        query = query.where(table.c.side == int(side))
+    query = narrowed(
+        query, (table.c.symbol, symbol), (table.c.strategy, strategy),
+        (table.c.side, side and int(side)), (table.c.session, session),
+    )  # fmt: skip
     if client_order_id:
         query = query.where(table.c.order_id.in_(_orders_named(accounts, client_order_id)))
-    if session:
-        query = query.where(table.c.session == session)
     query = between(query, table.c.created_at, from_us, to_us)
     rows, next_cursor = keyset_page(connection, query, "orders", (table.c.order_id,), cursor, limit)
     return Page([_order(row) for row in rows], next_cursor, last_seq(connection))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.parse
+from collections.abc import Callable
 from typing import Any
 
 from flask.testing import FlaskClient
@@ -112,6 +113,10 @@ class Caller:
 
     def delete(self, target: str, **query: Any) -> Answer:
         return self.send("DELETE", with_query(target, query))
+
+
+CallerOf = Callable[[str], Caller]
+"""The fixture ``caller``: a caller by the name of its key in the demo configuration."""
 
 
 def with_query(target: str, query: dict[str, Any]) -> str:

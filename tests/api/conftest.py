@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from account_api.crypto_addresses import simulated_deposit_address
 from account_api.http.app import create_app
 from config.settings import DEMO_FILE, load
 from engine.history.queries import open_reader
-from tests.api.client import Caller
+from tests.api.client import Caller, CallerOf
 from tests.api.inprocess import Clock, InProcessEngine
 
 
@@ -41,7 +40,7 @@ def app(engine: InProcessEngine, clock: Clock, tmp_path: Path) -> Flask:
 
 
 @pytest.fixture
-def caller(app: Flask, clock: Clock) -> Callable[[str], Caller]:
+def caller(app: Flask, clock: Clock) -> CallerOf:
     """Make a caller: ``alice-trade`` signs, ``alice-read`` has a token, "" is nobody."""
 
     def make(name: str) -> Caller:
@@ -51,3 +50,18 @@ def caller(app: Flask, clock: Clock) -> Callable[[str], Caller]:
         return Caller(http, clock, key=f"demo-{name}" if name else "")
 
     return make
+
+
+@pytest.fixture
+def alice(caller: CallerOf) -> Caller:
+    return caller("alice-trade")
+
+
+@pytest.fixture
+def bob(caller: CallerOf) -> Caller:
+    return caller("bob-trade")
+
+
+@pytest.fixture
+def carol(caller: CallerOf) -> Caller:
+    return caller("carol-trade")

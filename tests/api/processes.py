@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import selectors
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -17,16 +14,15 @@ import requests
 from config.settings import DEMO_FILE
 from tests.api.client import Answer, with_query
 from tests.support import pace
+from tests.support.processes import Process
 from tests.support.signing import signed_headers
 
-ROOT = Path(__file__).parent.parent.parent
 MODULES = {
     "engine": "engine.main",
     "history": "engine.history.main",
     "http": "account_api.main",
     "settlement": "account_api.settlement",
 }
-READY_S = 30.0
 
 
 class Venue:
@@ -34,7 +30,7 @@ class Venue:
 
     def __init__(self, folder: Path, changes: tuple[tuple[str, str], ...] = ()) -> None:
         self.folder = folder
-        self.processes: dict[str, subprocess.Popen[str]] = {}
+        self.processes: dict[str, Process] = {}
         self.url = ""
         text = DEMO_FILE.read_text(encoding="utf-8").replace("port = 8080", "port = 0")
         text += "\n[engine]\nmin_seq_wait_ms_max = 500\n"
@@ -43,55 +39,33 @@ class Venue:
             text = text.replace(old, new)
         self.config = folder / "venue.toml"
         self.config.write_text(text, encoding="utf-8")
-        self.environment = os.environ | {
-            "TANDEM_CONFIG": str(self.config),
-            "TANDEM_DATA": str(folder / "data"),
-            "PYTHONPATH": str(ROOT),
-        }
+        self.environment = {
+            "TANDEM_CONFIG": str(self.config), "TANDEM_DATA": str(folder / "data"),
+        }  # fmt: skip
 
     def start(self, *names: str) -> None:
         for name in names:
-            log = self.folder / f"{name}.log"
-            with log.open("a", encoding="utf-8") as output:
-                before = log.stat().st_size
-                self.processes[name] = subprocess.Popen(
-                    [sys.executable, "-m", MODULES[name]], cwd=self.folder, stderr=output,
-                    stdout=output, env=self.environment, text=True,
-                )  # fmt: skip
-            ready = self._await_ready(name, log, before)
+            process = self.processes[name] = Process(MODULES[name], self.environment)
+            ready = process.wait_for("ready")
             if name == "http":
                 self.url = "http://" + ready["addresses"][0]
-
-    def _await_ready(self, name: str, log: Path, offset: int) -> dict[str, Any]:
-        """Wait for the line event="ready" of a process that was just started."""
-        process = self.processes[name]
-        deadline = time.monotonic() + pace.seconds(READY_S)
-        with log.open(encoding="utf-8") as lines, selectors.DefaultSelector() as pause:
-            lines.seek(offset)
-            while time.monotonic() < deadline:
-                for line in lines:
-                    if '"ready"' in line:
-                        ready: dict[str, Any] = json.loads(line)
-                        return ready
-                if process.poll() is not None:
-                    break
-                pause.select(0.02)
-        raise AssertionError(f"{name} did not get ready: {log.read_text(encoding='utf-8')}")
 
     def kill(self, name: str) -> None:
         """kill -9, of gunicorn with its workers."""
         process = self.processes.pop(name)
-        for child in children(process.pid):
+        for child in children(process.popen.pid):
             os.kill(child, signal.SIGKILL)
         process.kill()
-        process.wait(pace.seconds(10))
+
+    def __enter__(self) -> Venue:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
 
     def stop(self) -> dict[str, int]:
         """End everything as a supervisor does; exit codes by name."""
-        codes = {}
-        for name, process in reversed(list(self.processes.items())):
-            process.terminate()
-            codes[name] = process.wait(pace.seconds(10))
+        codes = {name: self.processes[name].stop() for name in reversed(self.processes)}
         self.processes.clear()
         return codes
 

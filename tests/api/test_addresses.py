@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,11 +14,10 @@ from account_api.crypto_encodings import Witness, eip55, witness_encode
 from engine.core.addresses import ADDRESSES_MAX
 from engine.core.commands import DefineAccount, DefineNetwork
 from engine.core.types import Origin, SelfTrade
-from tests.api.client import Caller
+from tests.api.client import Caller, CallerOf
 from tests.api.inprocess import Clock, InProcessEngine
 from tests.support.venue import violations
 
-CallerOf = Callable[[str], Caller]
 ENGINE = Origin("engine")
 P2WPKH = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
 P2WSH = "bc1qrp33g0q5c5txsp9arysrx4k6zdkfs4nce4xj0gdcccefvpysxf3qccfmv3"
@@ -295,11 +293,12 @@ def test_limits_tell_what_is_used_and_left(
     assert (btc()["daily_used"], btc()["daily_remaining"]) == ("0", "5")
 
 
-def test_the_number_of_open_orders_is_bounded(caller: CallerOf, engine: InProcessEngine) -> None:
+def test_the_number_of_open_orders_is_bounded(
+    alice: Caller, caller: CallerOf, engine: InProcessEngine
+) -> None:
     engine.apply(DefineAccount(ENGINE, "alice", "alice", 500, 1000, SelfTrade.NONE, 1))
     body = {"client_order_id": "a1", "symbol": "BTC-USD", "side": "buy", "quantity": "1",
             "price": "1"}  # fmt: skip
-    alice = caller("alice-trade")
     alice.post("/v1/orders", body).ok(201)
     again = body | {"client_order_id": "a2"}
     alice.post("/v1/orders", again).problem(422, "too_many_open_orders")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
@@ -21,11 +20,10 @@ from account_api.security.auth import sign_hmac, signing_text
 from account_api.settings import ApiKey
 from config.settings import DEMO_FILE, load
 from engine.history.queries import open_reader
-from tests.api.client import Answer, Caller
+from tests.api.client import Answer, Caller, CallerOf
 from tests.api.inprocess import Clock, InProcessEngine
 from tests.support.signing import signed_headers
 
-CallerOf = Callable[[str], Caller]
 ORDER = {
     "client_order_id": "a1", "symbol": "BTC-USD", "side": "buy", "quantity": "1", "price": "100",
 }  # fmt: skip
@@ -130,8 +128,9 @@ def test_every_part_of_the_request_is_signed(caller: CallerOf, clock: Clock) -> 
     nobody.send("POST", "/v1/orders", body, good).ok(201)
 
 
-def test_bytes_moved_between_query_and_body_do_not_verify(caller: CallerOf, clock: Clock) -> None:
-    alice = caller("alice-trade")
+def test_bytes_moved_between_query_and_body_do_not_verify(
+    alice: Caller, caller: CallerOf, clock: Clock
+) -> None:
     for number in (1, 2):
         alice.post("/v1/orders", order(number)).ok(201)
     narrow = signed(clock, "demo-alice-trade", "DELETE", "/v1/orders?strategy=mm1")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from config.settings import DEMO_FILE, load
 from engine.core.commands import DefineInstrument, SetReferencePrice
-from tests.api.client import Caller
+from tests.api.client import CallerOf
 from tests.api.inprocess import ENGINE, InProcessEngine
 from tests.support.fix_desk import FixDesk
 
-CallerOf = Callable[[str], Caller]
 ORDER = {"client_order_id": "x", "symbol": "BTC-USD", "side": "buy", "quantity": "1"}
 DEFINE = DefineInstrument(ENGINE, "BTC-USD", "BTC", "USD", "0.01", "0.00001", 1, 100_000_000,
                           100_000_000, 100_000)  # fmt: skip

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.api.client import Caller, limit
+from tests.api.client import Caller, CallerOf, limit
 from tests.api.inprocess import InProcessEngine
-
-CallerOf = Callable[[str], Caller]
 
 
 def stop(name: str, side: str, stop_price: str, quantity: str = "1") -> dict[str, Any]:
@@ -26,21 +23,6 @@ def create(order: dict[str, Any]) -> dict[str, Any]:
 
 def done(caller: Caller, *operations: dict[str, Any], **more: Any) -> Any:
     return caller.post("/v1/orders/batch", {"operations": list(operations), **more}).ok()
-
-
-@pytest.fixture
-def alice(caller: CallerOf) -> Caller:
-    return caller("alice-trade")
-
-
-@pytest.fixture
-def bob(caller: CallerOf) -> Caller:
-    return caller("bob-trade")
-
-
-@pytest.fixture
-def carol(caller: CallerOf) -> Caller:
-    return caller("carol-trade")
 
 
 @pytest.mark.parametrize("mode", ["independent", "validate_all"])

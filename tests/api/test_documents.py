@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -23,10 +22,9 @@ from account_api.routes import ROUTES
 from account_api.settings import SCOPES, RateLimit
 from engine.core.types import RejectReason
 from engine.history.queries import open_reader
-from tests.api.client import Caller
+from tests.api.client import Caller, CallerOf
 from tests.api.inprocess import Clock, InProcessEngine
 
-CallerOf = Callable[[str], Caller]
 FIX_ONLY = {
     "stale_resend", "throttled", "stale_epoch", "unknown_session", "too_many_sessions",
 }  # fmt: skip

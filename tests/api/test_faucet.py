@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -13,10 +12,8 @@ from account_api.http.app import create_app
 from engine.core.commands import OpenSession
 from engine.core.types import CancelScope, Origin
 from engine.history.queries import open_reader
-from tests.api.client import Caller
+from tests.api.client import Caller, CallerOf
 from tests.api.inprocess import Clock, InProcessEngine
-
-CallerOf = Callable[[str], Caller]
 
 
 def available(caller: Caller, asset: str) -> str:
@@ -24,8 +21,7 @@ def available(caller: Caller, asset: str) -> str:
     return {row["asset"]: row["available"] for row in rows}[asset]
 
 
-def test_a_portion_is_credited_to_the_callers_own_account(caller: CallerOf) -> None:
-    alice = caller("alice-trade")
+def test_a_portion_is_credited_to_the_callers_own_account(alice: Caller, caller: CallerOf) -> None:
     given = alice.post("/v1/faucet", {"asset": "USD"}).ok(201)
     assert (given["account"], given["amount"], given["credited"]) == ("alice", "50000", True)
     assert available(alice, "USD") == "100050000"
@@ -37,9 +33,8 @@ def test_a_portion_is_credited_to_the_callers_own_account(caller: CallerOf) -> N
 
 
 def test_a_day_has_ten_portions_of_each_asset_and_tomorrow_has_new_ones(
-    caller: CallerOf, clock: Clock
+    alice: Caller, caller: CallerOf, clock: Clock
 ) -> None:
-    alice = caller("alice-trade")
     for _ in range(10):
         alice.post("/v1/faucet", {"asset": "BTC"}).ok(201)
     refused = alice.post("/v1/faucet", {"asset": "BTC"})
@@ -54,8 +49,7 @@ def test_a_day_has_ten_portions_of_each_asset_and_tomorrow_has_new_ones(
     assert available(alice, "BTC") == "1011"
 
 
-def test_the_same_signed_request_gives_one_portion(caller: CallerOf) -> None:
-    alice = caller("alice-trade")
+def test_the_same_signed_request_gives_one_portion(alice: Caller) -> None:
     for portions in range(1, 11):
         body = b'{"asset":"BTC"}'
         headers = alice.headers("POST", "/v1/faucet", body)
@@ -65,13 +59,12 @@ def test_the_same_signed_request_gives_one_portion(caller: CallerOf) -> None:
         assert available(alice, "BTC") == str(1000 + portions)
 
 
-def test_who_may_not_ask_is_told_why(caller: CallerOf) -> None:
+def test_who_may_not_ask_is_told_why(alice: Caller, caller: CallerOf) -> None:
     body = {"asset": "BTC"}
     caller("").post("/v1/faucet", body).problem(401, "unauthorized")
     caller("alice-read").post("/v1/faucet", body).problem(403, "insufficient_scope")
     caller("alice-withdraw").post("/v1/faucet", body).problem(403, "insufficient_scope")
     caller("operator").post("/v1/faucet", body).problem(403, "insufficient_scope")
-    alice = caller("alice-trade")
     alice.post("/v1/faucet", {"asset": "DOGE"}).problem(422, "unknown_asset")
     alice.post("/v1/faucet", {"asset": "BTC", "amount": "5"}).problem(400, "invalid_request")
 

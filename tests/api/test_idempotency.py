@@ -8,8 +8,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +25,11 @@ from account_api.security.idempotency import (
     fingerprint,
 )
 from engine.client import EngineTimeout, EngineUnavailable
-from tests.api.client import Caller
+from tests.api.client import Caller, CallerOf
 from tests.api.inprocess import START_US, Clock, InProcessEngine
 from tests.support import pace
+from tests.support.waiting import until
 
-CallerOf = Callable[[str], Caller]
 QUOTE = {"asset": "BTC", "amount": "1"}
 QUOTES = "/v1/withdrawals/quotes"
 
@@ -81,9 +79,8 @@ def test_a_refused_request_leaves_its_key_free(caller: CallerOf) -> None:
     alice.post(QUOTES, QUOTE, "k1").ok(201)
 
 
-def test_the_key_is_part_of_what_is_signed(caller: CallerOf) -> None:
+def test_the_key_is_part_of_what_is_signed(alice: Caller) -> None:
     """A copy of a request with another key, or without, must not act again."""
-    alice = caller("alice-trade")
     data = msgspec.json.encode(order())
     for sent, other in (("k1", "k2"), ("k1", ""), ("", "k1")):
         headers = alice.headers("POST", "/v1/orders", data, sent)
@@ -103,17 +100,15 @@ def test_a_key_has_a_form(caller: CallerOf, key: str) -> None:
         assert answer.status in (400, 401)
 
 
-def test_natural_ids_rule_over_keys(caller: CallerOf) -> None:
-    alice = caller("alice-trade")
+def test_natural_ids_rule_over_keys(alice: Caller) -> None:
     first = alice.post("/v1/orders", order(), "k1").ok(201)
     again = alice.post("/v1/orders", order(), "k2")
     assert again.replayed and again.ok()["order_id"] == first["order_id"]
 
 
 def test_an_unknown_outcome_is_found_out_by_the_same_key(
-    caller: CallerOf, engine: InProcessEngine
+    alice: Caller, engine: InProcessEngine
 ) -> None:
-    alice = caller("alice-trade")
     engine.lost = EngineTimeout("no answer")
     problem = alice.post("/v1/orders", order(), "k1").problem(503, "engine_unavailable")
     assert problem["outcome"] == "unknown"
@@ -124,10 +119,7 @@ def test_an_unknown_outcome_is_found_out_by_the_same_key(
     assert len(alice.get("/v1/orders").ok()["orders"]) == 1
 
 
-def test_nothing_was_done_while_the_engine_was_away(
-    caller: CallerOf, engine: InProcessEngine
-) -> None:
-    alice = caller("alice-trade")
+def test_nothing_was_done_while_the_engine_was_away(alice: Caller, engine: InProcessEngine) -> None:
     engine.failure = EngineUnavailable("away", "not_applied")
     alice.post("/v1/orders", order(), "k1").problem(503, "engine_unavailable")
     engine.failure = None
@@ -135,13 +127,12 @@ def test_nothing_was_done_while_the_engine_was_away(
 
 
 def test_a_memory_that_cannot_be_read_lets_nothing_through(
-    app: Flask, caller: CallerOf, monkeypatch: pytest.MonkeyPatch
+    alice: Caller, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: Any) -> Any:
         raise sqlite3.OperationalError("disk I/O error")
 
     monkeypatch.setattr(app.extensions["tandem"].idempotency, "_claim", broken)
-    alice = caller("alice-trade")
     problem = alice.post("/v1/orders", order(), "k1").problem(503, "idempotency_unavailable")
     assert problem["outcome"] == "not_applied" and problem["retryable"]
     assert alice.get("/v1/orders").ok()["orders"] == []
@@ -150,8 +141,7 @@ def test_a_memory_that_cannot_be_read_lets_nothing_through(
 # PATCH with a request_id.
 
 
-def test_a_replace_with_a_request_id_answers_the_original(caller: CallerOf) -> None:
-    alice = caller("alice-trade")
+def test_a_replace_with_a_request_id_answers_the_original(alice: Caller) -> None:
     alice.post("/v1/orders", order()).ok(201)
     change = {"quantity": "0.5", "request_id": "r1"}
     first = alice.patch("/v1/orders/client:a1", change)
@@ -168,8 +158,7 @@ def test_a_replace_with_a_request_id_answers_the_original(caller: CallerOf) -> N
     alice.patch("/v1/orders/client:a1", change | {"request_id": "r2"}).problem(409, "too_late")
 
 
-def test_a_cancel_is_idempotent_by_nature(caller: CallerOf) -> None:
-    alice = caller("alice-trade")
+def test_a_cancel_is_idempotent_by_nature(alice: Caller) -> None:
     alice.post("/v1/orders", order()).ok(201)
     first = alice.delete("/v1/orders/client:a1").ok()
     again = alice.delete("/v1/orders/client:a1").ok()
@@ -270,9 +259,7 @@ def test_what_a_full_disk_kept_from_being_written_is_written_when_there_is_room(
     with memory._lock:
         database.execute("drop trigger full_update")
         database.execute("drop trigger full_delete")
-    deadline = time.monotonic() + pace.seconds(5)
-    while memory._unwritten and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: not memory._unwritten, "the answer is not written", 5)
     again = memory.once("alice", "k", SAME, lambda token: Reply(Body(9)))
     assert again.headers == ((REPLAYED,) if outcome == "done" else ())
     assert msgspec.json.encode(again.body) == (
@@ -424,10 +411,9 @@ def test_a_replace_over_the_socket_is_remembered_too(
 
 
 def test_a_retry_signed_anew_is_the_first_request_for_the_engine(
-    caller: CallerOf, engine: InProcessEngine
+    alice: Caller, engine: InProcessEngine
 ) -> None:
     """A portion of the faucet has no id of the client's; the key alone makes it one."""
-    alice = caller("alice-trade")
     engine.lost = EngineTimeout("no answer came")
     problem = alice.post("/v1/faucet", {"asset": "BTC"}, idempotency_key="f-1")
     assert problem.problem(503, "engine_unavailable")["outcome"] == "unknown"

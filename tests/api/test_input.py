@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import string
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,10 @@ from account_api.http.app import create_app
 from account_api.routes import ROUTES
 from config.settings import DEMO_FILE, load
 from engine.history.queries import open_reader
-from tests.api.client import Caller
+from tests.api.client import Caller, CallerOf
 from tests.api.inprocess import Clock, InProcessEngine
 from tests.support.venue import violations
 
-CallerOf = Callable[[str], Caller]
 ORDER = {
     "client_order_id": "a1", "symbol": "BTC-USD", "side": "buy", "quantity": "1", "price": "100",
 }  # fmt: skip
@@ -170,8 +168,7 @@ def test_a_key_given_twice_is_named(caller: CallerOf) -> None:
     assert problem["field"] == "price"
 
 
-def test_a_body_of_another_type_or_size_is_refused(caller: CallerOf) -> None:
-    alice = caller("alice-trade")
+def test_a_body_of_another_type_or_size_is_refused(alice: Caller) -> None:
     body = json.dumps(ORDER).encode()
     headers = alice.headers("POST", "/v1/orders", body) | {"Content-Type": "text/xml"}
     alice.send("POST", "/v1/orders", body, headers).problem(415, "unsupported_media_type")
@@ -350,9 +347,8 @@ def test_fuzzed_headers_never_break_anything(
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate, gzip", "br"])
-def test_a_body_comes_as_it_is(caller: CallerOf, coding: str) -> None:
+def test_a_body_comes_as_it_is(alice: Caller, coding: str) -> None:
     """Whoever says that it is packed means so, whatever it looks like."""
-    alice = caller("alice-trade")
     body = json.dumps(ORDER).encode()
     headers = alice.headers("POST", "/v1/orders", body) | {"Content-Encoding": coding}
     answer = alice.send("POST", "/v1/orders", body, headers)

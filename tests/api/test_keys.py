@@ -8,7 +8,6 @@ import json
 import os
 import sqlite3
 import stat
-from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
@@ -33,10 +32,9 @@ from account_api.security.keystore import (
 )
 from account_api.security.rate_limit import RateLimiter
 from account_api.settings import RateLimit
-from tests.api.client import Answer, Caller
+from tests.api.client import Answer, Caller, CallerOf
 from tests.api.inprocess import Clock, InProcessEngine
 
-CallerOf = Callable[[str], Caller]
 ORDER = {
     "client_order_id": "k-1", "symbol": "BTC-USD", "side": "buy", "quantity": "0.5",
     "price": "100",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ from account_api.security.idempotency import BUSY_US
 from tests.api.processes import HttpCaller, Venue, children
 from tests.support import pace
 from tests.support.signing import signed_headers
+from tests.support.waiting import until
 
 TARGET = "/v1/faucet"
 BODY = json.dumps({"asset": "BTC"}).encode()
@@ -25,12 +27,9 @@ KEY = "demo-alice-trade"
 
 @pytest.fixture
 def venue(tmp_path: Path) -> Iterator[Venue]:
-    venue = Venue(tmp_path)
-    venue.start("engine", "history", "http")
-    try:
+    with Venue(tmp_path) as venue:
+        venue.start("engine", "history", "http")
         yield venue
-    finally:
-        venue.stop()
 
 
 def signed() -> dict[str, str]:
@@ -52,11 +51,11 @@ def test_the_retry_goes_ahead_at_once_and_nothing_is_doubled(venue: Venue) -> No
     """A portion of the faucet has no id that the client gave: only its key makes it one."""
     reader = HttpCaller(venue, "alice-read")
     before = reader.get("/v1/balances", asset="BTC").ok()["balances"][0]["posted"]
-    engine = venue.processes["engine"].pid
+    engine = venue.processes["engine"].popen.pid
     os.kill(engine, signal.SIGSTOP)
     try:
         peer = begin(venue)
-        workers = children(venue.processes["http"].pid)
+        workers = children(venue.processes["http"].popen.pid)
         _await_claim(venue)
         for worker in workers:
             os.kill(worker, signal.SIGKILL)
@@ -93,16 +92,12 @@ def test_the_retry_goes_ahead_at_once_and_nothing_is_doubled(venue: Venue) -> No
 def _await_claim(venue: Venue) -> None:
     """Wait until the worker has taken the key, which it does before it asks the engine."""
     path = venue.folder / "data" / "answers.db"
-    deadline = time.monotonic() + pace.seconds(20)
-    while time.monotonic() < deadline:
-        if path.exists():
-            database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-            try:
-                if database.execute("select count(*) from answers").fetchone()[0]:
-                    return
-            except sqlite3.Error:
-                pass  # The worker is about to make it.
-            finally:
-                database.close()
-        time.sleep(0.02)
-    raise AssertionError("nobody took the key")
+
+    def taken() -> bool:
+        try:
+            with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+                return bool(database.execute("select count(*) from answers").fetchone()[0])
+        except sqlite3.Error:
+            return False  # The worker is about to make it.
+
+    until(taken, "nobody took the key")

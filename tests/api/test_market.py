@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from engine.client import EngineRefused
-from tests.api.client import Caller
+from tests.api.client import Caller, CallerOf
 from tests.api.inprocess import START_US, Clock, InProcessEngine
-
-CallerOf = Callable[[str], Caller]
 
 
 @pytest.fixture

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from engine.core.commands import DefineAccount
 from engine.core.types import Origin, SelfTrade
-from tests.api.client import Caller
+from tests.api.client import CallerOf
 from tests.api.inprocess import Clock, InProcessEngine
 from tests.support.venue import violations
 
-CallerOf = Callable[[str], Caller]
 BTC_ADDRESS = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
 OTHER_ADDRESS = "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2"
 

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from engine.client import EngineTimeout, EngineUnavailable
-from tests.api.client import Caller, limit
+from tests.api.client import Caller, CallerOf, limit
 from tests.api.inprocess import Clock, InProcessEngine
-
-CallerOf = Callable[[str], Caller]
-
-
-@pytest.fixture
-def alice(caller: CallerOf) -> Caller:
-    return caller("alice-trade")
-
-
-@pytest.fixture
-def bob(caller: CallerOf) -> Caller:
-    return caller("bob-trade")
 
 
 def test_a_create_answers_the_whole_order(alice: Caller) -> None:

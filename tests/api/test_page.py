@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -13,10 +12,9 @@ from account_api.http.app import create_app
 from account_api.http.web_page import WEB, policy
 from account_api.settings import Page
 from engine.history.queries import open_reader
-from tests.api.client import Caller
+from tests.api.client import CallerOf
 from tests.api.inprocess import Clock, InProcessEngine
 
-CallerOf = Callable[[str], Caller]
 FILES = sorted(str(path.relative_to(WEB)) for path in WEB.rglob("*") if path.is_file())
 LINES_MAX = 360
 

@@ -6,10 +6,8 @@ import json
 import re
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,6 +16,7 @@ from engine.client import EngineClient, queries
 from tests.api.client import limit
 from tests.api.processes import HttpCaller, Venue, children
 from tests.support import pace
+from tests.support.waiting import until
 
 BTC_ADDRESS = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
 pytestmark = [pytest.mark.serial, pytest.mark.timeout(120)]
@@ -25,22 +24,9 @@ pytestmark = [pytest.mark.serial, pytest.mark.timeout(120)]
 
 @pytest.fixture
 def venue(tmp_path: Path) -> Iterator[Venue]:
-    one = Venue(tmp_path)
-    try:
+    with Venue(tmp_path) as one:
         one.start("engine", "history", "http")
         yield one
-    finally:
-        one.stop()
-
-
-def eventually(question: Callable[[], Any], wanted: Callable[[Any], bool]) -> Any:
-    deadline = time.monotonic() + pace.seconds(20)
-    while True:
-        answer = question()
-        if wanted(answer):
-            return answer
-        assert time.monotonic() < deadline, answer
-        time.sleep(0.05)
 
 
 def test_trade_and_withdraw_end_to_end(venue: Venue) -> None:
@@ -64,16 +50,18 @@ def test_trade_and_withdraw_end_to_end(venue: Venue) -> None:
     number = treasurer.post("/v1/withdrawals", body).ok(201)["withdrawal_id"]
     assert reader.get(f"/v1/withdrawals/{number}").ok()["state"] == "pending_approval"
     approver.post(f"/v1/withdrawals/{number}/approve").ok()
-    done = eventually(
-        lambda: reader.get(f"/v1/withdrawals/{number}").ok(), lambda r: r["state"] == "completed"
+    done = until(
+        lambda: reader.get(f"/v1/withdrawals/{number}").ok(),
+        enough=lambda row: row["state"] == "completed",
     )
     assert done["confirmations"] == 2
     assert treasurer.post("/v1/withdrawals", body).replayed
+    processes = list(venue.processes.values())
     codes = venue.stop()
     assert set(codes.values()) == {0}
-    for log in venue.folder.glob("*.log"):
-        text = log.read_text(encoding="utf-8")
-        assert "-secret" not in text and "Traceback" not in text
+    for process in processes:
+        text = "".join(process.raw)
+        assert text and "-secret" not in text and "Traceback" not in text
 
 
 def in_one_commit(venue: Venue, caller: HttpCaller) -> None:
@@ -131,7 +119,7 @@ def test_the_api_survives_the_engines_death(venue: Venue) -> None:
     # What only the history tells is still told.
     assert alice.get("/v1/fills").status in (200, 503)
     venue.start("engine")
-    eventually(lambda: alice.get("/readyz").status, lambda status: status == 200)
+    until(lambda: alice.get("/readyz").status == 200, "not ready")
     rows = alice.get("/v1/orders").ok()["orders"]
     assert [row["client_order_id"] for row in rows] == ["a1"]
     alice.post("/v1/orders", limit("a2", "buy", "1", "100")).ok(201)
@@ -143,20 +131,19 @@ def test_gunicorn_replaces_a_worker_that_dies(venue: Venue) -> None:
 
     reader = HttpCaller(venue, "alice-read")
     reader.get("/v1/balances").ok()
-    master = venue.processes["http"].pid
+    master = venue.processes["http"].popen.pid
     before = children(master)
     for worker in before:
         os.kill(worker, signal.SIGKILL)
-    eventually(lambda: children(master), lambda now: now and not set(now) & set(before))
+    until(lambda: children(master), enough=lambda now: now and not set(now) & set(before))
     assert HttpCaller(venue, "alice-read").get("/v1/balances").ok()["account"] == "alice"
 
 
 def test_a_key_is_good_and_revoked_in_every_worker_at_once(tmp_path: Path) -> None:
-    venue = Venue(tmp_path, (("[http]\n", "[http]\nworkers = 2\n"),))
-    try:
+    with Venue(tmp_path, (("[http]\n", "[http]\nworkers = 2\n"),)) as venue:
         venue.start("engine", "history", "http")
         manager = HttpCaller(venue, "alice-keys")
-        eventually(lambda: children(venue.processes["http"].pid), lambda now: len(now) == 2)
+        until(lambda: len(children(venue.processes["http"].popen.pid)) == 2, "no second worker")
         for number in range(10):
             body = {"name": f"k{number}", "kind": "bearer", "scopes": ["read"]}
             view = manager.post("/v1/api-keys", body).ok(201)
@@ -165,10 +152,9 @@ def test_a_key_is_good_and_revoked_in_every_worker_at_once(tmp_path: Path) -> No
             assert statuses(venue, headers) == {200}
             manager.delete(f"/v1/api-keys/{view['key']}").ok()
             assert statuses(venue, headers) == {401}
-    finally:
-        venue.stop()
-    for log in venue.folder.glob("*.log"):
-        assert view["secret"] not in log.read_text(encoding="utf-8")
+        processes = list(venue.processes.values())
+    for process in processes:
+        assert process.raw and view["secret"] not in "".join(process.raw)
 
 
 def statuses(venue: Venue, headers: dict[str, str]) -> set[int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,10 +10,9 @@ from flask import Flask
 
 from account_api.security.keystore import KeyStore, KeyStoreError, NoRoom, StoredKey
 from config.health import Part
-from tests.api.client import Caller
+from tests.api.client import CallerOf
 from tests.api.inprocess import InProcessEngine
 
-CallerOf = Callable[[str], Caller]
 FINE = [Part("history", "ok", "at seq 5", 5), Part("fix", "ok", "at seq 5", 5),
         Part("disk", "ok", "900 MiB free in /somewhere")]  # fmt: skip
 

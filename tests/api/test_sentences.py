@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from account_api.routes import ROUTES
-from tests.api.client import Caller
+from tests.api.client import Caller, CallerOf
 from tests.api.inprocess import Clock
 from tests.support.signing import signed_headers
 
-CallerOf = Callable[[str], Caller]
 ORDER = {
     "client_order_id": "a1", "symbol": "BTC-USD", "side": "buy", "quantity": "1", "price": "100",
 }  # fmt: skip
@@ -69,11 +67,12 @@ def test_a_choice_is_told_what_there_is_to_choose_from(
     assert found["field"] == field and words in found["detail"], found["detail"]
 
 
-def test_choices_are_told_in_queries_and_in_the_operations_of_a_batch(caller: CallerOf) -> None:
+def test_choices_are_told_in_queries_and_in_the_operations_of_a_batch(
+    alice: Caller, caller: CallerOf
+) -> None:
     answer = caller("").get("/v1/candles", symbol="BTC-USD", interval="3m")
     wanted = "The field interval must be 1m, 5m, 15m, 1h, 4h or 1d, not '3m'."
     assert plain_words(answer.json["detail"]) == plain_words(wanted)
-    alice = caller("alice-trade")
     for change, words in (
         ({"op": "amend"}, "must be cancel, create or replace, not 'amend'"),
         ({"op": "create", **ORDER, "side": "BUY"}, "must be buy or sell, not 'BUY'"),
@@ -92,9 +91,8 @@ def test_a_number_in_a_query_is_told_that_it_must_be_whole(caller: CallerOf) -> 
     ("factor", "unit"), [(1_000, "microseconds"), (1_000_000, "nanoseconds"), (0.001, "seconds")]
 )
 def test_a_timestamp_in_another_unit_is_told_which_one_is_wanted(
-    caller: CallerOf, clock: Clock, factor: float, unit: str
+    alice: Caller, clock: Clock, factor: float, unit: str
 ) -> None:
-    alice = caller("alice-trade")
     stamp = int(clock.now_us // 1000 * factor)
     secret = alice.secret.encode()
     headers = signed_headers(alice.key, stamp, "GET", "/v1/orders", secret=secret)

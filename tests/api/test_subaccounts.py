@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from engine.core.commands import DefineAccount
-from tests.api.client import Caller
+from tests.api.client import CallerOf
 from tests.api.inprocess import ENGINE, InProcessEngine
 
-CallerOf = Callable[[str], Caller]
 DESK = "alice:desk"
 BTC_ADDRESS = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
 

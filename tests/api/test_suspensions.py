@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.api.client import Caller
+from tests.api.client import Caller, CallerOf
 
-CallerOf = Callable[[str], Caller]
 TARGET = "/v1/accounts/alice/status"
 SUSPEND = {"status": "suspended", "note": "a runaway"}
 
@@ -19,11 +17,6 @@ def limit(client_id: str, price: str = "100") -> dict[str, Any]:
         "client_order_id": client_id, "symbol": "BTC-USD", "side": "buy", "quantity": "0.5",
         "price": price,
     }  # fmt: skip
-
-
-@pytest.fixture
-def alice(caller: CallerOf) -> Caller:
-    return caller("alice-trade")
 
 
 def test_A3_what_is_open_ends_and_A2_nothing_new_begins(

@@ -158,7 +158,7 @@ def test_a_client_without_rest_passes_the_cases_of_orders_on_its_websocket(
         assert not any(entry.text.startswith("POST ") for entry in result.transcript)
 
 
-def test_a_case_may_be_named_by_its_quantity_and_tried_again(
+async def test_a_case_may_be_named_by_its_quantity_and_tried_again(
     full_lane: Lane, tmp_path: Path
 ) -> None:
     """The id of H06 says nothing here: 506 does. The first attempt fails, the second passes."""
@@ -167,52 +167,46 @@ def test_a_case_may_be_named_by_its_quantity_and_tried_again(
         def new_id(self) -> str:
             return f"x-{super().new_id()}"
 
-    async def run() -> None:
-        async with bench(
-            full_lane, tmp_path, patience_s=pace.seconds(1), venue_s=pace.seconds(10)
-        ) as table:
-            await table.run.open_account("127.0.0.1", 0)
-            own = full_lane.credentials
-            for attempt, broken in ((1, "trusts-refused"), (2, "")):
-                trader = ByQuantity(
-                    f"http://127.0.0.1:{table.run.http.port}", "", own.firm, own.key_secrets,
-                    frozenset(broken.split()),
-                )  # fmt: skip
-                with suppress(KeyError):  # The broken one stumbles over a refusal.
-                    await trader.play("H06")
-                verdict = await table.verdict("H06", attempt)
-                assert (verdict == "passed") == (attempt == 2), verdict
-                if attempt == 2:
-                    # The verdict comes with the answer itself.
-                    assert trader.verdicts[-1] == "H06 passed"
-                await trader.leave()
-
-    asyncio.run(run())
+    async with bench(
+        full_lane, tmp_path, patience_s=pace.seconds(1), venue_s=pace.seconds(10)
+    ) as table:
+        await table.run.open_account("127.0.0.1", 0)
+        own = full_lane.credentials
+        for attempt, broken in ((1, "trusts-refused"), (2, "")):
+            trader = ByQuantity(
+                f"http://127.0.0.1:{table.run.http.port}", "", own.firm, own.key_secrets,
+                frozenset(broken.split()),
+            )  # fmt: skip
+            with suppress(KeyError):  # The broken one stumbles over a refusal.
+                await trader.play("H06")
+            verdict = await table.verdict("H06", attempt)
+            assert (verdict == "passed") == (attempt == 2), verdict
+            if attempt == 2:
+                # The verdict comes with the answer itself.
+                assert trader.verdicts[-1] == "H06 passed"
+            await trader.leave()
 
 
-def test_what_is_no_http_is_refused_and_harms_nobody(full_lane: Lane, tmp_path: Path) -> None:
+async def test_what_is_no_http_is_refused_and_harms_nobody(full_lane: Lane, tmp_path: Path) -> None:
     def ask(port: int, data: bytes) -> bytes:
         with socket.create_connection(("127.0.0.1", port), timeout=pace.seconds(20)) as client:
             client.sendall(data)
             return client.recv(65536)
 
-    async def run() -> None:
-        async with bench(full_lane, tmp_path) as table:
-            await table.run.open_account("127.0.0.1", 0)
-            port = table.run.http.port
-            for data, status in (
-                (b"hello\r\n\r\n", b"400"),
-                (b"GET / HTTP/1.1\r\nbad header\r\n\r\n", b"400"),
-                (b"GET /healthz HTTP/1.1\r\n\r\n", b"400"),
-                (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", b"411"),
-                (b"GET //[ HTTP/1.1\r\nHost: x\r\n\r\n", b"400"),
-                (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n", b"400"),
-                (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n", b"413"),
-                (b"GET / HTTP/1.1\r\nA: " + b"x" * 70_000 + b"\r\n\r\n", b"431"),
-                (b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", b"200"),
-                (b"POST /v1/orders HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}", b"401"),
-            ):
-                answer = await asyncio.to_thread(ask, port, data)
-                assert answer.split(b" ")[1] == status, (data[:40], answer[:200])
-
-    asyncio.run(run())
+    async with bench(full_lane, tmp_path) as table:
+        await table.run.open_account("127.0.0.1", 0)
+        port = table.run.http.port
+        for data, status in (
+            (b"hello\r\n\r\n", b"400"),
+            (b"GET / HTTP/1.1\r\nbad header\r\n\r\n", b"400"),
+            (b"GET /healthz HTTP/1.1\r\n\r\n", b"400"),
+            (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", b"411"),
+            (b"GET //[ HTTP/1.1\r\nHost: x\r\n\r\n", b"400"),
+            (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n", b"400"),
+            (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n", b"413"),
+            (b"GET / HTTP/1.1\r\nA: " + b"x" * 70_000 + b"\r\n\r\n", b"431"),
+            (b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", b"200"),
+            (b"POST /v1/orders HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}", b"401"),
+        ):
+            answer = await asyncio.to_thread(ask, port, data)
+            assert answer.split(b" ")[1] == status, (data[:40], answer[:200])

@@ -8,6 +8,7 @@ import json
 import shutil
 import urllib.error
 import urllib.request
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,11 @@ from tests.support import pace
 pytestmark = pytest.mark.timeout(120)
 
 
-def play(lane: Lane, folder: Path, what: Any, **more: Any) -> None:
-    """Run a test's coroutine on a bench of its own."""
-
-    async def bounded() -> None:
-        async with bench(lane, folder, **more) as table, asyncio.timeout(pace.seconds(60)):
-            await what(table)
-
-    asyncio.run(bounded())
+@contextlib.asynccontextmanager
+async def bounded(lane: Lane, folder: Path, **more: Any) -> AsyncIterator[Bench]:
+    """A bench of its own, for a minute at the most."""
+    async with bench(lane, folder, **more) as table, asyncio.timeout(pace.seconds(60)):
+        yield table
 
 
 async def stop(trader: Scripted) -> None:
@@ -40,8 +38,8 @@ async def stop(trader: Scripted) -> None:
     await trader.engine.stop()
 
 
-def test_the_quantity_chooses_where_the_id_cannot(lane: Lane, tmp_path: Path) -> None:
-    async def day(table: Bench) -> None:
+async def test_the_quantity_chooses_where_the_id_cannot(lane: Lane, tmp_path: Path) -> None:
+    async with bounded(lane, tmp_path) as table:
         trader = await table.client(trader=Scripted(ids_from_case=False))
         for case in ("A03", "A13", "A05", "S12"):
             assert await trader.play(case) == "passed"
@@ -49,13 +47,11 @@ def test_the_quantity_chooses_where_the_id_cannot(lane: Lane, tmp_path: Path) ->
         assert orders and "11=A05" not in orders[0]
         await stop(trader)
 
-    play(lane, tmp_path, day)
 
-
-def test_a_wrong_answer_is_told_at_once_and_can_be_tried_again(
+async def test_a_wrong_answer_is_told_at_once_and_can_be_tried_again(
     lane: Lane, tmp_path: Path
 ) -> None:
-    async def day(table: Bench) -> None:
+    async with bounded(lane, tmp_path) as table:
         trader = await table.client()
         trader.case = "A03"
         order = await trader.ended(trader.order(203))
@@ -68,11 +64,11 @@ def test_a_wrong_answer_is_told_at_once_and_can_be_tried_again(
         assert (result.verdict, result.attempts) == ("passed", 2)
         await stop(trader)
 
-    play(lane, tmp_path, day)
 
-
-def test_who_goes_on_to_another_case_has_not_passed_the_first(lane: Lane, tmp_path: Path) -> None:
-    async def day(table: Bench) -> None:
+async def test_who_goes_on_to_another_case_has_not_passed_the_first(
+    lane: Lane, tmp_path: Path
+) -> None:
+    async with bounded(lane, tmp_path) as table:
         trader = await table.client()
         trader.case = "A01"
         await trader.enter(201)
@@ -81,24 +77,22 @@ def test_who_goes_on_to_another_case_has_not_passed_the_first(lane: Lane, tmp_pa
         assert await trader.play("A01") == "passed"
         await stop(trader)
 
-    play(lane, tmp_path, day)
 
-
-def test_by_quantity_too_the_next_case_may_follow_a_failed_one(lane: Lane, tmp_path: Path) -> None:
-    async def day(table: Bench) -> None:
+async def test_by_quantity_too_the_next_case_may_follow_a_failed_one(
+    lane: Lane, tmp_path: Path
+) -> None:
+    async with bounded(lane, tmp_path) as table:
         trader = await table.client(trader=Scripted(ids_from_case=False))
         await trader.enter(201)
         assert await trader.play("A03") == "passed"
         assert "NewOrderSingle(D) came where OrderCancelRequest(F)" in await table.verdict("A01")
         await stop(trader)
 
-    play(lane, tmp_path, day)
 
-
-def test_an_attempt_that_never_ended_does_not_leave_the_verdict_before_it(
+async def test_an_attempt_that_never_ended_does_not_leave_the_verdict_before_it(
     lane: Lane, tmp_path: Path
 ) -> None:
-    async def day(table: Bench) -> None:
+    async with bounded(lane, tmp_path / "run") as table:
         trader = await table.client()
         assert await trader.play("A01") == "passed"
         trader.case = "A01"
@@ -106,27 +100,22 @@ def test_an_attempt_that_never_ended_does_not_leave_the_verdict_before_it(
         # A certifier that is killed now leaves these files, whatever the client does next.
         shutil.copytree(tmp_path / "run", tmp_path / "killed")
         await stop(trader)
-
-    play(lane, tmp_path / "run", day)
     left = tmp_path / "killed" / "report" / "report.json"
     content = json.loads(left.read_text(encoding="utf-8"))
     (found,) = (case for case in content["cases"] if case["id"] == "A01")
     assert (found["verdict"], found["attempts"]) == ("not run", 2)
     assert not content["complete"] and "without a verdict: A01" in content["verdict"]
     # What comes after finds it so, and tries again.
-
-    async def later(table: Bench) -> None:
+    async with bounded(lane, tmp_path / "killed") as table:
         assert "without a verdict: A01" in table.run.report().verdict
         trader = await table.client()
         assert await trader.play("A01") == "passed"
         assert table.run.judge.results["A01"].attempts == 3
         await stop(trader)
 
-    play(lane, tmp_path / "killed", later)
 
-
-def test_what_belongs_to_no_case_just_trades(lane: Lane, tmp_path: Path) -> None:
-    async def day(table: Bench) -> None:
+async def test_what_belongs_to_no_case_just_trades(lane: Lane, tmp_path: Path) -> None:
+    async with bounded(lane, tmp_path) as table:
         trader = await table.client()
         for name in ("mine-1", "A99-1", "A03x"):
             order = trader.order(7, own_id=f"{name}-{trader.run}")
@@ -135,10 +124,8 @@ def test_what_belongs_to_no_case_just_trades(lane: Lane, tmp_path: Path) -> None
         assert set(table.run.judge.results) <= {"S01"}
         await stop(trader)
 
-    play(lane, tmp_path, day)
 
-
-def test_a_client_that_does_not_know_news_loses_nothing(lane: Lane, tmp_path: Path) -> None:
+async def test_a_client_that_does_not_know_news_loses_nothing(lane: Lane, tmp_path: Path) -> None:
     class NoNews(Scripted):
         """Answers News(B) with BusinessMessageReject(j), as some engines do."""
 
@@ -147,17 +134,15 @@ def test_a_client_that_does_not_know_news_loses_nothing(lane: Lane, tmp_path: Pa
             if message.type == "B":
                 self.send("j", {45: message[34], 372: "B", 380: "3", 58: "Unsupported"})
 
-    async def day(table: Bench) -> None:
+    async with bounded(lane, tmp_path) as table:
         trader = await table.client(trader=NoNews())
         for case in ("A01", "A03", "S08"):
             assert await trader.play(case) == "passed"
         await stop(trader)
 
-    play(lane, tmp_path, day)
 
-
-def test_without_news_the_page_tells(lane: Lane, tmp_path: Path) -> None:
-    async def day(table: Bench) -> None:
+async def test_without_news_the_page_tells(lane: Lane, tmp_path: Path) -> None:
+    async with bounded(lane, tmp_path, news=False) as table:
         page = ProgressPage([table.run])
         await page.start("127.0.0.1", 0)
         name = table.lane.credentials.comp_id
@@ -192,11 +177,9 @@ def test_without_news_the_page_tells(lane: Lane, tmp_path: Path) -> None:
         await page.stop()
         await stop(trader)
 
-    play(lane, tmp_path, day, news=False)
 
-
-def test_a_stranger_is_closed_in_silence(lane: Lane, tmp_path: Path) -> None:
-    async def day(table: Bench) -> None:
+async def test_a_stranger_is_closed_in_silence(lane: Lane, tmp_path: Path) -> None:
+    async with bounded(lane, tmp_path) as table:
         for first in (b"GET / HTTP/1.1\r\n\r\n" * 40, b"8=FIX.4.4\x019=5\x0135=0\x0110=161\x01",
                       b"\x00" * 300_000):  # fmt: skip
             reader, writer = await asyncio.open_connection("127.0.0.1", table.gate.port)
@@ -207,11 +190,9 @@ def test_a_stranger_is_closed_in_silence(lane: Lane, tmp_path: Path) -> None:
             writer.close()
         assert await (await table.client()).play("A01") == "passed"
 
-    play(lane, tmp_path, day)
 
-
-def test_a_wrong_password_is_the_venues_to_refuse(lane: Lane, tmp_path: Path) -> None:
-    async def day(table: Bench) -> None:
+async def test_a_wrong_password_is_the_venues_to_refuse(lane: Lane, tmp_path: Path) -> None:
+    async with bounded(lane, tmp_path, venue_s=pace.seconds(1)) as table:
         own = table.lane.credentials
         engine = RawEngine(
             table.gate.port, own.comp_id, own.firm, "guess", lambda message: None,
@@ -228,15 +209,12 @@ def test_a_wrong_password_is_the_venues_to_refuse(lane: Lane, tmp_path: Path) ->
         text = json.dumps([e.text for e in table.run.judge.results["S01"].transcript])
         assert own.password not in text and "554=***" in text
 
-    play(lane, tmp_path, day, venue_s=pace.seconds(1))
 
-
-def test_numbers_stay_right_however_often_the_certifier_meddles(
+async def test_numbers_stay_right_however_often_the_certifier_meddles(
     lane: Lane, tmp_path: Path
 ) -> None:
     """Holes, lost and added messages, resends and reconnects, one after the other."""
-
-    async def day(table: Bench) -> None:
+    async with bounded(lane, tmp_path) as table:
         trader = await table.client()
         for case in ("S08", "S06", "S12", "S17", "A22", "S08", "S14", "S09", "R01", "S12", "S08"):
             assert await trader.play(case) == "passed"
@@ -246,10 +224,8 @@ def test_numbers_stay_right_however_often_the_certifier_meddles(
         assert len(link.numbering.shifts) > 8
         await stop(trader)
 
-    play(lane, tmp_path, day)
 
-
-def test_an_interrupted_run_resumes(tmp_path: Path) -> None:
+async def test_an_interrupted_run_resumes(tmp_path: Path) -> None:
     """The certifier is killed with its venue; the client comes back with 141=N and goes on."""
     arguments = ("--client", "ACME", "--port", "{port}", "--page-port", "0",
                  "--patience", f"{pace.seconds(10):.0f}",
@@ -258,37 +234,34 @@ def test_an_interrupted_run_resumes(tmp_path: Path) -> None:
     def start(port: int) -> Certify:
         return Certify(tmp_path / "runs", *(word.format(port=port) for word in arguments))
 
-    async def day() -> None:
-        certify = await asyncio.to_thread(start, 0)
-        sheet, _ = read_sheet(certify.sheet("ACME"))
-        trader = Scripted()
-        trader.engine = engine = RawEngine(
-            certify.port, "ACME", sheet["Username"], sheet["Password"], trader.told,
-            broken=frozenset(),
-        )  # fmt: skip
-        try:
-            await engine.start()
-            for case in ("A03", "S08", "A13"):
-                assert await trader.play(case) == "passed"
-            trader.case = "A01"
-            order = await trader.enter(201)
-            await asyncio.to_thread(certify.kill)
-            await asyncio.wait_for(engine.offline.wait(), pace.seconds(10))
-            certify = await asyncio.to_thread(start, certify.port)
-            await asyncio.wait_for(engine.online.wait(), pace.seconds(20))
-            # The venue has canceled it on the disconnect; that is asked for as usual.
-            await trader.ended(order)
-            for case in ("S12", "A01"):
-                assert await trader.play(case) == "passed"
-            await engine.stop()
-        finally:
-            await asyncio.to_thread(certify.end)
-        path = certify.folder / "ACME" / "report" / "report.json"
-        content = json.loads(path.read_text(encoding="utf-8"))
-        verdicts = {case["id"]: case["verdict"] for case in content["cases"]}
-        for case in ("A03", "S08", "A13", "S12", "A01"):
-            assert verdicts[case] == "passed"
-        assert verdicts["A04"] == "not run"
-        assert certify.popen.returncode == 1, "not every case was played"
-
-    asyncio.run(day())
+    certify = await asyncio.to_thread(start, 0)
+    sheet, _ = read_sheet(certify.sheet("ACME"))
+    trader = Scripted()
+    trader.engine = engine = RawEngine(
+        certify.port, "ACME", sheet["Username"], sheet["Password"], trader.told,
+        broken=frozenset(),
+    )  # fmt: skip
+    try:
+        await engine.start()
+        for case in ("A03", "S08", "A13"):
+            assert await trader.play(case) == "passed"
+        trader.case = "A01"
+        order = await trader.enter(201)
+        await asyncio.to_thread(certify.kill)
+        await asyncio.wait_for(engine.offline.wait(), pace.seconds(10))
+        certify = await asyncio.to_thread(start, certify.port)
+        await asyncio.wait_for(engine.online.wait(), pace.seconds(20))
+        # The venue has canceled it on the disconnect; that is asked for as usual.
+        await trader.ended(order)
+        for case in ("S12", "A01"):
+            assert await trader.play(case) == "passed"
+        await engine.stop()
+    finally:
+        await asyncio.to_thread(certify.end)
+    path = certify.folder / "ACME" / "report" / "report.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    verdicts = {case["id"]: case["verdict"] for case in content["cases"]}
+    for case in ("A03", "S08", "A13", "S12", "A01"):
+        assert verdicts[case] == "passed"
+    assert verdicts["A04"] == "not run"
+    assert certify.popen.returncode == 1, "not every case was played"

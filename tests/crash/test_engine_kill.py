@@ -14,77 +14,28 @@ from pathlib import Path
 
 import pytest
 
-from engine.client import EngineClient, EngineTimeout, EngineUnavailable, Transaction, queries
+from engine.client import EngineTimeout, EngineUnavailable, Transaction, queries
 from engine.core.commands import CancelOrder, NewOrder
 from engine.core.events import OrderAccepted
 from engine.core.types import OrdType, Origin, Side, TimeInForce
 from engine.journal.verify import verify
 from tests.support import pace
+from tests.support.processes import EngineProcess
 
 KILLS = 8
 WORKERS = 3
 FOREVER_US = 2**60
 SEED = int(os.environ.get("TANDEM_SEED", "5"))
-
-
-class EngineProcess:
-    """``python -m engine.main`` over a data folder, started and killed by its number."""
-
-    def __init__(self, root: Path, folder: Path) -> None:
-        self._root = root
-        self.data = folder / "data"
-        self.socket = self.data / "engine.sock"
-        self.log = folder / "engine.log"
-        self._config = folder / "venue.toml"
-        text = (root / "config" / "demo.toml").read_text()
-        limits = "[engine]\nsnapshot_every = 300\nsegment_records_max = 1500\n\n[fix]"
-        self._config.write_text(text.replace("[fix]", limits, 1))
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start, and return when a client has been welcomed."""
-        environment = {
-            **os.environ,
-            "TANDEM_CONFIG": str(self._config),
-            "TANDEM_DATA": str(self.data),
-            "PYTHONHASHSEED": str(random.randrange(1 << 30)),
-        }
-        with open(self.log, "ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "engine.main"],
-                cwd=self._root, env=environment, stderr=log,
-            )  # fmt: skip
-        probe = EngineClient(str(self.socket), "probe")
-        deadline = time.monotonic() + pace.seconds(20)
-        while True:
-            try:
-                probe.connect()
-                break
-            except EngineUnavailable:
-                assert self._process.poll() is None, self.log.read_text()
-                assert time.monotonic() < deadline, self.log.read_text()
-                time.sleep(0.02)
-        probe.close()
-
-    def end(self, number: signal.Signals) -> int:
-        """Send a signal and wait for the end."""
-        assert self._process is not None
-        self._process.send_signal(number)
-        return self._process.wait(pace.seconds(15))
-
-    @property
-    def running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+LIMITS = {
+    "\n[fix]\n": "\n[engine]\nsnapshot_every = 300\nsegment_records_max = 1500\n\n[fix]\n",
+}
 
 
 @pytest.fixture
-def engine(root: Path, tmp_path: Path) -> Iterator[EngineProcess]:
-    """An engine process that runs; it is ended after the test."""
-    process = EngineProcess(root, tmp_path)
-    process.start()
-    yield process
-    if process.running:
-        process.end(signal.SIGKILL)
+def engine(tmp_path: Path) -> Iterator[EngineProcess]:
+    """An engine that takes snapshots often."""
+    with EngineProcess(tmp_path, LIMITS) as process:
+        yield process
 
 
 class Worker(threading.Thread):
@@ -92,7 +43,7 @@ class Worker(threading.Thread):
 
     def __init__(self, engine: EngineProcess, number: int) -> None:
         super().__init__(daemon=True)
-        self.client = EngineClient(str(engine.socket), f"worker{number}", timeout_s=3.0)
+        self.client = engine.client(f"worker{number}", timeout_s=3.0)
         self.account = ("alice", "bob", "carol")[number % 3]
         self.name = f"w{number}"
         self.halt = threading.Event()
@@ -135,13 +86,13 @@ class Follower:
 
     def __init__(self, engine: EngineProcess) -> None:
         self.transactions: list[Transaction] = []
-        self.client = EngineClient(str(engine.socket), "follower")
+        self.client = engine.client("follower")
         self.client.subscribe(1, self.transactions.extend)
 
 
 def everything(engine: EngineProcess) -> list[Transaction]:
     """The whole journal as a new subscriber gets it."""
-    client, found, done = EngineClient(str(engine.socket), "reader"), [], threading.Event()
+    client, found, done = engine.client("reader"), [], threading.Event()
     last = client.fetch(queries.Status()).value.seq
 
     def take(transactions: list[Transaction]) -> None:
@@ -164,7 +115,7 @@ def test_kill_9_under_load_loses_and_doubles_nothing(engine: EngineProcess) -> N
         worker.start()
     for _ in range(KILLS):
         time.sleep(chance.uniform(0.2, 0.8))
-        assert engine.end(signal.SIGKILL) == -signal.SIGKILL
+        assert engine.kill() == -signal.SIGKILL
         engine.start()
     time.sleep(0.3)
     for worker in workers:
@@ -176,14 +127,14 @@ def test_kill_9_under_load_loses_and_doubles_nothing(engine: EngineProcess) -> N
     journal = everything(engine)
     assert [transaction.seq for transaction in journal] == list(range(1, len(journal) + 1))
     _compare(journal, workers)
-    probe = EngineClient(str(engine.socket), "probe")
+    probe = engine.client("probe")
     assert probe.fetch(queries.Check()).value == []
     seen = follower.transactions
     assert seen == journal[: len(seen)]
     assert len(seen) > len(journal) // 2
     follower.client.close()
     probe.close()
-    assert engine.end(signal.SIGTERM) == 0
+    assert engine.stop() == 0
     report = verify(engine.data / "journal", engine.data / "journal" / "snapshots")
     assert report.findings == []
     assert report.replayed >= len(journal)
@@ -217,25 +168,23 @@ def test_a_second_engine_over_the_same_data_is_refused(engine: EngineProcess, ro
     other = subprocess.run(
         [sys.executable, "-m", "engine.main"], cwd=root, capture_output=True,
         timeout=pace.seconds(20),
-        env={**os.environ, "TANDEM_CONFIG": str(engine._config), "TANDEM_DATA": str(engine.data)},
+        env=os.environ | engine.environment,
     )  # fmt: skip
     assert other.returncode == 2
     assert b"in use by another engine" in other.stderr
-    client = EngineClient(str(engine.socket), "still")
+    client = engine.client("still")
     assert client.fetch(queries.Status()).value.seq > 0
     client.close()
 
 
 def test_a_full_disk_stops_the_engine_with_one_clear_line_and_loses_nothing(
-    root: Path, tmp_path: Path
+    engine: EngineProcess,
 ) -> None:
-    engine = EngineProcess(root, tmp_path)
-    engine.start()
-    client = EngineClient(str(engine.socket), "writer", timeout_s=5.0)
-    process = engine._process
+    client = engine.client("writer", timeout_s=5.0)
+    process = engine.process
     assert process is not None
     limit = 2 * max(path.stat().st_size for path in (engine.data / "journal").glob("*"))
-    subprocess.run(["prlimit", f"--pid={process.pid}", f"--fsize={limit}"], check=True)
+    subprocess.run(["prlimit", f"--pid={process.popen.pid}", f"--fsize={limit}"], check=True)
     acknowledged = 0
     origin = Origin("api:alice")
     with pytest.raises((EngineUnavailable, EngineTimeout)):
@@ -243,12 +192,12 @@ def test_a_full_disk_stops_the_engine_with_one_clear_line_and_loses_nothing(
             order = NewOrder(origin, "alice", f"o{number}", "BTC-USD", Side.BUY, OrdType.LIMIT,
                              TimeInForce.IOC, 100, 100)  # fmt: skip
             acknowledged = client.submit(order).transaction.seq
-    assert process.wait(pace.seconds(15)) == 4
-    critical = [line for line in engine.log.read_text().splitlines() if '"critical"' in line]
+    assert process.wait() == 4
+    critical = [line for line in process.raw if '"critical"' in line]
     assert len(critical) == 1
     assert "could not be written" in critical[0]
     engine.start()
     assert client.fetch(queries.Transaction(acknowledged)).value.seq == acknowledged
     assert client.fetch(queries.Check()).value == []
     client.close()
-    assert engine.end(signal.SIGTERM) == 0
+    assert engine.stop() == 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ import msgspec
 import pytest
 
 from config.settings import SettingsError, ensure_data, load
-from engine.client import EngineClient, queries
+from engine.client import queries
 from engine.core.commands import NewOrder
 from engine.core.types import OrdType, Origin, Side, TimeInForce
 from engine.main import build
@@ -21,18 +20,19 @@ from engine.server.bootstrap import refused
 from engine.server.sequencer import Bounds
 from tandem.output import CommandError
 from tandem.up import rehearse
-from tests.crash.test_engine_kill import EngineProcess
 from tests.support import pace
+from tests.support.processes import EngineProcess
 
 DEMO = (Path(__file__).parent.parent.parent / "config" / "demo.toml").read_text("utf-8")
 
 
 def run(root: Path, engine: EngineProcess, text: str) -> subprocess.CompletedProcess[str]:
     """Start the engine with a configuration that it should refuse, and let it end."""
-    engine._config.write_text(text)
-    env = {**os.environ, "TANDEM_CONFIG": str(engine._config), "TANDEM_DATA": str(engine.data)}
-    return subprocess.run([sys.executable, "-m", "engine.main"], cwd=root, env=env,
-                          capture_output=True, text=True, timeout=pace.seconds(30))  # fmt: skip
+    engine.config.write_text(text)
+    return subprocess.run(
+        [sys.executable, "-m", "engine.main"], cwd=root, env=os.environ | engine.environment,
+        capture_output=True, text=True, timeout=pace.seconds(30),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -49,33 +49,33 @@ def run(root: Path, engine: EngineProcess, text: str) -> subprocess.CompletedPro
 def test_a_configuration_that_the_journal_contradicts_stops_the_start_and_writes_nothing(
     root: Path, tmp_path: Path, old: str, new: str, sentence: str
 ) -> None:
-    engine = EngineProcess(root, tmp_path)
+    engine = EngineProcess(tmp_path)
     engine.start()
-    client = EngineClient(str(engine.socket), "before")
+    client = engine.client("before")
     before = client.fetch(queries.Status()).value.seq
     client.close()
-    assert engine.end(signal.SIGTERM) == 0
-    good = engine._config.read_text()
+    assert engine.stop() == 0
+    good = engine.config.read_text()
     changed = good.replace(old, new, 1).replace('max_qty = "100000"', 'max_qty = "90000"', 1)
     done = run(root, engine, changed)
     assert done.returncode == 2
     last = json.loads(done.stderr.splitlines()[-1])
     assert last["event"] == "engine_not_started" and sentence in last["reason"]
-    engine._config.write_text(good)
+    engine.config.write_text(good)
     engine.start()
-    client = EngineClient(str(engine.socket), "after")
+    client = engine.client("after")
     # Not even what would have been good was done.
     assert client.fetch(queries.Status()).value.seq == before
     client.close()
-    assert engine.end(signal.SIGTERM) == 0
+    assert engine.stop() == 0
 
 
 def test_a_last_snapshot_that_fails_is_a_failed_snapshot_and_a_clean_stop(
     root: Path, tmp_path: Path
 ) -> None:
-    engine = EngineProcess(root, tmp_path)
-    engine.start()
-    client = EngineClient(str(engine.socket), "trader")
+    engine = EngineProcess(tmp_path)
+    process = engine.start()
+    client = engine.client("trader")
     order = NewOrder(Origin("api:alice"), "alice", "kept", "BTC-USD", Side.BUY, OrdType.LIMIT,
                      TimeInForce.GTC, 100, 100)  # fmt: skip
     seq = client.submit(order).transaction.seq
@@ -86,19 +86,19 @@ def test_a_last_snapshot_that_fails_is_a_failed_snapshot_and_a_clean_stop(
             path.unlink()
         snapshots.rmdir()
     snapshots.write_text("a file stands where the snapshots should be")
-    assert engine.end(signal.SIGTERM) == 0
-    lines = [json.loads(line) for line in engine.log.read_text().splitlines()]
+    assert engine.stop() == 0
+    lines = process.lines
     (failed,) = [line for line in lines if line["event"] == "last_snapshot_failed"]
     assert failed["level"] == "error" and failed["seq"] >= seq
     assert lines[-1]["event"] == "stopped"
     assert "engine_stopped" not in {line["event"] for line in lines}
     snapshots.unlink()
     engine.start()
-    client = EngineClient(str(engine.socket), "again")
+    client = engine.client("again")
     assert client.fetch(queries.Transaction(seq)).value.command == order
     assert client.fetch(queries.Check()).value == []
     client.close()
-    assert engine.end(signal.SIGTERM) == 0
+    assert engine.stop() == 0
 
 
 def test_two_firms_of_the_demo_trade_3100_btc_at_60000_and_the_engine_stops_and_starts(
@@ -107,25 +107,25 @@ def test_two_firms_of_the_demo_trade_3100_btc_at_60000_and_the_engine_stops_and_
     """The fee weight of such an order passes 64 bits; it is remembered for thirty days."""
     demo = DEMO.replace('grants = { BTC = "1000",', 'grants = { BTC = "3100",')
     demo = demo.replace('USD = "100000000" }', 'USD = "900000000" }')
-    engine = EngineProcess(root, tmp_path)
-    engine._config.write_text(demo)
+    engine = EngineProcess(tmp_path)
+    engine.config.write_text(demo)
     engine.start()
-    client = EngineClient(str(engine.socket), "traders")
+    client = engine.client("traders")
     for name, side in (("alice", Side.SELL), ("bob", Side.BUY)):
         client.submit(NewOrder(Origin(f"api:{name}"), name, "big", "BTC-USD", side, OrdType.LIMIT,
                                TimeInForce.GTC, 310_000_000, 6_000_000))  # fmt: skip
     seq = client.fetch(queries.Status()).value.seq
     state = client.fetch(queries.StateHash()).value
     client.close()
-    assert engine.end(signal.SIGTERM) == 0
+    assert engine.stop() == 0
     assert (engine.data / "journal" / "snapshots" / f"{seq:020d}.snapshot").is_file()
     engine.start()
-    client = EngineClient(str(engine.socket), "again")
+    client = engine.client("again")
     assert client.fetch(queries.Status()).value.snapshot_seq == seq
     assert client.fetch(queries.StateHash()).value == state
     assert client.fetch(queries.Check()).value == []
     client.close()
-    assert engine.end(signal.SIGTERM) == 0
+    assert engine.stop() == 0
 
 
 @pytest.mark.parametrize(

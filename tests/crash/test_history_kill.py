@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,28 +21,20 @@ from engine.core.types import OrdType, Origin, Side, TimeInForce
 from engine.history import queries, schema
 from engine.history.projector import Projector
 from engine.history.store import open_reader, open_writer
-from tests.api.stream.harness import ROOT, EngineProcess, await_ready
 from tests.support import pace
+from tests.support.processes import ROOT, EngineProcess, Process
+from tests.support.waiting import until
 from tests.unit.history.test_projector import dump
 
 pytestmark = pytest.mark.serial
 
 
 @contextlib.contextmanager
-def projector(engine: EngineProcess, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+def projector(engine: EngineProcess, *arguments: str) -> Iterator[Process]:
     """The projector's process; killed when this ends."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "engine.history.main", *arguments], cwd=ROOT,
-        env=engine.environment, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        await_ready(process)
+    with Process("engine.history.main", engine.environment, *arguments) as process:
+        process.wait_for("ready")
         yield process
-    finally:
-        process.kill()
-        process.wait()
-        assert process.stderr is not None
-        process.stderr.close()
 
 
 def trade(client: EngineClient, pick: random.Random, first: int, count: int) -> None:
@@ -70,10 +62,9 @@ def caught_up(url: str, client: EngineClient) -> None:
 
 
 def test_kills_of_projector_and_engine_neither_lose_nor_double(tmp_path: Path) -> None:
-    engine, pick = EngineProcess(), random.Random(8)
-    url = engine.settings.history.url
-    engine.start()
-    try:
+    pick = random.Random(8)
+    with EngineProcess(tmp_path / "venue") as engine:
+        url = engine.settings.history.url
         client = engine.client()
         for turn in range(5):
             with projector(engine):
@@ -85,8 +76,7 @@ def test_kills_of_projector_and_engine_neither_lose_nor_double(tmp_path: Path) -
                 trade(client, pick, turn * 100 + 50, 30)
         with projector(engine) as running:
             caught_up(url, client)
-            running.terminate()
-            assert running.wait(timeout=pace.seconds(5)) == 0
+            assert running.stop() == 0
         reader = open_reader(url)
         with reader.connect() as connection:
             for account in ("alice", "bob"):
@@ -107,20 +97,19 @@ def test_kills_of_projector_and_engine_neither_lose_nor_double(tmp_path: Path) -
             caught_up(url, client)
         assert rebuilt_in_process(client, tmp_path / "again") == rows_of(url)
         client.close()
-    finally:
-        engine.remove()
 
 
 def reconnect(client: EngineClient) -> None:
     """Wait until the client has found the engine again."""
-    deadline = time.monotonic() + pace.seconds(10)
-    while True:
+
+    def found() -> bool:
         try:
             client.connect()
-            return
         except EngineError:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+            return False
+        return True
+
+    until(found, "the engine is away", 10)
 
 
 def rows_of(url: str) -> object:
@@ -143,28 +132,20 @@ def rebuilt_in_process(client: EngineClient, folder: Path) -> object:
 
 
 def test_a_history_ahead_of_its_engine_is_refused(tmp_path: Path) -> None:
-    engine, other = EngineProcess(), EngineProcess()
-    engine.start()
-    other.start()
-    try:
+    with EngineProcess(tmp_path / "one") as engine, EngineProcess(tmp_path / "other") as other:
         client = engine.client()
         trade(client, random.Random(1), 0, 30)
         with projector(engine):
             caught_up(engine.settings.history.url, client)
         client.close()
-        mixed = dict(other.environment)
-        config = tmp_path / "mixed.toml"
-        demo = (ROOT / "config" / "demo.toml").read_text()
-        config.write_text(f'{demo}\n[history]\nurl = "{engine.settings.history.url}"\n')
-        mixed["TANDEM_CONFIG"] = str(config)
+        with other.config.open("a") as config:
+            config.write(f'\n[history]\nurl = "{engine.settings.history.url}"\n')
         done = subprocess.run(
-            [sys.executable, "-m", "engine.history.main"], cwd=ROOT, env=mixed,
-            stderr=subprocess.PIPE, text=True, timeout=pace.seconds(30),
+            [sys.executable, "-m", "engine.history.main"], cwd=ROOT,
+            env=os.environ | other.environment, stderr=subprocess.PIPE, text=True,
+            timeout=pace.seconds(30),
         )  # fmt: skip
         assert done.returncode == 1
         entry = json.loads(done.stderr.splitlines()[-1])
         assert entry["event"] == "stopped"
         assert "do not belong together" in entry["reason"]
-    finally:
-        engine.remove()
-        other.remove()

@@ -14,21 +14,15 @@ from tests.fix.rawfix import RawFix
 @pytest.fixture(scope="module")
 def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Venue]:
     """Engine and gateway for all tests of a file."""
-    running = Venue(tmp_path_factory.mktemp("venue"))
-    try:
+    with Venue(tmp_path_factory.mktemp("venue")) as running:
         yield running.start()
-    finally:
-        running.stop()
 
 
 @pytest.fixture
 def own_venue(tmp_path: Path) -> Iterator[Venue]:
     """Engine and gateway of one test, not yet started."""
-    running = Venue(tmp_path)
-    try:
+    with Venue(tmp_path) as running:
         yield running
-    finally:
-        running.stop()
 
 
 Connect = Callable[..., RawFix]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.fix.rawfix import SOH, encode, now_text
+from tests.fix.rawfix import SOH, encode, framed, now_text
 
 DICTIONARY = Path(__file__).parent.parent.parent / "spec" / "FIX44.xml"
 APPLICATION = ("D", "F", "G", "q", "E", "UB", "H", "AF", "x", "AD", "BB", "UD")
@@ -258,10 +258,3 @@ class Hostile:
 
 
 PRICES = ("100", "200", "29999.99", "30000", "30001", "50000")
-
-
-def framed(body: str) -> bytes:
-    """A body, from its MsgType on, with a right length and sum."""
-    data = body.encode("utf-8", "surrogatepass")
-    head = f"8=FIX.4.4{SOH}9={len(data)}{SOH}".encode() + data
-    return head + f"10={sum(head) % 256:03d}{SOH}".encode()

@@ -2,97 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import re
-import signal
-import subprocess
-import sys
-import threading
-import time
 from pathlib import Path
-from typing import Any
 
 from config.ports import free_ports
 from engine.client import EngineClient
+from tests.fix.rawfix import RawFix
 from tests.support import pace
-
-ROOT = Path(__file__).parent.parent.parent
-START_TIMEOUT_S = 30.0
-
-
-class Process:
-    """A child process; its log lines are kept and can be waited for."""
-
-    def __init__(self, module: str, environment: dict[str, str]) -> None:
-        self.lines: list[dict[str, Any]] = []
-        self.raw: list[str] = []
-        self._news = threading.Condition()
-        self.popen = subprocess.Popen(
-            [sys.executable, "-m", module],
-            cwd=ROOT,
-            env=os.environ | environment,
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            text=True,
-        )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.popen.stderr is not None
-        for line in self.popen.stderr:
-            try:
-                values = json.loads(line)
-            except ValueError:
-                values = {"event": line.strip()}
-            with self._news:
-                self.raw.append(line)
-                self.lines.append(values if isinstance(values, dict) else {"event": line})
-                self._news.notify_all()
-
-    def wait_for(
-        self, event: str, timeout: float = START_TIMEOUT_S, since: int = 0, **values: Any
-    ) -> dict[str, Any]:
-        """The first line with this event and these values, now or to come, from one on."""
-        deadline = time.monotonic() + pace.seconds(timeout)
-        with self._news:
-            while True:
-                for line in self.lines[since:]:
-                    same = all(line.get(key) == value for key, value in values.items())
-                    if line.get("event") == event and same:
-                        return line
-                left = deadline - time.monotonic()
-                if left <= 0 or not self._news.wait(min(left, 1.0)):
-                    ended = self.popen.poll()
-                    if ended is not None or left <= 0:
-                        raise AssertionError(
-                            f"no {event} {values}; exit code {ended}; log:\n" + "".join(self.raw)
-                        )
-
-    def events(self, event: str) -> list[dict[str, Any]]:
-        """The lines with this event so far."""
-        with self._news:
-            return [line for line in self.lines if line.get("event") == event]
-
-    def kill(self) -> None:
-        """kill -9."""
-        self.popen.send_signal(signal.SIGKILL)
-        self.popen.wait()
-        self._reader.join(pace.seconds(5))
-
-    def stop(self) -> int:
-        """SIGTERM; gives the exit code."""
-        if self.popen.poll() is None:
-            self.popen.send_signal(signal.SIGTERM)
-        try:
-            code = self.popen.wait(pace.seconds(10))
-        except subprocess.TimeoutExpired:
-            self.popen.kill()
-            raise AssertionError("did not end within 10 s of SIGTERM") from None
-        self._reader.join(pace.seconds(5))
-        return code
+from tests.support.processes import ROOT, Process
 
 
 class Venue:
@@ -149,6 +67,12 @@ class Venue:
         self._clients.append(client)
         return client
 
+    def __enter__(self) -> Venue:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
     def stop(self) -> None:
         """End what still runs."""
         for client in self._clients:
@@ -156,3 +80,10 @@ class Venue:
         for process in (self.gateway, self.engine):
             if process is not None and process.popen.poll() is None:
                 process.kill()
+
+
+def logged_on(venue: Venue, comp_id: str, num: int = 1, **fields: object) -> RawFix:
+    """A client that the venue has let in; ``fields`` are those of ``RawFix.logon``."""
+    client = RawFix(venue.address, comp_id, num=num)
+    client.logon(**fields)
+    return client

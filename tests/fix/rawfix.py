@@ -24,9 +24,24 @@ def now_text(offset_s: float = 0.0) -> str:
 
 def encode(body: str) -> bytes:
     """A message from its body as ``35=D|...|``; adds 8, 9 and 10."""
-    content = body.replace("|", SOH)
-    text = f"8=FIX.4.4{SOH}9={len(content)}{SOH}{content}"
-    return f"{text}10={sum(text.encode()) % 256:03d}{SOH}".encode()
+    return framed(body.replace("|", SOH))
+
+
+def framed(body: str) -> bytes:
+    """A body, from its MsgType on, with a right length and sum."""
+    data = body.encode("utf-8", "surrogatepass")
+    head = f"8=FIX.4.4{SOH}9={len(data)}{SOH}".encode() + data
+    return head + f"10={sum(head) % 256:03d}{SOH}".encode()
+
+
+def first_whole(data: bytes) -> tuple[bytes, bytes]:
+    """The first message, by its length, and the rest; nothing and all while it is not whole."""
+    start = data.find(b"\x019=")
+    end = data.find(b"\x01", start + 3)
+    if start < 0 or end < 0:
+        return b"", data
+    size = end + 1 + int(data[start + 3 : end]) + 7
+    return (data[:size], data[size:]) if len(data) >= size else (b"", data)
 
 
 class Message(dict[str, str]):
@@ -126,8 +141,9 @@ class RawFix:
 
     def _receive(self, deadline: float) -> Message:
         while True:
-            message = self._parse()
-            if message is not None:
+            raw, self.buffer = first_whole(self.buffer)
+            if raw:
+                message = Message(raw)
                 self.received.append(message)
                 if message["35"] == "1" and self.answer_tests:
                     self.send("0", f"112={message['112']}|")
@@ -146,17 +162,6 @@ class RawFix:
             if not data:
                 raise Closed("end of stream")
             self.buffer += data
-
-    def _parse(self) -> Message | None:
-        start = self.buffer.find(b"\x019=")
-        end = self.buffer.find(b"\x01", start + 3)
-        if start < 0 or end < 0:
-            return None
-        size = end + 1 + int(self.buffer[start + 3 : end]) + 7
-        if len(self.buffer) < size:
-            return None
-        raw, self.buffer = self.buffer[:size], self.buffer[size:]
-        return Message(raw)
 
     def expect(self, *msg_types: str, timeout: float = 10.0) -> Message:
         """The next message of one of these types; heartbeats and TestRequests are passed."""

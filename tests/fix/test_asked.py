@@ -22,7 +22,7 @@ from fix_gateway.session.sender import Sender
 from fix_gateway.session.session import Link, Session
 from fix_gateway.settings import GatewaySettings
 from tests.fix.conftest import Connect
-from tests.fix.processes import Venue
+from tests.fix.processes import Venue, logged_on
 from tests.fix.rawfix import RawFix
 from tests.support import pace
 from tests.support.fix_settings import session_settings
@@ -45,8 +45,7 @@ def taken(client: RawFix) -> None:
 def test_a_request_is_answered_though_the_gateway_was_killed_before(venue: Venue) -> None:
     """Also when something that came later was done, so that nobody asks for it again."""
     assert venue.engine is not None and venue.gateway is not None
-    alice = RawFix(venue.address, "ALICE")
-    alice.logon()
+    alice = logged_on(venue, "ALICE")
     venue.engine.popen.send_signal(signal.SIGSTOP)
     status(alice, "early")
     taken(alice)
@@ -59,8 +58,7 @@ def test_a_request_is_answered_though_the_gateway_was_killed_before(venue: Venue
         TimeInForce.GTC, 1000, price=9000,
     ))  # fmt: skip
     venue.start_gateway()
-    back = RawFix(venue.address, "ALICE", num=5)
-    back.logon()
+    back = logged_on(venue, "ALICE", num=5)
     answer = back.expect("8")
     assert (answer["790"], answer["150"], answer["39"]) == ("early", "I", "8")
     status(back, "next")
@@ -71,16 +69,14 @@ def test_a_request_is_answered_though_the_gateway_was_killed_before(venue: Venue
 @pytest.mark.serial
 def test_a_request_is_answered_though_its_connection_has_ended(venue: Venue) -> None:
     assert venue.engine is not None
-    bob = RawFix(venue.address, "BOB")
-    bob.logon(reset=True)
+    bob = logged_on(venue, "BOB", reset=True)
     venue.engine.popen.send_signal(signal.SIGSTOP)
     for request in ("first", "second"):
         status(bob, request)
     taken(bob)
     bob.close()
     venue.engine.popen.send_signal(signal.SIGCONT)
-    back = RawFix(venue.address, "BOB", num=bob.num)
-    back.logon()
+    back = logged_on(venue, "BOB", num=bob.num)
     found: set[str] = set()
     while len(found) < 2:
         back.send("2", "7=2|16=0|")  # The first may be stored already.

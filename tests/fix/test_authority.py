@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from engine.client import queries
 from engine.core.types import CancelScope
 from tests.fix.processes import ROOT, Venue
 from tests.fix.rawfix import Closed, Message, RawFix, now_text
-from tests.support import pace
+from tests.support.waiting import until
 
 
 def further_session(comp_id: str, account: str, more: str = "") -> str:
@@ -36,11 +35,8 @@ SESSIONS = (
 
 @pytest.fixture(scope="module")
 def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Venue]:
-    running = Venue(tmp_path_factory.mktemp("venue"), extra=SESSIONS)
-    try:
+    with Venue(tmp_path_factory.mktemp("venue"), extra=SESSIONS) as running:
         yield running.start()
-    finally:
-        running.stop()
 
 
 def logged_on(venue: Venue, comp_id: str, more: str = "", reset: bool = True) -> RawFix:
@@ -73,14 +69,6 @@ def open_orders(venue: Venue) -> list[str]:
 def connected(venue: Venue, session: str) -> bool:
     row = venue.client().fetch(queries.Session(session)).value
     return row is not None and row.connected
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + pace.seconds(20)
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def rest(venue: Venue, client_id: str) -> None:

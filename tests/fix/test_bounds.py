@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.client import queries
-from tests.fix.processes import Venue
+from tests.fix.processes import Venue, logged_on
 from tests.fix.rawfix import Closed, RawFix, encode, now_text
 from tests.support import pace
 
@@ -19,11 +19,8 @@ ORDERS = 5000
 @pytest.fixture
 def tight_venue(tmp_path: Path) -> Iterator[Venue]:
     """A venue that lets a client leave only 64 KiB unread."""
-    running = Venue(tmp_path, {r"\[fix\]": "[fix]\noutstanding_bytes_max = 65536"})
-    try:
+    with Venue(tmp_path, {r"\[fix\]": "[fix]\noutstanding_bytes_max = 65536"}) as running:
         yield running.start()
-    finally:
-        running.stop()
 
 
 def test_a_client_that_reads_nothing_is_held_then_cut_and_misses_nothing(
@@ -38,8 +35,7 @@ def test_a_client_that_reads_nothing_is_held_then_cut_and_misses_nothing(
         for number in range(ORDERS)
     )
     deaf.send_raw(orders)
-    other = RawFix(venue.address, "BOB")
-    other.logon()
+    other = logged_on(venue, "BOB")
     deadline = time.monotonic() + pace.seconds(30)
     while not [e for e in venue.gateway.events("cut") if e["reason"] == "reads nothing"]:
         assert time.monotonic() < deadline, "the deaf client is not cut"
@@ -72,8 +68,7 @@ def test_a_client_that_reads_nothing_is_held_then_cut_and_misses_nothing(
 
 def test_a_fast_client_that_reads_is_never_held(tight_venue: Venue) -> None:
     venue = tight_venue
-    client = RawFix(venue.address, "BOB")
-    client.logon()
+    client = logged_on(venue, "BOB")
     client.answer_tests = False
     for start in range(0, 2000, 100):
         client.send_raw(
@@ -90,8 +85,7 @@ def test_a_fast_client_that_reads_is_never_held(tight_venue: Venue) -> None:
 
 def test_much_that_is_no_message_is_cut(own_venue: Venue) -> None:
     venue = own_venue.start()
-    client = RawFix(venue.address, "ALICE")
-    client.logon()
+    client = logged_on(venue, "ALICE")
     client.send_raw(b"8=FIX.4.4\x019=99999999\x0135=D\x01")
     client.socket.settimeout(pace.seconds(20))
     with pytest.raises(OSError):
@@ -107,13 +101,11 @@ def test_much_that_is_no_message_is_cut(own_venue: Venue) -> None:
 
 def test_a_silent_client_is_asked_and_then_cut_while_another_is_busy(own_venue: Venue) -> None:
     venue = own_venue.start()
-    silent = RawFix(venue.address, "ALICE")
-    silent.logon(heartbeat=1)
-    silent.answer_tests = False
-    busy = RawFix(venue.address, "BOB")
-    busy.logon()
-    heard: list[str] = []
     begin = time.monotonic()
+    silent = logged_on(venue, "ALICE", heartbeat=1)
+    silent.answer_tests = False
+    busy = logged_on(venue, "BOB")
+    heard: list[str] = []
     ended = 0.0
     while time.monotonic() < begin + pace.seconds(8) and not ended:
         busy.send("1", f"112={now_text()}|")
@@ -133,14 +125,12 @@ def test_a_silent_client_is_asked_and_then_cut_while_another_is_busy(own_venue: 
 
 def test_open_orders_are_shown_at_logon_on_request(own_venue: Venue) -> None:
     venue = own_venue.start()
-    client = RawFix(venue.address, "ALICE")
-    client.logon()
+    client = logged_on(venue, "ALICE")
     for number in range(3):
         client.order(f"open-{number}", price="10")
     client.collect(3)
     client.logout()
-    back = RawFix(venue.address, "ALICE", num=client.num)
-    back.logon(extra="20006=Y|")
+    back = logged_on(venue, "ALICE", num=client.num, extra="20006=Y|")
     rows = back.collect(3)
     assert {row["11"] for row in rows} == {"open-0", "open-1", "open-2"}
     assert {row["150"] for row in rows} == {"I"}

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ import pytest
 from engine.client import queries
 from tests.fix.processes import ROOT, Venue
 from tests.support import pace
+from tests.support.waiting import until
 
 ORDERS = 400
 RATE = 50.0
@@ -53,13 +53,6 @@ class Client:
             self.popen.wait()
 
 
-def wait_until(condition: Callable[[], bool], timeout: float, what: str) -> None:
-    deadline = time.monotonic() + pace.seconds(timeout)
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.1)
-
-
 def kill_gateway(venue: Venue) -> None:
     assert venue.gateway is not None
     venue.gateway.kill()
@@ -68,11 +61,10 @@ def kill_gateway(venue: Venue) -> None:
 
 def kill_engine(venue: Venue) -> None:
     assert venue.engine is not None and venue.gateway is not None
-    before = len(venue.gateway.events("engine_connected"))
+    before = len(venue.gateway.lines)
     venue.engine.kill()
     venue.start_engine()
-    gateway = venue.gateway
-    wait_until(lambda: len(gateway.events("engine_connected")) > before, 10, "not reconnected")
+    venue.gateway.wait_for("engine_connected", since=before)
 
 
 def kill_both(venue: Venue) -> None:
@@ -99,16 +91,13 @@ def test_nothing_is_lost_or_doubled_under_load(
     clients += [Client(venue, "ALICE"), Client(venue, "BOB")]
     kill = {"gateway": kill_gateway, "engine": kill_engine, "both": kill_both}[kills]
     for share in (0.2, 0.5, 0.8):
-        wait_until(
-            lambda share=share: len(clients[0].answered()) > share * ORDERS * 0.8,  # type: ignore[misc]
-            40, "the load does not go on",
+        until(
+            clients[0].answered, "the load does not go on", 40,
+            lambda told, share=share: len(told) > share * ORDERS * 0.8,  # type: ignore[misc]
         )  # fmt: skip
         kill(venue)
     for client in clients:
-        wait_until(
-            lambda client=client: len(client.answered()) == ORDERS,  # type: ignore[misc]
-            40, f"{client.comp_id} has {len(client.answered())} of {ORDERS} answers",
-        )  # fmt: skip
+        until(client.answered, client.comp_id, 40, lambda told: len(told) == ORDERS)
     check_books(venue, clients)
 
 
@@ -150,7 +139,4 @@ def all_transactions(venue: Venue) -> dict[str, set[str]]:
 def settle_reports(client: Client, done: dict[str, set[str]]) -> None:
     """Wait until the client has as many reports as the engine caused."""
     wanted = len(done[client.comp_id])
-    wait_until(
-        lambda: len(client.reports()) >= wanted, 20,
-        f"{client.comp_id} has {len(client.reports())} of {wanted} reports",
-    )  # fmt: skip
+    until(client.reports, client.comp_id, enough=lambda told: len(told) >= wanted)

@@ -13,7 +13,7 @@ from pathlib import Path
 import argon2
 import pytest
 
-from tests.fix.processes import Venue
+from tests.fix.processes import Venue, logged_on
 from tests.fix.rawfix import RawFix, encode, now_text
 from tests.support import pace
 
@@ -231,11 +231,9 @@ def test_quickfix_listens_on_no_port(venue: Venue) -> None:
 
 
 def test_a_flood_of_connections_is_bounded_and_ends(tmp_path: Path) -> None:
-    venue = Venue(tmp_path, {r"\[fix\]": "[fix]\nconnections_max = 20\nlogon_timeout_s = 2"})
-    try:
+    with Venue(tmp_path, {r"\[fix\]": "[fix]\nconnections_max = 20\nlogon_timeout_s = 2"}) as venue:
         venue.start()
-        client = RawFix(venue.address, "ALICE")
-        client.logon()
+        client = logged_on(venue, "ALICE")
         flood = [socket.create_connection(venue.address) for _ in range(60)]
         assert venue.gateway is not None
         venue.gateway.wait_for("refused", reason="a newer connection took its place")
@@ -245,12 +243,9 @@ def test_a_flood_of_connections_is_bounded_and_ends(tmp_path: Path) -> None:
             each.settimeout(pace.seconds(10))
             assert each.recv(100) == b""
             each.close()
-        other = RawFix(venue.address, "BOB")
-        other.logon()
+        other = logged_on(venue, "BOB")
         other.close()
         client.close()
-    finally:
-        venue.stop()
 
 
 def test_failed_logons_slow_an_address_down_but_not_who_is_known(
@@ -282,14 +277,13 @@ def test_a_logon_with_a_foreign_tag_does_not_block_the_identity(connect: Connect
 
 
 def test_behind_a_tls_terminator_the_client_is_the_one_that_it_names(tmp_path: Path) -> None:
-    venue = Venue(
+    with Venue(
         tmp_path,
         {
             r"\[fix\]": "[fix]\nproxy_protocol = true",
             'comp_id = "ALICE"\n': 'comp_id = "ALICE"\nallow = ["192.0.2.0/24"]\n',
         },
-    )
-    try:
+    ) as venue:
         venue.start()
         outside = RawFix(venue.address, "ALICE")
         outside.send_raw(b"PROXY TCP4 198.51.100.9 127.0.0.1 1 2\r\n")
@@ -304,8 +298,6 @@ def test_behind_a_tls_terminator_the_client_is_the_one_that_it_names(tmp_path: P
         inside.send_raw(b"127.0.0.1 1 2\r\n" + logon_bytes(inside))
         assert inside.expect("A")["35"] == "A"
         inside.close()
-    finally:
-        venue.stop()
 
 
 def test_a_storm_of_logons_is_served_in_a_moment(tmp_path: Path) -> None:
@@ -316,8 +308,7 @@ def test_a_storm_of_logons_is_served_in_a_moment(tmp_path: Path) -> None:
         f'password_hash = "{stored}"\n'
         for n in range(100)
     )
-    venue = Venue(tmp_path, extra=extra)
-    try:
+    with Venue(tmp_path, extra=extra) as venue:
         venue.start()
         clients = [RawFix(venue.address, f"S{n}") for n in range(100)]
 
@@ -340,5 +331,3 @@ def test_a_storm_of_logons_is_served_in_a_moment(tmp_path: Path) -> None:
         assert again < pace.seconds(5), f"passwords that are known took {again:.1f} s"
         for client in clients:
             client.close()
-    finally:
-        venue.stop()

@@ -19,9 +19,9 @@ from pathlib import Path
 import pytest
 
 from engine.client import queries
-from tests.fix.hostile import APPLICATION, Hostile, framed
+from tests.fix.hostile import APPLICATION, Hostile
 from tests.fix.processes import Process, Venue
-from tests.fix.rawfix import SOH, Closed, Message, RawFix, encode, now_text
+from tests.fix.rawfix import SOH, Closed, Message, RawFix, encode, framed, now_text
 from tests.support import pace
 
 pytestmark = pytest.mark.timeout(180)

@@ -44,11 +44,8 @@ def configuration(sessions: int = SESSIONS) -> str:
 
 @pytest.fixture
 def venue(tmp_path: Path) -> Iterator[Venue]:
-    running = Venue(tmp_path, extra=configuration())
-    try:
+    with Venue(tmp_path, extra=configuration()) as running:
         yield running.start()
-    finally:
-        running.stop()
 
 
 def test_as_many_files_are_asked_for_as_the_sessions_need(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ import pytest
 from engine.client import queries
 from engine.core.commands import NewOrder
 from engine.core.types import OrdType, Origin, Side, TimeInForce
-from tests.fix.processes import Process, Venue
+from tests.fix.processes import Process, Venue, logged_on
 from tests.fix.rawfix import Closed, Message, RawFix, encode, now_text
 from tests.support import pace
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.serial
 
@@ -28,12 +29,6 @@ def pause(process: Process | None) -> Process:
 def resume(process: Process) -> None:
     """SIGCONT."""
     process.popen.send_signal(signal.SIGCONT)
-
-
-def logged_on(venue: Venue, comp_id: str, num: int = 1) -> RawFix:
-    client = RawFix(venue.address, comp_id, num=num)
-    client.logon()
-    return client
 
 
 def again(client: RawFix, num: int, order: str, age_s: float) -> None:
@@ -86,8 +81,7 @@ def test_what_the_engine_saw_but_the_gateway_did_not_hear_is_told_once(own_venue
     )  # fmt: skip
     gateway.kill()
     venue.start_gateway()
-    back = RawFix(venue.address, "ALICE", num=alice.num)
-    back.logon()
+    back = logged_on(venue, "ALICE", num=alice.num)
     fill = resent_reports(back, 3)
     assert [(f["11"], f["150"], f["20001"]) for f in fill] == [
         ("resting", "F", str(done.transaction.seq))
@@ -121,8 +115,7 @@ def test_a_message_is_done_once_though_it_comes_again_under_its_number(own_venue
     sender = int(numbers.read_text().split(":")[0])
     numbers.write_text(f"{sender:020d} : {1:020d}")  # Older than what the engine knows.
     venue.start_gateway()
-    back = RawFix(venue.address, "ALICE", num=alice.num)
-    back.logon()
+    back = logged_on(venue, "ALICE", num=alice.num)
     again(back, 2, "once", 0.5)
     back.order("twice", price="10")
     assert back.expect("8")["11"] == "twice"
@@ -171,13 +164,11 @@ def test_beyond_the_bound_a_session_is_ended_and_sends_the_rest_again(own_venue:
     bob.expect("0")
     resume(engine)
     engine_client = venue.client()
-    deadline = time.monotonic() + pace.seconds(60)
-    while True:
-        row = engine_client.fetch(queries.Session("fix:ALICE")).value
-        if row is not None and row.last_num_applied >= 20_001:
-            break
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    row = until(
+        lambda: engine_client.fetch(queries.Session("fix:ALICE")).value, "not all are applied",
+        60, lambda row: row is not None and row.last_num_applied >= 20_001,
+    )  # fmt: skip
+    assert row is not None
     back = RawFix(venue.address, "ALICE", num=alice.num)
     back.fill_gaps = False
     back.logon()
@@ -194,8 +185,7 @@ def test_drop_copy_hears_all_of_its_firm_and_may_do_nothing(tmp_path: Path) -> N
         '\n[[sessions]]\ncomp_id = "ALICE-DC"\naccount = "alice"\nusername = "alice-dc"\n'
         f'{password}\nkind = "drop_copy"\n'
     )
-    venue = Venue(tmp_path, extra=copy)
-    try:
+    with Venue(tmp_path, extra=copy) as venue:
         venue.start()
         listener = RawFix(venue.address, "ALICE-DC")
         listener.send("A", "98=0|108=30|553=alice-dc|554=alice-demo|")
@@ -232,8 +222,6 @@ def test_drop_copy_hears_all_of_its_firm_and_may_do_nothing(tmp_path: Path) -> N
         assert listener.expect("UE")["20018"] == "1", "neither what it has nor what is bob's"
         for client in (listener, alice, bob):
             client.close()
-    finally:
-        venue.stop()
 
 
 def test_a_client_that_left_before_its_logon_was_read_is_not_taken_for_the_next(

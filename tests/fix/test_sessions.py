@@ -13,17 +13,12 @@ import pytest
 
 from engine.client import queries
 from engine.core.types import CancelScope
-from tests.fix.processes import Venue
+from tests.fix.processes import Venue, logged_on
 from tests.fix.rawfix import Message, RawFix
 from tests.support import pace
+from tests.support.waiting import until
 
 Connect = Callable[..., RawFix]
-
-
-def logged_on(venue: Venue, comp_id: str, num: int = 1, **fields: object) -> RawFix:
-    client = RawFix(venue.address, comp_id, num=num)
-    client.logon(**fields)
-    return client
 
 
 def resend_from(client: RawFix, begin: int, until: str, timeout: float = 10.0) -> list[Message]:
@@ -41,10 +36,7 @@ def resend_from(client: RawFix, begin: int, until: str, timeout: float = 10.0) -
 def wait_for_stored(venue: Venue, comp_id: str, part: bytes) -> None:
     """Wait until the gateway has a message with this part for a session that is not there."""
     store = venue.data / "fix" / "store" / f"FIX.4.4-TANDEM-{comp_id}.body"
-    deadline = time.monotonic() + pace.seconds(10)
-    while part not in store.read_bytes():
-        assert time.monotonic() < deadline, f"{part!r} is not in {store.name}"
-        time.sleep(0.02)
+    until(lambda: part in store.read_bytes(), f"{part!r} is not in {store.name}", 10)
 
 
 def open_ids(venue: Venue, account: str) -> set[str]:
@@ -53,15 +45,10 @@ def open_ids(venue: Venue, account: str) -> set[str]:
 
 
 def wait_for_orders(venue: Venue, account: str, wanted: set[str], timeout: float = 10.0) -> None:
-    deadline = time.monotonic() + pace.seconds(timeout)
-    engine = venue.client()
-    while True:
-        rows = engine.fetch(queries.OpenOrders(account)).value
-        found = {row.order.client_order_id for row in rows}
-        if found == wanted:
-            return
-        assert time.monotonic() < deadline, f"{account} has {found}, wanted {wanted}"
-        time.sleep(0.02)
+    until(
+        lambda: open_ids(venue, account), f"{account} has other orders than {wanted}", timeout,
+        lambda found: found == wanted,
+    )  # fmt: skip
 
 
 # Missed reports.
@@ -186,14 +173,20 @@ def test_a_reset_that_was_recorded_but_not_finished_is_finished_at_start(
     back.close()
 
 
-def test_a_lost_store_is_noticed_and_reports_come_again_marked(own_venue: Venue) -> None:
-    venue = own_venue.start()
+def told_before_a_kill(venue: Venue, order: str) -> tuple[RawFix, Message]:
+    """A client of a gateway that was killed, and the report of its order that it had before."""
     alice = logged_on(venue, "ALICE")
-    alice.order("told-once")
+    alice.order(order)
     told = alice.expect("8")
     alice.close()
     assert venue.gateway is not None
     venue.gateway.kill()
+    return alice, told
+
+
+def test_a_lost_store_is_noticed_and_reports_come_again_marked(own_venue: Venue) -> None:
+    venue = own_venue.start()
+    _, told = told_before_a_kill(venue, "told-once")
     for path in (venue.data / "fix" / "store").glob("FIX.4.4-TANDEM-ALICE.*"):
         path.unlink()
     gateway = venue.start_gateway()
@@ -210,12 +203,7 @@ def test_a_lost_store_is_noticed_and_reports_come_again_marked(own_venue: Venue)
 
 def test_after_a_power_cut_numbers_jump_and_reports_say_possresend(own_venue: Venue) -> None:
     venue = own_venue.start()
-    alice = logged_on(venue, "ALICE")
-    alice.order("before-cut")
-    told = alice.expect("8")
-    alice.close()
-    assert venue.gateway is not None
-    venue.gateway.kill()
+    alice, told = told_before_a_kill(venue, "before-cut")
     state_path = venue.data / "fix" / "store" / "gateway.state"
     state = json.loads(state_path.read_text())
     # What a power cut leaves: another boot, and a store from before the last report.
@@ -267,10 +255,9 @@ def test_S2_cancel_on_disconnect_as_the_logon_says(
 def test_S2_cancel_on_disconnect_by_the_session_default_and_the_report_is_kept(
     tmp_path: Path,
 ) -> None:
-    venue = Venue(
+    with Venue(
         tmp_path, {'comp_id = "ALICE"\n': 'comp_id = "ALICE"\ncancel_on_disconnect = 1\n'}
-    )
-    try:
+    ) as venue:
         venue.start()
         alice = logged_on(venue, "ALICE")
         alice.order("default-1", price="10")
@@ -278,13 +265,10 @@ def test_S2_cancel_on_disconnect_by_the_session_default_and_the_report_is_kept(
         alice.logout()
         wait_for_stored(venue, "ALICE", b"\x01150=4\x01")
         assert open_ids(venue, "alice") == set()
-        back = RawFix(venue.address, "ALICE", num=alice.num)
-        back.logon()
+        back = logged_on(venue, "ALICE", num=alice.num)
         report = resend_from(back, 4, "default-1/4")[-1]
         assert (report["43"], report["150"], report["39"]) == ("Y", "4", "4")
         back.close()
-    finally:
-        venue.stop()
 
 
 def test_S1_grace_lets_a_client_come_back(own_venue: Venue) -> None:

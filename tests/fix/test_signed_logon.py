@@ -32,11 +32,8 @@ def changes() -> dict[str, str]:
 def venue(
     tmp_path_factory: pytest.TempPathFactory, changes: dict[str, str]
 ) -> Iterator[Venue]:
-    running = Venue(tmp_path_factory.mktemp("signed"), changes)
-    try:
+    with Venue(tmp_path_factory.mktemp("signed"), changes) as running:
         yield running.start()
-    finally:
-        running.stop()
 
 
 _hosts = iter(range(1, 250))
@@ -139,8 +136,7 @@ def test_with_both_both_are_asked_for(venue: Venue) -> None:
 
 
 def test_a_replay_is_refused_after_a_restart_too(tmp_path: Path, changes: dict[str, str]) -> None:
-    venue = Venue(tmp_path, changes)
-    try:
+    with Venue(tmp_path, changes) as venue:
         venue.start()
         # A little ahead, as the clock of a client may be.
         data = logon(KEY, fields(t52=now_text(0.9)))
@@ -149,8 +145,6 @@ def test_a_replay_is_refused_after_a_restart_too(tmp_path: Path, changes: dict[s
         venue.gateway.kill()
         venue.start_gateway()
         refused(venue, data, "this Logon was admitted before")
-    finally:
-        venue.stop()
 
 
 def test_an_unreadable_record_admits_nobody(tmp_path: Path) -> None:

@@ -9,18 +9,12 @@ from pathlib import Path
 import pytest
 
 from engine.client import queries
-from tests.fix.processes import Venue
+from tests.fix.processes import Venue, logged_on
 from tests.fix.rawfix import Closed, Message, RawFix
 from tests.support.disks import SmallDisk, small_disk
 
 pytestmark = [pytest.mark.serial, pytest.mark.timeout(120)]
 UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-
-
-def logged_on(venue: Venue, comp_id: str, num: int = 1, reset: bool = False) -> RawFix:
-    client = RawFix(venue.address, comp_id, num=num)
-    client.logon(reset=reset)
-    return client
 
 
 def body(venue: Venue, comp_id: str) -> Path:
@@ -114,8 +108,7 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
 
 def test_a_full_disk_under_the_stores_is_survived(tmp_path: Path, disk: SmallDisk) -> None:
-    venue = Venue(tmp_path, {r"\[fix\]\n": f'[fix]\nstore = "{disk.folder}"\n'})
-    try:
+    with Venue(tmp_path, {r"\[fix\]\n": f'[fix]\nstore = "{disk.folder}"\n'}) as venue:
         venue.start()
         assert venue.gateway is not None
         alice = logged_on(venue, "ALICE", reset=True)
@@ -125,5 +118,3 @@ def test_a_full_disk_under_the_stores_is_survived(tmp_path: Path, disk: SmallDis
         disk.free()
         venue.gateway.wait_for("store_reopened")
         proves_itself(venue, alice, seen)
-    finally:
-        venue.stop()

@@ -10,7 +10,7 @@ import pytest
 
 from engine.client import queries
 from tests.fix.conftest import Connect
-from tests.fix.processes import Venue
+from tests.fix.processes import Venue, logged_on
 from tests.fix.rawfix import RawFix, encode, now_text
 
 BURST = 5
@@ -20,11 +20,8 @@ _numbers = count(1)
 @pytest.fixture(scope="module")
 def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Venue]:
     """With sessions T1 to T4 of alice, which may send one order in a second, five at once."""
-    running = Venue(tmp_path_factory.mktemp("throttle"), extra=limited_sessions())
-    try:
+    with Venue(tmp_path_factory.mktemp("throttle"), extra=limited_sessions()) as running:
         yield running.start()
-    finally:
-        running.stop()
 
 
 def limited_sessions() -> str:
@@ -115,8 +112,7 @@ def test_what_was_refused_stays_refused_when_it_comes_again(
     assert venue.gateway is not None
     venue.gateway.kill()
     venue.start_gateway()
-    back = RawFix(venue.address, alice.comp_id, num=alice.num)
-    back.logon()
+    back = logged_on(venue, alice.comp_id, num=alice.num)
     fields = back.order_fields(ids[-1], price="10")
     back.send("D", fields, num=num, extra=f"43=Y|122={now_text()}|")
     back.send("1", "112=done|")

@@ -101,15 +101,6 @@ EVERY = {name: each for name, (each, _) in TOLD.items()} | SILENT
 
 
 @pytest.fixture(scope="module")
-def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Venue]:
-    running = Venue(tmp_path_factory.mktemp("venue"))
-    try:
-        yield running.start()
-    finally:
-        running.stop()
-
-
-@pytest.fixture(scope="module")
 def engine(venue: Venue) -> EngineClient:
     return venue.client()
 
@@ -293,9 +284,8 @@ def test_a_message_without_a_number_ends_the_session_with_a_reason(
 
 
 def test_idle_connections_make_room_for_good_logons(tmp_path: Path) -> None:
-    running = Venue(tmp_path)
     idle: list[RawFix] = []
-    try:
+    with Venue(tmp_path) as running:
         running.start()
         for number in range(300):
             idle.append(RawFix(running.address, f"IDLE{number}"))
@@ -303,7 +293,5 @@ def test_idle_connections_make_room_for_good_logons(tmp_path: Path) -> None:
             client = RawFix(running.address, "ALICE")
             client.logon(reset=True)
             client.logout()
-    finally:
         for each in idle:
             each.close()
-        running.stop()

@@ -9,8 +9,8 @@ from typing import Any
 
 import requests
 
-from tandem import signing
 from tests.support import pace
+from tests.support.signing import signed_headers
 
 _numbers = itertools.count(1)
 
@@ -27,10 +27,7 @@ class Firm:
     def call(self, method: str, target: str, body: Any = None, purpose: str = "trade") -> Any:
         key = f"demo-{self.name}-{purpose}" if self.name != "operator" else "demo-operator"
         data = b"" if body is None else json.dumps(body).encode()
-        headers = signing.headers(
-            key, signing.hmac_signer(f"{key}-secret"), time.time_ns() // 1_000_000,
-            method, target, data,
-        )  # fmt: skip
+        headers = signed_headers(key, time.time_ns() // 1_000_000, method, target, data)
         if data:
             headers["Content-Type"] = "application/json"
         answer = self.http.request(

@@ -8,8 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import requests
 from tandem.demo.venue import TemporaryVenue
 from tests.page.firm import Firm
 from tests.support import pace
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.serial
 SYMBOLS = ("BTC-USD", "ETH-USD", "ETH-BTC")
@@ -69,13 +69,6 @@ class Market:
         return code
 
 
-def until(condition: Callable[[], Any], what: str) -> None:
-    deadline = time.monotonic() + pace.seconds(WAIT_S)
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
-
-
 @pytest.fixture
 def market(venue: TemporaryVenue, tmp_path: Path) -> Iterator[Market]:
     one = Market(venue, tmp_path)
@@ -110,7 +103,7 @@ def test_every_book_is_kept_through_deaths_and_empty_afterwards(
         fills = taker.call("GET", f"/v1/fills?limit=1000&after_trade_id={after}")["fills"]
         return {fill["client_order_id"][:3] for fill in fills}
 
-    until(lambda: marks() >= {"fx-", "ws-"}, "a taker does not trade")
+    until(lambda: marks() >= {"fx-", "ws-"}, "a taker does not trade", WAIT_S)
     # Prometheus sees them beside the others, as long as they are there.
     metrics = venue.settings.metrics
 
@@ -129,7 +122,7 @@ def test_every_book_is_kept_through_deaths_and_empty_afterwards(
         os.kill(venue.pids[name], signal.SIGKILL)
     market.wait_said("quoting", quoted + 1)
     last = taker.call("GET", "/v1/fills?limit=1000")["fills"][-1]["trade_id"]
-    until(lambda: marks(last) >= {"fx-", "ws-"}, "a taker did not come back")
+    until(lambda: marks(last) >= {"fx-", "ws-"}, "a taker did not come back", WAIT_S)
     assert market.end() == 0
     assert all(book["bids"] == book["asks"] == [] for book in books(url))
     assert 'process="bots"' not in scraped()

@@ -8,8 +8,7 @@ import json
 import os
 import re
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
@@ -33,6 +32,7 @@ from tandem.output import CommandError
 from tandem.up import environment
 from tests.fix.rawfix import Closed, RawFix, now_text
 from tests.support import pace
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.serial
 ROOT = Path(__file__).parent.parent.parent
@@ -97,13 +97,6 @@ def scrape(venue: TemporaryVenue) -> dict[tuple[str, ...], float]:
         for family in text_string_to_metric_families(answer.text)
         for sample in family.samples
     }
-
-
-def wait_for(holds: Callable[[], Any], what: str) -> None:
-    deadline = time.monotonic() + pace.seconds(20)
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
 
 
 def order(number: int) -> NewOrder:
@@ -255,7 +248,7 @@ def test_a_session_is_kicked_reset_and_comes_back_at_1(venue: TemporaryVenue) ->
     def connected() -> str:
         return {row["session"]: row["connected"] for row in rows(venue, "sessions")}["ALICE"]
 
-    wait_for(lambda: connected() == "yes", "the session is not shown")
+    until(lambda: connected() == "yes", "the session is not shown")
     refused = tandem(venue, "sessions", "reset", "ALICE")
     assert refused.stderr == "tandem: fix refuses: ALICE is logged on; kick it first\n"
     assert told(venue, "sessions", "kick", "ALICE") == "ALICE was logged out.\n"
@@ -311,15 +304,15 @@ def test_withdrawals_that_wait_for_a_person(venue: TemporaryVenue, engine: Engin
 
 def test_every_process_is_measured(venue: TemporaryVenue) -> None:
     for name in ("engine", "history", "fix", "api", "stream", "settlement"):
-        wait_for(lambda name=name: scrape(venue)["tandem_up", name] == 1, name)
+        until(lambda name=name: scrape(venue)["tandem_up", name] == 1, name)
     metrics = scrape(venue)
     seq = metrics["tandem_engine_seq",]
     assert seq > 0
     assert metrics["tandem_engine_commit_seconds_bucket", "+Inf"] == metrics[
         "tandem_engine_commit_seconds_count",
     ]
-    wait_for(lambda: scrape(venue)["tandem_history_seq", "history"] >= seq, "history is behind")
-    wait_for(lambda: scrape(venue)["tandem_stream_seq", "stream"] >= seq, "stream is behind")
+    until(lambda: scrape(venue)["tandem_history_seq", "history"] >= seq, "history is behind")
+    until(lambda: scrape(venue)["tandem_stream_seq", "stream"] >= seq, "stream is behind")
     assert metrics["tandem_fix_session_connected", "fix", "BOB"] == 0
 
 
@@ -420,17 +413,17 @@ def test_old_segments_are_archived_while_the_venue_runs(
 
         for number in range(first, first + 100):
             engine.submit(order(number))
-        wait_for(is_written, "no snapshot")
-    wait_for(lambda: len(list((folder / "snapshots").glob("*.snapshot"))) == 3, "not 3 are kept")
+        until(is_written, "no snapshot")
+    until(lambda: len(list((folder / "snapshots").glob("*.snapshot"))) == 3, "not 3 are kept")
     before = sorted(path.name for path in folder.glob("*.segment"))
     seq = engine.fetch(queries.Status()).value.seq
-    wait_for(lambda: scrape(venue)["tandem_history_seq", "history"] >= seq, "history is behind")
+    until(lambda: scrape(venue)["tandem_history_seq", "history"] >= seq, "history is behind")
 
     def archived() -> bool:
         # The gateway writes down how far its sessions are once a second.
         return "segments archived" in told(venue, "journal", "archive", str(tmp_path / "old"))
 
-    wait_for(archived, "nothing was archived")
+    until(archived, "nothing was archived")
     after = sorted(path.name for path in folder.glob("*.segment"))
     moved = sorted(path.name for path in (tmp_path / "old").glob("*.segment"))
     assert moved and [*moved, *after] == before

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from tandem import supervisor as module
 from tandem.processes import Process
 from tandem.supervisor import StartError, Supervisor
 from tests.support import pace
+from tests.support.waiting import until
 
 STEADY = """
     import json, os, signal, subprocess, sys
@@ -78,13 +78,6 @@ def alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 15) -> None:
-    deadline = time.monotonic() + pace.seconds(seconds)
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_stages_start_in_order_and_end_in_reverse(venue: Callable[..., Venue]) -> None:
     one = venue(("first", STEADY, 0), ("second", STEADY, 1))
     one.up()
@@ -104,7 +97,7 @@ def test_a_killed_process_comes_back_alone(
     one.up()
     before = one.supervisor.pids
     os.kill(before["second"], signal.SIGKILL)
-    eventually(lambda: ("second", "is back") in one.said)
+    until(lambda: ("second", "is back") in one.said)
     after = one.supervisor.pids
     assert after["first"] == before["first"]
     assert after["second"] != before["second"]
@@ -121,7 +114,7 @@ def test_what_a_dead_process_forked_is_ended_with_it(venue: Callable[..., Venue]
     forked = one.supervisor.ready_fields["first"]["forked"]
     assert alive(forked)
     os.kill(one.supervisor.pids["first"], signal.SIGKILL)
-    eventually(lambda: not alive(forked))
+    until(lambda: not alive(forked))
 
 
 def test_a_process_that_cannot_start_is_told_with_its_last_lines(
@@ -299,5 +292,5 @@ def test_children_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
     assert alive(pid)
     parent.kill()
     parent.wait()
-    eventually(lambda: not alive(pid))
+    until(lambda: not alive(pid))
     assert (tmp_path / "ended").read_text() == "steady_module.py\n"

@@ -16,6 +16,7 @@ import requests
 
 from tandem.demo.venue import write_configuration
 from tests.support import pace
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.serial
 
@@ -174,7 +175,4 @@ def test_a_killed_supervisor_leaves_no_process(up: Callable[[], Up]) -> None:
     pids = list(one.children().values())
     one.process.kill()
     one.process.wait(pace.seconds(10))
-    deadline = time.monotonic() + pace.seconds(20)
-    while not all(gone(pid) for pid in pids):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: all(gone(pid) for pid in pids), "a process is left")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.api.stream.harness import EngineProcess, running_engine
+from tests.support.processes import EngineProcess
 
 
 @pytest.fixture
-def engine() -> Iterator[EngineProcess]:
-    with running_engine() as process:
+def engine(tmp_path: Path) -> Iterator[EngineProcess]:
+    with EngineProcess(tmp_path) as process:
         yield process

@@ -5,17 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
 import time
 import zlib
 from asyncio.trsock import TransportSocket
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -25,8 +19,6 @@ from account_api.routes import ROUTES
 from account_api.security.auth import sign_hmac
 from account_api.stream.server import StreamServer
 from account_api.stream.settings import StreamSettings
-from config.settings import DEMO_FILE, load
-from engine.client import EngineClient
 from engine.core.commands import Deposit
 from engine.core.types import Origin
 from engine.history.projector import Projector
@@ -34,78 +26,9 @@ from engine.history.queries import open_reader
 from engine.history.store import open_writer
 from tests.api.stream import described
 from tests.support import pace
+from tests.support.processes import EngineProcess
 
-ROOT = Path(__file__).parent.parent.parent.parent
 WAIT_S = 10.0
-
-
-class EngineProcess:
-    """``python -m engine.main`` on the demo configuration, in a folder of its own.
-
-    ``changes`` are texts of the configuration and what is to be in their place.
-    """
-
-    def __init__(self, changes: Mapping[str, str] | None = None) -> None:
-        self.data = Path(tempfile.mkdtemp(prefix="tandem-s-"))
-        self.environment = os.environ | {"TANDEM_DATA": str(self.data)}
-        self.environment.pop("TANDEM_CONFIG", None)
-        if changes:
-            text = DEMO_FILE.read_text(encoding="utf-8")
-            for old, new in changes.items():
-                assert old in text, f"the demo configuration has no {old!r}"
-                text = text.replace(old, new)
-            config = self.data / "venue.toml"
-            config.write_text(text, encoding="utf-8")
-            config.chmod(0o600)
-            self.environment["TANDEM_CONFIG"] = str(config)
-        self.settings = load(env=self.environment)
-        self.socket = str(self.settings.engine.socket)
-        self.process: subprocess.Popen[str] | None = None
-
-    def start(self) -> None:
-        """Start, or start again, and wait until it serves."""
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "engine.main"], cwd=ROOT, env=self.environment,
-            stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        await_ready(self.process)
-
-    def kill(self) -> None:
-        """End it at once, as a crash would."""
-        assert self.process is not None and self.process.stderr is not None
-        self.process.kill()
-        self.process.wait()
-        self.process.stderr.close()
-
-    def remove(self) -> None:
-        """End it and forget its folder."""
-        self.kill()
-        shutil.rmtree(self.data)
-
-    def client(self) -> EngineClient:
-        """A blocking client."""
-        return EngineClient(self.socket, "test")
-
-
-def await_ready(process: subprocess.Popen[str]) -> dict[str, Any]:
-    """Read a process's log until it says that it is ready."""
-    assert process.stderr is not None
-    for line in process.stderr:
-        entry: dict[str, Any] = json.loads(line) if line.startswith("{") else {}
-        if entry.get("event") == "ready":
-            return entry
-    raise AssertionError("the process ended before it was ready")
-
-
-@contextlib.contextmanager
-def running_engine(changes: Mapping[str, str] | None = None) -> Iterator[EngineProcess]:
-    """An engine for a test, on the demo configuration with some changes."""
-    engine = EngineProcess(changes)
-    engine.start()
-    try:
-        yield engine
-    finally:
-        engine.remove()
 
 
 @contextlib.asynccontextmanager
@@ -217,12 +140,11 @@ class Client:
                 for name, value in match.items()
             )
 
-        while True:
-            found = [message for message in self.received if fits(message)]
-            if len(found) >= count:
-                self.received = [message for message in self.received if not fits(message)]
-                return found
-            await self.receive()
+        async with asyncio.timeout(pace.seconds(3 * WAIT_S)):  # Heartbeats come for ever.
+            while len(found := [m for m in self.received if fits(m)]) < count:
+                await self.receive()
+        self.received = [message for message in self.received if not fits(message)]
+        return found
 
     def received_on(self, channel: str) -> list[dict[str, Any]]:
         """Updates of a channel that were received and not taken out."""
@@ -271,16 +193,6 @@ class BookCopy:
                 if index < len(side):
                     parts += side[index][:2]
         return zlib.crc32(":".join(parts).encode())
-
-
-def run(engine: EngineProcess, story: Any, **changes: Any) -> None:
-    """Play a story against a stream server on the engine."""
-
-    async def play() -> None:
-        async with running_stream(engine, **changes) as stream:
-            await story(stream)
-
-    asyncio.run(play())
 
 
 async def begin(client: Client, *channels: str, **params: Any) -> dict[str, Any]:

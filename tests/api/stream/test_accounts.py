@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.api.stream.harness import Client, EngineProcess, Stream, begin, deposit, run
+from tests.api.stream.harness import Client, begin, deposit, running_stream
 from tests.support import pace
+from tests.support.processes import EngineProcess
 
 DESK = "alice:desk"
 PRIVATE = ["orders", "executions", "balances", "ledger", "transfers"]
@@ -30,10 +31,9 @@ def of(client: Client, account: str) -> list[dict[str, Any]]:
     ]
 
 
-def test_a_key_of_the_firm_streams_a_sub_account(engine: EngineProcess) -> None:
+async def test_a_key_of_the_firm_streams_a_sub_account(engine: EngineProcess) -> None:
     """Every private channel of the account that is named, and nothing of the key's own."""
-
-    async def story(stream: Stream) -> None:
+    async with running_stream(engine) as stream:
         async with stream.client("demo-alice-trade") as alice:
             answer = await begin(alice, *PRIVATE, account=DESK)
             assert answer["data"]["private"]["account"] == DESK
@@ -51,13 +51,10 @@ def test_a_key_of_the_firm_streams_a_sub_account(engine: EngineProcess) -> None:
             (again,) = await alice.until("orders", type="update")
             assert again["data"] == update["data"], "a resumption is of the account named too"
 
-    run(engine, story)
 
-
-def test_the_channels_of_two_accounts_go_on_beside_each_other(engine: EngineProcess) -> None:
+async def test_the_channels_of_two_accounts_go_on_beside_each_other(engine: EngineProcess) -> None:
     """Each account has its own sequence; what ends for one goes on for the other."""
-
-    async def story(stream: Stream) -> None:
+    async with running_stream(engine, heartbeat_s=0.1) as stream:
         async with stream.client("demo-alice-trade") as alice:
             await asyncio.to_thread(deposit, engine, DESK, "USD")
             await begin(alice, "orders")
@@ -88,38 +85,32 @@ def test_the_channels_of_two_accounts_go_on_beside_each_other(engine: EngineProc
                 pass
             assert list(beat["data"]["accounts"]) == ["alice"]
 
-    run(engine, story, heartbeat_s=0.1)
-
 
 @pytest.mark.parametrize("op", ["subscribe", "unsubscribe", "snapshot"])
-def test_an_account_that_a_key_does_not_reach_is_not_found(
+async def test_an_account_that_a_key_does_not_reach_is_not_found(
     engine: EngineProcess, op: str
 ) -> None:
     """As by REST: one of another firm, and one that does not exist, are told apart by nobody."""
-
-    async def story(stream: Stream) -> None:
-        async with stream.client("demo-bob-trade") as bob:
-            for account in (DESK, "alice", "nobody"):
-                answer = await bob.ask(op, channels=["orders"], account=account)
-                assert answer["error"]["code"] == "not_found", answer
-                assert answer["error"]["field"] == "account"
-                listed = await bob.ask("get_orders", account=account)
-                assert listed["error"]["detail"] == answer["error"]["detail"]
-            answer = await bob.ask(op, channels=["trades"], symbols=["BTC-USD"], account="bob")
-            assert (answer["error"]["code"], answer["error"]["field"]) == (
-                "invalid_request", "account",
-            )  # fmt: skip
-            answer = await bob.ask(op, channels=["orders"], account="")
+    async with running_stream(engine) as stream, stream.client("demo-bob-trade") as bob:
+        for account in (DESK, "alice", "nobody"):
+            answer = await bob.ask(op, channels=["orders"], account=account)
+            assert answer["error"]["code"] == "not_found", answer
             assert answer["error"]["field"] == "account"
-            assert bob.received == []
+            listed = await bob.ask("get_orders", account=account)
+            assert listed["error"]["detail"] == answer["error"]["detail"]
+        answer = await bob.ask(op, channels=["trades"], symbols=["BTC-USD"], account="bob")
+        assert (answer["error"]["code"], answer["error"]["field"]) == (
+            "invalid_request", "account",
+        )  # fmt: skip
+        answer = await bob.ask(op, channels=["orders"], account="")
+        assert answer["error"]["field"] == "account"
+        assert bob.received == []
 
-    run(engine, story)
 
-
-def test_subscriptions_of_all_accounts_count_and_end_with_the_connection(
+async def test_subscriptions_of_all_accounts_count_and_end_with_the_connection(
     engine: EngineProcess,
 ) -> None:
-    async def story(stream: Stream) -> None:
+    async with running_stream(engine, subscriptions_max=6) as stream:
         hub = stream.server.hub
         async with stream.client("demo-alice-trade") as alice:
             await begin(alice, *PRIVATE)
@@ -134,5 +125,3 @@ def test_subscriptions_of_all_accounts_count_and_end_with_the_connection(
                 await asyncio.sleep(0.005)
         assert peer.accounts == set()
         assert hub._private == {}
-
-    run(engine, story, subscriptions_max=6)

@@ -13,101 +13,93 @@ from websockets.exceptions import ConnectionClosed
 from account_api.configuration import api_settings
 from account_api.security.keystore import KeyStore, StoredKey
 from engine.client import queries
-from tests.api.stream.harness import Client, EngineProcess, Stream, begin, deposit, run, signed
+from tests.api.stream.harness import (
+    Client,
+    begin,
+    deposit,
+    running_stream,
+    signed,
+)
 from tests.support import pace
+from tests.support.processes import EngineProcess
 
 
-def test_cancel_on_disconnect_of_the_connection(engine: EngineProcess) -> None:
-    async def story(stream: Stream) -> None:
-        async with stream.client("demo-alice-trade") as watcher:
-            await begin(watcher, "orders")
-            await watcher.create("stays", "buy")
-            async with stream.client("demo-alice-trade") as alice:
-                assert (await alice.ask("cancel_on_disconnect", scope="connection"))["ok"]
-                await alice.create("goes", "buy")
-                alice.connection.transport.abort()
-            (message,) = await watcher.until("orders", event="canceled")
-            assert message["data"]["client_order_id"] == "goes"
-            assert message["data"]["reason"] == "disconnect"
-            orders = await watcher.ask("get_orders")
-            assert [row["client_order_id"] for row in orders["data"]["orders"]] == ["stays"]
-
-    run(engine, story)
+async def test_cancel_on_disconnect_of_the_connection(engine: EngineProcess) -> None:
+    async with running_stream(engine) as stream, stream.client("demo-alice-trade") as watcher:
+        await begin(watcher, "orders")
+        await watcher.create("stays", "buy")
+        async with stream.client("demo-alice-trade") as alice:
+            assert (await alice.ask("cancel_on_disconnect", scope="connection"))["ok"]
+            await alice.create("goes", "buy")
+            alice.connection.transport.abort()
+        (message,) = await watcher.until("orders", event="canceled")
+        assert message["data"]["client_order_id"] == "goes"
+        assert message["data"]["reason"] == "disconnect"
+        orders = await watcher.ask("get_orders")
+        assert [row["client_order_id"] for row in orders["data"]["orders"]] == ["stays"]
 
 
-def test_cancel_on_disconnect_of_the_connection_reaches_its_sub_accounts(
+async def test_cancel_on_disconnect_of_the_connection_reaches_its_sub_accounts(
     engine: EngineProcess,
 ) -> None:
     """S-2: what the connection entered goes, on whichever account; what others entered stays."""
-
-    async def story(stream: Stream) -> None:
-        async with stream.client("demo-alice-trade") as watcher:
-            await asyncio.to_thread(deposit, engine, "alice:desk", "USD")
-            await rest(watcher, "alice:desk", "desk-stays")
-            async with stream.client("demo-alice-trade") as alice:
-                assert (await alice.ask("cancel_on_disconnect", scope="connection"))["ok"]
-                await rest(alice, "alice:desk", "desk-goes")
-                await rest(alice, "alice", "own-goes")
-                alice.connection.transport.abort()
-            assert await left(watcher, "alice:desk", {"desk-stays"}) == {"desk-stays"}
-            assert await left(watcher, "alice", set()) == set()
-
-    run(engine, story)
+    async with running_stream(engine) as stream, stream.client("demo-alice-trade") as watcher:
+        await asyncio.to_thread(deposit, engine, "alice:desk", "USD")
+        await rest(watcher, "alice:desk", "desk-stays")
+        async with stream.client("demo-alice-trade") as alice:
+            assert (await alice.ask("cancel_on_disconnect", scope="connection"))["ok"]
+            await rest(alice, "alice:desk", "desk-goes")
+            await rest(alice, "alice", "own-goes")
+            alice.connection.transport.abort()
+        assert await left(watcher, "alice:desk", {"desk-stays"}) == {"desk-stays"}
+        assert await left(watcher, "alice", set()) == set()
 
 
 @pytest.mark.parametrize("named", ["alice", "alice:desk"])
-def test_cancel_on_disconnect_of_one_account(engine: EngineProcess, named: str) -> None:
+async def test_cancel_on_disconnect_of_one_account(engine: EngineProcess, named: str) -> None:
     """S-2: every order of the account goes, whoever entered it, and none of another account."""
-
-    async def story(stream: Stream) -> None:
-        async with stream.client("demo-alice-trade") as watcher:
-            await asyncio.to_thread(deposit, engine, "alice:desk", "USD")
-            for account in ("alice", "alice:desk"):
-                await rest(watcher, account, f"of-{account}")
-            async with stream.client("demo-alice-trade") as alice:
-                terms = {"scope": "account", "account": named}
-                armed = await alice.ask("cancel_on_disconnect", **terms)
-                assert armed["data"]["account"] == named
-                row = (await asyncio.to_thread(engine_sessions, engine))[armed["data"]["session"]]
-                assert (row.account, row.cancel_scope.name) == (named, "ACCOUNT")
-                await rest(alice, "alice", "own")
-                alice.connection.transport.abort()
-            gone = {"alice": {"own", "of-alice"}, "alice:desk": {"of-alice:desk"}}
-            for account, mine in gone.items():
-                stays = {"own", "of-alice", "of-alice:desk"} & mine if account != named else set()
-                assert await left(watcher, account, stays) == stays
-
-    run(engine, story)
+    async with running_stream(engine) as stream, stream.client("demo-alice-trade") as watcher:
+        await asyncio.to_thread(deposit, engine, "alice:desk", "USD")
+        for account in ("alice", "alice:desk"):
+            await rest(watcher, account, f"of-{account}")
+        async with stream.client("demo-alice-trade") as alice:
+            terms = {"scope": "account", "account": named}
+            armed = await alice.ask("cancel_on_disconnect", **terms)
+            assert armed["data"]["account"] == named
+            row = (await asyncio.to_thread(engine_sessions, engine))[armed["data"]["session"]]
+            assert (row.account, row.cancel_scope.name) == (named, "ACCOUNT")
+            await rest(alice, "alice", "own")
+            alice.connection.transport.abort()
+        gone = {"alice": {"own", "of-alice"}, "alice:desk": {"of-alice:desk"}}
+        for account, mine in gone.items():
+            stays = {"own", "of-alice", "of-alice:desk"} & mine if account != named else set()
+            assert await left(watcher, account, stays) == stays
 
 
-def test_cancel_on_disconnect_waits_for_its_grace_and_a_return_disarms_it(
+async def test_cancel_on_disconnect_waits_for_its_grace_and_a_return_disarms_it(
     engine: EngineProcess,
 ) -> None:
     """S-1: with a grace period the orders stay until it is over."""
-
-    async def story(stream: Stream) -> None:
-        async with stream.client("demo-alice-trade") as watcher:
-            await begin(watcher, "orders")
-            async with stream.client("demo-alice-trade") as alice:
-                await alice.ask("cancel_on_disconnect", scope="account", grace_s=1)
-                await rest(alice, "alice", "goes")
-                alice.connection.transport.abort()
-            (ended,) = await watcher.until("orders", event="session_closed")
-            (canceled,) = await watcher.until("orders", event="canceled")
-            assert when(canceled) - when(ended) >= timedelta(seconds=1)
-            async with stream.client("demo-alice-trade") as alice:
-                await alice.ask("cancel_on_disconnect", scope="account", grace_s=0)
-                await rest(alice, "alice", "stays")
-                await alice.ask("cancel_on_disconnect", scope="none")
-                alice.connection.transport.abort()
-            await watcher.until("orders", event="session_closed")
-            assert await left(watcher, "alice", {"stays"}) == {"stays"}
-
-    run(engine, story)
+    async with running_stream(engine) as stream, stream.client("demo-alice-trade") as watcher:
+        await begin(watcher, "orders")
+        async with stream.client("demo-alice-trade") as alice:
+            await alice.ask("cancel_on_disconnect", scope="account", grace_s=1)
+            await rest(alice, "alice", "goes")
+            alice.connection.transport.abort()
+        (ended,) = await watcher.until("orders", event="session_closed")
+        (canceled,) = await watcher.until("orders", event="canceled")
+        assert when(canceled) - when(ended) >= timedelta(seconds=1)
+        async with stream.client("demo-alice-trade") as alice:
+            await alice.ask("cancel_on_disconnect", scope="account", grace_s=0)
+            await rest(alice, "alice", "stays")
+            await alice.ask("cancel_on_disconnect", scope="none")
+            alice.connection.transport.abort()
+        await watcher.until("orders", event="session_closed")
+        assert await left(watcher, "alice", {"stays"}) == {"stays"}
 
 
-def test_cancel_on_disconnect_asks_for_what_the_key_may_do(engine: EngineProcess) -> None:
-    async def story(stream: Stream) -> None:
+async def test_cancel_on_disconnect_asks_for_what_the_key_may_do(engine: EngineProcess) -> None:
+    async with running_stream(engine) as stream:
         async with stream.client("demo-alice-trade") as alice:
             for params, code in (
                 ({"scope": "account", "account": "bob"}, "not_found"),
@@ -135,8 +127,6 @@ def test_cancel_on_disconnect_asks_for_what_the_key_may_do(engine: EngineProcess
             refused = await desk.ask("cancel_on_disconnect", scope="account", account="alice")
             assert refused["error"]["code"] == "not_found"
         store.close()
-
-    run(engine, story)
 
 
 async def rest(client: Client, account: str, client_order_id: str) -> None:
@@ -169,44 +159,35 @@ def when(message: dict[str, Any]) -> datetime:
 
 
 @pytest.mark.parametrize("cancel_orders", [False, True, None])
-def test_a_clean_logout_chooses_what_happens_to_its_orders(
+async def test_a_clean_logout_chooses_what_happens_to_its_orders(
     engine: EngineProcess, cancel_orders: bool | None
 ) -> None:
     """Where it says nothing it is an end as any other, as a Logout(5) of FIX is."""
     chosen = {} if cancel_orders is None else {"cancel_orders": cancel_orders}
-
-    async def story(stream: Stream) -> None:
-        async with stream.client("demo-alice-trade") as watcher:
-            await begin(watcher, "orders")
-            async with stream.client("demo-alice-trade") as alice:
-                await alice.ask("cancel_on_disconnect", scope="firm")
-                await alice.create("mine", "buy")
-                assert (await alice.ask("logout", **chosen))["ok"]
-                with pytest.raises(ConnectionClosed) as closed:
-                    while True:
-                        await alice.receive()
-                assert closed.value.rcvd is not None and closed.value.rcvd.code == 1000
-            await watcher.until("orders", event="session_closed")
-            orders = await watcher.ask("get_orders")
-            assert bool(orders["data"]["orders"]) is (cancel_orders is False)
-
-    run(engine, story)
+    async with running_stream(engine) as stream, stream.client("demo-alice-trade") as watcher:
+        await begin(watcher, "orders")
+        async with stream.client("demo-alice-trade") as alice:
+            await alice.ask("cancel_on_disconnect", scope="firm")
+            await alice.create("mine", "buy")
+            assert (await alice.ask("logout", **chosen))["ok"]
+            with pytest.raises(ConnectionClosed) as closed:
+                while True:
+                    await alice.receive()
+            assert closed.value.rcvd is not None and closed.value.rcvd.code == 1000
+        await watcher.until("orders", event="session_closed")
+        orders = await watcher.ask("get_orders")
+        assert bool(orders["data"]["orders"]) is (cancel_orders is False)
 
 
-def test_a_recorded_login_is_refused_after_a_restart_of_the_service(engine: EngineProcess) -> None:
+async def test_a_recorded_login_is_refused_after_a_restart_of_the_service(
+    engine: EngineProcess,
+) -> None:
     """The signature is good for seconds, and the memory of it outlives the process."""
     login = signed("demo-alice-trade")
-
-    async def first(stream: Stream) -> None:
-        async with stream.client() as client:
-            assert (await client.ask("login", **login))["ok"]
-
-    async def again(stream: Stream) -> None:
-        async with stream.client() as client:
-            answer = await client.ask("login", **login)
-            assert answer["error"]["code"] == "unauthorized"
-            assert "used before" in answer["error"]["detail"]
-            assert (await client.ask("login", **signed("demo-alice-trade")))["ok"]
-
-    run(engine, first)
-    run(engine, again)
+    async with running_stream(engine) as stream, stream.client() as client:
+        assert (await client.ask("login", **login))["ok"]
+    async with running_stream(engine) as stream, stream.client() as client:
+        answer = await client.ask("login", **login)
+        assert answer["error"]["code"] == "unauthorized"
+        assert "used before" in answer["error"]["detail"]
+        assert (await client.ask("login", **signed("demo-alice-trade")))["ok"]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.api.stream.harness import Client, EngineProcess, Stream, begin, run, running_engine
+from tests.api.stream.harness import Client, begin, running_stream
+from tests.support.processes import EngineProcess
 
 ORDERS = 600
 """So many that their cancels, one in each Tick, are under way while others are served."""
@@ -16,9 +18,9 @@ BATCH = 50
 
 
 @pytest.fixture
-def slow_cancels() -> Iterator[EngineProcess]:
+def slow_cancels(tmp_path: Path) -> Iterator[EngineProcess]:
     """An engine in which one command cancels one order."""
-    with running_engine({"[venue]\n": "[venue]\nwork_max = 1\n"}) as process:
+    with EngineProcess(tmp_path, {"[venue]\n": "[venue]\nwork_max = 1\n"}) as process:
         yield process
 
 
@@ -38,10 +40,10 @@ def named(messages: list[dict[str, Any]], event: str) -> list[dict[str, Any]]:
     return [message for message in messages if message["data"]["event"] == event]
 
 
-def test_C10_a_mass_cancel_in_pieces_is_told_in_order_and_others_come_between(
+async def test_C10_a_mass_cancel_in_pieces_is_told_in_order_and_others_come_between(
     slow_cancels: EngineProcess,
 ) -> None:
-    async def story(stream: Stream) -> None:
+    async with running_stream(slow_cancels) as stream:
         async with (
             stream.client("demo-alice-trade") as alice,
             stream.client("demo-bob-trade") as bob,
@@ -90,25 +92,19 @@ def test_C10_a_mass_cancel_in_pieces_is_told_in_order_and_others_come_between(
             assert len(named(alice.received_on("orders"), "canceled")) == ORDERS
             assert (await alice.ask("get_orders"))["data"]["orders"] == []
 
-    run(slow_cancels, story)
 
-
-def test_C10_an_order_entered_after_a_mass_cancel_is_not_covered_by_it(
+async def test_C10_an_order_entered_after_a_mass_cancel_is_not_covered_by_it(
     slow_cancels: EngineProcess,
 ) -> None:
     """What it covers is settled when it begins: a client may quote again at once."""
-
-    async def story(stream: Stream) -> None:
-        async with stream.client("demo-alice-trade") as alice:
-            await fill_book(alice)
-            await begin(alice, "orders")
-            answer = await alice.ask("cancel_all", symbol="BTC-USD", side="buy")
-            assert answer["data"]["complete"] is False
-            await alice.create("fresh", "buy", price="99")
-            (whole,) = await alice.until("orders", event="mass_canceled", complete=True)
-            (fresh,) = named(alice.received_on("orders"), "accepted")
-            assert fresh["as_of_seq"] < whole["as_of_seq"], "it came while the others went"
-            listed = await alice.ask("get_orders")
-            assert [row["client_order_id"] for row in listed["data"]["orders"]] == ["fresh"]
-
-    run(slow_cancels, story)
+    async with running_stream(slow_cancels) as stream, stream.client("demo-alice-trade") as alice:
+        await fill_book(alice)
+        await begin(alice, "orders")
+        answer = await alice.ask("cancel_all", symbol="BTC-USD", side="buy")
+        assert answer["data"]["complete"] is False
+        await alice.create("fresh", "buy", price="99")
+        (whole,) = await alice.until("orders", event="mass_canceled", complete=True)
+        (fresh,) = named(alice.received_on("orders"), "accepted")
+        assert fresh["as_of_seq"] < whole["as_of_seq"], "it came while the others went"
+        listed = await alice.ask("get_orders")
+        assert [row["client_order_id"] for row in listed["data"]["orders"]] == ["fresh"]

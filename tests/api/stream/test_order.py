@@ -7,8 +7,9 @@ import json
 from typing import Any
 
 from engine.client import EngineUnavailable
-from tests.api.stream.harness import WAIT_S, Client, EngineProcess, Stream, begin, run
+from tests.api.stream.harness import WAIT_S, Client, begin, running_stream
 from tests.support import pace
+from tests.support.processes import EngineProcess
 
 PRIVATE = ["balances", "executions", "ledger", "orders", "transfers"]
 
@@ -30,27 +31,26 @@ async def answers(client: Client, count: int) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_private_subscribe_is_not_overtaken_by_later_requests(engine: EngineProcess) -> None:
-    async def story(stream: Stream) -> None:
-        async with stream.client("demo-alice-trade") as client:
-            for _ in range(5):
-                await send_all(
-                    client,
-                    ("subscribe", {"channels": PRIVATE}),
-                    ("ping", {}),
-                    ("get_instruments", {}),
-                    ("subscribe", {"channels": ["orders"], "from_seq": 1}),
-                    ("ping", {}),
-                )
-                found = await answers(client, 5)
-                assert [message["req_id"] for message in found] == list(range(1000, 1005))
-                assert all(message["ok"] for message in found), found
+async def test_a_private_subscribe_is_not_overtaken_by_later_requests(
+    engine: EngineProcess,
+) -> None:
+    async with running_stream(engine) as stream, stream.client("demo-alice-trade") as client:
+        for _ in range(5):
+            await send_all(
+                client,
+                ("subscribe", {"channels": PRIVATE}),
+                ("ping", {}),
+                ("get_instruments", {}),
+                ("subscribe", {"channels": ["orders"], "from_seq": 1}),
+                ("ping", {}),
+            )
+            found = await answers(client, 5)
+            assert [message["req_id"] for message in found] == list(range(1000, 1005))
+            assert all(message["ok"] for message in found), found
 
-    run(engine, story)
 
-
-def test_what_was_unsubscribed_is_silent_from_the_answer_on(engine: EngineProcess) -> None:
-    async def story(stream: Stream) -> None:
+async def test_what_was_unsubscribed_is_silent_from_the_answer_on(engine: EngineProcess) -> None:
+    async with running_stream(engine) as stream:
         async with (
             stream.client("demo-alice-trade") as client,
             stream.client("demo-alice-trade") as trader,
@@ -71,48 +71,39 @@ def test_what_was_unsubscribed_is_silent_from_the_answer_on(engine: EngineProces
                 await client.ask("ping")
                 assert client.received == []
 
-    run(engine, story)
+
+async def test_an_unsubscribe_of_one_channel_leaves_the_others(engine: EngineProcess) -> None:
+    async with running_stream(engine) as stream, stream.client("demo-alice-trade") as client:
+        await send_all(
+            client,
+            ("subscribe", {"channels": PRIVATE}),
+            ("unsubscribe", {"channels": ["orders", "ledger"]}),
+        )
+        await answers(client, 2)
+        await client.create("a1", "buy")
+        await client.until("balances", type="update")
+        assert {m["channel"] for m in client.received if m["type"] == "update"} <= {
+            "balances", "executions", "transfers",
+        }  # fmt: skip
 
 
-def test_an_unsubscribe_of_one_channel_leaves_the_others(engine: EngineProcess) -> None:
-    async def story(stream: Stream) -> None:
-        async with stream.client("demo-alice-trade") as client:
-            await send_all(
-                client,
-                ("subscribe", {"channels": PRIVATE}),
-                ("unsubscribe", {"channels": ["orders", "ledger"]}),
-            )
-            await answers(client, 2)
-            await client.create("a1", "buy")
-            await client.until("balances", type="update")
-            assert {m["channel"] for m in client.received if m["type"] == "update"} <= {
-                "balances", "executions", "transfers",
-            }  # fmt: skip
-
-    run(engine, story)
-
-
-def test_a_subscribe_that_is_refused_changes_nothing(engine: EngineProcess) -> None:
+async def test_a_subscribe_that_is_refused_changes_nothing(engine: EngineProcess) -> None:
     """The engine cannot be asked for the new snapshot; what was subscribed before goes on."""
+    async with running_stream(engine) as stream, stream.client("demo-alice-trade") as client:
+        await begin(client, "orders")
+        await client.until("orders", type="snapshot")
+        loader: Any = stream.server.handler.loader
+        working = loader._snapshot
 
-    async def story(stream: Stream) -> None:
-        async with stream.client("demo-alice-trade") as client:
-            await begin(client, "orders")
-            await client.until("orders", type="snapshot")
-            loader: Any = stream.server.handler.loader
-            working = loader._snapshot
+        async def away(account: str) -> Any:
+            raise EngineUnavailable("away", "not_applied")
 
-            async def away(account: str) -> Any:
-                raise EngineUnavailable("away", "not_applied")
-
-            loader._snapshot = away
-            answer = await client.ask("subscribe", channels=["orders", "balances"])
-            assert answer["error"]["code"] == "engine_unavailable"
-            loader._snapshot = working
-            await client.create("a1", "buy")
-            (message,) = await client.until("orders", type="update")
-            assert message["data"]["client_order_id"] == "a1"
-            await asyncio.sleep(0)
-            assert not [m for m in client.received if m["channel"] == "balances"]
-
-    run(engine, story)
+        loader._snapshot = away
+        answer = await client.ask("subscribe", channels=["orders", "balances"])
+        assert answer["error"]["code"] == "engine_unavailable"
+        loader._snapshot = working
+        await client.create("a1", "buy")
+        (message,) = await client.until("orders", type="update")
+        assert message["data"]["client_order_id"] == "a1"
+        await asyncio.sleep(0)
+        assert not [m for m in client.received if m["channel"] == "balances"]

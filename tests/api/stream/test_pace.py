@@ -17,7 +17,8 @@ from account_api.stream.pacing import (
     Pace,
     PacedConnection,
 )
-from tests.api.stream.harness import Client, EngineProcess, Stream, run
+from tests.api.stream.harness import Client, Stream, running_stream
+from tests.support.processes import EngineProcess
 
 MASK = b"\x80\0\0\0\0"
 FLOODS = {
@@ -41,10 +42,11 @@ async def connection_of(stream: Stream, client: Client) -> PacedConnection:
 
 
 @pytest.mark.parametrize("kind", sorted(FLOODS))
-def test_a_flood_before_a_login_waits_in_its_own_socket(engine: EngineProcess, kind: str) -> None:
+async def test_a_flood_before_a_login_waits_in_its_own_socket(
+    engine: EngineProcess, kind: str
+) -> None:
     frame, pace = FLOODS[kind]
-
-    async def story(stream: Stream) -> None:
+    async with running_stream(engine) as stream:
         async with stream.client() as flooding, stream.client("demo-alice-trade") as other:
             loop = asyncio.get_running_loop()
             served = await connection_of(stream, flooding)
@@ -57,50 +59,40 @@ def test_a_flood_before_a_login_waits_in_its_own_socket(engine: EngineProcess, k
             allowed = pace.burst + pace.per_s * took_s + PIECE_BYTES / len(frame) + 1
             assert 0 < taken <= allowed, (taken, took_s)
 
-    run(engine, story)
+
+async def test_a_message_in_endless_fragments_is_refused(engine: EngineProcess) -> None:
+    async with running_stream(engine) as stream, stream.client("demo-alice-trade") as client:
+        frames = b"\x01" + MASK + (b"\x00" + MASK) * (FRAGMENTS_MAX + 10)
+        client.connection.transport.write(frames)
+        with pytest.raises(ConnectionClosed) as ended:
+            while True:
+                await client.receive()
+        assert ended.value.rcvd is not None and ended.value.rcvd.code == 1008
+        assert "fragments" in ended.value.rcvd.reason
 
 
-def test_a_message_in_endless_fragments_is_refused(engine: EngineProcess) -> None:
-    async def story(stream: Stream) -> None:
-        async with stream.client("demo-alice-trade") as client:
-            frames = b"\x01" + MASK + (b"\x00" + MASK) * (FRAGMENTS_MAX + 10)
-            client.connection.transport.write(frames)
-            with pytest.raises(ConnectionClosed) as ended:
-                while True:
-                    await client.receive()
-            assert ended.value.rcvd is not None and ended.value.rcvd.code == 1008
-            assert "fragments" in ended.value.rcvd.reason
-
-    run(engine, story)
-
-
-def test_many_orders_at_once_are_done_as_they_come_after_a_login(engine: EngineProcess) -> None:
+async def test_many_orders_at_once_are_done_as_they_come_after_a_login(
+    engine: EngineProcess,
+) -> None:
     """The budget of strangers ends with the login; more messages than it holds pass at once."""
     count = STRANGER.burst * 2
-
-    async def story(stream: Stream) -> None:
-        async with stream.client("demo-alice-trade") as client:
-            for number in range(count):
-                request = {"op": "ping", "req_id": 10_000 + number}
-                await client.connection.send(json.dumps(request))
-            seen = [await client.receive() for _ in range(count)]
-            answered = [message["req_id"] for message in seen if "req_id" in message]
-            assert answered == list(range(10_000, 10_000 + len(answered)))
-            assert len(answered) > STRANGER.burst + STRANGER.per_s
-
-    run(engine, story)
+    async with running_stream(engine) as stream, stream.client("demo-alice-trade") as client:
+        for number in range(count):
+            request = {"op": "ping", "req_id": 10_000 + number}
+            await client.connection.send(json.dumps(request))
+        seen = [await client.receive() for _ in range(count)]
+        answered = [message["req_id"] for message in seen if "req_id" in message]
+        assert answered == list(range(10_000, 10_000 + len(answered)))
+        assert len(answered) > STRANGER.burst + STRANGER.per_s
 
 
-def test_a_long_message_in_many_pieces_is_whole(engine: EngineProcess) -> None:
-    async def story(stream: Stream) -> None:
-        async with stream.client("demo-alice-trade") as client:
-            operations = [
-                {"op": "cancel", "order": f"client:{'x' * 60}{number}"} for number in range(50)
-            ]
-            answer = await client.ask("batch", operations=operations)
-            assert len(answer["data"]["results"]) == 50
-
-    run(engine, story)
+async def test_a_long_message_in_many_pieces_is_whole(engine: EngineProcess) -> None:
+    async with running_stream(engine) as stream, stream.client("demo-alice-trade") as client:
+        operations = [
+            {"op": "cancel", "order": f"client:{'x' * 60}{number}"} for number in range(50)
+        ]
+        answer = await client.ask("batch", operations=operations)
+        assert len(answer["data"]["results"]) == 50
 
 
 def test_a_budget_fills_up_with_time_and_no_further() -> None:

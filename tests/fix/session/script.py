@@ -44,7 +44,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.fix.rawfix import SOH, now_text
+from tests.fix.rawfix import SOH, first_whole, framed, now_text
 from tests.support import pace
 
 SCRIPTS = Path(__file__).parent / "scripts"
@@ -159,8 +159,8 @@ class Peer:
         """The next message; None at the end of the stream. Raises TimeoutError."""
         assert self.sock is not None, "not connected"
         while True:
-            raw = self._framed()
-            if raw is not None:
+            raw, self.buffer = first_whole(self.buffer)
+            if raw:
                 return _checked(raw)
             left = deadline - time.monotonic()
             if left <= 0:
@@ -174,17 +174,6 @@ class Peer:
                 assert not self.buffer, f"the stream ends within a message: {self.buffer!r}"
                 return None
             self.buffer += data
-
-    def _framed(self) -> bytes | None:
-        start = self.buffer.find(b"\x019=")
-        end = self.buffer.find(b"\x01", start + 3)
-        if start < 0 or end < 0:
-            return None
-        size = end + 1 + int(self.buffer[start + 3 : end]) + 7
-        if len(self.buffer) < size:
-            return None
-        raw, self.buffer = self.buffer[:size], self.buffer[size:]
-        return raw
 
 
 def _checked(raw: bytes) -> Fields:
@@ -330,9 +319,7 @@ class Run:
             peer.out += 1
         standard = {"49": peer.comp_id, "52": now_text(), "56": "TANDEM"} | given
         header = [f"{tag}={standard[tag]}" for tag in _STANDARD if standard[tag] != "!"]
-        content = SOH.join([f"35={msg_type}", *header, *fields, ""])
-        text = f"8=FIX.4.4{SOH}9={len(content)}{SOH}{content}"
-        return f"{text}10={sum(text.encode()) % 256:03d}{SOH}".encode()
+        return framed(SOH.join([f"35={msg_type}", *header, *fields, ""]))
 
     def _framed(self, peer: Peer, rest: str) -> bytes:
         """A message as it stands, with BodyLength and CheckSum where it asks for them."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -14,26 +13,6 @@ from tests.fix.session.conformity import CASES, PAGE, page
 from tests.fix.session.script import Failed, Run, Script, load, parse
 
 SCRIPTS = load()
-
-
-@pytest.fixture(scope="module")
-def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Venue]:
-    """Engine and gateway for all scripts; session CERT begins at 1 with every Logon."""
-    running = Venue(tmp_path_factory.mktemp("cases"))
-    try:
-        yield running.start()
-    finally:
-        running.stop()
-
-
-@pytest.fixture
-def own_venue(tmp_path: Path) -> Iterator[Venue]:
-    """Engine and gateway of one script, which kills or stops them."""
-    running = Venue(tmp_path)
-    try:
-        yield running.start()
-    finally:
-        running.stop()
 
 
 def play(venue: Venue, script: Script) -> None:
@@ -70,7 +49,7 @@ def test_case(venue: Venue, script: Script) -> None:
 
 @pytest.mark.parametrize("script", DISTURBING, ids=names(DISTURBING))
 def test_case_that_disturbs_the_venue(own_venue: Venue, script: Script) -> None:
-    play(own_venue, script)
+    play(own_venue.start(), script)
 
 
 def test_every_case_of_the_list_has_a_script() -> None:

@@ -12,7 +12,7 @@ import socket
 import time
 from typing import Final
 
-from tests.fix.rawfix import SOH, Message, encode, now_text
+from tests.fix.rawfix import SOH, Message, encode, first_whole, now_text
 from tests.prove.crash.told import Client, Told
 
 HEARTBEAT_S: Final = 5
@@ -247,25 +247,15 @@ class FixClient(Client):
     def _receive(self, timeout_s: float) -> None:
         """Take one message. Raises TimeoutError, or ConnectionError at the end."""
         assert self._socket is not None
-        while (message := self._parse()) is None:
+        while not (whole := first_whole(self._buffer))[0]:
             self._socket.settimeout(max(0.01, timeout_s))
             data = self._socket.recv(65536)
             if not data:
                 raise ConnectionError("end of stream")
             self._buffer += data
+        raw, self._buffer = whole
         self._heard = time.monotonic()
-        self._take(message)
-
-    def _parse(self) -> Message | None:
-        start = self._buffer.find(b"\x019=")
-        end = self._buffer.find(b"\x01", start + 3)
-        if start < 0 or end < 0:
-            return None
-        size = end + 1 + int(self._buffer[start + 3 : end]) + 7
-        if len(self._buffer) < size:
-            return None
-        raw, self._buffer = self._buffer[:size], self._buffer[size:]
-        return Message(raw)
+        self._take(Message(raw))
 
     def _take(self, message: Message) -> None:
         kind, num = message["35"], int(message["34"])

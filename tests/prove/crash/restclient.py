@@ -6,7 +6,7 @@ import json
 import random
 import time
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import requests
 
@@ -53,6 +53,9 @@ class Answer:
 class RestClient(Client):
     """One key of the demo configuration; ``next_request`` says what it asks for."""
 
+    pace_s: ClassVar[float] = PACE_S
+    """How long it rests after an answer."""
+
     def __init__(self, url: str, key: str, told: Told, seed: int) -> None:
         super().__init__(key, told)
         self.key = key
@@ -66,8 +69,13 @@ class RestClient(Client):
         self._pending: Request | None = None
 
     @property
+    def unfinished(self) -> bool:
+        """Whether what was begun goes on though nothing new is begun."""
+        return False
+
+    @property
     def busy(self) -> bool:
-        return self._pending is not None
+        return self._pending is not None or self.unfinished
 
     def next_request(self) -> Request | None:
         """What to ask for next; None to wait a little."""
@@ -79,14 +87,14 @@ class RestClient(Client):
     def life(self) -> None:
         with requests.Session() as session:
             while not self.over.is_set():
-                if self._pending is None and not self.told.ending.is_set():
+                if self._pending is None and (self.unfinished or not self.told.ending.is_set()):
                     self._pending = self.next_request()
                 if self._pending is None:
                     self.over.wait(0.05)
                 elif not self._send(session, self._pending):
                     return
                 else:
-                    self.over.wait(PACE_S)
+                    self.over.wait(self.pace_s)
 
     def _send(self, session: requests.Session, request: Request) -> bool:
         """Send it once; False when it has to be sent again."""
@@ -194,25 +202,17 @@ class OrderClient(RestClient):
 class Operator(RestClient):
     """Suspends an account again and again and lets it act again; in the end it may act."""
 
+    pace_s = 0.0
+
     def __init__(self, url: str, account: str, told: Told, seed: int) -> None:
         super().__init__(url, "demo-operator", told, seed)
         self.suspended = False
         self._target = f"/v1/accounts/{account}/status"
 
     @property
-    def busy(self) -> bool:
-        return super().busy or self.suspended
-
-    def life(self) -> None:
-        """As others, but what is suspended when nothing new is begun is let go."""
-        with requests.Session() as session:
-            while not self.over.is_set():
-                if self._pending is None and (self.suspended or not self.told.ending.is_set()):
-                    self._pending = self.next_request()
-                if self._pending is None:
-                    self.over.wait(0.05)
-                elif not self._send(session, self._pending):
-                    return
+    def unfinished(self) -> bool:
+        """What is suspended in the end is let go."""
+        return self.suspended
 
     def next_request(self) -> Request:
         self.over.wait(0.2 if self.suspended else self.random.choice((0.3, 2.0)))
@@ -230,6 +230,8 @@ class Operator(RestClient):
 class Treasury(RestClient):
     """Asks for small withdrawals, one after the other, and follows each to its end."""
 
+    pace_s = 0.0
+
     def __init__(self, url: str, key: str, told: Told, seed: int) -> None:
         super().__init__(url, key, told, seed)
         self.completed: dict[str, dict[str, Any]] = {}
@@ -237,19 +239,9 @@ class Treasury(RestClient):
         self._follows = ""
 
     @property
-    def busy(self) -> bool:
-        return super().busy or bool(self._follows)
-
-    def life(self) -> None:
-        """As others, but what was begun is followed to its end though nothing new is begun."""
-        with requests.Session() as session:
-            while not self.over.is_set():
-                if self._pending is None and (self._follows or not self.told.ending.is_set()):
-                    self._pending = self.next_request()
-                if self._pending is None:
-                    self.over.wait(0.05)
-                elif not self._send(session, self._pending):
-                    return
+    def unfinished(self) -> bool:
+        """A withdrawal is followed to its end."""
+        return bool(self._follows)
 
     def next_request(self) -> Request:
         if self._follows:

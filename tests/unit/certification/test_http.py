@@ -109,23 +109,18 @@ def test_a_response_to_head_has_the_length_and_not_the_body() -> None:
     assert b"Content-Length: 7\r\n" in said and said.endswith(b"\r\n\r\n")
 
 
-def test_a_client_that_asks_first_whether_to_send_its_body_is_told_to() -> None:
+async def test_a_client_that_asks_first_whether_to_send_its_body_is_told_to() -> None:
     data = b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
-
-    async def run() -> bytes:
-        gate = HttpGate(echo)
-        await gate.start("127.0.0.1", 0)
-        reader, writer = await asyncio.open_connection("127.0.0.1", gate.port)
-        writer.write(data)
-        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 \r\n\r\n"
-        writer.write(b"{}")
-        writer.write_eof()
-        said = await reader.read()
-        writer.close()
-        await gate.stop()
-        return said
-
-    assert asyncio.run(run()).endswith(b"{}")
+    gate = HttpGate(echo)
+    await gate.start("127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", gate.port)
+    writer.write(data)
+    assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 \r\n\r\n"
+    writer.write(b"{}")
+    writer.write_eof()
+    assert (await reader.read()).endswith(b"{}")
+    writer.close()
+    await gate.stop()
 
 
 @pytest.mark.parametrize("version", [b"1.0", b"1.1"])

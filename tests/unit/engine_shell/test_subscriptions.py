@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-import time
 
 import pytest
 
@@ -16,6 +15,7 @@ from engine.core.ledger import Account
 from engine.core.types import AccountRow
 from engine.server.ipc import Limits
 from tests.support import pace
+from tests.support.waiting import until
 from tests.unit.engine_shell.harness import (
     WAIT_S,
     Collector,
@@ -187,36 +187,31 @@ def test_what_cannot_be_served_is_refused(start: Start) -> None:
     client.close()
 
 
-def test_the_asyncio_client_submits_asks_and_follows(start: Start) -> None:
+async def test_the_asyncio_client_submits_asks_and_follows(start: Start) -> None:
     engine = start()
+    client = AsyncEngineClient(str(engine.path), "async")
+    other = AsyncEngineClient(str(engine.path), "writer")
+    seqs: list[int] = []
 
-    async def run() -> list[int]:
-        client = AsyncEngineClient(str(engine.path), "async")
-        other = AsyncEngineClient(str(engine.path), "writer")
-        seqs: list[int] = []
+    async def follow() -> None:
+        async for batch in client.subscribe(1):
+            seqs.extend(transaction.seq for transaction in batch)
+            if seqs[-1] >= last:
+                return
 
-        async def follow() -> None:
-            async for batch in client.subscribe(1):
-                seqs.extend(transaction.seq for transaction in batch)
-                if seqs[-1] >= last:
-                    return
-
-        outcomes = await asyncio.gather(*[other.submit(new_order(n)) for n in range(50)])
-        await other.post([cancel(n) for n in range(50)])
-        last = (await other.submit(new_order("last"))).transaction.seq
-        await asyncio.wait_for(follow(), pace.seconds(WAIT_S))
-        assert len({outcome.transaction.seq for outcome in outcomes}) == 50
-        answered = await other.fetch(queries.Balances("alice"), last)
-        assert answered.as_of_seq >= last
-        rows = (await other.fetch(queries.OpenOrders("alice"))).value
-        assert [row.order.client_order_id for row in rows] == ["olast"]
-        with pytest.raises(EngineRefused):
-            await other.ask("nonsense")
-        await other.close()
-        await client.close()
-        return seqs
-
-    seqs = asyncio.run(run())
+    outcomes = await asyncio.gather(*[other.submit(new_order(n)) for n in range(50)])
+    await other.post([cancel(n) for n in range(50)])
+    last = (await other.submit(new_order("last"))).transaction.seq
+    await asyncio.wait_for(follow(), pace.seconds(WAIT_S))
+    assert len({outcome.transaction.seq for outcome in outcomes}) == 50
+    answered = await other.fetch(queries.Balances("alice"), last)
+    assert answered.as_of_seq >= last
+    rows = (await other.fetch(queries.OpenOrders("alice"))).value
+    assert [row.order.client_order_id for row in rows] == ["olast"]
+    with pytest.raises(EngineRefused):
+        await other.ask("nonsense")
+    await other.close()
+    await client.close()
     assert seqs == list(range(1, len(seqs) + 1))
 
 
@@ -308,10 +303,11 @@ def test_a_subscriber_that_is_behind_and_stalls_is_ended(start: Start) -> None:
         writer.post(new_order(f"{batch}-{n}", strategy="s" * 32) for n in range(400))
         writer.fetch(queries.Status())
     mute = _mute(engine, wire.encode_frame(wire.Subscribe(1, 1)))
-    deadline = time.monotonic() + pace.seconds(WAIT_S)
-    while engine.server._last_number < 2 or writer.fetch(queries.Status()).value.clients > 1:
-        assert time.monotonic() < deadline, "the stalled client is still there"
-        time.sleep(0.05)
+    until(lambda: engine.server._last_number >= 2, "the mute client has not come")
+    until(
+        lambda: writer.fetch(queries.Status()).value.clients == 1,
+        "the stalled client is still there", WAIT_S,
+    )  # fmt: skip
     mute.close()
     writer.close()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +31,7 @@ from engine.core.types import (
 )
 from engine.server.sequencer import Bounds, EngineStopped
 from tests.support import pace
+from tests.support.waiting import until
 from tests.unit.engine_shell.harness import WAIT_S, Collector, EngineThread, Start, new_order
 
 LARGEST = INT64_MAX
@@ -56,13 +55,6 @@ def fill_book(engine: EngineThread, count: int) -> None:
 
 def sweep(count: int) -> NewOrder:
     return new_order("sweep", qty=count, price=10)
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    ends = time.monotonic() + pace.seconds(6 * WAIT_S)
-    while not condition():
-        assert time.monotonic() < ends, what
-        time.sleep(0.01)
 
 
 def taken(collector: Collector) -> list[Any]:
@@ -112,7 +104,7 @@ def test_M10_a_kill_in_the_middle_of_a_turn_loses_nothing(start: Start, tmp_path
     again.client().subscribe(1, collector)
     until(
         lambda: bool(fills := taken(collector)) and fills[-1].status is OrdStatus.FILLED,
-        "the sweep goes on after a restart by itself",
+        "the sweep goes on after a restart by itself", 6 * WAIT_S,
     )
     assert sum(fill.last_qty for fill in taken(collector)) == 3_000
     again.stop()
@@ -127,7 +119,7 @@ def test_M10_a_snapshot_in_the_middle_of_a_turn_is_gone_on_from(start: Start) ->
     interrupted = bool(engine.exchange.busy)
     again = start()
     assert again.recovered_from == engine.exchange.seq
-    until(lambda: not again.exchange.busy, "the sweep ends")
+    until(lambda: not again.exchange.busy, "the sweep ends", 6 * WAIT_S)
     assert again.exchange.next_trade_id == 3_001
     assert interrupted, "three thousand trades are six pieces, and the stop came after the first"
     again.stop()
@@ -151,7 +143,7 @@ def test_C10_a_mass_cancel_in_pieces_ends_with_its_summary(start: Start) -> None
             if isinstance(event, MassCanceled)
         ]
 
-    until(lambda: len(summaries()) == 2, "the summary comes")
+    until(lambda: len(summaries()) == 2, "the summary comes", 6 * WAIT_S)
     last = summaries()[-1]
     assert (last.total, last.complete, len(last.affected)) == (1_500, True, AFFECTED_MAX)
     client.close()
@@ -165,7 +157,8 @@ def test_connections_take_turns_when_one_brings_more_than_a_turn_can_do(start: S
     flood.post(new_order(n) for n in range(300))
     flood.post(new_order(300 + n) for n in range(300))
     outcome = ping.submit(new_order("ping", account="bob"))
-    until(lambda: len(engine.exchange.accounts["alice"].orders) == 600, "the flood is done")
+    orders = engine.exchange.accounts["alice"].orders
+    until(lambda: len(orders) == 600, "the flood is done", 6 * WAIT_S)
     before = outcome.transaction.seq
     mine = [o.order_id for o in engine.exchange.accounts["alice"].orders.values()]
     assert mine == sorted(mine), "each connection's commands are done in its own order"
