@@ -20,7 +20,7 @@ from account_api.http.app import create_app
 from account_api.http.docs import built_site
 from account_api.http.forwarded import behind_proxies
 from account_api.http.metrics import watch
-from config.control import SERVE_METRICS, ControlServer, socket_path
+from config.control import LOAD_HISTORY, SERVE_METRICS, ControlServer, socket_path
 from config.health import Watch, health_verb
 from config.process import get_logger, log_json_lines, run
 from config.settings import Settings, load
@@ -63,7 +63,7 @@ def application() -> Any:
         return control
 
     app.extensions[SERVE_METRICS] = serve_metrics
-    app.extensions["tandem.load_history"] = history.load_soon
+    app.extensions[LOAD_HISTORY] = history.load_soon
     return app
 
 

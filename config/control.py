@@ -27,6 +27,8 @@ CLIENT_S: Final = 5.0
 SUFFIX: Final = ".sock"
 SERVE_METRICS: Final = "tandem.serve_metrics"
 """The extension of a WSGI application that opens the control socket of a worker of it."""
+LOAD_HISTORY: Final = "tandem.load_history"
+"""The same for the function that has a worker import what it reads the history with."""
 
 Verb = Callable[[list[str]], str]
 """Takes the words after its name, returns text; raises Refusal."""

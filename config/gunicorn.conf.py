@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from config.control import SERVE_METRICS
+from config.control import LOAD_HISTORY, SERVE_METRICS
 from config.processor import OneProcessor
 from config.settings import load
 
@@ -49,7 +49,7 @@ def post_fork(server: Any, worker: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Let the worker serve at once, and import soon what it reads the history with."""
-    worker.app.wsgi().extensions["tandem.load_history"]()
+    worker.app.wsgi().extensions[LOAD_HISTORY]()
 
 
 def worker_exit(server: Any, worker: Any) -> None:
