@@ -134,6 +134,14 @@ class Exchange(Venue):
             return self.time_us
         return self.timers.next()
 
+    def only_left_over(self, now_us: int) -> bool:
+        """Return whether all that a Tick would do now is work that was begun and left over.
+
+        Commands may come before that, since the rules keep its place (M-10, C-10); before a
+        timer that is due and has not been looked at they may not.
+        """
+        return not self.timers.newly_due(self.expired_to, now_us)
+
     def export_state(self) -> dict[str, Any]:
         """Return the state as plain dicts, lists, strings and integers (see ``snapshot.py``)."""
         return snapshot.export_state(self)

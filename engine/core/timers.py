@@ -103,6 +103,11 @@ class Timers:
         """Return the earliest time, 0 if nothing is set."""
         return self.times[0] if self.times else 0
 
+    def newly_due(self, after_us: int, now_us: int) -> bool:
+        """Return whether something is set for a time after ``after_us`` and by ``now_us``."""
+        at = self.times.bisect_right(after_us)
+        return at < len(self.times) and bool(self.times[at] <= now_us)
+
     def pop_due(self, now_us: int) -> Iterator[Key]:
         """Remove and yield what is due by now, one by one, in firing order (rule S-4).
 

@@ -20,6 +20,13 @@ MARK_SEQS: Final = 512
 COMMIT_ROWS: Final = 8
 COMMIT_SHARE: Final = 8
 """A commit writes this many retired ids, plus this fraction of those that wait."""
+COMMIT_ROWS_LEAST: Final = 64
+COMMIT_ROWS_RECORD: Final = 2
+COMMIT_ROWS_MOST: Final = 512
+"""But no more than the least and this many for each of its records, and never more than the most:
+a Tick can retire a thousand ids, and writing a thousand takes longer than the rest of its work."""
+BACKLOG_SHARE: Final = 256
+"""At least this fraction of those that wait in any case, so that their number stays bounded."""
 
 
 class IndexFeed:
@@ -105,10 +112,12 @@ class RetiredQueue:
             self._keep(added[-1])
         return added
 
-    def take(self) -> list[Waiting]:
-        """Return the oldest rows, for the current commit."""
+    def take(self, records: int) -> list[Waiting]:
+        """Return the oldest rows, for the current commit, which has ``records`` records."""
         waiting = len(self._rows)
-        count = min(waiting, COMMIT_ROWS + waiting // COMMIT_SHARE)
+        most = min(COMMIT_ROWS_MOST, COMMIT_ROWS_LEAST + COMMIT_ROWS_RECORD * records)
+        most = max(most, waiting // BACKLOG_SHARE)
+        count = min(waiting, COMMIT_ROWS + waiting // COMMIT_SHARE, most)
         return [self._pop() for _ in range(count)]
 
     def find(self, account: str, client_order_id: str) -> RetiredId | None:

@@ -351,7 +351,7 @@ class LocalJournal:
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         connection.executemany("INSERT INTO records VALUES (?, ?, ?)", rows)
-        added, moved = self._retired.add(retired), self._retired.take()
+        added, moved = self._retired.add(retired), self._retired.take(len(rows))
         if marks or moved or last_seq - self._indexed >= INDEX_LAG_MAX:
             self._write_waiting(added, moved)
             self._write_index(marks, [(seq, row) for _, seq, row in moved], last_seq)

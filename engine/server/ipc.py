@@ -65,7 +65,7 @@ class Connection:
         self.open = True
         self.reading = True
         self.inbox = bytearray()
-        self.parts: deque[tuple[bytes, int]] = deque()
+        self.parts: deque[tuple[bytes | memoryview, int]] = deque()
         self.bytes = 0
         """Bytes queued and not yet taken by the kernel."""
         self.chunk = memoryview(b"")
@@ -79,7 +79,7 @@ class Connection:
         self.blocked_since = 0.0
         self.writing = False
 
-    def queue(self, data: bytes, seq: int = 0) -> None:
+    def queue(self, data: bytes | memoryview, seq: int = 0) -> None:
         """Queue whole frames; ``seq`` is the last transaction published in them, if any."""
         if self.open and not self.closing:
             self.parts.append((data, seq))
@@ -151,12 +151,12 @@ class Server:
         """Queue one frame."""
         self.queue(connection, wire.encode_frame(frame))
 
-    def queue(self, connection: Connection, data: bytes, seq: int = 0) -> None:
+    def queue(self, connection: Connection, data: bytes | memoryview, seq: int = 0) -> None:
         """Queue whole frames, to leave with the next flush."""
         connection.queue(data, seq)
         self._dirty[connection.number] = connection
 
-    def reply(self, connection: Connection, data: bytes) -> None:
+    def reply(self, connection: Connection, data: bytes | memoryview) -> None:
         """Queue an answer; a client that leaves too many of them unread is dropped."""
         if connection.bytes and connection.bytes + len(data) > self.limits.queue_bytes_max:
             self.drop(connection, "this client does not read its answers")

@@ -1,13 +1,12 @@
 """The handlers of ``engine.queries``, which answer from committed state.
 
-Every answer is built from plain rows of ``engine.core.types``. The cost is O(rows returned),
-except for ``check`` and ``state_hash``, which scan the whole state and are for operators.
+Every answer is built from plain rows of ``engine.core.types``. The cost is O(rows scanned), which
+``Queries.rows`` tells beforehand; ``check`` and ``state_hash`` scan the whole state.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from itertools import islice
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -40,13 +39,20 @@ from engine.core.types import (
     SessionRow,
     Withdrawal,
 )
-from engine.core.withdrawals import MOVES
 from engine.journal.base import Journal, JournalError
 from engine.journal.index import MARK_SEQS
+from engine.server.money_index import MoneyIndex
 from engine.server.rows import account_row, book_orders, order_row
 from engine.wire import decode_transaction
 
 DEPTH_MAX: Final = 1_000
+LEVELS_COUNTED: Final = 1_000
+
+
+_OF_THE_STATE: Final = frozenset((queries.Check.name, queries.StateHash.name))
+_OF_ORDERS: Final = frozenset(
+    (queries.OpenOrders.name, queries.Holds.name, queries.AccountSnapshot.name)
+)
 
 
 class QueryError(Exception):
@@ -57,64 +63,6 @@ class QueryError(Exception):
         self.code = code
 
 
-class _MoneyIndex:
-    """Deposits and withdrawals by account, updated as they appear; neither is ever deleted."""
-
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
-        self._deposits_seen = 0
-        self._next_withdrawal = 1
-        self._deposits: dict[str, list[str]] = {}
-        self._uncredited: dict[str, dict[str, None]] = {}
-        self._withdrawals: dict[str, list[int]] = {}
-        self._open: dict[int, None] = {}
-
-    def deposits(self, account: str) -> list[Deposit]:
-        self._update()
-        records = self._exchange.deposits
-        return [records[number].row for number in self._deposits.get(account, ())]
-
-    def pending(self, account: str) -> dict[str, int]:
-        """Return the atoms by asset of deposits that are not yet confirmed."""
-        self._update()
-        waiting = self._uncredited.get(account, {})
-        amounts: dict[str, int] = {}
-        for number in list(waiting):
-            row = self._exchange.deposits[number].row
-            if row.credited:
-                del waiting[number]
-            else:
-                amounts[row.asset] = amounts.get(row.asset, 0) + row.amount
-        return amounts
-
-    def withdrawals(self, account: str, open_only: bool) -> list[Withdrawal]:
-        """Return withdrawals by number; those of all accounts for ""."""
-        self._update()
-        records = self._exchange.withdrawals
-        numbers: Iterable[int]
-        if open_only:
-            for number in [n for n in self._open if not MOVES[records[n].row.state]]:
-                del self._open[number]
-            numbers = self._open
-        else:
-            numbers = self._withdrawals.get(account, ()) if account else records
-        rows = [records[number].row for number in numbers]
-        return [row for row in rows if not account or row.account == account]
-
-    def _update(self) -> None:
-        exchange = self._exchange
-        if len(exchange.deposits) > self._deposits_seen:
-            for number, record in islice(exchange.deposits.items(), self._deposits_seen, None):
-                account = record.row.account
-                self._deposits.setdefault(account, []).append(number)
-                if not record.row.credited:
-                    self._uncredited.setdefault(account, {})[number] = None
-            self._deposits_seen = len(exchange.deposits)
-        for withdrawal_id in range(self._next_withdrawal, exchange.next_withdrawal_id):
-            row = exchange.withdrawals[withdrawal_id].row
-            self._withdrawals.setdefault(row.account, []).append(withdrawal_id)
-            self._open[withdrawal_id] = None
-        self._next_withdrawal = exchange.next_withdrawal_id
 
 
 class Queries:
@@ -131,7 +79,7 @@ class Queries:
         self._journal = journal
         self._about = about
         self._read_metrics = metrics
-        self._money = _MoneyIndex(exchange)
+        self._money = MoneyIndex(exchange)
         handlers: dict[type[queries.Query[Any]], Callable[[Any], Any]] = {
             queries.Status: self._status,
             queries.Metrics: self._metrics,
@@ -173,6 +121,35 @@ class Queries:
         except msgspec.ValidationError as error:
             raise QueryError("bad_arguments", f"query {name}: {error}") from None
         return handler(query)
+
+    def prepare(self) -> None:
+        """Look at all there is, once and before anybody waits for it."""
+        self._money.update()
+
+    def rows(self, name: str, arguments: Mapping[str, Any]) -> int:
+        """Return about how many rows an answer has to look at, in O(accounts)."""
+        exchange = self._exchange
+        account_name = str(arguments.get("account", ""))
+        account = exchange.accounts.get(account_name)
+        if name in _OF_THE_STATE:
+            return INT64_MAX
+        if name in _OF_ORDERS and account is not None:
+            if not arguments.get("firm_wide"):
+                return len(account.orders)
+            members = exchange.firms[account.firm]
+            return sum(len(exchange.accounts[member].orders) for member in members)
+        book = exchange.books.get(str(arguments.get("symbol", "")))
+        if name == queries.BookOrders.name and book is not None:
+            sides = (book.bids.levels, book.asks.levels)
+            levels = sum(len(side) for side in sides)
+            if levels > LEVELS_COUNTED:
+                return levels
+            return sum(level.count for side in sides for level in side.values())
+        if name == queries.Deposits.name:
+            return self._money.deposits_of(account_name)
+        if name == queries.Withdrawals.name:
+            return self._money.withdrawals_of(account_name, bool(arguments.get("open_only")))
+        return 0
 
     def _balances(self, query: queries.Balances) -> list[Balance]:
         """Return every asset that the account holds or expects, by name of the asset."""

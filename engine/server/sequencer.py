@@ -5,9 +5,10 @@ batch of at most ``batch_max`` items is stamped and applied in order of arrival,
 the journal with one commit, and only then are its results queued, its transactions
 published, and its queries answered. A turn that takes longer than ``turn_ms_max`` ends early:
 the rest waits, the connections take turns, and newly arrived frames are read. Work that one
-command did not finish (rule M-10) continues with one Tick per batch, so that other commands are
-executed in between. Any failure between apply and commit is ``EngineStopped``: the process must
-end, and recovers from the journal.
+command did not finish (rule M-10) continues with one Tick per turn, in a batch of its own after
+those of the clients: a command that arrives in between waits for one piece of it, not for two.
+Any failure between apply and commit is ``EngineStopped``: the process must end, and recovers from
+the journal.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from engine.core.types import Origin
 from engine.journal.base import Journal, JournalFailed, Record
 from engine.journal.index import IndexFeed
 from engine.journal.prior import with_prior
-from engine.journal.snapshots import Outcome, SnapshotWriter
+from engine.journal.snapshots import SnapshotWriter
 from engine.memory import Memory
 from engine.server.backlog import Backlog
 from engine.server.ipc import Connection, Gone, Item, Malformed, Server
@@ -40,10 +41,12 @@ from engine.server.metrics import Counters
 from engine.server.publisher import Publisher
 from engine.server.queries import Queries, QueryError, transaction_body
 from engine.server.query_queue import QueryDesk
+from engine.server.snapshot_schedule import SnapshotSchedule
 from engine.wire import Ask, Hello, Submit, Subscribe, Transaction, Welcome
 
 IDLE_S: Final = 1.0
 CHILD_POLL_S: Final = 0.05
+ANSWER_POLL_S: Final = 0.005
 SOURCE: Final = "engine"
 
 log = structlog.get_logger("engine.server.sequencer")
@@ -111,10 +114,14 @@ class Sequencer:
         self._index = IndexFeed(journal.last_marks(), journal.accounts_with_retired())
         self._stopping = False
         self._backlog = Backlog()
+        self._tick_later = False
         self._turn_ends = 0.0
         self._owners: dict[str, int] = {}
         self._injected: deque[Command] = deque()
-        self._snapshot_at = exchange.seq + self._bounds.snapshot_every
+        every = self._bounds.snapshot_every
+        self._schedule = SnapshotSchedule(
+            exchange, journal, snapshots, self._metrics, every, monotonic
+        )
         self._records: list[Record] = []
         self._transactions: list[Transaction] = []
         self._results: list[tuple[Connection, int, int, bool]] = []
@@ -149,6 +156,8 @@ class Sequencer:
         now = self._monotonic()
         items = self._server.poll(timeout_s, now, self._backlog)
         self._turn_ends = self._monotonic() + self._bounds.turn_ms_max / 1_000
+        seq, anybody = self._exchange.seq, bool(items or self._backlog)
+        self._tick_later = anybody and self._exchange.only_left_over(self._clock())
         if self._backlog:
             self._backlog.add(items)
             while self._batch(self._backlog.take()):
@@ -158,16 +167,24 @@ class Sequencer:
             while self._batch(source):
                 pass
             self._backlog.add(source)
+        if self._tick_later:
+            self._tick_later = False
+            self._batch(iter(()))
         self._publisher.replay()
         now = self._monotonic()
         self._desk.answer_waiters(now)
+        if self._desk.look_after_child() and self._memory is not None:
+            self._memory.broken_up()
         for connection in self._server.stalled(now):
             log.warning("client_stalled", client=connection.name, waiting=connection.bytes)
             self._server.end(connection)
         self._server.flush(now)
-        self._look_after_snapshots()
+        idle = not anybody and self._exchange.seq == seq
+        copied = self._schedule.look_after(idle)
         if self._memory is not None:
-            self._memory.turn(self._exchange.seq, idle=not items and not self._backlog)
+            if copied:
+                self._memory.broken_up()
+            self._memory.turn(self._exchange.seq, idle)
 
     def close(self) -> None:
         """Write a last snapshot; called once after ``run`` has returned by ``stop``.
@@ -175,6 +192,7 @@ class Sequencer:
         One that fails is counted as a failed snapshot and is not a fault: the journal has
         everything, and the next start replays more.
         """
+        self._desk.close()
         exchange = self._exchange
         if exchange.seq <= self._snapshots.last_seq:
             return
@@ -388,7 +406,7 @@ class Sequencer:
 
         Only one Tick, even if more are due: clients' commands are executed in between.
         """
-        due = self._exchange.next_timer()
+        due = 0 if self._tick_later else self._exchange.next_timer()
         if due and due <= max(self._clock(), self._exchange.time_us):
             self._apply(Tick(Origin(SOURCE)))
         for _ in range(min(len(self._injected), self._bounds.batch_max)):
@@ -402,42 +420,15 @@ class Sequencer:
             return 0.0
         if self._memory is not None and self._memory.pending and not self._snapshots.busy:
             return 0.0
+        if self._schedule.due:
+            return 0.0
         timeout = CHILD_POLL_S if self._snapshots.busy else IDLE_S
+        if self._desk.busy:
+            timeout = ANSWER_POLL_S
         due = self._exchange.next_timer()
         if due:
             timeout = min(timeout, max(0.0, (due - self._clock()) / 1e6))
         return self._desk.wait_s(self._monotonic(), timeout)
-
-    # Snapshots.
-
-    def _look_after_snapshots(self) -> None:
-        if self._snapshots.busy:
-            finished = self._snapshots.poll()
-            if finished is not None:
-                tell = log.info if finished.outcome is Outcome.WRITTEN else log.error
-                tell(
-                    "snapshot", seq=finished.seq, outcome=finished.outcome.value,
-                    exit_code=finished.exit_code,
-                )  # fmt: skip
-                self._metrics.snapshots_failed += finished.outcome is Outcome.FAILED
-                if self._memory is not None:
-                    self._memory.broken_up()
-            return
-        exchange = self._exchange
-        if exchange.seq < self._snapshot_at:
-            return
-        self._snapshot_at = exchange.seq + self._bounds.snapshot_every
-        started = self._monotonic()
-        try:
-            crc = self._journal.crc_at(exchange.seq)
-            self._snapshots.start(exchange, exchange.time_us, crc)
-        except OSError as error:
-            self._metrics.snapshots_failed += 1
-            log.error("snapshot_not_started", error=str(error))
-            return
-        pause_ms = (self._monotonic() - started) * 1_000
-        self._metrics.snapshot_pause_us = int(pause_ms * 1_000)
-        log.info("snapshot_started", seq=exchange.seq, pause_ms=round(pause_ms, 1))
 
     def _about(self) -> tuple[str, int, int]:
         return self._boot_id, self._snapshots.last_seq, len(self._server.connections)

@@ -14,7 +14,15 @@ from engine.core.events import ClientIdsRetired
 from engine.core.types import OrdStatus, Origin, RetiredId
 from engine.journal import mark
 from engine.journal.base import JournalCorrupt, Record
-from engine.journal.index import COMMIT_ROWS, COMMIT_SHARE, RetiredQueue
+from engine.journal.index import (
+    BACKLOG_SHARE,
+    COMMIT_ROWS,
+    COMMIT_ROWS_LEAST,
+    COMMIT_ROWS_MOST,
+    COMMIT_ROWS_RECORD,
+    COMMIT_SHARE,
+    RetiredQueue,
+)
 from engine.journal.local import LocalJournal
 from engine.journal.verify import verify
 from tests.unit.engine_shell.harness import Start, cancel, new_order
@@ -124,9 +132,26 @@ def test_I3_an_id_that_retires_again_while_it_waits_is_found_as_it_was_last() ->
     added = queue.add([(1, IDS[0]), (2, newer)])
     assert added == [(1, 1, IDS[0]), (2, 2, newer)]
     assert queue.find("alice", "a0") == newer
-    assert queue.take() == added
+    assert queue.take(1) == added
     assert queue.find("alice", "a0") is None
-    assert queue.take() == []
+    assert queue.take(1) == []
+
+
+def test_I3_what_a_sweep_retires_does_not_make_the_commits_after_it_long() -> None:
+    """A Tick that retires a thousand moves a few dozen; what waits stays bounded all the same."""
+    queue = RetiredQueue()
+    rows = [(1, IDS[0]._replace(client_order_id=f"w{n}")) for n in range(1_000)]
+    for _ in range(100):
+        queue.add(rows)
+        assert len(queue.take(1)) <= max(
+            COMMIT_ROWS_LEAST + COMMIT_ROWS_RECORD, 100_000 // BACKLOG_SHARE
+        )
+    assert len(queue.take(500)) == COMMIT_ROWS_MOST
+    waiting = 0
+    for _ in range(2_000):
+        waiting += 1_000 - len(queue.take(1))
+        queue.add(rows)
+    assert len(queue.take(1)) > 990, "as many leave as come, long before memory is short"
 
 
 def test_an_audit_counts_ids_that_wait_as_well(start: Start) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from engine import wire
 from engine.client import EngineRefused, queries
 from engine.core.commands import Batch, MassCancel, NewOrder, RecordRefusal
 from engine.core.events import ClientIdsRetired, MassCanceled, OrderCanceled, OrderFilled
-from engine.core.exchange import RETIRED_IDS_MAX
+from engine.core.exchange import RETIRED_IDS_MAX, Exchange
 from engine.core.purges import AFFECTED_MAX
 from engine.core.types import (
     INT64_MAX,
@@ -29,6 +33,10 @@ from engine.core.types import (
     Side,
     TimeInForce,
 )
+from engine.journal.base import Record
+from engine.journal.local import LocalJournal
+from engine.server.query_child import QueryChild
+from engine.server.query_queue import INLINE_ROWS
 from engine.server.sequencer import Bounds, EngineStopped
 from tests.support import pace
 from tests.support.waiting import until
@@ -87,6 +95,50 @@ def test_M10_a_sweep_through_the_whole_book_lets_others_in(start: Start, count: 
     assert [f.trade_id for f in fills] == list(range(fills[0].trade_id, fills[0].trade_id + count))
     largest = max(len(t.events) for t in collector.transactions)
     assert largest <= 2 * 500 + 2
+    client.close()
+    other.close()
+
+
+class Batches:
+    """A journal that remembers which records came with one commit."""
+
+    def __init__(self, journal: LocalJournal) -> None:
+        self._journal = journal
+        self.seqs: list[list[int]] = []
+
+    def append(self, records: Sequence[Record], *rest: Any) -> None:
+        self._journal.append(records, *rest)
+        self.seqs.append([record.seq for record in records])
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._journal, name)
+
+
+def test_M10_a_command_that_comes_between_waits_for_no_more_than_one_piece(start: Start) -> None:
+    """It is durable and answered before the next piece, which has a commit of its own."""
+    journals: list[Batches] = []
+
+    def wrap(journal: LocalJournal) -> Any:
+        journals.append(Batches(journal))
+        return journals[0]
+
+    engine = start(wrap=wrap, **MANY)
+    fill_book(engine, 10_000)
+    client, other = engine.client(), engine.client("other")
+    first = client.submit(sweep(10_000)).transaction.seq
+    mine = [
+        other.submit(new_order(f"p{n}", account="alice2")).transaction.seq for n in range(5)
+    ]
+    until(lambda: not engine.exchange.busy, "the sweep ends")
+    pieces = {
+        record.seq
+        for record in engine.local.read(first, 1_000)
+        if len(wire.decode_transaction(record.body).events) > 2
+    }
+    assert 20 <= len(pieces) <= 25, "each of about five hundred trades"
+    together = [seqs for seqs in journals[0].seqs if pieces & {*seqs}]
+    assert all(len(seqs) == 1 for seqs in together), "a piece shares its commit with nothing"
+    assert mine[0] < max(pieces), "they came between"
     client.close()
     other.close()
 
@@ -273,4 +325,113 @@ def test_a_subscriber_meets_the_largest_transaction_there_is(start: Start) -> No
     assert collector.transactions[0] == large
     (record,) = engine.local.read(large.seq, 1)
     assert len(record.body) < wire.RECORD_BYTES_MAX // 2
+    client.close()
+
+
+def child_answers(engine: EngineThread, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The pids of children that are asked for answers, as they begin."""
+    begun: list[int] = []
+    start_child = QueryChild.start
+
+    def start(child: QueryChild, makers: Sequence[Callable[[], bytes]]) -> None:
+        start_child(child, makers)
+        begun.append(child._child)
+
+    monkeypatch.setattr(QueryChild, "start", start)
+    return begun
+
+
+LARGE_QUERIES: list[queries.Query[Any]] = [
+    queries.Check(),
+    queries.StateHash(),
+    queries.OpenOrders("bob"),
+    queries.Holds("bob"),
+    queries.AccountSnapshot("bob"),
+]
+
+
+@pytest.mark.parametrize("query", LARGE_QUERIES, ids=lambda query: query.name)
+def test_a_large_query_is_answered_by_a_child_as_it_would_be_at_once(
+    start: Start, monkeypatch: pytest.MonkeyPatch, query: queries.Query[Any]
+) -> None:
+    engine = start(**MANY)
+    fill_book(engine, 2 * INLINE_ROWS + 4)
+    client = engine.client()
+    begun = child_answers(engine, monkeypatch)
+    found = client.fetch(query)
+    assert len(begun) == 1
+    assert found.as_of_seq == engine.exchange.seq
+    arguments = msgspec.to_builtins(query)
+    answer = engine.sequencer._desk._queries.answer(query.name, arguments)
+    assert wire.encode_value(found.value) == wire.encode_value(answer)
+    assert client.fetch(queries.Order("bob", "o0")).value is not None
+    assert len(begun) == 1, "a small one is answered at once"
+    client.close()
+
+
+def test_others_are_served_while_a_child_makes_an_answer(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The child is held back until a command of another client has been done."""
+    engine = start()
+    release, held = os.pipe()
+    os.set_inheritable(release, True)
+    held_back = os.dup2(release, 2_000)  # Closed in the child only by the sweep of descriptors.
+    client, other = engine.client(), engine.client("other")
+    client.connect()
+    begun = child_answers(engine, monkeypatch)
+    reply: list[Any] = []
+    sweep_of = os.closerange
+
+    def closerange(low: int, high: int) -> None:
+        if low <= held_back < high:
+            os.read(held_back, 1)
+        sweep_of(low, high)
+
+    monkeypatch.setattr(os, "closerange", closerange)
+    asker = threading.Thread(target=lambda: reply.append(client.fetch(queries.StateHash())))
+    asker.start()
+    until(lambda: bool(begun), "a child has begun")
+    before = engine.exchange.seq
+    done = other.submit(new_order("meanwhile")).transaction.seq
+    assert not reply
+    os.write(held, b"x")
+    asker.join(pace.seconds(WAIT_S))
+    assert reply[0].as_of_seq == before < done
+    for descriptor in (release, held, held_back):
+        os.close(descriptor)
+    client.close()
+    other.close()
+
+
+def test_a_child_that_dies_is_told_to_those_who_asked(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = start()
+    client = engine.client()
+    client.connect()
+    monkeypatch.setattr(Exchange, "state_hash", lambda exchange: os._exit(9))
+    with pytest.raises(EngineRefused) as refused:
+        client.fetch(queries.StateHash())
+    assert refused.value.code == "internal"
+    assert client.fetch(queries.Check()).value == []
+    client.close()
+
+
+def test_a_child_that_cannot_be_begun_is_told_to_those_who_asked(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = start()
+    client = engine.client()
+    client.connect()
+
+    def fork() -> int:
+        raise BlockingIOError("no more processes")
+
+    monkeypatch.setattr(os, "fork", fork)
+    with pytest.raises(EngineRefused) as refused:
+        client.fetch(queries.Check())
+    assert refused.value.code == "internal"
+    monkeypatch.undo()
+    assert client.fetch(queries.Check()).value == []
     client.close()
