@@ -18,7 +18,6 @@ from account_api.stream.catalogue import LiveCatalogue
 from account_api.stream.messages import envelope, text_of
 from account_api.stream.peer import CLOSE_RESTART, CLOSE_SLOW, Peer, write_to_all
 from account_api.stream.public_channels import (
-    Told,
     book_snapshot,
     book_update,
     trades_data,
@@ -58,7 +57,8 @@ class Hub:
         self.catalogue = LiveCatalogue((), ())
         self.accounts = Accounts(self.catalogue)
         self.market = Market()
-        self._told = Told()
+        self._told: dict[str, tuple[int, int]] = {}
+        """Per symbol the sequences of book and trades that all subscribers were told of."""
         self._public: dict[tuple[str, str], set[Peer]] = {}
         self._private: dict[str, set[PrivateSubscription]] = {}
 
@@ -187,7 +187,7 @@ class Hub:
         self.catalogue = LiveCatalogue(assets.value, instruments.value)
         self.accounts = Accounts(self.catalogue)
         self.market = Market(self.catalogue.instruments)
-        self._told = Told()
+        self._told = {}
         status = (await client.fetch(queries.Status())).value
         as_of_seq = newest = status.seq
         for row in (await client.fetch(queries.Accounts())).value:
@@ -236,11 +236,13 @@ class Hub:
     def _publish(self) -> None:
         """Write the public changes of a batch of transactions, one message for all subscribers."""
         for feed in self.market.take_changed():
-            book_told, trades_told = self._told[feed.symbol]
+            book_told, trades_told = self._told.get(
+                feed.symbol, (feed.seeded_seq, feed.trades_seeded_seq)
+            )
             if feed.book_seq > book_told:
-                self._publish_book(feed, max(book_told, feed.seeded_seq))
+                self._publish_book(feed, book_told)
             if feed.trades_seq > trades_told:
-                self._publish_trades(feed, max(trades_told, feed.seeded_seq))
+                self._publish_trades(feed, trades_told)
             self._told[feed.symbol] = feed.book_seq, feed.trades_seq
 
     def _publish_book(self, feed: Feed, told: int) -> None:

@@ -11,14 +11,6 @@ from engine.core.types import PriceLevel, Side
 from engine.market_data.market import Feed, Trade
 
 
-class Told(dict[str, tuple[int, int]]):
-    """The last sequences of the book and of trades that were published for each instrument; (0, 0)
-    before the first."""
-
-    def __missing__(self, symbol: str) -> tuple[int, int]:
-        return 0, 0
-
-
 def book_snapshot(feed: Feed, instrument: Instrument) -> dict[str, Any]:
     """Render the ``data`` of a whole book."""
     return _book(feed, instrument, feed.book.levels(Side.BUY), feed.book.levels(Side.SELL))
