@@ -22,6 +22,8 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._:-]{0,31}\Z")
 _COMP_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}\Z")
 _DECIMAL: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?\Z")
 _HEX256: Final = re.compile(r"[0-9a-f]{64}\Z")
+_FINGERPRINT: Final = re.compile(r"sha256:[0-9a-f]{64}\Z")
+_COMMON_NAME_LENGTH_MAX: Final = 64
 _SECRET_LENGTH_MIN: Final = 16
 _USER_LENGTH_MAX: Final = 64
 
@@ -170,7 +172,30 @@ def _sessions(settings: Settings, problems: Problems) -> None:
         if session.comp_id == settings.fix.comp_id:
             problems.add(f"{where}.comp_id", "expected another name than fix.comp_id")
         _networks(f"{where}.allow", session.allow, problems)
+        _client_certificate(f"{where}.client_certificate", session, settings, problems)
         _cancel_on_disconnect(where, session, problems)
+
+
+def _client_certificate(
+    where: str, session: SessionSettings, settings: Settings, problems: Problems
+) -> None:
+    """Check that what a session is bound to can be told, by a proxy, and can be somebody's."""
+    name = session.client_certificate
+    if not name:
+        return
+    if not settings.fix.trusted_proxies:
+        problems.add(
+            where, "needs fix.proxy_protocol = true and a proxy that ends TLS before the gateway "
+            "(config/haproxy): nobody else can say whose certificate a client has"
+        )  # fmt: skip
+    if name.lower().startswith("sha256:"):
+        if not _FINGERPRINT.match(name):
+            problems.add(
+                where, "expected sha256: and 64 lower-case hex digits without colons, the hash of "
+                "the certificate's DER"
+            )  # fmt: skip
+    elif not (len(name) <= _COMMON_NAME_LENGTH_MAX and name.isprintable()):
+        problems.add(where, "expected the CN of a certificate, 1 to 64 printable characters")
 
 
 def _cancel_on_disconnect(where: str, session: SessionSettings, problems: Problems) -> None:
@@ -292,17 +317,23 @@ def _networks(where: str, allow: tuple[str, ...], problems: Problems) -> None:
 
 
 def _proxies(settings: Settings, problems: Problems) -> None:
-    for index, text in enumerate(settings.http.proxies):
-        try:
-            ipaddress.ip_address(text)
-        except ValueError:
-            problems.add(f"http.proxies[{index}]", f"expected an address, got {text!r}")
+    for key, proxies in (("fix.proxies", settings.fix.proxies),
+                         ("http.proxies", settings.http.proxies)):  # fmt: skip
+        for index, text in enumerate(proxies):
+            try:
+                canonical = str(ipaddress.ip_address(text))
+            except ValueError:
+                problems.add(f"{key}[{index}]", f"expected an address, got {text!r}")
+                continue
+            if canonical != text and key == "fix.proxies":
+                problems.add(f"{key}[{index}]", f"expected {canonical!r} for {text!r}")
 
 
 def _ports(settings: Settings, problems: Problems) -> None:
     seen: dict[int, str] = {}
     for key, port in (("fix.port", settings.fix.port),
                       ("fix.inner_port", settings.fix.inner_port),
+                      ("fix.tls_port", settings.fix.tls_port),
                       ("http.port", settings.http.port),
                       ("stream.port", settings.stream.port),
                       ("metrics.port", settings.metrics.port)):  # fmt: skip

@@ -92,7 +92,12 @@ class Engine(_Section, frozen=True, kw_only=True):
 
 
 class Fix(_Section, frozen=True, kw_only=True):
-    """The FIX gateway. ``inner_port`` 0 takes any free port for QuickFIX behind the door."""
+    """The FIX gateway. ``inner_port`` 0 takes any free port for QuickFIX behind the door.
+
+    A connection from an address in ``proxies`` must begin with a PROXY header, which is believed,
+    and no other may. With ``proxy_protocol`` only proxies are let in; those on this machine where
+    ``proxies`` names none. ``tls_port`` is where `tandem up --tls` has HAProxy listen.
+    """
 
     host: str = "127.0.0.1"
     port: Port = 9878
@@ -106,6 +111,13 @@ class Fix(_Section, frozen=True, kw_only=True):
     outstanding_bytes_max: Annotated[int, Meta(ge=4096, le=1 << 30)] = 1 << 20
     grace_default_s: Seconds = 0
     proxy_protocol: bool = False
+    proxies: tuple[str, ...] = ()
+    tls_port: Port = 0
+
+    @property
+    def trusted_proxies(self) -> tuple[str, ...]:
+        """The addresses whose PROXY header is believed."""
+        return self.proxies or (("127.0.0.1",) if self.proxy_protocol else ())
 
 
 class Http(_Section, frozen=True, kw_only=True):
@@ -271,6 +283,8 @@ class SessionTable(_Section, frozen=True, kw_only=True):
 
     ``password_hash`` is argon2, ``public_key`` an Ed25519 key (base64, 32 bytes) that its
     Logons must be signed with; "" is neither asked for. ``allow`` empty admits every address.
+    ``client_certificate`` is the TLS certificate without which nobody is let in: the CN of its
+    subject, or "sha256:" and the hash of its DER; "" asks for none.
     ``cancel_on_disconnect`` and ``grace_s`` hold where the Logon does not say. ``throttle_rate``
     orders and replaces a second are taken, ``throttle_burst`` at once; a rate of 0 is no limit.
     """
@@ -280,6 +294,7 @@ class SessionTable(_Section, frozen=True, kw_only=True):
     username: str
     password_hash: str = ""
     public_key: str = ""
+    client_certificate: str = ""
     throttle_rate: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     throttle_burst: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     reset_on_logon: bool = False

@@ -70,6 +70,7 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
         store=fix.store / "store",
         dictionary=DICTIONARY,
         proxy_protocol=fix.proxy_protocol,
+        proxies=frozenset(fix.trusted_proxies),
         connections_max=fix.connections_max,
         address_connections_max=max(1, fix.connections_max // 2),
         logon_timeout_s=float(fix.logon_timeout_s),

@@ -26,6 +26,8 @@ class GatewaySettings:
     leave unread, ``received_bytes_max`` what it may send without one whole message.
     ``connections_max`` and ``address_connections_max`` bound the connections whose Logon has not
     passed; those that are logged on are bounded by the sessions that there are.
+    A connection from an address in ``proxies`` begins with a PROXY header, and no other may;
+    with ``proxy_protocol`` no other is let in at all.
     """
 
     host: str
@@ -34,6 +36,7 @@ class GatewaySettings:
     store: Path
     dictionary: Path
     proxy_protocol: bool = False
+    proxies: frozenset[str] = frozenset()
     connections_max: int = 256
     address_connections_max: int = 128
     logon_bytes_max: int = 4096

@@ -200,9 +200,10 @@ class FrontDoor:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         deadline = time.monotonic() + settings.logon_timeout_s
-        pending = PendingConnection(client, address, settings.proxy_protocol, deadline)
+        proxied = address in settings.proxies
+        pending = PendingConnection(client, address, proxied, deadline)
         self._pending[client.fileno()] = pending
-        self._make_room(self._room.enter(pending, "" if settings.proxy_protocol else address))
+        self._make_room(self._room.enter(pending, "" if proxied else address))
         self._epoll.register(client, select.EPOLLIN | select.EPOLLRDHUP)
         self._at(deadline, lambda: self._expire(pending))
 
@@ -236,6 +237,8 @@ class FrontDoor:
             self._close(pending)  # The peer has ended its side without a whole Logon.
             return
         try:
+            if pending.direct and self._settings.proxy_protocol:
+                raise proxy_protocol.ProxyError("the connection does not come from a proxy")
             if pending.proxied and not self._take_proxy_header(pending, data):
                 return
             if pending.proxied:
@@ -272,6 +275,7 @@ class FrontDoor:
             return False
         pending.socket.recv(header.length)
         pending.address = header.address or pending.address
+        pending.certificate = header.certificate
         self._make_room(self._room.move(pending, pending.address))
         return True
 
@@ -285,7 +289,7 @@ class FrontDoor:
     def _check(self, pending: PendingConnection, logon: Logon) -> None:
         session = self._sessions.by_comp_id.get(logon.comp_id)
         reason = logons.stranger(
-            logon, session, pending.address, self._settings, self._clock()
+            logon, session, pending.address, self._settings, self._clock(), pending.certificate
         )
         settings = session.settings if session is not None else None
         if not reason and session is not None and settings is not None:

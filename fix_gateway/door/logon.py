@@ -18,6 +18,7 @@ from typing import Final, TypeAlias
 from engine.core.types import CancelScope
 from fix_gateway.codec.message import parse_time, time_text
 from fix_gateway.door.logon_fields import STAMP, LogonGrammar
+from fix_gateway.door.proxy_protocol import ClientCertificate
 from fix_gateway.session.session import GRACE_S_MAX, LogonMark, Session
 from fix_gateway.settings import BEGIN_STRING, GatewaySettings
 
@@ -146,10 +147,16 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
 
 
 def stranger(
-    logon: Logon, session: Session | None, address: str, settings: GatewaySettings, now_us: int
+    logon: Logon,
+    session: Session | None,
+    address: str,
+    settings: GatewaySettings,
+    now_us: int,
+    certificate: ClientCertificate | None = None,
 ) -> str:
     """Say why nobody is let in by this Logon, whatever its credentials; "" if somebody may be.
 
+    ``certificate`` is the one that a proxy has seen, None where there is none.
     A signature that is not fresh proves nothing: it may be somebody's recording.
     """
     if logon.target != settings.comp_id:
@@ -160,6 +167,10 @@ def stranger(
         return "session is disabled"
     if not _admits(session.settings.allow, address):
         return "address is not allowed"
+    if session.settings.client_certificate:
+        why = _other_certificate(session.settings.client_certificate, certificate)
+        if why:
+            return why
     if session.settings.public_key and not (
         -settings.signed_future_us <= now_us - logon.sending_time_us <= settings.signed_past_us
     ):
@@ -176,6 +187,20 @@ def _admits(allow: tuple[str, ...], address: str) -> bool:
     except ValueError:
         return False
     return any(host in ip_network(text) for text in allow)
+
+
+def _other_certificate(bound: str, certificate: ClientCertificate | None) -> str:
+    """Say why a session that is bound to a certificate does not begin with this one."""
+    if certificate is None:
+        return "no client certificate, and the session is bound to one"
+    if certificate.verify:
+        return f"the client certificate is not verified: OpenSSL's code {certificate.verify}"
+    if certificate.is_named(bound):
+        return ""
+    return (
+        f"the client certificate is CN {certificate.common_name[:64]!r}, "
+        f"{certificate.fingerprint or 'of unknown hash'}, and the session is bound to {bound!r}"
+    )
 
 
 def fault(logon: Logon, grammar: LogonGrammar, settings: GatewaySettings, now_us: int) -> str:
