@@ -99,6 +99,8 @@ def _continue(session: Session, last: GatewayState | None, engine_seq: int) -> S
     """Go on where the store ends, which is the one that we left."""
     place = session.delivery
     numbers = session.store.numbers()
+    lost = 0 if last is not None and last.clean else session.store.mend_index()
+    begun = place.cursor
     place.cursor = max(place.cursor, session.store.newest_cursor() or place.cursor)
     same_boot = last is not None and last.boot_id == boot_id()
     if last is not None and (same_boot or last.synced):
@@ -110,6 +112,12 @@ def _continue(session: Session, last: GatewayState | None, engine_seq: int) -> S
         sender = numbers.sender + session.gateway.unclean_margin
         place.repeat_until = engine_seq
         log.warning("unclean_start", session=session.comp_id, next_sender=sender)
+    if lost:
+        # The disk was full, and the gateway was killed before it could open the store again. What
+        # stood under that number and later ones may not have been sent: it is sent once more.
+        log.error("store_mended", session=session.comp_id, lost_from=lost)
+        place.cursor = session.store.newest_cursor(below=lost) or begun
+        place.repeat_until = engine_seq
     trusted = last is not None and last.clean
     applied = session.last_num_applied + 1
     target = max(numbers.target, applied) if trusted else applied

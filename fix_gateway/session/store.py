@@ -66,12 +66,13 @@ class SessionStore:
         """Return True if a message of ours with this number was stored."""
         return self.numbers().sender > sender
 
-    def newest_cursor(self) -> Cursor | None:
+    def newest_cursor(self, below: int = 0) -> Cursor | None:
         """Find the cursor of the newest message that counts and that the engine caused.
 
-        Reads back from the end of the store as far as that message.
+        Reads back from the end of the store as far as that message, or where ``below`` is given
+        as far as one under a lower number than that.
         """
-        sender = self.numbers().sender
+        sender = below or self.numbers().sender
         try:
             with self.path(".body").open("rb") as body:
                 for offset, length in self._counted(sender):
@@ -115,20 +116,42 @@ class SessionStore:
         finally:
             os.close(handle)
 
-    def mend_index(self) -> None:
+    def mend_index(self) -> int:
         """Leave out of the index what is torn or does not count, while nobody writes.
 
         A triple of which a part was written would run into the next one, and QuickFIX reads no
-        further than the first that it does not understand. Raises OSError.
+        further than the first that it does not understand. A triple whose message was not
+        written points into the next message: QuickFIX would answer no ResendRequest that comes
+        to it. Returns the lowest number that has lost its message so, 0 if none has. Raises
+        OSError.
         """
         path, sender = self.path(".header"), self.numbers().sender
-        rows = path.read_bytes().split(b" ")[:-1]
-        kept = [row for row in rows if _WHOLE.match(row) and int(row.partition(b",")[0]) < sender]
+        try:
+            rows = path.read_bytes().split(b" ")[:-1]
+            end = self.path(".body").stat().st_size
+        except FileNotFoundError:
+            return 0
+        kept: list[bytes] = []
+        lost = 0
+        for row in reversed(rows):
+            if not _WHOLE.match(row):
+                continue
+            number, offset, length = map(int, row.split(b","))
+            if number >= sender:
+                continue
+            # Messages stand one after the other, so each ends where the next begins, or before.
+            if offset + length > end:
+                lost = number
+                continue
+            end = offset
+            kept.append(row)
         if len(kept) == len(rows):
-            return
+            return 0
+        kept.reverse()
         temporary = path.with_name(path.name + ".new")
         temporary.write_bytes(b"".join([row + b" " for row in kept]))
         temporary.replace(path)
+        return lost
 
     def epoch(self) -> int:
         """Read the epoch that the numbers belong to, 0 when nothing says so."""

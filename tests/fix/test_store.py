@@ -165,3 +165,24 @@ def test_state_is_read_back(tmp_path: Path, durable: bool) -> None:
 def test_state_that_cannot_be_read_is_no_state(tmp_path: Path, text: str) -> None:
     (tmp_path / "gateway.state").write_text(text)
     assert read_state(tmp_path) is None
+
+
+def test_a_number_whose_message_a_full_disk_kept_from_being_written_leaves_the_index(
+    acceptor: Acceptor, store: SessionStore
+) -> None:
+    """Its triple points into the next message; QuickFIX would answer no resend that comes to it."""
+    for seq in range(1, 6):
+        acceptor.report(seq)
+    body = store.path(".body").read_bytes()
+    rows = [tuple(map(int, row.split(b","))) for row in store.path(".header").read_bytes().split()]
+    assert store.mend_index() == 0, "a whole store stays as it is"
+    (_, second, size) = rows[1]
+    store.path(".body").write_bytes(body[:second] + body[second + size :])
+    moved = [(num, offset - size if num > 2 else offset, length) for num, offset, length in rows]
+    store.path(".header").write_text("".join(f"{n},{o},{length} " for n, o, length in moved))
+    assert store.mend_index() == 2
+    left = [int(row.split(b",")[0]) for row in store.path(".header").read_bytes().split()]
+    assert left == [1, 3, 4, 5]
+    assert store.newest_cursor(below=2) == (1, 0, 0)
+    assert store.newest_cursor() == (5, 0, 0)
+    assert store.mend_index() == 0
