@@ -151,7 +151,7 @@ def fix_session(
     for transaction in journal:
         for out in messages(transaction, context, instruments):
             expected[transaction.seq, out.event_index, out.part] = out.body
-    heard = [client.received[num] for num in sorted(client.received)]
+    heard = _without_repeats([client.received[num] for num in sorted(client.received)], found)
     cursors = [message.cursor for message in heard if message.cursor is not None]
     for cursor, count in Counter(cursors).items():
         if count > 1:
@@ -173,6 +173,23 @@ def fix_session(
         found(f"{client.comp_id} has numbers beyond {client.next_in}")
     _by_events(client, heard, journal, found)
     return len(cursors)
+
+
+def _without_repeats(heard: list[Message], found: Found) -> list[Message]:
+    """Leave out what was said again with PossResend(97)=Y; it must say the same."""
+    first: dict[tuple[int, int, int], Message] = {}
+    kept = []
+    for message in heard:
+        cursor = message.cursor
+        before = first.get(cursor) if cursor is not None else None
+        if before is not None and message.get("97") == "Y":
+            if fields_of(message.text) != fields_of(before.text):
+                found(f"{message!r:.300} was {before!r:.300} before")
+            continue
+        if cursor is not None:
+            first.setdefault(cursor, message)
+        kept.append(message)
+    return kept
 
 
 def _until_left(client: FixClient, journal: list[Transaction]) -> list[Transaction]:
