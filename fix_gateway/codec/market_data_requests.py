@@ -212,7 +212,18 @@ def _twice(values: list[str]) -> Iterator[str]:
     return (value for number, value in enumerate(values) if value in values[:number])
 
 
-def _subscription(message: FixMessage, num: int, request_id: str) -> str:
+def _subscription(message: FixMessage, num: int, request_id: str, id_name: str) -> str:
+    """The subscription type of a request for a state, once the request can be answered at all."""
+    if not message.text.isascii():
+        raise MarketRequestError(
+            num, message.msg_type, request_id, "0",
+            "The message holds characters that are not ASCII",
+        )  # fmt: skip
+    if len(request_id) > REQUEST_ID_MAX:
+        raise MarketRequestError(
+            num, message.msg_type, request_id, "0",
+            f"{id_name} has more than {REQUEST_ID_MAX} characters",
+        )  # fmt: skip
     subscription = message.get("263")
     if subscription not in (SNAPSHOT, SUBSCRIBE, END):
         raise MarketRequestError(
@@ -224,7 +235,7 @@ def _subscription(message: FixMessage, num: int, request_id: str) -> str:
 
 def _security_status(message: FixMessage, symbols: Collection[str]) -> SecurityStatusQuery:
     num, request_id = int(message.get("34")), message.get("324")
-    subscription = _subscription(message, num, request_id)
+    subscription = _subscription(message, num, request_id, "SecurityStatusReqID(324)")
     symbol = message.get("55")
     if symbol not in symbols and subscription != END:
         raise MarketRequestError(
@@ -236,6 +247,7 @@ def _security_status(message: FixMessage, symbols: Collection[str]) -> SecurityS
 
 def _trading_session(message: FixMessage) -> TradingSessionQuery:
     num, request_id = int(message.get("34")), message.get("335")
+    subscription = _subscription(message, num, request_id, "TradSesReqID(335)")
     named = message.get("336", TRADING_SESSION)
     if named != TRADING_SESSION:
         raise MarketRequestError(
@@ -243,4 +255,4 @@ def _trading_session(message: FixMessage) -> TradingSessionQuery:
             f"TradingSessionID(336) {shown(named)} is not one of this venue; the only one is "
             f"{TRADING_SESSION}",
         )  # fmt: skip
-    return TradingSessionQuery(num, request_id, _subscription(message, num, request_id))
+    return TradingSessionQuery(num, request_id, subscription)

@@ -28,17 +28,22 @@ class TradesLost(Exception):
 
 
 class View:
-    """What a subscription shows; equal for all that asked for the same."""
+    """What a subscription shows; equal for all that asked for the same.
+
+    The order in which a request names its entry types says nothing, nor do its depth and
+    aggregation where it asks for no side of the book.
+    """
 
     __slots__ = ("aggregated", "checked", "depth", "incremental", "kinds", "sides", "trades")
 
     def __init__(self, query: MarketDataQuery) -> None:
-        self.depth = query.depth
+        asked = sorted(query.entry_types)
+        self.sides = tuple(_SIDE_OF[kind] for kind in asked if kind in _SIDE_OF)
+        self.trades = "2" in asked
+        self.kinds = tuple(kind for kind in asked if kind in _STATISTICS)
         self.incremental = query.incremental
-        self.aggregated = query.aggregated
-        self.sides = tuple(_SIDE_OF[kind] for kind in query.entry_types if kind in _SIDE_OF)
-        self.trades = "2" in query.entry_types
-        self.kinds = tuple(kind for kind in query.entry_types if kind in _STATISTICS)
+        self.depth = query.depth if self.sides else 0
+        self.aggregated = query.aggregated or not self.sides
         whole = not query.depth or query.depth >= CHECKSUM_LEVELS
         self.checked = len(self.sides) == len(SIDES) and query.aggregated and whole
 
