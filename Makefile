@@ -48,9 +48,10 @@ update: $(READY)  ## move the lock files to the newest releases, run the tests, 
 lock: $(READY)  ## write the lock files after a change of setup.cfg; nothing else moves
 	@$(BIN)/python -m tools.locks lock
 
-run: $(RUNNING) $(SITE)  ## start the venue on the demo configuration; MARKET=1 with bots that trade
+run: $(RUNNING) $(SITE)  ## start the venue on the demo configuration; MARKET=1 with bots, TLS=1 with TLS
 	@$(COMPILED)
-	@exec $(BIN)/tandem up $(if $(filter-out 0,$(MARKET)),--market)
+	@exec $(BIN)/tandem up $(if $(filter-out 0,$(MARKET)),--market) \
+		$(if $(filter-out 0,$(TLS)),--tls)
 
 docs: $(PAGES)  ## build the documentation into build/docs, which a running venue serves at /docs
 	@$(BIN)/python docs/build.py build/docs && touch $(SITE)

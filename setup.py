@@ -13,7 +13,7 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
-SHIPPED = ("spec", "clients", "build/docs")
+SHIPPED = ("spec", "clients", "build/docs", "config/haproxy")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*")
 
 

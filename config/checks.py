@@ -185,9 +185,10 @@ def _client_certificate(
         return
     if not settings.fix.trusted_proxies:
         problems.add(
-            where, "needs fix.proxy_protocol = true and a proxy that ends TLS before the gateway "
-            "(config/haproxy): nobody else can say whose certificate a client has"
-        )  # fmt: skip
+            where,
+            "needs fix.proxy_protocol = true (or fix.proxies, if others come without TLS) and a "
+            "proxy before the gateway: nobody else can say whose certificate a client has",
+        )
     if name.lower().startswith("sha256:"):
         if not _FINGERPRINT.match(name):
             problems.add(

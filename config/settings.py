@@ -76,6 +76,10 @@ CONFIG_VARIABLE: Final = "TANDEM_CONFIG"
 DATA_VARIABLE: Final = "TANDEM_DATA"
 MARKET_VARIABLE: Final = "TANDEM_MARKET"
 """Set by `tandem up --market`: the bots of the file trade, whatever it says itself."""
+TLS_VARIABLE: Final = "TANDEM_TLS"
+"""Set by `tandem up --tls`: where the file names no proxy, ``TLS_SOURCE`` is one."""
+TLS_SOURCE: Final = "127.0.0.9"
+"""An address of this machine that nobody else comes from by chance."""
 DEMO_FILE: Final = Path(__file__).parent / "demo.toml"
 _TOP_LEVEL: Final = frozenset(
     ["environment", "data", "venue", "engine", "fix", "http", "stream", "metrics", "history",
@@ -144,6 +148,8 @@ def _read(
         reading.check_day_roll(venue, problems)
     engine = reader.table("engine", Engine)
     fix = reader.table("fix", Fix)
+    if fix is not None and env.get(TLS_VARIABLE) and not fix.trusted_proxies:
+        fix = msgspec.structs.replace(fix, proxies=(TLS_SOURCE,))
     http = reader.table("http", Http)
     stream = reader.table("stream", Stream)
     metrics = reader.table("metrics", Metrics)

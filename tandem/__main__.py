@@ -16,7 +16,14 @@ from argon2 import PasswordHasher
 from config.checks import notes
 from config.process import start_failure
 from config.settings import Settings, SettingsError, load
-from tandem import certification_commands, engine_state, health, http_client, up
+from tandem import (
+    certificates,
+    certification_commands,
+    engine_state,
+    health,
+    http_client,
+    up,
+)
 from tandem.operator_commands import register
 from tandem.output import CommandError
 
@@ -59,9 +66,12 @@ def up_command(
         bool | None,
         typer.Option(help="Run the market bots, or not; by default [bots] in the file decides."),
     ] = None,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="Start HAProxy too: TLS before FIX, on fix.tls_port.")
+    ] = False,
 ) -> None:
     """Start every process of the venue, keep them running, stop them on Ctrl-C."""
-    raise typer.Exit(up.run(_settings(config, data), market))
+    raise typer.Exit(up.run(_settings(config, data), market, tls))
 
 
 @app.command("reset")
@@ -182,6 +192,24 @@ def password_command() -> None:
     if not password:
         raise CommandError("a password needs at least one character")
     print(PasswordHasher().hash(password))
+
+
+@app.command("certificates")
+def certificates_command(
+    folder: Annotated[Path, typer.Argument(help="A new folder for them.")],
+    host: Annotated[
+        list[str] | None,
+        typer.Option(help="Name or address of the venue in its certificate; may be repeated."),
+    ] = None,
+    days: Annotated[
+        int, typer.Option(min=1, max=certificates.DAYS_MAX, help="How long they are good.")
+    ] = 30,
+    config: Config = None,
+    data: Data = None,
+) -> None:
+    """Make a test authority, and TLS certificates for the venue and each FIX session."""
+    hosts = host or ["localhost", "127.0.0.1"]
+    certificates.run(_settings(config, data), folder.absolute(), hosts, days, print)
 
 
 @config_app.command("check")

@@ -29,8 +29,14 @@ _ALL: Final = (
 )
 
 _MARKET: Final = Process("bots", "bots.main", 2)
+_TLS: Final = Process("tls", "tandem.tls_proxy", 0)
+"""It stops after the gateway, whose last words to its clients go through it."""
 
 
-def venue_processes(market: bool = False) -> tuple[Process, ...]:
-    """Return the processes of a venue, in order of their stages; ``market``: with its bots."""
-    return (*_ALL, _MARKET) if market else _ALL
+def venue_processes(market: bool = False, tls: bool = False) -> tuple[Process, ...]:
+    """Return the processes of a venue, in order of their stages.
+
+    ``market``: with its bots; ``tls``: with TLS before the FIX gateway.
+    """
+    first = (_TLS,) if tls else ()
+    return (*first, *_ALL, _MARKET) if market else (*first, *_ALL)

@@ -24,10 +24,12 @@ from config.settings import (
     DATA_VARIABLE,
     DEMO_FILE,
     MARKET_VARIABLE,
+    TLS_VARIABLE,
     Settings,
     ensure_data,
 )
 from engine.server.bootstrap import refused
+from tandem import certificates, tls_proxy
 from tandem.http_client import base_url
 from tandem.output import CommandError, open_private
 from tandem.processes import venue_processes
@@ -47,10 +49,11 @@ def environment(config: Path | None, data: Path | None) -> dict[str, str]:
     return env
 
 
-def run(settings: Settings, market: bool | None = None) -> int:
+def run(settings: Settings, market: bool | None = None, tls: bool = False) -> int:
     """Start the venue, supervise it, stop it; return the exit code.
 
-    ``market`` says whether its bots trade; None leaves that to the settings.
+    ``market`` says whether its bots trade; None leaves that to the settings. ``tls`` starts HAProxy
+    before the FIX gateway too.
     """
     if market is None:
         market = settings.bots.enabled
@@ -65,14 +68,18 @@ def run(settings: Settings, market: bool | None = None) -> int:
     except OSError as error:
         raise CommandError(f"the data folder cannot be made: {start_failure(error)[1]}") from None
     lock = hold(settings.data)
-    check_ports(settings)
+    if tls:
+        tls_proxy.prepare(settings)
+    check_ports(settings, tls)
     env = environment(settings.file, settings.data)
     # Without it a child's output would stay in its buffer.
     env["PYTHONUNBUFFERED"] = "1"
     if market:
         env[MARKET_VARIABLE] = "1"
+    if tls:
+        env[TLS_VARIABLE] = "1"
     supervisor = Supervisor(
-        venue_processes(market), env, settings.data / "log",
+        venue_processes(market, tls), env, settings.data / "log",
         lambda name, text: console.print(f"[bold]{name:>10}[/bold] {escape(text)}"),
     )  # fmt: skip
     for number in _SIGNALS:
@@ -88,7 +95,7 @@ def run(settings: Settings, market: bool | None = None) -> int:
     try:
         if supervisor.start():
             console.print(f"Ready after {time.monotonic() - began:.1f} s.")
-            show(settings, Console(highlight=False), market)
+            show(settings, Console(highlight=False), market, tls)
             supervisor.watch()
     except StartError as error:
         console.print(escape(str(error)), style="red", soft_wrap=True)
@@ -150,9 +157,10 @@ def hold(data: Path) -> IO[bytes]:
     return file
 
 
-def check_ports(settings: Settings) -> None:
+def check_ports(settings: Settings, tls: bool = False) -> None:
     """Raise CommandError if another program uses a port that the venue needs."""
     for key, host, port in (
+        *((("fix.tls_port", settings.fix.host, settings.fix.tls_port),) if tls else ()),
         ("fix.port", settings.fix.host, settings.fix.port),
         ("http.port", settings.http.host, settings.http.port),
         ("stream.port", settings.stream.host, settings.stream.port),
@@ -171,7 +179,9 @@ def check_ports(settings: Settings) -> None:
             ) from None
 
 
-def show(settings: Settings, console: Console, market: bool = False) -> None:
+def show(
+    settings: Settings, console: Console, market: bool = False, tls: bool = False
+) -> None:
     """Print where the venue listens and how to reach it."""
     url = base_url(settings)
     grid = Table.grid(padding=(0, 2))
@@ -179,6 +189,10 @@ def show(settings: Settings, console: Console, market: bool = False) -> None:
     grid.add_column()
     grid.add_row("web page", f"{url}/")
     grid.add_row("FIX 4.4", f"{_host(settings.fix.host)}:{settings.fix.port}")
+    if tls:
+        authority = tls_proxy.folder_of(settings) / certificates.AUTHORITY
+        grid.add_row("FIX 4.4, TLS", f"{_host(settings.fix.host)}:{settings.fix.tls_port}")
+        grid.add_row("", f"trust {authority}; clients' certificates beside it")
     grid.add_row("HTTP", url)
     grid.add_row("WebSocket", f"ws://{_host(settings.stream.host)}:{settings.stream.port}/v1/stream")
     grid.add_row("market", "bots quote and trade" if market else "empty; `--market` adds bots")

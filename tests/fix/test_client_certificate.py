@@ -142,7 +142,10 @@ def test_beside_a_proxy_who_comes_without_tls_is_let_in_and_believed_nothing(
 
 def loaded(folder: Path, fix: str, certificate: str) -> str:
     path = folder / "venue.toml"
-    text = DEMO_FILE.read_text(encoding="utf-8").replace("[fix]\n", f"[fix]\n{fix}\n", 1)
+    text = DEMO_FILE.read_text(encoding="utf-8")
+    text = re.sub(r"\[fix\]\n", f"[fix]\n{fix}\n", text, count=1)
+    if fix.startswith("tls_port"):
+        text = re.sub(r"tls_port = 9879.*\n", "", text)
     old = 'comp_id = "ALICE"\n'
     path.write_text(text.replace(old, f'{old}client_certificate = "{certificate}"\n', 1))
     return load(path, env={}).sessions[0].client_certificate
@@ -159,7 +162,7 @@ def test_a_session_may_be_bound_where_a_proxy_can_tell(tmp_path: Path, name: str
 @pytest.mark.parametrize(
     ("fix", "name", "why"),
     [
-        ("", "Alice", "sessions[0].client_certificate: needs fix.proxy_protocol = true and a"),
+        ("", "Alice", "sessions[0].client_certificate: needs fix.proxy_protocol = true (or"),
         ("proxy_protocol = true", "sha256:abc", "expected sha256: and 64 lower-case hex digits"),
         ("proxy_protocol = true", FINGERPRINT.upper(), "expected sha256: and 64 lower-case hex"),
         ("proxy_protocol = true", "x" * 65, "expected the CN of a certificate, 1 to 64"),
