@@ -67,6 +67,8 @@ def main(port: str, comp_id: str, tls: str, shown: str, store: str, kind: str) -
     for key, value in values.items():
         dictionary.setString(key, value)
     session_id = quickfix.SessionID("FIX.4.4", comp_id, "TANDEM")
+    # What concerns TLS is read from the defaults alone.
+    settings.set(dictionary)
     settings.set(session_id, dictionary)
     client = Client()
     factory = quickfix.FileStoreFactory(settings)
