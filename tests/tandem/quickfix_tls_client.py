@@ -2,8 +2,9 @@
 
 The wheel has the same import name as the QuickFIX that the venue runs on, so this is run with the
 folder of the wheel in front and imports nothing of ours. Arguments: port, CompID, folder of the
-certificates, certificate to show, folder for the store, the kind of initiator. It logs on, enters
-an order, writes the ExecType(150) of each report as a line, and logs out.
+certificates, certificate to show, folder for the store, the kind of initiator, how many
+seconds are enough for each step. It logs on, enters an order, writes the ExecType(150) of each
+report as a line, and logs out.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import time
 import quickfix
 
 SOH = "\x01"
-ENOUGH_S = 20.0
 
 
 class Client(quickfix.Application):  # type: ignore[misc]
@@ -51,7 +51,9 @@ class Client(quickfix.Application):  # type: ignore[misc]
             self.reported.set()
 
 
-def main(port: str, comp_id: str, tls: str, shown: str, store: str, kind: str) -> int:
+def main(
+    port: str, comp_id: str, tls: str, shown: str, store: str, kind: str, enough: str
+) -> int:
     """Return 0 if all came that should come."""
     values = {
         "ConnectionType": "initiator", "HeartBtInt": "30", "ReconnectInterval": "1",
@@ -72,9 +74,10 @@ def main(port: str, comp_id: str, tls: str, shown: str, store: str, kind: str) -
     settings.set(session_id, dictionary)
     client = Client()
     factory = quickfix.FileStoreFactory(settings)
+    seconds = float(enough)
     initiator = getattr(quickfix, kind)(client, factory, settings)
     initiator.start()
-    if not client.logged_on.wait(ENOUGH_S):
+    if not client.logged_on.wait(seconds):
         return 1
     moment = time.strftime("%Y%m%d-%H:%M:%S", time.gmtime())
     text = (
@@ -82,9 +85,9 @@ def main(port: str, comp_id: str, tls: str, shown: str, store: str, kind: str) -
         f"60={moment}{SOH}38=0.01{SOH}40=2{SOH}44=100{SOH}59=1{SOH}10=000{SOH}"
     )
     quickfix.Session.sendToTarget(quickfix.Message(text, False), session_id)
-    told = client.reported.wait(ENOUGH_S)
+    told = client.reported.wait(seconds)
     quickfix.Session.lookupSession(session_id).logout()
-    left = client.logged_out.wait(ENOUGH_S)
+    left = client.logged_out.wait(seconds)
     initiator.stop(True)
     return 0 if told and left else 1
 

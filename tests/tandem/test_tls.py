@@ -303,8 +303,8 @@ def quickfix_tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
     wanted.write_text(f"{QUICKFIX_TLS}\n")
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "pip", "install", "-qq", "--no-deps", "--no-compile", "--only-binary", ":all:",
-             "--require-hashes", "--retries", "1", "--target", str(folder), "-r", str(wanted)],
+            [sys.executable, "-m", "pip", "install", "-qq", "--no-deps", "--no-compile",
+             "--only-binary", ":all:", "--require-hashes", "--retries", "1", "--target", str(folder), "-r", str(wanted)],
             capture_output=True, text=True, timeout=pace.seconds(60),
         )  # fmt: skip
     except subprocess.TimeoutExpired:
@@ -320,7 +320,8 @@ def test_quickfix_with_tls_of_its_own(
 ) -> None:
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("quickfix_tls_client.py")), str(site.port),
-         "ALICE", str(site.folder), "ALICE", str(tmp_path / "store"), kind],
+         "ALICE", str(site.folder), "ALICE", str(tmp_path / "store"), kind,
+         str(pace.seconds(15))],
         env=os.environ | {"PYTHONPATH": str(quickfix_tls)}, cwd=tmp_path,
         capture_output=True, text=True, timeout=pace.seconds(60),
     )  # fmt: skip
