@@ -304,7 +304,8 @@ def quickfix_tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
     try:
         done = subprocess.run(
             [sys.executable, "-m", "pip", "install", "-qq", "--no-deps", "--no-compile",
-             "--only-binary", ":all:", "--require-hashes", "--retries", "1", "--target", str(folder), "-r", str(wanted)],
+             "--only-binary", ":all:", "--require-hashes", "--retries", "1",
+             "--target", str(folder), "-r", str(wanted)],
             capture_output=True, text=True, timeout=pace.seconds(60),
         )  # fmt: skip
     except subprocess.TimeoutExpired:
