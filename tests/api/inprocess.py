@@ -97,7 +97,7 @@ def demo_commands(settings: Settings) -> Iterable[Command]:
     for account in settings.accounts:
         yield DefineAccount(
             ENGINE, account.account, account.firm, account.maker_fee_ppm,
-            account.taker_fee_ppm, account.stp, account.open_orders_max,
+            account.taker_fee_ppm, account.self_trade, account.open_orders_max,
             account.approval_above, account.daily_limits, account.require_known_address,
             account.address_cooloff_us,
         )  # fmt: skip
