@@ -10,11 +10,12 @@ import quickfix
 
 from certification.fix.wire import SOH, Message
 from tests.support import pace
+from tests.support.quickfix_application import SilentApplication
 
 DICTIONARY = Path(__file__).parent.parent.parent / "spec" / "FIX44.xml"
 
 
-class QuickFixEngine(quickfix.Application):  # type: ignore[misc]
+class QuickFixEngine(SilentApplication):
     """One session. Callbacks come on QuickFIX's thread and are handed to the loop."""
 
     def __init__(
@@ -75,7 +76,7 @@ class QuickFixEngine(quickfix.Application):  # type: ignore[misc]
 
     # Callbacks.
 
-    def onCreate(self, session_id: quickfix.SessionID) -> None: ...
+
 
     def onLogon(self, session_id: quickfix.SessionID) -> None:
         self.loop.call_soon_threadsafe(self._there, True)
@@ -93,9 +94,7 @@ class QuickFixEngine(quickfix.Application):  # type: ignore[misc]
             message.setField(553, self.username)
             message.setField(554, self.password)
 
-    def toApp(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None: ...
 
-    def fromAdmin(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None: ...
 
     def fromApp(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
         raw = message.toString().encode("latin-1")

@@ -18,12 +18,13 @@ from pathlib import Path
 import quickfix
 
 from tests.support import pace
+from tests.support.quickfix_application import SilentApplication
 
 SOH = "\x01"
 
 
-class Client(quickfix.Application):  # type: ignore[misc]
-    """Writes down what comes in."""
+class Client(SilentApplication):
+    """Writes each application message to a file, one JSON object per line."""
 
     def __init__(self, password: str, out: Path) -> None:
         super().__init__()
@@ -31,21 +32,19 @@ class Client(quickfix.Application):  # type: ignore[misc]
         self.out = out.open("a", buffering=1)
         self.logged_on = threading.Event()
 
-    def onCreate(self, session_id: quickfix.SessionID) -> None: ...
+
 
     def onLogon(self, session_id: quickfix.SessionID) -> None:
         self.logged_on.set()
 
-    def onLogout(self, session_id: quickfix.SessionID) -> None: ...
+
 
     def toAdmin(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
         if message.getHeader().getField(35) == "A":
             message.setField(553, session_id.getSenderCompID().getValue().lower())
             message.setField(554, self.password)
 
-    def toApp(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None: ...
 
-    def fromAdmin(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None: ...
 
     def fromApp(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
         fields = {}

@@ -8,20 +8,12 @@ import pytest
 import quickfix
 
 from fix_gateway.session.store import GatewayState, Numbers, SessionStore, read_state, write_state
+from tests.support.quickfix_application import SilentApplication
 
 SOH = "\x01"
 
 
-class Silent(quickfix.Application):  # type: ignore[misc]
-    """Callbacks that do nothing."""
 
-    def onCreate(self, session_id: quickfix.SessionID) -> None: ...
-    def onLogon(self, session_id: quickfix.SessionID) -> None: ...
-    def onLogout(self, session_id: quickfix.SessionID) -> None: ...
-    def toAdmin(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None: ...
-    def toApp(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None: ...
-    def fromAdmin(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None: ...
-    def fromApp(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None: ...
 
 
 class Acceptor:
@@ -38,7 +30,7 @@ class Acceptor:
             dictionary.setString(key, value)
         self.id = quickfix.SessionID("FIX.4.4", "TANDEM", "ALICE")
         settings.set(self.id, dictionary)
-        application, factory = Silent(), quickfix.FileStoreFactory(settings)
+        application, factory = SilentApplication(), quickfix.FileStoreFactory(settings)
         self.kept = (settings, application, factory)
         self.acceptor = quickfix.SocketAcceptor(application, factory, settings)
         self.session = quickfix.Session.lookupSession(self.id)

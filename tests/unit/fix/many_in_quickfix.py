@@ -19,26 +19,17 @@ from config.ports import free_ports
 from fix_gateway.session.handover import Handover, InnerListener
 from tests.fix.rawfix import encode, now_text
 from tests.support import pace
+from tests.support.quickfix_application import SilentApplication
 
 SESSIONS = 2_000
 
 
-class Taking(quickfix.Application):  # type: ignore[misc]
+class Taking(SilentApplication):
     """Puts the client in the stand-in's place when its Logon is read."""
 
     handover: Handover | None = None
 
-    def onCreate(self, session_id: quickfix.SessionID) -> None:
-        """Made."""
 
-    def onLogon(self, session_id: quickfix.SessionID) -> None:
-        """On."""
-
-    def onLogout(self, session_id: quickfix.SessionID) -> None:
-        """Off."""
-
-    def toAdmin(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
-        """Out."""
 
     def fromAdmin(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
         assert self.handover is not None
