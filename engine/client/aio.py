@@ -10,6 +10,7 @@ import msgspec
 
 from engine import queries, wire
 from engine.client.protocol import (
+    Backoff,
     ClientCore,
     EngineError,
     EngineTimeout,
@@ -27,9 +28,7 @@ T = TypeVar("T")
 _Handle = asyncio.Future[Any]
 QUEUED_TRANSACTIONS_MAX: Final = 20_000
 """Past this many undelivered transactions the client stops reading from the socket."""
-BACKOFF_FIRST_S: Final = 0.05
-BACKOFF_MAX_S: Final = 0.25
-"""A failed connect costs microseconds, so retries are frequent and find a restarted engine soon."""
+
 
 
 class _Connection(asyncio.Protocol):
@@ -185,12 +184,12 @@ class AsyncEngineClient:
         if self._subscribed:
             raise ValueError("this client has a subscription already; use another client")
         self._subscribed = True
-        next_seq, failures = max(1, from_seq), 0
+        next_seq, backoff = max(1, from_seq), Backoff()
         try:
             while True:
                 try:
                     connection = await self._subscribe(next_seq, tuple(accounts))
-                    failures = 0
+                    backoff.reset()
                     while True:
                         batch = await connection.take()
                         next_seq = batch[-1].seq + 1
@@ -198,8 +197,7 @@ class AsyncEngineClient:
                 except (EngineUnavailable, EngineTimeout, SubscriptionDropped):
                     if self._closed:
                         return
-                    await asyncio.sleep(min(BACKOFF_FIRST_S * 2**failures, BACKOFF_MAX_S))
-                    failures = min(failures + 1, 10)
+                    await asyncio.sleep(backoff.failed())
         finally:
             self._subscribed = False
             if self.connected and self._connection is not None:

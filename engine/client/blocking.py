@@ -11,17 +11,17 @@ The queries are declared in ``engine.queries``: ``fetch(queries.Book(...)).value
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from engine import queries, wire
-from engine.client.connection import RECEIVE_BYTES, Connection, Handle
+from engine.client.connection import RECEIVE_BYTES, Connection, Connector, Handle
 from engine.client.protocol import (
+    MIN_SEQ_GRACE_S,
     ClientCore,
     EngineError,
     EngineRefused,
@@ -38,11 +38,7 @@ from engine.core.types import Answered
 from engine.wire import Transaction, Welcome
 
 T = TypeVar("T")
-BACKOFF_FIRST_S: Final = 0.05
-BACKOFF_MAX_S: Final = 0.25
-"""A failed connect costs microseconds, so retries are frequent and find a restarted engine soon."""
-MIN_SEQ_GRACE_S: Final = 1.0
-"""A query with min_seq waits this much longer, so that the engine's own timeout comes first."""
+
 
 
 class _Subscription:
@@ -83,12 +79,11 @@ class EngineClient:
         self._on_lost = on_lost
         self._on_connected = on_connected
         self._connect_lock = threading.Lock()
+        self._connector = Connector(self._path, name, timeout_s)
         self._connection: Connection | None = None
         self._subscription: _Subscription | None = None
         self._reader: threading.Thread | None = None
         self._closed = threading.Event()
-        self._failures = 0
-        self._not_before = 0.0
         self.boot_id = ""
 
     @property
@@ -255,22 +250,10 @@ class EngineClient:
             return self._connect()
 
     def _connect(self) -> Connection:
-        """Connect (the connect lock is held); attempts are spaced by the backoff."""
+        """Connect (the connect lock is held). Raises EngineUnavailable."""
         if self._closed.is_set():
             raise EngineUnavailable("this client was closed", "not_applied")
-        if time.monotonic() < self._not_before:
-            raise EngineUnavailable(f"the engine at {self._path} cannot be reached", "not_applied")
-        try:
-            connection = Connection(self._path, self._name, self._timeout_s)
-        except (OSError, wire.WireError) as error:
-            pause = min(BACKOFF_FIRST_S * 2**self._failures, BACKOFF_MAX_S)
-            self._failures = min(self._failures + 1, 10)
-            self._not_before = time.monotonic() + pause
-            raise EngineUnavailable(
-                f"the engine at {self._path} cannot be reached: {error}", "not_applied"
-            ) from error
-        self._failures = 0
-        self._not_before = 0.0
+        connection = self._connector.connect()
         self.boot_id = connection.welcome.boot_id
         self._connection = connection
         if self._reader is None:
@@ -343,13 +326,13 @@ class EngineClient:
                 if self._subscription is None:
                     self._reader = None
                     return None
-                pause = self._not_before - time.monotonic()
-                if pause <= 0:
+                if self._connector.pause_s <= 0:
                     try:
                         self._connect()
                     except EngineUnavailable:
-                        pause = self._not_before - time.monotonic()
-            self._closed.wait(max(pause, 0.0))
+                        pass  # The next attempt is made after the pause.
+                pause_s = self._connector.pause_s
+            self._closed.wait(max(pause_s, 0.0))
         return None
 
     def _resubscribe(self, connection: Connection, subscription: _Subscription) -> None:

@@ -1,17 +1,56 @@
-"""One blocking connection of the thread client: a socket, its locks, its protocol state."""
+"""The blocking connections of the two thread clients, and how they are opened."""
 
 from __future__ import annotations
 
 import socket
 import threading
+import time
 from concurrent.futures import Future
 from typing import Any, Final, TypeAlias
 
-from engine.client.protocol import ClientCore
-from engine.wire import Welcome
+from engine.client.protocol import Backoff, ClientCore, EngineUnavailable
+from engine.wire import Welcome, WireError
 
 Handle: TypeAlias = Future[Any]
 RECEIVE_BYTES: Final = 1 << 18
+
+
+class Connector:
+    """Opens connections to the engine at ``path``; attempts are spaced by a backoff.
+
+    The caller holds a lock.
+    """
+
+    def __init__(self, path: str, name: str, timeout_s: float) -> None:
+        self._path = path
+        self._name = name
+        self._timeout_s = timeout_s
+        self._backoff = Backoff()
+        self._not_before = 0.0
+
+    def connect(self) -> Connection:
+        """Open a connection and wait for Welcome.
+
+        Raises EngineUnavailable (not_applied) if that fails, and without an attempt while the
+        backoff lasts.
+        """
+        if self.pause_s > 0:
+            raise EngineUnavailable(f"the engine at {self._path} cannot be reached", "not_applied")
+        try:
+            connection = Connection(self._path, self._name, self._timeout_s)
+        except (OSError, WireError) as error:
+            self._not_before = time.monotonic() + self._backoff.failed()
+            raise EngineUnavailable(
+                f"the engine at {self._path} cannot be reached: {error}", "not_applied"
+            ) from error
+        self._backoff.reset()
+        self._not_before = 0.0
+        return connection
+
+    @property
+    def pause_s(self) -> float:
+        """Return the seconds until the next attempt may be made; not above 0 if one may be now."""
+        return self._not_before - time.monotonic()
 
 
 class Connection:

@@ -21,8 +21,9 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from engine import queries, wire
-from engine.client.connection import RECEIVE_BYTES, Connection, Handle
+from engine.client.connection import RECEIVE_BYTES, Connection, Connector, Handle
 from engine.client.protocol import (
+    MIN_SEQ_GRACE_S,
     ClientCore,
     EngineTimeout,
     EngineUnavailable,
@@ -35,11 +36,7 @@ from engine.core.types import Answered
 from engine.wire import Welcome
 
 T = TypeVar("T")
-BACKOFF_FIRST_S: Final = 0.05
-BACKOFF_MAX_S: Final = 0.25
-"""A failed connect costs microseconds, so retries are frequent and find a restarted engine soon."""
-MIN_SEQ_GRACE_S: Final = 1.0
-"""A query with min_seq waits this much longer, so that the engine's own timeout comes first."""
+
 CHECK_AFTER_S: Final = 0.02
 """A connection idle for less is not checked again; no engine restarts in that time."""
 FIRST_BYTES: Final = 1 << 13
@@ -58,13 +55,11 @@ class DirectEngineClient:
 
     def __init__(self, path: str, name: str, *, timeout_s: float = 5.0) -> None:
         self._path = str(path)
-        self._name = name
         self._timeout_s = timeout_s
         self._idle: deque[_Line] = deque()
-        self._lock = threading.Lock()
+        self._connect_lock = threading.Lock()
+        self._connector = Connector(self._path, name, timeout_s)
         self._closed = False
-        self._failures = 0
-        self._not_before = 0.0
 
     def connect(self) -> Welcome:
         """Connect now, if not connected. Raises EngineUnavailable (not_applied)."""
@@ -142,29 +137,13 @@ class DirectEngineClient:
             try:
                 line = self._idle.pop()
             except IndexError:
-                return self._connect()
+                with self._connect_lock:
+                    return _Line(self._connector.connect())
             if line.usable():
                 return line
             line.close()
 
-    def _connect(self) -> _Line:
-        """Connect; after a failure the next attempts wait with an increasing backoff."""
-        with self._lock:
-            if time.monotonic() < self._not_before:
-                raise EngineUnavailable(
-                    f"the engine at {self._path} cannot be reached", "not_applied"
-                )
-            try:
-                line = _Line(Connection(self._path, self._name, self._timeout_s))
-            except (OSError, wire.WireError) as error:
-                pause = min(BACKOFF_FIRST_S * 2**self._failures, BACKOFF_MAX_S)
-                self._failures = min(self._failures + 1, 10)
-                self._not_before = time.monotonic() + pause
-                raise EngineUnavailable(
-                    f"the engine at {self._path} cannot be reached: {error}", "not_applied"
-                ) from error
-            self._failures, self._not_before = 0, 0.0
-            return line
+
 
 
 class _Line:

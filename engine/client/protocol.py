@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Final, Generic, Literal, Protocol, TypeVar
 
 from engine import wire
 from engine.core.commands import COMMAND_KINDS, Command
@@ -17,6 +17,11 @@ from engine.wire import Transaction
 
 CLIENT_FRAMES_PER_SEND: int = 4096
 """Bound on the commands of one ``post``; more are refused before anything is sent."""
+BACKOFF_FIRST_S: Final = 0.05
+BACKOFF_MAX_S: Final = 0.25
+"""A failed connect costs microseconds, so retries are frequent and find a restarted engine soon."""
+MIN_SEQ_GRACE_S: Final = 1.0
+"""A query with min_seq waits this much longer, so that the engine's own timeout comes first."""
 
 
 class EngineError(Exception):
@@ -95,6 +100,23 @@ class Received(Generic[H]):
     dropped: wire.Dropped | None = None
     failed: wire.Failed | None = None
     """The engine refused the connection as a whole, and closes it."""
+
+
+class Backoff:
+    """The pauses between attempts to connect: each is twice the one before, up to a maximum."""
+
+    def __init__(self) -> None:
+        self._pause_s = BACKOFF_FIRST_S
+
+    def failed(self) -> float:
+        """Count a failed attempt; return the pause before the next one, in seconds."""
+        pause_s = self._pause_s
+        self._pause_s = min(2 * pause_s, BACKOFF_MAX_S)
+        return pause_s
+
+    def reset(self) -> None:
+        """Begin with the shortest pause again, after a successful attempt."""
+        self._pause_s = BACKOFF_FIRST_S
 
 
 def refusal(code: str, text: str) -> EngineRefused:
