@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from account_api.errors import Problem
 from account_api.http.routing import BodyCall, QueryCall, Route
 from account_api.reply import Reply, answered
 from account_api.routes.common import account_of
@@ -34,12 +33,8 @@ def report_deposit(call: BodyCall[DepositRequest]) -> Reply:
         confirmations=request.confirmations,
         confirmations_required=request.confirmations_required,
     )
-    if command.network and (command.asset, command.network) not in catalogue.networks:
-        raise Problem(
-            "unknown_network",
-            f"{command.asset} is not available on the network {command.network}.",
-            field="network",
-        )
+    if command.network:
+        catalogue.network(command.asset, command.network)
     outcome = call.services.submit(command)
     transaction = outcome.transaction
     event = from_events.accepted(outcome, DepositUpdated)

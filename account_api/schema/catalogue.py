@@ -48,16 +48,13 @@ class Catalogue:
         """Return the named network, or the only one that the asset has. Raises Problem."""
         if asset not in self.scales:
             raise Problem("unknown_asset", f"There is no asset {asset}.", field="asset")
-        names = [network for one, network in self.networks if one == asset]
+        names = sorted(network for one, network in self.networks if one == asset)
         if named is None and len(names) == 1:
             return names[0]
         if named is None or named not in names:
             known = ", ".join(names) or "none"
+            what = f"is not available on {named}" if named else "needs a network to be named"
             raise Problem(
-                "unknown_network",
-                f"{asset} is not available on {named}; its networks are: {known}."
-                if named is not None
-                else f"{asset} needs a network to be named; its networks are: {known}.",
-                field="network",
+                "unknown_network", f"{asset} {what}; its networks are: {known}.", field="network"
             )
         return named

@@ -8,6 +8,7 @@ from engine.core import commands
 from engine.core.events import DepositUpdated
 from engine.core.instruments import format_scaled
 from engine.core.ledger import Account
+from engine.core.networks import find_network
 from engine.core.order_checks import Refusal, unknown_account
 from engine.core.records import DepositRecord
 from engine.core.types import INT64_MAX, Deposit, RejectReason
@@ -71,9 +72,10 @@ def _check_deposit(
     if c.amount <= 0 or c.confirmations < 0 or c.confirmations_required < 0:
         text = "the amount of a deposit must be greater than zero"
         return Refusal(RejectReason.AMOUNT_TOO_SMALL, text)
-    if c.network and (c.asset, c.network) not in venue.networks:
-        text = f"{c.asset} does not travel on a network {c.network!r}"
-        return Refusal(RejectReason.UNKNOWN_NETWORK, text)
+    if c.network:
+        network = find_network(venue, c.asset, c.network)
+        if isinstance(network, Refusal):
+            return network
     record = venue.deposits.get(c.deposit_id)
     if record is None:
         return _check_new_deposit(venue, c)
@@ -88,7 +90,7 @@ def _check_deposit(
     )  # fmt: skip
     for name, before, now in known:
         if before and now and before != now:
-            text = f"deposit {c.deposit_id} is known with another {name}: {before}"
+            text = f"deposit {c.deposit_id} was reported before with another {name}: {before}"
             return Refusal(RejectReason.DUPLICATE_DEPOSIT, text)
     return None
 
@@ -97,7 +99,7 @@ def _check_new_deposit(venue: Venue, c: commands.Deposit) -> Refusal | None:
     required = _confirmations_required(venue, c)
     if c.confirmations_required not in (0, required):
         text = (
-            f"{c.network} asks for {required} confirmations; say that number as "
+            f"{c.network} requires {required} confirmations; send that number as "
             "confirmations_required, or leave it out"
         )
         return Refusal(RejectReason.INVALID_FIELD, text)
@@ -105,8 +107,8 @@ def _check_new_deposit(venue: Venue, c: commands.Deposit) -> Refusal | None:
         scale = venue.assets[c.asset]
         room = format_scaled(max(0, INT64_MAX - venue.house.total(c.asset)), scale)
         text = (
-            f"the venue's total of {c.asset} would leave 64 bits; at most {room} {c.asset} more "
-            "can be taken in"
+            f"the venue's total of {c.asset} would exceed 64 bits; at most {room} {c.asset} more "
+            "can be deposited"
         )
         return Refusal(RejectReason.INVALID_FIELD, text)
     return None

@@ -14,6 +14,8 @@ def find_network(venue: Venue, asset: str, network: str) -> Network | Refusal:
         return Refusal(RejectReason.UNKNOWN_ASSET, f"there is no asset {asset!r}")
     found = venue.networks.get((asset, network))
     if found is None:
-        text = f"{asset} does not travel on a network {network!r}"
+        known = ", ".join(sorted(name for one, name in venue.networks if one == asset)) or "none"
+        what = f"is not available on {network}" if network else "needs a network to be named"
+        text = f"{asset} {what}; its networks are: {known}"
         return Refusal(RejectReason.UNKNOWN_NETWORK, text)
     return found

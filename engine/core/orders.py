@@ -178,8 +178,8 @@ def _too_many(account: Account) -> Refusal:
 def _busy(book: Book) -> Refusal:
     """Refuse an order by money while its instrument is busy (rule M-10)."""
     text = (
-        f"{book.symbol} is at work on orders that came before; an order by money is accepted "
-        "once they are done, which takes a moment"
+        f"{book.symbol} is still executing earlier orders; an order by money is accepted once "
+        "they are done"
     )
     return Refusal(RejectReason.INSTRUMENT_BUSY, text)
 
@@ -189,8 +189,8 @@ def _too_much(venue: Venue, book: Book) -> Refusal:
     if venue.work_left < venue.work_max:
         return _busy(book)
     text = (
-        f"an order by money must be done at once and would meet more than the "
-        f"{venue.work_max} orders that the venue allows for that; ask for less"
+        f"an order by money is executed in one step and would match more than the "
+        f"{venue.work_max} orders allowed; order less"
     )
     return Refusal(RejectReason.SWEEP_TOO_LARGE, text)
 

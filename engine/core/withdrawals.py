@@ -141,13 +141,17 @@ def _check_request(
         return Refusal(RejectReason.AMOUNT_TOO_SMALL, text)
     if c.amount % network.withdrawal_step:
         step = format_scaled(network.withdrawal_step, scale)
-        text = f"withdrawals on {c.network} go in steps of {step} {c.asset}"
+        amount = format_scaled(c.amount, scale)
+        text = (
+            f"amount {amount} is not a multiple of the withdrawal step {step} of {c.asset} on "
+            f"{c.network}"
+        )
         return Refusal(RejectReason.INVALID_QUANTITY, text)
     room = _room(venue, account, c.asset)
     if room is not None and c.amount > room.left:
         whose = "the firm's" if room.firm_wide else "the account's"
         left = format_scaled(room.left, scale)
-        text = f"{left} {c.asset} of {whose} withdrawal limit of today is left"
+        text = f"{left} {c.asset} of {whose} withdrawal limit for today is left"
         return Refusal(RejectReason.WITHDRAWAL_LIMIT, text)
     fee = quoted_fee(venue, account, c, network)
     if isinstance(fee, Refusal):

@@ -93,9 +93,7 @@ CANCEL_TEXT: Final[Mapping[CancelReason, str]] = {
     CancelReason.MIN_QTY: "MinQty(110) could not be filled at once",
     CancelReason.PRICE_BAND: "Canceled: what is left could only trade outside the price band",
     CancelReason.STOP_UNFUNDED: "Triggered stop order is not covered by available money",
-    CancelReason.SWEEP_TOO_LARGE: (
-        "What must be done at once would meet more orders than the venue allows for that"
-    ),
+    CancelReason.SWEEP_TOO_LARGE: "The order would match more orders than one step allows",
     CancelReason.UNFUNDED: "The rest of the market order is not covered by available money",
     CancelReason.POST_ONLY: "The order is post-only and would have traded when its turn came",
 }

@@ -278,6 +278,17 @@ def test_accounts_cannot_see_or_touch_each_others_withdrawals(caller: CallerOf) 
     assert caller("alice-read").get("/v1/withdrawals/1").ok()["state"] == "pending_approval"
 
 
+def test_a_network_that_there_is_not_is_refused_with_one_sentence(caller: CallerOf) -> None:
+    detail = "BTC is not available on pigeon; its networks are: bitcoin."
+    deposit = {"deposit_id": "d1", "account": "alice", "asset": "BTC", "amount": "1"}
+    for key, target, body in (
+        ("operator", "/v1/deposits", deposit),
+        ("alice-withdraw", "/v1/withdrawals", payout()),
+    ):
+        answer = caller(key).post(target, body | {"network": "pigeon"})
+        assert answer.problem(422, "unknown_network")["detail"] == detail
+
+
 @pytest.mark.parametrize(
     ("change", "status", "code"),
     [

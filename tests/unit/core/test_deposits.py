@@ -62,6 +62,7 @@ def test_W8_without_a_network_the_first_report_says_what_is_needed(bank: Venue) 
 def test_W8_a_network_that_does_not_carry_the_asset_is_refused(bank: Venue) -> None:
     refused = report(bank, network="ethereum")
     assert isinstance(refused, Refused) and refused.reason is RejectReason.UNKNOWN_NETWORK
+    assert refused.text == "BTC is not available on ethereum; its networks are: bitcoin"
 
 
 @pytest.mark.parametrize("credited", [False, True], ids=["waiting", "credited"])

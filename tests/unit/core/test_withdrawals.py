@@ -121,8 +121,19 @@ def test_W1_refusals(bank: Venue, fields: dict[str, Any], reason: RejectReason) 
     assert bank.held("alice", "BTC") == 0
 
 
+@pytest.mark.parametrize(
+    ("named", "text"),
+    [("lightning", "is not available on lightning"), ("", "needs a network to be named")],
+)
+def test_W1_a_refused_network_is_told_which_there_are(bank: Venue, named: str, text: str) -> None:
+    refused = only(request(bank, network=named), Refused)
+    assert refused.text == f"BTC {text}; its networks are: bitcoin, closed, ripple"
+
+
 def test_W1_an_amount_off_the_step_is_refused(bank: Venue) -> None:
-    assert isinstance(request(bank, 205)[0], Refused)
+    refused = only(request(bank, 205), Refused)
+    assert refused.text.endswith(" of BTC on bitcoin")
+    assert "is not a multiple of the withdrawal step" in refused.text
     assert last_of(request(bank, 210)).withdrawal.amount == 210
 
 
