@@ -9,30 +9,21 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from config.settings import DEMO_FILE, Settings, load
+from config.settings import DEMO_FILE, load
 from engine.client import Answered, EngineError, EngineRefused, Outcome, Transaction, queries
-from engine.core.commands import (
-    COMMAND_KINDS,
-    Command,
-    DefineAccount,
-    DefineAsset,
-    DefineInstrument,
-    DefineNetwork,
-    DefineVenue,
-    Deposit,
-    Tick,
-)
+from engine.core.commands import COMMAND_KINDS, Command, Tick
 from engine.core.exchange import Exchange
 from engine.core.types import Origin
 from engine.history.projector import Projector
 from engine.history.store import open_writer
 from engine.journal.base import Journal
+from engine.server.bootstrap import bootstrap_commands
 from engine.server.queries import Queries, QueryError
 from engine.wire import decode_command, decode_transaction, encode_command, encode_transaction
 
@@ -74,38 +65,6 @@ class _Record(msgspec.Struct):
     body: bytes
 
 
-def demo_commands(settings: Settings) -> Iterable[Command]:
-    """What an engine does at its first start."""
-    venue = settings.venue
-    yield DefineVenue(
-        ENGINE, venue.day_roll_us, venue.cascade_max, venue.closed_orders_kept,
-        venue.client_id_window_us, venue.work_max,
-    )  # fmt: skip
-    for asset in settings.assets:
-        yield DefineAsset(ENGINE, asset.asset, asset.scale)
-    for network in settings.networks:
-        yield DefineNetwork(
-            ENGINE, network.asset, network.network, network.withdrawal_fee,
-            network.withdrawal_min, network.withdrawal_step, network.confirmations_required,
-            network.memo_required, network.suspended,
-        )  # fmt: skip
-    for one in settings.instruments:
-        yield DefineInstrument(
-            ENGINE, one.symbol, one.base, one.quote, one.tick, one.lot, one.min_qty,
-            one.max_qty, one.max_price,
-        )  # fmt: skip
-    for account in settings.accounts:
-        yield DefineAccount(
-            ENGINE, account.account, account.firm, account.maker_fee_ppm,
-            account.taker_fee_ppm, account.self_trade, account.open_orders_max,
-            account.approval_above, account.daily_limits, account.require_known_address,
-            account.address_cooloff_us,
-        )  # fmt: skip
-        for asset, amount in account.grants:
-            grant = f"genesis:{account.account}:{asset}"
-            yield Deposit(ENGINE, grant, account.account, asset, amount)
-
-
 class InProcessEngine:
     """An ``EnginePort`` on an exchange in this process, on the demo configuration.
 
@@ -128,7 +87,8 @@ class InProcessEngine:
         typed: Journal = journal
         self._queries = Queries(self.exchange, typed, lambda: ("boot", 0, 1))
         self._encoder = msgspec.msgpack.Encoder()
-        for command in demo_commands(load(DEMO_FILE, {"TANDEM_DATA": str(folder)})):
+        settings = load(DEMO_FILE, {"TANDEM_DATA": str(folder)})
+        for command in bootstrap_commands(settings, self.exchange):
             self.apply(command)
         self.catch_up()
 
