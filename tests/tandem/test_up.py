@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from config.ports import free_ports
 from tandem.demo.venue import write_configuration
 from tests.support import pace
 from tests.support.waiting import until
@@ -24,15 +25,17 @@ pytestmark = pytest.mark.serial
 class Up:
     """A running `tandem up`; its children are known by their parent."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self.data = folder / "data"
-        self.config = write_configuration(folder)
+        (self.tls_port,) = free_ports(1)
+        changes = {"tls_port = 9879": f"tls_port = {self.tls_port}"}
+        self.config = write_configuration(folder, changes)
         text = self.config.read_text()
         self.http = f"http://127.0.0.1:{text.split('[http]')[1].split('port = ')[1].split()[0]}"
         env = {**os.environ, "COLUMNS": "200", "PYTHONUNBUFFERED": "1"}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tandem", "up", "-c", str(self.config), "--data",
-             str(self.data)],
+             str(self.data), *options],
             env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         self.lines: list[str] = []
