@@ -135,8 +135,8 @@ IdempotencyKey = Annotated[
 ]
 SecretFile = Annotated[
     Path | None,
-    typer.Option(help="File with the secret, or a PEM file with an Ed25519 private key. "
-                      "Else TANDEM_SECRET, else the configuration."),
+    typer.Option(help="File with the HMAC secret, or with an Ed25519 private key (PEM). "
+                      "Default: TANDEM_SECRET, then the configuration."),
 ]  # fmt: skip
 
 

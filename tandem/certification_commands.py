@@ -17,8 +17,8 @@ FOLDER: Final = Path("data/certification")
 KEY_NAME: Final = "signing-key.pem"
 Cases = Annotated[
     list[str] | None,
-    typer.Option("--case", help="Only these: an id (A07) or its beginning (S, H0). Repeatable. "
-                 "Such a run certifies nothing."),
+    typer.Option("--case", help="Play only these cases: an id (A07) or its first characters "
+                 "(S, H0). Repeatable. A run of chosen cases certifies nothing."),
 ]
 
 
@@ -84,8 +84,8 @@ def _certify(app: typer.Typer) -> None:
         case: Cases = None,
         interface: Annotated[
             list[str] | None,
-            typer.Option(help="Certify for FIX, REST or WebSocket alone. Repeatable; all three "
-                         "without it."),
+            typer.Option(help="Certify only for this interface: FIX, REST or WebSocket. "
+                         "Repeatable. Default: all three."),
         ] = None,
         patience: Annotated[
             float, typer.Option(help="Seconds to wait for each message of the client.")

@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from typing import Final
 
-EDITION: Final = "c99383039eaae88aee577cc5fe4673803f99528365ff11c62c7b4982fa6f59b1"
+EDITION: Final = "1c5b413488e935291e1c714136d7efa6c3bbdb03f2ef6e051ac587c47825cbaf"
 """Names the scenarios of this release. A run with others certifies nothing."""

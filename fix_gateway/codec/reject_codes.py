@@ -1,4 +1,4 @@
-"""Reasons of refusal as FIX 4.4 says them. The table for people is in spec/FIX.md."""
+"""Reject reasons in FIX 4.4. The table for people is in spec/FIX.md."""
 
 from __future__ import annotations
 

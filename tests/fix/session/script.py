@@ -1,9 +1,9 @@
 """Scripts of FIX conversations: text files that say what is sent and what must come back.
 
 A file begins with its heading, ``key: value`` lines up to the first empty one: ``case`` (its
-number in the FIX Trading Community's list of session test cases), ``condition``, ``asks``
-(what the case asks for), ``result`` (``as asked`` or ``differs``) and, where it differs,
-``does`` and ``why``. Then comes one step a line; ``#`` begins a comment:
+number in the FIX Trading Community's list of session test cases), ``condition``, ``expected``
+(the behaviour that the case expects), ``result`` (``conforms`` or ``differs``) and, where it
+differs, ``does`` and ``why``. Then comes one step a line; ``#`` begins a comment:
 
     connect [COMP]          open a connection as this CompID (CERT unless given)
     > A|98=0|108=30         send: MsgType, then fields. 8, 9, 34, 49, 52, 56 and 10 are added;
@@ -91,7 +91,7 @@ _VERBS = frozenset(
     "connect > >> < knock closed disconnect number expect wait mark elapsed ignore hold flush do"
     .split()
 )
-_KEYS = {"case", "condition", "asks", "result", "does", "why"}
+_KEYS = {"case", "condition", "expected", "result", "does", "why"}
 
 
 def parse(name: str, text: str) -> Script:
@@ -110,7 +110,7 @@ def parse(name: str, text: str) -> Script:
         if not colon or key not in _KEYS:
             raise ValueError(f"{name}:{position + 1}: no such heading: {line}")
         heading[key] = value.strip()
-    missing = {"case", "condition", "asks", "result"} - heading.keys()
+    missing = {"case", "condition", "expected", "result"} - heading.keys()
     if missing:
         raise ValueError(f"{name}: the heading has no {sorted(missing)}")
     steps = []

@@ -59,7 +59,7 @@ def test_every_case_of_the_list_has_a_script() -> None:
 def test_every_difference_is_explained() -> None:
     for script in SCRIPTS:
         differs = script.heading["result"] == "differs"
-        assert script.heading["result"] in ("as asked", "differs"), script.name
+        assert script.heading["result"] in ("conforms", "differs"), script.name
         assert {"does", "why"} <= script.heading.keys() if differs else (
             not {"does", "why"} & script.heading.keys()
         ), script.name  # fmt: skip
@@ -87,7 +87,7 @@ def test_a_script_that_is_not_met_fails(
 ) -> None:
     monkeypatch.setattr(script_module, "TIMEOUT_S", 0.5)
     text = (
-        "case: 2a\ncondition: x\nasks: x\nresult: as asked\n\nconnect\n"
+        "case: 2a\ncondition: x\nexpected: x\nresult: conforms\n\nconnect\n"
         f"> A|98=0|108=30|{{login}}\n< A\n> 1|112=x\n{wrong}\n"
     )
     with pytest.raises(Failed):
