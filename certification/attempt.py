@@ -1,4 +1,4 @@
-"""One attempt at one case, whatever the interface: its script, its memory and its waits."""
+"""One attempt at one case over any interface: its script, its variables and its waits."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ T = TypeVar("T")
 
 
 class CaseFailure(Exception):
-    """The side under test did not do what the case asks for; the message tells it so."""
+    """The side under test did not do what the case requires; the message explains it."""
 
 
 class CounterpartyFault(Exception):
-    """The counterparty could not do its part; the message says what came instead."""
+    """The counterparty could not do its part; the message says what happened instead."""
 
 
 class Trader(Protocol):
@@ -51,11 +51,11 @@ class Trader(Protocol):
 
 
 class Stage(Protocol):
-    """What an attempt needs from its surroundings.
+    """The run that an attempt belongs to.
 
-    ``patience_s`` bounds the wait for the client, ``venue_s`` that for the venue's responses, and
-    ``way_s`` is added to waits that are counted in heartbeats. ``ids_used`` are the client's
-    order and withdrawal ids of this run, ``old_orders`` the OrderIDs of earlier attempts.
+    ``patience_s`` bounds the wait for the client and ``venue_s`` the wait for the venue's
+    responses; ``way_s`` is added to waits that are given in heartbeats. ``ids_used`` are the
+    client's order and withdrawal ids of this run, ``old_orders`` the OrderIDs of earlier attempts.
     """
 
     patience_s: float
@@ -90,7 +90,7 @@ class ScriptPlayer(ABC):
                 await self.act(step)
 
     async def act(self, step: Step) -> None:
-        """Trade as the counterparty does in this step, or carry out its verb."""
+        """Enter or cancel the counterparty's order of this step, or carry out the step's verb."""
         if step.do:
             await self.do(step)
             return
@@ -117,7 +117,7 @@ class ScriptPlayer(ABC):
 
     @abstractmethod
     def order_price(self) -> str:
-        """Return the price of the case's order, at which a counterparty trades by default."""
+        """Return the price of the case's order: the counterparty's price unless a step has one."""
 
     @abstractmethod
     async def trader(self, name: str) -> Trader:
@@ -127,9 +127,9 @@ class ScriptPlayer(ABC):
 class BaseAttempt(ScriptPlayer):
     """An attempt of a client at a case; ``number`` counts the attempts from 1.
 
-    What the client sends is held until the step that waits for it has looked at it and has done
-    what comes first: that makes a race such as "filled before the cancel arrives" come out the
-    same way every time. ``over`` says that nothing more is held.
+    Each message of the client is held until the step that waits for it has checked it and has
+    carried out its ``first`` steps; so a race such as "filled before the cancel arrives" has the
+    same outcome every time. ``over`` is set when messages are no longer held.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class BaseAttempt(ScriptPlayer):
         self._news = asyncio.Event()
 
     def violate(self, why: str) -> None:
-        """Note what no case allows: the attempt fails at its next wait."""
+        """Record what no case allows; the attempt fails at its next wait."""
         self._violation = self._violation or why
         self.notify()
 
@@ -157,11 +157,11 @@ class BaseAttempt(ScriptPlayer):
         """Release everything that is held."""
 
     def notify(self) -> None:
-        """Have the step that waits look again."""
+        """Wake the step that waits, so that it checks again."""
         self._news.set()
 
     async def wait(self, look: Callable[[], T | None], seconds: float) -> T | None:
-        """Wait until ``look`` finds something and return it; None when the time is over."""
+        """Wait until ``look`` returns something and return it; None after ``seconds``."""
         deadline = time.monotonic() + seconds
         while True:
             self._news.clear()
@@ -177,7 +177,7 @@ class BaseAttempt(ScriptPlayer):
     async def wait_for(
         self, look: Callable[[], T | None], seconds: float, missing: Callable[[], str]
     ) -> T:
-        """Wait until ``look`` finds something and return it.
+        """Wait until ``look`` returns something and return it.
 
         Raises CaseFailure after ``seconds``, with the text of ``missing``, and on a violation.
         """
@@ -197,7 +197,7 @@ class BaseAttempt(ScriptPlayer):
         return await self.stage.trader(name)
 
     def used_before(self, ids: Iterable[str]) -> list[str]:
-        """Note ids of the client; return those that it had used before."""
+        """Record ids of the client; return those that it has used before."""
         ids = list(ids)
         again = [name for name in ids if name in self.stage.ids_used]
         self.stage.ids_used.update(ids)

@@ -1,4 +1,4 @@
-"""Taking connections: what the gates of a certification and its page have in common."""
+"""A TCP server with a bounded number of connections: the base of the certifier's servers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ LINE_BYTES_MAX: Final = 65_536
 
 
 class Gate(ABC):
-    """Accepts connections, at most so many at once, and serves each in a task of its own.
+    """Accepts up to ``connections_max`` connections and serves each in its own task.
 
-    ``limit`` bounds what a reader searches for the end of a line or head.
+    ``limit`` is the size of a connection's read buffer in bytes.
     """
 
     def __init__(self, connections_max: int, limit: int = LINE_BYTES_MAX) -> None:
@@ -27,7 +27,7 @@ class Gate(ABC):
 
     @property
     def port(self) -> int:
-        """Return the port where it listens."""
+        """Return the port on which it listens."""
         assert self._server is not None
         return int(self._server.sockets[0].getsockname()[1])
 
@@ -37,11 +37,11 @@ class Gate(ABC):
         return self._server is not None and self._server.is_serving()
 
     async def start(self, host: str, port: int) -> None:
-        """Begin to accept connections. Raises OSError."""
+        """Start to accept connections. Raises OSError."""
         self._server = await asyncio.start_server(self._take, host, port, limit=self._limit)
 
     async def stop(self) -> None:
-        """Accept no more, let what is under way come to its end, and end what is left."""
+        """Stop accepting connections, ``settle``, and cancel the connections that remain."""
         if self._server is not None:
             self._server.close()
         await self.settle()
@@ -50,13 +50,13 @@ class Gate(ABC):
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def settle(self) -> None:  # noqa: B027
-        """Wait, for a bounded time, for what should not be cut short: here there is nothing."""
+        """Wait, for a bounded time, for work that must complete; the base class has none."""
 
     @abstractmethod
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection to its end; it is closed afterwards.
+        """Serve one connection until it ends; it is closed afterwards.
 
-        That the peer leaves, or says nothing in time, is no fault.
+        A peer that disconnects or is silent for too long is not an error.
         """
 
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -69,7 +69,7 @@ class Gate(ABC):
         try:
             await self.talk(reader, writer)
         except (ConnectionError, TimeoutError, asyncio.IncompleteReadError):
-            pass  # It left, or said nothing in time.
+            pass  # The peer disconnected or was silent for too long.
         except Exception:
             log.exception("connection_failed", gate=type(self).__name__)
         finally:

@@ -1,7 +1,7 @@
-"""The judge of one client: one attempt at a time on the client's venue, and its verdict.
+"""The judge of one client: plays one attempt at a time on the client's venue and gives a verdict.
 
-The referees of FIX and of the account API find out which case a client has begun and what
-belongs to it; the attempt itself is played and judged here, since both play on one venue.
+The referees of FIX and of the account API determine which case a client has begun and which
+messages belong to it; attempts over both are played and judged here, since both use one venue.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Changed = Callable[[CaseResult], None]
 
 
 def case_id(text: str) -> str:
-    """Return the case id with which an id of the client begins (``A07-1``), "" if there is none."""
+    """Return the case id that an id of the client begins with (``A07-1``), "" if there is none."""
     found = _CASE_ID.match(text)
     return found[1] if found is not None else ""
 
@@ -102,13 +102,13 @@ class Judge:
         return next((attempt.scenario.id for attempt in current if attempt is not None), "")
 
     def interrupt(self, name: str) -> None:
-        """Fail what is under way: the client has begun the case ``name``."""
+        """Fail the attempts under way: the client has begun the case ``name``."""
         for referee in self.referees:
             if referee.current is not None:
                 referee.current.violate(f"Case {name} was begun before this one was done.")
 
     def note_order(self, order_id: str) -> None:
-        """Note an order of the venue, which later attempts ignore."""
+        """Record an OrderID, whose messages later attempts ignore."""
         if len(self._orders) < OLD_ORDERS_MAX:
             self._orders.add(order_id)
 
@@ -133,7 +133,7 @@ class Judge:
             return self._conclude(attempt, reason, began, time.monotonic() - clock)
 
     def _note_begun(self, attempt: BaseAttempt, began: str) -> None:
-        """Withdraw the verdict before: it does not stand for an attempt that never ends."""
+        """Replace the earlier verdict, which does not cover an attempt that never ends."""
         self.results[attempt.scenario.id] = result = msgspec.structs.replace(
             blank(attempt.scenario, f"Attempt {attempt.number} was begun and has no verdict."),
             attempts=attempt.number, began=began,
@@ -156,7 +156,7 @@ class Judge:
         return ""
 
     async def _clean(self) -> None:
-        """Empty the book of whatever the attempt before has left."""
+        """Cancel every order that the previous attempt has left in the book."""
         for trader in list(self._traders.values()):
             await trader.clear()
         await (await self.trader("desk")).mass_cancel_firm()
@@ -192,7 +192,7 @@ class Judge:
         return trader
 
     async def close(self) -> None:
-        """End what is under way and log the counterparties out."""
+        """End the attempts under way and log the counterparties out."""
         for referee in self.referees:
             await referee.close()
         for trader in self._traders.values():
@@ -200,7 +200,10 @@ class Judge:
 
 
 class BaseReferee(ABC, Generic[A]):
-    """Finds out which case a client has begun on one interface. ``current`` is under way."""
+    """Determines which case a client has begun on one interface.
+
+    ``current`` is the attempt under way, None if there is none.
+    """
 
     def __init__(self, judge: Judge) -> None:
         self.judge = judge
@@ -209,25 +212,25 @@ class BaseReferee(ABC, Generic[A]):
         judge.referees.append(self)  # type: ignore[arg-type]
 
     def start(self, attempt: A) -> None:
-        """Make an attempt the current one and have it played."""
+        """Make an attempt the current one and start to play it."""
         self.current = attempt
         self._task = asyncio.create_task(self.play(attempt))
 
     @abstractmethod
     async def play(self, attempt: A) -> None:
-        """Have an attempt judged, then release what it holds."""
+        """Judge an attempt, then release the messages that it holds."""
 
     def announce(self, result: CaseResult) -> None:  # noqa: B027
-        """Tell the client a verdict, where its interface has a message for that."""
+        """Send the client a verdict, if its interface has a message for that."""
 
     async def interrupt(self, name: str) -> None:
-        """Fail what is under way, as the case ``name`` begins; wait for the end of our own."""
+        """Fail the attempts under way, as the case ``name`` begins; wait until this one's ends."""
         self.judge.interrupt(name)
         if self.current is not None and self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def close(self) -> None:
-        """End what is under way."""
+        """End the attempt under way."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -236,17 +239,17 @@ class BaseReferee(ABC, Generic[A]):
 
 
 class _CurrentTranscript(Transcript):
-    """Takes a counterparty's messages down in the transcript of the case under way."""
+    """Records a counterparty's messages in the transcript of the case under way."""
 
     def __init__(self, judge: Judge) -> None:
         super().__init__()
         self._judge = judge
 
     def message(self, way: str, message: Recorded, note: str = "") -> None:
-        """Take a message down where a case is under way, heartbeats excepted."""
+        """Record a message while a case is under way, except Heartbeats and TestRequests."""
         transcript = self._judge.transcript
         if transcript is not None and message.type not in ("0", "1"):
             transcript.message(way, message, note)
 
     def note(self, text: str) -> None:
-        """Ignore what happens to the counterparty's own connection."""
+        """Ignore events of the counterparty's own connection."""

@@ -1,4 +1,4 @@
-"""The progress page of a certification: plain HTTP, read only; whoever reaches it may read it."""
+"""The progress page of a certification: plain HTTP, read only, without access control."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ REQUEST_S: Final = 5.0
 
 
 class ProgressPage(HttpGate):
-    """Serves the pages of some runs."""
+    """Serves the pages of ``runs``."""
 
     def __init__(self, runs: Iterable[Shown]) -> None:
         super().__init__(self._answer, idle_s=REQUEST_S)

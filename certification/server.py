@@ -1,4 +1,4 @@
-"""The certifier: clients connect here and find, each, a venue of its own behind it."""
+"""The certifier: clients connect here, and behind it each has its own venue."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ REPORT: Final = "report"
 
 
 class State(msgspec.Struct):
-    """What a restart of the certifier keeps: verdicts with their messages."""
+    """The state that survives a restart of the certifier: verdicts with their messages."""
 
     began: str
     run: str
@@ -55,7 +55,7 @@ class State(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class ClientVenue:
-    """A client's venue: who logs on there, where it listens, where its files are."""
+    """A client's venue: its credentials, its ports, and the folder of its files."""
 
     credentials: Credentials
     ports: Ports
@@ -124,12 +124,12 @@ class ClientRun:
         return fingerprint(public_text(self._key.public_key()))
 
     def files(self) -> Mapping[str, bytes]:
-        """Return the report's files as they were last written, by name."""
+        """Return the report's files by name, as they were last written."""
         folder = self.venue.folder / REPORT
         return {path.name: path.read_bytes() for path in folder.glob("report.*")
                 if path.suffix != ".part"}  # fmt: skip
 
-    # What outlives us.
+    # Persistent state.
 
     def _load(self) -> State:
         path = self.venue.folder / STATE
@@ -144,7 +144,7 @@ class ClientRun:
         return {}
 
     def _save_numbers(self) -> None:
-        """Save the numbers, before one of ours is used: a restart must not use it for another."""
+        """Save the sequence numbers before an injected one is used; a restart must not reuse it."""
         _replace(self.venue.folder / NUMBERS, msgspec.json.encode({
             kind: session.numbering
             for kind, session in self.referee.sessions.items()
@@ -155,13 +155,13 @@ class ClientRun:
         self._say(self.name, result)
 
     def _begun(self, result: CaseResult) -> None:
-        """Keep an attempt that has begun, too: whatever ends the certifier, it was not passed."""
+        """Save an attempt that has begun: if the certifier ends now, it has not passed."""
         self._state.results[result.id] = result
         _replace(self.venue.folder / STATE, msgspec.json.encode(self._state))
         self.write()
 
     def begin_anew(self) -> None:
-        """Forget every verdict; sequence numbers stay."""
+        """Discard every verdict; sequence numbers stay."""
         self._state = State(began=stamp(), run=secrets.token_hex(3))
         self.judge.results.clear()
         _replace(self.venue.folder / STATE, msgspec.json.encode(self._state))
@@ -169,14 +169,14 @@ class ClientRun:
     # The account API.
 
     async def open_account(self, host: str, port: int) -> None:
-        """Accept REST at a port and WebSockets at the next; 0 takes any. Raises OSError."""
+        """Accept REST on a port and WebSockets on the next; 0 is any free port. Raises OSError."""
         await self.http.start(host, port)
         await self.stream.start(host, port + 1 if port else 0)
 
     # The report.
 
     def cases(self) -> list[CaseResult]:
-        """Return the last result of every case that is played."""
+        """Return the last result of every case of this run."""
         found = self.judge.results
         return [found.get(s.id) or blank(s, "Not begun.") for s in self.scenarios]
 
@@ -193,7 +193,7 @@ class ClientRun:
         """Write the report's files, signed."""
         return reports.write(self.report(), self.venue.folder / REPORT, self._key)
 
-    # Our own sessions on the client's venue.
+    # The certifier's own sessions on the client's venue.
 
     async def _trader(self, name: str, transcript: Transcript) -> Counterparty:
         own = self.venue.credentials
@@ -211,7 +211,7 @@ class ClientRun:
         return Counterparty(client, SYMBOL, f"{name}-{secrets.token_hex(4)}", TRADER_S)
 
     async def close(self) -> None:
-        """Log our own sessions out and write the report."""
+        """Log the certifier's own sessions out and write the report."""
         await self.http.stop()
         await self.stream.stop()
         await self.judge.close()
@@ -219,14 +219,14 @@ class ClientRun:
 
 
 class FixGate(Gate):
-    """Accepts connections and hands each to the session whose CompID its Logon names."""
+    """Accepts FIX connections and hands each to the session named by SenderCompID(49)."""
 
     def __init__(self, runs: Iterable[ClientRun]) -> None:
         super().__init__(CONNECTIONS_MAX)
         self._sessions = {one.comp_id: one for run in runs for one in run.sessions}
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Read the Logon and hand the connection to its session; tell a stranger nothing."""
+        """Read the Logon and hand the connection to its session; close any other silently."""
         framer = Framer()
         first: Message | None = None
         pending: list[bytes] = []
@@ -247,7 +247,7 @@ class FixGate(Gate):
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Replace a file in one step."""
+    """Replace a file atomically."""
     part = path.with_name(f"{path.name}.part")
     part.write_bytes(content)
     part.chmod(0o600)

@@ -1,8 +1,8 @@
 """The venue of one client: its configuration, and the credentials that the client gets.
 
-Every client certifies against a venue of its own, on which only it and the certifier trade,
-so that runs side by side cannot disturb each other and every case is deterministic. The
-configuration is an ordinary one; nothing in the venue knows that it is being used for this.
+Every client certifies against its own venue, on which only it and the certifier trade, so that
+parallel runs are independent and every case is deterministic. The configuration is an ordinary
+one; nothing in the venue knows that it is used for certification.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class CredentialsFault(ValueError):
 
 
 class Credentials(msgspec.Struct, frozen=True):
-    """What a client needs, and what the certifier keeps for itself. All are secrets."""
+    """The client's credentials, and those of the certifier's own sessions. All are secrets."""
 
     comp_id: str
     password: str
@@ -56,7 +56,7 @@ class Credentials(msgspec.Struct, frozen=True):
 
     @property
     def desk(self) -> str:
-        """Return the CompID of the firm's other trader, whom the certifier plays."""
+        """Return the CompID of the firm's other trader, which the certifier plays."""
         return f"{self.comp_id}-DESK"
 
     def __repr__(self) -> str:
@@ -64,7 +64,7 @@ class Credentials(msgspec.Struct, frozen=True):
 
 
 def load_or_make(path: Path, comp_id: str) -> Credentials:
-    """Load the credentials in a file, or create them. Raises CredentialsFault."""
+    """Load the credentials from a file, or create both. Raises CredentialsFault."""
     if not COMP_ID.match(comp_id):
         raise CredentialsFault(
             f"{comp_id!r} cannot be a client's name: 1 to 20 capitals and digits, like ACME"
@@ -100,7 +100,7 @@ def write_private(path: Path, content: bytes) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where the venue's processes listen, on this machine only."""
+    """The ports of the venue's processes, which listen on the loopback interface only."""
 
     fix: int
     http: int
@@ -110,7 +110,7 @@ class Ports:
 def configuration(credentials: Credentials, ports: Ports, *, quick: bool = True) -> str:
     """Return the configuration of the client's venue, as TOML.
 
-    ``quick`` hashes passwords with the least work that argon2 has: they are random and long.
+    ``quick`` hashes passwords with Argon2's least cost, as they are long and random.
     """
     hasher = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1) if quick else (
         PasswordHasher()

@@ -1,7 +1,7 @@
 """One attempt of a client at a case of the account API.
 
-A request is held until the step that waits for it has looked at it, and its response until the
-case has judged it. Reads may come at any time and are ignored unless the step waits for one.
+A request is held until the step that waits for it has checked it, and its response until the case
+has judged it. Reads may come at any time and are ignored unless a step waits for one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Streams(Protocol):
         """Return whether one is subscribed to the account's orders or executions."""
 
     def cut(self) -> None:
-        """End all of them without a close frame."""
+        """Abort all of them, without a close frame."""
 
 
 class AccountAttempt(BaseAttempt):
@@ -48,7 +48,7 @@ class AccountAttempt(BaseAttempt):
         self._verbs = {"cut": self._cut, "following": self._following, "drop": self._drop,
                        "quiet": self._quiet}  # fmt: skip
 
-    # What passes.
+    # Requests and updates.
 
     def take_request(self, held: HeldRequest) -> None:
         """Take a request of the client."""
@@ -59,13 +59,13 @@ class AccountAttempt(BaseAttempt):
         self.notify()
 
     def take_update(self, document: Any) -> bool:
-        """Take a message of a channel; return False to lose it."""
+        """Take a message of a channel; return False to drop it."""
         seq = at_path(document, "seq")
         for wanted in self._drops:
             if all(self._matches(document, path, text) for path, text in wanted.items()):
                 self._drops.remove(wanted)
                 self._lost_seq = seq
-        # One event is told on several channels, all with its seq: none of them arrives.
+        # One event is published on several channels, with the same seq: all of them are dropped.
         if self._lost_seq and seq == self._lost_seq and "prev_seq" in document:
             self.transcript.note("that message was lost on purpose")
             return False
@@ -85,14 +85,14 @@ class AccountAttempt(BaseAttempt):
             held.release()
 
     def _judged(self) -> None:
-        """Let the response to the last request go."""
+        """Release the response to the last request."""
         if self._last is not None:
             self._last.judged.set()
 
     # The script.
 
     async def client(self, step: Step, following: Step | None) -> None:
-        """Wait for a request; one that polls, until its response is as ``following`` wants it."""
+        """Wait for a request; for one that polls, until its response matches ``following``."""
         seconds = step.seconds(1.0, self.stage.patience_s)
         deadline, wrong = time.monotonic() + seconds, ""
         while True:
@@ -125,7 +125,7 @@ class AccountAttempt(BaseAttempt):
         return None
 
     def _pass_read(self, held: HeldRequest, wrong: str) -> None:
-        """Let a request that nothing waits for go on. Raises CaseFailure if it changes anything."""
+        """Forward a request that no step waits for. Raises CaseFailure if it is not a read."""
         held.decide("pass")
         if not held.is_read:
             self._last = held
@@ -153,7 +153,7 @@ class AccountAttempt(BaseAttempt):
             self.memory.named[step.name] = Document(body)
 
     def _check_ids(self, step: Step, what: str, held: HeldRequest) -> None:
-        """Check that the id of something new is new, unless the step takes one that is known."""
+        """Check that the ids of a POST are new, unless the step requires a known one."""
         if held.method != "POST":
             return
         for name in ("client_order_id", "client_withdrawal_id"):
@@ -189,7 +189,7 @@ class AccountAttempt(BaseAttempt):
             raise CaseFailure(f"The venue did not answer {held.method} {held.path}.") from None
 
     def _wrong(self, step: Step, response: ApiResponse) -> str:
-        """Return why a response is not as a step wants it, "" if it is; remember it then."""
+        """Return why a response does not match a step; if it does, store it and return ""."""
         document = response.document
         if str(response.status) not in step.venue.split("|"):
             said = f" It says: {at_path(document, 'detail')}" if at_path(document, "detail") else ""
@@ -206,7 +206,7 @@ class AccountAttempt(BaseAttempt):
         return ""
 
     def _next_update(self, step: Step) -> Any:
-        """Return the next message of one of the channels that is as the step wants it."""
+        """Return the next message of one of the step's channels that matches the step."""
         channels = step.venue.removeprefix("WS ").split("|")
         while self._updates:
             document = self._updates.popleft()
@@ -223,7 +223,7 @@ class AccountAttempt(BaseAttempt):
     # Verbs.
 
     async def do(self, step: Step) -> None:
-        """Carry out the verb of ``do``. Raises ValueFault where there is none of the name."""
+        """Carry out the verb of ``do``. Raises ValueFault for an unknown verb."""
         verb = self._verbs.get(step.do)
         if verb is None:
             raise ValueFault(f"there is no verb {step.do} over the account API")
@@ -241,11 +241,11 @@ class AccountAttempt(BaseAttempt):
                               f"{step.why}".rstrip())  # fmt: skip
 
     async def _drop(self, step: Step) -> None:
-        """Lose the next message of a channel that is like this."""
+        """Drop the next channel message that matches the step's ``body``."""
         self._drops.append(step.body)
 
     async def _quiet(self, step: Step) -> None:
-        """Check that for ``times`` ms, or a moment, the client changes nothing."""
+        """Check that the client sends no changing request for ``times`` ms, or QUIET_S."""
         self._judged()
 
         def changed() -> None:
@@ -262,7 +262,7 @@ def _missing(step: Step, seconds: float) -> str:
 
 
 def _refusal(step: Step) -> Any:
-    """Build a refusal of the certifier's own."""
+    """Build the error that the certifier sends in place of the venue."""
     wait = str(step.times)
     if step.answer == "429":
         return problem(

@@ -35,7 +35,7 @@ Headers = tuple[tuple[str, str], ...]
 
 
 class HttpFault(Exception):
-    """The peer broke HTTP or a limit of this module; ``status`` is the response to it."""
+    """The peer violated HTTP or a limit of this module; ``status`` is the response to it."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -71,7 +71,7 @@ class Request:
         return as_json(self.body)
 
     def shown(self) -> str:
-        """Return the request as reports show it: without token and signature."""
+        """Return the request as text for reports, without token and signature."""
         key = self.header("x-tandem-key") or ("token" if self.header("authorization") else "nobody")
         text = self.body.decode("utf-8", "replace")
         return f"{self.method} {self.target} as {key} {text}".rstrip()
@@ -91,7 +91,7 @@ class Reply:
         return as_json(self.body)
 
     def shown(self) -> str:
-        """Return the response as reports show it."""
+        """Return the response as text for reports."""
         return f"{self.status} {self.body.decode('utf-8', 'replace')}".rstrip()
 
 
@@ -104,7 +104,7 @@ def as_json(body: str | bytes) -> Any:
 
 
 def problem(status: int, code: str, detail: str, outcome: str, *more: tuple[str, str]) -> Reply:
-    """Build an error of the certifier's own in the account API's form."""
+    """Build an error in the account API's format, which the certifier sends itself."""
     document = {
         "type": f"/errors/{code}", "title": code.replace("_", " "), "status": status,
         "detail": detail, "code": code, "request_id": "certifier", "retryable": status >= 429,
@@ -121,8 +121,8 @@ Serve = Callable[[Request], Awaitable[Reply | None]]
 class HttpGate(Gate):
     """Accepts one client's connections and answers each request with what ``serve`` returns.
 
-    None from ``serve`` closes the connection without a response. A client may take ``idle_s``
-    for a request.
+    If ``serve`` returns None, the connection is closed without a response. A connection without a
+    request is closed after ``idle_s`` seconds.
     """
 
     def __init__(self, serve: Serve, idle_s: float = IDLE_S) -> None:
@@ -132,12 +132,12 @@ class HttpGate(Gate):
         self._serving: set[asyncio.Task[None]] = set()
 
     async def settle(self) -> None:
-        """Wait until every request that was received has its response."""
+        """Wait, at most LAST_ANSWER_S, until every request received has its response."""
         if self._serving:
             await asyncio.wait(self._serving, timeout=LAST_ANSWER_S)
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one request after the other."""
+        """Answer the requests of one connection in order."""
         task = asyncio.current_task()
         assert task is not None
         server = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES_MAX)
@@ -151,7 +151,7 @@ class HttpGate(Gate):
         self, server: h11.Connection, reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter, task: asyncio.Task[None],
     ) -> bool:  # fmt: skip
-        """Answer one request; return whether the connection can take another."""
+        """Answer one request; return whether the connection can be reused."""
         try:
             async with asyncio.timeout(self._idle_s):
                 request = await _receive_request(server, reader, writer)
@@ -253,7 +253,7 @@ def _decoded(raw: Iterable[tuple[bytes, bytes]]) -> Headers:
 
 
 def _end_to_end(headers: Headers) -> Headers:
-    """Return the headers that a proxy forwards."""
+    """Return the end-to-end headers, which a proxy forwards."""
     return tuple((name, value) for name, value in headers if name.lower() not in _HOP_BY_HOP)
 
 

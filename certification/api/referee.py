@@ -1,4 +1,4 @@
-"""The referee of a client's REST and WebSocket: which case is meant, and what belongs to it."""
+"""The referee of a client's REST and WebSocket: finds the case that each request belongs to."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Forward = Callable[[Request], Awaitable[Reply]]
 
 
 class AccountReferee(BaseReferee[AccountAttempt]):
-    """Watches what one client asks of the account API. ``forward`` has the venue answer."""
+    """Observes one client's requests to the account API. ``forward`` sends one to the venue."""
 
     def __init__(self, judge: Judge, forward: Forward) -> None:
         super().__init__(judge)
@@ -48,7 +48,7 @@ class AccountReferee(BaseReferee[AccountAttempt]):
     # REST.
 
     async def serve(self, request: Request) -> Reply | None:
-        """Answer a request; None ends the connection without an answer."""
+        """Answer a request; None closes the connection without a response."""
         held = from_request(request)
         done = self._busy[held] = asyncio.Event()
         try:
@@ -82,11 +82,11 @@ class AccountReferee(BaseReferee[AccountAttempt]):
     # The WebSocket.
 
     def connected(self, pair: ConnectionPair) -> None:
-        """Note a new connection."""
+        """Record a new connection."""
         self._pairs.add(pair)
 
     async def from_client(self, pair: ConnectionPair, text: str, document: Any) -> bool:
-        """Take a frame of the client; return False to lose it."""
+        """Take a frame of the client; return False to drop it."""
         held = from_frame(text, document)
         number = as_text(document.get("req_id")) if isinstance(document, dict) else ""
         self._waiting[(id(pair), number)] = held
@@ -102,7 +102,7 @@ class AccountReferee(BaseReferee[AccountAttempt]):
 
     async def _refuse(self, pair: ConnectionPair, document: Any, reply: Reply) -> None:
         """Answer an operation in place of the venue."""
-        # A header of REST is a member of the error here, as it is in the venue's own stream.
+        # A header of REST is a member of the error over the WebSocket, as in the venue's stream.
         wait = dict(reply.headers).get("Retry-After")
         error = reply.document | ({"retry_after_s": int(wait)} if wait else {})
         content = {"op": document.get("op"), "req_id": document.get("req_id"), "ok": False,
@@ -112,7 +112,7 @@ class AccountReferee(BaseReferee[AccountAttempt]):
         await pair.client.send(text)
 
     async def from_venue(self, pair: ConnectionPair, text: str, document: Any) -> bool:
-        """Take a frame of the venue; return False to lose it."""
+        """Take a frame of the venue; return False to drop it."""
         if not isinstance(document, dict):
             return True
         self._note("<", f"WS {without_secrets(text, document)}"[:SHOWN_MAX])
@@ -149,7 +149,7 @@ class AccountReferee(BaseReferee[AccountAttempt]):
             pair.channels.difference_update(known)
 
     def disconnected(self, pair: ConnectionPair) -> None:
-        """Note that a connection is over: its requests have no response."""
+        """Record the end of a connection: its open requests get no response."""
         self._pairs.discard(pair)
         for key in [key for key in self._waiting if key[0] == id(pair)]:
             held = self._waiting.pop(key)
@@ -165,7 +165,7 @@ class AccountReferee(BaseReferee[AccountAttempt]):
         for pair in list(self._pairs):
             pair.cut()
 
-    # Which case is meant, and what becomes of a request.
+    # Cases and verdicts on requests.
 
     async def _decide(self, held: HeldRequest) -> str | Reply:
         async with self._beginning:
@@ -181,7 +181,7 @@ class AccountReferee(BaseReferee[AccountAttempt]):
         return await held.decided
 
     async def _respond(self, held: HeldRequest, response: ApiResponse) -> None:
-        """Hand a response to the case and wait, for a bounded time, until it is judged."""
+        """Pass a response to the case and wait, for a bounded time, until it is judged."""
         held.respond(response)
         if self.current is None or self.current.over or held.is_read:
             return
@@ -192,7 +192,7 @@ class AccountReferee(BaseReferee[AccountAttempt]):
             log.warning("not_judged", request=held.shown[:200])
 
     def _meant(self, held: HeldRequest) -> Scenario | None:
-        """Return the case that a request begins: by the id in its ids, else by its quantity."""
+        """Return the case that a request begins, by the case id in its ids or by its quantity."""
         for name in filter(None, map(case_id, entered_ids(held))):
             scenario = self.judge.scenarios.get(name)
             return scenario if scenario and scenario.begins == "http" else None
@@ -204,7 +204,7 @@ class AccountReferee(BaseReferee[AccountAttempt]):
 
     async def _begin(self, scenario: Scenario) -> AccountAttempt:
         await self.interrupt(scenario.id)
-        # What an earlier case has let go must not arrive in the middle of this one.
+        # Requests that an earlier case released must be answered before this case begins.
         for held, done in list(self._busy.items()):
             if held.decided.done():
                 await done.wait()
@@ -214,7 +214,7 @@ class AccountReferee(BaseReferee[AccountAttempt]):
         return attempt
 
     async def play(self, attempt: AccountAttempt) -> None:
-        """Have an attempt judged; the next response tells its verdict."""
+        """Judge an attempt; the next response has its verdict in a header."""
         result = await self.judge.judge(attempt)
         self._verdict = f"{result.id} {result.verdict}"
         if result.reason:

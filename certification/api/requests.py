@@ -1,5 +1,5 @@
-"""What a client asks of the account API, whichever door it takes: REST, or an operation of
-the WebSocket, which is the same request by another name."""
+"""A client's requests to the account API, by REST or as operations of the WebSocket, which are
+converted to the equivalent REST requests."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ OPERATIONS: Final[Mapping[str, tuple[str, str]]] = {
     "get_balances": ("GET", "/v1/balances"),
     "get_holds": ("GET", "/v1/holds"),
 }
-"""Operations of the WebSocket and the requests that they are; others stand for themselves."""
+"""Operations of the WebSocket and their REST requests; other operations have no equivalent."""
 _SECRETS: Final = ("token", "signature")
 
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse:
-    """A response by either interface. One of the WebSocket has the status that REST would have."""
+    """A response over either interface. One over the WebSocket has the status of REST."""
 
     status: int
     document: Any
 
 
 Verdict = str | Reply
-"""What becomes of a request: ``pass``, ``lost`` (done, and the response never comes),
-``swallowed`` (never done, and no response), or a response of the certifier's own."""
+"""How a request is handled: ``pass`` (forwarded), ``lost`` (forwarded, its response is dropped),
+``swallowed`` (dropped), or answered with this response in place of the venue."""
 
 
 @dataclass(slots=True, eq=False)
@@ -62,26 +62,26 @@ class HeldRequest:
 
     @property
     def is_read(self) -> bool:
-        """Return whether it changes nothing, so that it may come at any time."""
+        """Return whether it is a read, which may come at any time."""
         return self.method in ("GET", "HEAD", "WS")
 
     def decide(self, verdict: Verdict) -> None:
-        """Let it go on its way; the first decision stands."""
+        """Decide how it is handled; the first decision holds."""
         if not self.decided.done():
             self.decided.set_result(verdict)
 
     def release(self) -> None:
-        """Let it and its response pass."""
+        """Forward it, and pass its response on."""
         self.decide("pass")
         self.judged.set()
 
     def respond(self, response: ApiResponse) -> None:
-        """Note its response; the first one stands."""
+        """Set its response; the first one holds."""
         if not self.response.done():
             self.response.set_result(response)
 
     def matches(self, wanted: str) -> bool:
-        """Return whether it is what ``POST /v1/orders|WS subscribe`` names; ``{id}`` is any."""
+        """Return whether it matches ``POST /v1/orders|WS subscribe``; ``{id}`` matches any id."""
         return any(self._is(choice) for choice in wanted.split("|"))
 
     def _is(self, choice: str) -> bool:
@@ -117,7 +117,7 @@ def from_request(request: Request) -> HeldRequest:
 
 
 def from_frame(text: str, document: Any) -> HeldRequest:
-    """Hold a frame of the WebSocket; what is no request stands for itself."""
+    """Hold a frame of the WebSocket; an operation without a REST equivalent has method WS."""
     op = document.get("op") if isinstance(document, dict) else None
     params = document.get("params") or {} if isinstance(document, dict) else {}
     body = dict(params) if isinstance(params, dict) else {}
@@ -131,7 +131,7 @@ def from_frame(text: str, document: Any) -> HeldRequest:
 
 
 def without_secrets(text: str, document: Any) -> str:
-    """Return a frame as reports show it."""
+    """Return a frame as text for reports, without token and signature."""
     params = document.get("params") if isinstance(document, dict) else None
     for name in _SECRETS:
         value = params.get(name) if isinstance(params, dict) else None
@@ -141,7 +141,7 @@ def without_secrets(text: str, document: Any) -> str:
 
 
 def entered_ids(held: HeldRequest) -> list[str]:
-    """Return the client's own ids of what a request enters."""
+    """Return the client's ids of the orders and withdrawals that a request creates."""
     if held.method != "POST" or not isinstance(held.body, dict):
         return []
     rows = held.body.get("operations")
@@ -153,11 +153,11 @@ def entered_ids(held: HeldRequest) -> list[str]:
 
 
 def entered_quantity(held: HeldRequest) -> str:
-    """Return the quantity or amount that a request enters, "" if it enters nothing."""
+    """Return the quantity or amount that a request creates, "" if it creates nothing."""
     return (held.look_up("quantity") or held.look_up("amount") or
             held.look_up("operations.0.quantity") or "") if held.method == "POST" else ""
 
 
 def names(step: Step) -> str:
-    """Return what a step waits for, in words."""
+    """Return the message types that a step waits for, as text."""
     return " or ".join((step.client or step.venue).split("|"))

@@ -1,4 +1,4 @@
-"""WebSockets between a client under test and the stream of its venue, frame by frame."""
+"""A proxy for WebSockets between a client under test and its venue, frame by frame."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OPEN_S: Final = 10.0
 
 @dataclass(slots=True, eq=False)
 class ConnectionPair:
-    """A connection of the client and the one to the venue that belongs to it."""
+    """A connection of the client and its connection to the venue."""
 
     client: ServerConnection
     venue: ClientConnection
@@ -38,16 +38,16 @@ class Watcher(Protocol):
     """Decides about every frame."""
 
     def connected(self, pair: ConnectionPair) -> None:
-        """Note a new connection."""
+        """Record a new connection."""
 
     async def from_client(self, pair: ConnectionPair, text: str, document: Any) -> bool:
-        """Take a frame of the client; return False to lose it. May take its time."""
+        """Take a frame of the client; return False to drop it. May wait."""
 
     async def from_venue(self, pair: ConnectionPair, text: str, document: Any) -> bool:
-        """Take a frame of the venue; return False to lose it."""
+        """Take a frame of the venue; return False to drop it."""
 
     def disconnected(self, pair: ConnectionPair) -> None:
-        """Note that a connection is over."""
+        """Record the end of a connection."""
 
 
 class StreamGate:
@@ -61,18 +61,18 @@ class StreamGate:
 
     @property
     def port(self) -> int:
-        """Return the port where it listens."""
+        """Return the port on which it listens."""
         assert self._server is not None
         return int(next(iter(self._server.sockets)).getsockname()[1])
 
     async def start(self, host: str, port: int) -> None:
-        """Begin to take connections. Raises OSError."""
+        """Start to accept connections. Raises OSError."""
         self._server = await serve(
             self._connection, host, port, max_size=FRAME_BYTES_MAX, compression=None
         )
 
     async def stop(self) -> None:
-        """Take no more, and end those that are there."""
+        """Stop accepting connections, and abort the open ones."""
         for pair in list(self._pairs):
             pair.cut()
         if self._server is not None:
@@ -100,13 +100,13 @@ class StreamGate:
                 if await self._watcher.from_client(pair, _text(text), as_json(text)):
                     await venue.send(text)
         except ConnectionClosed:
-            pass  # However it ended, what follows is the same.
+            pass  # A clean close and a broken connection are handled alike.
         except Exception:
             log.exception("stream_failed")
         finally:
             self._pairs.discard(pair)
             self._watcher.disconnected(pair)
-            # The venue sees what the client did: a connection that broke, or a clean close.
+            # The venue sees the same end as the client caused: an abort, or a clean close.
             if client.close_code in (None, 1006):
                 venue.transport.abort()
             await venue.close()

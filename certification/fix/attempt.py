@@ -1,7 +1,7 @@
 """One attempt of a client at a case over FIX.
 
-Application messages of the client are held until their step has looked at them. Admin messages
-are never held.
+Application messages of the client are held until their step has checked them. Admin messages are
+never held.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ T = TypeVar("T")
 
 @dataclass(slots=True, eq=False)
 class HeldMessage:
-    """A message of the client; ``passes`` says whether it goes on to the venue.
+    """A message of the client; ``passes`` is True if it is forwarded to the venue.
 
-    ``skew_s`` is how far SendingTime(52) was ahead of our clock, None where it is no time.
+    ``skew_s`` is how far SendingTime(52) was ahead of the certifier's clock, in seconds; None if
+    it is not a UTCTimestamp.
     """
 
     message: Message
@@ -37,13 +38,13 @@ class HeldMessage:
     skew_s: float | None
 
     def release(self, passes: bool = True) -> None:
-        """Let it go on, or lose it."""
+        """Forward it, or drop it."""
         if not self.passes.done():
             self.passes.set_result(passes)
 
 
 def hold(message: Message) -> HeldMessage:
-    """Hold a message that has just been received."""
+    """Return a message, just received, as one that is held."""
     moment = parse_time(message.get(52))
     skew = None if moment is None else (moment - wall_clock()).total_seconds()
     return HeldMessage(message, asyncio.get_running_loop().create_future(), skew)
@@ -56,7 +57,8 @@ class _Inbox:
 
 
 def _is_wanted_heartbeat(step: Step, message: Message) -> bool:
-    """Return False for a Heartbeat of the kind (answer or not) that a step does not wait for."""
+    """Return False for a Heartbeat that answers a TestRequest if the step waits for one that does
+    not, and the reverse."""
     if message.type != "0" or "112" not in step.fields:
         return True
     return (112 in message) != (step.fields["112"] == "-")
@@ -65,8 +67,8 @@ def _is_wanted_heartbeat(step: Step, message: Message) -> bool:
 class Attempt(BaseAttempt):
     """Plays the FIX steps of a scenario, with ``verbs`` for its steps ``do``.
 
-    ``offending`` is the client's message that failed the case, ``last`` the last one that was as
-    its step wants it.
+    ``offending`` is the client's message that failed the case, ``last`` the last one that matched
+    its step.
     """
 
     def __init__(
@@ -81,7 +83,7 @@ class Attempt(BaseAttempt):
         self._sessions = sessions
         self._verbs = verbs
 
-    # What passes.
+    # Messages.
 
     def take_client(self, kind: str, held: HeldMessage) -> None:
         """Take a message of the client; admin messages are released at once."""
@@ -95,7 +97,7 @@ class Attempt(BaseAttempt):
         self.notify()
 
     def take_venue(self, kind: str, message: Message) -> None:
-        """Take a message that the client was sent."""
+        """Take a message that was sent to the client."""
         self.inboxes[kind].venue.append(message)
         if message.type == "5" and kind == "main" and not self._expects("client", "5"):
             self.violate(f"The venue ended the session: {message.get(58) or 'no reason given'}.")
@@ -104,7 +106,7 @@ class Attempt(BaseAttempt):
         self.notify()
 
     def disconnected(self) -> None:
-        """Note that the client's connection has ended, and not by our doing."""
+        """Record that the client's connection has ended and the certifier has not cut it."""
         if not self._expects("client", "A"):
             self.violate("The connection ended in the middle of the case.")
 
@@ -138,7 +140,7 @@ class Attempt(BaseAttempt):
                 )
 
     async def client(self, step: Step, following: Step | None) -> None:
-        """Wait for a message of the client, check it, and let it go on."""
+        """Wait for a message of the client, check it, and forward it."""
         held = await self.wait_for_step(
             step, self.stage.patience_s, lambda: self._next_client(step)
         )
@@ -155,7 +157,7 @@ class Attempt(BaseAttempt):
         self.last = held
 
     def _next_client(self, step: Step) -> HeldMessage | None:
-        """Return the next message that this step has to look at; drop what it may ignore."""
+        """Return the next message that this step has to check; skip those that it may ignore."""
         queue = self.inboxes[step.session].client
         wanted = set(step.client.split("|"))
         while queue:
@@ -183,11 +185,11 @@ class Attempt(BaseAttempt):
         return message.type in ADMIN or message.possdup or self._rejects_news(message)
 
     def _rejects_news(self, message: Message) -> bool:
-        """Return whether a client says that it does not know our News(B): that is no fault."""
+        """Return whether the client rejects the certifier's News(B), which is not a failure."""
         return message.type in ("j", "3") and message.get(372) == "B"
 
     def _check_id(self, step: Step, message: Message) -> None:
-        """Check that a ClOrdID is new, unless the step wants it twice or it is a marked resend."""
+        """Check that a ClOrdID is new, unless the step requires a known one or 43 or 97 is Y."""
         if message.type not in _ENTRY_TYPES or message.possdup or message.get(97) == "Y":
             return
         again = self.used_before(value for tag, value in message.pairs if tag == 11)
@@ -212,7 +214,7 @@ class Attempt(BaseAttempt):
             if message.type not in wanted and (
                 message.type in ADMIN - {"3"}
                 or message.type in _PASSED_OVER
-                # A drop copy hears of everything, our own tidying up included.
+                # A drop copy also gets the reports of the certifier's cleanup.
                 or step.session == "drop_copy"
             ):
                 continue
@@ -227,7 +229,7 @@ class Attempt(BaseAttempt):
         return None
 
     async def do(self, step: Step) -> None:
-        """Carry out the verb of ``do``. Raises ValueFault where there is none of the name."""
+        """Carry out the verb of ``do``. Raises ValueFault for an unknown verb."""
         verb = self._verbs.get(step.do)
         if verb is None:
             raise ValueFault(f"there is no verb {step.do} over FIX")
@@ -240,7 +242,10 @@ class Attempt(BaseAttempt):
     # Waiting.
 
     async def wait_for_step(self, step: Step, default_s: float, look: Callable[[], T | None]) -> T:
-        """Wait as long as a step says until ``look`` finds something. Raises CaseFailure."""
+        """Wait, for the time that a step allows, until ``look`` returns something.
+
+        Raises CaseFailure.
+        """
         seconds = step.seconds(self.session(step).heartbeat_s, default_s, self.stage.way_s)
         return await self.wait_for(look, seconds, lambda: self._missing(step, seconds))
 
@@ -251,9 +256,9 @@ class Attempt(BaseAttempt):
         return late + (f" {unexpected(step, waiting[0])}" if waiting else "")
 
     def session(self, step: Step) -> SessionProxy:
-        """Return the session that a step is about."""
+        """Return the session of a step."""
         return self._sessions[step.session]
 
 
 Verb = Callable[[Attempt, Step], Awaitable[None]]
-"""What the certifier does at a step ``do``."""
+"""The action of the certifier at a step ``do``."""

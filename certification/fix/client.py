@@ -1,7 +1,7 @@
-"""A FIX client on a raw socket: it does what it is told, also what is wrong.
+"""A FIX client on a raw socket, which sends any message, valid or not.
 
-By itself it answers TestRequests, fills over what it is asked for again, and sends
-Heartbeats; each of these can be switched off. It never asks for anything again.
+It answers TestRequests, answers ResendRequests with a SequenceReset-GapFill, and sends
+Heartbeats; each of these can be switched off. It never sends a ResendRequest by itself.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ READ_BYTES: Final = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who logs on, and as whom. ``logon`` are further fields of the Logon."""
+    """The CompIDs and credentials of a session. ``logon`` are further fields of the Logon."""
 
     sender: str
     target: str
@@ -48,7 +48,7 @@ class Identity:
 class FixClient:
     """One session as its initiator. ``num`` is the next outgoing MsgSeqNum.
 
-    ``mark`` goes before the arrows in the transcript, to tell sessions apart.
+    ``mark`` is a prefix of its entries in the transcript, which tells sessions apart.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class FixClient:
         self._inbox.put_nowait(None)
 
     def _take(self, message: Message) -> None:
-        """Do what any engine does by itself."""
+        """Do what every FIX engine does without the application."""
         if message.num >= self.incoming and not message.possdup:
             self.incoming = message.num + 1
         if message.type == "1" and self.answer_tests:
@@ -119,7 +119,7 @@ class FixClient:
             self.send("4", {43: "Y", 122: time_text(now()), 123: "Y", 36: str(self.num)}, begin)
 
     async def _beat(self) -> None:
-        """Send Heartbeats where nothing else was sent; each wait ends when the next is due."""
+        """Send a Heartbeat whenever nothing else was sent for HeartBtInt(108)."""
         interval = self.identity.heartbeat_s
         while not self._closed.is_set():
             wait = self._sent_at + interval - time.monotonic()
@@ -134,7 +134,7 @@ class FixClient:
         self, msg_type: str, fields: Mapping[int, str] | Iterable[tuple[int, str]],
         number: int | None = None,
     ) -> bytes:  # fmt: skip
-        """Compose a message with our header; take the next number unless one is given."""
+        """Compose a message with this session's header and the next MsgSeqNum, or ``number``."""
         if number is None:
             number = self.num
             self.num += 1
@@ -163,7 +163,7 @@ class FixClient:
         self.put_raw(message.raw)
 
     def put_raw(self, data: bytes) -> None:
-        """Send bytes as they are."""
+        """Send bytes unchanged."""
         if self._writer is not None and not self._closed.is_set():
             self._writer.write(data)
             self._sent_at = time.monotonic()
@@ -208,7 +208,7 @@ class FixClient:
             self._writer = None
 
     async def logout(self, seconds: float) -> None:
-        """Log out, wait for the end, close. Raises TimeoutError."""
+        """Log out, wait until the venue closes the connection, and close. Raises TimeoutError."""
         if self.open:
             self.send("5", {})
             await self.wait_closed(seconds)

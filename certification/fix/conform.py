@@ -1,8 +1,8 @@
-"""Conform: we are the client, any FIX 4.4 acceptor is under test.
+"""Conform: play the scenarios as a client against any FIX 4.4 acceptor.
 
-Each case has connections of its own that begin with 141=Y, so that no case is heard by the
-next. Nothing here belongs to this venue alone: cases that need its own messages are
-``extension`` and are played only when asked for.
+Each case has its own connections, which begin with 141=Y, so that cases are independent. Nothing
+here is specific to this venue: cases that need its custom messages are ``extension`` and are
+played only on request.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ async def run(
 
 
 async def play(target: Target, scenario: Scenario, run_id: str) -> CaseResult:
-    """Play one scenario; whatever happens becomes its verdict."""
+    """Play one scenario and return its verdict; no failure raises."""
     needs = scenario.needs("conform")
     if "http" in needs:
         return blank(scenario, "Needs the account API.")

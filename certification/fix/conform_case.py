@@ -1,4 +1,4 @@
-"""One case against a FIX 4.4 acceptor under test: the messages of the client are ours."""
+"""One case against a FIX 4.4 acceptor under test: this program plays the client."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from certification.scenarios.values import ValueFault
 
 SETTLE_S: Final = 0.25
 _PASSED_OVER: Final = frozenset({"0", "1", "2", "4", "B", "f"})
-"""Types that come between and are not waited for: heartbeats, gap fills, news."""
+"""MsgTypes that may come in between: Heartbeats, gap fills, News."""
 _PENDING: Final = frozenset({"6", "A", "E"})
-"""ExecTypes of venues that report what is pending."""
+"""ExecTypes by which some venues report pending states."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The venue under test, and how to reach and to address it.
+    """The address, sessions and symbol of the venue under test.
 
-    ``peer``, ``desk`` and ``drop_copy`` are further sessions; cases that need one that is not
-    given are not run. ``extra`` are fields that the venue wants in every message of a type.
+    ``peer``, ``desk`` and ``drop_copy`` are further sessions; a case that needs one that is not
+    given is not run. ``extra`` are fields that the venue requires in every message of a MsgType.
     """
 
     host: str
@@ -56,7 +56,7 @@ class Target:
 
 
 class ConformCase(ScriptPlayer):
-    """One scenario while it is played."""
+    """Plays one scenario."""
 
     def __init__(self, target: Target, scenario: Scenario, run_id: str) -> None:
         parameters = {
@@ -81,7 +81,7 @@ class ConformCase(ScriptPlayer):
         await super().run()
 
     async def end(self) -> None:
-        """Leave no order and no connection behind, as far as the venue lets us."""
+        """Cancel the open orders and log out, as far as the venue permits."""
         for trader in self._traders.values():
             try:
                 await trader.clear()
@@ -95,7 +95,7 @@ class ConformCase(ScriptPlayer):
                 await client.close()
 
     async def _cancel_rest(self) -> None:
-        """Cancel what the case has left open, so that the next finds the book empty."""
+        """Cancel the orders that the case has left open: the next one begins with an empty book."""
         main = self._clients.get("main")
         left = open_orders(self.transcript)
         if not left:
@@ -158,7 +158,7 @@ class ConformCase(ScriptPlayer):
             client.put(message)
 
     def _once_more(self, step: Step) -> Message:
-        """Return the message that was sent before, marked as a possible duplicate."""
+        """Return the message that was sent before, with PossDupFlag(43)=Y."""
         before = self.memory.named[step.again]
         assert isinstance(before, Message)
         client = self._of(step)
@@ -169,7 +169,7 @@ class ConformCase(ScriptPlayer):
     def _logon_fields(
         self, client: FixClient, more: dict[int, str], step: Step
     ) -> Iterable[tuple[int, str]]:
-        """Return the body of a Logon, with 141=Y unless the step wants it absent."""
+        """Return the body of a Logon, with 141=Y unless the step omits it."""
         fresh = step.send.get("141", "Y") == "Y"
         if fresh:
             client.num = client.incoming = 1
@@ -204,14 +204,14 @@ class ConformCase(ScriptPlayer):
                 raise CaseFailure(unexpected(step, message))
 
     def _passed_over(self, step: Step, message: Message) -> bool:
-        """Return whether a step does not mean this: a mere heartbeat, a pending state."""
+        """Return whether a step skips this: a Heartbeat that is not an answer, a pending state."""
         if message.type == "0":
             return "112" in step.fields and 112 not in message
         pending = message.type == "8" and message.get(150) in _PENDING
         return pending and step.fields.get("150") not in _PENDING
 
     async def do(self, step: Step) -> None:
-        """Carry out the verb of ``do``. Raises ValueFault where there is none of the name."""
+        """Carry out the verb of ``do``. Raises ValueFault for an unknown verb."""
         verb: Callable[[Step], Awaitable[None]] | None = getattr(self, f"_do_{step.do}", None)
         if verb is None:
             raise ValueFault(f"there is no verb {step.do} for a client")
@@ -220,7 +220,7 @@ class ConformCase(ScriptPlayer):
     # Verbs.
 
     async def _do_connect(self, step: Step) -> None:
-        """Open a connection; a second one goes on with the numbers of the first."""
+        """Open a connection; a second one continues the sequence numbers of the first."""
         old = self._clients.get(step.session)
         if old is not None:
             await old.close()
@@ -255,7 +255,7 @@ class ConformCase(ScriptPlayer):
         await self._of(step).close()
 
     async def _do_settle(self, step: Step) -> None:
-        """Give the venue a moment for what it tells nobody: there is no event to wait for."""
+        """Wait SETTLE_S for work of the venue that causes no message to wait for."""
         await asyncio.sleep(SETTLE_S)
 
     async def _do_logout(self, step: Step) -> None:
@@ -265,7 +265,7 @@ class ConformCase(ScriptPlayer):
             raise CaseFailure("The venue did not end the session after Logout(5).") from None
 
     async def _do_closed(self, step: Step) -> None:
-        """Wait until the venue closes; before that it sends nothing, or at least no Logon."""
+        """Wait until the venue closes; check that it sends no Logon, and nothing if ``silent``."""
         client = self._of(step)
         seconds = self._seconds(step)
         deadline = time.monotonic() + seconds
@@ -287,12 +287,12 @@ class ConformCase(ScriptPlayer):
             raise CaseFailure(f"The venue sent {what} before it closed. {step.why}")
 
     async def _do_mute(self, step: Step) -> None:
-        """Send nothing from here on that no step asks for."""
+        """From here on send no Heartbeats and answer no TestRequests."""
         client = self._of(step)
         client.heartbeats = client.answer_tests = False
 
     async def _do_asked(self, step: Step) -> None:
-        """Leave ResendRequests from here on to the steps."""
+        """From here on do not answer ResendRequests; the steps do."""
         self._of(step).fill_gaps = False
 
     async def _do_quiet(self, step: Step) -> None:
@@ -352,7 +352,7 @@ class ConformCase(ScriptPlayer):
 
 
 def open_orders(transcript: Transcript) -> list[Mapping[int, str]]:
-    """Return the last report of each order of ours that the venue has left open."""
+    """Return tags 11, 37, 54 and 55 of each order of the transcript that is still open."""
     orders: dict[str, Message] = {}
     for entry in transcript.entries:
         if entry.way != "<" or not entry.text.startswith("8="):

@@ -1,4 +1,4 @@
-"""The counterparty: an ordinary session of the venue that trades by script."""
+"""The counterparty: an ordinary session of the venue that trades as the scenario says."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Counterparty:
                     return
 
     async def clear(self) -> None:
-        """Cancel what the counterparty has resting."""
+        """Cancel the counterparty's resting orders."""
         async with self._lock:
             while self._client.open:
                 try:
@@ -128,7 +128,7 @@ class Counterparty:
         return message
 
     def _note(self, message: Message | None) -> None:
-        """Keep track of the orders that rest."""
+        """Update the set of resting orders."""
         if message is None or message.type != "8" or message.get(150) == "I":
             return
         name = message.get(41) or message.get(11)

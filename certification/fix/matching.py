@@ -1,4 +1,4 @@
-"""Whether a message is what a step wants, and if not, why, in words for the client."""
+"""Check whether a message matches a step, and explain to the client why it does not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _OPTIONAL_TEXT = {"8", "9", "r", "N", "UC", "j", "3", "5"}
 
 
 def check(step: Step, message: Message, memory: Memory) -> None:
-    """Remember the message under the step's name if it is right; else raise CaseFailure."""
+    """Store the message under the step's name if it matches. Raises CaseFailure if it does not."""
     wanted_types = (step.client or step.venue).split("|")
     if message.type not in wanted_types:
         raise CaseFailure(unexpected(step, message))
@@ -48,7 +48,7 @@ def _wrong(step: Step, message: Message, tag: str, value: str | None, wanted: st
 
 
 def unexpected(step: Step, message: Message) -> str:
-    """Say that another message came than the step waits for."""
+    """Return the sentence for a message that came in place of the expected one."""
     names = " or ".join(type_name(name) for name in (step.client or step.venue).split("|"))
     return _sentences(
         f"{type_name(message.type)} came where {names} was expected.", step.why, _says(message)
@@ -56,7 +56,7 @@ def unexpected(step: Step, message: Message) -> str:
 
 
 def missing(step: Step, seconds: float, closed: bool = False) -> str:
-    """Say that nothing came."""
+    """Return the sentence for an expected message that did not come."""
     what = step.client or step.venue
     names = what if step.http else " or ".join(type_name(name) for name in what.split("|"))
     how = "the connection was closed" if closed else f"{seconds:.0f} s passed"
@@ -64,7 +64,7 @@ def missing(step: Step, seconds: float, closed: bool = False) -> str:
 
 
 def _says(message: Message) -> str:
-    """Return what the message itself gives as reason."""
+    """Return the reason that the message itself has in Text(58)."""
     if message.type in _OPTIONAL_TEXT and message.get(58):
         return f"Its Text(58): {message.get(58)}."
     return ""

@@ -1,4 +1,4 @@
-"""Messages that we send as a client: what a scenario says, and what such a message needs."""
+"""Messages that the runner sends as a client: a scenario's fields and the defaults of the type."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _NEEDED: Final[Mapping[str, tuple[int, ...]]] = {
     "AF": (584, 585),
     "UB": (60,),
 }
-"""Fields that a scenario need not spell out."""
+"""Fields by MsgType that have a default, so that a scenario may omit them."""
 
 
 @dataclass(slots=True)
 class MessageBuilder:
-    """Builds messages for one case. ``extra`` are fields that a venue wants besides, by MsgType."""
+    """Builds messages for one case. ``extra`` are fields that the venue requires, by MsgType."""
 
     case: str
     memory: Memory
@@ -38,7 +38,7 @@ class MessageBuilder:
         return f"{self.case}-{self.memory.parameters['run']}-{next(self._ids)}"
 
     def body(self, step: Step) -> Pairs:
-        """Return the fields of a message, those of the header in front."""
+        """Return the fields of a message, header fields first."""
         msg_type = step.client.split("|")[0]
         values: dict[int, str | None] = {
             tag: self._default(tag, {}) for tag in _NEEDED.get(msg_type, ())
@@ -57,7 +57,7 @@ class MessageBuilder:
         return tuple(pairs)
 
     def _take(self, values: dict[int, str | None], tag: int, pattern: str) -> None:
-        """Send a value that is given exactly; take the default for one that is only bounded."""
+        """Set a field to the value of ``pattern``, or to its default if that is only a bound."""
         try:
             values[tag] = self.memory.made(pattern)
         except ValueFault:
@@ -75,7 +75,7 @@ class MessageBuilder:
         return defaults.get(tag)
 
     def _of_the_order(self, msg_type: str, values: dict[int, str | None]) -> None:
-        """Fill in what a request repeats of its order, where the scenario does not say."""
+        """Fill in the fields that a cancel or replace repeats from its order."""
         if msg_type not in ("F", "G"):
             return
         orig = values.get(41)

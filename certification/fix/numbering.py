@@ -1,10 +1,10 @@
-"""Sequence numbers as the client sees them, where the certifier adds messages of its own.
+"""Sequence numbers as the client sees them, when the certifier injects its own messages.
 
-The venue counts its messages 1, 2, 3, …; to the client goes the same sequence with some
-numbers in between that the certifier used (for a TestRequest, for News, for a hole). What the
-client sees is *visible*. The mapping only ever grows by a shift that holds from some venue
-number on, so a list of (venue number, shift) says everything, also for what is asked for
-again. ``spec/decisions`` tells why the numbers are mapped and not kept by a session of ours.
+The venue numbers its messages 1, 2, 3, …; the client gets the same sequence with further numbers
+in between, which the certifier has used (for a TestRequest, for News, for a gap). The numbers
+that the client sees are *visible*. An injected message shifts all later numbers of the venue, so
+that a list of (venue number, shift) is the whole mapping, also for resends. ``spec/decisions``
+explains why numbers are mapped, and why the certifier has no session of its own with the client.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ class Numbering:
     next_venue: int = 1
 
     def reset(self) -> None:
-        """Let both sides begin at 1 again."""
+        """Restart both sequences at 1."""
         self.shifts.clear()
         self.next_venue = 1
 
     def seen(self, venue: int) -> None:
-        """Note a number that the venue has used."""
+        """Record a number that the venue has used."""
         self.next_venue = max(self.next_venue, venue + 1)
 
     def visible(self, venue: int) -> int:
@@ -41,7 +41,7 @@ class Numbering:
         return self.visible(self.next_venue)
 
     def inject(self) -> int:
-        """Take the next visible number for a message of ours."""
+        """Use the next visible number for an injected message and return it."""
         number = self.next_visible
         shift = number + 1 - self.next_venue
         if self.shifts and self.shifts[-1][0] == self.next_venue:
@@ -50,7 +50,7 @@ class Numbering:
         return number
 
     def at_or_after(self, visible: int) -> int:
-        """Return the first number of the venue that is not before a visible one."""
+        """Return the venue's first number whose visible number is at or after ``visible``."""
         low, high = max(1, visible - self._most()), visible
         while low < high:
             middle = (low + high) // 2
@@ -61,7 +61,7 @@ class Numbering:
         return low
 
     def at_or_before(self, visible: int) -> int:
-        """Return the last number of the venue that is not after a visible one; 0 if none is."""
+        """Return the venue's last number whose visible number is at or before it; 0 if none is."""
         number = self.at_or_after(visible)
         return number if self.visible(number) == visible else number - 1
 
@@ -71,7 +71,7 @@ class Numbering:
 
 @dataclass(frozen=True, slots=True)
 class GapFill:
-    """A gap fill of ours from visible number ``begin``; ``after`` is its NewSeqNo(36)."""
+    """An injected gap fill from visible number ``begin``; ``after`` is its NewSeqNo(36)."""
 
     begin: int
     after: int
@@ -79,10 +79,10 @@ class GapFill:
 
 @dataclass(slots=True)
 class ResendRange:
-    """A range that the client has asked for again, in both countings; ends are included.
+    """The range of a client's ResendRequest in the venue's and in visible numbers, inclusive.
 
-    ``venue_begin`` above ``venue_end`` says that only messages of ours are in the range.
-    ``next`` is the visible number that the client waits for.
+    ``venue_begin`` is above ``venue_end`` if the range has only injected messages. ``next`` is the
+    visible number that the client expects next.
     """
 
     venue_begin: int
@@ -92,17 +92,17 @@ class ResendRange:
     done: bool = False
 
     def pass_on(self, visible: int, after: int) -> Iterator[GapFill]:
-        """Take a message that the venue resends; yield the gap fills that go out before it.
+        """Take a message that the venue resends; yield the gap fills to send before it.
 
-        ``visible`` is its visible number and ``after`` the visible number that follows it (more
-        than one further for a gap fill of the venue).
+        ``visible`` is its visible number, ``after`` the visible number that follows it (for a gap
+        fill of the venue its NewSeqNo).
         """
         if visible > self.next:
             yield GapFill(self.next, visible)
         self.next = max(self.next, after)
 
     def finish(self) -> Iterator[GapFill]:
-        """Take the end of the venue's resend; yield the gap fill for what is ours behind it."""
+        """End the venue's resend; yield the gap fill for the injected messages after it."""
         self.done = True
         if self.next <= self.visible_end:
             yield GapFill(self.next, self.visible_end + 1)
@@ -110,7 +110,7 @@ class ResendRange:
 
 
 def resend_range(numbering: Numbering, begin: int, end: int) -> ResendRange:
-    """Return what a ResendRequest of the client asks for; ``end`` 0 is everything up to now."""
+    """Return the range of a client's ResendRequest; ``end`` 0 means up to the last number."""
     last = numbering.next_visible - 1
     visible_end = min(end, last) if end else last
     venue_begin = numbering.at_or_after(max(begin, 1))

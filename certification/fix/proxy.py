@@ -1,8 +1,8 @@
-"""One FIX session of a client under test: between it and its venue, recording and disturbing.
+"""A proxy for one FIX session of a client under test, which records and disturbs it.
 
-Each connection of the client has one to the venue's gateway. The referee sees what passes, and
-may hold a message back for a moment, lose it, or add its own. Sequence numbers to the client are
-mapped by ``numbering``; towards the venue they stay as they are.
+Each connection of the client has its connection to the venue's gateway. The referee sees every
+message and may delay it, drop it, or inject its own. ``numbering`` maps sequence numbers towards
+the client; towards the venue they are unchanged.
 """
 
 from __future__ import annotations
@@ -35,24 +35,24 @@ TESTS_MAX: Final = 100
 
 
 class Watcher(Protocol):
-    """Decides about and records everything that passes."""
+    """Decides about every message and records it."""
 
     async def from_client(self, session: SessionProxy, message: Message) -> bool:
-        """Take a message of the client; return False to lose it. May take its time."""
+        """Take a message of the client; return False to drop it. May wait."""
 
     def from_venue(self, session: SessionProxy, message: Message, ours: str) -> None:
-        """Take a message that went on to the client; ``ours`` describes one of the certifier's."""
+        """Take a message that was sent to the client; ``ours`` describes an injected one."""
 
     def note(self, session: SessionProxy, way: str, message: Message | None, text: str) -> None:
         """Record a message with a remark, or a remark alone."""
 
     def disconnected(self, session: SessionProxy, on_purpose: bool) -> None:
-        """Note that the client's connection has ended, by our doing or not."""
+        """Record the end of the client's connection; ``on_purpose`` if the certifier cut it."""
 
 
 @dataclass(slots=True)
 class _ConnectionPair:
-    """A connection of the client and the one to the venue that belongs to it."""
+    """A connection of the client and its connection to the venue."""
 
     client: asyncio.StreamWriter
     venue: asyncio.StreamWriter | None = None
@@ -63,17 +63,17 @@ class _ConnectionPair:
 
     @property
     def over(self) -> bool:
-        """Return whether a new connection may come: this one was cut, or Logout was exchanged."""
+        """Return whether a new connection may be made: this one was cut or both logged out."""
         return self.cut or self.logouts >= 2
 
 
 class SessionProxy:
-    """The session ``comp_id`` of a client; ``venue`` is where its gateway listens.
+    """The session ``comp_id`` of a client; ``venue`` is the address of its gateway.
 
-    ``save`` is called before a number of ours is used, so that a restart knows of it. While
-    ``speaking`` is not set nothing of the venue reaches the client; ``calm`` holds it back from
-    the venue's first TestRequest on. ``tests`` are the venue's own TestReqIDs, ``missed`` what
-    it sent into a connection that was cut (``missing`` is set when there is more).
+    ``save`` is called before an injected number is used, so that it survives a restart. While
+    ``speaking`` is not set, the venue's messages are held; with ``calm`` they are held from the
+    venue's first TestRequest on. ``tests`` are the venue's own TestReqIDs, ``missed`` the messages
+    that it sent after the connection was cut (``missing`` is set when one is added).
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class SessionProxy:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, framer: Framer,
         first: Message,
     ) -> None:  # fmt: skip
-        """Carry one connection to its end; ``first`` is its Logon."""
+        """Serve one connection until it ends; ``first`` is its Logon."""
         self.logon_pause_s = time.monotonic() - self.refused_at
         if self._pair is not None and not self._pair.over:
             self._watcher.note(self, ">", first, "a second connection, closed without a message")
@@ -163,7 +163,7 @@ class SessionProxy:
         except ConnectionError:
             pass  # Cut by either side; the end is handled below.
         finally:
-            # A new connection of the client must not be taken for a second one.
+            # A new connection of the client must not count as a second one.
             pair.cut = True
             self.speak()
             if not pair.keep_venue:
@@ -196,14 +196,14 @@ class SessionProxy:
             pair.venue.write(self._towards_venue(pair, message))
 
     def _towards_venue(self, pair: _ConnectionPair, message: Message) -> bytes:
-        """Return what goes on to the venue: its own numbers where the client has ours."""
+        """Return a message as sent to the venue, with visible numbers mapped to the venue's."""
         if message.type == "2":
             return self._ask(pair, message)
         if message.type in ("3", "j") and message.get(45).isdigit():
             number = int(message[45])
             venue = self.numbering.at_or_after(number)
             if self.numbering.visible(venue) != number:
-                return _as_heartbeat(message)  # It is about a message of ours.
+                return _as_heartbeat(message)  # It refers to an injected message.
             return changed(message, {45: str(venue)}) if venue != number else message.raw
         return message.raw
 
@@ -213,7 +213,7 @@ class SessionProxy:
             return message.raw
         resending = resend_range(self.numbering, int(begin), int(end))
         if resending.venue_begin > resending.venue_end and self.numbering.shifts:
-            # Only numbers of ours: the venue knows nothing of them, so we fill them over.
+            # Only injected numbers, unknown to the venue: they are answered with a gap fill here.
             for fill in resending.finish():
                 self._fill(fill)
             return _as_heartbeat(message)
@@ -234,7 +234,7 @@ class SessionProxy:
         except ConnectionError:
             pass  # The venue has cut; the client's side is closed below.
         finally:
-            # A message of the client may still be held, but a new connection may come.
+            # A message of the client may still be held, but a new connection may be made.
             pair.cut = True
             self._venue_gone.set()
             if pair.venue is not None:
@@ -271,7 +271,7 @@ class SessionProxy:
         self._to_client(seen)
 
     def _as_seen(self, message: Message) -> Message:
-        """Return the message with the numbers that the client knows."""
+        """Return the message with visible numbers."""
         visible = self.numbering.visible(message.num)
         values: dict[int, str | None] = {}
         if visible != message.num:
@@ -283,7 +283,7 @@ class SessionProxy:
         return Message(changed(message, values)) if values else message
 
     def _again(self, resending: ResendRange, message: Message) -> None:
-        """Pass a message on that the venue resends, with our gap fills where numbers are ours."""
+        """Forward a message that the venue resends, with gap fills for injected numbers."""
         seen = self._as_seen(message)
         after = seen.num + 1
         last = message.num
@@ -315,12 +315,12 @@ class SessionProxy:
         fields = {35: "4", 34: str(fill.begin), 43: "Y", 123: "Y", 36: str(fill.after)}
         self._to_client(self.composed(fields))
 
-    # What the referee does.
+    # Actions of the referee.
 
     def composed(
         self, fields: Mapping[int, str], group: Iterable[tuple[int, str]] = ()
     ) -> Message:
-        """Compose a message as the venue would, its MsgSeqNum included if ``fields`` has one."""
+        """Compose a message as the venue would, with MsgSeqNum(34) only if ``fields`` has it."""
         moment = exact_time_text(now())
         header = {49: "TANDEM", 56: self.comp_id, 52: moment}
         if fields.get(43) == "Y" or fields.get(97) == "Y":
@@ -332,23 +332,23 @@ class SessionProxy:
     def add(
         self, fields: Mapping[int, str], group: Iterable[tuple[int, str]] = ()
     ) -> Message:
-        """Send the client a message of ours under the next number; ``group`` goes at its end."""
+        """Inject a message under the next visible number; ``group`` is appended to its body."""
         message = self.composed({**fields, 34: str(self.add_number())}, group)
         self._to_client(message, "added by the certifier")
         return message
 
     def hole(self) -> Message:
-        """Use a number up without sending anything."""
+        """Use the next visible number without sending a message."""
         message = self.composed({35: "0", 34: str(self.add_number())})
         self._watcher.note(self, "<", message, "never sent: its number is a hole")
         return message
 
     def put(self, message: Message) -> None:
-        """Send the client a message as it is, whatever its number."""
+        """Send the client a message unchanged, whatever its number."""
         self._to_client(message, "sent by the certifier")
 
     def put_garbled(self, message: Message) -> None:
-        """Send the client bytes whose checksum is wrong."""
+        """Send the client a message with a wrong CheckSum(10)."""
         pair = self._pair
         if pair is None:
             return
@@ -356,18 +356,18 @@ class SessionProxy:
         self._watcher.note(self, "<", message, "sent with a wrong CheckSum(10)")
 
     def add_number(self) -> int:
-        """Take the next visible number for a message of ours."""
+        """Save and return the next visible number, for an injected message."""
         number = self.numbering.inject()
         self._save()
         return number
 
     def speak(self) -> None:
-        """Let everything of the venue reach the client again."""
+        """Release the venue's messages that are held."""
         self.calm = False
         self.speaking.set()
 
     def cut(self, *, keep_venue: bool) -> None:
-        """Abort the client's connection; with ``keep_venue`` the venue's side stays up."""
+        """Abort the client's connection; with ``keep_venue`` the one to the venue stays open."""
         pair = self._pair
         if pair is None:
             return
@@ -381,7 +381,7 @@ class SessionProxy:
         self._kept = pair
 
     async def cut_venue(self) -> None:
-        """Close the venue's side of a connection that was cut."""
+        """Close the connection to the venue of a client's connection that was cut."""
         kept = self._kept
         if kept is not None and kept.venue is not None:
             kept.venue.close()
@@ -393,7 +393,7 @@ _HEADER: Final = frozenset({35, 34, 49, 52, 56, 43, 97, 122})
 
 
 def _as_heartbeat(message: Message) -> bytes:
-    """Return a Heartbeat in place of what the venue must not see: it must not miss a number."""
+    """Return a Heartbeat with the number of a message that the venue must not see."""
     kept = {8, 9, 10, 34, 49, 50, 52, 56, 57}
     gone: dict[int, str | None] = {tag: None for tag, _ in message.pairs if tag not in kept}
     return changed(message, gone | {35: "0"})

@@ -1,8 +1,8 @@
-"""The referee of a client's FIX sessions: which case is meant, and what belongs to it.
+"""The referee of a client's FIX sessions: determines the case that each message belongs to.
 
-A case is begun by its opening order, whose ClOrdID begins with the case's id (``A07-…``) or
-whose quantity is the case's. Everything that the client sends then belongs to that case until
-its verdict, which is given at once; the opening order sent again begins a new attempt.
+A case is begun by its opening order, whose ClOrdID begins with the case id (``A07-…``) or whose
+quantity is the case's. Every later message of the client belongs to that case until its verdict,
+which is given at once; sending the opening order again begins a new attempt.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from certification.scenarios.scenario import Scenario
 
 
 class Referee(BaseReferee[Attempt]):
-    """Watches the sessions of one client. With ``news`` verdicts are told by News(B), too."""
+    """Observes the sessions of one client. With ``news`` verdicts are also sent as News(B)."""
 
     def __init__(self, judge: Judge, *, news: bool = True) -> None:
         super().__init__(judge)
@@ -25,10 +25,10 @@ class Referee(BaseReferee[Attempt]):
         self._news = news
         self._outside = Transcript()
 
-    # What passes.
+    # Messages.
 
     async def from_client(self, session: SessionProxy, message: Message) -> bool:
-        """Take a message of the client; return False to lose it."""
+        """Take a message of the client; return False to drop it."""
         attempt = self.current
         held = hold(message)
         by_id, by_quantity = self._meant(session, message)
@@ -49,7 +49,7 @@ class Referee(BaseReferee[Attempt]):
         return await held.passes
 
     def from_venue(self, session: SessionProxy, message: Message, ours: str) -> None:
-        """Take a message that the client was sent; one of the certifier's own is only recorded."""
+        """Take a message that was sent to the client; an injected one is only recorded."""
         if message.type == "8" and message.get(37) != "NONE":
             self.judge.note_order(message.get(37))
         attempt = self.current
@@ -61,7 +61,7 @@ class Referee(BaseReferee[Attempt]):
             attempt.take_venue(session.kind, message)
 
     def note(self, session: SessionProxy, way: str, message: Message | None, text: str) -> None:
-        """Record what happened to a message, or to the connection."""
+        """Record an event of a message or of the connection."""
         transcript = self.current.transcript if self.current is not None else self._outside
         if message is None:
             transcript.text(self._way(session, way) if way != "!" else way, text)
@@ -69,7 +69,7 @@ class Referee(BaseReferee[Attempt]):
             transcript.message(self._way(session, way), message, text)
 
     def disconnected(self, session: SessionProxy, on_purpose: bool) -> None:
-        """Note the end of the client's connection; a case that does not expect it ends with it."""
+        """Record the end of the client's connection; a case that does not expect it fails."""
         self.note(session, "!", None, f"the connection of {session.comp_id} has ended")
         if self.current is not None and session.kind == "main" and not on_purpose:
             self.current.disconnected()
@@ -78,7 +78,7 @@ class Referee(BaseReferee[Attempt]):
         return way if session.kind == "main" else f"{session.kind}:{way}"
 
     def _check_number(self, attempt: Attempt, session: SessionProxy, message: Message) -> None:
-        """Fail a number that was used before without PossDupFlag(43)=Y, whatever the case."""
+        """Fail any case on a MsgSeqNum that was used before, without PossDupFlag(43)=Y."""
         reset = message.type == "A" and message.get(141) == "Y"
         if message.num <= session.highest and not message.possdup and not reset:
             attempt.violate(
@@ -86,12 +86,12 @@ class Referee(BaseReferee[Attempt]):
                 "sent again has 43=Y and OrigSendingTime(122)."
             )
 
-    # Which case is meant.
+    # Cases.
 
     def _meant(
         self, session: SessionProxy, message: Message
     ) -> tuple[Scenario | None, Scenario | None]:
-        """Return the case that a message begins: by its id, and else by its quantity."""
+        """Return the cases that a message begins, by its ClOrdID and by its quantity."""
         if session.kind != "main" or message.possdup:
             return None, None
         if message.type == "A":
@@ -112,7 +112,7 @@ class Referee(BaseReferee[Attempt]):
     async def _begin(
         self, scenario: Scenario, session: SessionProxy, held: HeldMessage
     ) -> Attempt:
-        """Begin an attempt; one that is under way ends without having passed."""
+        """Begin an attempt; one that is under way fails."""
         await self.interrupt(scenario.id)
         attempt = Attempt(
             scenario, self.judge, self.sessions, self.judge.parameters,
@@ -125,7 +125,7 @@ class Referee(BaseReferee[Attempt]):
         return attempt
 
     async def play(self, attempt: Attempt) -> None:
-        """Have an attempt judged; its last message may begin the next."""
+        """Judge an attempt; the message that failed it may begin the next one."""
         await self.judge.judge(attempt, self._ended)
         following = self._following(attempt)
         attempt.release_all()
@@ -135,7 +135,7 @@ class Referee(BaseReferee[Attempt]):
             attempt.offending.release()
 
     def _ended(self) -> None:
-        """Undo what the attempt has done to the sessions."""
+        """Undo the effects of the attempt on the sessions."""
         self.current = None
         for session in self.sessions.values():
             session.speak()
@@ -143,7 +143,7 @@ class Referee(BaseReferee[Attempt]):
             session.refusals = 0
 
     def _following(self, attempt: Attempt) -> Scenario | None:
-        """Return the case that a client has gone on to that names cases by quantity."""
+        """Return the case that the offending message begins by its quantity, None if none."""
         held = attempt.offending
         if held is None or held.message.type not in ("D", "E") or held.passes.done():
             return None
@@ -151,7 +151,7 @@ class Referee(BaseReferee[Attempt]):
         return meant if meant is not attempt.scenario else None
 
     def announce(self, result: CaseResult) -> None:
-        """Send News(B) to a client that is logged on, so that it need not look at the page."""
+        """Send the verdict as News(B) to a client that is logged on."""
         main = self.sessions.get("main")
         if not self._news or main is None or not main.live:
             return
@@ -165,5 +165,5 @@ class Referee(BaseReferee[Attempt]):
 
 
 def _ascii(text: str) -> str:
-    """Text for a FIX field."""
+    """Return text in ASCII without SOH, at most 1,000 characters, for a FIX field."""
     return text.encode("ascii", "replace").decode("ascii").replace("\x01", " ")[:1000]

@@ -1,4 +1,4 @@
-"""What the certifier does to a session under test: the verbs of ``do`` in scenarios."""
+"""The actions of the certifier on a session under test: the verbs of ``do`` in scenarios."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ async def _cut(attempt: Attempt, step: Step) -> None:
 
 
 async def _cut_venue(attempt: Attempt, step: Step) -> None:
-    """Close the venue's side of it, too."""
+    """Close the connection to the venue, too."""
     await attempt.session(step).cut_venue()
 
 
 async def _missed(attempt: Attempt, step: Step) -> None:
-    """Wait until the venue has sent something into the connection that was cut."""
+    """Wait until the venue has sent a matching message after the connection was cut."""
     session, wanted = attempt.session(step), _fields(attempt, step)
     async with asyncio.timeout(attempt.stage.venue_s):
         while not any(_has(message, wanted) for message in session.missed):
@@ -57,19 +57,19 @@ def _has(message: Message, wanted: Mapping[int, str]) -> bool:
 
 
 async def _hole(attempt: Attempt, step: Step) -> None:
-    """Use up a number and send nothing."""
+    """Use a sequence number without sending a message."""
     message = attempt.session(step).hole()
     if step.name:
         attempt.memory.named[step.name] = message
 
 
 async def _drop(attempt: Attempt, step: Step) -> None:
-    """Lose the next message of the venue with these fields."""
+    """Drop the venue's next message with these fields."""
     attempt.session(step).drops.append(_fields(attempt, step))
 
 
 async def _send(attempt: Attempt, step: Step) -> None:
-    """Send the client a message; one with a MsgSeqNum(34) of its own is not counted."""
+    """Send the client a message; one with MsgSeqNum(34) does not use the next number."""
     session = attempt.session(step)
     fields = _fields(attempt, step)
     if 34 in fields:
@@ -82,14 +82,14 @@ async def _send(attempt: Attempt, step: Step) -> None:
 
 
 async def _again(attempt: Attempt, step: Step) -> None:
-    """Send a message again under its number, with PossDupFlag(43)=Y."""
+    """Resend a message under its number, with PossDupFlag(43)=Y."""
     old = _message(attempt, step.again)
     moment = exact_time_text(now())
     attempt.session(step).put(Message(changed(old, {43: "Y", 122: old[52], 52: moment})))
 
 
 async def _resend(attempt: Attempt, step: Step) -> None:
-    """Send a message again under a new number, with PossResend(97)=Y, as after a crash."""
+    """Resend a message under a new number, with PossResend(97)=Y, as after a crash."""
     old = _message(attempt, step.again)
     session = attempt.session(step)
     number = str(session.add_number())
@@ -99,7 +99,7 @@ async def _resend(attempt: Attempt, step: Step) -> None:
 
 
 async def _garble(attempt: Attempt, step: Step) -> None:
-    """Send a message whose CheckSum(10) is wrong, under the number that comes next."""
+    """Send a message with a wrong CheckSum(10), under the next number."""
     session = attempt.session(step)
     values: dict[int, str | None] = {34: str(session.numbering.next_visible)}
     values |= _fields(attempt, step)
@@ -107,7 +107,7 @@ async def _garble(attempt: Attempt, step: Step) -> None:
 
 
 async def _silence(attempt: Attempt, step: Step) -> None:
-    """Hold back everything of the venue until ``speak``."""
+    """Hold the venue's messages until ``speak``."""
     attempt.session(step).speaking.clear()
     attempt.transcript.note("the venue is silent from here on")
 
@@ -118,7 +118,7 @@ async def _speak(attempt: Attempt, step: Step) -> None:
 
 
 async def _calm(attempt: Attempt, step: Step) -> None:
-    """Hold back the venue's messages from its first TestRequest on, until ``speak``."""
+    """Hold the venue's messages from its first TestRequest on, until ``speak``."""
     attempt.session(step).calm = True
 
 
@@ -175,7 +175,7 @@ async def _flat(attempt: Attempt, step: Step) -> None:
 
 
 async def _quiet(attempt: Attempt, step: Step) -> None:
-    """Give the client a moment to send what no step waits for, which then fails the case."""
+    """Wait QUIET_S for a message that no step expects, which then fails the case."""
     await asyncio.sleep(QUIET_S)
 
 

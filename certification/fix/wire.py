@@ -1,7 +1,7 @@
-"""FIX messages as bytes: cutting a stream into messages, reading them, making them.
+"""FIX messages as bytes: framing a stream, parsing messages, encoding them.
 
-Nothing here hides a fault. A message keeps its bytes as they came, a stream that is garbled
-yields the garbled bytes as such, and what is made can be made wrong on purpose.
+No fault is hidden: a message keeps its bytes as received, garbled bytes of a stream are yielded as
+such, and messages can be encoded wrongly on purpose.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Pairs = tuple[tuple[int, str], ...]
 
 
 class Message:
-    """A message as it came: its bytes, and its fields in their order."""
+    """A message as received: its bytes, and its fields in order."""
 
     __slots__ = ("_first", "pairs", "raw")
 
@@ -66,7 +66,7 @@ class Message:
 
     @property
     def num(self) -> int:
-        """Return MsgSeqNum(34), 0 if it is none."""
+        """Return MsgSeqNum(34), 0 if it is absent or not a number."""
         text = self.get(34)
         return int(text) if text.isdigit() and len(text) < 19 else 0
 
@@ -77,7 +77,7 @@ class Message:
 
     @property
     def admin(self) -> bool:
-        """Return whether it belongs to the session, not to the application."""
+        """Return whether it is a session (admin) message."""
         return self.type in ADMIN
 
     def entries(self, count: int, first: int) -> list[dict[int, str]]:
@@ -105,26 +105,26 @@ class Message:
 
 
 def shown_value(tag: int, value: str) -> str:
-    """Return a value as anybody may see it."""
+    """Return a value for display, with secrets masked."""
     return "***" if tag in SECRETS else value
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A piece of a stream: a whole message, or bytes that are none (``good`` is False)."""
+    """A piece of a stream: a complete message, or garbled bytes (``good`` is False)."""
 
     raw: bytes
     good: bool
 
 
 class Framer:
-    """Cuts a stream into frames. What cannot be a message comes out as one garbled frame."""
+    """Splits a stream into frames. Bytes that cannot be a message are one garbled frame."""
 
     def __init__(self) -> None:
         self._buffer = b""
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """Take bytes and yield the frames that are whole now."""
+        """Take bytes and yield the frames that are complete."""
         self._buffer += data
         while self._buffer:
             frame = self._next()
@@ -138,7 +138,7 @@ class Framer:
         self._buffer += data
 
     def rest(self) -> bytes:
-        """Return what is not yet whole."""
+        """Return the bytes of the incomplete frame."""
         return self._buffer
 
     def _next(self) -> Frame | None:
@@ -163,7 +163,8 @@ class Framer:
 
 
 def _size(buffer: bytes) -> int:
-    """Return the length of the message that begins here; 0 if not known yet, -1 if it is none."""
+    """Return the length of the message at the start of the buffer; 0 if not yet known, -1 if it
+    cannot be a message."""
     at = buffer.find(b"\x01", 0, 16)
     if at < 0:
         return 0 if len(buffer) < 16 else -1
@@ -181,7 +182,7 @@ def _size(buffer: bytes) -> int:
 
 
 def _trailed(raw: bytes) -> bool:
-    """Return whether it ends as a message does: 10=ddd."""
+    """Return whether it ends with a CheckSum field: 10=ddd."""
     tail = raw[-_TRAILER_BYTES:]
     return (
         tail[:3] == b"10=" and tail[3:6].isdigit() and tail[6:] == b"\x01" and raw[-8:-7] == b"\x01"
@@ -189,19 +190,19 @@ def _trailed(raw: bytes) -> bool:
 
 
 def checksum(content: bytes) -> str:
-    """Return CheckSum(10) of everything before it."""
+    """Return CheckSum(10) of the content before that field."""
     return f"{sum(content) % 256:03d}"
 
 
 def encode(pairs: Iterable[tuple[int, str]], begin: str = "FIX.4.4") -> bytes:
-    """Encode a message of these fields, in this order; 8, 9 and 10 are added."""
+    """Encode a message with these fields in this order; add 8, 9 and 10."""
     content = "".join(f"{tag}={value}{SOH}" for tag, value in pairs).encode("latin-1")
     head = f"8={begin}{SOH}9={len(content)}{SOH}".encode("ascii")
     return head + content + f"10={checksum(head + content)}{SOH}".encode("ascii")
 
 
 def changed(message: Message, values: Mapping[int, str | None]) -> bytes:
-    """Encode the message with other values; None removes a field, a new one joins the header."""
+    """Encode the message with other values; None removes a field, new fields join the header."""
     old = [(tag, value) for tag, value in message.pairs if tag not in (8, 9, 10)]
     pairs = []
     for tag, value in old:
@@ -225,7 +226,7 @@ def garbled(message: Message) -> bytes:
 
 
 def in_order(fields: Mapping[int, str]) -> list[tuple[int, str]]:
-    """Return fields with those of the header in front."""
+    """Return fields with those of the header first."""
     head = [(tag, fields[tag]) for tag in _HEADER_FIRST if tag in fields]
     more = [(tag, value) for tag, value in fields.items() if tag in _HEADER_MORE]
     rest = [
@@ -236,7 +237,7 @@ def in_order(fields: Mapping[int, str]) -> list[tuple[int, str]]:
 
 
 def now() -> datetime:
-    """Return this moment, in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
@@ -251,7 +252,7 @@ def exact_time_text(moment: datetime) -> str:
 
 
 def parse_time(text: str) -> datetime | None:
-    """Parse a UTCTimestamp with any fraction; None if it is none."""
+    """Parse a UTCTimestamp with any fraction; return None if it is not one."""
     whole, _, fraction = text.partition(".")
     try:
         moment = datetime.strptime(whole, "%Y%m%d-%H:%M:%S").replace(tzinfo=UTC)
@@ -264,14 +265,14 @@ def parse_time(text: str) -> datetime | None:
 
 @lru_cache(maxsize=1)
 def tag_names() -> dict[int, str]:
-    """Return the names of the fields in our dictionary."""
+    """Return the names of the fields in the venue's dictionary, by tag."""
     root = ElementTree.parse(DICTIONARY).getroot()
     return {int(f.get("number", "0")): f.get("name", "") for f in root.iterfind("fields/field")}
 
 
 @lru_cache(maxsize=1)
 def type_names() -> dict[str, str]:
-    """Return the names of the messages in our dictionary."""
+    """Return the names of the messages in the venue's dictionary, by MsgType."""
     root = ElementTree.parse(DICTIONARY).getroot()
     return {m.get("msgtype", ""): m.get("name", "") for m in root.iterfind("messages/message")}
 

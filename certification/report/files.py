@@ -25,7 +25,7 @@ _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff
 
 
 def write(report: Report, folder: Path, key: Ed25519PrivateKey) -> Path:
-    """Write the three files, each in one step; return the path of the JSON."""
+    """Write the three files, each atomically; return the path of the JSON."""
     folder.mkdir(parents=True, exist_ok=True)
     public = signature.public_text(key.public_key())
     html = page(report, signature.fingerprint(public)).encode("utf-8")
@@ -43,9 +43,10 @@ def write(report: Report, folder: Path, key: Ed25519PrivateKey) -> Path:
 
 
 def read(path: Path, public: Ed25519PublicKey | None = None) -> tuple[Report, str, list[str]]:
-    """Check a report and the files beside it.
+    """Verify a report and the files in its folder.
 
-    Gives the report, the fingerprint of the key, and what was checked. Raises SignatureFault.
+    Return the report, the fingerprint of the key, and the names of the files that were verified.
+    Raises SignatureFault.
     """
     try:
         document: Any = msgspec.json.decode(path.read_bytes())
@@ -74,7 +75,7 @@ def read(path: Path, public: Ed25519PublicKey | None = None) -> tuple[Report, st
 
 
 def junit(report: Report) -> bytes:
-    """Return the run as one JUnit test suite; what was not run is skipped."""
+    """Return the run as one JUnit test suite; cases that were not run are skipped."""
     suite = ElementTree.Element("testsuite", {
         "name": f"tandem {report.direction}: {report.subject}",
         "tests": str(len(report.cases)), "failures": str(report.failed), "errors": "0",
@@ -101,7 +102,7 @@ def junit(report: Report) -> bytes:
 
 
 def clean(text: str) -> str:
-    """Return text without characters that XML does not know; a client may send anything."""
+    """Replace the characters that XML does not allow; a client may send any bytes."""
     return _CONTROLS.sub("\ufffd", text)
 
 
@@ -121,7 +122,7 @@ h2{break-after:avoid}tr{break-inside:avoid}details{break-inside:auto}}
 
 
 def page(report: Report, fingerprint: str) -> str:
-    """Return the report as one HTML page without scripts or anything from elsewhere."""
+    """Return the report as one self-contained HTML page without scripts."""
     verdict = escape(report.verdict)
     rows = "".join(_row(case) for case in report.cases)
     cases = "".join(_case(case) for case in report.cases if case.transcript)

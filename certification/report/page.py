@@ -1,6 +1,6 @@
-"""The progress page as HTML and JSON: what is to be done, what was done, why something failed.
+"""The progress page as HTML and JSON: the cases to do, their verdicts, and why one failed.
 
-It has no scripts and shows no secret.
+It has no scripts and shows no secrets.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ class Shown(Protocol):
         """Return the run so far."""
 
     def files(self) -> Mapping[str, bytes]:
-        """Return the report's files as they were last written, by name."""
+        """Return the report's files by name, as they were last written."""
 
 
 def status_json(run: Shown) -> bytes:
-    """Return the run for programs: the verdicts without the messages."""
+    """Return the run as JSON: the verdicts without the messages."""
     cases = [
         {"id": c.id, "title": c.title, "must": c.must, "verdict": c.verdict, "reason": c.reason,
          "told": c.told, "attempts": c.attempts}
@@ -108,7 +108,7 @@ def front(runs: Iterable[Shown]) -> str:
 
 
 def progress(run: Shown) -> str:
-    """Return the page of one run, case by case, with what is to be done."""
+    """Return the page of one run: each case with its instructions and its verdict."""
     summary = run.report()
     by_id = {scenario.id: scenario for scenario in run.scenarios}
     rows = "".join(_row(case, by_id[case.id], run.playing) for case in run.cases())

@@ -1,4 +1,4 @@
-"""What a run has found: verdicts with their reasons, and the raw messages of each case."""
+"""The results of a run: verdicts with their reasons, and the raw messages of each case."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from certification.scenarios.scenario import Direction, Interface, Scenario
 
 Verdict = Literal["passed", "failed", "not run"]
 ENTRIES_MAX: Final = 2_000
-"""Messages kept of one case; a client that floods does not fill the disk."""
+"""Messages recorded of one case, so that a client that floods does not fill the disk."""
 FORMAT: Final = "tandem-certification-report"
 VERSION: Final = 2
 """Reports of version 1 did not say which cases are needed."""
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A message, or what happened instead. ``way`` is ``>`` to the venue, ``<`` from it,
-    ``p>`` and ``p<`` between counterparty and venue, ``!`` for what the certifier did."""
+    """A message or an event. ``way`` is ``>`` to the venue, ``<`` from it, ``p>`` and ``p<``
+    between counterparty and venue, ``!`` for an action of the certifier."""
 
     at: str
     way: str
@@ -30,7 +30,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Recorded(Protocol):
-    """A FIX message as a transcript takes it down."""
+    """A FIX message that a transcript can record."""
 
     @property
     def type(self) -> str:
@@ -41,7 +41,7 @@ class Recorded(Protocol):
 
 
 class Transcript:
-    """Records what happens, in order, without secrets."""
+    """Records messages and events in order, without secrets."""
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
@@ -51,11 +51,11 @@ class Transcript:
         self._add(Entry(stamp(), way, message.shown(), note))
 
     def text(self, way: str, text: str, note: str = "") -> None:
-        """Record something that is no FIX message; the caller has removed secrets."""
+        """Record text that is not a FIX message; the caller has removed secrets."""
         self._add(Entry(stamp(), way, text, note))
 
     def note(self, text: str) -> None:
-        """Record what the certifier did."""
+        """Record an action of the certifier."""
         self._add(Entry(stamp(), "!", text))
 
     def _add(self, entry: Entry) -> None:
@@ -66,8 +66,9 @@ class Transcript:
 
 
 class CaseResult(msgspec.Struct, frozen=True):
-    """The last attempt at a case. ``reason`` says why it failed or was not run; ``digest`` names
-    the scenario as it was then.
+    """The last attempt at a case.
+
+    ``reason`` says why it failed or was not run; ``digest`` identifies the version of the scenario.
     """
 
     id: str
@@ -87,7 +88,7 @@ class CaseResult(msgspec.Struct, frozen=True):
 
 
 class Tally(msgspec.Struct, frozen=True):
-    """How many of the needed cases of an interface have passed."""
+    """How many of the required cases of an interface have passed."""
 
     interface: Interface
     needed: int
@@ -95,13 +96,13 @@ class Tally(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """A whole run. ``certified`` are the interfaces of which every case that must pass has
-    passed and none has failed; ``complete`` says that these are all that the client has tried.
+    """A whole run. ``certified`` are the interfaces of which every required case has passed and
+    none has failed; ``complete`` is set if these are all interfaces that the client has tried.
 
-    ``cases`` are all that there are, also those that nobody chose. ``tallies`` count the needed
-    ones of what was tried. ``chosen`` is what ``--case`` named, ``edition`` which scenarios were
-    played, and ``altered`` that they are not those of the release: with either of the two
-    nothing is certified. ``verdict`` says all that in one line.
+    ``cases`` are all cases, including those not chosen. ``tallies`` count the required cases of
+    each interface tried. ``chosen`` are the values of ``--case``, ``edition`` identifies the
+    scenarios, and ``altered`` is set if they are not those of the release; a run that is chosen
+    or altered certifies nothing. ``verdict`` is the summary in one line.
     """
 
     format: str
@@ -127,12 +128,12 @@ class Report(msgspec.Struct, frozen=True):
 
     @property
     def counts(self) -> str:
-        """Return how many cases have which verdict, in words."""
+        """Return the number of cases by verdict, as text."""
         return f"{self.passed} passed, {self.failed} failed, {self.not_run} not run"
 
 
 def stamp() -> str:
-    """Return this moment, as reports write it."""
+    """Return the current time in ISO 8601, UTC, with milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -153,7 +154,7 @@ def report(
     results: Iterable[CaseResult],
     parameters: dict[str, str] | None = None,
 ) -> Report:
-    """Sum up a run. Every case of the programme is in the report, whatever was played."""
+    """Summarize a run. The report has every case of the programme, whether played or not."""
     found = {result.id: result for result in results}
     played = {scenario.id for scenario in programme.played}
     rows = tuple(
@@ -191,7 +192,7 @@ def report(
 
 
 def _row(scenario: Scenario, found: CaseResult | None, played: bool) -> CaseResult:
-    """Return the verdict on a case, unless it was given on another wording of it."""
+    """Return the result of a case; one of another version of the scenario does not count."""
     if found is None:
         return blank(scenario, "Not begun." if played else "Not chosen.")
     if found.digest != scenario.digest:
@@ -207,7 +208,7 @@ def _tally(rows: Iterable[CaseResult], interface: Interface) -> Tally:
 
 
 def _certified(rows: Iterable[CaseResult], interface: Interface) -> bool:
-    """Return whether everything that an interface needs has passed, and nothing failed."""
+    """Return whether every required case of an interface has passed and none has failed."""
     own = [case for case in rows if case.interface == interface]
     return all(
         case.verdict == "passed" or (not case.must and case.verdict == "not run" and not
@@ -219,7 +220,7 @@ def _partial(
     programme: Programme, rows: Iterable[CaseResult], tallies: Iterable[Tally],
     certified: Iterable[Interface],
 ) -> str:  # fmt: skip
-    """Return what is there and what is missing, in one line."""
+    """Return a line on the cases passed and those missing, for a run that is not complete."""
     counts = ", ".join(
         f"{one.passed} of the {one.needed} needed {one.interface} cases" for one in tallies
     )

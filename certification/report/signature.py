@@ -1,8 +1,8 @@
-"""Reports are signed with the venue's Ed25519 key and can be checked with its public half.
+"""Reports are signed with the venue's Ed25519 key and are verified with its public key.
 
-What is signed is the report as JSON with sorted keys and without blanks, apart from the
-``signature`` member itself. The HTML and XML forms are named in ``files`` with their SHA-256,
-so that the one signature covers all three.
+The signature is over the report as JSON with sorted keys and without whitespace, except for its
+member ``signature``. ``files`` has the SHA-256 of the HTML and XML forms, so that one signature
+covers all three.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 
 
 class SignatureFault(ValueError):
-    """A report is not what was signed, or a key cannot be used; the message says why."""
+    """A report does not match its signature, or a key cannot be used; the message says why."""
 
 
 def load_key(path: Path) -> Ed25519PrivateKey:
@@ -38,12 +38,12 @@ def load_key(path: Path) -> Ed25519PrivateKey:
 
 
 def load_or_make_key(path: Path) -> Ed25519PrivateKey:
-    """Load the key in a PEM file, or create it with its public half beside it."""
+    """Load the key from a PEM file, or create the file, and one with the public key beside it."""
     if path.exists():
         return load_key(path)
     key = Ed25519PrivateKey.generate()
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Nobody else may read it, not even for the moment between making and protecting it.
+    # Created with its mode, so that nobody else can read it at any moment.
     number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(number, "wb") as file:
         file.write(key.private_bytes(
@@ -79,13 +79,13 @@ def public_text(key: Ed25519PublicKey) -> str:
 
 
 def fingerprint(public: str) -> str:
-    """Return a short name of a public key, to be compared by eye."""
+    """Return the fingerprint of a public key, short enough to compare by eye."""
     digest = hashlib.sha256(base64.b64decode(public)).hexdigest()[:32]
     return ":".join(digest[n : n + 4] for n in range(0, 32, 4))
 
 
 def canonical(document: dict[str, Any]) -> bytes:
-    """Return the bytes that are signed."""
+    """Return the canonical form of a document, which is signed."""
     rest = {name: value for name, value in document.items() if name != "signature"}
     return msgspec.json.encode(rest, order="sorted")
 
@@ -104,10 +104,10 @@ def sign(document: dict[str, Any], key: Ed25519PrivateKey) -> dict[str, Any]:
 
 
 def verify(document: dict[str, Any], public: Ed25519PublicKey | None = None) -> str:
-    """Check a signed document; return the fingerprint of the key. Raises SignatureFault.
+    """Verify a signed document; return the fingerprint of the key. Raises SignatureFault.
 
-    With ``public`` it must be that key which signed, else it is the key that the document
-    names, whose fingerprint somebody has to compare.
+    With ``public`` the document must be signed with that key; without it, with the key that it
+    contains, whose fingerprint the caller has to compare.
     """
     signature = document.get("signature")
     if not isinstance(signature, dict):

@@ -1,7 +1,7 @@
-"""What a run is about: which cases there are, which of them are played, and what that allows.
+"""The programme of a run: all cases, those that are played, and whether the run can certify.
 
-A certificate needs every needed case of an interface, as this release has them. A run that was
-cut down (``--case``) or whose scenarios were edited can be of use, and never certifies.
+A certificate requires every required case of an interface, as in this release. A run of chosen
+cases (``--case``) or of edited scenarios certifies nothing.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def edition(scenarios: Iterable[Scenario]) -> str:
 class Programme:
     """The cases of a run.
 
-    ``every`` are all cases of the interfaces that are certified, ``played`` those that may be
-    begun. ``choice`` are the names of ``--case``; ``edition`` is that of all scenarios.
+    ``every`` are all cases of the interfaces to certify, ``played`` those that may be begun.
+    ``choice`` are the values of ``--case``; ``edition`` is that of all scenarios.
     """
 
     every: tuple[Scenario, ...]
@@ -46,12 +46,12 @@ class Programme:
 
     @property
     def altered(self) -> bool:
-        """Return whether the scenarios are others than those of this release."""
+        """Return whether the scenarios differ from those of this release."""
         return self.edition != EDITION
 
     @property
     def partial(self) -> str:
-        """Return why this run certifies nothing, whatever passes; "" if it may."""
+        """Return why this run cannot certify, "" if it can."""
         reasons = []
         if self.choice:
             reasons.append(f"only chosen cases are played (--case {' --case '.join(self.choice)})")
@@ -67,9 +67,9 @@ class Programme:
 def programme(
     names: Iterable[str] = (), interfaces: Iterable[str] = (), folder: Path = FOLDER
 ) -> Programme:
-    """Return the run that was asked for: all cases, cut down to interfaces and to ids.
+    """Return the programme for the given interfaces and case ids; all if none are given.
 
-    Raises ScenarioFault for a name that fits nothing.
+    Raises ScenarioFault for a name that matches nothing.
     """
     scenarios = load(folder)
     by_name = {name.lower(): name for name in INTERFACES}

@@ -1,9 +1,9 @@
-"""Scenarios: the data of ``spec/certification``, read and checked.
+"""Scenarios: the data of ``spec/certification``, loaded and validated.
 
-A scenario is played in two directions. In *certify* the venue drives a client under test: the
-client's messages are awaited and checked. In *conform* we are the client and the venue is
-under test. ``steps`` serve both; a session case has ``certify`` and ``conform`` instead,
-since there the fault is made by whichever side is ours.
+A scenario is played in one of two directions. In *certify* a client is under test: its messages
+are awaited and checked. In *conform* a venue is under test and this program is the client.
+``steps`` serve both; a session case has ``certify`` and ``conform`` instead, since the side that
+is not under test makes the fault.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import msgspec
 from config.shipped import shipped
 
 WAY_S: Final = 1.0
-"""What a wait of some heartbeats has added, for the way and for a busy machine at its end."""
+"""Added to a wait given in heartbeats, for the network and a busy machine, in seconds."""
 FOLDER: Final = shipped("spec/certification")
 Direction = Literal["certify", "conform"]
 Session = Literal["main", "second", "drop_copy"]
@@ -35,22 +35,22 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 
     ``client``   the client sends a message of this MsgType, or a request (``POST /v1/orders``)
     ``venue``    the venue sends a message of this MsgType, or a response (``201``)
-    ``peer``     the counterparty acts: ``buy``, ``sell``, ``cancel``; ``desk-buy`` and
-                 ``desk-sell`` is another trader of the client's own firm
-    ``do``       something happens to the connection; the verbs are those of the runner
+    ``peer``     the counterparty acts: ``buy``, ``sell``, ``cancel``; in ``desk-buy`` and
+                 ``desk-sell`` it is another trader of the client's firm
+    ``do``       an action on the connection; each runner has its own verbs
 
-    ``fields`` are what the message must have (and, where we send it, has); ``send`` are values
-    for sending only. ``first`` happens before the message goes on its way. ``within`` bounds
-    the wait, in seconds or heartbeats (``1.5 heartbeats``). ``why`` tells the client what it
-    means when this step fails, ``explain`` what it means when that field is wrong.
+    ``fields`` are the values that the message must have, and has if the runner sends it; ``send``
+    are values for sending only. ``first`` are steps before the message is forwarded. ``within``
+    bounds the wait, in seconds or heartbeats (``1.5 heartbeats``). ``why`` explains to the client
+    why the step failed, ``explain`` why that field is wrong.
 
-    A step of the account API names method and path, where ``{id}`` is any id; operations of
-    the WebSocket are the same requests by another name, others are ``WS subscribe``, and a
+    A step of the account API has a method and a path, in which ``{id}`` is any id; an operation
+    of the WebSocket is written as its REST request, any other is ``WS subscribe``, and a
     message of a channel is ``WS orders``. ``body`` are paths of the document, ``fields``
-    parameters of the query, ``key`` the kind of key that signs. ``swallowed`` requests never
-    arrive, of ``lost`` ones the answer never does, ``answer`` is one of the certifier's own
-    (429, 503), ``again`` wants the document that was sent before, and a request that ``poll``s
-    may come until its answer is what the next step wants.
+    parameters of the query, ``key`` the kind of key that signs. A ``swallowed`` request is
+    dropped, of a ``lost`` one the response is; ``answer`` is a response that the certifier sends
+    itself (429, 503), ``again`` requires the document that was sent before, and a request that
+    ``poll``s may be repeated until its response matches the next step.
     """
 
     client: str = ""
@@ -89,7 +89,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
         return next(name for name in _KINDS if getattr(self, name))
 
     def seconds(self, heartbeat_s: float, default: float, way_s: float = WAY_S) -> float:
-        """Return how long this step waits. Heartbeats have a time for the way added."""
+        """Return how long this step waits, in seconds; ``way_s`` is added to heartbeats."""
         number, _, unit = self.within.partition(" ")
         if not number:
             return default
@@ -109,10 +109,9 @@ _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "WS"})
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A scenario. The texts are for the engineer of the client under test.
 
-    ``quantity`` is the OrderQty that selects the scenario where the ClOrdID cannot.
-    ``must`` is what every client needs; what is not ``must`` is certified if it is shown.
-    ``extension`` needs messages that only this venue has. ``begins`` says with what a
-    client begins it.
+    ``quantity`` is the OrderQty that selects the scenario if the ClOrdID does not. ``must`` is set
+    if every client has to pass it; any other is optional. ``extension`` is set if it needs
+    messages that only this venue has. ``begins`` is the message with which a client begins it.
     """
 
     id: str
@@ -134,22 +133,22 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
     @property
     def interface(self) -> Interface:
-        """Return what it certifies a client for."""
+        """Return the interface that it certifies."""
         if self.begins != "http":
             return "FIX"
         return "WebSocket" if self.id.startswith("W") else "REST"
 
     @property
     def digest(self) -> str:
-        """Return the SHA-256 of everything that the scenario says; comments do not count."""
+        """Return the SHA-256 of the scenario's content, without comments."""
         return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
 
     def script(self, direction: Direction) -> tuple[Step, ...]:
-        """Return the steps in one direction; none if it is not played in that one."""
+        """Return the steps in a direction, none if the scenario is not played in it."""
         return (self.certify if direction == "certify" else self.conform) or self.steps
 
     def needs(self, direction: Direction) -> set[str]:
-        """Return what the steps need besides the main session: ``peer``, ``desk``, ``http``, …"""
+        """Return the sessions needed besides the main one (``peer``, ``desk``, …), and ``http``."""
         needs = set()
         for step in walk(self.script(direction)):
             if step.peer:
@@ -167,14 +166,14 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def walk(steps: Iterable[Step]) -> Iterable[Step]:
-    """Yield every step, also those within others."""
+    """Yield every step, including those in ``first``."""
     for step in steps:
         yield step
         yield from walk(step.first)
 
 
 def load(folder: Path = FOLDER) -> tuple[Scenario, ...]:
-    """Load every scenario, in order of the ids. Raises ScenarioFault."""
+    """Load every scenario, ordered by id. Raises ScenarioFault."""
     found: dict[str, Scenario] = {}
     for path in sorted(folder.glob("*.toml")):
         try:
@@ -219,9 +218,9 @@ def _check(path: Path, scenario: Scenario) -> None:
 
 
 def chosen(scenarios: Iterable[Scenario], names: Iterable[str]) -> tuple[Scenario, ...]:
-    """Return the scenarios whose id is named, or begins as named (``A``, ``S0``); all for none.
+    """Return the scenarios with these ids or prefixes of ids (``A``, ``S0``); all if none is given.
 
-    Raises ScenarioFault for a name that fits nothing.
+    Raises ScenarioFault for a name that matches nothing.
     """
     every = tuple(scenarios)
     wanted = [name.strip().upper() for name in names if name.strip()]

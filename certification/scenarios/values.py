@@ -1,4 +1,4 @@
-"""Values in scenarios: what a field must be, and what is sent where we are the sender.
+"""Values in scenarios: what a field must be when received, and what it is when sent.
 
 A value is written as text:
 
@@ -7,12 +7,12 @@ A value is written as text:
 ``*``                 any value, but there must be one
 ``-``                 the field must be absent
 ``!X``                a value other than X (or absent)
-``>X >=X <X <=X``     a number so related to X
+``>X >=X <X <=X``     a number in this relation to X
 ``A|B``               one of these; when sending the first
 ``-|A``               absent or A; when sending it is left out
 ``^X``                a value that begins with X
 ``@order.38``         what field 38 of the message called ``order`` was
-``@order.38 - 50``    arithmetic (``+ - *``, from left to right, blanks around the sign)
+``@order.38 - 50``    arithmetic (``+ - *``, from left to right, spaces around the operator)
 ``$price``            a parameter of the run, also within a text: ``A07-$run``
 ====================  ====================================================================
 """
@@ -32,11 +32,11 @@ _SIGNS: Final = frozenset({"+", "-", "*"})
 
 
 class ValueFault(ValueError):
-    """A scenario refers to something that is not there: the scenario's fault."""
+    """A scenario refers to a name, field or verb that does not exist."""
 
 
 class Lookup(Protocol):
-    """Something a scenario gave a name to."""
+    """A message or document that a scenario has named."""
 
     def look_up(self, key: str) -> str | None:
         """Return the value of a field, None if there is none."""
@@ -44,7 +44,7 @@ class Lookup(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A JSON document under a name; keys are paths such as ``balances.0.posted``."""
+    """A named JSON document; keys are paths such as ``balances.0.posted``."""
 
     body: Any
 
@@ -79,7 +79,7 @@ def at_path(body: Any, path: str) -> Any:
 
 
 def as_text(value: Any) -> str:
-    """Return a JSON value as scenarios write it."""
+    """Return a JSON value as text, in the form used in scenarios."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
@@ -87,7 +87,7 @@ def as_text(value: Any) -> str:
 
 @dataclass(slots=True)
 class Memory:
-    """What a case has seen so far, by name, and the parameters of the run."""
+    """The messages and documents of a case by name, and the parameters of the run."""
 
     parameters: Mapping[str, str]
     named: dict[str, Lookup] = field(default_factory=dict)
@@ -132,7 +132,7 @@ class Memory:
     # Checking and making.
 
     def wanted(self, pattern: str, value: str | None) -> str:
-        """"" where the value is as the pattern says; else what was wanted, in words."""
+        """Return "" if the value matches the pattern, else a description of what was expected."""
         if pattern == "*":
             return "" if value else "any value"
         if pattern == "-":
@@ -156,7 +156,7 @@ class Memory:
         return "" if value is not None and same(value, exact) else exact
 
     def made(self, pattern: str) -> str | None:
-        """Return what to send for a pattern; None to leave the field out. Raises ValueFault."""
+        """Return the value to send for a pattern, None to omit the field. Raises ValueFault."""
         first = pattern.split("|")[0]
         if first == "-":
             return None
@@ -169,7 +169,7 @@ _WORDS: Final = {">": "more than", ">=": "at least", "<": "less than", "<=": "at
 
 
 def as_number(text: str) -> Decimal | None:
-    """Parse a plain decimal; None if the text is none."""
+    """Parse a plain decimal number; return None if the text is not one."""
     if not re.fullmatch(r"-?[0-9]*\.?[0-9]*", text) or not any(c.isdigit() for c in text):
         return None
     try:
@@ -185,12 +185,12 @@ def plain(number: Decimal) -> str:
 
 
 def shown(value: str | None) -> str:
-    """Return a value as sentences show it."""
+    """Return a value as shown in messages for people."""
     return "absent" if value is None else value if value.strip() else repr(value)
 
 
 def same(one: str, other: str) -> bool:
-    """Return whether two values are the same; numbers by their value."""
+    """Return whether two values are equal; numbers are compared by value."""
     if one == other:
         return True
     numbers = as_number(one), as_number(other)
@@ -198,7 +198,7 @@ def same(one: str, other: str) -> bool:
 
 
 def related(relation: str, value: str, bound: str) -> bool:
-    """Return whether two numbers are so related; False if one is none."""
+    """Return whether two numbers are in this relation; False if one is not a number."""
     left, right = as_number(value), as_number(bound)
     if left is None or right is None:
         return False
