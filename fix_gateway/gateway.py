@@ -37,11 +37,15 @@ from fix_gateway.session.life import Action, Event, Move, Phase
 from fix_gateway.session.sender import Sender
 from fix_gateway.session.session import Clock, Session, Sessions
 from fix_gateway.session.store import read_state
+from fix_gateway.session_reset import SessionResets
+from fix_gateway.session_reset import read as read_logon
 from fix_gateway.settings import GatewaySettings, quickfix_settings
 
 log = structlog.get_logger()
 
 LOGOUT_WAIT_S: Final = 2.0
+FIRST_NUM: Final = 2
+"""The number of a client's first message behind a Logon that began at 1."""
 INNER: Final = "inner"
 """The folder, beside the stores, of the socket by which QuickFIX is reached."""
 UNNUMBERED_TEXT: Final = (
@@ -111,6 +115,9 @@ class Gateway:
             self._sender,
             clock,
         )
+        self._resets = SessionResets(settings, self._entrance, self.delivery)
+        for session in self.sessions:
+            session.gone = self._gone
         self.door: FrontDoor | None = None
 
     @property
@@ -172,6 +179,7 @@ class Gateway:
             self.settings, self.sessions, self._entrance.enter, self._entrance.farewell,
             self._clock, listener,
         )  # fmt: skip
+        self._resets.judge = self.door
         self.door.start()
 
     def _start_quickfix(self, starts: dict[str, Start], port: int) -> None:
@@ -181,7 +189,8 @@ class Gateway:
             self.sessions, self.outbox, self._instruments, self._sender, self, self._clock
         )
         factory = quickfix.FileStoreFactory(config)
-        events = QuickfixLog(self._unnumbered).start()
+        events = self._log = QuickfixLog(self._unnumbered)
+        events.start()
         self._acceptor = quickfix.SocketAcceptor(application, factory, config, events)
         # QuickFIX keeps plain pointers to these.
         self._kept = (config, application, factory, events)
@@ -225,6 +234,7 @@ class Gateway:
         self._entrance.close()
         if self.door is not None:
             self.door.stop()
+        self._resets.stop()
         live = [session for session in self.sessions if session.phase is not Phase.FREE]
         for session in live:
             if session.qf is not None:
@@ -255,6 +265,9 @@ class Gateway:
             if session.snapshot_wanted:
                 self._requests.enqueue_snapshot(session)
             self._requests.resume(session)
+            if session.reset_within and session.lost_input:
+                self._housekeeping.ask(session, FIRST_NUM + 1)
+        session.reset_within = False
         log.info("logged_on", session=session.comp_id, epoch=session.epoch)
 
     def on_logout(self, session: Session) -> None:
@@ -266,9 +279,16 @@ class Gateway:
         # Asked first: as soon as the session is free its next connection may change this.
         clean, reason = session.logout_received, session.disconnect_reason(time.monotonic())
         move = session.handle(Event.LOGGED_OUT)
+        if Action.CLOSE not in move.does:
+            return  # The client stays: its numbers begin again.
         self.delivery.end_capture(session)
         self._carry_out(session, move)
         log.info("logged_out", session=session.comp_id, clean=clean, reason=reason)
+
+    def _gone(self, session: Session) -> None:
+        """Tell the engine that a session has gone; from any thread that ends one."""
+        if not self._stopping:
+            self.outbox.send_unretained(session.close_command())
 
     def on_test_response(self, session: Session) -> None:
         """Take in that the client has read on."""
@@ -278,8 +298,6 @@ class Gateway:
         """Do what follows from an event."""
         if Action.OPEN in move.does:
             self.outbox.send_unretained(session.open_command())
-        if Action.CLOSE in move.does and not self._stopping:
-            self.outbox.send_unretained(session.close_command())
         if Action.RESUME in move.does:
             self._housekeeping.wake()
 
@@ -294,6 +312,12 @@ class Gateway:
         if session.qf is not None:
             session.qf.logout(AWAY_TEXT)
 
+    def on_reset(self, session: Session, answer: quickfix.Message) -> bool:
+        """Have the numbers of a session begin again, where its Logon asks for that."""
+        message = self._log.message(session.comp_id)
+        logon = read_logon(message, self.settings.logon_bytes_max)
+        return logon is not None and self._resets.begin(session, logon, answer)
+
     def on_violation(self, session: Session, text: str) -> None:
         """Log a session out that has broken the rules, with this text."""
         log.warning("cut", session=session.comp_id, reason=text)
@@ -304,9 +328,9 @@ class Gateway:
         """Ask for a gap as soon as the ResendRequest that came behind it is answered."""
         self._housekeeping.ask(session, up_to)
 
-    def _unnumbered(self, key: str) -> None:
+    def _unnumbered(self, comp_id: str) -> None:
         """Log a session out that sent a message without MsgSeqNum, which QuickFIX only drops."""
-        session = self.sessions.by_key.get(key)
+        session = self.sessions.by_comp_id.get(comp_id)
         if session is None or session.phase is not Phase.LIVE or session.logout_sent_at:
             return
         log.warning("cut", session=session.comp_id, reason=UNNUMBERED_TEXT)

@@ -80,6 +80,40 @@ class Entrance:
 
         Raises TurnedAway where the client is to be told the reason.
         """
+        reason = self._objection(session, wishes)
+        if reason:
+            return reason
+        if not self._claim(session, link):
+            return "session is logged on already"
+        handed_over = False
+        try:
+            self._delivery.pause(session, Event.PREPARE)
+            reason = self._hand_over(session, logon, wishes, link, logon.raw)
+            handed_over = not reason
+        finally:
+            if not handed_over:
+                self.give_back(session, link)
+        return reason
+
+    def enter_again(self, session: Session, logon: Logon, wishes: Wishes, link: Link) -> str:
+        """Hand a client over that begins its numbers again within its session; as ``enter``.
+
+        The session must be claimed for it, and stays so where a reason is given.
+        """
+        reason = self._objection(session, wishes)
+        if reason:
+            return reason
+        session.begin()
+        session.reset_within = True
+        return self._hand_over(session, logon, wishes, link, b"")
+
+    def give_back(self, session: Session, link: Link) -> None:
+        """Give a claimed session back, which nobody has then."""
+        session.handle(Event.GIVE_BACK, link)
+        self._housekeeping.wake()
+
+    def _objection(self, session: Session, wishes: Wishes) -> str:
+        """Return why nobody can come in; raises TurnedAway where the client may not."""
         if self._closed or not self._outbox.online or self.inner is None:
             return "the engine is not available"
         if Hold.STORE in session.life.holds:
@@ -87,25 +121,23 @@ class Entrance:
         objection = logon_refusals.objection(session, wishes)
         if objection:
             raise TurnedAway(objection)
-        if not self._claim(session, link):
-            return "session is logged on already"
-        handed_over = False
+        return ""
+
+    def _hand_over(
+        self, session: Session, logon: Logon, wishes: Wishes, link: Link, unread: bytes
+    ) -> str:
+        """Hand a claimed session's client over, on whose stream ``unread`` is taken off."""
+        assert self.inner is not None
         try:
-            self._delivery.pause(session, Event.PREPARE)
             granted, reason = self._prepare(session, wishes)
             if not reason:
                 session.answer_num = 0
                 whole, session.logon_due = for_quickfix(
                     logon, granted, self._stamp, self._clock()
                 )
-                session.hand_over(self.inner.handover(link.socket, logon.raw, whole))
-                handed_over = True
+                session.hand_over(self.inner.handover(link.socket, unread, whole))
         except (EngineError, EpochError, HandOverError, OSError) as error:
             reason = str(error) or type(error).__name__
-        finally:
-            if not handed_over:
-                session.handle(Event.GIVE_BACK, link)
-                self._housekeeping.wake()
         return reason
 
     @staticmethod
@@ -124,9 +156,13 @@ class Entrance:
         if self._closed or not self._claim(session, link):
             return b""
         try:
-            return self._sender.farewell(session, text)
+            return self.last_words(session, text)
         finally:
             session.handle(Event.GIVE_BACK, link)
+
+    def last_words(self, session: Session, text: str) -> bytes:
+        """Make the Logout of a claimed session's client, as ``farewell``."""
+        return self._sender.farewell(session, text)
 
     def _prepare(self, session: Session, wishes: Wishes) -> tuple[Wishes, str]:
         """Bring the session into the state in which QuickFIX may see the Logon.
@@ -134,7 +170,7 @@ class Entrance:
         Returns what is granted of the wishes, and the reason where it cannot be. Raises
         TurnedAway, EngineError and EpochError.
         """
-        if not _let_go(session):
+        if not let_go(session):
             return wishes, "QuickFIX has not let go of the last connection"
         if session.answer_num and not session.store.holds_number(session.answer_num):
             # Its answer to the last Logon failed, and each further one would.
@@ -204,7 +240,7 @@ class Entrance:
         return ""
 
 
-def _let_go(session: Session) -> bool:
+def let_go(session: Session) -> bool:
     """Wait until QuickFIX has let go of a session's last connection; False if it does not in time.
 
     Until then it refuses every other connection of the session. There is no event to wait for:

@@ -365,6 +365,22 @@ class FrontDoor:
 
         self._hands.submit(hand_over)
 
+    def fault_within(self, session: Session, address: str, logon: Logon) -> str:
+        """Say what is wrong with a Logon within a session, "" if nothing; slow, from any thread."""
+        settings, credentials = session.settings, self._credentials
+        if logon.comp_id != session.comp_id:
+            return f"SenderCompID(49) is not {session.comp_id}"
+        why = logons.stranger(logon, session, address, self._settings, self._clock())
+        if not why and (settings.public_key or not credentials.known(
+            logon.comp_id, settings.password_hash, logon.username, logon.password
+        )):  # fmt: skip
+            why = credentials.fault(settings, logon, True)
+        if why:
+            now = time.monotonic()
+            self._call(lambda: self._verifier.failures.add(address, now))
+            return why
+        return logons.fault(logon, self._grammar, self._settings, self._clock())
+
     def _turn_away(
         self, pending: PendingConnection, session: Session, link: Link, text: str
     ) -> None:

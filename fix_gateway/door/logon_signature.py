@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -55,7 +56,7 @@ def fault(public_key: bytes, fields: Mapping[str, str]) -> str:
 
 
 class SignedLogons:
-    """Which signatures were used, on disk before anybody is let in by one; for one thread.
+    """Which signatures were used, on disk before anybody is let in by one; any thread may ask.
 
     A session's Logons are used in the order of their SendingTime. What was used at the newest
     time is kept; whatever is older is refused, so nothing more need be remembered.
@@ -63,12 +64,14 @@ class SignedLogons:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._lock = threading.Lock()
 
     def use(self, comp_id: str, sending_time_us: int, signature: str) -> str:
         """Use a signature up; say why not if it, or a newer one, was used before."""
         digest = hashlib.sha256(base64.b64decode(signature)).hexdigest()
         try:
-            return self._use(self._folder / f"{comp_id}.signed", sending_time_us, digest)
+            with self._lock:
+                return self._use(self._folder / f"{comp_id}.signed", sending_time_us, digest)
         except (OSError, ValueError) as error:
             return f"the record of signed Logons cannot be used: {error}"
 

@@ -36,8 +36,8 @@ _COMMANDS: Final = frozenset(get_args(Command))
 AWAY_TEXT: Final = "The matching engine is not available; log on again in a moment"
 BUSY_TEXT: Final = "Too many requests wait; send this one again in a moment"
 WITHIN_TEXT: Final = (
-    "A Logon within a session is not taken and has changed nothing; "
-    "to begin again at 1, log out and log on with ResetSeqNumFlag(141)=Y"
+    "A Logon within a session is taken with ResetSeqNumFlag(141)=Y only, which begins the numbers "
+    "again at 1; this one has changed nothing"
 )
 _REPORT_BYTES: Final = 512
 """What one resent report is reckoned to weigh."""
@@ -92,6 +92,12 @@ class Events(Protocol):
 
     def on_overload(self, session: Session, num: int) -> None:
         """End a session whose message ``num`` could not be taken up; it comes back for it."""
+
+    def on_reset(self, session: Session, answer: quickfix.Message) -> bool:
+        """Take in a Logon within a session, which QuickFIX rejects by ``answer``.
+
+        Return False where it does not ask for numbers to begin again, or cannot be read.
+        """
 
     def on_violation(self, session: Session, text: str) -> None:
         """Log a session out that has broken the rules, with this text."""
@@ -148,6 +154,7 @@ class Application(quickfix.Application):  # type: ignore[misc]
         session.flow.sent_at = time.monotonic()
         header = message.getHeader()
         msg_type = header.getField(35)
+        resetting = session.phase is Phase.RESETTING
         if session.phase is Phase.ENTERING:
             session.answer_num = max(session.answer_num, int(header.getField(34)))
         if msg_type == "5":
@@ -165,9 +172,19 @@ class Application(quickfix.Application):  # type: ignore[misc]
         elif msg_type == "4":
             self._answering(session)
         elif msg_type == "3" and message.isSetField(372) and message.getField(372) == "A":
-            if not admin.confirms(session, message):
-                admin.reject_logon(message, WITHIN_TEXT)
-                self._events.on_violation(session, WITHIN_TEXT)
+            self._logon_within(session, message)
+        if resetting and msg_type != "0":
+            session.lost_input = True  # QuickFIX answers something that came behind the Logon.
+
+    def _logon_within(self, session: Session, answer: quickfix.Message) -> None:
+        """Answer a Logon within a session, which QuickFIX is about to reject."""
+        if session.phase is Phase.RESETTING:
+            session.second_logon = True
+        elif not admin.confirms(session, answer) and not (
+            session.phase is Phase.LIVE and self._events.on_reset(session, answer)
+        ):
+            admin.reject_logon(answer, WITHIN_TEXT)
+            self._events.on_violation(session, WITHIN_TEXT)
 
     def toApp(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
         """Count an application message that goes out, if it is a resend; others are counted before.
@@ -199,6 +216,9 @@ class Application(quickfix.Application):  # type: ignore[misc]
         header = message.getHeader()
         msg_type = header.getField(35)
         session.confirms_reset = session.confirms_reset and msg_type == "A"
+        if session.lost_from and msg_type != "4":
+            session.lost_input = True
+            return  # It came behind a Logon that begins the numbers again, before the answer.
         if msg_type not in ("4", "A"):
             admin.check_repeat(header)
         if msg_type == "0":
@@ -250,6 +270,9 @@ class Application(quickfix.Application):  # type: ignore[misc]
             return
         self._resending = None
         session.confirms_reset = False
+        if session.lost_from:
+            session.lost_input = True
+            return  # As in ``fromAdmin``: it is asked for again.
         try:
             if not text.isascii():
                 raise quickfix.IncorrectDataFormat(admin.tag_not_ascii(text))

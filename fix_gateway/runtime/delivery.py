@@ -233,6 +233,8 @@ class Delivery:
                     log.error("report_not_stored", session=session.comp_id, seq=seq)
                     session.store_failed()
                 return False
+            if session.lost_from and session.goes_nowhere(place.message):
+                return False
             place.cursor = cursor
         return True
 

@@ -68,7 +68,9 @@ class RequestWorker:
         history: HistoryRequests,
         clock: Clock,
     ) -> None:
-        self._waiting: queue.Queue[tuple[Session, Query | None, int]] = queue.Queue(limit)
+        self._waiting: queue.Queue[tuple[Session, Query | None, int, int]] = queue.Queue(limit)
+        """Session, query, its key among those that wait, epoch."""
+        self._answering: tuple[Session | None, int] = (None, 0)
         self._client = client
         self._instruments = instruments
         self._scales = scales
@@ -89,54 +91,62 @@ class RequestWorker:
             if len(pending) >= WAITING_MAX or self._waiting.full():
                 return False
             # One that waits already came again after a resend; one answer is enough.
-            return not pending.add(epoch, query.num, text) or self._queue(session, query)
+            return not pending.add(epoch, query.num, text) or self._queue(
+                session, query, query.num
+            )
 
-    def _queue(self, session: Session, query: Query) -> bool:
+    def _queue(self, session: Session, query: Query, key: int) -> bool:
         """Hand a request that is kept to the answering thread; the lock is held."""
         try:
-            self._waiting.put_nowait((session, query, session.epoch))
+            self._waiting.put_nowait((session, query, key, session.epoch))
         except queue.Full:
             return False
-        session.pending_requests.queued.add(query.num)
+        session.pending_requests.queued.add(key)
         return True
 
     def resume(self, session: Session) -> None:
-        """Queue what a session that is back had requested and was not answered."""
+        """Queue what a session that is back, or has begun again, requested and was not answered."""
         with self._lock:
+            if session.reset_within:
+                busy, key = self._answering
+                session.pending_requests.carry(session.epoch, key if busy is session else 0)
             for num, text in session.pending_requests.unqueued(session.epoch):
                 query = translate(
                     text, session.context, session.epoch, self._instruments, self._clock()
                 )
-                if not isinstance(query, QUERIES) or not self._queue(session, query):
+                if not isinstance(query, QUERIES) or not self._queue(session, query, num):
                     log.warning("request_not_resumed", session=session.comp_id, num=num)
 
     def enqueue_snapshot(self, session: Session) -> None:
         """Queue the snapshot of open orders that the Logon asked for."""
         try:
-            self._waiting.put_nowait((session, None, session.epoch))
+            self._waiting.put_nowait((session, None, 0, session.epoch))
         except queue.Full:
             log.warning("snapshot_not_sent", session=session.comp_id)
 
     def _run(self) -> None:
         while True:
-            session, query, epoch = self._waiting.get()
+            session, query, key, epoch = self._waiting.get()
             with self._lock:
                 if session.phase is not Phase.LIVE or session.epoch != epoch:
-                    if query is not None:
-                        session.pending_requests.queued.discard(query.num)
+                    if session.epoch == epoch:
+                        session.pending_requests.leave(epoch, key)
                     continue
+                self._answering = (session, key)
             try:
                 self._handle(session, query)
                 if query is not None:
-                    self._mark(session, epoch, query.num)
+                    self._mark(session, epoch, key)
                     with self._lock:
-                        session.pending_requests.done(epoch, query.num)
+                        session.pending_requests.done(epoch, key)
             except NotStored:
-                if query is not None:
-                    with self._lock:
-                        session.pending_requests.queued.discard(query.num)
+                with self._lock:
+                    session.pending_requests.leave(epoch, key)
             except Exception:
                 log.exception("request_failed", session=session.comp_id)
+            finally:
+                with self._lock:
+                    self._answering = (None, 0)
 
     def _handle(self, session: Session, query: Query | None) -> None:
         """Answer a request, or say that it cannot be answered. Raises NotStored."""
@@ -246,6 +256,6 @@ class RequestWorker:
 
     def _mark(self, session: Session, epoch: int, num: int) -> None:
         """Commit that this message is done with, unless a later one is already."""
-        if num <= session.last_num_applied or session.epoch != epoch:
+        if num <= session.last_num_applied or session.epoch != epoch or num < 0:
             return
         self._outbox.send_unretained(session.mark_command(epoch, num, "answered by the gateway"))

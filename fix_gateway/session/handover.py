@@ -159,7 +159,10 @@ class InnerListener:
 
 
 class Handover:
-    """One client on its way to QuickFIX; it ends with ``complete`` or ``abandon``."""
+    """One client on its way to QuickFIX; it ends with ``complete`` or ``abandon``.
+
+    A client that begins its numbers again comes back by ``take_back``.
+    """
 
     def __init__(
         self,
@@ -197,6 +200,18 @@ class Handover:
             if self._client.fileno() >= 0:
                 os.dup2(self._client.fileno(), self._number, inheritable=False)
             self._close()
+
+    def take_back(self) -> socket.socket:
+        """Take the client's connection from QuickFIX, which keeps the end of a pair of our own.
+
+        What QuickFIX has still to send comes out of the end that is returned; when that is
+        closed QuickFIX sees the end of its connection, and the client's stays. Must be called as
+        ``complete``, and after it. Raises OSError, and has done nothing then.
+        """
+        ours, theirs = socket.socketpair()
+        with theirs:
+            os.dup2(theirs.fileno(), self._number, inheritable=False)
+        return ours
 
     @property
     def read(self) -> bool:

@@ -8,7 +8,8 @@ The laws:
    phase: it may come late or twice. The steps of our own (``CLAIM`` to ``RESET_DONE``) have rows
    only where they belong. Anything else is refused: it raises ``OutOfOrder`` and changes nothing.
 3. Only the thread that claimed a session takes it from ``CLAIMED`` to ``ENTERING`` or back.
-   What QuickFIX says of the connection before does not touch the claim.
+   What QuickFIX says of the connection before does not touch the claim. A session that is
+   ``RESETTING`` is claimed, by the thread that judges the Logon, as soon as QuickFIX has let go.
 4. An event that names a connection which is not the session's own is too late, and changes
    nothing.
 5. ``AWAY`` holds only a session whose next Logon empties its store (``reset_on_logon``): QuickFIX
@@ -16,6 +17,8 @@ The laws:
    while it is away; they wait in its store, and a resend brings them.
 6. While there is a hold nothing is sent. Who sends looks at ``holds`` before each message,
    since a hold may come at any moment from a thread that has no lock but this one.
+7. Whom the engine was told to be there it is told of when he has gone, whatever way the session
+   became free; a reset within a session is no going.
 
 The locks, in the order in which they are taken:
 
@@ -47,6 +50,8 @@ class Phase(Enum):
     """QuickFIX, which has been handed the connection and has not answered the Logon."""
     LIVE = auto()
     """The client: it is logged on."""
+    RESETTING = auto()
+    """The client, whose Logon begins the numbers again; QuickFIX lets go of the connection."""
 
 
 class Hold(Enum):
@@ -83,6 +88,8 @@ class Event(Enum):
     """The new epoch has begun, or could not."""
     LOGGED_ON = auto()
     """QuickFIX has answered the Logon."""
+    RESET_ASKED = auto()
+    """A Logon with ResetSeqNumFlag(141)=Y came within the session."""
     LOGOUT_READ = auto()
     """The client's Logout came; QuickFIX answers it and ends the connection next."""
     LOGGED_OUT = auto()
@@ -128,7 +135,7 @@ _LOGON: Final = frozenset((Hold.LOGON,))
 _RESET: Final = frozenset((Hold.RESET,))
 _STORE: Final = frozenset((Hold.STORE,))
 _UNREAD: Final = frozenset((Hold.UNREAD,))
-_F, _C, _E, _L = Phase.FREE, Phase.CLAIMED, Phase.ENTERING, Phase.LIVE
+_F, _C, _E, _L, _R = Phase.FREE, Phase.CLAIMED, Phase.ENTERING, Phase.LIVE, Phase.RESETTING
 _OPEN, _CLOSE = (Action.OPEN,), (Action.CLOSE,)
 _RESUME, _CUT = (Action.RESUME,), (Action.CUT,)
 
@@ -148,10 +155,17 @@ TABLE: Final[Mapping[tuple[Phase, Event], Move]] = {
     (_C, Event.LOGGED_ON): Move(_C, does=_OPEN),
     (_E, Event.LOGGED_ON): Move(_L, drops=_LOGON | _AWAY, does=(Action.OPEN, Action.RESUME)),
     (_L, Event.LOGGED_ON): Move(_L, does=_OPEN),
+    (_R, Event.LOGGED_ON): Move(_R, does=_OPEN),
+    (_F, Event.RESET_ASKED): Move(_F),
+    (_C, Event.RESET_ASKED): Move(_C),
+    (_E, Event.RESET_ASKED): Move(_E),
+    (_L, Event.RESET_ASKED): Move(_R, adds=_LOGON | _AWAY, drops=_UNREAD, does=_RESUME),
+    (_R, Event.RESET_ASKED): Move(_R),
     (_F, Event.LOGOUT_READ): Move(_F, adds=_AWAY),
     (_C, Event.LOGOUT_READ): Move(_C, adds=_AWAY),
     (_E, Event.LOGOUT_READ): Move(_E, adds=_AWAY),
     (_L, Event.LOGOUT_READ): Move(_L, adds=_AWAY),
+    (_R, Event.LOGOUT_READ): Move(_R, adds=_AWAY),
     (_F, Event.LOGGED_OUT): Move(_F, adds=_AWAY, does=_CLOSE),
     (_C, Event.LOGGED_OUT): Move(_C, adds=_AWAY, does=_CLOSE),
     (_E, Event.LOGGED_OUT): Move(
@@ -160,30 +174,36 @@ TABLE: Final[Mapping[tuple[Phase, Event], Move]] = {
     (_L, Event.LOGGED_OUT): Move(
         _F, adds=_AWAY, drops=_UNREAD, does=(Action.CLOSE, Action.RESUME)
     ),
+    (_R, Event.LOGGED_OUT): Move(_C, adds=_AWAY),
     # The client's kernel. When QuickFIX has answered the Logon it sees the end as well, and
     # its word is the one that counts.
     (_F, Event.DISCONNECTED): Move(_F),
     (_C, Event.DISCONNECTED): Move(_C),
     (_E, Event.DISCONNECTED): Move(_F, drops=_LOGON, does=_RESUME),
     (_L, Event.DISCONNECTED): Move(_L),
+    (_R, Event.DISCONNECTED): Move(_R),
     # What the client has not read. Only who is logged on can leave anything unread.
     (_F, Event.UNREAD_LIMIT): Move(_F),
     (_C, Event.UNREAD_LIMIT): Move(_C),
     (_E, Event.UNREAD_LIMIT): Move(_E),
     (_L, Event.UNREAD_LIMIT): Move(_L, adds=_UNREAD),
+    (_R, Event.UNREAD_LIMIT): Move(_R),
     (_F, Event.READ): Move(_F),
     (_C, Event.READ): Move(_C),
     (_E, Event.READ): Move(_E),
     (_L, Event.READ): Move(_L, drops=_UNREAD, does=_RESUME),
+    (_R, Event.READ): Move(_R),
     # The disk. Who cannot be told what becomes of its orders must not go on entering them.
     (_F, Event.STORE_FAILED): Move(_F, adds=_STORE),
     (_C, Event.STORE_FAILED): Move(_C, adds=_STORE, does=_CUT),
     (_E, Event.STORE_FAILED): Move(_E, adds=_STORE, does=_CUT),
     (_L, Event.STORE_FAILED): Move(_L, adds=_STORE, does=_CUT),
+    (_R, Event.STORE_FAILED): Move(_R, adds=_STORE, does=_CUT),
     (_F, Event.STORE_REOPENED): Move(_F, drops=_STORE, does=_RESUME),
     (_C, Event.STORE_REOPENED): Move(_C, drops=_STORE, does=_RESUME),
     (_E, Event.STORE_REOPENED): Move(_E, drops=_STORE, does=_RESUME),
     (_L, Event.STORE_REOPENED): Move(_L, drops=_STORE, does=_RESUME),
+    (_R, Event.STORE_REOPENED): Move(_R, drops=_STORE, does=_RESUME),
 }
 
 
@@ -239,6 +259,8 @@ class Life(Generic[Connection]):
         self.holds: Holds = _NONE
         self.connection: Connection | None = None
         self.progress = Progress.IN_STEP
+        self.open = False
+        """The engine was told that the session is there (law 7)."""
         self.free = threading.Event()
         self.free.set()
         self.settled = threading.Event()
@@ -266,7 +288,15 @@ class Life(Generic[Connection]):
             move = TABLE.get((self.phase, event))
             if move is None or event is Event.CLAIM:
                 raise OutOfOrder(f"{event.name} in phase {self.phase.name}")
+            left = self.phase is not Phase.FREE and move.phase is Phase.FREE
             self._make(move)
+            if Action.OPEN in move.does:
+                self.open = True
+            elif Action.CLOSE in move.does:
+                self.open = False
+            elif left and self.open:
+                self.open = False
+                return move._replace(does=(Action.CLOSE, *move.does))
             return move
 
     def _make(self, move: Move) -> None:

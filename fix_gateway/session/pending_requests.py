@@ -25,6 +25,8 @@ class PendingRequests:
         self._handle = -1
         self._size = 0
         self._epoch = 0
+        self._carried_from = -1
+        """The first epoch since which the client has stayed; -1 where it has not."""
         self._waiting: dict[int, str] = {}
         self.queued: set[int] = set()
         """Those of which the answering thread knows."""
@@ -60,6 +62,8 @@ class PendingRequests:
 
     def done(self, epoch: int, num: int) -> None:
         """Keep an answered request no longer. Raises OSError."""
+        if 0 <= self._carried_from <= epoch < self._epoch:
+            epoch, num = self._epoch, -abs(num)
         self.queued.discard(num)
         if epoch != self._epoch or self._waiting.pop(num, None) is None:
             return
@@ -69,15 +73,37 @@ class PendingRequests:
         elif self._waiting:
             self._write({"epoch": epoch, "num": num})
 
+    def leave(self, epoch: int, num: int) -> None:
+        """Take in that nobody will answer a request unless told to."""
+        if 0 <= self._carried_from <= epoch < self._epoch:
+            epoch, num = self._epoch, -abs(num)
+        if epoch == self._epoch:
+            self.queued.discard(num)
+
+    def carry(self, epoch: int, being_answered: int) -> None:
+        """Take what waits along into a new epoch, in which the client is still there.
+
+        Its numbers are negative then: those of the new epoch are the client's again. The one that
+        is being answered, 0 if none is, needs nobody else to answer it. Raises OSError.
+        """
+        if self._carried_from < 0:
+            self._carried_from = self._epoch
+        self._epoch = epoch
+        self._waiting = {-abs(num): text for num, text in self._waiting.items()}
+        self.queued = {-abs(being_answered)} if being_answered else set()
+        if self._waiting or self._size:
+            self._rewrite()
+
     def unqueued(self, epoch: int) -> list[tuple[int, str]]:
         """Return those of this epoch that wait and that nobody will answer unless told to."""
         self._enter(epoch)
-        return [each for each in sorted(self._waiting.items()) if each[0] not in self.queued]
+        waiting = sorted(self._waiting.items(), key=lambda each: (each[0] > 0, abs(each[0])))
+        return [each for each in waiting if each[0] not in self.queued]
 
     def _enter(self, epoch: int) -> None:
         """Drop what is of another epoch: the numbers have begun again, and the client with them."""
         if epoch != self._epoch:
-            self._epoch = epoch
+            self._epoch, self._carried_from = epoch, -1
             self._waiting.clear()
             self.queued.clear()
 

@@ -62,7 +62,8 @@ class Sender:
                     sent = self.send(session, message, len(text))
                     if not sent and life.phase is Phase.LIVE:
                         session.store_failed()
-                    return sent
+                    if not sent or not session.goes_nowhere(message):
+                        return sent
             life.settled.wait()
 
     def _check(self, session: Session) -> None:

@@ -146,6 +146,17 @@ class Session:
         """A ResendRequest came under this number, which is above the expected one; 0 if none."""
         self.rewind_to = 0
         """The first message that was not taken up, 0 if none; asked for at the next Logon."""
+        self.lost_from = 0
+        """While the client's Logon within the session is judged: the number from which on what is
+        sent has gone nowhere, because QuickFIX has no connection any more; 0 otherwise."""
+        self.lost_input = False
+        """Something of the client came behind that Logon, before QuickFIX had let go."""
+        self.second_logon = False
+        """A second Logon did."""
+        self.reset_within = False
+        """The numbers have begun again within the session, and the answer is under way."""
+        self.gone: Callable[[Session], None] = _nobody
+        """Has the engine told that the session has gone."""
 
     def update(self, settings: SessionSettings) -> None:
         """Take new credentials, limits or permission, live."""
@@ -177,15 +188,21 @@ class Session:
         """Take the session for a connection; return False if it has one."""
         if not self.life.claim(link):
             return False
+        self.begin()
+        return True
+
+    def begin(self) -> None:
+        """Forget what belonged to the last Logon; the session must be claimed."""
         self.logout_text, self.logout_sent_at = "", 0.0
         self.says_reset = self.confirms_reset = self.expects_next = False
         self.logon_num = self.asked_from = self.ask_up_to = 0
-        return True
+        self.lost_from, self.reset_within = 0, False
 
     def handle(self, event: Event, link: Link | None = None) -> Move:
         """Take in an event, of this connection if one is named; see ``life.TABLE``.
 
-        What the row wants done with the connection is done here. Raises OutOfOrder.
+        What the row wants done with the connection is done here, and the engine is told of an
+        end. Raises OutOfOrder.
         """
         before, handover = self.life.phase, self.handover
         move = self.life.handle(event, link)
@@ -193,6 +210,8 @@ class Session:
             self.cut()
         if move.phase is Phase.FREE and before is not Phase.FREE and handover is not None:
             handover.abandon()
+        if Action.CLOSE in move.does:
+            self.gone(self)
         return move
 
     def hand_over(self, handover: Handover) -> None:
@@ -206,6 +225,14 @@ class Session:
         """True while QuickFIX has not come to the Logon yet; until then the session is entering."""
         handover = self.handover
         return handover is not None and not handover.read
+
+    def goes_nowhere(self, message: quickfix.Message) -> bool:
+        """Return True if a message that was sent has not reached the client and never will.
+
+        The gate must be held since before it was sent.
+        """
+        first = self.lost_from
+        return bool(first) and int(message.getHeader().getField(34)) >= first
 
     def logon_read(self) -> None:
         """Take in that QuickFIX has read the Logon; from a callback about this connection."""
@@ -327,7 +354,7 @@ class Sessions:
 
     def live(self) -> list[Session]:
         """Return the sessions that are logged on."""
-        return [session for session in self if session.phase is Phase.LIVE]
+        return [session for session in self if session.phase in (Phase.LIVE, Phase.RESETTING)]
 
 
 def disable(session: Session) -> None:
@@ -335,6 +362,10 @@ def disable(session: Session) -> None:
     if session.settings.enabled:
         session.update(structs.replace(session.settings, enabled=False))
     session.cut()
+
+
+def _nobody(session: Session) -> None:
+    """Tell nobody that a session has gone."""
 
 
 def _throttle(settings: SessionSettings) -> Throttle | None:
