@@ -25,8 +25,9 @@ class PendingRequests:
         self._handle = -1
         self._size = 0
         self._epoch = 0
-        self._carried_from = -1
-        """The first epoch since which the client has stayed; -1 where it has not."""
+        self._answered = (0, 0, 0)
+        """Epoch and number of the request that was being answered when it was carried, and its
+        number since."""
         self._waiting: dict[int, str] = {}
         self.queued: set[int] = set()
         """Those of which the answering thread knows."""
@@ -62,23 +63,19 @@ class PendingRequests:
 
     def done(self, epoch: int, num: int) -> None:
         """Keep an answered request no longer. Raises OSError."""
-        if 0 <= self._carried_from <= epoch < self._epoch:
-            epoch, num = self._epoch, -abs(num)
+        num = self._key(epoch, num)
         self.queued.discard(num)
-        if epoch != self._epoch or self._waiting.pop(num, None) is None:
+        if self._waiting.pop(num, None) is None:
             return
         if not self._waiting and self._size:
             os.ftruncate(self._handle, 0)
             self._size = 0
         elif self._waiting:
-            self._write({"epoch": epoch, "num": num})
+            self._write({"epoch": self._epoch, "num": num})
 
     def leave(self, epoch: int, num: int) -> None:
         """Take in that nobody will answer a request unless told to."""
-        if 0 <= self._carried_from <= epoch < self._epoch:
-            epoch, num = self._epoch, -abs(num)
-        if epoch == self._epoch:
-            self.queued.discard(num)
+        self.queued.discard(self._key(epoch, num))
 
     def carry(self, epoch: int, being_answered: int) -> None:
         """Take what waits along into a new epoch, in which the client is still there.
@@ -86,13 +83,23 @@ class PendingRequests:
         Its numbers are negative then: those of the new epoch are the client's again. The one that
         is being answered, 0 if none is, needs nobody else to answer it. Raises OSError.
         """
-        if self._carried_from < 0:
-            self._carried_from = self._epoch
-        self._epoch = epoch
-        self._waiting = {-abs(num): text for num, text in self._waiting.items()}
-        self.queued = {-abs(being_answered)} if being_answered else set()
-        if self._waiting or self._size:
+        lowest = min(self._waiting, default=0)
+        carried = {num: text for num, text in self._waiting.items() if num < 0}
+        for num in sorted(self._waiting.keys() - carried.keys()):
+            lowest = min(lowest, 0) - 1
+            carried[lowest] = self._waiting[num]
+            if num == being_answered:
+                self._answered, being_answered = (self._epoch, num, lowest), lowest
+        self.queued = {being_answered} & carried.keys()
+        self._epoch, self._waiting = epoch, carried
+        if carried or self._size:
             self._rewrite()
+
+    def _key(self, epoch: int, num: int) -> int:
+        """Return the number under which a request waits by now, 0 where it does not."""
+        if num < 0 or epoch == self._epoch:
+            return num
+        return self._answered[2] if self._answered[:2] == (epoch, num) else 0
 
     def unqueued(self, epoch: int) -> list[tuple[int, str]]:
         """Return those of this epoch that wait and that nobody will answer unless told to."""
@@ -103,7 +110,7 @@ class PendingRequests:
     def _enter(self, epoch: int) -> None:
         """Drop what is of another epoch: the numbers have begun again, and the client with them."""
         if epoch != self._epoch:
-            self._epoch, self._carried_from = epoch, -1
+            self._epoch = epoch
             self._waiting.clear()
             self.queued.clear()
 

@@ -27,7 +27,7 @@ from fix_gateway.session.life import (
     Step,
 )
 
-FREE, CLAIMED, ENTERING, LIVE = Phase
+FREE, CLAIMED, ENTERING, LIVE, RESETTING = Phase
 ROOT = Path(life.__file__).parent.parent
 OURS = (
     Event.CLAIM, Event.START, Event.PREPARE, Event.HAND_OVER, Event.GIVE_BACK,
@@ -36,23 +36,25 @@ OURS = (
 """Steps of our own; every other event comes from outside."""
 
 # The same table written from the rules in the docstrings, not from the code: by event, the phase
-# that follows each phase in the order FREE, CLAIMED, ENTERING, LIVE; None is refused.
-PHASES: dict[Event, tuple[Phase | None, Phase | None, Phase | None, Phase | None]] = {
-    Event.CLAIM: (CLAIMED, None, None, None),
-    Event.START: (FREE, None, None, None),
-    Event.PREPARE: (None, CLAIMED, None, None),
-    Event.HAND_OVER: (None, ENTERING, None, None),
-    Event.GIVE_BACK: (None, FREE, FREE, None),
-    Event.RESET_BEGINS: (None, CLAIMED, None, None),
-    Event.RESET_DONE: (None, CLAIMED, None, None),
-    Event.LOGGED_ON: (FREE, CLAIMED, LIVE, LIVE),
-    Event.LOGOUT_READ: (FREE, CLAIMED, ENTERING, LIVE),
-    Event.LOGGED_OUT: (FREE, CLAIMED, FREE, FREE),
-    Event.DISCONNECTED: (FREE, CLAIMED, FREE, LIVE),
-    Event.UNREAD_LIMIT: (FREE, CLAIMED, ENTERING, LIVE),
-    Event.READ: (FREE, CLAIMED, ENTERING, LIVE),
-    Event.STORE_FAILED: (FREE, CLAIMED, ENTERING, LIVE),
-    Event.STORE_REOPENED: (FREE, CLAIMED, ENTERING, LIVE),
+# that follows each phase in the order FREE, CLAIMED, ENTERING, LIVE, RESETTING; None is refused.
+Follows = Phase | None
+PHASES: dict[Event, tuple[Follows, Follows, Follows, Follows, Follows]] = {
+    Event.CLAIM: (CLAIMED, None, None, None, None),
+    Event.START: (FREE, None, None, None, None),
+    Event.PREPARE: (None, CLAIMED, None, None, None),
+    Event.HAND_OVER: (None, ENTERING, None, None, None),
+    Event.GIVE_BACK: (None, FREE, FREE, None, None),
+    Event.RESET_BEGINS: (None, CLAIMED, None, None, None),
+    Event.RESET_DONE: (None, CLAIMED, None, None, None),
+    Event.LOGGED_ON: (FREE, CLAIMED, LIVE, LIVE, RESETTING),
+    Event.RESET_ASKED: (FREE, CLAIMED, ENTERING, RESETTING, RESETTING),
+    Event.LOGOUT_READ: (FREE, CLAIMED, ENTERING, LIVE, RESETTING),
+    Event.LOGGED_OUT: (FREE, CLAIMED, FREE, FREE, CLAIMED),
+    Event.DISCONNECTED: (FREE, CLAIMED, FREE, LIVE, RESETTING),
+    Event.UNREAD_LIMIT: (FREE, CLAIMED, ENTERING, LIVE, RESETTING),
+    Event.READ: (FREE, CLAIMED, ENTERING, LIVE, RESETTING),
+    Event.STORE_FAILED: (FREE, CLAIMED, ENTERING, LIVE, RESETTING),
+    Event.STORE_REOPENED: (FREE, CLAIMED, ENTERING, LIVE, RESETTING),
 }
 HELD: dict[Event, Holds] = {
     Event.PREPARE: frozenset({Hold.LOGON}),
@@ -77,7 +79,7 @@ def at(phase: Phase, holds: Holds, *, resets: bool) -> Life[Cord]:
     if phase is not FREE:
         session.connection = Cord()
         session.free.clear()
-    if phase in (CLAIMED, ENTERING):
+    if phase in (CLAIMED, ENTERING, RESETTING):
         session.settled.clear()
     return session
 
@@ -104,8 +106,8 @@ def check(session: Life[Cord]) -> None:
     assert (session.connection is None) == (phase is FREE), "who has a session has a connection"
     assert session.free.is_set() == (phase is FREE)
     assert session.settled.is_set() == (phase in (FREE, LIVE))
-    if phase is ENTERING:
-        assert Hold.LOGON in holds, "nothing is sent while QuickFIX answers a Logon"
+    if phase in (ENTERING, RESETTING):
+        assert Hold.LOGON in holds, "nothing is sent while a Logon is judged or answered"
     if phase in (FREE, LIVE):
         assert not holds & {Hold.LOGON, Hold.RESET}, "these end with the claim"
     if phase is not LIVE:
@@ -140,6 +142,8 @@ def test_every_phase_with_every_event(phase: Phase, event: Event) -> None:
         allowed = HELD.get(event, frozenset())
         if event is Event.UNREAD_LIMIT and phase is LIVE:
             allowed = frozenset({Hold.UNREAD})
+        if event is Event.RESET_ASKED and phase is LIVE:
+            allowed = frozenset({Hold.LOGON, Hold.AWAY})
         assert added == (allowed if resets else allowed - {Hold.AWAY}) - holds
         for hold in dropped:
             assert event in {
@@ -149,7 +153,7 @@ def test_every_phase_with_every_event(phase: Phase, event: Event) -> None:
                 },
                 Hold.RESET: {Event.RESET_DONE, Event.GIVE_BACK},
                 Hold.STORE: {Event.STORE_REOPENED},
-                Hold.UNREAD: {Event.READ, Event.LOGGED_OUT},
+                Hold.UNREAD: {Event.READ, Event.LOGGED_OUT, Event.RESET_ASKED},
             }[hold]  # fmt: skip
         assert session.free.is_set() == (session.phase is FREE)
         assert session.settled.is_set() == (session.phase in (FREE, LIVE))
@@ -169,14 +173,58 @@ def test_a_hold_that_goes_has_delivery_go_on() -> None:
 def test_the_engine_hears_of_every_logon_and_every_end() -> None:
     for phase in Phase:
         assert Action.OPEN in TABLE[phase, Event.LOGGED_ON].does
-        assert Action.CLOSE in TABLE[phase, Event.LOGGED_OUT].does
+        resets = phase is RESETTING  # The client stays.
+        assert (Action.CLOSE in TABLE[phase, Event.LOGGED_OUT].does) is not resets
     others = [m.does for (_, e), m in TABLE.items() if e not in (Event.LOGGED_ON, Event.LOGGED_OUT)]
     assert not any({Action.OPEN, Action.CLOSE} & set(does) for does in others)
 
 
+@given(resets=st.booleans(), events=st.lists(st.sampled_from(Event), max_size=60))
+def test_who_was_there_for_the_engine_is_gone_for_it_when_nobody_has_the_session(
+    resets: bool, events: list[Event]
+) -> None:
+    """Else orders would stay that cancel on disconnect should take, whatever ended a reset."""
+    session: Life[Cord] = Life(resets)
+    told = False
+    for event in events:
+        if not legal(session, event):
+            continue
+        before = session.phase
+        try:
+            does = bring(session, event)
+        except OutOfOrder:
+            continue
+        told = (told or Action.OPEN in does) and Action.CLOSE not in does
+        if session.phase is FREE and before is not FREE:
+            assert not told, f"{event.name} in {before.name}"
+
+
+def test_a_reset_within_a_session_is_neither_an_end_nor_a_chance_for_another_client() -> None:
+    session: Life[Cord] = Life()
+    mine = Cord()
+    assert session.claim(mine)
+    for event in (Event.PREPARE, Event.HAND_OVER, Event.LOGGED_ON):
+        session.handle(event)
+    walk = (
+        (Event.RESET_ASKED, RESETTING), (Event.LOGGED_OUT, CLAIMED), (Event.PREPARE, CLAIMED),
+        (Event.RESET_BEGINS, CLAIMED), (Event.RESET_DONE, CLAIMED), (Event.HAND_OVER, ENTERING),
+        (Event.LOGGED_ON, LIVE),
+    )  # fmt: skip
+    for event, follows in walk:
+        move = session.handle(event)
+        assert Action.CLOSE not in move.does
+        assert (session.phase, session.connection) == (follows, mine)
+        assert bool(session.holds) is (follows is not LIVE), "nothing is delivered meanwhile"
+        assert not session.claim(Cord())
+    session.handle(Event.RESET_ASKED)
+    session.handle(Event.LOGGED_OUT)
+    assert session.handle(Event.GIVE_BACK, mine).does[0] is Action.CLOSE, "refused: it has gone"
+
+
 def test_a_store_that_fails_ends_whatever_connection_there_is() -> None:
     cuts = {key for key, move in TABLE.items() if Action.CUT in move.does}
-    assert cuts == {(phase, Event.STORE_FAILED) for phase in (CLAIMED, ENTERING, LIVE)}
+    there = (CLAIMED, ENTERING, LIVE, RESETTING)
+    assert cuts == {(phase, Event.STORE_FAILED) for phase in there}
 
 
 def legal(session: Life[Cord], event: Event) -> bool:
