@@ -179,7 +179,7 @@ class Gateway:
             self.settings, self.sessions, self._entrance.enter, self._entrance.farewell,
             self._clock, listener,
         )  # fmt: skip
-        self._resets.judge = self.door
+        self._resets.judge = self.door.within
         self.door.start()
 
     def _start_quickfix(self, starts: dict[str, Start], port: int) -> None:

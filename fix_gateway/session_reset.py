@@ -11,11 +11,11 @@ round like one at the door:
 2. What QuickFIX had still to send is passed on to the client, up to its answer to the Logon,
    which the client does not get. Then QuickFIX sees the end of its connection, forgets everything
    of it, and the session is ``CLAIMED``.
-3. The Logon is judged as at the door. What is wrong with it is told by a Logout, and the numbers are
+3. The Logon is judged as at the door. A Logout tells what is wrong with it, and the numbers are
    what they were. If nothing is, the engine records a new epoch, the store begins again, and
    QuickFIX is handed the client's connection once more, and answers.
 
-What the client sent behind its Logon, in one piece with it, is not taken by anybody. It has a number
+What the client sent behind its Logon, in one piece with it, nobody takes. It has a number
 of the new epoch, and is asked for again with ResendRequest(2). The engine hears of no disconnect.
 """
 
@@ -27,13 +27,14 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
 from fix_gateway.door import logon as logons
 from fix_gateway.door.listener import TurnedAway
 from fix_gateway.door.logon import Logon, LogonError
+from fix_gateway.door.second_logon import SecondLogons
 from fix_gateway.logon_entry import Entrance, let_go
 from fix_gateway.quickfix_import import quickfix
 from fix_gateway.runtime.delivery import Delivery
@@ -54,13 +55,6 @@ GONE: Final = "the connection has ended"
 SECOND_TEXT: Final = "a second Logon came before the first one was answered"
 
 
-class Judge(Protocol):
-    """What is needed of the door."""
-
-    def fault_within(self, session: Session, address: str, logon: Logon) -> str:
-        """Say what is wrong with a Logon within a session; slow, from any thread."""
-
-
 class SessionResets:
     """Begins a session's numbers again; ``begin`` is for QuickFIX's thread, the rest for others.
 
@@ -72,7 +66,7 @@ class SessionResets:
         self._entrance = entrance
         self._delivery = delivery
         self._pool = ThreadPoolExecutor(THREADS, "fix-reset")
-        self.judge: Judge | None = None
+        self.judge: SecondLogons | None = None
 
     def stop(self) -> None:
         """Begin no more numbers again."""
@@ -153,7 +147,7 @@ class SessionResets:
             return GONE
         if session.second_logon:
             return SECOND_TEXT
-        fault = self.judge.fault_within(session, link.address, logon)
+        fault = self.judge.fault(session, link.address, logon)
         if fault:
             return fault
         return self._entrance.enter_again(session, logon, logons.read(logon), link)
@@ -175,7 +169,7 @@ class SessionResets:
         later.start()
 
     def _await_answer(self, session: Session, link: Link) -> None:
-        """Cut a client whose Logon QuickFIX does not answer; it does at once, unless it is stuck."""
+        """Cut a client whose Logon QuickFIX does not answer in time."""
         while not session.life.settled.wait(self._settings.logon_timeout_s):
             if session.link is not link or session.undecided:
                 continue

@@ -29,6 +29,7 @@ from fix_gateway.door.credentials import Credentials
 from fix_gateway.door.logon import Logon, LogonError, Wishes
 from fix_gateway.door.logon_signature import SignedLogons
 from fix_gateway.door.pending_connection import PendingConnection
+from fix_gateway.door.second_logon import SecondLogons
 from fix_gateway.door.verification import Verifier
 from fix_gateway.door.waiting_room import WaitingRoom
 from fix_gateway.session.life import Event, Phase
@@ -83,6 +84,7 @@ class FrontDoor:
         self._clock = clock
         self._credentials = Credentials(SignedLogons(settings.store))
         self._verifier = Verifier(settings, self._at, self._call)
+        self.within = SecondLogons(settings, self._grammar, self._credentials, self._verifier, clock)
         self._hands = ThreadPoolExecutor(HAND_OVER_THREADS, "fix-hand-over")
         self._pending: dict[int, PendingConnection] = {}
         self._links: dict[int, tuple[Session, Link]] = {}
@@ -364,22 +366,6 @@ class FrontDoor:
             )
 
         self._hands.submit(hand_over)
-
-    def fault_within(self, session: Session, address: str, logon: Logon) -> str:
-        """Say what is wrong with a Logon within a session, "" if nothing; slow, from any thread."""
-        settings, credentials = session.settings, self._credentials
-        if logon.comp_id != session.comp_id:
-            return f"SenderCompID(49) is not {session.comp_id}"
-        why = logons.stranger(logon, session, address, self._settings, self._clock())
-        if not why and (settings.public_key or not credentials.known(
-            logon.comp_id, settings.password_hash, logon.username, logon.password
-        )):  # fmt: skip
-            why = credentials.fault(settings, logon, True)
-        if why:
-            now = time.monotonic()
-            self._call(lambda: self._verifier.failures.add(address, now))
-            return why
-        return logons.fault(logon, self._grammar, self._settings, self._clock())
 
     def _turn_away(
         self, pending: PendingConnection, session: Session, link: Link, text: str

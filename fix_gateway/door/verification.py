@@ -48,6 +48,11 @@ class Verifier:
         """Verify nothing more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
+    def failed(self, address: str) -> None:
+        """Count credentials of this address that were wrong within a session; from any thread."""
+        now = time.monotonic()
+        self._call(lambda: self.failures.add(address, now))
+
     def verify(
         self,
         address: str,

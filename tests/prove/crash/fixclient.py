@@ -204,13 +204,16 @@ class FixClient(Client):
     def _logon_within(self) -> None:
         """A Logon amid everything: it ends the connection and may change nothing else.
 
-        Rightly or with a wrong password, to begin numbers again or not, sent now or long ago.
+        With a wrong password or the right one, to begin numbers again or not, sent now or long
+        ago; never all of it right, since this client's numbers must go on (``resetclient.py``).
         """
         pick = self.random
         self.provoked += 1
         password = pick.choice((self._password, "wrong"))
         reset, age = pick.choice(("Y", "N")), pick.choice((0.0, -600.0))
         num = 1 if reset == "Y" and pick.random() < 0.5 else self.next_out
+        if num == 1 and password == self._password:
+            age = -600.0
         self.next_out += num == self.next_out
         user = f"553={self.comp_id.lower()}|554={password}|"
         head = f"35=A|34={num}|49={self.comp_id}|52={now_text(age)}|56=TANDEM|"
