@@ -40,7 +40,7 @@ from fix_gateway.quickfix_import import quickfix
 from fix_gateway.runtime.delivery import Delivery
 from fix_gateway.session.life import Event, Phase
 from fix_gateway.session.session import Link, Session
-from fix_gateway.settings import GatewaySettings
+from fix_gateway.settings import BEGIN_STRING, GatewaySettings
 
 log = structlog.get_logger()
 
@@ -50,7 +50,7 @@ PASSED_ON_S: Final = 5.0
 """How long a client may take to read what was sent to it before its Logon came."""
 FAREWELL_S: Final = 1.0
 BLOCK_BYTES: Final = 1 << 16
-_BEGIN: Final = b"8=FIX.4.4\x019="
+_BEGIN: Final = f"8={BEGIN_STRING}\x019=".encode("ascii")
 GONE: Final = "the connection has ended"
 SECOND_TEXT: Final = "a second Logon came before the first one was answered"
 

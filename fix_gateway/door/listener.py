@@ -84,7 +84,9 @@ class FrontDoor:
         self._clock = clock
         self._credentials = Credentials(SignedLogons(settings.store))
         self._verifier = Verifier(settings, self._at, self._call)
-        self.within = SecondLogons(settings, self._grammar, self._credentials, self._verifier, clock)
+        self.within = SecondLogons(
+            settings, self._grammar, self._credentials, self._verifier, clock
+        )
         self._hands = ThreadPoolExecutor(HAND_OVER_THREADS, "fix-hand-over")
         self._pending: dict[int, PendingConnection] = {}
         self._links: dict[int, tuple[Session, Link]] = {}

@@ -25,6 +25,7 @@ from typing import Final
 import structlog
 
 from fix_gateway.quickfix_import import quickfix
+from fix_gateway.settings import BEGIN_STRING
 
 log = structlog.get_logger()
 
@@ -52,8 +53,8 @@ class QuickfixLog(quickfix.LogFactory):  # type: ignore[misc]
         self._unnumbered = unnumbered
         self._secret = secrets.token_hex(16)
         self._header = re.compile(
-            rb"<[0-9:.-]{20,30}, FIX\.4\.4:%s->([^,\n]*), (incoming|event)>\n  "
-            % self._secret.encode("ascii")
+            rb"<[0-9:.-]{20,30}, %s:%s->([^,\n]*), (incoming|event)>\n  "
+            % (re.escape(BEGIN_STRING.encode()), self._secret.encode())
         )
         self._lock = threading.Lock()
         self._reading = -1
@@ -66,7 +67,7 @@ class QuickfixLog(quickfix.LogFactory):  # type: ignore[misc]
     def create(self, session_id: quickfix.SessionID | None = None) -> quickfix.Log:
         """Make the log of a session; QuickFIX's own call."""
         comp_id = "" if session_id is None else session_id.getTargetCompID().getValue()
-        named = quickfix.SessionID("FIX.4.4", self._secret, comp_id)
+        named = quickfix.SessionID(BEGIN_STRING, self._secret, comp_id)
         return self._screen.create(named)
 
     def destroy(self, made: quickfix.Log) -> None:
@@ -146,7 +147,7 @@ class QuickfixLog(quickfix.LogFactory):  # type: ignore[misc]
             if self._reading >= 0:
                 self._empty()
             text = self._newest
-        own = f"FIX.4.4:{self._secret}->".encode("ascii")
+        own = f"{BEGIN_STRING}:{self._secret}->".encode("ascii")
         begin = own + f"{comp_id}, incoming>\n  (".encode("ascii", "replace")
         start = text.rfind(begin)
         if start < 0:
