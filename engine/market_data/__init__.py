@@ -1,1 +1,1 @@
-"""Books, trades and day statistics built from events, for every door that shows them."""
+"""Public books, trades and day statistics, built from the engine's events."""

@@ -1,8 +1,8 @@
-"""A public book: what it shows at each price, what changed since, and its checksum.
+"""A public book: its levels and orders, the changes since a sequence number, and its checksum.
 
-Whoever is told of a book remembers one number, the sequence up to which he was told. The log of
-changes gives him the difference between then and now, however much happened in between, and it is
-shared by all readers: a reader who is slow costs nothing.
+A reader keeps one number, the sequence up to which it has the book. The log of changes gives the
+difference between that state and the current one, conflated; all readers share the log, so that a
+slow reader costs nothing.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from engine.core.types import PriceLevel, Side
 
 CHECKSUM_LEVELS: Final = 10
 LOG_MAX: Final = 100_000
-"""Changes that the log of a book keeps; who was told before the oldest of them is told anew."""
+"""Changes kept in the log of a book; a reader behind the oldest one needs a full refresh."""
 SIDES: Final = (Side.BUY, Side.SELL)
 
 
 class DepthFault(AssertionError):
-    """Events contradict the book that was built from them: a fault of ours."""
+    """Events contradict the book that was built from them: a defect of the venue."""
 
 
 class LevelChange(NamedTuple):
-    """A level that changed: quantity and number of orders before and now, 0 where it was not."""
+    """A changed level: quantity in lots and number of orders, before and now; 0 if it is absent."""
 
     side: Side
     price: int
@@ -47,7 +47,7 @@ class OrderEntry(NamedTuple):
 
 
 class OrderChange(NamedTuple):
-    """An order whose entry came (``qty_before`` 0), shrank, or went (``qty`` 0)."""
+    """An order whose entry is new (``qty_before`` 0), reduced, or deleted (``qty`` 0)."""
 
     entry_id: int
     side: Side
@@ -75,7 +75,7 @@ class _OrderLog(NamedTuple):
 class DepthBook:
     """Levels and orders of one instrument, in ticks and lots.
 
-    ``log_max`` bounds the changes that are kept for readers who are behind.
+    ``log_max`` bounds the number of changes that are kept for readers that are behind.
     """
 
     def __init__(self, log_max: int = LOG_MAX) -> None:
@@ -90,14 +90,14 @@ class DepthBook:
     # Changes, each of transaction ``seq``.
 
     def show(self, seq: int, side: Side, price: int, entry_id: int, qty: int) -> None:
-        """Let a new entry of ``qty`` lots wait behind the others at its price; O(log levels)."""
+        """Add an entry of ``qty`` lots at the end of its level's queue; O(log levels)."""
         key = -price if side is Side.BUY else price
         self._log_order(seq, side, key, entry_id, 0)
         self._queues[side].setdefault(key, {})[entry_id] = qty
         self._change(seq, side, key, qty, 1)
 
     def resize(self, seq: int, side: Side, price: int, entry_id: int, qty: int) -> None:
-        """Let an entry show another quantity in its place; O(log levels)."""
+        """Change the displayed quantity of an entry, which keeps its priority; O(log levels)."""
         key = -price if side is Side.BUY else price
         queue = self._queues[side][key]
         before = queue[entry_id]
@@ -106,7 +106,7 @@ class DepthBook:
         self._change(seq, side, key, qty - before, 0)
 
     def hide(self, seq: int, side: Side, price: int, entry_id: int) -> None:
-        """Take an entry out; O(log levels)."""
+        """Delete an entry; O(log levels)."""
         key = -price if side is Side.BUY else price
         queue = self._queues[side][key]
         before = queue.pop(entry_id)
@@ -116,7 +116,7 @@ class DepthBook:
         self._change(seq, side, key, -before, -1)
 
     def forget(self, seq: int) -> None:
-        """Keep no change up to ``seq``: what was taken in so far is the state then."""
+        """Discard the logged changes: the book is now the initial state, as of ``seq``."""
         self._levels_log.clear()
         self._orders_log.clear()
         self._levels_floor = self._orders_floor = seq
@@ -145,16 +145,16 @@ class DepthBook:
             self._orders_floor = log[0].seq
         log.append(_OrderLog(seq, side, key, entry_id, qty))
 
-    # What the book shows.
+    # The current state.
 
     def levels(self, side: Side, depth: int = 0) -> list[PriceLevel]:
-        """The best ``depth`` levels of a side, best first; 0 for all. O(levels given)."""
+        """Return the best ``depth`` levels of a side, best first; 0 is all. O(levels returned)."""
         items = self._sides[side].items()
         shown = items[: depth or None]
         return [PriceLevel(abs(key), qty, orders) for key, (qty, orders) in shown]
 
     def orders(self, side: Side, depth: int = 0) -> list[OrderEntry]:
-        """The orders at the best ``depth`` levels, each level's in their priority; 0 for all."""
+        """Return the orders at the best ``depth`` levels in priority order; 0 is all levels."""
         queues = self._queues[side]
         return [
             OrderEntry(entry_id, side, abs(key), qty)
@@ -163,10 +163,10 @@ class DepthBook:
         ]
 
     def checksum(self, instrument: Instrument) -> int:
-        """CRC-32 of the best ten levels of both sides as decimal text.
+        """Return the CRC-32 of the best ten levels of both sides as decimal text.
 
-        ``price:quantity`` of the best bid, the best ask, the second bid and so on, joined by
-        colons; a side that has fewer levels is passed over.
+        The text is ``price:quantity`` of the best bid, the best ask, the second bid and so on,
+        joined by colons; levels that a side does not have are skipped.
         """
         bids = self.levels(Side.BUY, CHECKSUM_LEVELS)
         asks = self.levels(Side.SELL, CHECKSUM_LEVELS)
@@ -179,16 +179,16 @@ class DepthBook:
                     parts.append(instrument.quantity_text(level.qty))
         return zlib.crc32(":".join(parts).encode("ascii"))
 
-    # What has changed since.
+    # Changes since a sequence number.
 
     def levels_since(
         self, seq: int, depth: int = 0
     ) -> tuple[list[LevelChange], list[LevelChange]] | None:
-        """What the best ``depth`` levels of bids and offers lost, gained and changed after ``seq``.
+        """Return the changes of the best ``depth`` bid and offer levels after ``seq``; 0 is all.
 
-        None where the log does not reach back so far: the whole book must be told. Each side's
-        changes have what went first, then the rest from the best price on, so that whoever makes
-        them one by one never has more levels than ``depth``. O(depth + changes since).
+        Return None if the log does not reach back that far: the reader needs a full refresh. The
+        changes of a side are its deletions, then the others from the best price on, so that a
+        reader that applies them in order never has more levels than ``depth``. O(depth + changes).
         """
         if seq < self._levels_floor:
             return None
@@ -209,7 +209,7 @@ class DepthBook:
     def _levels_changed(
         self, side: Side, before: dict[int, tuple[int, int]], depth: int
     ) -> list[LevelChange]:
-        """The changes of a view of ``depth``, given what each changed level was ``before``."""
+        """Return the changes of the best ``depth`` levels; ``before`` has the old state of each."""
         if not before:
             return []
         levels = self._sides[side]
@@ -233,7 +233,7 @@ class DepthBook:
     def _views(
         self, side: Side, before: dict[int, tuple[int, int]], depth: int
     ) -> tuple[dict[int, tuple[int, int]], dict[int, tuple[int, int]]]:
-        """The best ``depth`` levels as they were and as they are.
+        """Return the best ``depth`` levels before the changes and now.
 
         A level that was among the best ``depth`` is now at most as many places behind as levels
         have changed, so no more of the book needs to be looked at.
@@ -247,10 +247,10 @@ class DepthBook:
     def orders_since(
         self, seq: int, depth: int = 0
     ) -> tuple[list[OrderChange], list[OrderChange]] | None:
-        """The same for orders: those that went first, then those that shrank or came.
+        """Return the changes of orders after ``seq``: deletions first, then reduced and new ones.
 
-        An order that loses its priority goes and comes again under another id. None where the
-        log does not reach back so far.
+        An order that loses its priority is deleted and is new under another id. Return None if
+        the log does not reach back that far.
         """
         if seq < max(self._orders_floor, self._levels_floor if depth else 0):
             return None

@@ -8,7 +8,7 @@ DAY_US: Final = 86_400_000_000
 
 
 def day_of(time_us: int, day_roll_us: int) -> int:
-    """The number of the trading day that a moment belongs to.
+    """Return the number of the trading day at ``time_us``.
 
     A day begins ``day_roll_us`` after midnight UTC.
     """
@@ -16,14 +16,14 @@ def day_of(time_us: int, day_roll_us: int) -> int:
 
 
 def start_of(day: int, day_roll_us: int) -> int:
-    """When a trading day begins, in microseconds since 1970."""
+    """Return the beginning of a trading day, in microseconds since 1970."""
     return day * DAY_US + day_roll_us
 
 
 class DayStatistics:
     """Prices in ticks, volume in lots, ``notional`` in ticks × lots; 0 before the first trade.
 
-    ``previous_close`` is the last price before the day, 0 where there was no trade yet.
+    ``previous_close`` is the last price before the day, 0 if there was no trade before.
     """
 
     __slots__ = ("high", "last", "low", "notional", "opening", "previous_close", "volume")
@@ -34,7 +34,7 @@ class DayStatistics:
         self.previous_close = previous_close
 
     def add(self, price: int, qty: int) -> None:
-        """Take in a trade."""
+        """Count a trade: price in ticks, quantity in lots."""
         if not self.volume:
             self.opening = self.high = self.low = price
         elif price > self.high:

@@ -1,7 +1,7 @@
-"""The public market from events: the book of every instrument, its trades, its day.
+"""The public market, built from events: the book, trades and day of every instrument.
 
-An event says what the book shows of its order afterwards, so what each order showed before is
-remembered here; the difference is what changes at its level.
+An event has the displayed quantity of its order after it; the one before is kept here, and the
+difference is the change of its level.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from engine.market_data.day import DayStatistics, day_of
 
 RECENT_TRADES: Final = 50
 TRADES_KEPT: Final = 20_000
-"""Trades of an instrument that are kept for readers who are behind."""
+"""Trades of an instrument that are kept for readers that are behind."""
 _SHOWING: Final = (
     ev.OrderAccepted, ev.OrderFilled, ev.OrderReplaced, ev.OrderRestated, ev.OrderTriggered,
 )  # fmt: skip
 
 
 class Trade(NamedTuple):
-    """A trade as the public sees it; ``side`` is the taker's. Price in ticks, quantity in lots."""
+    """A public trade; ``side`` is the taker's. Price in ticks, quantity in lots."""
 
     trade_id: int
     symbol: str
@@ -36,7 +36,7 @@ class Trade(NamedTuple):
 
 
 class _Shown(NamedTuple):
-    """What the book shows of one order."""
+    """The entry of one order in the public book."""
 
     symbol: str
     side: Side
@@ -46,10 +46,10 @@ class _Shown(NamedTuple):
 
 
 class Feed:
-    """One instrument: its book, its newest trades, its day.
+    """The public data of one instrument: its book, its newest trades, its day.
 
-    ``book_seq`` and ``trades_seq`` are the sequences of the transactions that changed them last;
-    a change of ``status`` counts as one of the book. ``day`` is None while it is not known.
+    ``book_seq`` and ``trades_seq`` are the sequence numbers of the transactions that last changed
+    them; a change of ``status`` counts as a change of the book. ``day`` is None if unknown.
     """
 
     def __init__(self, symbol: str, seq: int = 0) -> None:
@@ -63,13 +63,13 @@ class Feed:
         self.trades_seeded_seq = self.trades_seq = seq
 
     def last_trades(self, count: int) -> list[Trade]:
-        """The newest ``count`` trades, oldest first; O(count)."""
+        """Return the newest ``count`` trades, oldest first; O(count)."""
         found = [trade for trade, _ in zip(reversed(self.trades), range(count), strict=False)]
         found.reverse()
         return found
 
     def trades_since(self, seq: int) -> list[Trade] | None:
-        """The trades after ``seq``, oldest first; None where they are not all kept any more."""
+        """Return the trades after ``seq``, oldest first; None if some are no longer kept."""
         if seq < self.trades_floor:
             return None
         found = []
@@ -81,14 +81,14 @@ class Feed:
         return found
 
     def roll(self) -> None:
-        """Begin the next day; one that was not known is known from here on."""
+        """Begin the next day; if the day was unknown, the new one is known."""
         if self.day is not None:
             self.day.roll()
         else:
             self.day = DayStatistics(self.trades[-1].price if self.trades else 0)
 
     def add_trade(self, trade: Trade) -> None:
-        """Take in a trade."""
+        """Add a trade; the oldest one is discarded at TRADES_KEPT."""
         trades = self.trades
         if len(trades) == trades.maxlen:
             self.trades_floor = max(self.trades_floor, trades[0].seq)
@@ -111,14 +111,14 @@ class Market:
         self._changed: dict[str, Feed] = {}
 
     def feed(self, symbol: str) -> Feed:
-        """The data of a symbol, made at first use."""
+        """Return the data of a symbol, created on first use."""
         feed = self.feeds.get(symbol)
         if feed is None:
             feed = self.feeds[symbol] = Feed(symbol)
         return feed
 
     def seed(self, book: BookOrders, seq: int) -> None:
-        """Take in a book as it is at ``seq``; events up to there are passed over. O(orders)."""
+        """Set a book to its state as of ``seq``; earlier events are then ignored. O(orders)."""
         feed = self.feeds[book.symbol] = Feed(book.symbol, seq)
         feed.status = book.status
         for order in book.orders:
@@ -129,9 +129,9 @@ class Market:
     def seed_trades(
         self, symbol: str, seq: int, trades: Iterable[Trade], day: DayStatistics | None
     ) -> None:
-        """Take in an instrument's newest trades, and its day, as they are at ``seq``.
+        """Set an instrument's newest trades and its day to their state as of ``seq``.
 
-        Trades up to there are passed over. ``day`` None says that it is not known.
+        Trades up to ``seq`` are then ignored. ``day`` is None if unknown.
         """
         feed = self.feed(symbol)
         for trade in trades:
@@ -140,7 +140,7 @@ class Market:
         feed.day = day
 
     def apply(self, event: ev.Event, seq: int, time_us: int) -> None:
-        """Take in an event of transaction ``seq``; O(log levels)."""
+        """Apply an event of transaction ``seq``; O(log levels)."""
         if isinstance(event, _SHOWING):
             order = event.order
             feed = self.feed(order.symbol)
@@ -166,7 +166,7 @@ class Market:
             self.feed(event.symbol)
 
     def roll(self, time_us: int) -> bool:
-        """Begin the day of this moment if it has not begun; whether it did."""
+        """Begin the day of ``time_us`` if it has not begun; return whether it began now."""
         day = day_of(time_us, self._day_roll_us)
         if day <= self.day:
             return False
@@ -176,16 +176,16 @@ class Market:
         return True
 
     def take_changed(self) -> list[Feed]:
-        """The instruments that changed since the last call."""
+        """Return the instruments that changed since the last call."""
         changed, self._changed = self._changed, {}
         return list(changed.values())
 
     def _show(
         self, feed: Feed, order: OrderTerms, display: int, seq: int, traded: int, moved: bool
     ) -> None:
-        """Let the book show ``display`` lots of an order, of which ``traded`` have just gone.
+        """Set the displayed quantity of an order to ``display`` lots, after ``traded`` lots traded.
 
-        Its place is kept unless it ``moved``, has another price, or shows a new slice.
+        It keeps its priority unless it ``moved``, has another price, or displays a new slice.
         """
         before = self._shown.get(order.order_id)
         if before is None:

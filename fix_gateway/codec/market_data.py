@@ -1,10 +1,10 @@
 """Market data to FIX: W, X, Y, f and h, from the public market's levels, orders and trades.
 
-A message is of one instrument. Its place in the stream of changes stands at message level, in tags
-that a client with FIX 4.4's own dictionary passes over: EngineSeq(20001) is the transaction up to
-which it is true; BookSeq(20024) the one by which what the subscription shows has changed last, and
-PrevBookSeq(20025) the BookSeq of the subscription's message before, so that a lost message is seen;
-BookChecksum(20026) is that of the best ten levels, as the WebSocket has it.
+A message is about one instrument. Its position in the stream of changes is at message level, in
+custom tags, which a client with the standard FIX 4.4 dictionary can ignore: EngineSeq(20001) is the
+last transaction that it reflects; BookSeq(20024) is the transaction of the subscription's last
+change, and PrevBookSeq(20025) the BookSeq of the subscription's previous message, so that a lost
+message is detected; BookChecksum(20026) is the checksum of the best ten levels, as over WebSocket.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TRADING_STATUS: Final = {InstrumentStatus.OPEN: "17", InstrumentStatus.HALTED: "
 
 
 def level_entry(side: Side, level: PriceLevel, texts: InstrumentText) -> str:
-    """A level of a whole book."""
+    """Return the entry of a level in a full refresh."""
     return (
         f"269={ENTRY_TYPE[side]}\x01270={texts.price[level.price]}\x01"
         f"271={texts.quantity[level.qty]}\x01346={level.orders}\x01"
@@ -41,7 +41,7 @@ def level_entry(side: Side, level: PriceLevel, texts: InstrumentText) -> str:
 
 
 def order_entry(entry: OrderEntry, texts: InstrumentText) -> str:
-    """An order of a whole book, its public id in OrderID(37)."""
+    """Return the entry of an order in a full refresh, with its public id in OrderID(37)."""
     return (
         f"269={ENTRY_TYPE[entry.side]}\x01270={texts.price[entry.price]}\x01"
         f"271={texts.quantity[entry.qty]}\x0137={entry.entry_id}\x01"
@@ -49,16 +49,16 @@ def order_entry(entry: OrderEntry, texts: InstrumentText) -> str:
 
 
 def trade_entry(trade: Trade, texts: InstrumentText) -> str:
-    """A trade of the past, its trade id in OrderID(37)."""
+    """Return the entry of a past trade, with its trade id in OrderID(37)."""
     return f"269=2\x01{_trade_terms(trade, texts)}37={trade.trade_id}\x01"
 
 
 def statistics(
     day: DayStatistics, kinds: Iterable[str], texts: InstrumentText
 ) -> dict[str, str]:
-    """Return the fields, 270 or 271, of each kind of statistics that has a value.
+    """Return the field, 270 or 271, of each kind of statistics that has a value.
 
-    VWAP(9) is the notional by the volume, with at most eight decimals beyond the tick.
+    VWAP(9) is the notional divided by the volume, with at most eight decimals beyond the tick.
     """
     found = {}
     for kind in kinds:
@@ -76,7 +76,7 @@ def statistics(
 
 
 def statistics_entries(values: Mapping[str, str]) -> list[str]:
-    """The entries of W for these statistics."""
+    """Return the entries of W for these statistics."""
     return [f"269={kind}\x01{value}" for kind, value in values.items()]
 
 
@@ -84,7 +84,7 @@ def statistics_entries(values: Mapping[str, str]) -> list[str]:
 
 
 def level_change(change: LevelChange, texts: InstrumentText) -> str:
-    """A level that came, changed or went; a level is known by its side and price."""
+    """Return the entry of a new, changed or deleted level, identified by side and price."""
     head = f"269={ENTRY_TYPE[change.side]}\x0155={texts.instrument.symbol}\x01"
     price = f"270={texts.price[change.price]}\x01"
     if not change.qty:
@@ -95,7 +95,7 @@ def level_change(change: LevelChange, texts: InstrumentText) -> str:
 
 
 def order_change(change: OrderChange, texts: InstrumentText) -> str:
-    """An order that came, shrank or went; an order is known by MDEntryID(278)."""
+    """Return the entry of a new, reduced or deleted order, identified by MDEntryID(278)."""
     action = DELETE if not change.qty else CHANGE if change.qty_before else NEW
     size = f"271={texts.quantity[change.qty]}\x01" if change.qty else ""
     return (
@@ -105,7 +105,7 @@ def order_change(change: OrderChange, texts: InstrumentText) -> str:
 
 
 def new_trade(trade: Trade, texts: InstrumentText) -> str:
-    """A trade that has just been made."""
+    """Return the entry of a new trade."""
     return (
         f"279={NEW}\x01269=2\x01278={trade.trade_id}\x0155={trade.symbol}\x01"
         f"{_trade_terms(trade, texts)}"
@@ -115,7 +115,7 @@ def new_trade(trade: Trade, texts: InstrumentText) -> str:
 def statistics_changes(
     before: Mapping[str, str], now: Mapping[str, str], symbol: str
 ) -> list[str]:
-    """The entries of X for statistics that came, changed or went with the day."""
+    """Return the entries of X for statistics that are new, changed or deleted."""
     entries = []
     for kind in (*before, *(kind for kind in now if kind not in before)):
         old, new = before.get(kind), now.get(kind)
@@ -137,13 +137,13 @@ def _trade_terms(trade: Trade, texts: InstrumentText) -> str:
 
 
 def place(as_of_seq: int, seq: int, prev_seq: int, checksum: int | None) -> str:
-    """The fields that say where a message stands."""
+    """Return the fields of a message's position in the stream of changes."""
     tail = "" if checksum is None else f"20026={checksum}\x01"
     return f"20001={as_of_seq}\x0120024={seq}\x0120025={prev_seq}\x01{tail}"
 
 
 def full_refresh(request_id: str, symbol: str, where: str, entries: list[str]) -> Response:
-    """MarketDataSnapshotFullRefresh(W); an empty book has no entries."""
+    """Build MarketDataSnapshotFullRefresh(W); an empty book has no entries."""
     group = "".join(entries)
     return Response(
         "W", f"262={clean(request_id)}\x0155={symbol}\x01{where}268={len(entries)}\x01{group}"
@@ -151,17 +151,17 @@ def full_refresh(request_id: str, symbol: str, where: str, entries: list[str]) -
 
 
 def incremental_refresh(request_id: str, where: str, group: str) -> Response:
-    """MarketDataIncrementalRefresh(X) with the group from its count on."""
+    """Build MarketDataIncrementalRefresh(X); ``group`` is NoMDEntries(268) and its entries."""
     return Response("X", f"262={clean(request_id)}\x01{where}{group}")
 
 
 def entries_group(entries: list[str]) -> str:
-    """NoMDEntries(268) and its entries."""
+    """Return NoMDEntries(268) and its entries."""
     return f"268={len(entries)}\x01{''.join(entries)}"
 
 
 def reject(error: MarketRequestError) -> Response:
-    """MarketDataRequestReject(Y), or BusinessMessageReject(j) for what is not asked by V."""
+    """Build MarketDataRequestReject(Y) for V, BusinessMessageReject(j) for any other request."""
     if error.msg_type != "V":
         return business_reject(
             error.num, error.msg_type, error.request_id, error.reason, error.text
@@ -182,7 +182,7 @@ def security_status(
     *,
     unsolicited: bool,
 ) -> Response:
-    """SecurityStatus(f) of one instrument."""
+    """Build SecurityStatus(f) of one instrument."""
     return Response(
         "f",
         f"{optional('324', request_id)}55={instrument.symbol}\x01"
@@ -194,7 +194,7 @@ def security_status(
 def trading_session_status(
     request_id: str, start_us: int, end_us: int, *, unsolicited: bool
 ) -> Response:
-    """TradingSessionStatus(h): the day is open from its start to its end."""
+    """Build TradingSessionStatus(h): the day is open from its start to its end."""
     return Response(
         "h",
         f"{optional('335', request_id)}336={TRADING_SESSION}\x01"

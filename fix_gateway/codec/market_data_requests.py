@@ -1,7 +1,7 @@
 """MarketDataRequest(V), SecurityStatusRequest(e) and TradingSessionStatusRequest(g) to requests.
 
-What is wrong with a request is answered by MarketDataRequestReject(Y) for V and by
-BusinessMessageReject(j) for the others. Nothing here knows what is subscribed.
+An invalid request is answered with MarketDataRequestReject(Y) for V and with
+BusinessMessageReject(j) for the others. Subscriptions are not known here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ENTRY_TYPES: Final = {
     "9": "VWAP",
     "B": "volume",
 }
-"""MDEntryType(269) that there is."""
+"""The supported values of MDEntryType(269)."""
 REQUEST_ID_MAX: Final = 64
 TRADING_SESSION: Final = "DAY"
 """TradingSessionID(336): the venue never closes, and its only session is the day."""
@@ -35,7 +35,7 @@ BAD_SUBSCRIPTION, BAD_DEPTH, BAD_UPDATE_TYPE, BAD_AGGREGATION, BAD_ENTRY_TYPE = 
 
 
 class Bounds(NamedTuple):
-    """How much one MarketDataRequest may ask for: symbols, and levels if not all of them."""
+    """The bounds of one MarketDataRequest: its symbols, and its levels if not all of them."""
 
     symbols_max: int
     depth_max: int
@@ -44,8 +44,8 @@ class Bounds(NamedTuple):
 class MarketDataQuery(NamedTuple):
     """MarketDataRequest(V). ``depth`` 0 is the whole book.
 
-    ``incremental`` asks for changes (MDUpdateType(265)=1), else the whole is sent at each change.
-    ``aggregated`` asks for levels, else for orders. With ``subscription`` END only the id counts.
+    ``incremental`` requests changes (MDUpdateType(265)=1), else each change is a full refresh.
+    ``aggregated`` requests levels, else orders. With ``subscription`` END only the id is used.
     """
 
     num: int
@@ -59,7 +59,7 @@ class MarketDataQuery(NamedTuple):
 
     @property
     def book_types(self) -> tuple[str, ...]:
-        """Which sides of the book are asked for."""
+        """Return the MDEntryTypes of the book that are requested: bid, offer or both."""
         return tuple(kind for kind in self.entry_types if kind in "01")
 
 
@@ -96,9 +96,9 @@ class MarketRequestError(Exception):
 
 
 def read(text: str, bounds: Bounds, symbols: Collection[str]) -> MarketQuery | None:
-    """Read a message as QuickFIX's ``toString`` gives it; None where it is none of these.
+    """Parse a message in the form of QuickFIX's ``toString``; return None for any other MsgType.
 
-    ``symbols`` are the instruments that there are. Raises MarketRequestError.
+    ``symbols`` are the venue's instruments. Raises MarketRequestError.
     """
     message = FixMessage(text)
     if message.msg_type == "V":
@@ -179,7 +179,7 @@ def _symbols(
     symbols: Collection[str],
     refuse: Callable[[str, str], MarketRequestError],
 ) -> tuple[str, ...]:
-    """The symbols asked for: all of them are known, or none is served."""
+    """Return the requested symbols. Raises MarketRequestError if one of them is unknown."""
     named = [row["55"] for row in message.group("146", "55", frozenset(("55",)))]
     if not named:
         raise refuse(UNKNOWN_SYMBOL, "NoRelatedSym(146) needs at least one Symbol(55)")
@@ -202,18 +202,18 @@ def _symbols(
 
 
 def _depth(text: str, depth_max: int) -> int | None:
-    """MarketDepth(264), None where it is not one that there is."""
+    """Return MarketDepth(264), None if it is not supported."""
     plain = text.isascii() and text.isdigit() and len(text) < 10
     return int(text) if plain and int(text) <= depth_max else None
 
 
 def _twice(values: list[str]) -> Iterator[str]:
-    """The values that are there more than once."""
+    """Yield the values that occur more than once."""
     return (value for number, value in enumerate(values) if value in values[:number])
 
 
 def _subscription(message: FixMessage, num: int, request_id: str, id_name: str) -> str:
-    """The subscription type of a request for a state, once the request can be answered at all."""
+    """Return the subscription type of e or g. Raises MarketRequestError."""
     if not message.text.isascii():
         raise MarketRequestError(
             num, message.msg_type, request_id, "0",
