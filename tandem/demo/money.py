@@ -1,4 +1,4 @@
-"""What the money of the firms must be, computed apart from the venue.
+"""The expected balances of the firms, computed independently of the venue.
 
 This is a second, small implementation of the rules N-3, L-3, L-4 and W-6 of
 ``spec/MATCHING.md``; it shares no code with the engine. All amounts are integers of 10**-8,
@@ -19,7 +19,7 @@ TAKER_PPM: Final = 1000
 
 
 def atoms(text: str) -> int:
-    """Return decimal text as a count of 10**-8."""
+    """Return decimal text as a count of 10**-8. Raises ValueError for more decimals."""
     value = Decimal(text).scaleb(SCALE)
     if value != int(value):
         raise ValueError(f"{text} has more than {SCALE} decimals")
@@ -54,17 +54,17 @@ class Order:
 
     @property
     def leaves(self) -> int:
-        """What can still trade."""
+        """Return LeavesQty: the quantity that is still open."""
         return self.qty - self.cum
 
     @property
     def average(self) -> str:
-        """The average price of its fills, to eight decimals (the demo's are exact)."""
+        """Return the average price of its fills, to eight decimals (the demo's are exact)."""
         return text(self.spent * UNIT // self.cum) if self.cum else "0"
 
     @property
     def hold(self) -> tuple[str, int]:
-        """Asset and amount that the order holds (L-3)."""
+        """Return the asset and the amount that the order holds (L-3)."""
         base, quote = self.symbol.split("-")
         if not self.buys:
             return base, self.leaves
@@ -82,10 +82,10 @@ def _notional(price: int, qty: int) -> int:
 
 @dataclass(slots=True)
 class Money:
-    """Posted money by (firm, asset), and everything that holds some of it.
+    """Posted balances by (firm, asset), and the orders and withdrawals that hold part of them.
 
-    ``fees`` is what trading paid by asset, ``fills`` counts by firm, ``left`` is what
-    withdrawals took out by asset, network fees included.
+    ``fees`` are the trading fees by asset, ``fills`` the number of fills by firm, ``left`` the
+    amounts withdrawn by asset, including network fees.
     """
 
     posted: dict[tuple[str, str], int]
@@ -96,7 +96,7 @@ class Money:
     left: dict[str, int] = field(default_factory=dict)
 
     def place(self, name: str, order: Order) -> Order:
-        """Note an order that rests or is about to trade."""
+        """Add an order, which rests or is about to trade."""
         self.orders[name] = order
         return order
 
@@ -124,7 +124,7 @@ class Money:
         self.posted[firm, asset] += change
 
     def close(self, name: str) -> None:
-        """Cancel an order; what it held is released."""
+        """Cancel an order and release its hold."""
         del self.orders[name]
 
     def request(self, name: str, firm: str, asset: str, total: int) -> None:
@@ -142,7 +142,7 @@ class Money:
         del self.withdrawals[name]
 
     def held(self, firm: str, asset: str) -> int:
-        """Return the sum of everything that holds this asset of this firm."""
+        """Return the sum of the firm's holds on an asset."""
         holds = [o.hold for o in self.orders.values() if o.firm == firm]
         from_orders = sum(amount for held_asset, amount in holds if held_asset == asset)
         leaving = [total for owner, kind, total in self.withdrawals.values()
@@ -150,6 +150,6 @@ class Money:
         return from_orders + sum(leaving)
 
     def row(self, firm: str, asset: str) -> tuple[str, str, str]:
-        """Return posted, held and available as text."""
+        """Return the posted, held and available amounts as text."""
         posted, held = self.posted[firm, asset], self.held(firm, asset)
         return text(posted), text(held), text(posted - held)

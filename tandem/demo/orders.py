@@ -1,4 +1,4 @@
-"""The trading acts of the day: quotes, trades, replaces, cancels, a lost connection."""
+"""The trading steps of the demo: quotes, trades, replaces, cancels, a lost connection."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BTC_USD, ETH_BTC, ETH_USD = "BTC-USD", "ETH-BTC", "ETH-USD"
 
 
 def play(stage: Stage, alice: Trader, bob: Trader) -> None:
-    """From the first quote to the mass cancel."""
+    """Play the steps from the first quote to the mass cancel."""
     _quotes(stage, alice)
     _trades(stage, alice, bob)
     _replaces(stage, alice, bob)
@@ -24,7 +24,7 @@ def play(stage: Stage, alice: Trader, bob: Trader) -> None:
 
 def _rest(stage: Stage, trader: Trader, name: str, symbol: str, side: str, qty: str,
           price: str) -> Order:  # fmt: skip
-    """Enter an order that rests, and hear that it is new."""
+    """Enter an order that rests, and check its ExecutionReport."""
     order = Order(trader.firm, symbol, side == "buy", atoms(price), atoms(qty))
     trader.order(name, symbol, side, qty, price)
     stage.money.place(name, order)
@@ -34,7 +34,7 @@ def _rest(stage: Stage, trader: Trader, name: str, symbol: str, side: str, qty: 
 
 def _trade(stage: Stage, maker: tuple[Trader, str, str], taker: tuple[Trader, str, str],
            qty: str, price: str) -> None:  # fmt: skip
-    """Trade two orders, each (trader, name in the model, current ClOrdID)."""
+    """Check the reports of a trade; an order is (trader, name in the model, current ClOrdID)."""
     fees = stage.money.trade(maker[1], taker[1], atoms(qty))
     for (trader, name, cl_ord_id), fee in ((taker, fees[1]), (maker, fees[0])):
         order = stage.money.orders[name]
@@ -147,7 +147,7 @@ def _fees_in_btc(stage: Stage, alice: Trader, bob: Trader) -> None:
 
 
 def _refusals(stage: Stage, alice: Trader, bob: Trader) -> None:
-    stage.step("What cannot be is refused in one sentence, and no balance moves")
+    stage.step("Invalid orders are rejected with a reason, and no balance changes")
     for trader, name, qty, price in (
         (bob, "b-poor", "1000", "200000"),
         (alice, "a-tick", "1", "60000.005"),
@@ -155,7 +155,7 @@ def _refusals(stage: Stage, alice: Trader, bob: Trader) -> None:
     ):
         trader.order(name, BTC_USD, "buy", qty, price)
         report = stage.hear(trader, {35: "8", 150: REJECTED, 11: name})
-        stage.same(f"the reason why {name} is refused is told", bool(report.get(58)), True)
+        stage.same(f"the presence of Text(58) in the reject of {name}", bool(report.get(58)), True)
     stage.show_reports()
     stage.show_money()
 
@@ -165,7 +165,7 @@ def _mass_cancel(stage: Stage, alice: Trader) -> None:
     alice.mass_cancel("a-all")
     for name in ("a-bid-1", "a-bid-2", "a-eth"):
         order = stage.money.orders[name]
-        # What q asks for is told of each order under the order's own id, then counted in r.
+        # Each order canceled by q is reported under its own ClOrdID, and then counted in r.
         stage.report(alice, order, CANCELED, "4", name)
         stage.money.close(name)
     stage.hear(alice, {35: "r", 11: "a-all", 531: "7", 533: "3"})
@@ -175,7 +175,7 @@ def _mass_cancel(stage: Stage, alice: Trader) -> None:
 
 
 def play_disconnect(stage: Stage, bob: Trader) -> None:
-    """Bob's connection is lost; his orders are canceled, and he learns of it on his return."""
+    """Lose Bob's connection; check that his orders are canceled and reported when he returns."""
     stage.step("Bob quotes ETH-USD")
     names = {"b-bid": ("buy", "20", "2500"), "b-ask": ("sell", "20", "2600")}
     for name, (side, qty, price) in names.items():
@@ -184,10 +184,10 @@ def play_disconnect(stage: Stage, bob: Trader) -> None:
     stage.show_book(ETH_USD, [("2500", "20")], [("2600", "20")])
     stage.show_money()
 
-    stage.step("Bob's connection is lost: both orders are canceled; on his return he is told")
+    stage.step("Bob's connection is lost: both orders are canceled, and reported when he returns")
     bob.drop()
     for name in names:
-        # Nobody asked for these cancels, so the orders' own ids stand in ClOrdID.
+        # These cancels are unsolicited, so that ClOrdID is that of the order.
         stage.report(bob, stage.money.orders[name], CANCELED, "4", name)
         stage.money.close(name)
     stage.show_reports()

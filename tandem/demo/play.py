@@ -1,4 +1,4 @@
-"""``tandem demo``: the day, act by act."""
+"""``tandem demo``: the trading day, step by step."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ GRANTS = {"BTC": "1000", "ETH": "10000", "USD": "100000000"}
 
 
 def run(keep: bool) -> int:
-    """Play the day; 0 when every figure was as it must be, else 1 with what was not."""
+    """Play the day; return 0 if every check passed, else print the one that failed and return 1."""
     console = Console(highlight=False)
     folder = Path(tempfile.mkdtemp(prefix="tandem-demo-"))
     began = time.monotonic()
     code = 1
     try:
-        console.print("Starting a venue of its own on free ports …")
+        console.print("Starting a temporary venue on free ports …")
         with TemporaryVenue(folder, lambda name, text: console.print(f"[{name}] {text}",
                                                                      markup=False)) as venue:
             stage = _play(venue, folder, console)
@@ -47,7 +47,7 @@ def run(keep: bool) -> int:
     except SurpriseError as error:
         console.print(f"\n[bold red]Surprise:[/] {escape(str(error))}")
     except (CommandError, StartError, requests.RequestException) as error:
-        console.print(f"\n[bold red]The play broke off:[/] {escape(str(error))}")
+        console.print(f"\n[bold red]The demo was interrupted:[/] {escape(str(error))}")
     if keep or code:
         console.print(f"Data and logs are in {folder}.")
     else:
@@ -71,7 +71,7 @@ def _play(venue: TemporaryVenue, folder: Path, console: Console) -> Stage:
         withdrawals.play(stage, treasuries["bob"])
         orders.play_disconnect(stage, bob)
         for trader in (alice, bob):
-            stage.same(f"{trader.firm} heard everything", trader.silent(), True)
+            stage.same(f"the check for unread messages of {trader.firm}", trader.silent(), True)
         _reconcile(stage)
     finally:
         alice.stop()
@@ -83,8 +83,8 @@ def _play(venue: TemporaryVenue, folder: Path, console: Console) -> Stage:
 
 
 def _reconcile(stage: Stage) -> None:
-    """Check that fills, fetched without order ids, add up, and that no money was made or lost."""
-    stage.step("Close of the day: what the firms and the venue have is what there was")
+    """Check that all fills are there, and that the total of each asset has not changed."""
+    stage.step("Close of the day: balances, fees and withdrawals add up to the initial amounts")
     fees: dict[str, int] = {}
     for firm, treasury in stage.treasuries.items():
         fills = treasury.get(f"/v1/fills?min_seq={stage.seen_seq}")["fills"]
@@ -116,7 +116,7 @@ def _reconcile(stage: Stage) -> None:
             f"{asset}: {text(posted)} with the firms + {text(paid)} trading fees + {text(left)} "
             f"withdrawn = {text(total)}"
         )
-        stage.same(f"the {asset} that there is", total, len(FIRMS) * atoms(GRANTS[asset]))
+        stage.same(f"the total of {asset}", total, len(FIRMS) * atoms(GRANTS[asset]))
 
 
 def _invariants(stage: Stage, venue: TemporaryVenue) -> None:
@@ -132,12 +132,12 @@ def _invariants(stage: Stage, venue: TemporaryVenue) -> None:
 
 
 def _replay(stage: Stage, venue: TemporaryVenue) -> None:
-    """Applied again from the beginning, the journal gives the same day."""
+    """Replay the journal from the beginning and check that it gives the same events."""
     journal = venue.settings.engine.journal
     report = verify(journal, journal / "snapshots")
     found = [finding.text for finding in report.findings]
     stage.same("the list of findings in the journal", found, [])
     stage.console.print(
-        f"The venue is stopped; its journal, applied again, gives the same {report.replayed} "
-        f"results, event by event."
+        f"The venue is stopped. A replay of its journal gives the same events in all "
+        f"{report.replayed} transactions."
     )

@@ -1,4 +1,4 @@
-"""What the audience sees, and the check behind every figure: a surprise ends the play."""
+"""The output of the demo, and the check of every number in it: a failed check ends the demo."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _AMOUNTS: Final = frozenset((6, 14, 31, 32, 38, 137, 151, 533))
 
 
 class SurpriseError(AssertionError):
-    """A figure is not what the rules say."""
+    """A number is not what the rules require."""
 
 
 @dataclass(slots=True)
 class Stage:
-    """Prints steps and compares what the venue says with what the model says."""
+    """Prints steps and compares the venue's messages and balances with the model."""
 
     console: Console
     money: Money
@@ -48,14 +48,14 @@ class Stage:
         self.console.rule(f"[bold]{title}", align="left")
 
     def same(self, what: str, found: Any, expected: Any) -> None:
-        """Count one check; raises SurpriseError."""
+        """Check that two values are equal, and count the check. Raises SurpriseError."""
         self.checked += 1
         if found != expected:
             raise SurpriseError(f"{what} is {found!r}, expected {expected!r}")
 
     def report(self, trader: Trader, order: Order, exec_type: str, status: str, name: str,
                orig: str = "", trade: tuple[str, str, int] | None = None) -> Report:  # fmt: skip
-        """Hear one ExecutionReport and check it whole; ``trade`` is quantity, price, fee."""
+        """Receive one ExecutionReport and check it; ``trade`` is quantity, price and fee."""
         closed = status in ("4", "8")
         expected = {
             35: "8", 150: exec_type, 39: status, 11: name, 55: order.symbol,
@@ -70,7 +70,7 @@ class Stage:
         return self.hear(trader, expected)
 
     def hear(self, trader: Trader, expected: dict[int, str]) -> Report:
-        """Return the trader's next message, with these fields."""
+        """Return the trader's next message, and check that it has these fields."""
         report = trader.next()
         self._reports.append((trader.firm, report))
         for tag, value in expected.items():
@@ -85,8 +85,8 @@ class Stage:
         return report
 
     def show_reports(self) -> None:
-        """Print the messages heard since the last time."""
-        table = Table(title="What the firms are told by FIX", title_justify="left")
+        """Print the messages received since the last call."""
+        table = Table(title="FIX messages received by the firms", title_justify="left")
         for column in ("firm", "ClOrdID", "exec type", "status"):
             table.add_column(column)
         for column in ("quantity", "last", "executed", "leaves", "average", "fee"):
@@ -123,8 +123,8 @@ class Stage:
         self.same(f"the asks of {symbol}", found[1], asks)
 
     def show_money(self) -> None:
-        """Print every balance as the API tells it, and check each against the model."""
-        table = Table(title="Balances by the account API", title_justify="left")
+        """Print every balance of the account API, and check each against the model."""
+        table = Table(title="Balances from the account API", title_justify="left")
         for column in ("firm", "asset"):
             table.add_column(column)
         for column in ("posted", "held", "available", "change of available"):
@@ -149,7 +149,7 @@ def _change(value: int) -> str:
 
 
 def text_of(amount: str) -> str:
-    """Return a figure of the script as it is compared: as a number."""
+    """Return an amount of the demo as canonical decimal text."""
     return str(Decimal(amount))
 
 

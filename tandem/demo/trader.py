@@ -1,4 +1,4 @@
-"""A trading firm: a QuickFIX initiator that keeps what it is told."""
+"""A trading firm: a QuickFIX initiator that queues the messages it receives."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ SOH: Final = "\x01"
 
 
 class Report(dict[int, str]):
-    """A FIX message as tag → value; the last one where a tag stands several times."""
+    """A FIX message as tag → value; the last value of a tag that is repeated."""
 
     @property
     def seq(self) -> int:
-        """The engine's sequence number (tag 20001)."""
+        """Return EngineSeq(20001), the engine's sequence number."""
         return int(self[20001])
 
 
@@ -56,17 +56,17 @@ class Trader(quickfix.Application):  # type: ignore[misc]
         self._initiator = quickfix.SocketInitiator(self, self._store, settings)
 
     def onCreate(self, session: Any) -> None:  # noqa: N802
-        """QuickFIX made the session."""
+        """Do nothing when QuickFIX has created the session."""
 
     def onLogon(self, session: Any) -> None:  # noqa: N802
-        """The venue accepted the Logon."""
+        """Record that the venue has accepted the Logon."""
         with self._changed:
             self._logons += 1
             self._online = True
             self._changed.notify_all()
 
     def onLogout(self, session: Any) -> None:  # noqa: N802
-        """The session ended."""
+        """Record that the session has ended."""
         with self._changed:
             self._online = False
             self._changed.notify_all()
@@ -80,15 +80,15 @@ class Trader(quickfix.Application):  # type: ignore[misc]
                 message.setField(20003, str(self._cancel_on_disconnect))
 
     def fromAdmin(self, message: Any, session: Any) -> None:  # noqa: N802
-        """Keep session rejects, which no step expects."""
+        """Queue session-level rejects, which no step expects."""
         if message.getHeader().getField(35) == "3":
             self._inbox.put(parse(message.toString()))
 
     def toApp(self, message: Any, session: Any) -> None:  # noqa: N802
-        """Nothing to add."""
+        """Send application messages unchanged."""
 
     def fromApp(self, message: Any, session: Any) -> None:  # noqa: N802
-        """Keep what the venue says."""
+        """Queue a message of the venue."""
         self._inbox.put(parse(message.toString()))
 
     def log_on(self) -> None:
@@ -97,7 +97,7 @@ class Trader(quickfix.Application):  # type: ignore[misc]
         self._wait(lambda: self._online, "is not logged on")
 
     def drop(self) -> None:
-        """Lose the connection without a Logout, then wait until QuickFIX is back by itself."""
+        """Disconnect without a Logout, then wait until QuickFIX has logged on again."""
         with self._changed:
             before = self._logons
         quickfix.Session.lookupSession(self._session).disconnect()
@@ -142,7 +142,7 @@ class Trader(quickfix.Application):  # type: ignore[misc]
             raise CommandError(f"{self.firm} received nothing for {WAIT_S:.0f} s") from None
 
     def silent(self) -> bool:
-        """Return True if everything that arrived has been looked at."""
+        """Return whether every message received has been taken by ``next``."""
         return self._inbox.empty()
 
     def _send(self, kind: str, fields: dict[int, str]) -> None:

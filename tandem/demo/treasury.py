@@ -14,7 +14,7 @@ TIMEOUT_S: Final = 20.0
 
 
 class Treasury:
-    """Reads with the firm's bearer token and signs what changes something."""
+    """Reads with the firm's bearer token; signs every other request."""
 
     def __init__(self, base: str, firm: str) -> None:
         self.firm = firm
@@ -23,7 +23,7 @@ class Treasury:
         self._http.trust_env = False
 
     def get(self, target: str) -> dict[str, Any]:
-        """Read something; raises ``requests.HTTPError`` where that is refused."""
+        """Send a GET request and return the body. Raises ``requests.HTTPError`` for an error."""
         answer = self._http.get(
             self._base + target,
             headers={"Authorization": f"Bearer demo-{self.firm}-read"},
@@ -35,7 +35,7 @@ class Treasury:
     def send(
         self, purpose: str, method: str, target: str, body: dict[str, Any] | None = None
     ) -> tuple[int, dict[str, Any]]:
-        """Send a request signed with the firm's key for ``purpose``; status and answer."""
+        """Send a request signed with the firm's key for ``purpose``; return status and body."""
         return self._signed(f"demo-{self.firm}-{purpose}", method, target, body)
 
     def _signed(
@@ -47,7 +47,7 @@ class Treasury:
         )
         if raw:
             request.headers["Content-Type"] = "application/json"
-        # Signed is the target as it goes out, not as it was typed.
+        # The signature covers the target as it is sent, after requests has encoded it.
         request.headers.update(
             signing.headers(
                 key, signing.hmac_signer(f"{key}-secret"), time.time_ns() // 1_000_000,

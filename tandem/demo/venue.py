@@ -1,4 +1,4 @@
-"""A venue of its own: the demo configuration on free ports, in a temporary folder."""
+"""A temporary venue: the demo configuration on free ports, in a temporary folder."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tandem.up import environment
 
 
 def write_configuration(folder: Path, changes: Mapping[str, str] | None = None) -> Path:
-    """Return the demo configuration with free ports, as a file in ``folder``.
+    """Write the demo configuration with free ports to a file in ``folder``; return its path.
 
-    ``changes`` are texts that stand there once, and what takes their place.
+    ``changes`` maps texts that occur exactly once in it to their replacements.
     """
     ports = iter(free_ports(4))
     text = DEMO_FILE.read_text(encoding="utf-8")
@@ -54,7 +54,7 @@ class TemporaryVenue:
 
     @property
     def pids(self) -> dict[str, int]:
-        """The running processes by name."""
+        """Return the ids of the running processes by name."""
         return self._supervisor.pids
 
     def __enter__(self) -> TemporaryVenue:

@@ -1,4 +1,4 @@
-"""The treasury's acts of the day: withdrawals, small and large, approved and canceled."""
+"""The treasury's steps of the demo: withdrawals that are sent, approved and canceled."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _POLL_S: Final = 0.1
 
 
 def play(stage: Stage, treasury: Treasury) -> None:
-    """Bob's treasury takes bitcoin out."""
+    """Play the withdrawals of Bob's treasury."""
     _small(stage, treasury)
     _approved(stage, treasury)
     _canceled(stage, treasury)
 
 
 def _request(stage: Stage, treasury: Treasury, name: str, amount: str, state: str) -> str:
-    """Ask for a withdrawal, twice with the same id, and get the same one; returns its id."""
+    """Request a withdrawal twice with one client id, check that it is made once; return its id."""
     body = {
         "client_withdrawal_id": name, "asset": "BTC", "network": "bitcoin",
         "address": ADDRESS, "amount": amount,
@@ -45,7 +45,7 @@ def _request(stage: Stage, treasury: Treasury, name: str, amount: str, state: st
 
 
 def _settle(stage: Stage, treasury: Treasury, number: str, name: str) -> None:
-    """Wait until the simulated network has confirmed it."""
+    """Wait until the simulated network has confirmed the withdrawal, and show it."""
     deadline = time.monotonic() + _SETTLE_S
     while True:
         answer = treasury.get(f"/v1/withdrawals/{number}")
@@ -55,7 +55,7 @@ def _settle(stage: Stage, treasury: Treasury, number: str, name: str) -> None:
             raise SurpriseError(f"withdrawal {name} is still {answer['state']}")
         # HTTP has no event to wait for.
         time.sleep(_POLL_S)
-    stage.same("the hold is one that is done with", answer["cancellable"], False)
+    stage.same(f"cancellable of withdrawal {name}", answer["cancellable"], False)
     stage.money.settle(name)
     stage.seen_seq = max(stage.seen_seq, int(answer["as_of_seq"]))
     _show(stage, answer)
@@ -72,22 +72,22 @@ def _show(stage: Stage, answer: dict[str, Any]) -> None:
 
 
 def _small(stage: Stage, treasury: Treasury) -> None:
-    stage.step("Bob's treasury withdraws 2 BTC; asked twice, it is sent once")
+    stage.step("Bob's treasury withdraws 2 BTC; requested twice, it is sent once")
     number = _request(stage, treasury, "payout-1", "2", "")
     _settle(stage, treasury, number, "payout-1")
     stage.show_money()
 
 
 def _approved(stage: Stage, treasury: Treasury) -> None:
-    stage.step("12 BTC are above the limit: held, but nothing leaves before a second person agrees")
+    stage.step("12 BTC are above the approval limit: held, and not sent before a second approval")
     number = _request(stage, treasury, "payout-2", "12", "pending_approval")
     target = f"/v1/withdrawals/{number}/approve"
     status, answer = treasury.send("withdraw", "POST", target)
     stage.same("the answer to an approval by the wrong key", status, 403)
-    stage.console.print(f"The key that asked may not approve: {status}, {answer['detail']}")
+    stage.console.print(f"The requesting key may not approve: {status}, {answer['detail']}")
     stage.show_money()
 
-    stage.step("The second person approves")
+    stage.step("A second person approves")
     status, answer = treasury.send("approve", "POST", target)
     stage.same("the status of the approval", status, 200)
     _settle(stage, treasury, number, "payout-2")
@@ -95,7 +95,7 @@ def _approved(stage: Stage, treasury: Treasury) -> None:
 
 
 def _canceled(stage: Stage, treasury: Treasury) -> None:
-    stage.step("20 BTC are asked for and canceled: what was held is free again")
+    stage.step("20 BTC are requested and canceled: the hold is released")
     number = _request(stage, treasury, "payout-3", "20", "pending_approval")
     stage.show_money()
     status, answer = treasury.send("withdraw", "DELETE", f"/v1/withdrawals/{number}")
