@@ -1,7 +1,7 @@
 """Commands per second of ``Exchange.apply``; ``python -m benchmarks.apply``.
 
 Everything is on: validation, identity of FIX messages, risk, ledger, holds, fees, events.
-CPU time of one thread is what counts; wall time is shown beside it.
+The measure is the CPU time of one thread; wall time is shown as well.
 """
 
 from __future__ import annotations
@@ -158,9 +158,9 @@ def throughput(count: int, rounds: int) -> Section:
         ],
         (
             "Validation, FIX identity, holds, fees, ledger postings and events are all on. The "
-            "commands of each slice are decoded just before it, which is not counted.",
+            "commands of each slice are decoded just before it; decoding is not measured.",
             "Undisturbed: every round does the same work, so each slice of 500 commands counts "
-            "with its fastest round; what other processes took from this core is left out.",
+            "with its fastest round, which excludes interference by other processes.",
             BOUND_COMPILED if is_compiled() else BOUND_PLAIN,
         ),
     )
@@ -199,20 +199,20 @@ def flatness(count: int, rounds: int, large: int) -> Section:
         COMMAND,
         f"CPU time per command in µs over {count:,} commands of the same mix, median and spread "
         f"of {rounds} rounds. The venue of the first row has 1,000 resting orders, 10 accounts "
-        "and one instrument; each other row changes one of the three and was measured with the "
-        f"first, {TURN * SLICE:,} commands in turn.",
+        "and one instrument; each other row changes one of the three and was measured alternately "
+        f"with the first, {TURN * SLICE:,} commands at a time.",
         ("venue", "µs per command", "ratio", "ratio undisturbed"),
         [("1,000 resting orders", rate(small, 2), "1.00", "1.00"), *rows],
         (
-            "Memory is as after a start of the engine: a large state in huge pages where the "
-            "kernel gives them (`engine/memory.py`).",
+            "Memory is as after a start of the engine: a large state is in huge pages if the "
+            "kernel provides them (`engine/memory.py`).",
             BOUND_LARGE,
         ),
     )
 
 
 def memory(orders: int, accounts: int) -> Section:
-    """Measure bytes per resting order and account, as growth of processes of their own."""
+    """Measure the bytes per resting order and per account, each in its own process."""
     rows = []
     for what, count in (("resting order", orders), ("account", accounts)):
         progress(f"memory of {count:,}: {what}")
@@ -225,22 +225,22 @@ def memory(orders: int, accounts: int) -> Section:
     return Section(
         "Memory",
         COMMAND,
-        "Growth of the resident memory of a fresh process while limit orders come to rest, each "
-        "read off the wire (client order ids, terms, holds, book and timers included), and while "
-        "accounts are defined that have a FIX session and money in two assets.",
-        ("what", "count", "bytes of each"),
+        "Growth of the resident memory of a new process: per resting limit order, each decoded "
+        "from a frame (client order ids, terms, holds, book and timers included), and per account "
+        "with a FIX session and balances in two assets.",
+        ("object", "count", "bytes per object"),
         rows,
     )
 
 
 def resident() -> int:
-    """Return bytes of this process in memory."""
+    """Return the resident memory of this process in bytes."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * 4096
 
 
 def memory_child(what: str, count: int) -> int:
-    """Measure in this process: commands come one by one off the wire and are not kept."""
+    """Measure in this process: commands are decoded one by one and are not kept."""
     orders = what == "resting order"
     shape = Shape(resting=count, levels=5_000) if orders else Shape(accounts=count)
     flow = Flow(shape, seed=1)

@@ -1,4 +1,4 @@
-"""Books beside each other: the venue's, plain and compiled, and those that PyPI has.
+"""Order books compared: the venue's, plain and compiled, and those on PyPI.
 
 ``python -m benchmarks.book`` makes a virtual environment in a temporary folder, installs the
 other books there, which are no dependency of the project, and plays one flow on all of them
@@ -29,7 +29,7 @@ PLAIN: Final = "Tandem"
 COMPILED: Final = "Tandem, compiled"
 OWN: Final = "benchmarks.book_run"
 Run = Callable[[int], str]
-"""Plays so many operations and prints what ``benchmarks.book_peers`` prints."""
+"""Plays a number of operations and prints what ``benchmarks.book_peers`` prints."""
 
 
 class Peer(NamedTuple):
@@ -45,8 +45,8 @@ class Peer(NamedTuple):
 
 
 PEERS: Final = (
-    Peer("limit-order-book", "limit-order-book", "limit-order-book", "C++, ctypes", "not told"),
-    Peer("liquibook", "liquibook", "liquibook", "C++, SWIG", "not told"),
+    Peer("limit-order-book", "limit-order-book", "limit-order-book", "C++, ctypes", "no"),
+    Peer("liquibook", "liquibook", "liquibook", "C++, SWIG", "no"),
     Peer("liquibook with a listener", "liquibook-listening", "liquibook", "C++, SWIG",
          "to the listener"),
     Peer("orderly-chaos", "orderly-chaos", "orderly-chaos", "C++, ctypes", "quantity filled"),
@@ -146,30 +146,28 @@ def section(count: int, rounds: int, offline: bool, compile_too: bool) -> Sectio
         "The book alone",
         COMMAND,
         f"48 % new, 37 % cancel, 10 % replace and 5 % IOC from a seed, with about {RESTING:,} "
-        f"orders at rest; operations per second of processor time, median and spread of "
-        f"{rounds} rounds in which every book has its turn in a process of its own. The ratios "
-        "are how much quicker Tandem's book is.",
-        ("book", "made of", "trades are told", "operations", "operations/s", "ratio",
+        f"resting orders; operations per second of processor time, median and spread of "
+        f"{rounds} rounds, in each of which every book runs once in its own process. The ratios "
+        "are how much faster Tandem's book is.",
+        ("book", "made of", "trades reported", "operations", "operations/s", "ratio",
          "ratio, compiled"),
         table(rates, counts, versions),
         (
             "All of these only match by price and time: no checks, money, fees, events or "
-            "journal. What Tandem takes with all of them is in the next section.",
-            "Each is driven by the quickest way that its documentation shows, from Python. "
-            "Where a book cannot replace or take an immediate order, it cancels and creates "
-            "anew, or takes a market order. All end with the same orders and best prices.",
+            "journal. The cost of Tandem with all of them is in the next section.",
+            "Each is driven from Python in the fastest way that its documentation shows. If a "
+            "book has no replace or no IOC order, the order is canceled and entered again, or a "
+            "market order is used. All end with the same orders and best prices.",
             "Goal: 1.5 for each in plain Python, 3,000,000 operations/s compiled. "
-            "limit-order-book and liquibook without a listener tell nobody of trades, and their "
+            "limit-order-book and liquibook without a listener do not report trades, and their "
             "work is done in C++; against these two the plain build misses the goal.",
-            "What bounds it is the number of steps that an interpreter takes: counted one by one, "
-            "an operation of Tandem's book executes 137 bytecodes, 22 of them the driver's, and "
-            "1.5 times the speed of these two would be some 90. By perf, their books are hardly "
-            "seen: limit-order-book spends 7 % of its time in its own library and 77 % in being "
-            "called (the interpreter, ctypes and libffi), liquibook a quarter in its own library, "
-            "SWIG's part of it included, and half in the interpreter.",
-            "Tandem's driver uses order objects again that have left the book, which the venue "
-            "does not do.",
-            "matching-engine asks for Python 3.12 and stays out where there is an earlier one.",
+            "The limit is the number of bytecodes: an operation of Tandem's book executes 137, 22 "
+            "of them the driver's, and 1.5 times the speed of these two would require about 90. "
+            "Their books hardly appear in a profile by perf: limit-order-book spends 7 % of its "
+            "time in its own library and 77 % in the call (the interpreter, ctypes and libffi), "
+            "liquibook a quarter in its own library, SWIG included, and half in the interpreter.",
+            "Tandem's driver reuses order objects that have left the book; the venue does not.",
+            "matching-engine requires Python 3.12 and is left out on an earlier version.",
         ),
     )  # fmt: skip
 

@@ -54,7 +54,7 @@ class BareBook:
         (self.bids if buy else self.asks).add(order)
 
     def immediate(self, buy: bool, qty: int, price: int) -> int:
-        """Trade with the other side down to a price; what is left is not kept but told."""
+        """Trade with the other side up to a price limit; return the remaining quantity."""
         side = self.asks if buy else self.bids
         while qty:
             level = side.best

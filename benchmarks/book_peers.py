@@ -54,7 +54,7 @@ def limit_order_book() -> Driver:
 
 
 def orderly_chaos() -> Driver:
-    """C++ through ctypes. No listener, so that trades are told as the quantity filled."""
+    """C++ through ctypes. There is no listener; trades are reported as the quantity filled."""
     from orderly_chaos import LimitOrderBook, Side
 
     book = LimitOrderBook()

@@ -28,7 +28,7 @@ class Section(NamedTuple):
     notes: tuple[str, ...] = ()
 
     def text(self) -> str:
-        """Markdown, which is readable on a terminal too."""
+        """Return the section as Markdown, which is readable on a terminal too."""
         widths = [max(map(len, column)) for column in zip(self.header, *self.rows, strict=True)]
         title = f"{self.title}, compiled build" if build() == "compiled" else self.title
         lines = [f"## {title}", "", f"`{self.command}`", "", self.intro, ""]

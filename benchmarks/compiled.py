@@ -1,4 +1,4 @@
-"""The compiled build beside the plain one, for measurements of both in one run.
+"""A copy of the project with the compiled core, to measure both builds in one run.
 
 ``compiled_copy`` compiles ``engine/core`` in a copy of the project in a temporary folder, so
 that the project itself stays as it is. A benchmark that is started there measures that build.

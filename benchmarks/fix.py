@@ -33,7 +33,7 @@ WARM_UP: Final = 1_000
 VENUE: Final = "venue"
 BARE: Final = "bare acceptor"
 RECORD: Final = bytes(300)
-"""About what the transaction of one order takes in the journal."""
+"""About the size in the journal of the transaction of one order."""
 OVERWRITTEN_BYTES: Final = 1 << 20
 GOAL_US: Final = 200
 WHAT: Final = {
@@ -54,7 +54,7 @@ SINGLE_STEPS: Final = (
 
 
 def overwriting(folder: Path) -> Append:
-    """Return a file that does not grow: a flush of it is one of data alone, the least there is."""
+    """Return a file that does not grow, so that a flush writes only data: the cheapest flush."""
     number = os.open(folder / "overwritten", os.O_CREAT | os.O_RDWR, 0o600)
     os.write(number, bytes(OVERWRITTEN_BYTES))
     os.fsync(number)
@@ -158,19 +158,19 @@ def throughput(servers: Servers, plans: tuple[Plan, ...]) -> list[Section]:
         "FIX: order to durable ExecutionReport",
         COMMAND,
         f"Limit orders that rest, up to {WINDOW:,} unanswered over all sessions together, in "
-        "orders/s; rounds alternate. Engine and gateway run as they do in production; every "
-        "report is sent after its order was flushed to the journal.",
+        "orders/s; rounds alternate. Engine and gateway run as in production; every report is "
+        "sent after its order was flushed to the journal.",
         ("sessions", "orders a round", VENUE, BARE, "ratio"),
         rows,
         (
             "The bare acceptor is QuickFIX with the same dictionary, settings and file store. It "
             "checks nothing, stores nothing but its FIX messages and flushes nothing to disk.",
-            "The load is a process of its own that encodes its orders beforehand and sends and "
-            "reads on raw sockets.",
+            "The load generator is a separate process that encodes its orders in advance and "
+            "sends and reads on raw sockets.",
             "The history projector and the HTTP API do not run here.",
-            "Goals: 1.0 of the bare acceptor; and 15,000 orders/s, what QuickFIX's example of an "
-            "order matcher in C++ does with a file store, nothing durable and no Python. What "
-            "bounds both columns is in the next table: the processor time that one order takes in "
+            "Goals: 1.0 of the bare acceptor; and 15,000 orders/s, the rate of QuickFIX's example "
+            "order matcher in C++ with a file store, without durability and without Python. The "
+            "limit of both columns is in the next table: the processor time of one order in "
             "QuickFIX's process, most of it QuickFIX's own.",
         ),
     )
@@ -178,22 +178,21 @@ def throughput(servers: Servers, plans: tuple[Plan, ...]) -> list[Section]:
         "FIX: what an order costs",
         COMMAND,
         "Processor time in µs per order in the same rounds, Logons included: user and kernel "
-        "time of all threads of a process. The venue spends that of engine and gateway, on as "
-        "many processors as there are; the bare acceptor works on one.",
+        "time of all threads of a process. Engine and gateway run in parallel on the machine's "
+        "processors; the bare acceptor uses one.",
         ("sessions", "engine", "gateway", BARE),
         costs,
         (
-            "What bounds the gateway is what bounds the bare acceptor: QuickFIX itself. Counted "
-            "with strace, both make the same 14 calls to the kernel per order (4 seeks, 2 stats, "
-            "2 reads and 4 writes of the file store, a poll and a send). By perf, two fifths of "
-            "the gateway's time are Python (reading the order, the transaction and the report take "
-            "some 15 µs when they are alone in the caches), a third is the kernel, the rest "
-            "QuickFIX.",
-            "A send of its own costs the bare acceptor a quarter of its time: the kernel carries a "
-            "packet through and wakes the client up. Reports that leave the gateway together share "
-            "their packets (`fix_gateway/runtime/burst.py`), so that it spends 5 % there.",
-            "The gateway keeps its threads on one processor (`config/processor.py`), without which "
-            "it spends a third more processor time, much of it on waking them up.",
+            "The limit of the gateway is that of the bare acceptor: QuickFIX itself. By strace, "
+            "both make the same 14 system calls per order (4 seeks, 2 stats, 2 reads and 4 writes "
+            "of the file store, a poll and a send). By perf, two fifths of the gateway's time are "
+            "Python (decoding the order and the transaction and encoding the report take some "
+            "15 µs with warm caches), a third is the kernel, the rest QuickFIX.",
+            "One send per report costs the bare acceptor a quarter of its time: the kernel "
+            "delivers a packet and wakes the client. The gateway sends reports that are ready "
+            "together in one packet (`fix_gateway/runtime/burst.py`) and spends 5 % on it.",
+            "The gateway keeps its threads on one processor (`config/processor.py`); without that "
+            "it uses a third more processor time, much of it to wake them.",
         ),
     )
     return [rates_section, costs_section]
@@ -272,9 +271,9 @@ def one_at_a_time(servers: Servers, folder: Path, orders: int, rounds: int) -> S
     return Section(
         "FIX: one order at a time",
         COMMAND,
-        f"Milliseconds from sending an order to having its report, the next one after that; "
-        f"{rounds} rounds of {orders:,} orders, in turn with flushes on the same disk, and with "
-        "the machine's processors as they come and kept awake (`engine.keep_awake`).",
+        f"Milliseconds from sending an order to receiving its report, one order at a time; "
+        f"{rounds} rounds of {orders:,} orders, alternating with flushes on the same disk, with "
+        "the processors as they come (default power states) and kept awake (`engine.keep_awake`).",
         ("what", "processors", "p50", "p99", "p99.9"),
         [row for waits in found for row in waits.rows()],
         (

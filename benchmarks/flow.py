@@ -79,7 +79,7 @@ def definitions(shape: Shape) -> Iterator[Command]:
 
 
 class Flow:
-    """Makes commands and watches what becomes of them, on an exchange of its own."""
+    """Generates commands, applies them to its own exchange and tracks the open orders."""
 
     def __init__(self, shape: Shape, seed: int) -> None:
         self.shape = shape

@@ -143,8 +143,8 @@ def sections(quick: bool = False, folder: Path | None = None) -> list[Section]:
             f"next; median and spread of {rounds} alternating rounds of {seconds:g} s.",
             header,
             rows,
-            ("The venue's journal also chains a checksum over every record and writes the index "
-             "rows in the same commit.",),
+            ("The venue's journal also has chained checksums over the records and writes the "
+             "index rows in the same commit.",),
         ),
         Section(
             "The journal: how long a batch takes",
@@ -157,7 +157,7 @@ def sections(quick: bool = False, folder: Path | None = None) -> list[Section]:
 
 
 def half_and_99(took: Sequence[float]) -> str:
-    """p50 / p99."""
+    """Return p50 and p99 as text: ``p50 / p99``."""
     return f"{percentile(took, 0.5):.2f} / {percentile(took, 0.99):.2f}"
 
 

@@ -88,7 +88,7 @@ def behind(count: int) -> int:
 
 
 def write_journal(folder: Path, count: int) -> None:
-    """A journal of so many commands, and a snapshot as far before its end as may be."""
+    """Write a journal of ``count`` commands, and a snapshot as far before its end as allowed."""
     writing = Writing(folder, Shape())
     writing.fill()
     snapshot_at = count - behind(count)
@@ -169,7 +169,7 @@ def batches_ms(writing: Writing, until: Callable[[int], bool]) -> list[float]:
 
 
 def rest(memory: Memory, seq: int) -> None:
-    """Run the turns without work that an engine has when it is idle."""
+    """Do the work of an idle engine's turns."""
     memory.turn(seq, idle=True)
     while memory.pending:
         memory.turn(seq, idle=True)
@@ -230,9 +230,9 @@ def snapshots(sizes: tuple[int, ...], rounds: int, folder: Path) -> Section:
          "batch meanwhile, ms p50/p99/max"),
         rows,
         (
-            "The engine and its child share the machine's processors with the benchmark's flow.",
-            "An engine that is idle for a moment asks the kernel for huge pages under a large "
-            "state (`engine/memory.py`); one that never is forks with small pages.",
+            "The engine and its child share the machine's processors with the load generator.",
+            "When the engine is idle, it requests huge pages for a large state "
+            "(`engine/memory.py`); an engine that is never idle forks with small pages.",
         ),
     )  # fmt: skip
 

@@ -229,12 +229,12 @@ def main() -> int:
     print(
         Section(
             "Account API", COMMAND,
-            "Balances by bearer token against a Flask route without engine, credential and "
-            f"encoding under the same gunicorn; load by {generator} on the same machine.",
-            ("what", "API", "beside it", "ratio"), rows,
-            ("Where other work takes the processors, the engine and the load compete with the "
-             "worker; its processor time per request is less disturbed by that.",
-             "The worker of the bare route keeps to one processor as those of the API do.",
+            "Balances with a bearer token, compared with a Flask route without engine, credentials "
+            f"and encoding under the same gunicorn; load by {generator} on the same machine.",
+            ("measure", "API", "compared with", "ratio"), rows,
+            ("The engine and the load generator compete with the worker for the processors; its "
+             "processor time per request is less affected by that.",
+             "The worker of the bare route is pinned to one processor, as those of the API are.",
              "A create is signed, sent, made durable (fsync) and answered; one connection.",),
         ).text()
     )  # fmt: skip

@@ -86,7 +86,7 @@ def forked(pid: int) -> list[int]:
 
 
 def restarts(rounds: int) -> Section:
-    """Kill each process so many times."""
+    """Kill each process ``rounds`` times."""
     for package in ("engine", "fix_gateway", "account_api", "config", "tandem"):
         compileall.compile_dir(ROOT / package, quiet=2)
     rows = []
@@ -120,12 +120,12 @@ def restarts(rounds: int) -> Section:
         "configuration: median (lowest to highest).",
         ("killed", "away, s", "processor time of the start, s"),
         rows,
-        ("Nothing is lost by any of them; clients connect again and go on where they were.",),
+        ("None of them loses anything; clients reconnect and continue where they were.",),
     )
 
 
 def _kill(venue: TemporaryVenue, part: str, serves: Callable[[], bool]) -> tuple[float, float]:
-    """Kill it; seconds until it serves, and the processor time that this took."""
+    """Kill a process; return the seconds until it serves, and the processor time of its start."""
     worker = part not in venue.pids
     old = venue.pids["api" if worker else part]
     for pid in forked(old) if worker else [old]:

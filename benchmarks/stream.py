@@ -247,9 +247,9 @@ def main() -> None:
     section = Section(
         "The stream: fan-out over WebSocket",
         COMMAND,
-        "Every event changes the book, which every subscriber hears, and is an event of the "
-        "account, which those with a private stream hear besides. The subscribers run on the "
-        "same machine as the engine and the service.",
+        "Every event changes the book, which is sent to every subscriber, and is an event of the "
+        "account, which is sent to those with a private stream as well. The subscribers run on "
+        "the same machine as the engine and the service.",
         ("measure", "figure"),
         rows,
     )

@@ -1,4 +1,4 @@
-"""How long one command keeps others waiting; ``python -m benchmarks.turns``.
+"""How long one command delays others; ``python -m benchmarks.turns``.
 
 An engine runs as a process of its own at its default bounds. A second client sends a cheap
 command (a cancel of an order that is not there) again and again and measures each round trip to
@@ -76,7 +76,7 @@ grants = {{ BTC = "1000", USD = "300000000" }}
 
 
 class Bench:
-    """An engine, a client that does the large things, and one that waits beside it."""
+    """An engine, a client that sends the large commands, and one whose round trips are measured."""
 
     def __init__(self, folder: Path, plan: Plan) -> None:
         self.plan = plan
@@ -159,12 +159,12 @@ class Bench:
 
 
 def alone(bench: Bench) -> list[float]:
-    """Nothing else happens."""
+    """Measure without other load."""
     return bench.waits_during(lambda: time.sleep(1.0))
 
 
 def sweep(bench: Bench) -> list[float]:
-    """Trade one order with every order there is."""
+    """Trade one order with every resting order."""
     bench.post(bench.each())
     everything = bench.plan.accounts * bench.plan.orders
 
@@ -238,7 +238,7 @@ def expiry(bench: Bench) -> list[float]:
 
 
 def cascade(bench: Bench) -> list[float]:
-    """Let one trade trigger every stop there is; each then trades."""
+    """Trigger every stop order by one trade; each then trades."""
     everything = bench.plan.accounts * bench.plan.orders
     bench.post(
         bench.each(
@@ -311,7 +311,7 @@ def section(plan: Plan) -> Section:
     done()
     everything = plan.accounts * plan.orders
     return Section(
-        "What one command makes others wait",
+        "How long one command delays others",
         COMMAND,
         f"Round trips of a second client to the committed answer, in milliseconds, while one "
         f"command (or moment) does something to {everything:,} orders of {plan.accounts} accounts "
