@@ -54,6 +54,11 @@ def folder_of(settings: Settings) -> Path:
 def prepare(settings: Settings) -> None:
     """Make the certificates unless they are there. Raises CommandError if TLS cannot be had."""
     fix = settings.fix
+    if settings.environment == "production":
+        raise CommandError(
+            "--tls makes certificates of its own, and environment is production; there HAProxy is "
+            f"a service of the system, with {shipped(certificates.PROXY_CONFIGURATION)}"
+        )
     program()
     if not fix.tls_port:
         raise CommandError(
@@ -131,7 +136,11 @@ def serve(settings: Settings) -> int:
             log.info("ready", tls=f"{fix.host}:{fix.tls_port}")
             waking.wait()
     if not stopping.is_set():
-        log.error("proxy_ended", reason=f"HAProxy has ended or does not start, code {child.poll()}")
+        log.error(
+            "proxy_ended",
+            reason=f"HAProxy does not start, or has ended, with code {child.poll()}; the lines "
+            f"before this one in {settings.data / 'log' / 'tls.log'} are its own",
+        )
     _end(child, ended)
     return 0 if stopping.is_set() else EXIT_UNAVAILABLE
 

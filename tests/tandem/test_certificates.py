@@ -154,6 +154,9 @@ def test_up_makes_them_once_and_says_when_they_have_expired(
     no_port = msgspec.structs.replace(settings.fix, tls_port=0)
     with pytest.raises(CommandError, match="set tls_port under .fix."):
         tls_proxy.prepare(msgspec.structs.replace(settings, fix=no_port))
+    with pytest.raises(CommandError, match="environment is production; there HAProxy is a serv"):
+        tls_proxy.prepare(msgspec.structs.replace(settings, environment="production"))
+    assert not list(tmp_path.iterdir())
     tls_proxy.prepare(settings)
     key = tmp_path / "tls" / "fix.key"
     first = key.read_bytes()

@@ -22,7 +22,7 @@ from tandem import certificates
 from tandem.demo.venue import TemporaryVenue
 from tests.fix.rawfix import Closed, RawFix, now_text
 from tests.support import pace
-from tests.support.haproxy import SOURCE, HAProxy, program
+from tests.support.haproxy import CONFIGURATION, SOURCE, HAProxy, program
 from tests.tandem.tls_clients import context, over_tls, signed
 
 pytestmark = pytest.mark.serial
@@ -89,11 +89,29 @@ def round_trips(client: RawFix, count: int = ROUND_TRIPS) -> list[float]:
 def undisturbed(before: list[float], beside: list[float]) -> None:
     """Judge round trips by those of the same client a moment ago."""
     ratio = statistics.median(beside) / statistics.median(before)
+    print(f"{statistics.median(before) * 1e6:.0f} us before, {ratio:.2f} times as long beside")
     assert ratio < AS_BEFORE, f"{ratio:.1f} times as long"
     assert max(beside) < pace.seconds(1), "a session stood still"
 
 
 # Who gets in.
+
+
+@pytest.mark.parametrize("clients", ["required", "optional"])
+@pytest.mark.parametrize("unprivileged", [True, False])
+def test_haproxy_understands_the_configuration(
+    site: Site, clients: str, unprivileged: bool
+) -> None:
+    """Without a warning, as a service of the system has it and as `tandem up --tls` does."""
+    env = os.environ | {"TANDEM_TLS_FOLDER": str(site.folder), "TANDEM_TLS_CLIENTS": clients}
+    if unprivileged:
+        env["TANDEM_TLS_UNPRIVILEGED"] = "1"
+    done = subprocess.run(
+        [program(), "-c", "-V", "-f", str(CONFIGURATION)], env=env, capture_output=True, text=True
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 0 and "Configuration file is valid" in said, said
+    assert "WARNING" not in said and "ALERT" not in said, said
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,8 @@ def url(installed: Installed) -> Iterator[str]:
 def test_the_wheel_has_what_the_venue_reads_and_nothing_of_ours_besides(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     for name in ("spec/FIX44.xml", "spec/certification/session.toml", "spec/FIX.md",
-                 "spec/openapi.yaml", "clients/quickfixj/tandem.cfg"):  # fmt: skip
+                 "spec/openapi.yaml", "clients/quickfixj/tandem.cfg",
+                 "config/haproxy/tandem.cfg"):  # fmt: skip
         assert f"config/files/{name}" in names
     assert "account_api/web/js/view/ticket.js" in names and "config/demo.toml" in names
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
