@@ -285,8 +285,10 @@ class SessionTable(_Section, frozen=True, kw_only=True):
     Logons must be signed with; "" is neither asked for. ``allow`` empty admits every address.
     ``client_certificate`` is the TLS certificate without which nobody is let in: the CN of its
     subject, or "sha256:" and the hash of its DER; "" asks for none.
-    ``cancel_on_disconnect`` and ``grace_s`` hold where the Logon does not say. ``throttle_rate``
-    orders and replaces a second are taken, ``throttle_burst`` at once; a rate of 0 is no limit.
+    ``cancel_on_disconnect`` and ``grace_s`` hold where the Logon does not say; with
+    ``cancel_on_logout`` false a Logout that the client begins cancels nothing, whatever they are.
+    ``throttle_rate`` orders and replaces a second are taken, ``throttle_burst`` at once; a rate
+    of 0 is no limit.
     """
 
     comp_id: str
@@ -299,6 +301,7 @@ class SessionTable(_Section, frozen=True, kw_only=True):
     throttle_burst: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     reset_on_logon: bool = False
     cancel_on_disconnect: CancelScope = CancelScope.NONE
+    cancel_on_logout: bool = True
     grace_s: Seconds = 0
     reports: Reports = "own"
     kind: SessionKind = "order"

@@ -18,6 +18,7 @@ from config.model import SessionSettings
 from engine.client import EngineClient, EngineError, EngineRefused, GapTooOld, queries
 from engine.core.commands import Command
 from engine.core.instruments import Instrument
+from engine.core.types import CancelScope
 from fix_gateway import control
 from fix_gateway.codec.requests import Query
 from fix_gateway.codec.responses import news
@@ -271,7 +272,12 @@ class Gateway:
         log.info("logged_on", session=session.comp_id, epoch=session.epoch)
 
     def on_logout(self, session: Session) -> None:
-        """Store nothing more for a session whose next Logon empties its store."""
+        """Take in the client's Logout: its orders may stay, and nothing more is stored for it where
+        its next Logon empties its store."""
+        if not session.settings.cancel_on_logout and not session.logout_sent_at:
+            # Before it is answered, so that they stay whatever ends next.
+            session.scope = CancelScope.NONE
+            self.outbox.send_unretained(session.open_command())
         self.delivery.pause(session, Event.LOGOUT_READ)
 
     def on_disconnect(self, session: Session) -> None:

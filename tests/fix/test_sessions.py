@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.client import queries
-from engine.core.types import CancelScope
+from engine.core.types import CancelScope, SessionRow
 from tests.fix.processes import Venue, logged_on
 from tests.fix.rawfix import Message, RawFix
 from tests.support import pace
@@ -269,6 +269,40 @@ def test_S2_cancel_on_disconnect_by_the_session_default_and_the_report_is_kept(
         report = resend_from(back, 4, "default-1/4")[-1]
         assert (report["43"], report["150"], report["39"]) == ("Y", "4", "4")
         back.close()
+
+
+@pytest.mark.parametrize("cancels", [True, False])
+def test_what_a_logout_cancels_is_a_setting_of_the_session(tmp_path: Path, cancels: bool) -> None:
+    setting = f'comp_id = "ALICE"\ncancel_on_logout = {str(cancels).lower()}\n'
+    with Venue(tmp_path, {'comp_id = "ALICE"\n': setting}) as venue:
+        venue.start()
+        alice = logged_on(venue, "ALICE", extra="20003=1|20004=0|")
+        alice.order("leaves", price="10")
+        alice.expect("8")
+        alice.logout()
+        until(lambda: not session_row(venue).connected, "the engine hears of the Logout", 10)
+        wait_for_orders(venue, "alice", set() if cancels else {"leaves"})
+        # A lost connection cancels, whatever a Logout did before, ...
+        alice = logged_on(venue, "ALICE", num=alice.num, extra="20003=1|20004=0|")
+        alice.order("lost", price="10")
+        alice.collect(1)
+        alice.close()
+        wait_for_orders(venue, "alice", set())
+        # ... and so does a Logout that the venue begins.
+        alice = logged_on(venue, "ALICE", num=alice.num, extra="20003=1|20004=0|")
+        alice.order("sent-away", price="10")
+        alice.collect(1)
+        alice.send("A", alice.logon_fields())
+        while alice.receive()["35"] != "5":
+            continue
+        alice.send("5")
+        wait_for_orders(venue, "alice", set())
+
+
+def session_row(venue: Venue) -> SessionRow:
+    row = venue.client().fetch(queries.Session("fix:ALICE")).value
+    assert row is not None
+    return row
 
 
 def test_S1_grace_lets_a_client_come_back(own_venue: Venue) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.fix.session import definitions
 from tests.fix.session.script import Script, load
 
 PAGE = Path(__file__).parent.parent.parent.parent / "spec" / "CONFORMITY.md"
@@ -45,8 +46,8 @@ def table(scripts: list[Script]) -> str:
 
 
 def page(scripts: list[Script], text: str) -> str:
-    """Return the page with new tables."""
-    return text.partition(BEGIN)[0] + BEGIN + "\n" + table(scripts)
+    """Return the page with new tables, those of QuickFIX's definitions behind them."""
+    return text.partition(BEGIN)[0] + BEGIN + "\n" + table(scripts) + "\n" + definitions.table()
 
 
 if __name__ == "__main__":

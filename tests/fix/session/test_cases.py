@@ -10,6 +10,7 @@ import pytest
 from tests.fix.processes import Venue
 from tests.fix.session import script as script_module
 from tests.fix.session.conformity import CASES, PAGE, page
+from tests.fix.session.definitions import DEFINITIONS, DIFFERENT
 from tests.fix.session.script import Failed, Run, Script, load, parse
 
 SCRIPTS = load()
@@ -54,6 +55,13 @@ def test_case_that_disturbs_the_venue(own_venue: Venue, script: Script) -> None:
 
 def test_every_case_of_the_list_has_a_script() -> None:
     assert {script.case for script in SCRIPTS} == set(CASES)
+
+
+def test_every_definition_of_quickfix_is_played() -> None:
+    assert len(DEFINITIONS) == 59 and DIFFERENT.keys() <= DEFINITIONS.keys()
+    known = {script.name: script for script in SCRIPTS}
+    for name, played in DEFINITIONS.items():
+        assert played and set(played) <= known.keys(), name
 
 
 def test_every_difference_is_explained() -> None:
