@@ -21,7 +21,7 @@ import requests
 from websockets.sync.client import connect
 
 from engine.client import queries
-from tests.fix.rawfix import Closed, RawFix, encode
+from tests.fix.rawfix import Closed, Message, RawFix, encode, now_text
 from tests.prove.reach import CHANGES, Walk
 from tests.prove.venue import MODULES, Venue
 from tests.support.signing import signed_headers
@@ -282,9 +282,53 @@ def _logon_again(day: Day, found: Found) -> None:
         answer = thief.recv(4096)
         if b"\x0135=8\x01" in answer:
             found("a captured Logon brought reports")
+    _logon_within(day, found)
     after = venue.client().fetch(queries.Session("fix:ALICE")).value
     if after is None or after.epoch != before.epoch:
         found(f"a captured Logon began a new epoch: {before} {after}")
+
+
+def _logon_within(day: Day, found: Found) -> None:
+    """Logons within another firm's session, or with one thing wrong, begin no numbers again."""
+    venue = day.venue
+
+    def epochs() -> list[int]:
+        rows = [venue.client().fetch(queries.Session(f"fix:{name.upper()}")).value for name in FIRMS]
+        return [row.epoch for row in rows if row is not None]
+
+    right = {"34": "1", "49": "BOB", "52": now_text(), "56": "TANDEM", "98": "0", "108": "30",
+             "141": "Y", "553": "bob", "554": "bob-demo"}  # fmt: skip
+    wrong: tuple[dict[str, str], ...] = (
+        {"49": "ALICE", "553": "alice", "554": "alice-demo"}, {"554": "alice-demo"},
+        {"553": "alice"}, {"554": ""}, {"52": now_text(-600)}, {"34": "2"}, {"56": "OTHER"},
+        {"141": "N"}, {"1137": "9"}, {"108": "0"}, {"789": "7"}, {"20003": "2|20003=2"},
+    )  # fmt: skip
+    with RawFix(venue.fix, "BOB") as client:
+        client.logon(reset=True)
+        client.logout()
+        num = client.num
+    before = epochs()
+    for change in wrong:
+        with RawFix(venue.fix, "BOB", num=num) as client:
+            client.logon()
+            fields = right | {"52": now_text()} | change
+            client.send_raw(encode("35=A|" + "".join(f"{t}={v}|" for t, v in fields.items())))
+            said = b"".join(message.text.encode() for message in _everything(client))
+            num = client.num
+            if b"\x0135=5\x01" not in said or b"-demo" in said:
+                found(f"a Logon within a session with {change} was answered by {said!r}")
+    if epochs() != before:
+        found(f"Logons within sessions began new epochs: {before} {epochs()}")
+
+
+def _everything(client: RawFix) -> list[Message]:
+    """All that comes until the end; a Logout is answered."""
+    try:
+        while True:
+            if client.receive()["35"] == "5":
+                client.send("5")
+    except Closed:
+        return client.received
 
 
 def refusals(folder: Path, names: Iterable[str], found: Found) -> int:

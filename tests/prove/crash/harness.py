@@ -20,6 +20,7 @@ from tests.fix.rawfix import Message
 from tests.prove.crash import compare
 from tests.prove.crash.fixclient import FixClient
 from tests.prove.crash.killing import Killer
+from tests.prove.crash.resetclient import ResetClient
 from tests.prove.crash.restclient import Operator, OrderClient, Treasury
 from tests.prove.crash.told import Client, Told, await_rest
 from tests.prove.crash.wsclient import WsClient
@@ -64,8 +65,8 @@ class Survived:
 
 
 class Clients:
-    """Four FIX sessions, one of them a sub-account's; two REST clients, a treasury, an operator,
-    a WebSocket client."""
+    """Four FIX sessions, one of them a sub-account's, and one whose numbers begin again and again;
+    two REST clients, a treasury, an operator, a WebSocket client."""
 
     def __init__(self, venue: Venue, told: Told, seed: int) -> None:
         own, desk = "", "alice:desk"
@@ -80,12 +81,13 @@ class Clients:
         self.rest = [OrderClient(venue.url, key, told, seed) for key in keys]
         self.treasury = Treasury(venue.url, "demo-bob-withdraw", told, seed)
         self.operator = Operator(venue.url, "alice", told, seed)
+        self.resets = ResetClient(venue.fix, told)
         self.ws = WsClient(venue.stream_url, "demo-carol-trade", told, seed)
 
     @property
     def all(self) -> list[Client]:
         """Every one of them."""
-        return [*self.fix, *self.rest, self.treasury, self.operator, self.ws]
+        return [*self.fix, *self.rest, self.treasury, self.operator, self.resets, self.ws]
 
     def end(self, some: list[Client]) -> None:
         """End some of them."""
@@ -171,6 +173,8 @@ def _compare(venue: Venue, told: Told, clients: Clients, result: Survived) -> No
         count["FIX logons"] += session.logons
         count["FIX messages sent again"] += session.resent
         count["Logons within sessions"] += session.provoked
+    count["resets within sessions"] += clients.resets.resets
+    count["orders canceled after a reset"] += clients.resets.canceled
     replayed = compare.Replayed(journal)
     _see_what_is_wrong(clients, venue, journal, instruments, found)
     for client in clients.rest:
