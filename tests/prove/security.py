@@ -293,7 +293,8 @@ def _logon_within(day: Day, found: Found) -> None:
     venue = day.venue
 
     def epochs() -> list[int]:
-        rows = [venue.client().fetch(queries.Session(f"fix:{name.upper()}")).value for name in FIRMS]
+        asked = [queries.Session(f"fix:{name.upper()}") for name in FIRMS]
+        rows = [venue.client().fetch(each).value for each in asked]
         return [row.epoch for row in rows if row is not None]
 
     right = {"34": "1", "49": "BOB", "52": now_text(), "56": "TANDEM", "98": "0", "108": "30",
