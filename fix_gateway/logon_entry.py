@@ -20,7 +20,6 @@ from fix_gateway.quickfix_import import quickfix
 from fix_gateway.runtime.delivery import Delivery
 from fix_gateway.runtime.housekeeping import Housekeeping
 from fix_gateway.runtime.outbox import Outbox
-from fix_gateway.runtime.store_recovery import reopen
 from fix_gateway.session.epochs import EpochError, start_epoch
 from fix_gateway.session.handover import HandOverError, InnerListener
 from fix_gateway.session.life import Event, Hold
@@ -175,7 +174,7 @@ class Entrance:
         if session.answer_num and not session.store.holds_number(session.answer_num):
             # Its answer to the last Logon failed, and each further one would.
             with session.gate:
-                if not reopen(session):
+                if not self._delivery.reopen(session):
                     return wishes, STORE_TEXT
         settings = session.settings
         quickfix_session = session.qf
