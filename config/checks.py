@@ -174,6 +174,7 @@ def _sessions(settings: Settings, problems: Problems) -> None:
         _networks(f"{where}.allow", session.allow, problems)
         _client_certificate(f"{where}.client_certificate", session, settings, problems)
         _cancel_on_disconnect(where, session, problems)
+        _market_data(where, session, problems)
 
 
 def _client_certificate(
@@ -209,6 +210,36 @@ def _cancel_on_disconnect(where: str, session: SessionSettings, problems: Proble
         problems.add(
             f"{where}.cancel_on_disconnect",
             f"expected 0, 1 or 3: only a session of the account {session.firm} speaks for the firm",
+        )
+
+
+_NOT_FOR_MARKET_DATA: Final = {
+    "throttle_rate": "0: it enters no orders",
+    "throttle_burst": "0: it enters no orders",
+    "reset_on_logon": "false: its numbers begin again with every Logon anyway",
+    "cancel_on_disconnect": "0: it enters no orders",
+    "reports": 'none or "own": it gets no reports',
+    "market_data": "none: it reads the market and nothing else",
+}
+
+
+def _market_data(where: str, session: SessionSettings, problems: Problems) -> None:
+    """Refuse settings that mean nothing for what a session is for."""
+    if session.kind == "market_data":
+        for field, expected in _NOT_FOR_MARKET_DATA.items():
+            if getattr(session, field) not in (0, False, "own"):
+                problems.add(
+                    f"{where}.{field}", f"expected {expected} (kind is \"market_data\")"
+                )
+        return
+    if session.market_data and session.kind != "order":
+        problems.add(
+            f"{where}.market_data", "expected false: a drop copy reads its firm's orders alone"
+        )
+    if session.conflation_ms and not session.market_data:
+        problems.add(
+            f"{where}.conflation_ms",
+            'needs market_data = true, or kind = "market_data"',
         )
 
 

@@ -17,7 +17,7 @@ from typing import Final, Literal, NamedTuple
 
 from config.control import SUFFIX, ControlError, Verb, ask, control_folder, socket_path
 
-FOLLOWERS: Final = ("history", "fix", "stream")
+FOLLOWERS: Final = ("history", "fix", "marketdata", "stream")
 """Processes that follow the engine transaction by transaction."""
 WATCHED: Final = (*FOLLOWERS, "settlement")
 BEHIND_S: Final = 10.0

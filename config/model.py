@@ -160,6 +160,23 @@ class Metrics(_Section, frozen=True, kw_only=True):
     port: Port = 9464
 
 
+class MarketData(_Section, frozen=True, kw_only=True):
+    """Market data by FIX: what one session may have, and how slow it may be.
+
+    ``subscriptions_max`` counts each symbol of a request, ``symbols_max`` and ``depth_max`` bound
+    one request (depth 0, the whole book, is always allowed), ``recent_trades_max`` is how many
+    past trades it gives. A session that leaves more than ``slow_bytes`` unread is told nothing
+    until it has read, and then the newest; one that does so for ``unread_s_max`` is ended.
+    """
+
+    subscriptions_max: Annotated[int, Meta(ge=1, le=100_000)] = 256
+    symbols_max: Annotated[int, Meta(ge=1, le=10_000)] = 64
+    depth_max: Annotated[int, Meta(ge=1, le=10_000)] = 1_000
+    recent_trades_max: Annotated[int, Meta(ge=1, le=1_000)] = 50
+    slow_bytes: Annotated[int, Meta(ge=4096, le=1 << 20)] = 1 << 16
+    unread_s_max: Annotated[int, Meta(ge=1, le=3_600)] = 30
+
+
 class History(_Section, frozen=True, kw_only=True):
     """The SQL read model; "" means SQLite in the data folder."""
 
@@ -289,6 +306,8 @@ class SessionTable(_Section, frozen=True, kw_only=True):
     ``cancel_on_logout`` false a Logout that the client begins cancels nothing, whatever they are.
     ``throttle_rate`` orders and replaces a second are taken, ``throttle_burst`` at once; a rate
     of 0 is no limit.
+    ``market_data`` lets an order session subscribe to the market; one of kind "market_data" does
+    nothing else. ``conflation_ms`` is how long changes are gathered before they are told.
     """
 
     comp_id: str
@@ -305,6 +324,8 @@ class SessionTable(_Section, frozen=True, kw_only=True):
     grace_s: Seconds = 0
     reports: Reports = "own"
     kind: SessionKind = "order"
+    market_data: bool = False
+    conflation_ms: Literal[0, 10, 100] = 0
     allow: tuple[str, ...] = ()
     enabled: bool = True
 
@@ -366,6 +387,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     http: Http
     stream: Stream
     metrics: Metrics
+    market_data: MarketData
     history: History
     settlement: Settlement
     bots: Bots

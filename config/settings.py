@@ -34,6 +34,7 @@ from config.model import (
     Http,
     Key,
     KeyTable,
+    MarketData,
     Metrics,
     Network,
     NetworkTable,
@@ -59,6 +60,7 @@ __all__ = [
     "History",
     "Http",
     "Key",
+    "MarketData",
     "Metrics",
     "Network",
     "SessionSettings",
@@ -82,9 +84,9 @@ TLS_SOURCE: Final = "127.0.0.9"
 """An address of this machine that nobody else comes from by chance."""
 DEMO_FILE: Final = Path(__file__).parent / "demo.toml"
 _TOP_LEVEL: Final = frozenset(
-    ["environment", "data", "venue", "engine", "fix", "http", "stream", "metrics", "history",
-     "settlement", "bots", "faucet", "assets", "networks", "instruments", "accounts",
-     "sessions", "keys"]
+    ["environment", "data", "venue", "engine", "fix", "http", "stream", "metrics",
+     "market_data", "history", "settlement", "bots", "faucet", "assets", "networks",
+     "instruments", "accounts", "sessions", "keys"]
 )  # fmt: skip
 
 
@@ -153,6 +155,7 @@ def _read(
     http = reader.table("http", Http)
     stream = reader.table("stream", Stream)
     metrics = reader.table("metrics", Metrics)
+    market_data = reader.table("market_data", MarketData)
     history = reader.table("history", History)
     settlement = reader.table("settlement", Settlement)
     bots = reader.table("bots", Bots)
@@ -173,8 +176,8 @@ def _read(
     keys = _keys(reader, firms, problems)
     if (
         venue is None or engine is None or fix is None or http is None
-        or stream is None or metrics is None or history is None or settlement is None
-        or bots is None or faucet is None
+        or stream is None or metrics is None or market_data is None
+        or history is None or settlement is None or bots is None or faucet is None
     ):  # fmt: skip
         return None
     return Settings(
@@ -189,6 +192,7 @@ def _read(
         http=http,
         stream=stream,
         metrics=metrics,
+        market_data=market_data,
         history=history if history.url else History(url=f"sqlite:///{data / 'history.db'}"),
         settlement=settlement,
         bots=bots,

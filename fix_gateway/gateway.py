@@ -23,14 +23,16 @@ from fix_gateway import control
 from fix_gateway.codec.requests import Query
 from fix_gateway.codec.responses import news
 from fix_gateway.door.listener import FrontDoor
+from fix_gateway.door.passage import Passage
 from fix_gateway.logon_entry import Entrance
+from fix_gateway.market_data.hosting import HostedMarketData, MarketDataTerms
 from fix_gateway.quickfix_import import quickfix
 from fix_gateway.runtime.callbacks import AWAY_TEXT, Application
 from fix_gateway.runtime.delivery import Delivery
 from fix_gateway.runtime.housekeeping import Housekeeping
 from fix_gateway.runtime.outbox import Outbox
 from fix_gateway.runtime.quickfix_log import QuickfixLog
-from fix_gateway.runtime.replay import HistoryRequests
+from fix_gateway.runtime.replay import HistoryRequests, open_history
 from fix_gateway.runtime.request_worker import RequestWorker
 from fix_gateway.session.epochs import Start, restore
 from fix_gateway.session.handover import InnerListener
@@ -55,6 +57,17 @@ UNNUMBERED_TEXT: Final = (
 FLOOD_TEXT: Final = "Too many messages above the limit of this session; slow down and log on again"
 
 
+def apart(
+    sessions: Iterable[SessionSettings],
+) -> tuple[list[SessionSettings], list[SessionSettings]]:
+    """Return the sessions that the gateway serves, and those that it passes on."""
+    every = list(sessions)
+    return (
+        [session for session in every if session.kind != "market_data"],
+        [session for session in every if session.kind == "market_data"],
+    )
+
+
 class Gateway:
     """One gateway process. ``clock`` gives microseconds since 1970.
 
@@ -69,9 +82,12 @@ class Gateway:
         history_url: str,
         clock: Clock,
         on_failed: Callable[[], None],
+        market_data: MarketDataTerms = MarketDataTerms(),  # noqa: B008 - it is immutable.
     ) -> None:
         self.settings = settings
-        self.sessions = Sessions(settings, sessions)
+        served, passed = apart(sessions)
+        self.sessions = Sessions(settings, served)
+        self._passage = Passage(settings.passing_socket, settings.comp_id, passed, clock)
         self._engine_socket = engine_socket
         self._clock = clock
         self._on_failed = on_failed
@@ -95,6 +111,14 @@ class Gateway:
             dictionary,
             self._sender,
             self._connect,
+        )
+        self.market_data = HostedMarketData(
+            market_data,
+            lambda lost: self._connect("market_data", lost),
+            lambda: open_history(history_url),
+            clock,
+            self._sender,
+            dictionary,
         )
         self._housekeeping = Housekeeping(settings, self.sessions, self.delivery, self._sender)
         self._requests = RequestWorker(
@@ -178,7 +202,7 @@ class Gateway:
         self._housekeeping.start()
         self.door = FrontDoor(
             self.settings, self.sessions, self._entrance.enter, self._entrance.farewell,
-            self._clock, listener,
+            self._clock, listener, self._passage,
         )  # fmt: skip
         self._resets.judge = self.door.within
         self.door.start()
@@ -219,7 +243,7 @@ class Gateway:
 
     def _subscribe(self) -> None:
         """Go on from the smallest cursor, or from the oldest transaction that there is."""
-        first = min(session.delivery.cursor[0] for session in self.sessions)
+        first = min((session.delivery.cursor[0] for session in self.sessions), default=1)
         self.delivery.position = first
         try:
             self._client.subscribe(max(1, first), self.delivery.on_transactions)
@@ -244,6 +268,7 @@ class Gateway:
         for session in live:
             session.life.free.wait(max(0.0, deadline - time.monotonic()))
             session.cut()
+        self.market_data.stop()
         self._housekeeping.stop()
         self._housekeeping.write(clean=len(self.outbox) == 0, synced=True)
         if self._entrance.inner is not None:
@@ -251,7 +276,8 @@ class Gateway:
 
     def reload(self, sessions: Iterable[SessionSettings]) -> None:
         """Take changed credentials, limits and permissions of known sessions, live."""
-        unknown = self.sessions.update(sessions)
+        served, passed = apart(sessions)
+        unknown = [*self.sessions.update(served), *self._passage.update(passed)]
         self.delivery.update_sessions()
         log.info("reloaded", needs_restart=unknown)
 
@@ -284,6 +310,7 @@ class Gateway:
         """Tell the engine that the session has gone."""
         # Asked first: as soon as the session is free its next connection may change this.
         clean, reason = session.logout_received, session.disconnect_reason(time.monotonic())
+        self.market_data.forget(session)
         move = session.handle(Event.LOGGED_OUT)
         if Action.CLOSE not in move.does:
             return  # The client stays: its numbers begin again.
@@ -310,6 +337,13 @@ class Gateway:
     def on_request(self, session: Session, query: Query, text: str) -> bool:
         """Queue a request for the thread that may wait for the engine."""
         return self._requests.enqueue(session, query, text)
+
+    def on_market_request(self, session: Session, num: int, text: str) -> None:
+        """Pass a request for market data on, and commit that this message is done with."""
+        self.market_data.request(session, text)
+        if num > session.last_num_applied:
+            mark = session.mark_command(session.epoch, num, "answered by the gateway")
+            self.outbox.send_unretained(mark)
 
     def on_overload(self, session: Session, num: int) -> None:
         """End a session for which too much waits; it sends the rest when it returns."""

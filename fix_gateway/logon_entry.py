@@ -16,22 +16,19 @@ from engine.client import EngineClient, EngineError
 from fix_gateway.door import logon_fields, logon_refusals
 from fix_gateway.door.listener import TurnedAway
 from fix_gateway.door.logon import Logon, Wishes, for_quickfix
-from fix_gateway.quickfix_import import quickfix
 from fix_gateway.runtime.delivery import Delivery
 from fix_gateway.runtime.housekeeping import Housekeeping
 from fix_gateway.runtime.outbox import Outbox
+from fix_gateway.runtime.store_recovery import reopen
 from fix_gateway.session.epochs import EpochError, start_epoch
-from fix_gateway.session.handover import HandOverError, InnerListener
+from fix_gateway.session.handover import HandOverError, InnerListener, let_go
 from fix_gateway.session.life import Event, Hold
 from fix_gateway.session.sender import Sender
 from fix_gateway.session.session import Clock, Link, Session
 from fix_gateway.settings import GatewaySettings
 
 FREE_WAIT_S: Final = 1.0
-REGISTERED_WAIT_S: Final = 2.0
 UNANSWERED_WAIT_S: Final = 2.0
-REGISTERED_POLL_S: Final = 0.002
-"""QuickFIX tells nobody that it has let go of a connection, so we look again this often."""
 STORE_TEXT: Final = "its store cannot be written"
 STAMPED: Final = "acceptor.xml"
 """QuickFIX's own dictionary, beside the stores, in which a Logon needs the door's stamp."""
@@ -67,7 +64,9 @@ class Entrance:
         Raises OSError or ValueError.
         """
         stamped = self._settings.store / STAMPED
-        logon_fields.write_stamped(self._settings.dictionary, stamped, self._stamp)
+        logon_fields.write_stamped(
+            self._settings.dictionary, stamped, self._stamp, logon_fields.MARKET_DATA_FIELDS
+        )
         return stamped
 
     def close(self) -> None:
@@ -169,12 +168,12 @@ class Entrance:
         Returns what is granted of the wishes, and the reason where it cannot be. Raises
         TurnedAway, EngineError and EpochError.
         """
-        if not let_go(session):
+        if not let_go(session.id):
             return wishes, "QuickFIX has not let go of the last connection"
         if session.answer_num and not session.store.holds_number(session.answer_num):
             # Its answer to the last Logon failed, and each further one would.
             with session.gate:
-                if not self._delivery.reopen(session):
+                if not reopen(session):
                     return wishes, STORE_TEXT
         settings = session.settings
         quickfix_session = session.qf
@@ -237,17 +236,3 @@ class Entrance:
             session.handle(Event.RESET_DONE)
             self._housekeeping.wake()
         return ""
-
-
-def let_go(session: Session) -> bool:
-    """Wait until QuickFIX has let go of a session's last connection; False if it does not in time.
-
-    Until then it refuses every other connection of the session. There is no event to wait for:
-    ``onLogout`` comes before, as does the end of the socket, and nothing comes after.
-    """
-    deadline = time.monotonic() + REGISTERED_WAIT_S
-    while quickfix.Session.isSessionRegistered(session.id):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(REGISTERED_POLL_S)
-    return True

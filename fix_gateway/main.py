@@ -20,7 +20,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from config.control import ControlServer, Refusal, Verb, socket_path
+from config.control import ControlServer, Refusal, Verb, control_folder, socket_path
 from config.health import health_verb
 from config.model import Settings
 from config.ports import free_ports, take
@@ -39,9 +39,10 @@ from config.shipped import shipped
 from engine.client import EngineError, EngineUnavailable
 from fix_gateway.control import ControlRefused
 from fix_gateway.gateway import Gateway
+from fix_gateway.market_data.hosting import market_data_terms
 from fix_gateway.metrics import GatewayMetrics
 from fix_gateway.session.handover import HandOverError
-from fix_gateway.settings import GatewaySettings
+from fix_gateway.settings import PASSING, GatewaySettings
 
 FILES_OF_CONNECTION: Final = 3
 FILES_OF_SESSION: Final = 5
@@ -77,6 +78,7 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
         stale_after_us=fix.stale_after_s * 1_000_000,
         heartbeat_s_max=fix.heartbeat_s_max,
         outstanding_bytes_max=fix.outstanding_bytes_max,
+        passing_socket=control_folder(settings.data) / PASSING,
     )
 
 
@@ -114,6 +116,7 @@ def serve(settings: Settings) -> int:
         history_url(settings),
         wall_clock_us,
         on_failed,
+        market_data_terms(settings),
     )
     if not start(gateway, settings.fix.inner_port, stopping):
         return 0

@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from fix_gateway.gateway import Gateway
+from fix_gateway.market_data.metrics import service_metrics
 from fix_gateway.session.life import Phase
 
 
@@ -39,6 +40,9 @@ class GatewayMetrics(Collector):
             "tandem_fix_refused", "Connections that the door turned away",
             value=door.refused if door else 0,
         )  # fmt: skip
+        service = gateway.market_data.service
+        if service is not None:
+            yield from service_metrics(service)
         yield from self._sessions()
 
     def _sessions(self) -> Iterator[Metric]:

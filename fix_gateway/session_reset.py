@@ -35,9 +35,10 @@ from fix_gateway.door import logon as logons
 from fix_gateway.door.listener import TurnedAway
 from fix_gateway.door.logon import Logon, LogonError
 from fix_gateway.door.second_logon import SecondLogons
-from fix_gateway.logon_entry import Entrance, let_go
+from fix_gateway.logon_entry import Entrance
 from fix_gateway.quickfix_import import quickfix
 from fix_gateway.runtime.delivery import Delivery
+from fix_gateway.session.handover import let_go
 from fix_gateway.session.life import Event, Phase
 from fix_gateway.session.session import Link, Session
 from fix_gateway.settings import BEGIN_STRING, GatewaySettings
@@ -113,7 +114,7 @@ class SessionResets:
     def _run(self, reset: _Reset) -> None:
         session, link = reset.session, reset.link
         reason = reset.pass_on()
-        while not let_go(session):
+        while not let_go(session.id):
             log.warning("reset_waits", session=session.comp_id, reason="QuickFIX has not let go")
         # QuickFIX has, so the session is claimed. From here on it is ours.
         self._delivery.pause(session, Event.PREPARE)

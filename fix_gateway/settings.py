@@ -15,6 +15,8 @@ from config.model import SessionSettings
 from fix_gateway.quickfix_import import quickfix
 
 BEGIN_STRING: Final = "FIX.4.4"
+PASSING: Final = "marketdata.passing"
+"""The Unix socket, among the control sockets, by which the door passes clients on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +58,15 @@ class GatewaySettings:
     outstanding_timeout_s: float = 20.0
     received_bytes_max: int = 4 << 20
     unclean_margin: int = 1_000_000
+    passing_socket: Path = Path("marketdata.passing")
+    """Where the process listens that market data sessions are passed on to."""
 
 
 def quickfix_settings(
-    settings: GatewaySettings, sessions: Iterable[SessionSettings], port: int, dictionary: Path
+    settings: GatewaySettings, sessions: Iterable[SessionSettings], port: int, dictionary: Path,
+    *, resends: bool = True,
 ) -> quickfix.SessionSettings:
-    """Return the settings of QuickFIX's acceptor.
+    """Return the settings of QuickFIX's acceptor, which ``resends`` what it keeps for that.
 
     It never resets by itself, not even where a session's numbers begin again with each Logon:
     an epoch has to be journalled first, so the gateway does it.
@@ -80,6 +85,7 @@ def quickfix_settings(
             "MaxLatency": str(settings.sending_time_window_us // 1_000_000),
             "ResetOnLogon": "N",
             "ValidateUserDefinedFields": "Y",
+            "PersistMessages": "Y" if resends else "N",
         }
         table = quickfix.Dictionary()
         for key, value in values.items():

@@ -38,6 +38,8 @@ ADVICE: Final = {
     ("history", "troubled"): "its log says why; runbook “The history is behind”",
     ("fix", "behind"): "restart it: clients log on again and lose nothing; keep its log",
     ("fix", "troubled"): "the engine: is it up, are its commits slow",
+    ("marketdata", "behind"): "its processor time; a restart makes clients subscribe anew",
+    ("marketdata", "troubled"): "the engine: is it up",
     ("stream", "behind"): "its processor time; a restart makes clients resume",
     ("stream", "troubled"): "the engine: is it up",
     ("settlement", "troubled"): "its log; no coin is sent twice, so it may be restarted",

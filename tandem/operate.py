@@ -142,12 +142,13 @@ def sessions(settings: Settings, as_json: bool) -> None:
     """Print the FIX sessions of the configuration, and their state in the engine."""
     with connected(settings) as client:
         known = {row.session: row for row in client.fetch(queries.Sessions()).value}
+    reading = _reading(settings)
     rows = []
     for session in settings.sessions:
         row = known.get(source_of(session.comp_id))
         rows.append(
             (session.comp_id, session.account, session.kind, "yes" if session.enabled else "no",
-             "yes" if row is not None and row.connected else "no",
+             "yes" if session.comp_id in reading or (row is not None and row.connected) else "no",
              str(row.epoch if row is not None else 0),
              str(row.last_num_applied if row is not None else 0),
              row.cancel_scope.name.lower() if row is not None and row.connected else "")
@@ -157,10 +158,43 @@ def sessions(settings: Settings, as_json: bool) -> None:
     show("FIX sessions", columns, rows, as_json)
 
 
-def tell_gateway(settings: Settings, verb: str, subject: str) -> None:
-    """Send a command about one or all sessions to the gateway; print its reply."""
+def _reading(settings: Settings) -> set[str]:
+    """Return the market data sessions that are logged on: the engine does not know them."""
     try:
-        print(ask(socket_path(settings.data, "fix"), verb, *subject.split()))
+        return set(ask(socket_path(settings.data, "marketdata"), "connected").split())
+    except ControlError:
+        return set()  # Who serves them is away, and so are they.
+
+
+def kick(settings: Settings, comp_id: str) -> None:
+    """Have the process that serves a session log it out; print its reply."""
+    passed = comp_id in _market_data_sessions(settings)
+    print(_tell(settings, "marketdata" if passed else "fix", "kick", comp_id))
+
+
+def reset_numbers(settings: Settings, comp_id: str) -> None:
+    """Have the gateway begin a session's numbers again; print its reply."""
+    if comp_id in _market_data_sessions(settings):
+        raise CommandError(
+            f"{comp_id} is a market data session, whose numbers begin at 1 with every Logon"
+        )
+    print(_tell(settings, "fix", "reset", comp_id))
+
+
+def announce(settings: Settings, text: str) -> None:
+    """Have every session told something; print to how many."""
+    print(_tell(settings, "fix", "announce", *text.split()))
+    if _market_data_sessions(settings):
+        print(_tell(settings, "marketdata", "announce", *text.split()))
+
+
+def _market_data_sessions(settings: Settings) -> set[str]:
+    return {each.comp_id for each in settings.sessions if each.kind == "market_data"}
+
+
+def _tell(settings: Settings, process: str, *words: str) -> str:
+    try:
+        return ask(socket_path(settings.data, process), *words)
     except ControlError as error:
         raise CommandError(str(error)) from None
 

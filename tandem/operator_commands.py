@@ -117,17 +117,17 @@ def _sessions(load: Load) -> typer.Typer:
     @app.command("kick")
     def kick(comp_id: CompId, config: Config = None, data: Data = None) -> None:
         """Log a session out. Its client may log on again; `enabled = false` prevents that."""
-        operate.tell_gateway(load(config, data), "kick", comp_id)
+        operate.kick(load(config, data), comp_id)
 
     @app.command("reset")
     def reset(comp_id: CompId, config: Config = None, data: Data = None) -> None:
         """Reset the sequence numbers of a logged-out session to 1."""
-        operate.tell_gateway(load(config, data), "reset", comp_id)
+        operate.reset_numbers(load(config, data), comp_id)
 
     @app.command("announce")
     def announce(text: Announcement, config: Config = None, data: Data = None) -> None:
         """Send an announcement to all sessions by News(B), for instance about maintenance."""
-        operate.tell_gateway(load(config, data), "announce", text)
+        operate.announce(load(config, data), text)
 
     return app
 

@@ -22,6 +22,7 @@ _ALL: Final = (
     Process("engine", "engine.main", 0),
     Process("history", "engine.history.main", 1),
     Process("fix", "fix_gateway.main", 1),
+    Process("marketdata", "fix_gateway.market_data.main", 1),
     Process("api", "account_api.main", 1),
     Process("stream", "account_api.stream", 1),
     Process("settlement", "account_api.settlement", 1),

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-SessionKind: TypeAlias = Literal["order", "drop_copy"]
+SessionKind: TypeAlias = Literal["order", "drop_copy", "market_data"]
 """What a FIX session is for."""
 Reports: TypeAlias = Literal["own", "firm"]
 """Whose reports a FIX session gets: those of its own orders, or of all on accounts it reaches."""
@@ -28,6 +28,7 @@ class Holder(Enum):
 
     FIX_ORDER = "FIX order session"
     FIX_DROP_COPY = "FIX drop copy"
+    FIX_MARKET_DATA = "FIX market data session"
     READ = "read"
     TRADE = "trade"
     WITHDRAW = "withdraw"
@@ -74,6 +75,9 @@ class Thing(Enum):
     SUSPEND_ACCOUNTS = "suspend and resume accounts"
     HALT_INSTRUMENTS = "halt and resume instruments"
     SET_REFERENCE_PRICES = "set the reference price of an instrument"
+    READ_MARKET = (
+        "subscribe to market data by FIX; an order session only where it has `market_data = true`"
+    )
     READ_REFERENCE = "read instruments, assets, networks and the public market"
 
 
@@ -118,6 +122,7 @@ TABLE: Final = (
     Row(Thing.SUSPEND_ACCOUNTS, (), _OPERATOR),
     Row(Thing.HALT_INSTRUMENTS, (), _OPERATOR),
     Row(Thing.SET_REFERENCE_PRICES, (), _OPERATOR),
+    Row(Thing.READ_MARKET, (Holder.FIX_ORDER, Holder.FIX_MARKET_DATA)),
     Row(Thing.READ_REFERENCE, tuple(Holder), public=True),
 )
 ROWS: Final = {row.thing: row for row in TABLE}

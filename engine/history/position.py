@@ -18,6 +18,12 @@ def last_seq(connection: Connection) -> int:
     return connection.execute(select(schema.meta.c.last_seq)).scalar_one_or_none() or 0
 
 
+def newest(connection: Connection) -> tuple[int, int]:
+    """Return sequence and time (µs) of the newest transaction that the history contains."""
+    found = connection.execute(select(schema.meta.c.last_seq, schema.meta.c.last_time_us)).first()
+    return (0, 0) if found is None else (int(found[0]), int(found[1]))
+
+
 def wait_for(
     engine: Engine,
     seq: int,

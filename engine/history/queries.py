@@ -43,7 +43,7 @@ from engine.history.paging import (
     narrowed,
     of_accounts,
 )
-from engine.history.position import last_seq, wait_for
+from engine.history.position import last_seq, newest, wait_for
 from engine.history.postings import Pair, Posting, postings
 from engine.history.rows import (
     Candle,
@@ -77,6 +77,7 @@ __all__ = [
     "fills",
     "last_seq",
     "ledger",
+    "newest",
     "open_reader",
     "order",
     "orders",

@@ -139,6 +139,29 @@ class Market:
         feed.trades_floor = feed.trades_seeded_seq = feed.trades_seq = seq
         feed.day = day
 
+    def learn(
+        self, symbol: str, seq: int, time_us: int, trades: Iterable[Trade], day: DayStatistics
+    ) -> None:
+        """Take in a day that was not known, as it was at ``seq``, the transaction of ``time_us``.
+
+        ``trades`` are the newest up to there. Does nothing where the trades since are not all kept.
+        ``seq`` must not be beyond what was taken in.
+        """
+        feed = self.feeds.get(symbol)
+        later = feed.trades_since(seq) if feed is not None else None
+        if feed is None or feed.day is not None or later is None:
+            return
+        number = day_of(time_us, self._day_roll_us)
+        for trade in later:
+            number = _rolled(day, number, day_of(trade.time_us, self._day_roll_us))
+            day.add(trade.price, trade.qty)
+        _rolled(day, number, self.day)
+        feed.day = day
+        known = feed.trades[0].seq if feed.trades else feed.trades_floor + 1
+        older = [trade for trade in trades if trade.seq < known]
+        if len(older) + len(feed.trades) <= TRADES_KEPT:
+            feed.trades.extendleft(reversed(older))
+
     def apply(self, event: ev.Event, seq: int, time_us: int) -> None:
         """Apply an event of transaction ``seq``; O(log levels)."""
         if isinstance(event, _SHOWING):
@@ -228,3 +251,10 @@ class Market:
         if feed.day is not None:
             feed.day.add(trade.price, trade.qty)
         self._changed[feed.symbol] = feed
+
+
+def _rolled(day: DayStatistics, number: int, to: int) -> int:
+    """Begin the day ``to`` if it is later than ``number``; return the number of the day."""
+    if to > number:
+        day.roll()
+    return max(number, to)

@@ -19,6 +19,7 @@ from engine.core.authority import (
 HOLDERS: Final[Mapping[SessionKind, Holder]] = {
     "order": Holder.FIX_ORDER,
     "drop_copy": Holder.FIX_DROP_COPY,
+    "market_data": Holder.FIX_MARKET_DATA,
 }
 """What the table of authority knows each kind of session as."""
 
@@ -29,7 +30,8 @@ class SessionTerms(Protocol):
     The settings themselves are ``config.model.SessionSettings``, which this room does not know.
     ``account`` is used where a message has no Account(1); ``accounts`` are those that it reaches.
     ``reports`` "firm" adds the ExecutionReports of orders on them that others entered. A
-    "drop_copy" session sees everything of these accounts and causes nothing.
+    "drop_copy" session sees everything of these accounts and causes nothing. ``market_data`` lets
+    an order session subscribe to the market.
     """
 
     @property
@@ -44,6 +46,8 @@ class SessionTerms(Protocol):
     def kind(self) -> SessionKind: ...
     @property
     def reports(self) -> Reports: ...
+    @property
+    def market_data(self) -> bool: ...
 
 
 def source_of(comp_id: str) -> str:
@@ -70,6 +74,14 @@ class SessionContext:
     def may(self, thing: Thing) -> bool:
         """Return True if the table of authority lets such a session do a thing."""
         return reach(HOLDERS[self.settings.kind], thing) is not Reach.NONE
+
+    @property
+    def reads_market(self) -> bool:
+        """True if it may subscribe to market data, by the table and by its setting."""
+        settings = self.settings
+        return self.may(Thing.READ_MARKET) and (
+            settings.kind == "market_data" or settings.market_data
+        )
 
     @property
     def firm_wide(self) -> bool:

@@ -15,7 +15,13 @@ from engine.core.commands import Command, RecordRefusal
 from engine.core.types import Origin, RejectReason, RequestKind
 from fix_gateway.codec.batches import batch, new_order_list
 from fix_gateway.codec.context import HOLDERS, SessionContext
-from fix_gateway.codec.decode_requests import QUERY_TYPES, not_allowed, translate_query
+from fix_gateway.codec.decode_requests import (
+    MARKET_TYPES,
+    QUERY_TYPES,
+    market_request,
+    not_allowed,
+    translate_query,
+)
 from fix_gateway.codec.fields import (
     Fields,
     Instruments,
@@ -34,7 +40,7 @@ from fix_gateway.codec.orders import (
     refusal,
     replace_order,
 )
-from fix_gateway.codec.requests import Query
+from fix_gateway.codec.requests import MarketRequest, Query
 
 MESSAGE_CHARS_MAX: Final = 65_536
 """Bound on one application message; a batch of 50 full entries needs about 15,000."""
@@ -60,6 +66,9 @@ THINGS: Final = {
     "AD": Thing.READ_FILLS,
     "BB": Thing.READ_MONEY,
     "x": Thing.READ_REFERENCE,
+    "V": Thing.READ_MARKET,
+    "e": Thing.READ_MARKET,
+    "g": Thing.READ_MARKET,
 }
 """What each message causes or reads, as the table of authority names it."""
 _ALLOWED: Final = {
@@ -74,13 +83,13 @@ _SINGLE: Final[dict[str, _OfFields]] = {
     "D": new_order, "F": cancel_order, "G": replace_order, "q": mass_cancel,
 }  # fmt: skip
 _LISTS: Final[dict[str, _OfGroups]] = {"E": new_order_list, "UB": batch}
-SUPPORTED: Final = frozenset(_SINGLE) | frozenset(_LISTS) | QUERY_TYPES
+SUPPORTED: Final = frozenset(_SINGLE) | frozenset(_LISTS) | QUERY_TYPES | MARKET_TYPES.keys()
 """The MsgTypes that ``translate`` knows; any other is answered with 35=j, 380=3."""
 
 
 def translate(
     text: str, session: SessionContext, epoch: int, instruments: Instruments, now_us: int
-) -> Command | Query | None:
+) -> Command | Query | MarketRequest | None:
     """Turn one application message, as QuickFIX's ``toString`` gives it, into its meaning.
 
     None means that its MsgType is not supported. ``now_us`` is only compared with the
@@ -91,6 +100,8 @@ def translate(
     msg_type = fields.get("35", "")
     single = _SINGLE.get(msg_type)
     if single is None and msg_type not in _LISTS:
+        if msg_type in MARKET_TYPES:
+            return market_request(message, session)
         if msg_type not in QUERY_TYPES:
             return None
         return translate_query(message, session, msg_type in _ALLOWED[session.settings.kind])

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from engine.core.authority import SessionKind, Thing
 from engine.core.types import RejectReason
 from fix_gateway.codec.context import SessionContext
 from fix_gateway.codec.fields import (
@@ -22,6 +23,7 @@ from fix_gateway.codec.reject_codes import BUSINESS_REJECT_REASON
 from fix_gateway.codec.requests import (
     BalancesQuery,
     InvalidRequest,
+    MarketRequest,
     MassStatusQuery,
     OrderStatusQuery,
     Query,
@@ -190,11 +192,35 @@ _READERS: Final[Mapping[str, tuple[_Reader, str]]] = {
 QUERY_TYPES: Final = frozenset(_READERS)
 
 
+_KINDS: Final[Mapping[SessionKind, str]] = {
+    "order": "this session",
+    "drop_copy": "a drop-copy session, which only reads",
+    "market_data": "a market data session, which reads the market alone",
+}
+MARKET_TYPES: Final[Mapping[str, tuple[str, str]]] = {
+    "V": ("262", "3"), "e": ("324", "6"), "g": ("335", "6"),
+}  # fmt: skip
+"""Requests for market data: the tag of their id, and the reason (281 of Y, 380 of j) by which a
+session is told that it may not have it."""
+
+
+def market_request(message: FixMessage, context: SessionContext) -> Query | MarketRequest:
+    """Return what a request for market data is, as far as the session's authority goes."""
+    msg_type, num = message.msg_type, int(message.get("34"))
+    if context.reads_market:
+        return MarketRequest(num, msg_type)
+    id_tag, reason = MARKET_TYPES[msg_type]
+    text = not_allowed(msg_type, context)
+    if context.may(Thing.READ_MARKET):
+        text += "; its setting market_data is false"
+    return InvalidRequest(
+        num, msg_type, shown(ascii_of(message.get(id_tag))), reason, text, "not_permitted"
+    )
+
+
 def not_allowed(msg_type: str, context: SessionContext) -> str:
     """Say in a sentence why a message is not for a session of this kind."""
-    reads = context.settings.kind == "drop_copy"
-    kind = "a drop-copy session, which only reads" if reads else "this session"
-    return f"MsgType(35) {msg_type} is not allowed on {kind}"
+    return f"MsgType(35) {msg_type} is not allowed on {_KINDS[context.settings.kind]}"
 
 
 def translate_query(message: FixMessage, context: SessionContext, allowed: bool = True) -> Query:

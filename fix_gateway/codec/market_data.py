@@ -17,10 +17,10 @@ from engine.core.types import InstrumentStatus, PriceLevel, Side
 from engine.market_data.book import LevelChange, OrderChange, OrderEntry
 from engine.market_data.day import DayStatistics
 from engine.market_data.market import Trade
-from fix_gateway.codec.formatting import InstrumentText, clean, optional, sentence
+from fix_gateway.codec.formatting import InstrumentText, clean, optional
 from fix_gateway.codec.market_data_requests import TRADING_SESSION, MarketRequestError
 from fix_gateway.codec.message import time_text
-from fix_gateway.codec.responses import Response, business_reject
+from fix_gateway.codec.responses import Response, business_reject, market_data_reject
 
 ENTRY_TYPE: Final = {Side.BUY: "0", Side.SELL: "1"}
 NEW, CHANGE, DELETE = "0", "1", "2"
@@ -166,11 +166,7 @@ def reject(error: MarketRequestError) -> Response:
         return business_reject(
             error.num, error.msg_type, error.request_id, error.reason, error.text
         )
-    return Response(
-        "Y",
-        f"262={clean(error.request_id)}\x01{optional('281', error.reason)}"
-        f"58={sentence(error.text)}\x01",
-    )
+    return market_data_reject(error.request_id, error.reason, error.text)
 
 
 def security_status(

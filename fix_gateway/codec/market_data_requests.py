@@ -6,7 +6,7 @@ BusinessMessageReject(j) for the others. Subscriptions are not known here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import Final, NamedTuple
 
 from fix_gateway.codec.fields import shown
@@ -95,7 +95,7 @@ class MarketRequestError(Exception):
         self.text = text
 
 
-def read(text: str, bounds: Bounds, symbols: Collection[str]) -> MarketQuery | None:
+def read(text: str, bounds: Bounds, symbols: Container[str]) -> MarketQuery | None:
     """Parse a message in the form of QuickFIX's ``toString``; return None for any other MsgType.
 
     ``symbols`` are the venue's instruments. Raises MarketRequestError.
@@ -111,7 +111,7 @@ def read(text: str, bounds: Bounds, symbols: Collection[str]) -> MarketQuery | N
 
 
 def _market_data(
-    message: FixMessage, bounds: Bounds, symbols: Collection[str]
+    message: FixMessage, bounds: Bounds, symbols: Container[str]
 ) -> MarketDataQuery:
     num, request_id = int(message.get("34")), message.get("262")
 
@@ -176,7 +176,7 @@ def _market_data(
 def _symbols(
     message: FixMessage,
     bounds: Bounds,
-    symbols: Collection[str],
+    symbols: Container[str],
     refuse: Callable[[str, str], MarketRequestError],
 ) -> tuple[str, ...]:
     """Return the requested symbols. Raises MarketRequestError if one of them is unknown."""
@@ -233,7 +233,7 @@ def _subscription(message: FixMessage, num: int, request_id: str, id_name: str) 
     return subscription
 
 
-def _security_status(message: FixMessage, symbols: Collection[str]) -> SecurityStatusQuery:
+def _security_status(message: FixMessage, symbols: Container[str]) -> SecurityStatusQuery:
     num, request_id = int(message.get("34")), message.get("324")
     subscription = _subscription(message, num, request_id, "SecurityStatusReqID(324)")
     symbol = message.get("55")

@@ -90,8 +90,18 @@ class ReplayQuery(NamedTuple):
     exec_id: str = ""
 
 
+class MarketRequest(NamedTuple):
+    """A request for market data (V, e, g) of a session that may have it, not read any further.
+
+    Its terms depend on the instruments that there are, which the service knows that answers it.
+    """
+
+    num: int
+    msg_type: str
+
+
 class InvalidRequest(NamedTuple):
-    """A request that cannot be answered; BusinessMessageReject(j) says why, for AD an AQ.
+    """A request that cannot be answered; a BusinessMessageReject(j) says why, for AD AQ, for V Y.
 
     ``code`` is the reason as RejectCode(20016) names it.
     """

@@ -50,6 +50,13 @@ def business_reject(num: int, msg_type: str, ref_id: str, reason: str, text: str
     )
 
 
+def market_data_reject(request_id: str, reason: str, text: str) -> Response:
+    """Make the MarketDataRequestReject(Y) of a request; ``reason`` is 281, "" for none."""
+    return Response(
+        "Y", f"262={clean(request_id)}\x01{optional('281', reason)}58={sentence(text)}\x01"
+    )
+
+
 def reject_query(query: Query, reason: str, text: str) -> Response:
     """Make the BusinessMessageReject(j), for AD the AQ, of what cannot be answered now."""
     if isinstance(query, InvalidRequest):
@@ -60,10 +67,12 @@ def reject_query(query: Query, reason: str, text: str) -> Response:
 
 
 def answer_invalid_request(query: InvalidRequest) -> Response:
-    """Make the BusinessMessageReject(j), for AD the AQ, of a request that could not be read."""
+    """Make the BusinessMessageReject(j), for AD the AQ, for V the Y, of what could not be read."""
     if query.msg_type == "AD":
         result = TRADE_REQUEST_RESULT.get(query.code, TRADE_REQUEST_OTHER)
         return trades_ack(query, result, "2", query.text)
+    if query.msg_type == "V":
+        return market_data_reject(query.request_id, query.reason, query.text)
     return business_reject(query.num, query.msg_type, query.request_id, query.reason, query.text)
 
 

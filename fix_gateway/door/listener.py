@@ -10,13 +10,10 @@ credentials are right is told by a Logout what is wrong with the rest of the Log
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import select
 import socket
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
@@ -25,9 +22,11 @@ import structlog
 
 from fix_gateway.door import logon as logons
 from fix_gateway.door import logon_fields, proxy_protocol
+from fix_gateway.door.agenda import Agenda
 from fix_gateway.door.credentials import Credentials
 from fix_gateway.door.logon import Logon, LogonError, Wishes
 from fix_gateway.door.logon_signature import SignedLogons
+from fix_gateway.door.passage import Outcome, Passage, PassedSession
 from fix_gateway.door.pending_connection import PendingConnection
 from fix_gateway.door.second_logon import SecondLogons
 from fix_gateway.door.verification import Verifier
@@ -49,6 +48,7 @@ FAREWELL_S: Final = 1.0
 DRAIN_BYTES: Final = 1 << 16
 PEEK_BYTES_EXTRA: Final = proxy_protocol.V2_BYTES_MAX
 
+Served = Session | PassedSession
 Enter = Callable[[Session, Logon, Wishes, Link], str]
 """Hands a checked client to QuickFIX; gives the reason if it must be refused after all. Raises
 TurnedAway where the client is to be told the reason."""
@@ -75,13 +75,17 @@ class FrontDoor:
         farewell: Farewell,
         clock: Clock,
         listener: socket.socket,
+        passage: Passage,
     ) -> None:
         self._settings = settings
         self._sessions = sessions
+        self._passage = passage
         self._grammar = logon_fields.read(settings.dictionary)
         self._enter = enter
         self._farewell = farewell
         self._clock = clock
+        self._agenda = Agenda()
+        self._at, self._call = self._agenda.at, self._agenda.call
         self._credentials = Credentials(SignedLogons(settings.store))
         self._verifier = Verifier(settings, self._at, self._call)
         self.within = SecondLogons(
@@ -93,9 +97,6 @@ class FrontDoor:
         self._room: WaitingRoom[PendingConnection] = WaitingRoom(
             settings.connections_max, settings.address_connections_max
         )
-        self._timers: list[tuple[float, int, Callable[[], None]]] = []
-        self._order = itertools.count()
-        self._calls: deque[Callable[[], None]] = deque()
         self._stopping = False
         self.admitted = 0
         self.refused = 0
@@ -103,12 +104,9 @@ class FrontDoor:
         self._listener = listener
         self._listener.listen(BACKLOG)
         self._listener.setblocking(False)
-        self._waker, self._wakes = socket.socketpair()
-        self._waker.setblocking(False)
-        self._wakes.setblocking(False)
         self._epoll = select.epoll()
         self._epoll.register(self._listener, select.EPOLLIN)
-        self._epoll.register(self._wakes, select.EPOLLIN)
+        self._epoll.register(self._agenda, select.EPOLLIN)
         self._thread = threading.Thread(target=self._run, name="fix-front-door", daemon=True)
 
     @property
@@ -128,6 +126,7 @@ class FrontDoor:
         self._thread.join(timeout=2.0)
         self._verifier.stop()
         self._hands.shutdown(wait=False, cancel_futures=True)
+        self._passage.stop()
 
     # The loop.
 
@@ -143,42 +142,14 @@ class FrontDoor:
 
     def _turn(self) -> None:
         """Wait for something to happen and do it."""
-        for number, event in self._epoll.poll(self._timeout(), maxevents=256):
+        for number, event in self._epoll.poll(self._agenda.timeout(), maxevents=256):
             if number == self._listener.fileno():
                 self._accept()
-            elif number == self._wakes.fileno():
-                self._drain_wakes()
             elif number in self._pending:
                 self._look(self._pending[number])
             elif number in self._links and event & (select.EPOLLHUP | select.EPOLLERR):
                 self._link_ended(number)
-        while self._calls:
-            self._calls.popleft()()
-        now = time.monotonic()
-        while self._timers and self._timers[0][0] <= now:
-            heapq.heappop(self._timers)[2]()
-
-    def _timeout(self) -> float:
-        if not self._timers:
-            return 1.0
-        return min(1.0, max(0.0, self._timers[0][0] - time.monotonic()))
-
-    def _at(self, when: float, call: Callable[[], None]) -> None:
-        heapq.heappush(self._timers, (when, next(self._order), call))
-
-    def _call(self, call: Callable[[], None]) -> None:
-        """Have something done on the door's thread."""
-        self._calls.append(call)
-        try:
-            self._waker.send(b"\0")
-        except BlockingIOError:
-            pass  # It is full of wakes that are not read yet.
-
-    def _drain_wakes(self) -> None:
-        try:
-            self._wakes.recv(4096)
-        except BlockingIOError:
-            pass  # Another wake-up has taken them.
+        self._agenda.run()
 
     # From accept to a whole first message.
 
@@ -291,7 +262,7 @@ class FrontDoor:
     # From a Logon to a hand-over or a refusal.
 
     def _check(self, pending: PendingConnection, logon: Logon) -> None:
-        session = self._sessions.by_comp_id.get(logon.comp_id)
+        session = self._session(logon.comp_id)
         reason = logons.stranger(
             logon, session, pending.address, self._settings, self._clock(), pending.certificate
         )
@@ -315,8 +286,11 @@ class FrontDoor:
 
         self._verifier.verify(pending.address, lambda: self._is_here(pending), fault, done)
 
+    def _session(self, comp_id: str) -> Served | None:
+        return self._passage.sessions.get(comp_id) or self._sessions.by_comp_id.get(comp_id)
+
     def _authenticated(
-        self, pending: PendingConnection, session: Session, logon: Logon, *, again: bool = False
+        self, pending: PendingConnection, session: Served, logon: Logon, *, again: bool = False
     ) -> None:
         """Hand a client with right credentials over on another thread, or say what is wrong."""
         if not self._is_here(pending):
@@ -324,6 +298,9 @@ class FrontDoor:
         self._room.leave(pending)
         self._verifier.failures.clear(pending.address)
         link = Link(pending.socket, pending.address)
+        if isinstance(session, PassedSession):
+            self._pass_on(pending, session, link, logon)
+            return
         previous = session.link
         if previous is not None and not previous.peer_has_left:
             if not again:
@@ -369,8 +346,27 @@ class FrontDoor:
 
         self._hands.submit(hand_over)
 
+    def _pass_on(
+        self, pending: PendingConnection, session: PassedSession, link: Link, logon: Logon
+    ) -> None:
+        """Pass a client on to the process that serves its session, or say what is wrong."""
+        def decided(outcome: Outcome) -> None:
+            if outcome.passed:
+                self.admitted += 1
+                del self._pending[pending.socket.fileno()]
+                pending.socket.close()
+            elif outcome.tell:
+                self._turn_away(pending, session, link, outcome.why)
+                if outcome.in_doubt:
+                    self._at(time.monotonic() + FAREWELL_S, link.cut)
+            else:
+                self._refuse(pending, session.comp_id, outcome.why, failed=False)
+
+        fault = logons.fault(logon, self._grammar, self._settings, self._clock())
+        self._passage.decide(logon, fault, pending.socket, pending.address, self._call, decided)
+
     def _turn_away(
-        self, pending: PendingConnection, session: Session, link: Link, text: str
+        self, pending: PendingConnection, session: Served, link: Link, text: str
     ) -> None:
         """Tell a client whose credentials are right why it is not let in, and end it."""
         self.refused += 1
@@ -378,7 +374,10 @@ class FrontDoor:
 
         def say() -> None:
             try:
-                logout = self._farewell(session, link, text)
+                if isinstance(session, PassedSession):
+                    logout = session.farewell(text)
+                else:
+                    logout = self._farewell(session, link, text)
             except Exception:
                 log.exception("farewell_failed", session=session.comp_id)
                 logout = b""

@@ -13,13 +13,14 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
+from config.model import SessionSettings
 from engine.core.types import CancelScope
 from fix_gateway.codec.message import parse_time, time_text
 from fix_gateway.door.logon_fields import STAMP, LogonGrammar
 from fix_gateway.door.proxy_protocol import ClientCertificate
-from fix_gateway.session.session import GRACE_S_MAX, LogonMark, Session
+from fix_gateway.session.session import GRACE_S_MAX, LogonMark
 from fix_gateway.settings import BEGIN_STRING, GatewaySettings
 
 _START: Final = f"8={BEGIN_STRING}\x019=".encode("ascii")
@@ -146,9 +147,15 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
         place = end + 1
 
 
+class Known(Protocol):
+    """A session of the configuration, whoever serves it."""
+
+    settings: SessionSettings
+
+
 def stranger(
     logon: Logon,
-    session: Session | None,
+    session: Known | None,
     address: str,
     settings: GatewaySettings,
     now_us: int,
@@ -330,15 +337,30 @@ def for_quickfix(
     It has neither ResetSeqNumFlag nor password: the door has done with both. ``wishes`` are
     those that were granted. The SendingTime is ours, since verifying a password takes time.
     """
-    sent_at = time_text(now_us)
-    expected = "" if wishes.next_expected is None else f"789={wishes.next_expected}\x01"
+    return stamped_logon(
+        logon.comp_id, logon.target, wishes.num, wishes.heartbeat_s, wishes.next_expected, stamp,
+        time_text(now_us),
+    )  # fmt: skip
+
+
+def stamped_logon(
+    comp_id: str,
+    target: str,
+    num: int,
+    heartbeat_s: int,
+    next_expected: int | None,
+    stamp: str,
+    sent_at: str,
+) -> tuple[bytes, LogonMark]:
+    """Write a Logon with the stamp by which QuickFIX takes it, and what it is known by."""
+    expected = "" if next_expected is None else f"789={next_expected}\x01"
     body = (
-        f"35=A\x0134={wishes.num}\x0149={logon.comp_id}\x0152={sent_at}\x0156={logon.target}\x01"
-        f"98=0\x01108={wishes.heartbeat_s}\x01{expected}{STAMP}={stamp}\x01"
+        f"35=A\x0134={num}\x0149={comp_id}\x0152={sent_at}\x0156={target}\x01"
+        f"98=0\x01108={heartbeat_s}\x01{expected}{STAMP}={stamp}\x01"
     )
     text = f"8={BEGIN_STRING}\x019={len(body)}\x01{body}"
     whole = f"{text}10={sum(text.encode('latin-1')) % 256:03d}\x01".encode("latin-1")
-    return whole, (str(wishes.num), sent_at)
+    return whole, (str(num), sent_at)
 
 
 def _number(text: str) -> int:

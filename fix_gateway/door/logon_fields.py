@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import os
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 STAMP: Final = "29999"
 """Tag of the stamp. It stands in no dictionary but QuickFIX's own and never on the wire."""
+MARKET_DATA_FIELDS: Final = ("MarketDepth", "MDUpdateType", "AggregatedBook", "MDEntryType")
+"""What MarketDataRequest(V) asks for: a wrong value is answered by Y with its 281."""
 _HANDED_OVER: Final = (("EncryptMethod", "Y"), ("HeartBtInt", "Y"), ("NextExpectedMsgSeqNum", "N"))
 
 
@@ -48,10 +50,13 @@ def read(dictionary: Path) -> LogonGrammar:
     )
 
 
-def write_stamped(dictionary: Path, target: Path, stamp: str) -> None:
+def write_stamped(
+    dictionary: Path, target: Path, stamp: str, judged_later: Iterable[str] = ()
+) -> None:
     """Write QuickFIX's own dictionary, in which a Logon must bear ``stamp``; for us alone.
 
-    Raises OSError or ValueError.
+    Fields ``judged_later`` (by name) may have any value there, so that a wrong one reaches us and
+    is answered by the message that is meant for that. Raises OSError or ValueError.
     """
     root = _root(dictionary)
     logon = _logon(root)
@@ -64,6 +69,12 @@ def write_stamped(dictionary: Path, target: Path, stamp: str) -> None:
         raise ValueError(f"{dictionary} has no fields")
     field = ElementTree.SubElement(fields, "field", number=STAMP, name="Stamp", type="STRING")
     ElementTree.SubElement(field, "value", enum=stamp, description="OF_THE_DOOR")
+    later = frozenset(judged_later)
+    for field in fields:
+        if field.attrib["name"] in later:
+            field.attrib["type"] = "STRING"
+            for child in list(field):
+                field.remove(child)
     target.unlink(missing_ok=True)
     handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb") as file:

@@ -149,8 +149,8 @@ class Desk:
             if self.market.feed(symbol).day is None:
                 raise _error(
                     query, "",
-                    f"The day's statistics of {symbol} are not known before the next day, as the "
-                    "history could not be read; ask for MDEntryType(269) 0, 1 and 2",
+                    f"The day's statistics of {symbol} are not known yet, as the history is not "
+                    "there; ask again, or for MDEntryType(269) 0, 1 and 2 alone",
                 )  # fmt: skip
 
     def _check_subscribable(self, reader: Reader, query: MarketDataQuery, view: View) -> None:

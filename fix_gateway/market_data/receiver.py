@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Protocol
 
 from fix_gateway.codec.responses import Response
@@ -39,6 +40,8 @@ class Reader:
         """MsgSeqNum and symbol of each subscription to SecurityStatus, by its request id."""
         self.trading_sessions: dict[str, int] = {}
         """MsgSeqNum of each subscription to TradingSessionStatus, by its request id."""
+        self.held: deque[str] = deque()
+        """Requests that wait to be answered: for a market, or for the session to read."""
         self.waiting: set[Subscription] = set()
         """Subscriptions about whose instrument something has happened that is not told yet."""
         self.slow_since = 0.0
@@ -52,5 +55,5 @@ class Reader:
 
     @property
     def idle(self) -> bool:
-        """True if it has no subscription."""
-        return not (self.requests or self.statuses or self.trading_sessions)
+        """True if it has no subscription and no request that waits."""
+        return not (self.held or self.requests or self.statuses or self.trading_sessions)

@@ -11,21 +11,23 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Final, NamedTuple
 
 import structlog
 
 from engine.client import Transaction
+from engine.core.events import InstrumentStatusChanged
 from engine.core.instruments import Instrument
 from engine.market_data.day import day_of, start_of
-from engine.market_data.market import Feed, Market
+from engine.market_data.market import Feed
 from fix_gateway.codec import market_data as render
-from fix_gateway.codec.market_data_requests import MarketQuery, MarketRequestError
+from fix_gateway.codec.market_data_requests import Bounds, MarketRequestError, read
 from fix_gateway.codec.responses import Response
 from fix_gateway.market_data.desk import Desk, DeskBounds
 from fix_gateway.market_data.metrics import MarketDataCounts
 from fix_gateway.market_data.receiver import Reader, Receiver
+from fix_gateway.market_data.seeding import Past, Seed
 from fix_gateway.market_data.views import Shared, TradesLost
 
 log = structlog.get_logger()
@@ -40,6 +42,16 @@ UNREAD_TEXT: Final = "This session leaves too much unread; read faster"
 FLOOD_TEXT: Final = "Too many requests wait to be answered; slow down and log on again"
 
 
+class _Every(Container[str]):
+    """Holds everything."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+_EVERY: Final = _Every()
+
+
 class ServiceBounds(NamedTuple):
     """How slow a session may be.
 
@@ -51,14 +63,6 @@ class ServiceBounds(NamedTuple):
     unread_s_max: float = 30.0
 
 
-class Seed(NamedTuple):
-    """The market at ``as_of_seq``, from which transactions go on."""
-
-    market: Market
-    instruments: dict[str, Instrument]
-    as_of_seq: int
-
-
 class MarketDataService:
     """Serves receivers. ``clock`` gives microseconds since 1970, ``day_roll_us`` is the venue's."""
 
@@ -66,19 +70,22 @@ class MarketDataService:
         self,
         bounds: ServiceBounds,
         desk_bounds: DeskBounds,
+        request_bounds: Bounds,
         clock: Callable[[], int],
         day_roll_us: int,
     ) -> None:
         self._bounds = bounds
+        self._request_bounds = request_bounds
         self._clock = clock
         self._day_roll_us = day_roll_us
         self._desk = Desk(desk_bounds, clock, day_roll_us)
         self.counts = MarketDataCounts()
+        self._coming: Seed | None = None
+        self._expected = False
         self._readers: dict[Receiver, Reader] = {}
         self._queued: dict[Receiver, int] = {}
         self._due: dict[int, tuple[float, set[Reader]]] = {}
         self._slow: set[Reader] = set()
-        self._status_told: dict[str, int] = {}
         self._work: deque[Callable[[], None]] = deque()
         self._wakes = threading.Condition()
         self._room = threading.BoundedSemaphore(BATCHES_MAX)
@@ -96,37 +103,43 @@ class MarketDataService:
         self._offer(self._stop)
         self._thread.join(timeout=5.0)
 
+    def expect(self) -> None:
+        """Let requests wait, as a market is being read."""
+        self._offer(self._expect)
+
     def begin(self, seed: Seed) -> None:
-        """Take a market to go on from."""
+        """Take a market to go on from; it is shown as soon as it is whole."""
         self._offer(lambda: self._begin(seed))
 
     def lose(self) -> None:
         """End every subscription, as the engine is away, and say so."""
         self._offer(self._lose)
 
+    def learn(self, past: Past) -> None:
+        """Take in what the history says of days that are not known yet."""
+        self._offer(lambda: self._learn(past))
+
     def take(self, batch: list[Transaction]) -> None:
         """Take transactions in; wait where too many are queued."""
         self._room.acquire()
         self._offer(lambda: self._take(batch))
 
-    def request(self, receiver: Receiver, query: MarketQuery | MarketRequestError) -> None:
-        """Answer a request of a session that is logged on, or refuse it, in its turn."""
+    def request(self, receiver: Receiver, text: str) -> None:
+        """Answer a request (V, e or g) of a session that is logged on, or refuse it, in its turn.
+
+        ``text`` is the message as QuickFIX's ``toString`` gives it.
+        """
         with self._wakes:
             waiting = self._queued.get(receiver, 0)
             self._queued[receiver] = waiting + 1
         if waiting == REQUESTS_MAX:
             self._offer(lambda: self._end(receiver, FLOOD_TEXT))
         elif waiting < REQUESTS_MAX:
-            self._offer(lambda: self._answer(receiver, query))
+            self._offer(lambda: self._answer(receiver, text))
 
     def forget(self, receiver: Receiver) -> None:
         """Drop a session that has ended, with its subscriptions."""
         self._offer(lambda: self._forget(receiver))
-
-    @property
-    def symbols(self) -> frozenset[str]:
-        """The instruments that there are; empty before the first market."""
-        return frozenset(self._desk.instruments)
 
     @property
     def instruments(self) -> dict[str, Instrument]:
@@ -142,6 +155,17 @@ class MarketDataService:
     def position(self) -> int:
         """The transaction up to which the market is known."""
         return self._desk.as_of_seq
+
+    @property
+    def busy(self) -> bool:
+        """True while a session has a subscription or waits for an answer."""
+        return bool(self._readers or self._queued)
+
+    @property
+    def days_known(self) -> bool:
+        """True if the day's statistics of every instrument are known."""
+        market = self._desk.market
+        return market is None or all(feed.day is not None for feed in market.feeds.values())
 
     @property
     def readers(self) -> int:
@@ -190,28 +214,56 @@ class MarketDataService:
 
     # The market.
 
+    def _expect(self) -> None:
+        self._expected = True
+
     def _begin(self, seed: Seed) -> None:
         desk = self._desk
-        desk.market, desk.instruments, desk.as_of_seq = seed
-        seed.market.take_changed()
-        self._status_told = {feed.symbol: feed.status_seq for feed in seed.market.feeds.values()}
+        self._expected, self._coming = True, seed
+        desk.instruments, desk.as_of_seq = seed.instruments, seed.first_seq - 1
+        self._show_if_whole()
+
+    def _show_if_whole(self) -> None:
+        """Show a market that has taken in all that some part of it was read after."""
+        seed, desk = self._coming, self._desk
+        if seed is None or desk.as_of_seq < seed.whole_at:
+            return
+        market = desk.market = seed.market
+        self._coming, self._expected = None, False
+        market.take_changed()
+        self._answer_held()
+
+    def _learn(self, past: Past) -> None:
+        desk = self._desk
+        if desk.market is None or past.seq > desk.as_of_seq:
+            return  # Trades that the history has already are still to come.
+        for symbol, day in past.days.items():
+            desk.market.learn(symbol, past.seq, past.time_us, past.trades[symbol], day)
 
     def _lose(self) -> None:
-        self._desk.market = None
+        self._desk.market = self._coming = None
+        self._expected = False
         for reader in list(self._readers.values()):
             self._send_all(reader, self._desk.lost(reader))
+        self._answer_held()
+        for reader in list(self._readers.values()):
             self._drop(reader)
 
     def _take(self, batch: list[Transaction]) -> None:
         self._room.release()
         desk = self._desk
-        market = desk.market
+        market = self._coming.market if self._coming is not None else desk.market
         if market is None:
             return
         for transaction in batch:
             desk.as_of_seq = transaction.seq
             for event in transaction.events:
                 market.apply(event, transaction.seq, transaction.time_us)
+                if type(event) is InstrumentStatusChanged and self._coming is None:
+                    self._tell_status(market.feed(event.symbol))
+        if self._coming is not None:
+            self._show_if_whole()
+            return
         for feed in market.take_changed():
             self._changed(feed)
 
@@ -219,13 +271,12 @@ class MarketDataService:
         for subscription, reader in self._desk.by_symbol.get(feed.symbol, {}).items():
             reader.waiting.add(subscription)
             self._mark(reader)
-        if self._status_told.get(feed.symbol, 0) < feed.status_seq:
-            self._status_told[feed.symbol] = feed.status_seq
-            for reader in list(self._readers.values()):
-                for request_id, (_, symbol) in list(reader.statuses.items()):
-                    if symbol == feed.symbol:
-                        status = self._desk.status(request_id, feed, unsolicited=True)
-                        self._send(reader, status)
+
+    def _tell_status(self, feed: Feed) -> None:
+        for reader in list(self._readers.values()):
+            for request_id, (_, symbol) in list(reader.statuses.items()):
+                if symbol == feed.symbol:
+                    self._send(reader, self._desk.status(request_id, feed, unsolicited=True))
 
     def _roll(self) -> None:
         """Begin a day whose time has come, and tell those that asked to be told."""
@@ -240,7 +291,31 @@ class MarketDataService:
 
     # Requests.
 
-    def _answer(self, receiver: Receiver, query: MarketQuery | MarketRequestError) -> None:
+    def _answer(self, receiver: Receiver, text: str) -> None:
+        """Answer a request, or hold it while a market is read or the session is to read first."""
+        with self._wakes:
+            if receiver not in self._queued:
+                return  # It has ended since.
+        reader = self._readers.get(receiver)
+        if reader is None:
+            reader = self._readers[receiver] = Reader(receiver)
+        reader.held.append(text)
+        self._answer_held_of(reader, time.monotonic())
+
+    def _answer_held(self) -> None:
+        """Answer what waited for a market."""
+        now = time.monotonic()
+        for reader in list(self._readers.values()):
+            self._answer_held_of(reader, now)
+
+    def _answer_held_of(self, reader: Reader, now: float) -> None:
+        while reader.held and not self._expected:
+            if self._is_slow(reader, now) or self._readers.get(reader.receiver) is not reader:
+                return
+            self._answer_one(reader, reader.held.popleft())
+
+    def _answer_one(self, reader: Reader, text: str) -> None:
+        receiver = reader.receiver
         with self._wakes:
             left = self._queued.get(receiver, 1) - 1
             if left:
@@ -248,18 +323,19 @@ class MarketDataService:
             else:
                 self._queued.pop(receiver, None)
         self.counts.requests += 1
-        reader = self._readers.get(receiver)
-        if reader is None:
-            reader = self._readers[receiver] = Reader(receiver)
         try:
-            if isinstance(query, MarketRequestError):
-                raise query
-            self._send_all(reader, self._desk.answer(reader, query))
+            query = read(text, self._request_bounds, self._symbols())
+            if query is not None:
+                self._send_all(reader, self._desk.answer(reader, query))
         except MarketRequestError as error:
             self.counts.rejected += 1
             self._send(reader, render.reject(error))
         if reader.idle:
             self._drop(reader)
+
+    def _symbols(self) -> Container[str]:
+        """The symbols that there are; while nobody knows them, every one may be."""
+        return self._desk.instruments if self._desk.market is not None else _EVERY
 
     def _forget(self, receiver: Receiver) -> None:
         with self._wakes:
@@ -299,12 +375,13 @@ class MarketDataService:
         ready |= self._slow
         shared: dict[str, Shared] = {}
         for reader in ready:
-            if reader.waiting:
-                self._tell_one(reader, shared, now)
+            self._tell_one(reader, shared, now)
 
     def _tell_one(self, reader: Reader, shared: dict[str, Shared], now: float) -> None:
         if self._is_slow(reader, now):
             return
+        if reader.held:
+            self._answer_held_of(reader, now)
         waiting, reader.waiting = reader.waiting, set()
         for subscription in waiting:
             symbol = subscription.symbol

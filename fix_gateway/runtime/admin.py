@@ -5,11 +5,10 @@ What is wrong is said by QuickFIX's own exceptions, which it answers with Reject
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final, Protocol
 
 from fix_gateway.codec.message import SOH, FixMessage, parse_time
 from fix_gateway.quickfix_import import quickfix
-from fix_gateway.session.session import Session
 
 REQUIRED_MISSING: Final = 1
 SENDING_TIME: Final = 10
@@ -17,7 +16,18 @@ OTHER: Final = 99
 """Values of SessionRejectReason(373)."""
 
 
-def complete_logon(session: Session, message: quickfix.Message) -> None:
+class Admitted(Protocol):
+    """What these functions ask of a session, and note on it."""
+
+    qf: Any
+    says_reset: bool
+    confirms_reset: bool
+    expects_next: bool
+    logon_num: int
+    ask_up_to: int
+
+
+def complete_logon(session: Admitted, message: quickfix.Message) -> None:
     """Put into the answer to a Logon what the door knows and QuickFIX does not.
 
     FIX 4.4, volume 2, Logon: ResetSeqNumFlag(141), and NextExpectedMsgSeqNum(789), which counts
@@ -32,7 +42,7 @@ def complete_logon(session: Session, message: quickfix.Message) -> None:
         message.setField(quickfix.StringField(789, str(expected)))
 
 
-def confirms(session: Session, message: quickfix.Message) -> bool:
+def confirms(session: Admitted, message: quickfix.Message) -> bool:
     """Return True if the Logon that is rejected here only confirms our ResetSeqNumFlag=Y.
 
     Some engines, QuickFIX among them, answer it with a Logon of their own under number 1, which
@@ -77,7 +87,7 @@ def fault_of_repeat(message: FixMessage) -> tuple[int, str] | None:
     return None
 
 
-def check_resend(session: Session, message: quickfix.Message) -> None:
+def check_resend(session: Admitted, message: quickfix.Message) -> None:
     """Check that a ResendRequest asks for numbers that there are. Raises IncorrectTagValue.
 
     Notes a gap in front of it, which QuickFIX does not ask for.

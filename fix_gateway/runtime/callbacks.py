@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
-from functools import wraps
-from typing import Any, Concatenate, Final, ParamSpec, Protocol, get_args
+from collections.abc import Mapping
+from typing import Final, Protocol, get_args
 
 import structlog
 
@@ -21,9 +20,10 @@ from engine.core.types import RejectReason
 from fix_gateway.codec import responses
 from fix_gateway.codec.decode import refuse, translate
 from fix_gateway.codec.message import FixMessage, envelope
-from fix_gateway.codec.requests import Query
+from fix_gateway.codec.requests import MarketRequest, Query
 from fix_gateway.quickfix_import import quickfix
 from fix_gateway.runtime import admin
+from fix_gateway.runtime.guard import QUICKFIX_ERRORS, guarded
 from fix_gateway.runtime.outbox import Outbox
 from fix_gateway.session.life import Phase
 from fix_gateway.session.sender import Sender
@@ -31,7 +31,6 @@ from fix_gateway.session.session import Clock, Session, Sessions
 from fix_gateway.session.throttle import Throttle, weight
 
 log = structlog.get_logger()
-P = ParamSpec("P")
 _COMMANDS: Final = frozenset(get_args(Command))
 AWAY_TEXT: Final = "The matching engine is not available; log on again in a moment"
 BUSY_TEXT: Final = "Too many requests wait; send this one again in a moment"
@@ -41,32 +40,6 @@ WITHIN_TEXT: Final = (
 )
 _REPORT_BYTES: Final = 512
 """What one resent report is reckoned to weigh."""
-
-
-def _guarded(
-    callback: Callable[Concatenate[Any, P], None],
-) -> Callable[Concatenate[Any, P], None]:
-    """Let nothing but QuickFIX's own exceptions out of a callback."""
-
-    @wraps(callback)
-    def guard(self: Any, *args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            callback(self, *args, **kwargs)
-        except _QUICKFIX:
-            raise
-        except Exception:
-            log.exception("callback_failed", callback=callback.__name__)
-
-    return guard  # type: ignore[return-value]
-
-
-_QUICKFIX: Final = (
-    quickfix.UnsupportedMessageType,
-    quickfix.IncorrectDataFormat,
-    quickfix.IncorrectTagValue,
-    quickfix.FieldNotFound,
-    quickfix.RejectLogon,
-)
 
 
 class Events(Protocol):
@@ -86,6 +59,9 @@ class Events(Protocol):
 
     def on_request(self, session: Session, query: Query, text: str) -> bool:
         """Take in a request and its message; return False when too many wait already."""
+
+    def on_market_request(self, session: Session, num: int, text: str) -> None:
+        """Answer request ``num`` for market data, given as it came."""
 
     def on_flood(self, session: Session) -> None:
         """Log a session out that goes on and on above its limit."""
@@ -132,21 +108,21 @@ class Application(quickfix.Application):  # type: ignore[misc]
         self._resending: Session | None = None
         self._by_comp_id = sessions.by_comp_id
 
-    @_guarded
+    @guarded
     def onCreate(self, session_id: quickfix.SessionID) -> None:
         """Do nothing: QuickFIX has made a session."""
 
-    @_guarded
+    @guarded
     def onLogon(self, session_id: quickfix.SessionID) -> None:
         """Take in that the Logon was answered."""
         self._events.on_logon(self._sessions[session_id.toString()])
 
-    @_guarded
+    @guarded
     def onLogout(self, session_id: quickfix.SessionID) -> None:
         """Take in that the session has ended, by a Logout or by the loss of its connection."""
         self._events.on_disconnect(self._sessions[session_id.toString()])
 
-    @_guarded
+    @guarded
     def toAdmin(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
         """Look at an admin message that goes out, and complete a Logon or a Reject of one."""
         session = self._sessions[session_id.toString()]
@@ -205,7 +181,7 @@ class Application(quickfix.Application):  # type: ignore[misc]
         if up_to:
             self._events.on_gap(session, up_to)
 
-    @_guarded
+    @guarded
     def fromAdmin(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
         """Take an admin message in; what is wrong with it QuickFIX rejects."""
         session = self._sessions[session_id.toString()]
@@ -279,7 +255,7 @@ class Application(quickfix.Application):  # type: ignore[misc]
             if "\x0143=Y\x01" in text and not self._repeats_well(session, text):
                 return
             self._take(session, text)
-        except _QUICKFIX:
+        except QUICKFIX_ERRORS:
             raise
         except Exception:
             log.exception("message_failed", session=session.comp_id)
@@ -295,7 +271,9 @@ class Application(quickfix.Application):  # type: ignore[misc]
         meant = translate(text, session.context, session.epoch, self._instruments, now_us)
         if meant is None:
             raise quickfix.UnsupportedMessageType()
-        if type(meant) in _COMMANDS:
+        if isinstance(meant, MarketRequest):
+            self._events.on_market_request(session, meant.num, text)
+        elif type(meant) in _COMMANDS:
             command: Command = meant  # type: ignore[assignment]
             if session.throttle is not None:
                 command = self._throttled(session, session.throttle, command, text, now_us)

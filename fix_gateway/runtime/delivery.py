@@ -263,29 +263,7 @@ class Delivery:
     def reopen_store(self, session: Session) -> bool:
         """Open the store of a session that is away; return False while it cannot be written."""
         with session.gate:
-            return session.phase is Phase.FREE and self.reopen(session)
-
-    def reopen(self, session: Session) -> bool:
-        """Open a session's store; return False while it cannot be written. The gate is held.
-
-        What the store holds has been delivered, even if QuickFIX failed after it was written:
-        a resend brings it. What is missing in it is sent once more, marked as such.
-        """
-        lost = reopen(session)
-        if lost is None:
-            return False
-        place, life = session.delivery, session.life
-        self._stop(session)
-        place.cursor = max(place.cursor, session.store.newest_cursor() or place.cursor)
-        if lost:
-            log.error("store_mended", session=session.comp_id, lost_from=lost)
-            place.cursor = session.store.newest_cursor(below=lost) or place.begun
-            place.repeat_until = self.position
-            if life.progress is Progress.BEHIND:
-                # The backlog begins later than that.
-                place.backlog.clear()
-                life.advance(Step.OVERFLOW)
-        return True
+            return session.phase is Phase.FREE and reopen(session)
 
     def pause(self, session: Session, event: Event) -> None:
         """Take in an event that may hold delivery. If it does, nothing is under way on return.

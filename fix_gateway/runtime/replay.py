@@ -39,6 +39,19 @@ HISTORY_WAIT_S: Final = 2.0
 """How long a subscription waits for the history to have what happened before it."""
 
 
+def open_history(url: str) -> sqlalchemy.Engine:
+    """Open the history, which somebody else makes: SQLite would make an empty one.
+
+    Raises StoreError.
+    """
+    import sqlalchemy
+
+    address = sqlalchemy.make_url(url)
+    if address.get_backend_name() == "sqlite" and not Path(address.database or "").exists():
+        raise history.StoreError(f"there is no history at {address.database}")
+    return history.open_reader(address)
+
+
 class HistoryRequests:
     """Answers requests about what is past, for the thread that answers requests."""
 
@@ -113,14 +126,8 @@ class HistoryRequests:
             )
 
     def _history(self) -> sqlalchemy.Engine:
-        """Open the history, which somebody else makes: SQLite would make an empty one."""
-        import sqlalchemy
-
         if self._engine is None:
-            url = sqlalchemy.make_url(self._url)
-            if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
-                raise history.StoreError(f"there is no history at {url.database}")
-            self._engine = history.open_reader(url)
+            self._engine = open_history(self._url)
         return self._engine
 
     def replay(

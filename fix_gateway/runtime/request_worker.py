@@ -33,6 +33,7 @@ from fix_gateway.codec.requests import (
 from fix_gateway.codec.responses import Response
 from fix_gateway.runtime.outbox import Outbox
 from fix_gateway.runtime.replay import HistoryRequests
+from fix_gateway.runtime.security_list import security_list
 from fix_gateway.session.life import Phase
 from fix_gateway.session.sender import Sender
 from fix_gateway.session.session import Clock, Session
@@ -186,11 +187,7 @@ class RequestWorker:
             rows, seq = self._open_orders(session, query)
             return responses.answer_mass_status(query, rows, self._instruments, seq, now_us)
         if isinstance(query, SecurityListQuery):
-            states = self._client.fetch(queries.InstrumentStates())
-            by_symbol = {state.symbol: state for state in states.value}
-            return responses.answer_security_list(
-                query, self._instruments, by_symbol, states.as_of_seq
-            )
+            return security_list(self._client, query, self._instruments)
         assert isinstance(query, BalancesQuery)
         return self._balances(session, query, now_us)
 

@@ -19,11 +19,10 @@ PROBE_BYTES: Final = 1 << 16
 """So much must go to the disk before the store is opened again."""
 
 
-def reopen(session: Session) -> int | None:
-    """Open a session's store again; return None while its disk does not take anything.
+def reopen(session: Session) -> bool:
+    """Open a session's store again; return False while its disk does not take anything.
 
-    The session must have no connection, and its gate must be held. Returns the lowest number
-    whose message is missing in the store, 0 if none is.
+    The session must have no connection, and its gate must be held.
     """
     store, quickfix_session = session.store, session.qf
     assert quickfix_session is not None
@@ -32,10 +31,10 @@ def reopen(session: Session) -> int | None:
         # What the failed writes left behind goes to the files as they are closed, ...
         quickfix_session.refresh()
         # ... is taken out of the index, and what is left is read.
-        lost = store.mend_index()
+        store.mend_index()
         quickfix_session.refresh()
     except Exception as error:
         log.warning("store_not_reopened", session=session.comp_id, reason=str(error))
-        return None
+        return False
     log.info("store_reopened", session=session.comp_id)
-    return lost
+    return True

@@ -42,7 +42,6 @@ def start_epoch(session: Session, client: EngineClient, cause: str) -> None:
         if isinstance(event, SessionChanged):
             with session.gate:
                 session.epoch, session.last_num_applied = event.epoch, 0
-                session.delivery.begun = command.cursor
             log.info("epoch", session=session.comp_id, epoch=epoch, cause=cause)
             return
         if isinstance(event, Refused):
@@ -75,7 +74,7 @@ def restore(session: Session, client: EngineClient, last: GatewayState | None) -
         store.reset()
         place.cursor = (engine_seq, LAST_INDEX, 0)
         return _begin(session, client, "first")
-    place.cursor = place.begun = row.cursor
+    place.cursor = row.cursor
     numbers = store.numbers()
     if store.epoch() == row.epoch - 1 and row.last_num_applied == 0 and store.epoch() > 0:
         # A reset was recorded but not finished; the client has not heard of it.
@@ -101,6 +100,7 @@ def _continue(session: Session, last: GatewayState | None, engine_seq: int) -> S
     place = session.delivery
     numbers = session.store.numbers()
     lost = 0 if last is not None and last.clean else session.store.mend_index()
+    begun = place.cursor
     place.cursor = max(place.cursor, session.store.newest_cursor() or place.cursor)
     same_boot = last is not None and last.boot_id == boot_id()
     if last is not None and (same_boot or last.synced):
@@ -116,7 +116,7 @@ def _continue(session: Session, last: GatewayState | None, engine_seq: int) -> S
         # The disk was full, and the gateway was killed before it could open the store again. What
         # stood under that number and later ones may not have been sent: it is sent once more.
         log.error("store_mended", session=session.comp_id, lost_from=lost)
-        place.cursor = session.store.newest_cursor(below=lost) or place.begun
+        place.cursor = session.store.newest_cursor(below=lost) or begun
         place.repeat_until = engine_seq
     trusted = last is not None and last.clean
     applied = session.last_num_applied + 1

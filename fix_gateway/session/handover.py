@@ -31,9 +31,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from fix_gateway.quickfix_import import quickfix
+
 ACCEPT_TIMEOUT_S: Final = 5.0
 ACCEPT_POLL_S: Final = 0.0005
 """The kernel tells nobody that a connection was accepted, so we look again this often."""
+
+
+REGISTERED_WAIT_S: Final = 2.0
+REGISTERED_POLL_S: Final = 0.002
+"""QuickFIX tells nobody that it has let go of a connection, so we look again this often."""
 
 
 class HandOverError(Exception):
@@ -71,6 +78,20 @@ def _hold(folder: Path) -> int | None:
         os.close(held)
         return None
     return held
+
+
+def let_go(session_id: quickfix.SessionID) -> bool:
+    """Wait until QuickFIX has let go of a session's last connection; False if it does not in time.
+
+    Until then it refuses every other connection of the session. There is no event to wait for:
+    ``onLogout`` comes before, as does the end of the socket, and nothing comes after.
+    """
+    deadline = time.monotonic() + REGISTERED_WAIT_S
+    while quickfix.Session.isSessionRegistered(session_id):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(REGISTERED_POLL_S)
+    return True
 
 
 class InnerListener:

@@ -284,14 +284,13 @@ class DeliveryState:
     """Where delivery to a session stands; guarded by the session's gate.
 
     Transactions meant for the session wait in ``backlog`` while it is behind. Up to
-    ``repeat_until`` a message may have been sent before, and says so (PossResend). ``begun`` is
-    the cursor with which the epoch began. ``message`` is used for one report after the other.
+    ``repeat_until`` a message may have been sent before, and says so (PossResend).
+    ``message`` is used for one report after the other.
     """
 
     def __init__(self) -> None:
         self.cursor: Cursor = (0, 0, 0)
         self.backlog: deque[Transaction] = deque()
-        self.begun: Cursor = (0, 0, 0)
         self.repeat_until = 0
         self.retry_at = 0.0
         self.message = quickfix.Message()

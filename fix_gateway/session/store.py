@@ -132,15 +132,13 @@ class SessionStore:
         except FileNotFoundError:
             return 0
         kept: list[bytes] = []
-        known: set[int] = set()
         lost = 0
         for row in reversed(rows):
             if not _WHOLE.match(row):
                 continue
             number, offset, length = map(int, row.split(b","))
-            if number >= sender or number in known:
-                continue  # It does not count, or a later triple of its number does.
-            known.add(number)
+            if number >= sender:
+                continue
             # Messages stand one after the other, so each ends where the next begins, or before.
             if offset + length > end:
                 lost = number

@@ -36,7 +36,6 @@ ALONE = {"runbooks"}
 """Pages that start their own venue."""
 SKIPS = {
     "starts the venue that the rest of this page speaks to",
-    "needs HAProxy",
     "needs root",
     "installs",
     "needs a registry of images",

@@ -178,18 +178,3 @@ def test_a_number_whose_message_a_full_disk_kept_from_being_written_leaves_the_i
     assert store.newest_cursor(below=2) == (1, 0, 0)
     assert store.newest_cursor() == (5, 0, 0)
     assert store.mend_index() == 0
-
-
-def test_a_triple_that_a_later_one_of_its_number_supersedes_is_no_loss(
-    acceptor: Acceptor, store: SessionStore
-) -> None:
-    """A number whose message could not be written is used again: the later triple counts."""
-    for seq in range(1, 4):
-        acceptor.report(seq)
-    rows = store.path(".header").read_bytes().split()
-    _, offset, length = map(int, rows[1].split(b","))
-    stale = f"2,{offset},{length + 100}".encode()
-    store.path(".header").write_bytes(b" ".join([rows[0], stale, *rows[1:]]) + b" ")
-    assert store.mend_index() == 0
-    assert store.path(".header").read_bytes().split() == rows
-    assert store.newest_cursor() == (3, 0, 0)

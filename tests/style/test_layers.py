@@ -80,7 +80,9 @@ GATEWAY_ROOMS: dict[str, set[str]] = {
     "session": {"codec", "settings", "quickfix_import"},
     "door": {"codec", "session", "settings"},
     "runtime": {"codec", "session", "settings", "quickfix_import"},
-    "market_data": {"codec", "session", "settings"},
+    "market_data": {
+        "codec", "session", "settings", "door", "runtime", "control", "quickfix_import",
+    },
 }
 """Rooms of the gateway, and the others that each may import; the files beside them know all."""
 CIRCLES_ALLOWED = [{"engine.core.book", "engine.core.ledger", "engine.core.triggers"}]

@@ -25,6 +25,7 @@ NEEDED: Final = {
     "engine.main": {"asyncio"},
     "engine.history.main": {"asyncio", "prometheus_client", "sqlalchemy"},
     "fix_gateway.main": {"asyncio", "cryptography", "prometheus_client", "quickfix"},
+    "fix_gateway.market_data.main": {"asyncio", "prometheus_client", "quickfix"},
     "account_api.main": {
         "asyncio", "cryptography", "flask", "gunicorn", "prometheus_client", "werkzeug",
     },

@@ -114,10 +114,10 @@ def test_anybody_may_ask_and_the_parts_are_asked_once_a_second(
     watch = Watch(tmp_path, monotonic=clock)
     for _ in range(100):
         watch.look(1)
-    assert asked == ["history", "fix", "stream", "settlement"]
+    assert asked == ["history", "fix", "marketdata", "stream", "settlement"]
     clock.now += 1.0
     watch.look(1)
-    assert len(asked) == 8
+    assert len(asked) == 10
 
 
 def test_an_engine_whose_numbers_begin_again_makes_nobody_late() -> None:

@@ -65,11 +65,14 @@ def test_the_demo_is_what_clients_and_examples_expect() -> None:
     ]
     hasher = PasswordHasher()
     for session in settings.sessions:
-        assert session.comp_id == session.username.upper()
+        market_data = "-MD" if session.kind == "market_data" else ""
+        assert session.comp_id == session.username.upper() + market_data
         assert hasher.verify(session.password_hash, f"{session.username}-demo")
         assert session.reset_on_logon == (session.comp_id in ("CERT", "TAKER"))
         assert session.cancel_on_disconnect == 0
-    assert [session.username for session in settings.sessions] == [*FIRMS, "taker"]
+    assert [session.username for session in settings.sessions] == [
+        *FIRMS, "taker", "alice", "bob", "carol",
+    ]
     unit = 10**8
     for account in settings.accounts:
         assert (account.maker_fee_ppm, account.taker_fee_ppm) == (500, 1000)

@@ -31,8 +31,11 @@ LINES: Final = {
     "AD": "568=k|569=0",
     "BB": "909=l",
     "UD": "20017=m",
+    "V": "262=n|263=1|264=0|265=1|267=1|269=0|146=1|55=BTC-USD",
+    "e": "324=o|55=BTC-USD|263=0",
+    "g": "335=p|263=0",
 }
-NAMES_NO_ACCOUNT: Final = frozenset(("x", "UD"))
+NAMES_NO_ACCOUNT: Final = frozenset(("x", "UD", "V", "e", "g"))
 IN_ENTRY: Final = {"E": ("11=f|", "11=f|1={}|"), "UB": ("11=h|", "11=h|1={}|")}
 
 
@@ -56,7 +59,9 @@ def session(kind: SessionKind, account: str) -> SessionContext:
     firm = ACCOUNTS[account]
     every = [name for name, owner in ACCOUNTS.items() if owner == firm]
     accounts = authority.accounts_of(account, firm, every)
-    settings = session_settings("X", account, firm, accounts, kind=kind)
+    settings = session_settings(
+        "X", account, firm, accounts, kind=kind, market_data=kind == "order"
+    )
     return SessionContext(settings, STALE_AFTER_US)
 
 
@@ -73,7 +78,7 @@ def seen(found: Any) -> str:
         if isinstance(each, RecordRefusal):
             return _REFUSALS[each.reason]
         if isinstance(each, InvalidRequest):
-            assert each.reason == "6"
+            assert each.reason == ("3" if each.msg_type == "V" else "6")
             return "refused" if "not allowed on" in each.text else "unreached"
     return "done"
 
@@ -123,3 +128,13 @@ def test_a_sub_accounts_drop_copy_hears_of_its_own_account_alone() -> None:
     told = [len(messages(each, copy, desk.instruments)) for each in desk.transactions[-2:]]
     assert told == [0, 1]
     assert not copy.may(Thing.CANCEL_ON_DISCONNECT)
+
+
+@pytest.mark.parametrize("msg_type", ["V", "e", "g"])
+def test_an_order_session_reads_the_market_only_where_its_setting_says_so(msg_type: str) -> None:
+    settings = session_settings("X", "alice", kind="order")
+    found = meant(SessionContext(settings, STALE_AFTER_US), msg_type, LINES[msg_type])
+    assert isinstance(found, InvalidRequest)
+    assert found.text == (
+        f"MsgType(35) {msg_type} is not allowed on this session; its setting market_data is false"
+    )

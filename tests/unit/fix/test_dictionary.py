@@ -138,7 +138,6 @@ def test_what_the_session_layer_rejects(msg_type: str, line: str, error: type[Ex
 @pytest.mark.parametrize(
     ("msg_type", "line"),
     [
-        ("V", "262=1|263=1|264=1|265=0|267=2|269=0|269=1|146=1|55=BTC-USD"),
         ("R", "131=1|146=1|55=BTC-USD"),
         ("K", "66=1|60=20260105-09:30:00"),
         ("BE", "923=1|924=1|553=alice"),

@@ -15,6 +15,7 @@ from config.ports import take
 from fix_gateway.door import listener
 from fix_gateway.door.listener import FrontDoor
 from fix_gateway.door.logon import Logon, Wishes
+from fix_gateway.door.passage import Passage
 from fix_gateway.session.life import Event, Phase
 from fix_gateway.session.session import Link, Session, Sessions
 from fix_gateway.settings import GatewaySettings
@@ -65,9 +66,12 @@ def door(tmp_path: Path, behind: Behind) -> Iterator[FrontDoor]:
     alice = session_settings(password_hash=hashed)
     taken = take("127.0.0.1", 0, threading.Event(), pytest.fail)
     assert taken is not None
+    def clock() -> int:
+        return time.time_ns() // 1000
+
     running = FrontDoor(
-        settings, Sessions(settings, [alice]), behind.enter, behind.farewell,
-        lambda: time.time_ns() // 1000, taken,
+        settings, Sessions(settings, [alice]), behind.enter, behind.farewell, clock, taken,
+        Passage(tmp_path / "nobody", "TANDEM", [], clock),
     )  # fmt: skip
     running.start()
     yield running

@@ -205,5 +205,5 @@ def test_a_drop_copy_session_changes_nothing() -> None:
 
 
 def test_a_message_type_that_is_not_supported_has_no_meaning() -> None:
-    assert read("35=V|262=x") is None
+    assert read("35=R|131=x") is None
     assert read("35=8|37=x") is None
