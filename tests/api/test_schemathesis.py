@@ -120,6 +120,8 @@ class Held:
         self.signing = Signing()
         self.begin()
         self.schema = schemathesis.openapi.from_wsgi("/openapi.json", self.signing)
+        # Walks go along the links of the document, not along those that names suggest.
+        self.schema.config.phases.stateful.inference.algorithms = []
 
     def begin(self) -> None:
         """A venue on which nothing has happened: walks must not depend on those before."""
@@ -210,6 +212,11 @@ def test_walks_along_the_links_keep_to_the_document(held: Held, source: str) -> 
                 response, excluded_checks=excluded("negative_data_rejection")
             )
 
-    Walk.run(settings=settings(BOUNDED, max_examples=max(8, EXAMPLES)))
-    for name in followers:
-        assert any(name in link for link in followed), (name, followed)
+    # Which links the walks take is drawn, also from what other modules have loaded before: more
+    # walks are made while a link was not followed.
+    for more in (1, 2, 4, 8):
+        Walk.run(settings=settings(BOUNDED, max_examples=max(8, EXAMPLES) * more))
+        left = [name for name in followers if not any(name in link for link in followed)]
+        if not left:
+            break
+    assert not left, (left, followed)

@@ -16,7 +16,7 @@ import pytest
 
 from engine.client import queries
 from tests.fix.processes import Venue
-from tests.fix.rawfix import Message, RawFix, encode
+from tests.fix.rawfix import Message, RawFix, encode, first_whole
 from tests.support import pace
 
 pytestmark = pytest.mark.timeout(120)
@@ -102,7 +102,11 @@ class Crowd:
             self.ended += 1
             return
         client.buffer += data
-        while (message := client._parse()) is not None:
+        while True:
+            raw, client.buffer = first_whole(client.buffer)
+            if not raw:
+                return
+            message = Message(raw)
             assert int(message["34"]) == self.next[client.comp_id], f"{client.comp_id} {message!r}"
             self.next[client.comp_id] += 1
             self._take(client, message)
