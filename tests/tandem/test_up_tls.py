@@ -58,6 +58,13 @@ def test_it_serves_both_ports_comes_back_and_ends_by_its_id(venue: Up) -> None:
     alice = plain_client(venue, "ALICE")
     assert alice.logon()["35"] == "A"
 
+    # TLS on the plain port, and plain FIX on the TLS port.
+    with pytest.raises(OSError):
+        over_tls(load(venue.config, {}).fix.port, "BOB", "127.0.0.3", context(folder, "BOB"))
+    wrong = RawFix(("127.0.0.1", venue.tls_port), "BOB", source="127.0.0.3")
+    wrong.send("A", wrong.logon_fields())
+    assert b"8=FIX" not in wrong.closed()
+
     # New certificates: the worker changes, and the session stays with the old one.
     log = venue.data / "log" / "tls.log"
     os.kill(venue.children()["tandem.tls_proxy"], signal.SIGHUP)
