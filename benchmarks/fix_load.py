@@ -39,8 +39,13 @@ def encode(content: str) -> bytes:
 class Load:
     """One session: logs on with both sequence numbers at 1, sends orders, counts reports."""
 
-    def __init__(self, address: tuple[str, int], trader: str, prefix: str) -> None:
+    def __init__(
+        self, address: tuple[str, int], trader: str, prefix: str,
+        symbols: Sequence[str] = ("BTC-USD",),
+    ) -> None:  # fmt: skip
+        """``symbols`` are of one length; orders go round them."""
         self.trader = trader
+        self.symbols = symbols
         self.prefix = prefix
         self.number = 0
         self.made = 0
@@ -78,19 +83,24 @@ class Load:
         stamp = now_text()
         head = f"35=D{SOH}34="
         middle = f"{SOH}49={self.trader.upper()}{SOH}52={stamp}{SOH}56=TANDEM{SOH}11="
-        rest = f"{SOH}55=BTC-USD{SOH}54=1{SOH}60={stamp}{SOH}38=0.001{SOH}40=2{SOH}59=1{SOH}44="
-        prefix = self.prefix
-        sample = f"{head}00000000{middle}{prefix}00000000{rest}1000.00{SOH}"
+        rest = f"{SOH}54=1{SOH}60={stamp}{SOH}38=0.001{SOH}40=2{SOH}59=1{SOH}44="
+        prefix, symbols = self.prefix, self.symbols
+        where = f"{SOH}55="
+        sample = f"{head}00000000{middle}{prefix}00000000{where}{symbols[0]}{rest}1000.00{SOH}"
         start = f"8=FIX.4.4{SOH}9={len(sample)}{SOH}{head}"
-        base = sum(f"{start}{middle}{prefix}{rest}{SOH}".encode())
+        base = sum(f"{start}{middle}{prefix}{where}{rest}{SOH}".encode())
         found = []
         for _ in range(count):
             self.number += 1
             self.made += 1
             number, order = f"{self.number:08d}", f"{self.made:08d}"
             price = f"1{self.made * 7 % 1000:03d}.{self.made * 13 % 100:02d}"
-            check = (base + sum(f"{number}{order}{price}".encode())) % 256
-            text = f"{start}{number}{middle}{prefix}{order}{rest}{price}{SOH}10={check:03d}{SOH}"
+            symbol = symbols[self.made % len(symbols)]
+            check = (base + sum(f"{number}{order}{symbol}{price}".encode())) % 256
+            text = (
+                f"{start}{number}{middle}{prefix}{order}{where}{symbol}{rest}{price}{SOH}"
+                f"10={check:03d}{SOH}"
+            )
             found.append(text.encode())
         self.ready = found[::-1]
 
@@ -170,13 +180,15 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--traders", default="alice", help="one session each, with commas")
+    parser.add_argument("--symbols", default="BTC-USD", help="of one length, with commas")
     parser.add_argument("--prefix", required=True, help="of the client order ids")
     parser.add_argument("--orders", type=int, default=20_000, help="of all sessions together")
     parser.add_argument("--window", type=int, default=1_000, help="unanswered, of all together")
     parser.add_argument("--single", type=int, default=500)
     options = parser.parse_args()
     names = options.traders.split(",")
-    loads = [Load((options.host, options.port), name, options.prefix) for name in names]
+    address, symbols = (options.host, options.port), options.symbols.split(",")
+    loads = [Load(address, name, options.prefix, symbols) for name in names]
     for load in loads:
         load.logon()
     share = options.orders // len(loads)

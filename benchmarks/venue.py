@@ -102,22 +102,25 @@ password_hash = "{hasher.hash(f"{name}-demo")}"
 class Venue:
     """Engine and FIX gateway on the demo configuration without a bound on open orders.
 
-    ``names`` are more traders than the demo has; ``modules`` run besides those two, and
-    ``port`` is the gateway's, ``http_port`` the account API's.
+    ``names`` are more traders than the demo has; ``modules`` run besides those two, ``more`` is
+    appended to the configuration, and ``port`` is the gateway's, ``http_port`` the account API's,
+    ``stream_port`` the WebSocket's.
     """
 
     def __init__(
-        self, folder: Path, names: Sequence[str] = (), modules: Sequence[str] = ()
-    ) -> None:
+        self, folder: Path, names: Sequence[str] = (), modules: Sequence[str] = (),
+        more: str = "",
+    ) -> None:  # fmt: skip
         self.folder = folder
         self.modules = ("engine.main", "fix_gateway.main", *modules)
-        self.port, self.http_port = free_ports(2)
+        self.port, self.http_port, self.stream_port = free_ports(3)
         text = (ROOT / "config" / "demo.toml").read_text(encoding="utf-8")
         text = re.sub(r"port = 9878", f"port = {self.port}", text)
         text = re.sub(r"open_orders_max = \d+", "open_orders_max = 10000000", text)
         text = re.sub(r"port = 8080", f"port = {self.http_port}", text)
+        text = re.sub(r"port = 8081", f"port = {self.stream_port}", text)
         config = folder / "venue.toml"
-        config.write_text(text + trader_tables(names), encoding="utf-8")
+        config.write_text(text + trader_tables(names) + more, encoding="utf-8")
         self.environment = {
             "TANDEM_CONFIG": str(config), "TANDEM_DATA": str(folder / "data"),
         }  # fmt: skip
