@@ -20,7 +20,13 @@ from engine.market_data.market import Trade
 from fix_gateway.codec.formatting import InstrumentText, clean, optional
 from fix_gateway.codec.market_data_requests import TRADING_SESSION, MarketRequestError
 from fix_gateway.codec.message import time_text
-from fix_gateway.codec.responses import Response, business_reject, market_data_reject
+from fix_gateway.codec.responses import (
+    Response,
+    SharedBody,
+    SharedResponse,
+    business_reject,
+    market_data_reject,
+)
 
 ENTRY_TYPE: Final = {Side.BUY: "0", Side.SELL: "1"}
 NEW, CHANGE, DELETE = "0", "1", "2"
@@ -150,9 +156,17 @@ def full_refresh(request_id: str, symbol: str, where: str, entries: list[str]) -
     )
 
 
-def incremental_refresh(request_id: str, where: str, group: str) -> Response:
-    """Build MarketDataIncrementalRefresh(X); ``group`` is NoMDEntries(268) and its entries."""
-    return Response("X", f"262={clean(request_id)}\x01{where}{group}")
+def incremental_refresh(request_id: str, shared: SharedBody) -> SharedResponse:
+    """Build MarketDataIncrementalRefresh(X), which all subscriptions with the same state share.
+
+    ``request_id`` is as ``clean`` gives it.
+    """
+    return SharedResponse("X", 262, request_id, shared)
+
+
+def changes_body(where: str, group: str) -> SharedBody:
+    """Return what X says besides MDReqID(262): its position, NoMDEntries(268) and the entries."""
+    return SharedBody(f"{where}{group}")
 
 
 def entries_group(entries: list[str]) -> str:

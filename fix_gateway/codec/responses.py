@@ -8,7 +8,7 @@ as of a transaction: it is the ``as_of_seq`` of the REST API.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from engine.core.instruments import Instrument, format_scaled
 from engine.core.types import Balance, InstrumentRow, InstrumentStatus, OrderRow
@@ -39,6 +39,35 @@ class Response(NamedTuple):
 
     msg_type: str
     body: str
+
+
+class SharedBody:
+    """What messages to several receivers have in common: all but a first field of each.
+
+    ``made`` is QuickFIX's message, which whoever sends it first makes for all, and ``value`` what
+    its first field has now.
+    """
+
+    __slots__ = ("made", "text", "value")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.made: Any = None
+        self.value = ""
+
+
+class SharedResponse(NamedTuple):
+    """A message whose first field, tag and value, is the receiver's own."""
+
+    msg_type: str
+    tag: int
+    value: str
+    shared: SharedBody
+
+    @property
+    def body(self) -> str:
+        """As in ``Response``."""
+        return f"{self.tag}={self.value}\x01{self.shared.text}"
 
 
 def business_reject(num: int, msg_type: str, ref_id: str, reason: str, text: str) -> Response:

@@ -98,7 +98,6 @@ class MarketDataApplication(quickfix.Application):  # type: ignore[misc]
                 if connection is not None:
                     self._events.on_violation(connection, WITHIN_TEXT)
 
-    @guarded
     def toApp(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
         """Do nothing: nothing is kept, so nothing is sent a second time."""
 

@@ -17,10 +17,10 @@ import structlog
 
 from config.model import Settings
 from fix_gateway.codec.market_data_requests import Bounds
-from fix_gateway.codec.message import envelope
-from fix_gateway.codec.responses import Response
+from fix_gateway.codec.responses import Response, SharedResponse
 from fix_gateway.market_data.desk import DeskBounds
 from fix_gateway.market_data.follower import Connect, MarketFollower
+from fix_gateway.market_data.prepared import prepared
 from fix_gateway.market_data.seeding import OpenHistory
 from fix_gateway.market_data.service import MarketDataService, ServiceBounds
 from fix_gateway.quickfix_import import quickfix
@@ -75,10 +75,9 @@ class OrderSessionReader:
         """How long changes are gathered before they are told."""
         return self.session.settings.conflation_ms
 
-    def send(self, response: Response) -> bool:
+    def send(self, response: Response | SharedResponse) -> bool:
         """Send a message without storing it; return False if the session has gone."""
-        text = envelope(f"{response.msg_type}\x01{response.body}")
-        message = quickfix.Message(text, self._dictionary, False)
+        message = prepared(response, self._dictionary)
         session = self.session
         # Every report is stored under the gate. What is sent from elsewhere meanwhile is QuickFIX's
         # own: administrative, which no resend brings, or the rare j, which one then leaves out.
@@ -89,12 +88,15 @@ class OrderSessionReader:
                 return False
             session.qf.setPersistMessages(False)
             try:
-                sent = self._sender.send(session, message, len(text))
+                sent = self._sender.send(session, message, len(response.body))
             finally:
                 session.qf.setPersistMessages(True)
             if not sent:
                 session.store_failed()
             return sent
+
+    def cork(self, corked: bool) -> None:
+        """Leave the cork to the delivery of reports, which has its own bursts."""
 
     def unread(self) -> int:
         """Return how many bytes the client has not read yet."""

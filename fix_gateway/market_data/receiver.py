@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Protocol
 
-from fix_gateway.codec.responses import Response
+from fix_gateway.codec.responses import Response, SharedResponse
 from fix_gateway.market_data.views import Subscription
 
 Thing = tuple[object, ...]
@@ -21,10 +21,12 @@ class Receiver(Protocol):
     @property
     def conflation_ms(self) -> int:
         """How long changes are gathered before they are told; 0 tells each as it comes."""
-    def send(self, response: Response) -> bool:
+    def send(self, response: Response | SharedResponse) -> bool:
         """Send a message; return False if the session has gone."""
+    def cork(self, corked: bool) -> None:
+        """Keep what is sent until packets are full, or send what is left."""
     def unread(self) -> int:
-        """Return how many bytes the client has not read yet."""
+        """Return how many bytes the client has not read yet, or at most how many."""
     def end(self, reason: str) -> None:
         """Log the session out with this text."""
 

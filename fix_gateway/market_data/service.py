@@ -23,7 +23,7 @@ from engine.market_data.day import day_of, start_of
 from engine.market_data.market import Feed
 from fix_gateway.codec import market_data as render
 from fix_gateway.codec.market_data_requests import Bounds, MarketRequestError, read
-from fix_gateway.codec.responses import Response
+from fix_gateway.codec.responses import Response, SharedResponse
 from fix_gateway.market_data.desk import Desk, DeskBounds
 from fix_gateway.market_data.metrics import MarketDataCounts
 from fix_gateway.market_data.receiver import Reader, Receiver
@@ -268,9 +268,13 @@ class MarketDataService:
             self._changed(feed)
 
     def _changed(self, feed: Feed) -> None:
+        due = self._due
         for subscription, reader in self._desk.by_symbol.get(feed.symbol, {}).items():
             reader.waiting.add(subscription)
-            self._mark(reader)
+            interval = reader.receiver.conflation_ms
+            if interval not in due:
+                due[interval] = (time.monotonic() + interval / 1000, set())
+            due[interval][1].add(reader)
 
     def _tell_status(self, feed: Feed) -> None:
         for reader in list(self._readers.values()):
@@ -357,13 +361,6 @@ class MarketDataService:
 
     # What is to be told.
 
-    def _mark(self, reader: Reader) -> None:
-        """Have a session told when its interval is over."""
-        interval = reader.receiver.conflation_ms
-        if interval not in self._due:
-            self._due[interval] = (time.monotonic() + interval / 1000, set())
-        self._due[interval][1].add(reader)
-
     def _tell(self) -> None:
         """Tell every session whose interval is over, and those that have read meanwhile."""
         now = time.monotonic()
@@ -383,24 +380,31 @@ class MarketDataService:
         if reader.held:
             self._answer_held_of(reader, now)
         waiting, reader.waiting = reader.waiting, set()
-        for subscription in waiting:
-            symbol = subscription.symbol
-            try:
+        # A packet costs the kernel more than a message costs QuickFIX.
+        together = len(waiting) > 1
+        if together:
+            reader.receiver.cork(True)
+        try:
+            for subscription in waiting:
+                symbol = subscription.symbol
                 if symbol not in shared:
                     shared[symbol] = self._desk.shared(symbol)
                 response = subscription.update(shared[symbol])
-            except TradesLost:
-                self.counts.ended_slow += 1
-                self._end(reader.receiver, LOST_TEXT)
-                return
-            if response is not None and not self._send(reader, response):
-                return
+                if response is not None and not self._send(reader, response):
+                    return
+        except TradesLost:
+            self.counts.ended_slow += 1
+            self._end(reader.receiver, LOST_TEXT)
+        finally:
+            if together:
+                reader.receiver.cork(False)
 
     def _is_slow(self, reader: Reader, now: float) -> bool:
         """Return True if a session leaves too much unread to be told more; end it in the end."""
         if reader.receiver.unread() <= self._bounds.slow_bytes:
-            reader.slow_since = 0.0
-            self._slow.discard(reader)
+            if reader.slow_since:
+                reader.slow_since = 0.0
+                self._slow.discard(reader)
             return False
         if reader not in self._slow:
             self.counts.slow += 1
@@ -416,7 +420,7 @@ class MarketDataService:
             if not self._send(reader, response):
                 return
 
-    def _send(self, reader: Reader, response: Response) -> bool:
+    def _send(self, reader: Reader, response: Response | SharedResponse) -> bool:
         self.counts.messages += 1
         if reader.receiver.send(response):
             return True

@@ -16,7 +16,8 @@ import structlog
 from config.model import SessionSettings
 from fix_gateway.codec.context import SessionContext
 from fix_gateway.codec.message import envelope
-from fix_gateway.codec.responses import Response
+from fix_gateway.codec.responses import Response, SharedResponse
+from fix_gateway.market_data.prepared import prepared
 from fix_gateway.quickfix_import import quickfix
 from fix_gateway.session.handover import Handover
 from fix_gateway.session.life import Event, Life, Phase
@@ -28,6 +29,11 @@ log = structlog.get_logger()
 SEND_BUFFERS: Final = 4
 """The kernel holds so many times what a session may leave unread, so that QuickFIX, whose queue
 cannot be seen, holds nothing before that is reached."""
+
+
+
+HEADER_BYTES: Final = 256
+"""No header and trailer of a message are longer."""
 
 
 class MarketSession:
@@ -118,6 +124,8 @@ class MarketConnection:
         granted = client.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
         # The kernel counts its own costs into the buffer, so half of it may be bytes of ours.
         self._unread_max = min(slow_bytes, granted // (2 * SEND_BUFFERS))
+        self._unread_most = 0
+        """What was unread when the kernel was last asked, and what was sent since."""
 
     @property
     def name(self) -> str:
@@ -129,17 +137,21 @@ class MarketConnection:
         """How long changes are gathered before they are told."""
         return self.session.settings.conflation_ms
 
-    def send(self, response: Response) -> bool:
+    def send(self, response: Response | SharedResponse) -> bool:
         """Send a message; return False if the session has gone."""
-        text = envelope(f"{response.msg_type}\x01{response.body}")
-        message = quickfix.Message(text, self._dictionary, False)
-        session = self.session
+        message = prepared(response, self._dictionary)
+        session, life = self.session, self.session.life
         with session.gate:
-            if session.connection is not self or not session.live or self.ending_at:
+            if life.connection is not self or life.phase is not Phase.LIVE or self.ending_at:
                 return False
             sent = session.qf is not None and bool(session.qf.send(message))
+        self._unread_most += HEADER_BYTES + len(response.body)
         self.sent_at = time.monotonic()
         return sent
+
+    def cork(self, corked: bool) -> None:
+        """Keep what is sent until packets are full, or send what is left."""
+        self.link.cork(corked)
 
     def admin(self, content: str) -> None:
         """Send an administrative message, given from its MsgType on."""
@@ -150,8 +162,11 @@ class MarketConnection:
         self.sent_at = time.monotonic()
 
     def unread(self) -> int:
-        """Return how many bytes the client has not read yet, more than the bound if too many."""
-        count = self.link.bytes_unread()
+        """Return how many bytes at most the client has not read yet, more than the bound if too
+        many; the kernel is asked only where the answer may matter."""
+        if self._unread_most <= self._unread_max:
+            return self._unread_most
+        count = self._unread_most = self.link.bytes_unread()
         return count if count <= self._unread_max else max(count, self._slow_bytes + 1)
 
     def end(self, reason: str) -> None:

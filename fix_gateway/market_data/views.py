@@ -9,15 +9,15 @@ same place share the work through ``Shared``.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 from engine.core.types import Side
 from engine.market_data.book import CHECKSUM_LEVELS, SIDES
 from engine.market_data.market import Feed, Trade
 from fix_gateway.codec import market_data as render
-from fix_gateway.codec.formatting import InstrumentText
+from fix_gateway.codec.formatting import InstrumentText, clean
 from fix_gateway.codec.market_data_requests import MarketDataQuery
-from fix_gateway.codec.responses import Response
+from fix_gateway.codec.responses import Response, SharedBody, SharedResponse
 
 _SIDE_OF: Final = {"0": Side.BUY, "1": Side.SELL}
 _STATISTICS: Final = frozenset("45789B")
@@ -34,7 +34,9 @@ class View:
     aggregation where it asks for no side of the book.
     """
 
-    __slots__ = ("aggregated", "checked", "depth", "incremental", "kinds", "sides", "trades")
+    __slots__ = (
+        "aggregated", "checked", "depth", "incremental", "key", "kinds", "sides", "trades",
+    )  # fmt: skip
 
     def __init__(self, query: MarketDataQuery) -> None:
         asked = sorted(query.entry_types)
@@ -46,11 +48,22 @@ class View:
         self.aggregated = query.aggregated or not self.sides
         whole = not query.depth or query.depth >= CHECKSUM_LEVELS
         self.checked = len(self.sides) == len(SIDES) and query.aggregated and whole
-
-    @property
-    def key(self) -> tuple[object, ...]:
+        self.key = (
+            self.depth, self.incremental, self.aggregated, self.sides, self.trades, self.kinds
+        )  # fmt: skip
         """Equal for equal views."""
-        return self.depth, self.incremental, self.aggregated, self.sides, self.trades, self.kinds
+
+
+class Step(NamedTuple):
+    """What every subscription that stands at one place is told next: ``body``, None for nothing.
+
+    ``whole`` says that it is told by W instead.
+    """
+
+    whole: bool
+    body: SharedBody | None
+    chain_seq: int
+    statistics: dict[str, str]
 
 
 class Shared:
@@ -60,7 +73,7 @@ class Shared:
         self.feed = feed
         self.texts = texts
         self.as_of_seq = as_of_seq
-        self.groups: dict[tuple[object, ...], str | None] = {}
+        self.steps: dict[tuple[object, ...], Step] = {}
         self._checksum: int | None = None
 
     def checksum(self) -> int:
@@ -74,12 +87,13 @@ class Subscription:
     """One MDReqID(262) and one symbol. ``chain_seq`` is the BookSeq of its last message."""
 
     __slots__ = (
-        "chain_seq", "request_id", "symbol", "told_seq", "told_statistics", "told_trades_seq",
-        "view",
+        "chain_seq", "clean_id", "request_id", "symbol", "told_seq", "told_statistics",
+        "told_trades_seq", "view",
     )  # fmt: skip
 
     def __init__(self, request_id: str, symbol: str, view: View) -> None:
         self.request_id = request_id
+        self.clean_id = clean(request_id)
         self.symbol = symbol
         self.view = view
         self.told_seq = self.told_trades_seq = self.chain_seq = 0
@@ -116,29 +130,40 @@ class Subscription:
         )  # fmt: skip
         return render.full_refresh(self.request_id, self.symbol, where, entries)
 
-    def update(self, shared: Shared) -> Response | None:
+    def update(self, shared: Shared) -> Response | SharedResponse | None:
         """What has changed for this subscription since it was told last, None for nothing.
 
         MarketDataIncrementalRefresh(X), or W where that was asked for or the log of changes
         does not reach back to where the subscription stands. O(depth + changes). Raises TradesLost.
         """
         feed, view = shared.feed, self.view
-        now = self._statistics(shared)
-        key = (*view.key, self.told_seq, self.told_trades_seq, *self.told_statistics.items())
-        if key not in shared.groups:
-            shared.groups[key] = self._group(shared, now)
-        group = shared.groups[key]
-        if group is None or (group and not view.incremental):
+        statistics = tuple(self.told_statistics.items()) if self.told_statistics else ()
+        place = (view.key, self.told_seq, self.told_trades_seq, self.chain_seq, statistics)
+        step = shared.steps.get(place)
+        if step is None:
+            step = shared.steps[place] = self._step(shared)
+        if step.whole:
             return self.snapshot(shared, len(self._new_trades(feed)) if view.trades else 0)
         self.told_seq, self.told_trades_seq = feed.book_seq, feed.trades_seq
-        if not group:
+        if step.body is None:
             return None
-        self.told_statistics = now
-        previous, self.chain_seq = self.chain_seq, self._seq(feed)
+        self.chain_seq, self.told_statistics = step.chain_seq, step.statistics
+        return render.incremental_refresh(self.clean_id, step.body)
+
+    def _step(self, shared: Shared) -> Step:
+        """What is told to whoever stands where this one does. Raises TradesLost."""
+        feed, view = shared.feed, self.view
+        now = self._statistics(shared)
+        group = self._group(shared, now)
+        if group is None or (group and not view.incremental):
+            return Step(True, None, 0, now)
+        if not group:
+            return Step(False, None, 0, now)
+        seq = self._seq(feed)
         where = render.place(
-            shared.as_of_seq, self.chain_seq, previous, shared.checksum() if view.checked else None
+            shared.as_of_seq, seq, self.chain_seq, shared.checksum() if view.checked else None
         )
-        return render.incremental_refresh(self.request_id, where, group)
+        return Step(False, render.changes_body(where, group), seq, now)
 
     def _statistics(self, shared: Shared) -> dict[str, str]:
         day = shared.feed.day
