@@ -197,6 +197,11 @@ def waiting(bench: Bench, plan: Plan) -> Section:
         ("readers", "door", "report, p50", "change, p50", "change, p99", "after, p50",
          "after, p99", "p50, ratio", "p99, ratio"),
         rows,
+        (
+            "Goal: not slower than the WebSocket. QuickFIX writes a header for every session and "
+            "calls back into Python for every message; a message of the WebSocket is written as it "
+            "is to all subscribers.",
+        ),
     )  # fmt: skip
 
 
@@ -229,6 +234,14 @@ def entering(bench: Bench, plan: Plan) -> Section:
         ("readers", "orders/s", "ratio", "messages/s to all readers", "processor µs per message",
          "processor, % of one core"),
         rows,
+        (
+            "Goal: order entry loses less than a tenth. The readers share the machine with the "
+            f"venue, at niceness {READERS_NICENESS}.",
+            "A process that gets less of the processors tells several changes of a book in one "
+            "message, so messages/s say how fine the changes are, and not how many were told.",
+            "The service is that of the readers: the market data process of FIX, or the WebSocket "
+            "process, which follows the market and all accounts whether anybody reads or not.",
+        ),
     )  # fmt: skip
 
 

@@ -104,7 +104,7 @@ class FixReader(Reader):
         asked = "".join(f"55={symbol}{SOH}" for symbol in self.symbols)
         self.say(
             "V",
-            f"262=book{SOH}263=1{SOH}264=0{SOH}265=1{SOH}267=2{SOH}269=0{SOH}269=1{SOH}"
+            f"262={self.comp_id}{SOH}263=1{SOH}264=0{SOH}265=1{SOH}267=2{SOH}269=0{SOH}269=1{SOH}"
             f"146={len(self.symbols)}{SOH}{asked}",
         )
 

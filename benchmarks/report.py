@@ -63,6 +63,7 @@ PARTS: Final = (
     Part("history", "history", (), ("--count", "5000", "--rounds", "2")),
     Part("rest", "rest", (), ("--rounds", "3", "--seconds", "2", "--creates", "50")),
     Part("stream", "stream", (), ("--subscribers", "100", "--private", "10", "--seconds", "5")),
+    Part("market_data", "market_data"),
 )
 
 

@@ -75,6 +75,19 @@ def test_fix_pipelined_and_one_at_a_time() -> None:
     assert [float(cell) >= 0 for cell in figures(costs, "2")] == [True] * 3
 
 
+def test_market_data_by_fix_beside_the_websocket() -> None:
+    text = printed("market_data", "--tiny")
+    for readers in ("1", "3"):
+        for cell in figures(text, readers)[1:4]:
+            assert float(cell.split(" ")[0]) > 0
+    alone, _, beside = text.partition("order entry beside readers")
+    assert alone.count("| FIX ") == alone.count("| WebSocket ") == 2
+    for row in ("3 by FIX", "3 by WebSocket"):
+        _, ratio, messages, *_ = figures(beside, row)
+        assert float(ratio.split(" ")[0]) > 0
+        assert int(messages.split(" ")[0].replace(",", "")) > 0
+
+
 def test_what_one_command_makes_others_wait() -> None:
     text = printed("turns", "--tiny")
     for what in ("a sweep through all of them", "a mass cancel of the firm", "a snapshot"):
