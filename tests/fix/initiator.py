@@ -2,7 +2,8 @@
 
 Sends ``count`` orders at about ``rate`` per second, whether it is connected or not (QuickFIX
 keeps what it cannot send and resends it when asked), and writes each report that reaches the
-application as one JSON line. Ends when told to.
+application as one JSON line. On SIGUSR1 it waits until all that it sent is answered, and begins
+the numbers again within its session. Ends when told to.
 """
 
 from __future__ import annotations
@@ -31,20 +32,16 @@ class Client(SilentApplication):
         self.password = password
         self.out = out.open("a", buffering=1)
         self.logged_on = threading.Event()
-
-
+        self.answered = 0
+        self.news = threading.Condition()
 
     def onLogon(self, session_id: quickfix.SessionID) -> None:
         self.logged_on.set()
-
-
 
     def toAdmin(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
         if message.getHeader().getField(35) == "A":
             message.setField(553, session_id.getSenderCompID().getValue().lower())
             message.setField(554, self.password)
-
-
 
     def fromApp(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
         fields = {}
@@ -52,12 +49,24 @@ class Client(SilentApplication):
             tag, _, value = field.partition("=")
             fields.setdefault(tag, value)
         self.out.write(json.dumps(fields) + "\n")
+        with self.news:
+            self.answered += fields.get("150") in ("0", "8")
+            self.news.notify_all()
+
+    def begin_again(self, session_id: quickfix.SessionID, sent: int) -> None:
+        """Send a Logon with 141=Y once everything is answered, and do not wait for its answer."""
+        with self.news:
+            self.news.wait_for(lambda: self.answered >= sent, pace.seconds(20))
+        text = f"8=FIX.4.4{SOH}9=0{SOH}35=A{SOH}98=0{SOH}108=5{SOH}141=Y{SOH}10=000{SOH}"
+        quickfix.Session.sendToTarget(quickfix.Message(text, False), session_id)
 
 
 def main(port: int, comp_id: str, folder: Path, count: int, rate: float) -> None:
     """Connect, send, and wait for SIGTERM."""
     stop = threading.Event()
+    reset = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
+    signal.signal(signal.SIGUSR1, lambda number, frame: reset.set())
     settings = quickfix.SessionSettings()
     values = {
         "ConnectionType": "initiator", "HeartBtInt": "5", "ReconnectInterval": "1",
@@ -81,6 +90,9 @@ def main(port: int, comp_id: str, folder: Path, count: int, rate: float) -> None
         due = begin + number / rate
         if stop.wait(max(0.0, due - time.monotonic())):
             break
+        if reset.is_set():
+            reset.clear()
+            client.begin_again(session_id, number)
         moment = time.strftime("%Y%m%d-%H:%M:%S", time.gmtime())
         text = (
             f"8=FIX.4.4{SOH}9=0{SOH}35=D{SOH}11={comp_id}-{number}{SOH}55=BTC-USD{SOH}54={side}"

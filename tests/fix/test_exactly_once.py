@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -98,6 +99,37 @@ def test_nothing_is_lost_or_doubled_under_load(
         kill(venue)
     for client in clients:
         until(client.answered, client.comp_id, 40, lambda told: len(told) == ORDERS)
+    check_books(venue, clients)
+
+
+def test_quickfix_as_a_client_begins_its_numbers_again_within_its_session(
+    own_venue: Venue, clients: list[Client]
+) -> None:
+    """It goes on with orders at once; those behind its Logon may have to be asked for again."""
+    venue = own_venue.start()
+    clients.append(Client(venue, "ALICE"))
+    (alice,) = clients
+    engine = venue.client()
+
+    def epoch() -> int:
+        row = engine.fetch(queries.Session("fix:ALICE")).value
+        return 0 if row is None else row.epoch
+
+    for share in range(1, 6):
+        until(
+            alice.answered, "the load does not go on", 40,
+            lambda told, share=share: len(told) > share * ORDERS / 8,  # type: ignore[misc]
+        )  # fmt: skip
+        before = epoch()
+        alice.popen.send_signal(signal.SIGUSR1)
+        until(epoch, "no new epoch", 40, lambda found, before=before: found > before)  # type: ignore[misc]
+    until(alice.answered, "ALICE", 40, lambda told: len(told) == ORDERS)
+    assert epoch() == 6
+    # A Heartbeat of the venue that meets the client's Logon under way stays in QuickFIX's queue
+    # on the client's side, and ends its session when the new numbers come there: FIX 4.4 has
+    # no way out of that, and nothing may be lost by it.
+    assert venue.gateway is not None
+    assert len(venue.gateway.events("numbers_begin_again")) == 5
     check_books(venue, clients)
 
 
