@@ -6,7 +6,7 @@ from typing import Final, TypedDict
 
 from account_api.schema.catalogue import Listing
 from account_api.schema.from_rows import SIDE_TEXT, instant_text
-from account_api.schema.order_responses import FillView, OrderAnswer, OrderView
+from account_api.schema.order_responses import FillView, OrderAnswer, OrderView, ThirdPartyView
 from account_api.schema.requests import SideText
 from account_api.schema.responses import extended
 from engine.core.events import OrderFilled
@@ -17,6 +17,7 @@ from engine.core.types import (
     OrderRow,
     OrderTerms,
     OrdStatus,
+    Route,
     Side,
 )
 from engine.history.rows import Fill
@@ -43,10 +44,16 @@ class OrderMembers(TypedDict):
     post_only: bool
     manual: bool
     entered_by: str
+    third_party: ThirdPartyView | None
     status: str
     leaves_quantity: str
     filled_quantity: str
     average_price: str | None
+
+
+def third_party_view(route: Route) -> ThirdPartyView:
+    """Render the third parties of an order."""
+    return ThirdPartyView(**{name: value or None for name, value in route._asdict().items()})
 
 
 def order_members(
@@ -76,6 +83,7 @@ def order_members(
         "post_only": order.post_only,
         "manual": order.manual,
         "entered_by": order.session,
+        "third_party": None if order.route is None else third_party_view(order.route),
         "status": status.name.lower(),
         "leaves_quantity": quantity(leaves),
         "filled_quantity": quantity(cum),

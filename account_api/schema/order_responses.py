@@ -35,6 +35,18 @@ class FillsView(View, frozen=True, kw_only=True):
     as_of_seq: int
 
 
+class ThirdPartyView(View, frozen=True, kw_only=True):
+    """Third parties of an order entered over FIX, as the header of its message had them.
+
+    OnBehalfOfCompID(115), OnBehalfOfSubID(116), DeliverToCompID(128), DeliverToSubID(129).
+    """
+
+    on_behalf_of_comp_id: str | None
+    on_behalf_of_sub_id: str | None
+    deliver_to_comp_id: str | None
+    deliver_to_sub_id: str | None
+
+
 class OrderView(View, frozen=True, kw_only=True):
     """An order in its present state. `client_order_id` is the current one of its chain."""
 
@@ -58,6 +70,7 @@ class OrderView(View, frozen=True, kw_only=True):
     strategy: str | None
     manual: bool
     entered_by: str
+    third_party: ThirdPartyView | None
     status: str
     filled_quantity: str
     leaves_quantity: str

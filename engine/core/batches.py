@@ -52,6 +52,7 @@ def mass_cancel(venue: Venue, c: MassCancel) -> None:
     purge.strategy = c.strategy
     purge.client_order_id = c.client_order_id
     purge.requester = c.origin.source
+    purge.route = c.origin.route
     purges.begin(venue, purge)
     if purge in venue.purges:
         purges.summarize(venue, purge, complete=False)

@@ -28,6 +28,7 @@ from engine.core.types import (
     RequestKind,
     RestateReason,
     RetiredId,
+    Route,
     SelfTrade,
     Side,
     Withdrawal,
@@ -106,7 +107,7 @@ class OrderCanceled(NamedTuple):
     """The order was canceled (ExecType 4) or has expired (C, with the reason EXPIRED).
 
     ``client_order_id`` is the id of the cancel request, "" if there was none, and
-    ``requester`` is the ``Origin.source`` of the requester.
+    ``requester`` is the ``Origin.source`` of the requester and ``route`` that of its request.
     """
 
     account: str
@@ -119,6 +120,7 @@ class OrderCanceled(NamedTuple):
     client_order_id: str
     requester: str
     hold_change: int
+    route: Route | None = None
 
 
 class OrderReplaced(NamedTuple):
@@ -210,7 +212,8 @@ class MassCanceled(NamedTuple):
     If a mass cancel exceeds the work of one command, ``complete`` is false, and a second event
     follows the last order's. ``total`` counts the orders canceled so far, of which ``affected``
     names the first 1,000 (both cover all pieces together). ``requester`` is the
-    ``Origin.source`` of the requester, since the second event belongs to another command.
+    ``Origin.source`` of the requester and ``route`` that of its request, since the second event
+    belongs to another command.
     """
 
     account: str
@@ -227,6 +230,7 @@ class MassCanceled(NamedTuple):
     total: int = 0
     complete: bool = True
     requester: str = ""
+    route: Route | None = None
 
 
 class BatchDone(NamedTuple):

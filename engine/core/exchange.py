@@ -85,7 +85,7 @@ class Exchange(Venue):
         self.triggers_left = self.cascade_max
         self.retire_left = RETIRED_IDS_MAX
         origin = command.origin
-        source, epoch, num, token, valid_until, _ = origin
+        source, epoch, num, token, valid_until, _, _ = origin
         refusal = None
         if num or token or valid_until:
             session = self.sessions.get(source)

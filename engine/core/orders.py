@@ -130,7 +130,7 @@ def new_order(venue: Venue, c: NewOrder) -> bool:
     fields = (
         venue.next_order_id, account.name, client_id, client_id, book.symbol, side, kind, tif,
         qty, price, stop_price, cash_qty, min_qty, display_qty, expire_at, post_only, stp,
-        strategy, manual, known.name if known else origin.source, venue.time_us,
+        strategy, manual, known.name if known else origin.source, venue.time_us, origin.route,
     )  # fmt: skip
     order = Order(make(OrderTerms, fields), account, book)
     if not price:
@@ -298,11 +298,11 @@ def cancel(venue: Venue, c: CancelOrder) -> bool:
         and (not symbol or symbol == order.book.symbol)
         and (side is None or (side is _BUY) is order.buy)
     ):
-        venue.cancel_order(order, _REQUESTED, client_id, origin.source)
+        venue.cancel_order(order, _REQUESTED, client_id, origin.source, origin.route)
         return True
     found = check_cancel(venue, c)
     if isinstance(found, Order):
-        venue.cancel_order(found, _REQUESTED, client_id, origin.source)
+        venue.cancel_order(found, _REQUESTED, client_id, origin.source, origin.route)
         return True
     refuse_change(venue, c, RequestKind.CANCEL, found)
     return False

@@ -13,7 +13,7 @@ from typing import Any, Final
 from engine.core.book import Order
 from engine.core.events import DeadMansSwitchSet, MassCanceled
 from engine.core.records import Ending, Purge
-from engine.core.types import CancelReason, Side
+from engine.core.types import CancelReason, Route, Side
 from engine.core.venue import Venue
 
 LOOKS_PER_STEP: Final = 16
@@ -88,7 +88,9 @@ def _cancel(venue: Venue, purge: Purge, order: Order) -> None:
     if purge.ending is Ending.SUMMARY and len(purge.affected) < AFFECTED_MAX:
         row = (order.account.name, order.terms.client_order_id, order.order_id)
         purge.affected.append(row)
-    venue.cancel_order(order, purge.reason, purge.client_order_id, purge.requester)
+    venue.cancel_order(
+        order, purge.reason, purge.client_order_id, purge.requester, purge.route
+    )
 
 
 def _cancel_withdrawals(venue: Venue, purge: Purge) -> bool:
@@ -122,6 +124,7 @@ def summarize(venue: Venue, purge: Purge, *, complete: bool) -> None:
         MassCanceled, venue.accounts[purge.account], purge.client_order_id,
         tuple(purge.affected), purge.symbol, purge.side, purge.strategy, purge.session,
         purge.firm_wide, None, "", purge.total, complete, purge.requester,
+        purge.route,
     )  # fmt: skip
 
 
@@ -133,7 +136,7 @@ def export(purge: Purge) -> list[object]:
         0 if purge.side is None else int(purge.side), purge.strategy, purge.client_order_id,
         purge.requester, purge.withdrawal_max, purge.actor, purge.note, purge.total,
         [list(row) for row in purge.affected], list(purge.accounts_left),
-        list(purge.numbers_left),
+        list(purge.numbers_left), None if purge.route is None else list(purge.route),
     ]  # fmt: skip
 
 
@@ -147,7 +150,9 @@ def restore(row: list[Any]) -> Purge:
         purge.session, purge.symbol, side, purge.strategy, purge.client_order_id,
         purge.requester, purge.withdrawal_max, purge.actor, purge.note, purge.total, affected,
         accounts_left, numbers_left,
-    ) = row[6:]  # fmt: skip
+    ) = row[6:19]  # fmt: skip
+    route = row[19] if len(row) > 19 else None  # Rows of state version 2 have none.
+    purge.route = None if route is None else Route(*route)
     purge.side = Side(side) if side else None
     purge.affected = [(name, client_id, number) for name, client_id, number in affected]
     purge.accounts_left = list(accounts_left)

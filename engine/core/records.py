@@ -6,7 +6,15 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from engine.core.book import Order
-from engine.core.types import CancelReason, CancelScope, Deposit, SessionRow, Side, Withdrawal
+from engine.core.types import (
+    CancelReason,
+    CancelScope,
+    Deposit,
+    Route,
+    SessionRow,
+    Side,
+    Withdrawal,
+)
 
 
 class Network(NamedTuple):
@@ -90,8 +98,8 @@ class Purge:
 
     __slots__ = (
         "account", "accounts_left", "actor", "affected", "client_order_id", "ending", "firm",
-        "firm_wide", "note", "numbers_left", "order_max", "reason", "requester", "session",
-        "side", "strategy", "symbol", "total", "withdrawal_max",
+        "firm_wide", "note", "numbers_left", "order_max", "reason", "requester", "route",
+        "session", "side", "strategy", "symbol", "total", "withdrawal_max",
     )  # fmt: skip
 
     def __init__(
@@ -110,6 +118,7 @@ class Purge:
         self.strategy = ""
         self.client_order_id = ""
         self.requester = ""
+        self.route: Route | None = None
         self.withdrawal_max = 0
         self.actor = ""
         self.note = ""

@@ -97,7 +97,7 @@ def refuse_request(venue: Venue, account: Account | None, c: RecordRefusal) -> N
     elif c.request is RequestKind.MASS_CANCEL:
         fields = (
             c.client_order_id, (), c.symbol, c.side, c.strategy, "", False, c.reason, c.text,
-            0, True, c.origin.source,
+            0, True, c.origin.source, c.origin.route,
         )  # fmt: skip
         _emit_for(venue, account, c.account, MassCanceled, fields)
     elif c.request is RequestKind.BATCH:
@@ -120,7 +120,7 @@ def refuse(venue: Venue, command: Command, reason: RejectReason, text: str) -> N
         c = command
         fields: tuple[object, ...] = (
             c.client_order_id, (), c.symbol, c.side, c.strategy, c.session, c.firm_wide, reason,
-            text, 0, True, c.origin.source,
+            text, 0, True, c.origin.source, c.origin.route,
         )  # fmt: skip
         _emit_for(venue, venue.accounts.get(c.account), c.account, MassCanceled, fields)
     elif isinstance(command, Batch):

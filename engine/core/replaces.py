@@ -31,6 +31,7 @@ from engine.core.types import (
     OrderTerms,
     OrdStatus,
     OrdType,
+    Origin,
     RejectReason,
     RequestKind,
     Side,
@@ -124,7 +125,7 @@ def _change(venue: Venue, order: Order, c: ReplaceOrder) -> _Change | Refusal:
     if isinstance(expiry, Refusal):
         return expiry
     new_id = c.client_order_id or old.client_order_id
-    return _changed(order, new_id, tif, qty, price, stop_price, display_qty, expiry)
+    return _changed(order, new_id, tif, qty, price, stop_price, display_qty, expiry, c.origin)
 
 
 def _changed(
@@ -136,17 +137,20 @@ def _changed(
     stop_price: int,
     display_qty: int,
     expire_at: int,
+    origin: Origin,
 ) -> _Change:
     """Return the change that gives an order these terms, without further checks."""
     (
         number, owner, _, first_id, symbol, side, kind, _, old_qty, old_price, old_stop_price,
         cash_qty, min_qty, old_display_qty, _, post_only, stp, strategy, manual, session,
-        created_at,
+        created_at, route,
     ) = order.terms  # fmt: skip
+    if origin.source == session:
+        route = origin.route
     fields = (
         number, owner, new_id, first_id, symbol, side, kind, tif, qty, price, stop_price,
         cash_qty, min_qty, display_qty, expire_at, post_only, stp, strategy, manual, session,
-        created_at,
+        created_at, route,
     )  # fmt: skip
     leaves = qty - order.cum
     kept = (
@@ -192,7 +196,7 @@ def _plain_change(venue: Venue, c: ReplaceOrder) -> tuple[Order, _Change] | None
     ``check_replace`` and ``_change`` handle everything else, faults included.
     """
     (
-        _, name, new_id, orig_id, order_id, symbol, side, kind, tif, qty, price, stop_price,
+        origin, name, new_id, orig_id, order_id, symbol, side, kind, tif, qty, price, stop_price,
         display_qty, expire_at, prior,
     ) = c  # fmt: skip
     account = venue.accounts.get(name)
@@ -228,7 +232,7 @@ def _plain_change(venue: Venue, c: ReplaceOrder) -> tuple[Order, _Change] | None
         or (book.band_ppm and price != old_price and not book.within_band(price))
     ):
         return None
-    return order, _changed(order, new_id, terms.tif, qty, price, 0, 0, terms.expire_at)
+    return order, _changed(order, new_id, terms.tif, qty, price, 0, 0, terms.expire_at, origin)
 
 
 def _any_change(venue: Venue, c: ReplaceOrder) -> tuple[Order, _Change] | Refusal:

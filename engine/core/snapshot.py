@@ -31,6 +31,7 @@ from engine.core.types import (
     OrderTerms,
     OrdStatus,
     OrdType,
+    Route,
     SelfTrade,
     Side,
     TimeInForce,
@@ -41,8 +42,8 @@ from engine.core.types import (
 from engine.core.venue import Venue
 from engine.core.withdrawals import MOVES
 
-STATE_VERSION: Final = 2
-READABLE: Final = (1, 2)
+STATE_VERSION: Final = 3
+READABLE: Final = (1, 2, 3)
 """Versions that can be restored; fields that a later version added get their former value."""
 _text: Final = json.JSONEncoder(separators=(",", ":")).encode
 _fast_text: Final = msgspec.json.Encoder().encode
@@ -146,12 +147,20 @@ def _queue(side: BookSide) -> list[int]:
 
 def _order(order: Order) -> list[Any]:
     return [
-        [int(value) if isinstance(value, int) else value for value in order.terms],
+        _terms(order.terms),
         int(order.status),
         [getattr(order, name) for name in _ORDER_FIELDS],
         [int(getattr(order, name)) for name in _ORDER_FLAGS],
         order.later_ids or [],
     ]
+
+
+def _terms(terms: OrderTerms) -> list[Any]:
+    """Return terms as plain values; the last one is the route."""
+    values: list[Any] = [int(v) if isinstance(v, int) else v for v in terms]
+    if terms.route is not None:
+        values[-1] = list(terms.route)
+    return values
 
 
 def state_hash(venue: Venue) -> str:
@@ -263,6 +272,7 @@ def _restore_order(venue: Venue, row: list[Any]) -> None:
         tif=TimeInForce(t.tif),
         stp=SelfTrade(t.stp),
         post_only=bool(t.post_only),
+        route=None if t.route is None else Route(*t.route),
         manual=bool(t.manual),
     )
     account = venue.accounts[terms.account]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final, Generic, NamedTuple, TypeVar
 
-ENGINE_VERSION: Final = "2"
+ENGINE_VERSION: Final = "3"
 """Version of the matching semantics; a journal segment records the one that wrote it."""
 
 INT64_MAX: Final = 2**63 - 1
@@ -217,6 +217,19 @@ class WithdrawalState(IntEnum):
     EXPIRED = 11
 
 
+class Route(NamedTuple):
+    """Third parties of a FIX message, as its header has them; "" where a field is absent.
+
+    OnBehalfOfCompID(115) and OnBehalfOfSubID(116) name the firm and the desk or trader behind the
+    session that sent it, DeliverToCompID(128) and DeliverToSubID(129) whom it is meant for.
+    """
+
+    on_behalf_of_comp_id: str = ""
+    on_behalf_of_sub_id: str = ""
+    deliver_to_comp_id: str = ""
+    deliver_to_sub_id: str = ""
+
+
 class Origin(NamedTuple):
     """Where a command came from, and the identity by which a repeat of it is recognized.
 
@@ -226,6 +239,7 @@ class Origin(NamedTuple):
     ``token``, the hex SHA-256 of its signature, remembered until ``valid_until``.
     A command that reaches the engine after ``valid_until`` (if not 0) is refused.
     ``user`` is the person or program behind an API key, for the four-eyes rule.
+    ``route`` is the message's, None where it has none.
     """
 
     source: str
@@ -234,6 +248,7 @@ class Origin(NamedTuple):
     token: str = ""
     valid_until: int = 0
     user: str = ""
+    route: Route | None = None
 
 
 class OrderTerms(NamedTuple):
@@ -245,6 +260,7 @@ class OrderTerms(NamedTuple):
     quote amount in atoms of an order by money (CashOrderQty(152)), whose ``qty`` is what that
     amount became on arrival (rule M-9).
     ``display_qty`` is the iceberg's visible size (MaxFloor(111)), 0 for the whole.
+    ``route`` is that of the last create or replace by ``session`` (rule C-11), if it had one.
     """
 
     order_id: int
@@ -268,6 +284,7 @@ class OrderTerms(NamedTuple):
     manual: bool
     session: str
     created_at: int
+    route: Route | None = None
 
 
 class RetiredId(NamedTuple):

@@ -19,7 +19,7 @@ from engine.core.ledger import Account, House
 from engine.core.ordertable import PARTS_MASK, RUN_BITS, OrderTable
 from engine.core.records import DepositRecord, Network, Purge, Session, WithdrawalRecord
 from engine.core.timers import Timers
-from engine.core.types import CancelReason, OrdStatus, RejectReason, RetiredId, make
+from engine.core.types import CancelReason, OrdStatus, RejectReason, RetiredId, Route, make
 
 _E = TypeVar("_E", bound=Event)
 
@@ -112,7 +112,12 @@ class Venue:
             self.emit(Refused, account, subject, reason, text, detail)
 
     def cancel_order(
-        self, order: Order, reason: CancelReason, client_order_id: str = "", requester: str = ""
+        self,
+        order: Order,
+        reason: CancelReason,
+        client_order_id: str = "",
+        requester: str = "",
+        route: Route | None = None,
     ) -> None:
         """Cancel an open order: remove it, release its hold, and report it (rule C-2)."""
         buy = order.buy
@@ -137,7 +142,7 @@ class Venue:
         account.seq = seq = account.seq + 1
         fields = (
             account.name, seq, order.terms, status, order.cum, order.notional, reason,
-            client_order_id, requester, -held,
+            client_order_id, requester, -held, route,
         )  # fmt: skip
         self.events.append(make(OrderCanceled, fields))
         self.close_order(order)

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from engine.core import events as ev
-from engine.core.types import Liquidity, OrderTerms, OrdStatus, Side
+from engine.core.types import Liquidity, OrderTerms, OrdStatus, Route, Side
 from engine.history.candles import CANDLE_INTERVALS_US, add_trade, new_candle
 from engine.history.postings import Pair, Posting, postings
 from engine.history.rows import LedgerEntry
@@ -23,6 +23,7 @@ from engine.wire import Transaction
 SqlRow = dict[str, Any]
 
 _OPEN: Final = frozenset((OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED))
+_NO_ROUTE: Final = Route()
 _json: Final = msgspec.json.Encoder()
 
 
@@ -215,6 +216,7 @@ class Fold:
 
     def _terms(self, terms: OrderTerms) -> SqlRow:
         row = terms._asdict()
+        row |= (row.pop("route") or _NO_ROUTE)._asdict()
         row["side"] = int(terms.side)
         row["ord_type"] = int(terms.ord_type)
         row["tif"] = int(terms.tif)

@@ -20,6 +20,7 @@ from engine.core.types import (
     OrderTerms,
     OrdStatus,
     OrdType,
+    Route,
     SelfTrade,
     Side,
     TimeInForce,
@@ -89,9 +90,12 @@ __all__ = [
     "withdrawals",
 ]
 
-_ORDER_FIELDS: Final = len(OrderTerms._fields)
-_order_columns: Final = [schema.orders.c[name] for name in OrderTerms._fields] + [
-    schema.orders.c[name] for name in OrderRow._fields if name != "order"
+_TERMS: Final = [name for name in OrderTerms._fields if name != "route"]
+_STATE_AT: Final = len(_TERMS) + len(Route._fields)
+_order_columns: Final = [
+    schema.orders.c[name]
+    for name in (*_TERMS, *Route._fields, *OrderRow._fields)
+    if name != "order"
 ]
 
 _order_marks: Final = [
@@ -270,14 +274,16 @@ def _trade(row: Any) -> PublicTrade:
 
 
 def _order(row: Any) -> HistoricOrder:
-    terms = OrderTerms(*row[:_ORDER_FIELDS])
+    terms = OrderTerms(*row[: len(_TERMS)])
+    route = Route(*row[len(_TERMS) : _STATE_AT])
     terms = terms._replace(
+        route=route if any(route) else None,
         side=Side(terms.side),
         ord_type=OrdType(terms.ord_type),
         tif=TimeInForce(terms.tif),
         stp=SelfTrade(terms.stp),
     )
-    *state, cancel_reason, seq, first_seq = row[_ORDER_FIELDS:]
+    *state, cancel_reason, seq, first_seq = row[_STATE_AT:]
     shown = OrderRow(terms, OrdStatus(state[0]), *state[1:])
     reason = CancelReason(cancel_reason) if cancel_reason else None
     return HistoricOrder(shown, reason, seq, first_seq)

@@ -24,7 +24,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 """Raised whenever a table changes; a store of another version is rebuilt from the journal."""
 
 metadata: Final = MetaData()
@@ -132,6 +132,10 @@ orders: Final = Table(
     _flag("manual"),
     _text("session"),
     _int("created_at"),
+    _text("on_behalf_of_comp_id"),
+    _text("on_behalf_of_sub_id"),
+    _text("deliver_to_comp_id"),
+    _text("deliver_to_sub_id"),
     _small("status"),
     _int("leaves"),
     _int("cum"),

@@ -41,6 +41,7 @@ from fix_gateway.codec.orders import (
     replace_order,
 )
 from fix_gateway.codec.requests import MarketRequest, Query
+from fix_gateway.codec.third_party import has_fields, read_route
 
 MESSAGE_CHARS_MAX: Final = 65_536
 """Bound on one application message; a batch of 50 full entries needs about 15,000."""
@@ -106,10 +107,16 @@ def translate(
             return None
         return translate_query(message, session, msg_type in _ALLOWED[session.settings.kind])
     origin = Origin(session.source, epoch, int(fields["34"]))
+    fault = ""
+    if has_fields(fields):
+        route, fault = read_route(fields)
+        origin = origin._replace(route=route)
     try:
         if msg_type not in _ALLOWED[session.settings.kind]:
             raise Rejected(RejectReason.NOT_PERMITTED, not_allowed(msg_type, session))
         _check_text(text, fields)
+        if fault:
+            raise Rejected(RejectReason.INVALID_FIELD, fault)
         if "43" in fields and msg_type in _MAKES_ORDERS:
             _check_age(fields, now_us, session.stale_after_us)
         if single is not None:

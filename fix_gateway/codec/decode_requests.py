@@ -31,6 +31,7 @@ from fix_gateway.codec.requests import (
     SecurityListQuery,
     TradesQuery,
 )
+from fix_gateway.codec.third_party import read_route
 
 _EXEC_ID: Final = re.compile(r"[1-9][0-9]{0,17}-(0|[1-9][0-9]{0,8})\Z")
 _DAY_US: Final = 86_400_000_000
@@ -214,8 +215,9 @@ def market_request(message: FixMessage, context: SessionContext) -> Query | Mark
     if context.may(Thing.READ_MARKET):
         text += "; its setting market_data is false"
     return InvalidRequest(
-        num, msg_type, shown(ascii_of(message.get(id_tag))), reason, text, "not_permitted"
-    )
+        num, msg_type, shown(ascii_of(message.get(id_tag))), reason, text, "not_permitted",
+        route=read_route(message.fields)[0],
+    )  # fmt: skip
 
 
 def not_allowed(msg_type: str, context: SessionContext) -> str:
@@ -227,15 +229,20 @@ def translate_query(message: FixMessage, context: SessionContext, allowed: bool 
     """Read a request; return InvalidRequest where it is malformed or not allowed here."""
     reader, id_tag = _READERS[message.msg_type]
     num = int(message.get("34"))
+    route, fault = read_route(message.fields)
+    query: Query
     try:
         if not allowed:
             raise Rejected(RejectReason.NOT_PERMITTED, not_allowed(message.msg_type, context))
         check_ascii(message.text)
-        return reader(message, context, num)
+        if fault:
+            raise Rejected(RejectReason.INVALID_FIELD, fault)
+        query = reader(message, context, num)
     except Rejected as error:
         request_id = ascii_of(message.get(id_tag))
         reason = BUSINESS_REJECT_REASON.get(error.reason, "0")
-        return InvalidRequest(
+        query = InvalidRequest(
             num, message.msg_type, shown(request_id), reason, error.text, error.reason.name.lower(),
             message.get("569", "0"),
         )  # fmt: skip
+    return query if route is None else query._replace(route=route)

@@ -1,13 +1,14 @@
 """Requests of FIX messages that only read: they change nothing and leave no record in the engine.
 
-``num`` is the message's MsgSeqNum, ``account`` "" means all accounts of the firm.
+``num`` is the message's MsgSeqNum and ``route`` its route, by which the answer goes back;
+``account`` "" means all accounts of the firm.
 """
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple, TypeAlias
 
-from engine.core.types import Side
+from engine.core.types import Route, Side
 
 
 class NotAvailable(Exception):
@@ -24,6 +25,7 @@ class OrderStatusQuery(NamedTuple):
     request_id: str
     symbol: str
     side: str
+    route: Route | None = None
 
 
 class MassStatusQuery(NamedTuple):
@@ -35,6 +37,7 @@ class MassStatusQuery(NamedTuple):
     symbol: str
     side: Side | None
     strategy: str
+    route: Route | None = None
 
 
 class SecurityListQuery(NamedTuple):
@@ -43,6 +46,7 @@ class SecurityListQuery(NamedTuple):
     num: int
     request_id: str
     symbol: str
+    route: Route | None = None
 
 
 class TradesQuery(NamedTuple):
@@ -65,6 +69,7 @@ class TradesQuery(NamedTuple):
     from_us: int
     until_us: int
     subscription: str = "0"
+    route: Route | None = None
 
 
 class BalancesQuery(NamedTuple):
@@ -74,6 +79,7 @@ class BalancesQuery(NamedTuple):
     request_id: str
     account: str
     asset: str
+    route: Route | None = None
 
 
 class ReplayQuery(NamedTuple):
@@ -88,6 +94,7 @@ class ReplayQuery(NamedTuple):
     after_seq: int
     after_index: int
     exec_id: str = ""
+    route: Route | None = None
 
 
 class MarketRequest(NamedTuple):
@@ -113,6 +120,7 @@ class InvalidRequest(NamedTuple):
     text: str
     code: str = ""
     request_type: str = "0"
+    route: Route | None = None
 
 
 Query: TypeAlias = (

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from engine.core.instruments import Instrument, format_scaled
-from engine.core.types import Balance, InstrumentRow, InstrumentStatus, OrderRow
+from engine.core.types import Balance, InstrumentRow, InstrumentStatus, OrderRow, Route
 from fix_gateway.codec.execution_reports import status_fields
 from fix_gateway.codec.formatting import clean, known_texts, optional, sentence
 from fix_gateway.codec.message import time_text
@@ -27,6 +27,7 @@ from fix_gateway.codec.requests import (
     SecurityListQuery,
     TradesQuery,
 )
+from fix_gateway.codec.third_party import order_header, reversed_header
 
 NO_SYMBOL: Final = "[N/A]"
 """FIX's value for a required Symbol(55) where there is none."""
@@ -35,10 +36,19 @@ SECURITIES_MAX: Final = 200
 
 
 class Response(NamedTuple):
-    """A message: its type, and every field after the header, each ended by SOH."""
+    """A message: its type, and every field after the header, each ended by SOH.
+
+    ``header`` are fields of the header in the same form.
+    """
 
     msg_type: str
     body: str
+    header: str = ""
+
+
+def addressed(response: Response, route: Route | None) -> Response:
+    """Return the answer to a request, with the request's route reversed in its header."""
+    return response if route is None else response._replace(header=reversed_header(route))
 
 
 class SharedBody:
@@ -181,8 +191,12 @@ def open_order_snapshot(
     instruments: Mapping[str, Instrument],
     as_of_seq: int,
     now_us: int,
+    source: str,
 ) -> list[Response]:
-    """Make what follows a Logon with OpenOrderSnapshot(20006)=Y: the open orders, then News(B)."""
+    """Make what follows a Logon with OpenOrderSnapshot(20006)=Y: the open orders, then News(B).
+
+    Each report has its order's route, as the session of this ``source`` is told it.
+    """
     end = news(
         "Open order snapshot complete",
         (f"{len(rows)} open orders as of engine sequence {as_of_seq}",),
@@ -192,7 +206,14 @@ def open_order_snapshot(
     if not rows:
         return [end]
     query = MassStatusQuery(0, f"snapshot-{as_of_seq}", "", "", None, "")
-    return [*answer_mass_status(query, rows, instruments, as_of_seq, now_us), end]
+    reports = answer_mass_status(query, rows, instruments, as_of_seq, now_us)
+    return [
+        *[
+            report._replace(header=order_header(row.order, source))
+            for report, row in zip(reports, rows, strict=True)
+        ],
+        end,
+    ]
 
 
 def news(headline: str, lines: Iterable[str], now_us: int, more: str = "") -> Response:

@@ -2,7 +2,8 @@
 
 A session is told of an order that it entered, and of what it asked for itself. A session
 with reports "firm" also gets the ExecutionReports of the firm's other orders, and drop copy
-everything of the firm. A body is the same for all who get it.
+everything of the firm. A body is the same for all who get it; the fields of third-party routing
+in the header are not.
 """
 
 from __future__ import annotations
@@ -30,15 +31,20 @@ from engine.core.instruments import Instrument
 from fix_gateway.codec import execution_reports, list_reports
 from fix_gateway.codec.context import SessionContext
 from fix_gateway.codec.execution_reports import Committed, Frame, frame_of
+from fix_gateway.codec.third_party import event_header, has_route
 
 
 class OutMessage(NamedTuple):
-    """A message for a session: its place (event, part) in the transaction, type and body."""
+    """A message for a session: its place (event, part) in the transaction, type and body.
+
+    ``header`` are fields of the header, each ended by SOH.
+    """
 
     event_index: int
     part: int
     msg_type: str
     body: str
+    header: str = ""
 
 
 _Builder = Callable[[Any, int, Frame], str]
@@ -116,14 +122,19 @@ def messages(
     transaction: Committed, session: SessionContext, instruments: Mapping[str, Instrument]
 ) -> list[OutMessage]:
     """Return what a session is told of a transaction, in order."""
-    source = transaction.command.origin.source
+    origin = transaction.command.origin
+    source, route = origin.source, origin.route
     frame: Frame | None = None
     found: list[OutMessage] = []
     for index, event in enumerate(transaction.events):
         if _is_recipient(event, session, source):
             if frame is None:
                 frame = frame_of(transaction, instruments)
-            found += _render(event, index, frame)
+            rendered = _render(event, index, frame)
+            if route is not None or has_route(event):
+                header = event_header(event, session.source, source, route)
+                rendered = [message._replace(header=header) for message in rendered]
+            found += rendered
     return found
 
 
@@ -147,7 +158,8 @@ class Router:
         self, transaction: Committed, instruments: Mapping[str, Instrument]
     ) -> list[tuple[str, OutMessage]]:
         """Return (source of a session, message) pairs in order of events."""
-        requester = transaction.command.origin.source
+        origin = transaction.command.origin
+        requester, route = origin.source, origin.route
         frame: Frame | None = None
         found: list[tuple[str, OutMessage]] = []
         for index, event in enumerate(transaction.events):
@@ -155,8 +167,12 @@ class Router:
             if sources:
                 if frame is None:
                     frame = frame_of(transaction, instruments)
+                routed = route is not None or has_route(event)
                 for message in _render(event, index, frame):
                     for source in sources:
+                        if routed:
+                            header = event_header(event, source, requester, route)
+                            message = message._replace(header=header)
                         found.append((source, message))
         return found
 

@@ -20,6 +20,8 @@ STAMP: Final = "29999"
 """Tag of the stamp. It stands in no dictionary but QuickFIX's own and never on the wire."""
 MARKET_DATA_FIELDS: Final = ("MarketDepth", "MDUpdateType", "AggregatedBook", "MDEntryType")
 """What MarketDataRequest(V) asks for: a wrong value is answered by Y with its 281."""
+_THIRD_PARTY: Final = frozenset(("115", "116", "128", "129"))
+"""Fields of the header that route application messages: nobody logs on for somebody else."""
 _HANDED_OVER: Final = (("EncryptMethod", "Y"), ("HeartBtInt", "Y"), ("NextExpectedMsgSeqNum", "N"))
 
 
@@ -43,7 +45,7 @@ def read(dictionary: Path) -> LogonGrammar:
     fields = root.iterfind("fields/field")
     numbers = {field.attrib["name"]: field.attrib["number"] for field in fields}
     return LogonGrammar(
-        frozenset(numbers[name] for name in _names(root.find("header"))),
+        frozenset(numbers[name] for name in _names(root.find("header"))) - _THIRD_PARTY,
         frozenset(numbers[name] for name in _names(_logon(root))),
         frozenset(numbers[name] for name in _names(root.find("trailer"))),
         {number: name for name, number in numbers.items()},

@@ -21,6 +21,7 @@ from fix_gateway.codec import responses
 from fix_gateway.codec.decode import refuse, translate
 from fix_gateway.codec.message import FixMessage, envelope
 from fix_gateway.codec.requests import MarketRequest, Query
+from fix_gateway.codec.third_party import answer_header
 from fix_gateway.quickfix_import import quickfix
 from fix_gateway.runtime import admin
 from fix_gateway.runtime.guard import QUICKFIX_ERRORS, guarded
@@ -270,7 +271,9 @@ class Application(quickfix.Application):  # type: ignore[misc]
         now_us = self._clock()
         meant = translate(text, session.context, session.epoch, self._instruments, now_us)
         if meant is None:
-            raise quickfix.UnsupportedMessageType()
+            # QuickFIX would say the same, but not to the third party that the message came from.
+            self._business_reject(session, FixMessage(text), "3", "Unsupported Message Type")
+            return
         if isinstance(meant, MarketRequest):
             self._events.on_market_request(session, meant.num, text)
         elif type(meant) in _COMMANDS:
@@ -281,7 +284,8 @@ class Application(quickfix.Application):  # type: ignore[misc]
                 self._events.on_overload(session, command.origin.num)
         elif not self._events.on_request(session, meant, text):  # type: ignore[arg-type]
             answer = responses.reject_query(meant, "4", BUSY_TEXT)  # type: ignore[arg-type]
-            self._say(session, f"{answer.msg_type}\x01{answer.body}")
+            header = answer_header(FixMessage(text).fields)
+            self._say(session, f"{answer.msg_type}\x01{header}{answer.body}")
 
     def _repeats_well(self, session: Session, text: str) -> bool:
         """Return True if a message with PossDupFlag=Y says since when; if not, reject it."""
@@ -294,8 +298,8 @@ class Application(quickfix.Application):  # type: ignore[misc]
         reason, why = fault
         self._sender.admin(
             session,
-            f"3\x0145={message.get('34')}\x01371=122\x01372={message.msg_type}\x01"
-            f"373={reason}\x0158={why}",
+            f"3\x01{answer_header(message.fields)}45={message.get('34')}\x01371=122\x01"
+            f"372={message.msg_type}\x01373={reason}\x0158={why}",
         )
         if reason == admin.SENDING_TIME:
             self._events.on_violation(session, why)
@@ -320,7 +324,9 @@ class Application(quickfix.Application):  # type: ignore[misc]
         try:
             message = FixMessage(text)
             num = int(message.get("34"))
-            self._business_reject(session, message, "The venue failed to handle this message")
+            self._business_reject(
+                session, message, "4", "The venue failed to handle this message"
+            )
             why = "the gateway failed to handle this message"
             mark = session.mark_command(session.epoch, num, why)
             if not self._outbox.submit(session, mark, self._clock()):
@@ -329,11 +335,14 @@ class Application(quickfix.Application):  # type: ignore[misc]
             log.exception("refusal_failed", session=session.comp_id)
             session.cut()
 
-    def _business_reject(self, session: Session, message: FixMessage, why: str) -> None:
-        """Answer with BusinessMessageReject(j), BusinessRejectReason(380) 4."""
+    def _business_reject(
+        self, session: Session, message: FixMessage, reason: str, why: str
+    ) -> None:
+        """Answer with BusinessMessageReject(j); ``reason`` is BusinessRejectReason(380)."""
         self._say(
             session,
-            f"j\x0145={message.get('34')}\x01372={message.msg_type}\x01380=4\x0158={why}\x01",
+            f"j\x01{answer_header(message.fields)}45={message.get('34')}\x01"
+            f"372={message.msg_type}\x01380={reason}\x0158={why}\x01",
         )
 
     def _say(self, session: Session, content: str) -> None:

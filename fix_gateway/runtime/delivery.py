@@ -245,7 +245,7 @@ class Delivery:
         must not hold up all that follow.
         """
         resend = "\x0197=Y" if seq <= session.delivery.repeat_until else ""
-        text = envelope(f"{message.msg_type}{resend}\x01{message.body}")
+        text = envelope(f"{message.msg_type}{resend}\x01{message.header}{message.body}")
         ready = session.delivery.message
         try:
             ready.setString(text, False, self._dictionary)

@@ -16,7 +16,7 @@ from engine.history import reader as history
 from fix_gateway.codec import responses, trade_reports
 from fix_gateway.codec.fields import shown
 from fix_gateway.codec.requests import NotAvailable, ReplayQuery, TradesQuery
-from fix_gateway.codec.responses import Response
+from fix_gateway.codec.responses import Response, addressed
 from fix_gateway.codec.routing import messages
 from fix_gateway.runtime.delivery import Connect, Delivery
 from fix_gateway.session.session import Session
@@ -149,16 +149,18 @@ class HistoryRequests:
                 client.subscribe(max(1, query.after_seq), found.take)
                 found.finished.wait(REPLAY_TIMEOUT_S)
         except EngineRefused as error:
-            send(responses.replay_refused(query, error.text, found.until))
+            send(addressed(responses.replay_refused(query, error.text, found.until), query.route))
             return
         finally:
             client.close()
         if found.unknown:
-            send(responses.replay_refused(query, _unknown(query.exec_id), found.until))
+            refused = responses.replay_refused(query, _unknown(query.exec_id), found.until)
+            send(addressed(refused, query.route))
             return
         complete = found.seq >= found.until
         last = found.last_exec_id or ("" if complete else query.exec_id)
-        send(responses.replay_end(query, found.count, last, found.seq, complete))
+        end = responses.replay_end(query, found.count, last, found.seq, complete)
+        send(addressed(end, query.route))
 
 
 def _unknown(exec_id: str) -> str:
@@ -217,7 +219,7 @@ class _Replay:
                     self.count += 1
                     exec_id = _EXEC_ID.search(body)
                     self.last_exec_id = exec_id[1] if exec_id else self.last_exec_id
-                    self._send(Response("8\x0197=Y", body))
+                    self._send(Response("8\x0197=Y", body, message.header))
             self.seq = transaction.seq
             if transaction.seq >= self.until:
                 self.finished.set()

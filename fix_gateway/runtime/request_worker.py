@@ -30,7 +30,7 @@ from fix_gateway.codec.requests import (
     SecurityListQuery,
     TradesQuery,
 )
-from fix_gateway.codec.responses import Response
+from fix_gateway.codec.responses import Response, addressed
 from fix_gateway.runtime.outbox import Outbox
 from fix_gateway.runtime.replay import HistoryRequests
 from fix_gateway.runtime.security_list import security_list
@@ -172,7 +172,7 @@ class RequestWorker:
             self._history.replay(session, query, lambda answer: self._send(session, answer))
             return
         for answer in self._answers(session, query):
-            self._send(session, answer)
+            self._send(session, addressed(answer, query.route))
 
     def _answers(self, session: Session, query: Query) -> Sequence[Response]:
         now_us = self._clock()
@@ -238,7 +238,7 @@ class RequestWorker:
         account, firm_wide = session.settings.account, session.context.firm_wide
         found = self._client.fetch(queries.OpenOrders(account, firm_wide))
         for answer in responses.open_order_snapshot(
-            found.value, self._instruments, found.as_of_seq, self._clock()
+            found.value, self._instruments, found.as_of_seq, self._clock(), session.source
         ):
             self._send(session, answer)
 
@@ -249,7 +249,8 @@ class RequestWorker:
 
     def _reject(self, session: Session, query: Query | None, why: str) -> None:
         if query is not None:
-            self._send(session, responses.reject_query(query, NOT_AVAILABLE, why))
+            refusal = responses.reject_query(query, NOT_AVAILABLE, why)
+            self._send(session, addressed(refusal, query.route))
 
     def _mark(self, session: Session, epoch: int, num: int) -> None:
         """Commit that this message is done with, unless a later one is already."""

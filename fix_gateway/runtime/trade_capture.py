@@ -17,6 +17,7 @@ from fix_gateway.codec import trade_reports
 from fix_gateway.codec.execution_reports import Committed
 from fix_gateway.codec.requests import TradesQuery
 from fix_gateway.codec.routing import OutMessage
+from fix_gateway.codec.third_party import reversed_header
 
 CAPTURES_MAX: Final = 10
 """Subscriptions of one session at a time."""
@@ -62,7 +63,8 @@ def captured(
             if capture.wants(event, seq, time_us):
                 fill = _fill(event, transaction, index, instruments)
                 body = trade_reports.captured(capture.query, fill, instruments, part)
-                found.append(OutMessage(index, part, "AE", body))
+                header = reversed_header(capture.query.route)
+                found.append(OutMessage(index, part, "AE", body, header))
     return found
 
 

@@ -53,7 +53,7 @@ class Sender:
         the session for logged on, a message would be stored and not sent. Who claims a session
         for a Logon takes its gate after that, so nobody who holds the gate can overlook it.
         """
-        text = envelope(f"{response.msg_type}\x01{response.body}")
+        text = envelope(f"{response.msg_type}\x01{response.header}{response.body}")
         message = quickfix.Message(text, self._dictionary, False)
         life = session.life
         while True:

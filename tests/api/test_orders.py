@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from engine.client import EngineTimeout, EngineUnavailable
+from engine.core.commands import NewOrder
+from engine.core.types import OrdType, Origin, Route, Side, TimeInForce
 from tests.api.client import Caller, CallerOf, limit
 from tests.api.inprocess import Clock, InProcessEngine
 
@@ -78,6 +80,30 @@ def test_ioc_remainder_and_fok_end_canceled_with_their_reason(alice: Caller, bob
         "canceled", "ioc_remainder", "1",
     )  # fmt: skip
     assert row["held"] == "0"
+
+
+def test_an_order_shows_the_third_parties_that_it_was_entered_for_over_FIX(
+    alice: Caller, caller: CallerOf, engine: InProcessEngine
+) -> None:
+    command = NewOrder(
+        Origin("fix:ALICE", route=Route("NORTH", "trader 7")), "alice", "f1", "BTC-USD", Side.BUY,
+        OrdType.LIMIT, TimeInForce.GTC, 1000, 10_000,
+    )  # fmt: skip
+    engine.submit(command)
+    alice.post("/v1/orders", limit("a1", "buy", "1", "100")).ok(201)
+    third_party = {
+        "on_behalf_of_comp_id": "NORTH", "on_behalf_of_sub_id": "trader 7",
+        "deliver_to_comp_id": None, "deliver_to_sub_id": None,
+    }  # fmt: skip
+    reader = caller("alice-read")
+    one = reader.get("/v1/orders/client:f1").ok()
+    assert (one["entered_by"], one["third_party"]) == ("fix:ALICE", third_party)
+    rows = reader.get("/v1/orders?status=all").ok()["orders"]
+    assert [row["third_party"] for row in rows] == [third_party, None]
+    alice.delete("/v1/orders/client:f1").ok()
+    assert reader.get("/v1/orders/client:f1").ok()["third_party"] == third_party, "closed too"
+    changed = alice.patch("/v1/orders/client:a1", {"price": "90", "client_order_id": "a2"}).ok()
+    assert changed["third_party"] is None
 
 
 # Repeats.

@@ -43,6 +43,8 @@ START_US = parse_time("20260105-09:30:00")
 ENGINE = Origin("engine")
 SCALE = 8
 STALE_AFTER_US = 5_000_000
+HEADER = frozenset(("43", "97", "115", "116", "122", "128", "129"))
+"""What of the header a client's line may have."""
 GRIDS = {
     "BTC-USD": ("0.01", "0.00001"),
     "ETH-USD": ("0.01", "0.0001"),
@@ -166,21 +168,20 @@ class FixDesk:
         told = []
         for name, message in self.router.deliveries(transaction, self.instruments):
             comp_id = name.removeprefix("fix:")
-            validated(wire_text(message.msg_type, message.body, "TANDEM", comp_id, 1))
-            told.append((comp_id, shown(message.msg_type, message.body)))
+            text = wire_text(message.msg_type, message.body, "TANDEM", comp_id, 1, message.header)
+            validated(text)
+            told.append((comp_id, shown(message.msg_type, message.header + message.body)))
         for comp_id, context in self.sessions.items():
             alone = messages(transaction, context, self.instruments)
             mine = [text for name, text in told if name == comp_id]
-            assert [shown(one.msg_type, one.body) for one in alone] == mine
+            assert [shown(one.msg_type, one.header + one.body) for one in alone] == mine
         return told
 
     def text(self, comp_id: str, line: str) -> str:
         """A client's line (``35=D|11=a|...``) as the gateway gets it from QuickFIX."""
         pairs = [field.split("=", 1) for field in line.split("|")]
-        head = "".join(
-            [f"{tag}={value}{SOH}" for tag, value in pairs if tag in ("43", "97", "122")]
-        )
-        body = "".join([f"{t}={v}{SOH}" for t, v in pairs if t not in ("35", "43", "97", "122")])
+        head = "".join([f"{tag}={value}{SOH}" for tag, value in pairs if tag in HEADER])
+        body = "".join([f"{t}={v}{SOH}" for t, v in pairs if t != "35" and t not in HEADER])
         num = self.nums[comp_id]
         self.nums[comp_id] += 1
         return validated(wire_text(pairs[0][1], body, comp_id, "TANDEM", num, head))

@@ -258,7 +258,7 @@ class Oracle(OracleTurns):
             order_id, c.account, c.client_order_id, c.client_order_id, c.symbol, c.side,
             c.ord_type, c.tif, c.qty, c.price, c.stop_price, c.cash_qty, c.min_qty,
             c.display_qty, expire_at, c.post_only, stp, c.strategy, c.manual,
-            c.origin.source, self.now,
+            c.origin.source, self.now, c.origin.route,
         )  # fmt: skip
 
     def next_roll(self) -> int:
@@ -406,7 +406,8 @@ class Oracle(OracleTurns):
         order, reason = self.find(c)
         if reason is not None or order is None:
             return self.refuse(c, order, reason)  # type: ignore[arg-type]
-        self.cancel(order, CancelReason.REQUESTED, c.client_order_id, c.origin.source)
+        self.cancel(order, CancelReason.REQUESTED, c.client_order_id, c.origin.source,
+                    c.origin.route)  # fmt: skip
 
     def do_ReplaceOrder(self, c: ReplaceOrder) -> None:
         order, reason = self.find(c)
@@ -481,6 +482,7 @@ class Oracle(OracleTurns):
             price=t.price if c.price is None else c.price,
             stop_price=t.stop_price if c.stop_price is None else c.stop_price,
             display_qty=display,
+            route=c.origin.route if c.origin.source == t.session else t.route,  # C-11
         )
 
     def takes_new_place(self, order: Order, new: OrderTerms) -> bool:
@@ -538,7 +540,7 @@ class Oracle(OracleTurns):
         if reason is not None:
             return self.emit(MassCanceled, c.account, c.client_order_id, (), c.symbol, c.side,
                              c.strategy, c.session, c.firm_wide, reason, "", 0, True,
-                             c.origin.source)  # fmt: skip
+                             c.origin.source, c.origin.route)  # fmt: skip
         names = [c.account]
         if c.firm_wide:
             names = [name for name in self.accounts if self.firm(name) == self.firm(c.account)]

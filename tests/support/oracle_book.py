@@ -26,6 +26,7 @@ from engine.core.types import (
     OrdType,
     Origin,
     RestateReason,
+    Route,
     SelfTrade,
     Side,
     TimeInForce,
@@ -410,14 +411,15 @@ class OracleBook:
         self.leave_line(order)
 
     def cancel(
-        self, order: Order, reason: CancelReason, client_id: str = "", requester: str = ""
-    ) -> None:
+        self, order: Order, reason: CancelReason, client_id: str = "", requester: str = "",
+        route: Route | None = None,
+    ) -> None:  # fmt: skip
         change = self.set_hold(order, 0)
         self.close(order)
         expired = reason is CancelReason.EXPIRED
         order.status = OrdStatus.EXPIRED if expired else OrdStatus.CANCELED
         self.emit(OrderCanceled, order.terms.account, order.terms, order.status, order.cum,
-                  order.notional, reason, client_id, requester, change)  # fmt: skip
+                  order.notional, reason, client_id, requester, change, route)  # fmt: skip
 
     # -- stops -------------------------------------------------------------------------
 

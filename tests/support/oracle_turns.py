@@ -150,7 +150,8 @@ class OracleTurns(OracleBook):
     def cancel_for(self, purge: Purge, order: Order) -> None:
         t = order.terms
         purge.affected.append((t.account, t.client_order_id, t.order_id))
-        self.cancel(order, purge.reason, purge.client_id, purge.requester)
+        route = None if purge.asked is None else purge.asked.origin.route
+        self.cancel(order, purge.reason, purge.client_id, purge.requester, route)
 
     def begin_purge(self, purge: Purge) -> None:
         self.purges.append(purge)
@@ -185,4 +186,4 @@ class OracleTurns(OracleBook):
         assert c is not None
         self.emit(MassCanceled, c.account, c.client_order_id, tuple(purge.affected[:1000]),
                   c.symbol, c.side, c.strategy, c.session, c.firm_wide, None, "",
-                  len(purge.affected), complete, c.origin.source)  # fmt: skip
+                  len(purge.affected), complete, c.origin.source, c.origin.route)  # fmt: skip

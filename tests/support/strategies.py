@@ -40,6 +40,7 @@ from engine.core.types import (
     Origin,
     RejectReason,
     RequestKind,
+    Route,
     SelfTrade,
     Side,
     TimeInForce,
@@ -52,6 +53,7 @@ ACCOUNTS = {
     "alice": "alice", "alice-2": "alice", "bob": "bob", "bob-2": "bob", "carol": "carol",
 }  # fmt: skip
 STRATEGIES = ("", "", "mm", "arb")
+ROUTES = (None, None, Route("NORTH", "trader 7"), None, Route("SOUTH", "", "CRYPTO", "SPOT"))
 
 
 class Market(NamedTuple):
@@ -206,7 +208,11 @@ class Flow:
     def origin(self, account: str) -> Origin:
         valid_until = self.now - 1 if self.chance(self.profile.odd / 8) else 0
         source = f"{self.random.choice(('api', 'ws'))}:{account}"
-        return Origin(source, valid_until=valid_until)
+        return Origin(source, valid_until=valid_until, route=self.route())
+
+    def route(self) -> Route | None:
+        """Third parties, now and then; draws nothing, so that a seed stays what it was."""
+        return ROUTES[self.now % len(ROUTES)]
 
     def client_id(self) -> str:
         if self.chance(self.profile.odd / 2):

@@ -73,7 +73,8 @@ class WideFlow(Flow):
         if kind < 0.3:
             session = f"fix:{account}"
             self.numbers[session] = self.numbers.get(session, 0) + self.random.randint(1, 3)
-            return Origin(session, self.epochs.get(session, 0), self.numbers[session])
+            epoch, number = self.epochs.get(session, 0), self.numbers[session]
+            return Origin(session, epoch, number, route=self.route())
         user = self.random.choice(("ann", "ben"))
         if kind < 0.5:
             token = f"{self.random.getrandbits(64):064x}"

@@ -18,10 +18,11 @@ from engine.client import queries
 from engine.core.commands import (
     AddAddress,
     AssignDepositAddress,
+    NewOrder,
     QuoteWithdrawal,
     RemoveAddress,
 )
-from engine.core.types import Origin
+from engine.core.types import OrdType, Origin, Route, Side, TimeInForce
 from tests.api.stream.harness import (
     BookCopy,
     Client,
@@ -213,6 +214,30 @@ async def test_nothing_is_lost_or_doubled_while_a_subscription_begins(
             assert [m["data"].get("client_order_id") for m in found[1:]] == [
                 f"a{number}" for number in range(60)
             ]
+
+
+async def test_the_orders_channel_shows_third_parties(engine: EngineProcess) -> None:
+    route = Route("NORTH", "trader 7", "CRYPTO")
+    command = NewOrder(
+        Origin("fix:ALICE", route=route), "alice", "f1", "BTC-USD", Side.BUY, OrdType.LIMIT,
+        TimeInForce.GTC, 1000, 10_000,
+    )  # fmt: skip
+    async with running_stream(engine) as stream, stream.client("demo-alice-trade") as alice:
+        await begin(alice, "orders")
+        with contextlib.closing(engine.client()) as client:
+            client.submit(command)
+        await alice.create("a-1", "buy")
+        entered, own = await alice.until("orders", 2, type="update")
+        assert entered["data"]["third_party"] == {
+            "on_behalf_of_comp_id": "NORTH", "on_behalf_of_sub_id": "trader 7",
+            "deliver_to_comp_id": "CRYPTO", "deliver_to_sub_id": None,
+        }  # fmt: skip
+        assert own["data"]["third_party"] is None
+    async with running_stream(engine) as stream, stream.client("demo-alice-trade") as alice:
+        await begin(alice, "orders")
+        (snapshot,) = await alice.until("orders", type="snapshot")
+        parties = [row["third_party"] for row in snapshot["data"]]
+        assert parties == [entered["data"]["third_party"], None]
 
 
 async def test_heartbeat_tells_where_everything_stands(engine: EngineProcess) -> None:

@@ -15,7 +15,7 @@ BEGIN = "<!-- generated from the scripts from here on -->\n"
 CASES = (
     "1S a,1S b,1S c,1S d,2S,2a,2b,2c,2d,2e,2f,2g,2h,2i,2j,2k,2l,2m,2n,2o,2p,2q,2r,2s,2t,"
     "3a,3b,3c,3d,4a,4b,5,6,7,8,9,10a,10b,10c,10d,10e,11a,11b,11c,12,13a,13b,"
-    "14a,14b,14c,14d,14e,14f,14g,14h,14i,14j,14k,14l,14m,14n,15,16,17a,17b,18b,19a,19b,20,21"
+    "14a,14b,14c,14d,14e,14f,14g,14h,14i,14j,14k,14l,14m,14n,15,16,17a,17b,18a,18b,19a,19b,20,21"
 ).split(",")
 """Every case that applies to an acceptor; 21 is not in the list but is usually tested with it."""
 

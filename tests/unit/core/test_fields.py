@@ -20,7 +20,7 @@ FIELDS: Final[dict[Any, str]] = {
     types.OrderTerms: (
         "order_id account client_order_id first_client_order_id symbol side ord_type tif qty price "
         "stop_price cash_qty min_qty display_qty expire_at post_only stp strategy manual session "
-        "created_at"
+        "created_at route"
     ),
     types.RetiredId: "account client_order_id order_id status qty cum notional",
     events.OrderAccepted: "account account_seq order leaves hold_change display",
@@ -33,7 +33,8 @@ FIELDS: Final[dict[Any, str]] = {
         "requester hold_change display"
     ),
     events.OrderCanceled: (
-        "account account_seq order status cum notional reason client_order_id requester hold_change"
+        "account account_seq order status cum notional reason client_order_id requester "
+        "hold_change route"
     ),
     replaces._Change: "terms leaves kept needed",
 }

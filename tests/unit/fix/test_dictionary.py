@@ -151,11 +151,20 @@ def test_case_2r_types_that_are_known_but_not_served_reach_the_application(
     assert msg_type not in SUPPORTED
 
 
-def test_third_party_addressing_is_not_swallowed() -> None:
+@pytest.mark.parametrize("field", ["144=LONDON", "145=LONDON", "627=1|628=HUB", "90=1|91=x"])
+def test_what_the_venue_does_not_take_of_a_header_is_not_swallowed(field: str) -> None:
     """QuickFIX knows the fields of the header by itself and takes whichever is defined."""
-    text = wire_text("D", D.replace("|", SOH) + SOH, "ALICE", "TANDEM", 2, f"115=BROKER{SOH}")
+    head = field.replace("|", SOH) + SOH
+    text = wire_text("D", D.replace("|", SOH) + SOH, "ALICE", "TANDEM", 2, head)
     with pytest.raises(quickfix.InvalidTagNumber):
         validated(text)
+
+
+def test_third_party_routing_is_taken() -> None:
+    line = "115=BROKER|116=trader 7|128=VENUE|129=SPOT|"
+    head = line.replace("|", SOH)
+    text = validated(wire_text("D", D.replace("|", SOH) + SOH, "ALICE", "TANDEM", 2, head))
+    assert line in text.replace(SOH, "|")
 
 
 def test_user_defined_fields_are_checked_by_default() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -119,11 +120,15 @@ def test_an_empty_mass_status_is_answered() -> None:
 
 
 def test_the_snapshot_at_logon_ends_with_news() -> None:
-    found = [seen(a) for a in responses.open_order_snapshot([ROW, ROW], INSTRUMENTS, 99, START_US)]
+    snapshot = partial(
+        responses.open_order_snapshot,
+        instruments=INSTRUMENTS, as_of_seq=99, now_us=START_US, source="fix:ALICE",
+    )  # fmt: skip
+    found = [seen(a) for a in snapshot([ROW, ROW])]
     assert [report["35"] for report in found] == ["8", "8", "B"]
     assert found[-1]["148"] == "Open order snapshot complete"
     assert (found[-1]["20018"], found[-1]["20001"]) == ("2", "99")
-    (alone,) = map(seen, responses.open_order_snapshot([], INSTRUMENTS, 99, START_US))
+    (alone,) = map(seen, snapshot([]))
     assert (alone["35"], alone["20018"]) == ("B", "0")
 
 

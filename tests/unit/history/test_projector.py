@@ -9,14 +9,15 @@ import pytest
 from sqlalchemy import Connection, Engine, func, select, update
 from sqlalchemy.exc import OperationalError
 
-from engine.core.types import CancelReason, OrdStatus
+from engine.core import events as ev
+from engine.core.types import CancelReason, OrdStatus, Route, Side
 from engine.history import projector as projector_module
 from engine.history import queries, schema
 from engine.history.fold import HistoryFault
 from engine.history.postings import FEES_ACCOUNT, SETTLEMENT_ACCOUNT
 from engine.history.projector import Projector, SchemaChanged
 from engine.history.store import open_reader, open_writer
-from tests.unit.history.by_hand import day
+from tests.unit.history.by_hand import Journal, day, terms
 
 
 def dump(engine: Engine) -> dict[str, list[tuple[Any, ...]]]:
@@ -198,3 +199,42 @@ def test_orders_end_as_their_events_say(writer: Engine, url: str) -> None:
     assert found.row.hold_asset == "USD"
     assert found.cancel_reason is CancelReason.REQUESTED
     assert found.seq == 10
+
+
+def test_an_order_is_kept_with_its_third_parties_until_its_session_changes_them(
+    writer: Engine, url: str
+) -> None:
+    north, south = Route("NORTH", "trader 7", "CRYPTO", "SPOT"), Route("SOUTH")
+    journal = Journal()
+    journal.transactions = day()
+    entered = terms(9, "alice", "c-1", Side.BUY, route=north)
+    journal.add(ev.OrderAccepted("alice", 20, entered, 10, 2000, 10))
+    plain = terms(10, "alice", "c-2", Side.BUY)
+    journal.add(ev.OrderAccepted("alice", 21, plain, 10, 2000, 10))
+    projector = Projector(writer)
+    projector.apply(journal.transactions)
+    reader = open_reader(url)
+    with reader.connect() as connection:
+        found = queries.order(connection, ["alice"], order_id=9)
+        bare = queries.order(connection, ["alice"], order_id=10)
+    assert found is not None and found.row.order == entered
+    assert bare is not None and bare.row.order == plain
+    changed = entered._replace(client_order_id="c-3", route=south)
+    before = len(journal.transactions)
+    journal.add(
+        ev.OrderReplaced(
+            "alice", 22, changed, "c-1", OrdStatus.NEW, 10, 0, 0, True, "api:k", 0, 10
+        )
+    )
+    projector.apply(journal.transactions[before:])
+    with reader.connect() as connection:
+        (found, _) = queries.orders(connection, ["alice"], status="open").rows
+        columns = schema.orders.c
+        row = connection.execute(
+            select(columns.on_behalf_of_comp_id, columns.deliver_to_sub_id).where(
+                columns.order_id == 9
+            )
+        ).one()
+    reader.dispose()
+    assert found.row.order == changed
+    assert tuple(row) == ("SOUTH", "")
