@@ -148,9 +148,9 @@ def test_a_hub_with_quickfix(
         reject = client.next()
         assert (reject["35"], reject["371"], route_of(reject)) == ("3", "54", {"128": "NORTH"})
 
-        send("35=R|115=NORTH|116=trader 7|131=1|146=1|55=BTC-USD|")
+        send("35=BE|115=NORTH|116=trader 7|923=1|924=1|553=alice|")
         j = client.next()
-        assert (j["35"], j["372"], j["380"]) == ("j", "R", "3")
+        assert (j["35"], j["372"], j["380"]) == ("j", "BE", "3")
         assert route_of(j) == {"128": "NORTH", "129": "trader 7"}
 
         cancel = f"11={unique('c')}|37={entered['37']}|55=BTC-USD|54=1|60=20260105-09:30:00|"
