@@ -174,7 +174,7 @@ class Desk:
     def _end(self, reader: Reader, request_id: str) -> None:
         for one in reader.requests.pop(request_id):
             reader.things.pop((one.symbol, one.view.key), None)
-            reader.waiting.discard(one)
+            reader.waiting.pop(one, None)
             known = self.by_symbol[one.symbol]
             del known[one]
             if not known:

@@ -44,8 +44,10 @@ class Reader:
         """MsgSeqNum of each subscription to TradingSessionStatus, by its request id."""
         self.held: deque[str] = deque()
         """Requests that wait to be answered: for a market, or for the session to read."""
-        self.waiting: set[Subscription] = set()
-        """Subscriptions about whose instrument something has happened that is not told yet."""
+        self.waiting: dict[Subscription, None] = {}
+        """Subscriptions about whose instrument something has happened that is not told yet.
+
+        A dict, so that they are told in the order in which it happened."""
         self.slow_since = 0.0
         """When it was first seen to leave too much unread, 0 while it reads."""
 

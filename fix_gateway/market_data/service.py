@@ -184,11 +184,16 @@ class MarketDataService:
             with self._wakes:
                 if not self._work:
                     self._wakes.wait(self._timeout())
-                work, self._work = self._work, deque()
-            for one in work:
-                self._guarded(one)
-            self._guarded(self._roll)
-            self._guarded(self._tell)
+            self.turn()
+
+    def turn(self) -> None:
+        """Do what waits, and tell what is due; for whoever has not started the thread."""
+        with self._wakes:
+            work, self._work = self._work, deque()
+        for one in work:
+            self._guarded(one)
+        self._guarded(self._roll)
+        self._guarded(self._tell)
 
     @staticmethod
     def _guarded(work: Callable[[], None]) -> None:
@@ -270,7 +275,7 @@ class MarketDataService:
     def _changed(self, feed: Feed) -> None:
         due = self._due
         for subscription, reader in self._desk.by_symbol.get(feed.symbol, {}).items():
-            reader.waiting.add(subscription)
+            reader.waiting[subscription] = None
             interval = reader.receiver.conflation_ms
             if interval not in due:
                 due[interval] = (time.monotonic() + interval / 1000, set())
@@ -379,7 +384,7 @@ class MarketDataService:
             return
         if reader.held:
             self._answer_held_of(reader, now)
-        waiting, reader.waiting = reader.waiting, set()
+        waiting, reader.waiting = reader.waiting, {}
         # A packet costs the kernel more than a message costs QuickFIX.
         together = len(waiting) > 1
         if together:

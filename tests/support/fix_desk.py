@@ -4,7 +4,7 @@ Every message that is sent goes through QuickFIX with our dictionary, as in the 
 every message that comes back is validated with it, too. The venue is that of the demo
 configuration; ``ALICE2`` is a session of the sub-account ``alice2`` of firm alice;
 ``DESK`` belongs to alice as well and asked for all reports of its firm; ``DROP`` is her drop
-copy.
+copy. ``ALICE-MD`` and ``BOB-MD`` are market data sessions of theirs.
 """
 
 from __future__ import annotations
@@ -35,8 +35,10 @@ from fix_gateway.codec.context import SessionContext
 from fix_gateway.codec.decode import translate
 from fix_gateway.codec.message import SOH, parse_time, time_text
 from fix_gateway.codec.requests import Query
+from fix_gateway.codec.responses import Response
 from fix_gateway.codec.routing import Router, messages
 from tests.support.fix_settings import session_settings
+from tests.support.market_desk import MarketDesk, outgoing
 
 DICTIONARY = Path(__file__).parent.parent.parent / "spec" / "FIX44.xml"
 START_US = parse_time("20260105-09:30:00")
@@ -53,6 +55,7 @@ GRIDS = {
 ACCOUNTS = {"alice": "alice", "alice2": "alice", "bob": "bob", "carol": "carol"}
 FUNDS = {"BTC": 1_000, "ETH": 10_000, "USD": 100_000_000}
 ALICE = frozenset({"alice", "alice2"})
+MARKET_DATA = {"ALICE-MD": "alice", "BOB-MD": "bob"}
 
 
 def instruments() -> dict[str, Instrument]:
@@ -127,11 +130,14 @@ class FixDesk:
     ) -> None:
         self.exchange = Exchange()
         self.instruments = instruments()
-        known = sessions()
-        self.sessions = {comp_id: known[comp_id] for comp_id in comp_ids}
+        known, comp_ids = sessions(), list(comp_ids)
+        self.sessions = {
+            comp_id: known[comp_id] for comp_id in comp_ids if comp_id not in MARKET_DATA
+        }
         self.router = Router(self.sessions.values())
         self.now = START_US
-        self.nums = dict.fromkeys(self.sessions, 1)
+        self.nums = dict.fromkeys(comp_ids, 1)
+        self.market: MarketDesk | None = None
         self.transactions: list[Transaction] = []
         self.query: Query | None = None
         self.command: Command | None = None
@@ -140,6 +146,10 @@ class FixDesk:
         for context in known.values():
             start = Origin(context.source, 1)
             self.apply(StartEpoch(start, context.settings.account, (0, 0, 0), "first"))
+        firms = {comp_id: firm for comp_id, firm in MARKET_DATA.items() if comp_id in comp_ids}
+        if firms:
+            self.market = MarketDesk(firms, self.instruments, lambda: self.now)
+            assert self._market_told(self.market.take(self.transactions)) == []
 
     @staticmethod
     def _definitions(
@@ -175,6 +185,19 @@ class FixDesk:
             alone = messages(transaction, context, self.instruments)
             mine = [text for name, text in told if name == comp_id]
             assert [shown(one.msg_type, one.header + one.body) for one in alone] == mine
+        if self.market is not None:
+            told += self._market_told(self.market.take([transaction]))
+        return told
+
+    @staticmethod
+    def _market_told(responses: Iterable[tuple[str, Response]]) -> list[tuple[str, str]]:
+        """What market data sessions are told; a client with FIX 4.4's dictionary takes it."""
+        told = []
+        for comp_id, one in responses:
+            text = wire_text(one.msg_type, one.body, "TANDEM", comp_id, 1, one.header)
+            for known in outgoing():
+                known.validate(quickfix.Message(text, known, True))
+            told.append((comp_id, shown(one.msg_type, one.header + one.body)))
         return told
 
     def text(self, comp_id: str, line: str) -> str:
@@ -184,12 +207,16 @@ class FixDesk:
         body = "".join([f"{t}={v}{SOH}" for t, v in pairs if t != "35" and t not in HEADER])
         num = self.nums[comp_id]
         self.nums[comp_id] += 1
-        return validated(wire_text(pairs[0][1], body, comp_id, "TANDEM", num, head))
+        whole = wire_text(pairs[0][1], body, comp_id, "TANDEM", num, head)
+        return whole if comp_id in MARKET_DATA else validated(whole)
 
     def send(self, comp_id: str, line: str) -> list[tuple[str, str]]:
         """Send a message and return what all sessions are told, in order."""
         self.now += 1_000
         text = self.text(comp_id, line)
+        if comp_id in MARKET_DATA:
+            assert self.market is not None
+            return self._market_told(self.market.send(comp_id, text))
         meant = translate(text, self.sessions[comp_id], 1, self.instruments, self.now)
         if meant is None or isinstance(meant, get_args(Query)):
             self.query = meant  # type: ignore[assignment]

@@ -65,8 +65,9 @@ class RebuiltBook:
                 past.insert(0, self._trade(entry))
             else:
                 self._take_entry(entry, whole)
-        known = {trade["id"] for trade in self.trades}
-        self.trades += [trade for trade in past if trade["id"] not in known]
+        if past:
+            known = {trade["id"] for trade in self.trades}
+            self.trades += [trade for trade in past if trade["id"] not in known]
 
     def prices(self, side: str) -> list[str]:
         """The prices of a side, 0 for bids and 1 for offers, best first."""

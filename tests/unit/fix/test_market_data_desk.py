@@ -24,7 +24,7 @@ from fix_gateway.codec.market_data_requests import (
     TradingSessionQuery,
 )
 from fix_gateway.codec.message import FixMessage
-from fix_gateway.codec.responses import Response
+from fix_gateway.codec.responses import Response, SharedResponse
 from fix_gateway.market_data.desk import Desk, DeskBounds
 from fix_gateway.market_data.receiver import Reader
 from tests.support.fix_desk import wire_text
@@ -45,8 +45,11 @@ class Silent:
     name = "READER"
     conflation_ms = 0
 
-    def send(self, response: Response) -> bool:
+    def send(self, response: Response | SharedResponse) -> bool:
         raise AssertionError(f"a desk sends nothing by itself: {response}")
+
+    def cork(self, corked: bool) -> None:
+        raise AssertionError("a desk sends nothing by itself")
 
     def unread(self) -> int:
         return 0
@@ -192,7 +195,7 @@ def hold_to_model(desk: Desk, readers: dict[str, tuple[Reader, Model]]) -> None:
         for query in model.books.values():
             for symbol in query.symbols:
                 wanted[symbol] = wanted.get(symbol, 0) + 1
-        assert reader.waiting <= {one for each in reader.requests.values() for one in each}
+        assert reader.waiting.keys() <= {one for each in reader.requests.values() for one in each}
     assert {symbol: len(each) for symbol, each in desk.by_symbol.items()} == wanted
 
 
