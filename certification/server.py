@@ -92,7 +92,9 @@ class ClientRun:
         self.stream = StreamGate(VENUE_HOST, venue.ports.stream, self.account)
         self.judge.results.update(self._state.results)
         numbers = self._load_numbers()
-        for kind, comp_id in (("main", own.comp_id), ("drop_copy", own.drop_copy)):
+        for kind, comp_id in (
+            ("main", own.comp_id), ("drop_copy", own.drop_copy), ("market_data", own.market_data),
+        ):  # fmt: skip
             self.referee.sessions[kind] = SessionProxy(
                 comp_id, (VENUE_HOST, venue.ports.fix), self.referee,
                 numbers.get(kind, Numbering()), self._save_numbers, kind,
@@ -111,7 +113,7 @@ class ClientRun:
     @property
     def online(self) -> bool:
         """Return whether the client is logged on."""
-        return self.referee.sessions["main"].live
+        return any(self.referee.sessions[kind].live for kind in ("main", "market_data"))
 
     @property
     def playing(self) -> str:
@@ -208,7 +210,11 @@ class ClientRun:
             raise CounterpartyFault(f"its venue is not there: {error}") from None
         if answer is None:
             raise CounterpartyFault(f"{sender} was not let in")
-        return Counterparty(client, SYMBOL, f"{name}-{secrets.token_hex(4)}", TRADER_S)
+        trader = Counterparty(client, SYMBOL, f"{name}-{secrets.token_hex(4)}", TRADER_S)
+        if name == "peer":
+            # What it left in the book when it was cut, or by an earlier run, is no part of a case.
+            await trader.mass_cancel_firm()
+        return trader
 
     async def close(self) -> None:
         """Log the certifier's own sessions out and write the report."""

@@ -43,6 +43,7 @@ class Credentials(msgspec.Struct, frozen=True):
     key_secrets: dict[str, str]
     peer_password: str
     desk_password: str
+    market_data_password: str = ""
 
     @property
     def firm(self) -> str:
@@ -53,6 +54,11 @@ class Credentials(msgspec.Struct, frozen=True):
     def drop_copy(self) -> str:
         """Return the CompID of the drop-copy session."""
         return f"{self.comp_id}-DC"
+
+    @property
+    def market_data(self) -> str:
+        """Return the CompID of the market data session."""
+        return f"{self.comp_id}-MD"
 
     @property
     def desk(self) -> str:
@@ -76,7 +82,11 @@ def load_or_make(path: Path, comp_id: str) -> Credentials:
             raise CredentialsFault(f"{path} cannot be read: {error}") from None
         if found.comp_id != comp_id:
             raise CredentialsFault(f"{path} belongs to {found.comp_id}")
-        return found
+        if found.market_data_password:
+            return found
+        # Made by a release that had no market data sessions.
+        made = msgspec.structs.replace(found, market_data_password=secrets.token_urlsafe(18))
+        return _keep(path, made)
     made = Credentials(
         comp_id=comp_id,
         password=secrets.token_urlsafe(18),
@@ -85,7 +95,12 @@ def load_or_make(path: Path, comp_id: str) -> Credentials:
         key_secrets={kind: secrets.token_hex(24) for kind in KINDS},
         peer_password=secrets.token_urlsafe(18),
         desk_password=secrets.token_urlsafe(18),
+        market_data_password=secrets.token_urlsafe(18),
     )
+    return _keep(path, made)
+
+
+def _keep(path: Path, made: Credentials) -> Credentials:
     write_private(path, msgspec.json.format(msgspec.json.encode(made), indent=1))
     return made
 
@@ -126,6 +141,10 @@ def configuration(credentials: Credentials, ports: Ports, *, quick: bool = True)
         _session(
             credentials.drop_copy, firm, hasher.hash(credentials.drop_copy_password),
             'kind = "drop_copy"',
+        ),
+        _session(
+            credentials.market_data, firm, hasher.hash(credentials.market_data_password),
+            'kind = "market_data"',
         ),
         _session(credentials.desk, firm, hasher.hash(credentials.desk_password), _INSIDE),
         _session(PEER, "counterparty", hasher.hash(credentials.peer_password), _INSIDE),

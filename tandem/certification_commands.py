@@ -84,8 +84,8 @@ def _certify(app: typer.Typer) -> None:
         case: Cases = None,
         interface: Annotated[
             list[str] | None,
-            typer.Option(help="Certify only for this interface: FIX, REST or WebSocket. "
-                         "Repeatable. Default: all three."),
+            typer.Option(help="Certify only for this interface: FIX, MarketData, REST or "
+                         "WebSocket. Repeatable. Default: all four."),
         ] = None,
         patience: Annotated[
             float, typer.Option(help="Seconds to wait for each message of the client.")

@@ -25,7 +25,7 @@ from certification.venue import NETWORK, CredentialsFault, write_private
 from config.process import log_json_lines
 from config.settings import SettingsError
 from tandem.certification_run import prepare, show
-from tandem.lane import ACCOUNT_PROCESSES, FIX_PROCESSES, Lane
+from tandem.lane import ACCOUNT_PROCESSES, FIX_PROCESSES, MARKET_DATA_PROCESSES, Lane
 from tandem.output import CommandError
 from tandem.supervisor import StartError
 
@@ -89,8 +89,11 @@ async def _serve(
             stop.set()
 
     async with AsyncExitStack() as stack:
-        account = any(one.interface != "FIX" for one in course.played)
+        certified = {one.interface for one in course.played}
+        account = not certified.isdisjoint(("REST", "WebSocket"))
         names = ACCOUNT_PROCESSES if account else FIX_PROCESSES
+        if "MarketData" in certified:
+            names = tuple(dict.fromkeys((*names, *MARKET_DATA_PROCESSES)))
         lanes = await _lanes(options, names, console, stack)
         for lane in lanes:
             runs.append(_run(lane, options, course, key, say))
@@ -160,6 +163,9 @@ def _hand_out(lane: Lane, options: Options, port: int, run: ClientRun | None) ->
         "", "Drop copy, for case A25:",
         f"SenderCompID={own.drop_copy}", f"Username(553)={own.firm}",
         f"Password(554)={own.drop_copy_password}", "",
+        "Market data, for the cases M:",
+        f"SenderCompID={own.market_data}", f"Username(553)={own.firm}",
+        f"Password(554)={own.market_data_password}", "",
     )  # fmt: skip
     if run is not None:
         lines += (

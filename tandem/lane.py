@@ -15,6 +15,7 @@ from tandem.supervisor import Supervisor
 from tandem.up import environment
 
 FIX_PROCESSES: Final = ("engine", "fix")
+MARKET_DATA_PROCESSES: Final = (*FIX_PROCESSES, "marketdata")
 ACCOUNT_PROCESSES: Final = ("engine", "history", "fix", "api", "stream", "settlement")
 
 

@@ -83,13 +83,18 @@ class Attempt(BaseAttempt):
         self._sessions = sessions
         self._verbs = verbs
 
+    @property
+    def home(self) -> str:
+        """Return the session that the case is about: it must not end by itself."""
+        return "market_data" if self.scenario.begins == "market_data" else "main"
+
     # Messages.
 
     def take_client(self, kind: str, held: HeldMessage) -> None:
         """Take a message of the client; admin messages are released at once."""
         if held.message.type in ADMIN:
             held.release()
-        if held.message.type == "5" and kind == "main" and not self._expects("client", "5"):
+        if held.message.type == "5" and kind == self.home and not self._expects("client", "5"):
             text = held.message.get(58)
             self.violate("Your client logged out in the middle of the case"
                          f"{': ' + text if text else ''}.")  # fmt: skip
@@ -99,7 +104,7 @@ class Attempt(BaseAttempt):
     def take_venue(self, kind: str, message: Message) -> None:
         """Take a message that was sent to the client."""
         self.inboxes[kind].venue.append(message)
-        if message.type == "5" and kind == "main" and not self._expects("client", "5"):
+        if message.type == "5" and kind == self.home and not self._expects("client", "5"):
             self.violate(f"The venue ended the session: {message.get(58) or 'no reason given'}.")
         if kind == "main" and message.type == "8" and message.get(150) != "I":
             self._note_order(message)
@@ -218,6 +223,11 @@ class Attempt(BaseAttempt):
                 or step.session == "drop_copy"
             ):
                 continue
+            # A subscription of an earlier attempt may still be told something.
+            if step.session == "market_data" and not self._fits(step, message):
+                if message.type == "Y":
+                    raise CaseFailure(f"Your request was refused: {message.get(58)}.")
+                continue
             if not _is_wanted_heartbeat(step, message):
                 continue
             if message.type == "8":
@@ -227,6 +237,13 @@ class Attempt(BaseAttempt):
                     continue
             return message
         return None
+
+    def _fits(self, step: Step, message: Message) -> bool:
+        """Return whether a message is the one that a step waits for."""
+        wanted = step.fields.items()
+        return message.type in step.venue.split("|") and not any(
+            self.memory.wanted(pattern, message.look_up(key)) for key, pattern in wanted
+        )
 
     async def do(self, step: Step) -> None:
         """Carry out the verb of ``do``. Raises ValueFault for an unknown verb."""

@@ -185,8 +185,8 @@ class SessionProxy:
         if message.type == "A":
             interval = message.get(108)
             self.heartbeat_s = int(interval) if interval.isdigit() else 30
-            if message.get(141) == "Y":
-                self.highest = 0
+            if message.get(141) == "Y" or self.kind == "market_data":
+                self.highest = 0  # The numbers of a market data session begin with each Logon.
         passes = await self._watcher.from_client(self, message)
         self.highest = max(self.highest, message.num)
         if not passes:

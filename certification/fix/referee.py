@@ -71,7 +71,7 @@ class Referee(BaseReferee[Attempt]):
     def disconnected(self, session: SessionProxy, on_purpose: bool) -> None:
         """Record the end of the client's connection; a case that does not expect it fails."""
         self.note(session, "!", None, f"the connection of {session.comp_id} has ended")
-        if self.current is not None and session.kind == "main" and not on_purpose:
+        if self.current is not None and session.kind == self.current.home and not on_purpose:
             self.current.disconnected()
 
     def _way(self, session: SessionProxy, way: str) -> str:
@@ -92,6 +92,11 @@ class Referee(BaseReferee[Attempt]):
         self, session: SessionProxy, message: Message
     ) -> tuple[Scenario | None, Scenario | None]:
         """Return the cases that a message begins, by its ClOrdID and by its quantity."""
+        if session.kind == "market_data":
+            name = case_id(message.get({"V": 262, "e": 324}.get(message.type, 0)))
+            scenario = self.judge.scenarios.get(name)
+            known = scenario is not None and scenario.begins == "market_data"
+            return (scenario if known else None), None
         if session.kind != "main" or message.possdup:
             return None, None
         if message.type == "A":
@@ -152,13 +157,15 @@ class Referee(BaseReferee[Attempt]):
 
     def announce(self, result: CaseResult) -> None:
         """Send the verdict as News(B) to a client that is logged on."""
-        main = self.sessions.get("main")
+        scenario = self.judge.scenarios[result.id]
+        main = self.sessions.get("market_data" if scenario.begins == "market_data" else "main")
         if not self._news or main is None or not main.live:
             return
         rows = [f"{result.id} {result.title}: {result.verdict}"]
         if result.verdict != "passed":
-            rows += [result.reason, self.judge.scenarios[result.id].told,
-                     "Send the opening order again to try once more."]  # fmt: skip
+            again = "request" if scenario.begins == "market_data" else "order"
+            rows += [result.reason, scenario.told,
+                     f"Send the opening {again} again to try once more."]  # fmt: skip
         texts = [(58, _ascii(row)) for row in rows]
         headline = f"{result.id} {result.verdict}"
         main.add({35: "B", 148: headline, 33: str(len(texts))}, texts)

@@ -8,7 +8,7 @@ from typing import Final
 
 from certification.attempt import CaseFailure
 from certification.fix.attempt import Attempt, Verb
-from certification.fix.wire import Message, changed, exact_time_text, now
+from certification.fix.wire import Message, changed, exact_time_text, now, type_name
 from certification.scenarios.scenario import Step
 from certification.scenarios.values import ValueFault
 
@@ -179,10 +179,19 @@ async def _quiet(attempt: Attempt, step: Step) -> None:
     await asyncio.sleep(QUIET_S)
 
 
+async def _still(attempt: Attempt, step: Step) -> None:
+    """Check that the client has nothing to say yet."""
+    await asyncio.sleep(QUIET_S)
+    for held in attempt.inboxes[step.session].client:
+        if not attempt.ignored(held.message):
+            attempt.offending = held
+            raise CaseFailure(f"{type_name(held.message.type)} came too early. {step.why}")
+
+
 VERBS: Final[Mapping[str, Verb]] = {
     "refuse": _refuse, "cut": _cut, "cut_venue": _cut_venue, "hole": _hole,
     "missed": _missed, "drop": _drop,
     "send": _send, "again": _again, "resend": _resend, "garble": _garble, "silence": _silence,
     "speak": _speak, "calm": _calm, "closed": _closed, "clock": _clock, "pause": _pause,
-    "online": _online, "flat": _flat, "quiet": _quiet,
+    "online": _online, "flat": _flat, "quiet": _quiet, "still": _still,
 }  # fmt: skip

@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from typing import Final
 
-EDITION: Final = "1c5b413488e935291e1c714136d7efa6c3bbdb03f2ef6e051ac587c47825cbaf"
+EDITION: Final = "1ebd171e7ccad92b3e91795624ec522c69a4a9dde4c0a2756a316238e4bec014"
 """Names the scenarios of this release. A run with others certifies nothing."""

@@ -23,7 +23,7 @@ from certification.scenarios.scenario import (
     load,
 )
 
-INTERFACES: Final[tuple[Interface, ...]] = ("FIX", "REST", "WebSocket")
+INTERFACES: Final[tuple[Interface, ...]] = ("FIX", "MarketData", "REST", "WebSocket")
 
 
 def edition(scenarios: Iterable[Scenario]) -> str:

@@ -22,8 +22,8 @@ WAY_S: Final = 1.0
 """Added to a wait given in heartbeats, for the network and a busy machine, in seconds."""
 FOLDER: Final = shipped("spec/certification")
 Direction = Literal["certify", "conform"]
-Session = Literal["main", "second", "drop_copy"]
-Interface = Literal["FIX", "REST", "WebSocket"]
+Session = Literal["main", "second", "drop_copy", "market_data"]
+Interface = Literal["FIX", "MarketData", "REST", "WebSocket"]
 
 
 class ScenarioFault(ValueError):
@@ -125,7 +125,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     quantity: int = 0
     must: bool = True
     extension: bool = False
-    begins: Literal["order", "logon", "list", "http"] = "order"
+    begins: Literal["order", "logon", "list", "market_data", "http"] = "order"
     steps: tuple[Step, ...] = ()
     certify: tuple[Step, ...] = ()
     conform: tuple[Step, ...] = ()
@@ -134,6 +134,8 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     @property
     def interface(self) -> Interface:
         """Return the interface that it certifies."""
+        if self.begins == "market_data":
+            return "MarketData"
         if self.begins != "http":
             return "FIX"
         return "WebSocket" if self.id.startswith("W") else "REST"
@@ -153,8 +155,8 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         for step in walk(self.script(direction)):
             if step.peer:
                 needs.add("desk" if step.peer.startswith("desk") else "peer")
-            if step.session == "drop_copy":
-                needs.add("drop_copy")
+            if step.session in ("drop_copy", "market_data"):
+                needs.add(step.session)
             if step.http:
                 needs.add("http")
         return needs
@@ -193,7 +195,7 @@ def load(folder: Path = FOLDER) -> tuple[Scenario, ...]:
     return tuple(sorted(found.values(), key=lambda s: (_ORDER.find(s.id[0]), s.id)))
 
 
-_ORDER: Final = "SABDRHW"
+_ORDER: Final = "SABDRMHW"
 
 
 def _check(path: Path, scenario: Scenario) -> None:
@@ -215,6 +217,10 @@ def _check(path: Path, scenario: Scenario) -> None:
         opening = scenario.script("certify")[0]
         if opening.client != "D" or opening.fields.get("38") != str(scenario.quantity):
             raise ScenarioFault(f"{where} does not begin with an order of its quantity")
+    if scenario.begins == "market_data":
+        opening = scenario.script("certify")[0]
+        if opening.client not in ("V", "e") or opening.session != "market_data":
+            raise ScenarioFault(f"{where} does not begin with a request for market data")
 
 
 def chosen(scenarios: Iterable[Scenario], names: Iterable[str]) -> tuple[Scenario, ...]:

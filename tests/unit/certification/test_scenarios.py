@@ -31,7 +31,8 @@ def test_every_case_that_is_asked_for_is_there() -> None:
     assert {f"A{n:02}" for n in range(1, 23)} <= ids
     assert {"A25", "B01", "B02", "R01"} <= ids
     assert {"H01", "H02", "H10", "H11", "W02", "W03"} <= ids
-    assert {s.interface for s in EVERY} == {"FIX", "REST", "WebSocket"}
+    assert {f"M{n:02}" for n in range(1, 9)} <= ids
+    assert {s.interface for s in EVERY} == {"FIX", "MarketData", "REST", "WebSocket"}
 
 
 @pytest.mark.parametrize("scenario", EVERY, ids=lambda scenario: scenario.id)
