@@ -17,6 +17,7 @@ from tests.prove.disk.faults import every_fault, some_faults, try_faults
 from tests.prove.disk.fullstart import PROCESSES, try_full_processes
 from tests.prove.disk.powerloss import explore
 from tests.prove.disk.shim import NoCompiler
+from tests.prove.market.run import record
 from tests.prove.overload import stand
 from tests.prove.report import Options, Result
 from tests.prove.security import examine
@@ -122,6 +123,24 @@ def security(options: Options) -> Result:
     return Result(*examine(options.say, starts, options.seed, options.size(200, 8)))
 
 
+def market_data(options: Options) -> Result:
+    """What stock FIX clients rebuild of books, at random moments of subscription, under load."""
+    recorded = record(
+        options.seed, options.size(1_000, 60), options.size(6_000, 300), options.say
+    )
+    options.say("holding what was told to the engine's books")
+    checked = recorded.check()
+    return Result(
+        [f"{sum(len(asked) for asked in recorded.asked.values()):,} requests, "
+         f"{checked.transactions:,} transactions",
+         f"{checked.messages:,} messages held to the book at their sequence, {checked.snapshots:,} "
+         f"of them whole books, {checked.empty:,} of empty books, {checked.halted:,} in halts",
+         f"{checked.checksums:,} checksums, {checked.trades:,} trades told, {checked.queries:,} "
+         f"books over REST and of the engine; {recorded.slow:,} times a client was too slow"],
+        checked.findings,
+    )  # fmt: skip
+
+
 def overload(options: Options) -> Result:
     """Clients that behave badly beside clients that behave."""
     stood = stand(options.quick, 0.5 if options.quick else 5.0, options.say)
@@ -179,6 +198,7 @@ PROOFS: Final[dict[str, Proof]] = {
     "loss of power": power,
     "flipped bits": bits,
     "security": security,
+    "market data": market_data,
     "overload": overload,
     "soak": steady_load,
 }
