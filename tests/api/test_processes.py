@@ -67,7 +67,7 @@ def test_trade_and_withdraw_end_to_end(venue: Venue) -> None:
 def in_one_commit(venue: Venue, caller: HttpCaller) -> None:
     """A batch of 50 is one transaction of the engine, made durable by one commit."""
     socket_path = load(venue.config, venue.environment).engine.socket
-    client = EngineClient(str(socket_path), "test")
+    client = EngineClient(str(socket_path), "test", timeout_s=pace.seconds(5))
     try:
         before = client.fetch(queries.Metrics()).value
         operations = [

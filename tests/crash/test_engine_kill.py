@@ -180,7 +180,7 @@ def test_a_second_engine_over_the_same_data_is_refused(engine: EngineProcess, ro
 def test_a_full_disk_stops_the_engine_with_one_clear_line_and_loses_nothing(
     engine: EngineProcess,
 ) -> None:
-    client = engine.client("writer", timeout_s=5.0)
+    client = engine.client("writer", timeout_s=pace.seconds(5))
     process = engine.process
     assert process is not None
     limit = 2 * max(path.stat().st_size for path in (engine.data / "journal").glob("*"))

@@ -114,7 +114,7 @@ def test_the_blocks_of_the_page(
     page: str, venue: TemporaryVenue, tmp_path: Path, quick: str
 ) -> None:
     settings = venue.settings
-    engine = EngineClient(str(settings.engine.socket), "test")
+    engine = EngineClient(str(settings.engine.socket), "test", timeout_s=pace.seconds(5))
     for firm in ("alice", "bob", "carol"):
         engine.submit(MassCancel(Origin(f"api:{firm}"), firm, f"clean-{page}", firm_wide=True))
         # A page is read in a folder of its own, so its FIX client begins at 1.

@@ -63,7 +63,7 @@ class Venue:
 
     def client(self) -> EngineClient:
         """A client of the engine, closed with the venue."""
-        client = EngineClient(str(self.data / "engine.sock"), "test")
+        client = EngineClient(str(self.data / "engine.sock"), "test", timeout_s=pace.seconds(5))
         self._clients.append(client)
         return client
 

@@ -24,6 +24,8 @@ BY_NAME = {
 FIRST = {"wait", "join", "settimeout", "timeout", "result"}
 """What waits for as long as its first argument says; ``wait_for`` and others, its second."""
 SECOND = {"wait_for", "create_connection"}
+CLIENTS = {"EngineClient", "DirectEngineClient", "AsyncEngineClient"}
+"""What waits for as long as a default of the product says, unless it is told otherwise."""
 MARGIN_S_MIN = 1.0
 """Less than that is a moment in which nothing shall happen."""
 
@@ -52,6 +54,8 @@ def margins(tree: ast.Module) -> Iterator[int]:
         if not isinstance(node, ast.Call) or any(word.arg == "clock" for word in node.keywords):
             continue
         name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        if name in CLIENTS and all(word.arg != "timeout_s" for word in node.keywords):
+            yield node.lineno
         waits = [word.value for word in node.keywords if word.arg == "timeout" and name in BY_NAME]
         waits += node.args[:1] if name in FIRST else node.args[1:2] if name in SECOND else []
         if any(fixed(value) for value in waits):
@@ -62,12 +66,13 @@ def test_fixed_margins_are_recognised() -> None:
     for text in (
         "deadline = time.monotonic() + 20", "x.wait(5)", "thread.join(10)", "x.wait(timeout=5)",
         "subprocess.run(command, timeout=60)", "asyncio.timeout(WAIT_S)", "s.settimeout(5)",
-        "asyncio.wait_for(x, 20)", "requests.get(url, timeout=10)",
+        "asyncio.wait_for(x, 20)", "requests.get(url, timeout=10)", "EngineClient(path, 'a')",
     ):  # fmt: skip
         assert list(margins(ast.parse(text))), text
     for text in (
         "time.monotonic() + pace.seconds(20)", "x.wait(0.05)", "x.wait(pace.seconds(5))",
         "pytest.mark.timeout(200)", "names.get(1)", "', '.join(names)",
+        "EngineClient(path, 'a', timeout_s=pace.seconds(5))",
     ):  # fmt: skip
         assert not list(margins(ast.parse(text))), text
 

@@ -234,7 +234,7 @@ class FixDesk:
         """An operator halts or resumes an instrument."""
         return self.apply(SetInstrumentStatus(ENGINE, symbol, status, note))
 
-    def wait(self, seconds: int) -> list[tuple[str, str]]:
+    def advance(self, seconds: int) -> list[tuple[str, str]]:
         """Time passes, and timers fire."""
         self.now += seconds * 1_000_000
         return self.apply(Tick(ENGINE))
@@ -268,7 +268,7 @@ def _happen(desk: FixDesk, word: str, rest: str) -> list[tuple[str, str]]:
     if rest.startswith("> "):
         return desk.send(word, rest[2:])
     if word == "wait":
-        return desk.wait(int(rest))
+        return desk.advance(int(rest))
     statuses = {"halt": InstrumentStatus.HALTED, "resume": InstrumentStatus.OPEN}
     return desk.halt(rest, statuses[word])
 

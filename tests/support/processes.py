@@ -139,9 +139,12 @@ class EngineProcess:
         assert self.process is not None
         return self.process.stop()
 
-    def client(self, name: str = "test", **options: Any) -> EngineClient:
+    def client(
+        self, name: str = "test", *, timeout_s: float | None = None, **options: Any
+    ) -> EngineClient:
         """A blocking client."""
-        return EngineClient(self.socket, name, **options)
+        wait_s = pace.seconds(5) if timeout_s is None else timeout_s
+        return EngineClient(self.socket, name, timeout_s=wait_s, **options)
 
     def __enter__(self) -> EngineProcess:
         self.start()

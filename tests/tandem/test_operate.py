@@ -47,7 +47,7 @@ def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TemporaryVenue]:
 
 @pytest.fixture(scope="module")
 def engine(venue: TemporaryVenue) -> Iterator[EngineClient]:
-    client = EngineClient(str(venue.settings.engine.socket), "test")
+    client = EngineClient(str(venue.settings.engine.socket), "test", timeout_s=pace.seconds(5))
     yield client
     client.close()
 

@@ -82,9 +82,12 @@ class EngineThread:
             self.error = error
             self.server.close()  # As the end of the process would.
 
-    def client(self, name: str = "test", **options: Any) -> EngineClient:
+    def client(
+        self, name: str = "test", *, timeout_s: float | None = None, **options: Any
+    ) -> EngineClient:
         """A new client of this engine."""
-        return EngineClient(str(self.path), name, **options)
+        wait_s = pace.seconds(5) if timeout_s is None else timeout_s
+        return EngineClient(str(self.path), name, timeout_s=wait_s, **options)
 
     def kill(self) -> None:
         """End as a crash would, as far as a thread can: no last snapshot."""

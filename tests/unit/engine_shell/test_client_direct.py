@@ -24,7 +24,7 @@ from tests.unit.engine_shell.harness import EngineThread, Start, new_order
 
 def test_it_submits_asks_and_refuses_like_the_other_client(start: Start) -> None:
     engine: EngineThread = start()
-    client = DirectEngineClient(str(engine.path), "direct")
+    client = DirectEngineClient(str(engine.path), "direct", timeout_s=pace.seconds(5))
     assert client.connect().seq == engine.exchange.seq
     outcome = client.submit(new_order(1))
     assert not outcome.duplicate and outcome.transaction.command == new_order(1)
@@ -41,7 +41,7 @@ def test_it_submits_asks_and_refuses_like_the_other_client(start: Start) -> None
 
 
 def test_many_threads_get_their_own_answers(start: Start) -> None:
-    client = DirectEngineClient(str(start().path), "direct")
+    client = DirectEngineClient(str(start().path), "direct", timeout_s=pace.seconds(5))
 
     def submit(number: int) -> str:
         order = new_order(number)
@@ -58,7 +58,7 @@ def test_many_threads_get_their_own_answers(start: Start) -> None:
 
 def test_a_restarted_engine_is_noticed_before_anything_is_sent(start: Start) -> None:
     engine = start()
-    client = DirectEngineClient(str(engine.path), "direct")
+    client = DirectEngineClient(str(engine.path), "direct", timeout_s=pace.seconds(5))
     client.submit(new_order(1))
     engine.stop()
     for line in client._idle:
@@ -69,7 +69,7 @@ def test_a_restarted_engine_is_noticed_before_anything_is_sent(start: Start) -> 
 
 
 def test_what_cannot_be_encoded_leaves_the_connection_in_order(start: Start) -> None:
-    client = DirectEngineClient(str(start().path), "direct")
+    client = DirectEngineClient(str(start().path), "direct", timeout_s=pace.seconds(5))
     with pytest.raises(WireError):
         client.submit(new_order("x" * (1 << 21)))
     client.submit(new_order(1))
@@ -102,7 +102,7 @@ class Peer:
 
 def test_a_command_without_an_answer_may_have_been_done(tmp_path: Path) -> None:
     peer = Peer(tmp_path)
-    client = DirectEngineClient(str(peer.path), "direct")
+    client = DirectEngineClient(str(peer.path), "direct", timeout_s=pace.seconds(5))
     with pytest.raises(EngineTimeout) as late:
         client.submit(new_order(1), timeout_s=0.05)
     assert late.value.outcome == "unknown"
@@ -116,7 +116,7 @@ def test_a_command_without_an_answer_may_have_been_done(tmp_path: Path) -> None:
 def test_a_connection_lost_on_the_way_leaves_a_command_unknown(
     tmp_path: Path, said: bytes
 ) -> None:
-    client = DirectEngineClient(str(Peer(tmp_path, said).path), "direct")
+    client = DirectEngineClient(str(Peer(tmp_path, said).path), "direct", timeout_s=pace.seconds(5))
     with pytest.raises(EngineUnavailable) as lost:
         client.submit(new_order(1))
     assert lost.value.outcome == "unknown"
@@ -124,14 +124,16 @@ def test_a_connection_lost_on_the_way_leaves_a_command_unknown(
 
 
 def test_a_question_lost_on_the_way_has_changed_nothing(tmp_path: Path) -> None:
-    client = DirectEngineClient(str(Peer(tmp_path, b"\x00").path), "direct")
+    client = DirectEngineClient(
+        str(Peer(tmp_path, b"\x00").path), "direct", timeout_s=pace.seconds(5)
+    )
     with pytest.raises(EngineUnavailable) as lost:
         client.fetch(queries.Status())
     assert lost.value.outcome == "not_applied"
 
 
 def test_a_forked_process_makes_connections_of_its_own(start: Start) -> None:
-    client = DirectEngineClient(str(start().path), "direct")
+    client = DirectEngineClient(str(start().path), "direct", timeout_s=pace.seconds(5))
     client.fetch(queries.Status())
     (line,) = client._idle
     line._process = os.getpid() + 1

@@ -189,8 +189,8 @@ def test_what_cannot_be_served_is_refused(start: Start) -> None:
 
 async def test_the_asyncio_client_submits_asks_and_follows(start: Start) -> None:
     engine = start()
-    client = AsyncEngineClient(str(engine.path), "async")
-    other = AsyncEngineClient(str(engine.path), "writer")
+    client = AsyncEngineClient(str(engine.path), "async", timeout_s=pace.seconds(5))
+    other = AsyncEngineClient(str(engine.path), "writer", timeout_s=pace.seconds(5))
     seqs: list[int] = []
 
     async def follow() -> None:
@@ -219,7 +219,7 @@ def test_the_asyncio_subscription_survives_the_engine(start: Start) -> None:
     engine = start()
 
     async def run() -> list[int]:
-        client = AsyncEngineClient(str(engine.path), "async")
+        client = AsyncEngineClient(str(engine.path), "async", timeout_s=pace.seconds(5))
         seqs: list[int] = []
         last = engine.exchange.seq
         restarted = None
@@ -249,7 +249,7 @@ def test_a_cancellation_that_comes_with_the_answer_is_not_lost(
     received = Connection.data_received
 
     async def run() -> None:
-        client = AsyncEngineClient(str(engine.path), "async")
+        client = AsyncEngineClient(str(engine.path), "async", timeout_s=pace.seconds(5))
         if what == "answer":
             await client.connect()
 

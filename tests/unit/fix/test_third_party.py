@@ -206,7 +206,7 @@ def test_fills_expiry_and_triggers_go_to_whom_the_order_is_of() -> None:
         ("ALICE", "8", BACK),
         ("DROP", "8", AS_SENT),
     ]
-    expired = [(name, route_of(text)) for name, text in desk.wait(86_400)]
+    expired = [(name, route_of(text)) for name, text in desk.advance(86_400)]
     assert expired == [("ALICE", BACK), ("DROP", AS_SENT)]
 
 
@@ -232,7 +232,7 @@ def test_a_replace_without_a_route_takes_it_away() -> None:
     desk.send("ALICE", routed(f"35=D|11=A1|{ORDER}"))
     change = f"35=G|11=A2|41=A1|55=BTC-USD|54=1|{TIME}|38=2|40=2"
     assert told(desk, "ALICE", change) == [("ALICE", "8", {})]
-    assert [route_of(text) for _, text in desk.wait(1)] == []
+    assert [route_of(text) for _, text in desk.advance(1)] == []
     cancel = f"35=F|11=A3|41=A2|55=BTC-USD|54=1|{TIME}"
     assert told(desk, "ALICE", routed(cancel)) == [("ALICE", "8", BACK)]
 
