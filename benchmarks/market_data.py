@@ -119,6 +119,7 @@ class Bench:
         printed = printed_here(
             *self._readers(kind, readers), "--rate", str(plan.pace), "--orders", str(plan.singles),
             "--orders-port", str(self.venue.port), "--trader", "t00", "--prefix", self._prefix(),
+            "--nice", str(READERS_NICENESS),
         )  # fmt: skip
         found: dict[str, float] = json.loads(printed)
         return found
