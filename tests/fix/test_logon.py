@@ -153,8 +153,9 @@ FAULTS = {
     "NoMsgTypes(384) says 2 and 1 entries follow": HEADER + REST + "384=2|372=D|385=R|",
     "Text(58) does not belong in a Logon here": HEADER + REST + "58=hello|",
     "tag 1137 is not known here": HEADER + REST + "1137=9|",
-    "tag 115 is not known here": HEADER + "115=DESK|" + REST,
-    "tag 129 is not known here": HEADER + "129=X|" + REST,
+    "OnBehalfOfCompID(115) does not belong in a Logon here": HEADER + "115=DESK|" + REST,
+    "DeliverToSubID(129) does not belong in a Logon here": HEADER + "129=X|" + REST,
+    "tag 90 is not known here": HEADER + "90=3|" + REST,
     "MsgSeqNum(34) stands behind the fields of the body; the header comes first": (
         HEADER.replace("34=1|", "") + REST + "34=1|"
     ),
