@@ -132,19 +132,28 @@ def test_reset_on_logon_begins_at_1_each_time_and_gets_what_it_missed(venue: Ven
 
 
 @pytest.mark.parametrize("reset", [True, False])
-def test_a_logon_within_a_session_ends_it_and_begins_no_epoch(venue: Venue, reset: bool) -> None:
-    """Nobody's numbers begin again but by the door, so old ones are never taken for new ones."""
+@pytest.mark.parametrize("wrong", ["without 141", "password"])
+def test_a_wrong_logon_within_a_session_ends_it_and_begins_no_epoch(
+    venue: Venue, wrong: str, reset: bool
+) -> None:
+    """Nobody's numbers begin again but by a valid Logon; old ones are not taken for new ones."""
     alice = logged_on(venue, "ALICE", reset=True)
+    named = f"{wrong[0]}-{reset}"
     for number in range(5):
-        alice.order(f"before-{reset}-{number}", price="10")
+        alice.order(f"before-{named}-{number}", price="10")
     alice.collect(5)
-    alice.send("A", alice.logon_fields(reset=True), num=1)
+    if wrong == "password":
+        alice.send("A", alice.logon_fields(reset=True, password="another"), num=1)
+    else:
+        alice.send("A", alice.logon_fields(), num=alice.num)
     alice.expect_closing()
+    last = alice.received[-1]
+    assert last["35"] == "5", last
     back = RawFix(venue.address, "ALICE", num=1 if reset else alice.num)
-    assert back.logon(reset=reset)["34"] == ("1" if reset else "9")
-    back.order(f"after-{reset}", price="10")
-    assert back.expect("8")["11"] == f"after-{reset}", "number 2 is not a number 2 of old"
-    back.send("q", f"11=all-{reset}|530=7|60=20260101-00:00:00|")
+    assert back.logon(reset=reset)["34"] == ("1" if reset else str(int(last["34"]) + 1))
+    back.order(f"after-{named}", price="10")
+    assert back.expect("8")["11"] == f"after-{named}", "number 2 is not a number 2 of old"
+    back.send("q", f"11=all-{named}|530=7|60=20260101-00:00:00|")
     assert back.collect(1, "r")[0]["531"] == "7"
     back.logout()
 
