@@ -37,6 +37,7 @@ ALONE = {"runbooks"}
 SKIPS = {
     "starts the venue that the rest of this page speaks to",
     "needs root",
+    "needs HAProxy",
     "installs",
     "needs a registry of images",
     "runs for minutes",
