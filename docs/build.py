@@ -21,7 +21,8 @@ _LINK: Final = re.compile(r"(?<!!)\[([^\]\n]+)\]\((?!https?://|mailto:|#|/)([^)\
 _FENCE: Final = re.compile(r"^(```[a-z]*) output$", re.MULTILINE)
 SECTIONS: Final = (
     ("Start", ("first-trade", "test-net", "clients", "certification")),
-    ("Guides", ("trading-firm", "treasury", "operator", "deployment", "tls", "runbooks")),
+    ("Guides", ("trading-firm", "market-data", "treasury", "operator", "deployment", "tls",
+                "runbooks")),
     ("How it works", ("money", "spec/ARCHITECTURE", "spec/MATCHING", "security", "proofs",
                       "benchmarks", "comparison")),
     ("Reference", ("spec/FIX", "reference/rest", "spec/REST", "reference/websocket",

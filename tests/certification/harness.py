@@ -25,7 +25,7 @@ from tests.support import pace
 ROOT = Path(__file__).parent.parent.parent
 WHOLE = programme()
 EVERY = WHOLE.every
-FIX = [s.id for s in EVERY if s.script("certify") and s.begins != "http"]
+FIX = [s.id for s in EVERY if s.script("certify") and s.interface == "FIX"]
 TO_PLAY = [name for name in FIX if name != "S01"]
 """S01 is the Logon itself."""
 KEY = Ed25519PrivateKey.generate()

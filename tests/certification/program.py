@@ -20,7 +20,7 @@ HEARTBEAT_S = max(2, round(pace.seconds(2)))
 
 def read_sheet(path: Path) -> tuple[dict[str, str], dict[str, str]]:
     """Settings of the order session and of the drop copy."""
-    parts = path.read_text(encoding="utf-8").split("\n\n", 1)
+    parts = path.read_text(encoding="utf-8").split("\n\n")[:2]
     found: list[dict[str, str]] = []
     for part in parts:
         rows = (line.split("=", 1) for line in part.splitlines() if "=" in line)
