@@ -56,6 +56,18 @@ class OrderFlow:
         """Some commands."""
         return [command for _ in range(count) for command in self._next()]
 
+    def halt(self, symbol: str) -> list[Command]:
+        """Halt an instrument."""
+        self._halted.add(symbol)
+        return [SetInstrumentStatus(OPERATOR, symbol, InstrumentStatus.HALTED)]
+
+    def empty(self, symbol: str) -> list[Command]:
+        """Cancel every order of an instrument."""
+        return [
+            MassCancel(Origin(f"api:{account}"), account, self._id(), True, "", symbol)
+            for account in ACCOUNTS
+        ]
+
     def resume(self) -> list[Command]:
         """Let every instrument trade again."""
         halted, self._halted = sorted(self._halted), set()
@@ -68,10 +80,7 @@ class OrderFlow:
         if chance < 0.003:
             return [self._halt_or_resume(market)]
         if pick.random() < market.empties:
-            return [
-                MassCancel(Origin(f"api:{account}"), account, self._id(), True, "", market.symbol)
-                for account in ACCOUNTS
-            ]
+            return self.empty(market.symbol)
         full = len(self._open) > OPEN_MAX
         if self._open and (chance < 0.25 or full):
             account, name, _ = self._open.pop(pick.randrange(len(self._open)))

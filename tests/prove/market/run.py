@@ -28,14 +28,19 @@ from tests.support.market_reader import ReaderFault
 from tests.support.waiting import until
 
 BURST: Final = 8
+SLOW_COUNT: Final = "tandem_market_data_slow_total"
 PAUSE_EVERY: Final = 200
 FILLING: Final = 80
 """Bursts before anybody subscribes, so that books are deep by then."""
 ALIVE_MAX: Final = 12
 """Subscriptions of one client at a time; each is one of up to three symbols."""
 CONFLATED: Final = {"MD-10": 10, "MD-100": 100}
-CLIENTS: Final = ("ALICE-MD", "BOB-MD", "CAROL-MD", *CONFLATED)
+HOSTED: Final = "CAROL"
+"""An order session that may read the market: the gateway serves it, not the process of its own."""
+CLIENTS: Final = ("ALICE-MD", "BOB-MD", "CAROL-MD", *CONFLATED, HOSTED)
 SLOW: Final = "BOB-MD"
+ALWAYS: Final = "CAROL-MD"
+"""One client reads every book from beginning to end."""
 RECEIVE_BYTES: Final = 16_384
 """What the kernel takes for the client that is slow, so that the venue sees it early."""
 DEPTHS: Final = (0, 0, 1, 2, 5, 10, 37, 1000)
@@ -127,7 +132,8 @@ def record(
 ) -> Record:
     """Play ``bursts`` of orders, and ``subscriptions`` at random moments of them."""
     with tempfile.TemporaryDirectory(prefix="tandem-market-") as folder:
-        venue = Venue(Path(folder))
+        order_session = f'comp_id = "{HOSTED}"\naccount = "carol"\n'
+        venue = Venue(Path(folder), {order_session: f"{order_session}market_data = true\n"})
         _add_sessions(venue)
         try:
             # The days are known where the history is there first; else a second later.
@@ -183,7 +189,7 @@ class _Run:
                 for fault in one.client.faults
             ]
             rest = self._trades_over_rest()
-            slow = self._count("tandem_market_data_slow_total")
+            slow = self._count(SLOW_COUNT)
         finally:
             for one in self._readings:
                 one.client.stop()
@@ -203,6 +209,8 @@ class _Run:
             self._orders.post(self._flow.burst(BURST))
         self._barrier()
         self._weigh_down()
+        always = Asked("always", SYMBOLS, "012", "1", 0, True, True)
+        self._send(next(one for one in self._readings if one.client.comp_id == ALWAYS), always)
         every = self._bursts / max(1, self._subscriptions)
         due = 0.0
         for number in range(self._bursts):
@@ -215,8 +223,31 @@ class _Run:
             if self._pick.random() < 0.05:
                 self._sample()
             self._slow(number)
+            self._for_certain(number)
             self._say(f"{number + 1:,} of {self._bursts:,} bursts, {self._asked:,} subscriptions")
         self._orders.post(self._flow.resume())
+        self._be_slow_once()
+
+    def _for_certain(self, number: int) -> None:
+        """Have an empty book, and cancels in a halt, whatever chance brings."""
+        if number == self._bursts // 4:
+            self._orders.post(self._flow.empty(SYMBOLS[2]))
+            self._barrier()
+        elif number == self._bursts // 3:
+            self._orders.post([*self._flow.halt(SYMBOLS[1]), *self._flow.empty(SYMBOLS[1])])
+        elif number == self._bursts // 2:
+            self._orders.post(self._flow.resume())
+
+    def _be_slow_once(self) -> None:
+        """Trade on until the slow client is too slow, if it was not yet."""
+        def too_slow() -> int:
+            self._orders.post(self._flow.burst(BURST))
+            self._barrier()
+            return self._count(SLOW_COUNT)
+
+        self._slow_one.client.pause()
+        until(too_slow, "nobody is found to be too slow")
+        self._slow_one.client.go_on()
 
     def _barrier(self) -> int:
         """A command of no effect, and its sequence once it is done."""
