@@ -79,6 +79,7 @@ class Desk:
             self._end(reader, request_id)
         reader.statuses.clear()
         reader.trading_sessions.clear()
+        reader.news.clear()
 
     def lost(self, reader: Reader) -> list[Response]:
         """End every subscription of a session, as the market is away; return what says so."""
@@ -103,6 +104,16 @@ class Desk:
             request_id, self.instruments[feed.symbol], feed.status, self._clock(), self.as_of_seq,
             unsolicited=unsolicited,
         )  # fmt: skip
+
+    def news(self, reader: Reader) -> Iterable[Response]:
+        """Yield what a session is to be told, unasked, of instruments and the day: as it is now."""
+        news, reader.news = reader.news, {}
+        for msg_type, request_id in news:
+            if msg_type == "h":
+                yield self.day(request_id, unsolicited=True)
+            else:
+                feed = self.shared(reader.statuses[request_id][1]).feed
+                yield self.status(request_id, feed, unsolicited=True)
 
     def day(self, request_id: str, *, unsolicited: bool) -> Response:
         """Return TradingSessionStatus(h) of today."""
@@ -186,6 +197,7 @@ class Desk:
         self._check_id(reader.statuses, query)
         if query.subscription == END:
             del reader.statuses[query.request_id]
+            reader.news.pop(("f", query.request_id), None)
             return ()
         if query.subscription == SUBSCRIBE:
             self._check_count(reader, query, 1, "0")
@@ -197,6 +209,7 @@ class Desk:
         self._check_id(reader.trading_sessions, query)
         if query.subscription == END:
             del reader.trading_sessions[query.request_id]
+            reader.news.pop(("h", query.request_id), None)
             return ()
         if query.subscription == SUBSCRIBE:
             self._check_count(reader, query, 1, "0")

@@ -42,6 +42,8 @@ class Reader:
         """MsgSeqNum and symbol of each subscription to SecurityStatus, by its request id."""
         self.trading_sessions: dict[str, int] = {}
         """MsgSeqNum of each subscription to TradingSessionStatus, by its request id."""
+        self.news: dict[tuple[str, str], None] = {}
+        """MsgType, f or h, and request id of what is to be told unasked and is not told yet."""
         self.held: deque[str] = deque()
         """Requests that wait to be answered: for a market, or for the session to read."""
         self.waiting: dict[Subscription, None] = {}

@@ -64,7 +64,10 @@ class ServiceBounds(NamedTuple):
 
 
 class MarketDataService:
-    """Serves receivers. ``clock`` gives microseconds since 1970, ``day_roll_us`` is the venue's."""
+    """Serves receivers. ``clock`` gives microseconds since 1970, ``day_roll_us`` is the venue's.
+
+    ``monotonic`` gives the seconds by which intervals and slow sessions are measured.
+    """
 
     def __init__(
         self,
@@ -73,8 +76,11 @@ class MarketDataService:
         request_bounds: Bounds,
         clock: Callable[[], int],
         day_roll_us: int,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._bounds = bounds
+        self._monotonic = monotonic
         self._request_bounds = request_bounds
         self._clock = clock
         self._day_roll_us = day_roll_us
@@ -208,7 +214,7 @@ class MarketDataService:
         now_us = self._clock()
         day = day_of(now_us, self._day_roll_us)
         waits = [(start_of(day + 1, self._day_roll_us) - now_us) / 1e6]
-        now = time.monotonic()
+        now = self._monotonic()
         waits += [due - now for due, _ in self._due.values()]
         if self._slow:
             waits.append(SLOW_CHECK_S)
@@ -252,7 +258,8 @@ class MarketDataService:
             self._send_all(reader, self._desk.lost(reader))
         self._answer_held()
         for reader in list(self._readers.values()):
-            self._drop(reader)
+            if reader.idle:  # Others are to be answered when they have read.
+                self._drop(reader)
 
     def _take(self, batch: list[Transaction]) -> None:
         self._room.release()
@@ -278,14 +285,15 @@ class MarketDataService:
             reader.waiting[subscription] = None
             interval = reader.receiver.conflation_ms
             if interval not in due:
-                due[interval] = (time.monotonic() + interval / 1000, set())
+                due[interval] = (self._monotonic() + interval / 1000, set())
             due[interval][1].add(reader)
 
     def _tell_status(self, feed: Feed) -> None:
         for reader in list(self._readers.values()):
-            for request_id, (_, symbol) in list(reader.statuses.items()):
+            for request_id, (_, symbol) in reader.statuses.items():
                 if symbol == feed.symbol:
-                    self._send(reader, self._desk.status(request_id, feed, unsolicited=True))
+                    reader.news["f", request_id] = None
+            self._tell_news(reader)
 
     def _roll(self) -> None:
         """Begin a day whose time has come, and tell those that asked to be told."""
@@ -295,8 +303,12 @@ class MarketDataService:
         for feed in market.feeds.values():
             self._changed(feed)
         for reader in list(self._readers.values()):
-            for request_id in list(reader.trading_sessions):
-                self._send(reader, self._desk.day(request_id, unsolicited=True))
+            reader.news.update(dict.fromkeys(("h", each) for each in reader.trading_sessions))
+            self._tell_news(reader)
+
+    def _tell_news(self, reader: Reader) -> None:
+        if reader.news and not self._is_slow(reader, self._monotonic()):
+            self._send_all(reader, self._desk.news(reader))
 
     # Requests.
 
@@ -309,11 +321,11 @@ class MarketDataService:
         if reader is None:
             reader = self._readers[receiver] = Reader(receiver)
         reader.held.append(text)
-        self._answer_held_of(reader, time.monotonic())
+        self._answer_held_of(reader, self._monotonic())
 
     def _answer_held(self) -> None:
         """Answer what waited for a market."""
-        now = time.monotonic()
+        now = self._monotonic()
         for reader in list(self._readers.values()):
             self._answer_held_of(reader, now)
 
@@ -368,7 +380,7 @@ class MarketDataService:
 
     def _tell(self) -> None:
         """Tell every session whose interval is over, and those that have read meanwhile."""
-        now = time.monotonic()
+        now = self._monotonic()
         ready: set[Reader] = set()
         for interval, (due, marked) in list(self._due.items()):
             if due <= now:
@@ -382,6 +394,8 @@ class MarketDataService:
     def _tell_one(self, reader: Reader, shared: dict[str, Shared], now: float) -> None:
         if self._is_slow(reader, now):
             return
+        self._slow.discard(reader)
+        self._send_all(reader, self._desk.news(reader))
         if reader.held:
             self._answer_held_of(reader, now)
         waiting, reader.waiting = reader.waiting, {}
@@ -405,13 +419,14 @@ class MarketDataService:
                 reader.receiver.cork(False)
 
     def _is_slow(self, reader: Reader, now: float) -> bool:
-        """Return True if a session leaves too much unread to be told more; end it in the end."""
+        """Return True if a session leaves too much unread to be told more; end it in the end.
+
+        Who has been slow stays among the slow until it has been told what it missed.
+        """
         if reader.receiver.unread() <= self._bounds.slow_bytes:
-            if reader.slow_since:
-                reader.slow_since = 0.0
-                self._slow.discard(reader)
+            reader.slow_since = 0.0
             return False
-        if reader not in self._slow:
+        if not reader.slow_since:
             self.counts.slow += 1
             self._slow.add(reader)
             reader.slow_since = now
