@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from config import demo_secrets
-from config.model import Key, SessionSettings, Settings
+from config.model import Key, SessionSettings, SessionTable, Settings
 from config.reading import Problems
 from engine.core.authority import speaks_for_firm
 from engine.core.instruments import NumberError, format_scaled
@@ -165,7 +165,8 @@ def _sessions(settings: Settings, problems: Problems) -> None:
                 f"{where}.password_hash",
                 "expected an argon2id hash, as `tandem password` prints it",
             )
-        if session.throttle_burst and not session.throttle_rate:
+        enters_orders = session.kind != "market_data"
+        if session.throttle_burst and not session.throttle_rate and enters_orders:
             problems.add(f"{where}.throttle_burst", "needs a throttle_rate above 0")
         if not 1 <= len(session.username) <= _USER_LENGTH_MAX:
             problems.add(f"{where}.username", "expected 1 to 64 characters")
@@ -218,16 +219,22 @@ _NOT_FOR_MARKET_DATA: Final = {
     "throttle_burst": "0: it enters no orders",
     "reset_on_logon": "false: its numbers begin again with every Logon anyway",
     "cancel_on_disconnect": "0: it enters no orders",
+    "cancel_on_logout": "true: it enters no orders",
     "reports": 'none or "own": it gets no reports',
     "market_data": "none: it reads the market and nothing else",
 }
+
+
+_UNSET: Final = SessionTable(comp_id="", account="", username="")
 
 
 def _market_data(where: str, session: SessionSettings, problems: Problems) -> None:
     """Refuse settings that mean nothing for what a session is for."""
     if session.kind == "market_data":
         for field, expected in _NOT_FOR_MARKET_DATA.items():
-            if getattr(session, field) not in (0, False, "own"):
+            if field == "throttle_burst" and session.throttle_rate:
+                continue  # It is the rate's where the file has none.
+            if getattr(session, field) != getattr(_UNSET, field):
                 problems.add(
                     f"{where}.{field}", f"expected {expected} (kind is \"market_data\")"
                 )

@@ -81,11 +81,11 @@ class Feed:
         return found
 
     def roll(self) -> None:
-        """Begin the next day; if the day was unknown, the new one is known."""
+        """Begin the next day; if the day was unknown, the new one is known after a known trade."""
         if self.day is not None:
             self.day.roll()
-        else:
-            self.day = DayStatistics(self.trades[-1].price if self.trades else 0)
+        elif self.trades:
+            self.day = DayStatistics(self.trades[-1].price)
 
     def add_trade(self, trade: Trade) -> None:
         """Add a trade; the oldest one is discarded at TRADES_KEPT."""

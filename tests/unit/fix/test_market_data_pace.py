@@ -18,7 +18,9 @@ from fix_gateway.codec.responses import Response, SharedResponse
 from fix_gateway.market_data.desk import AWAY_TEXT, DeskBounds
 from fix_gateway.market_data.seeding import Seed
 from fix_gateway.market_data.service import (
+    FLOOD_TEXT,
     LOST_TEXT,
+    REQUESTS_MAX,
     UNREAD_TEXT,
     MarketDataService,
     ServiceBounds,
@@ -70,19 +72,21 @@ class Reader:
 class Venue:
     """An exchange, and the service that follows it turn by turn at ``seconds``."""
 
-    def __init__(self, desk: DeskBounds = DeskBounds(), request: Bounds = Bounds(64, 1_000)) -> None:
+    def __init__(
+        self, *, subscriptions_max: int = 256, symbols_max: int = 64
+    ) -> None:
         self.desk = FixDesk(["ALICE", "BOB"])
         self.seconds = 1_000.0
         self._ids = 0
         self.service = MarketDataService(
-            ServiceBounds(SLOW, UNREAD_S), desk, request, lambda: self.desk.now, 0,
-            monotonic=lambda: self.seconds,
+            ServiceBounds(SLOW, UNREAD_S), DeskBounds(subscriptions_max),
+            Bounds(symbols_max, 1_000), lambda: self.desk.now, 0, monotonic=lambda: self.seconds,
         )  # fmt: skip
         self.market = Market(instruments(), 0, self.desk.now)
         self.service.begin(Seed(self.market, instruments(), self.desk.exchange.seq + 1, 0))
         self.service.turn()
 
-    def wait(self, seconds: float) -> None:
+    def advance(self, seconds: float) -> None:
         """Let time pass, and the service see that it has."""
         self.seconds += seconds
         self.service.turn()
@@ -154,22 +158,22 @@ def test_changes_of_one_interval_come_as_one_when_it_is_over(
     assert reader.types == "W"
     interval = milliseconds / 1_000
     venue.order(60_000)
-    venue.wait(interval * 0.5)
+    venue.advance(interval * 0.5)
     venue.order(60_001)
     venue.order(60_002, 2)  # Is there and gone within the interval: nothing is told of it.
     venue.order(60_002, 1, "BOB")
-    venue.wait(interval * 0.25)
+    venue.advance(interval * 0.25)
     assert reader.types == "W"
-    venue.wait(interval * 0.3)
+    venue.advance(interval * 0.3)
     assert reader.types == "WX"
     assert reader.told[1].get("268") == "2"
     venue.hold(reader)
-    venue.wait(interval * 10)
+    venue.advance(interval * 10)
     assert reader.types == "WX"
     venue.order(59_999)  # The next interval begins with the next change.
-    venue.wait(interval * 0.75)
+    venue.advance(interval * 0.75)
     assert reader.types == "WX"
-    venue.wait(interval * 0.3)
+    venue.advance(interval * 0.3)
     assert reader.types == "WXX"
     venue.hold(reader)
 
@@ -180,7 +184,7 @@ def test_no_trade_of_an_interval_is_left_out(venue: Venue) -> None:
     for price in (60_000, 60_001, 60_000):
         venue.trade(price)
     assert reader.types == "W"
-    venue.wait(0.11)
+    venue.advance(0.11)
     assert reader.types == "WX"
     assert [(one["id"], one["270"]) for one in reader.book.trades] == [
         ("1", "60000"), ("2", "60001"), ("3", "60000"),
@@ -204,8 +208,8 @@ def test_each_reader_has_its_own_interval(venue: Venue) -> None:
         venue.subscribe(reader)
     for _ in range(10):
         venue.order(60_000)
-        venue.wait(0.011)
-    venue.wait(0.011)
+        venue.advance(0.011)
+    venue.advance(0.011)
     assert [len(reader.told) for reader in readers] == [11, 11, 2]
     for reader in readers:
         venue.hold(reader)
@@ -219,11 +223,11 @@ def test_an_interval_that_brings_all_back_tells_nothing_and_full_refreshes_are_c
     venue.subscribe(whole, update=0)
     venue.order(60_000, 2)
     venue.order(60_000, 1, "BOB")
-    venue.wait(0.011)
+    venue.advance(0.011)
     assert (changes.types, whole.types) == ("W", "W")
     venue.order(60_000)
     venue.order(60_001)
-    venue.wait(0.011)
+    venue.advance(0.011)
     assert (changes.types, whole.types) == ("WX", "WW")
     venue.hold(changes)
     venue.hold(whole)
@@ -241,11 +245,11 @@ def test_who_reads_slowly_is_told_nothing_and_then_one_change_to_the_newest(venu
     for price in (59_001, 59_002, 59_003):
         venue.trade(price)
         venue.order(price - 100)
-        venue.wait(1.0)
+        venue.advance(1.0)
     assert reader.types == "WX" and len(other.told) > 8
     assert venue.service.counts.slow == 1
     reader.left = SLOW
-    venue.wait(0.011)
+    venue.advance(0.011)
     assert reader.types == "WXX"
     assert reader.told[2].get("20025") == reader.told[1].get("20024")
     assert reader.told[2].get("20024") == other.told[-1].get("20024")
@@ -261,9 +265,9 @@ def test_who_leaves_too_much_unread_for_too_long_is_ended_and_told_why(venue: Ve
     venue.subscribe(reader)
     reader.left = SLOW + 1
     venue.order(60_000)
-    venue.wait(UNREAD_S)
+    venue.advance(UNREAD_S)
     assert not reader.ended
-    venue.wait(0.011)
+    venue.advance(0.011)
     assert reader.ended == UNREAD_TEXT
     assert venue.service.counts.ended_slow == 1
     assert not venue.service.busy
@@ -278,9 +282,9 @@ def test_who_reads_in_time_has_the_whole_time_again(venue: Venue) -> None:
     for price in (60_000, 60_001, 60_002):
         reader.left = SLOW + 1
         venue.order(price)
-        venue.wait(UNREAD_S - 1)
+        venue.advance(UNREAD_S - 1)
         reader.left = 0
-        venue.wait(0.011)
+        venue.advance(0.011)
         venue.hold(reader)
     assert reader.types == "WXXX" and not reader.ended
 
@@ -297,7 +301,7 @@ def test_who_misses_trades_that_are_kept_no_more_is_ended_and_told_why(venue: Ve
     assert not reader.ended
     venue.order(59_000)
     reader.left = other.left = 0
-    venue.wait(0.011)
+    venue.advance(0.011)
     assert reader.ended == LOST_TEXT and reader.types == "W"
     assert venue.service.counts.ended_slow == 1
     assert other.types == "WX" and not other.ended
@@ -313,7 +317,7 @@ def test_who_is_behind_what_the_log_of_changes_reaches_is_told_the_whole(venue: 
     for price in range(60_000, 60_005):
         venue.order(price)
     reader.left = 0
-    venue.wait(0.011)
+    venue.advance(0.011)
     assert reader.types == "WW"
     venue.hold(reader)
     venue.order(59_000)
@@ -329,7 +333,7 @@ def test_requests_of_who_reads_slowly_wait_until_it_has_read(venue: Venue) -> No
     venue.order(60_000)
     assert not reader.told
     reader.left = 0
-    venue.wait(0.011)
+    venue.advance(0.011)
     assert reader.types == "Wf"
     venue.hold(reader)
 
@@ -343,7 +347,7 @@ def test_requests_that_wait_are_answered_though_the_engine_is_lost_meanwhile(ven
     venue.service.turn()
     told = len(reader.told)
     reader.left = 0
-    venue.wait(0.011)
+    venue.advance(0.011)
     assert reader.types[told:] == "Y"
     assert (reader.told[-1].get("262"), reader.told[-1].get("58")) == ("r", AWAY_TEXT)
     assert not venue.service.busy
@@ -371,7 +375,7 @@ def test_halts_and_days_are_told_to_who_reads_slowly_when_it_has_read_as_they_ar
     for status in (InstrumentStatus.HALTED, InstrumentStatus.OPEN, InstrumentStatus.HALTED):
         venue.set_status(status)
     venue.desk.now += 86_400_000_000
-    venue.wait(1.0)
+    venue.advance(1.0)
     assert reader.types == "fhfh"
     reader.left = 0
     venue.ask(reader, "e", f"324=ended|263=2|55={SYMBOL}|")
@@ -380,6 +384,21 @@ def test_halts_and_days_are_told_to_who_reads_slowly_when_it_has_read_as_they_ar
     assert told == [
         ("f", "s", "2", "Y"), ("h", "s", "", "Y"), ("h", "ended", "", "Y"),
     ]  # fmt: skip
+
+
+def test_who_asks_and_asks_without_reading_is_ended_and_nothing_of_it_is_kept(
+    venue: Venue,
+) -> None:
+    reader = Reader()
+    reader.left = SLOW + 1
+    for number in range(REQUESTS_MAX):
+        venue.subscribe(reader, request_id=str(number))
+    assert not reader.ended
+    venue.subscribe(reader)
+    assert reader.ended == FLOOD_TEXT
+    reader.left = 0
+    venue.order(60_000)
+    assert not reader.told and not venue.service.busy
 
 
 # Bounds of what is asked for.
@@ -392,7 +411,7 @@ def refused(reader: Reader) -> tuple[str, str]:
 
 
 def test_of_a_request_with_too_many_symbols_nothing_is_subscribed() -> None:
-    venue, reader = Venue(request=Bounds(symbols_max=2, depth_max=10)), Reader()
+    venue, reader = Venue(symbols_max=2), Reader()
     venue.subscribe(reader, symbols="BTC-USD ETH-USD ETH-BTC")
     assert reader.types == "Y"
     assert refused(reader) == (
@@ -406,7 +425,7 @@ def test_of_a_request_with_too_many_symbols_nothing_is_subscribed() -> None:
 
 
 def test_of_a_request_beyond_the_subscriptions_of_a_session_nothing_is_subscribed() -> None:
-    venue, reader = Venue(DeskBounds(subscriptions_max=3)), Reader()
+    venue, reader = Venue(subscriptions_max=3), Reader()
     venue.subscribe(reader, "0", "first", "ETH-USD ETH-BTC")
     venue.subscribe(reader, "01", "r", "BTC-USD ETH-USD")
     assert reader.types == "WWY"
@@ -428,7 +447,7 @@ def test_of_a_request_beyond_the_subscriptions_of_a_session_nothing_is_subscribe
 
 
 def test_another_session_has_bounds_of_its_own() -> None:
-    venue, reader, other = Venue(DeskBounds(subscriptions_max=1)), Reader(), Reader()
+    venue, reader, other = Venue(subscriptions_max=1), Reader(), Reader()
     venue.subscribe(reader)
     venue.subscribe(other)
     venue.order(60_000)
