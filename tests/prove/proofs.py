@@ -126,7 +126,7 @@ def security(options: Options) -> Result:
 def market_data(options: Options) -> Result:
     """What stock FIX clients rebuild of books, at random moments of subscription, under load."""
     recorded = record(
-        options.seed, options.size(1_000, 60), options.size(6_000, 300), options.say
+        options.seed, options.size(1_250, 60), options.size(6_000, 300), options.say
     )
     options.say("holding what was told to the engine's books")
     checked = recorded.check()
