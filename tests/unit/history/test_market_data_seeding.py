@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, insert
 
 from engine import queries
 from engine.core.commands import Tick
@@ -109,6 +109,30 @@ def test_the_candles_of_a_day_are_its_statistics_exactly_in_pages_of_any_size(
         found = day_statistics(connection, instrument, 0)
         assert values(found) == values(played.day(symbol, 0))
         assert found.volume and found.notional
+
+
+def test_every_minute_of_a_day_counts_where_pages_end_between_them(
+    url: str, played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history.load()
+    monkeypatch.setattr(history, "LIMIT_MAX", 2, raising=False)
+    instrument, start = played.instruments["BTC-USD"], start_of(20_000, ROLL_US)
+    rows = [
+        {
+            "symbol": "BTC-USD", "interval_us": MINUTE_US, "start_us": start + minute * MINUTE_US,
+            "open": 100 + minute, "high": 110 + minute, "low": 90 + minute, "close": 105 + minute,
+            "qty": 3, "cash": 300 * instrument.unit, "trades": 2,
+        }
+        for minute in range(-1, 7)
+    ]  # fmt: skip
+    engine = open_writer(url)
+    Projector(engine)
+    with engine.begin() as opened:
+        opened.execute(insert(schema.candles), rows)
+        day = day_statistics(opened, instrument, start)
+    engine.dispose()
+    assert (day.previous_close, day.opening, day.last) == (104, 100, 111)
+    assert (day.high, day.low, day.volume, day.notional) == (116, 90, 21, 2_100)
 
 
 def test_a_candle_belongs_to_the_day_with_which_its_minute_begins(
