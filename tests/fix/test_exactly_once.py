@@ -125,9 +125,8 @@ def test_quickfix_as_a_client_begins_its_numbers_again_within_its_session(
         until(epoch, "no new epoch", 40, lambda found, before=before: found > before)  # type: ignore[misc]
     until(alice.answered, "ALICE", 40, lambda told: len(told) == ORDERS)
     assert epoch() == 6
-    # A Heartbeat of the venue that meets the client's Logon under way stays in QuickFIX's queue
-    # on the client's side, and ends its session when the new numbers come there: FIX 4.4 has
-    # no way out of that, and nothing may be lost by it.
+    # QuickFIX as a client may log out and on again meanwhile, perhaps because of a message that
+    # met its Logon under way. Nothing may be lost or doubled by it either.
     assert venue.gateway is not None
     assert len(venue.gateway.events("numbers_begin_again")) == 5
     check_books(venue, clients)
