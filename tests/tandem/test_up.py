@@ -124,7 +124,7 @@ def test_it_starts_tells_where_it_listens_and_ends_without_a_trace(
     assert one.said(one.http) >= 1
     assert one.seq() > 0
     pids = list(one.children().values())
-    assert len(pids) == 7
+    assert len(pids) == 8
     master = one.children()["account_api.main"]
     workers = Path(f"/proc/{master}/task/{master}/children").read_text().split()
     for pid in (one.children()["fix_gateway.main"], *map(int, workers)):
@@ -134,8 +134,8 @@ def test_it_starts_tells_where_it_listens_and_ends_without_a_trace(
     assert time.monotonic() - began < pace.seconds(15)
     assert all(gone(pid) for pid in pids)
     assert {path.name for path in (one.data / "log").iterdir()} >= {
-        "engine.log", "history.log", "fix.log", "api.log", "stream.log", "settlement.log",
-        "metrics.log",
+        "engine.log", "history.log", "fix.log", "marketdata.log", "api.log", "stream.log",
+        "settlement.log", "metrics.log",
     }  # fmt: skip
 
 
@@ -147,6 +147,7 @@ def test_each_process_comes_back_after_kill_9(up: Callable[[], Up]) -> None:
         ("engine.main", "engine"),
         ("engine.history.main", "history"),
         ("fix_gateway.main", "fix"),
+        ("fix_gateway.market_data.main", "marketdata"),
         ("account_api.main", "api"),
         ("account_api.stream", "stream"),
         ("account_api.settlement", "settlement"),
