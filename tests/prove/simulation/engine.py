@@ -18,6 +18,31 @@ LIMITS: Final = Limits(clients_max=14, queue_bytes_max=40_000, frame_bytes_max=2
 BOUNDS: Final = Bounds(batch_max=5, snapshot_every=60, min_seq_wait_ms_max=500)
 BUSY_US_MAX: Final = 4_000
 RESTART_US_MAX: Final = 300_000
+CHILD_US_MAX: Final = 60_000
+
+
+class SimQueryChild:
+    """A child that makes answers in simulated time: a real one would end when it likes."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._frames: list[memoryview] = []
+        self._ends_us = 0
+        self.busy = False
+
+    def start(self, makers: Sequence[Callable[[], bytes]]) -> None:
+        self._frames = [memoryview(make()) for make in makers]
+        self._ends_us = self._world.now_us + self._world.delay_us(CHILD_US_MAX)
+        self.busy = True
+
+    def poll(self) -> list[memoryview] | None:
+        if self._world.now_us < self._ends_us:
+            return None
+        self.busy = False
+        return self._frames
+
+    def close(self) -> None:
+        self.busy = False
 
 
 class SimEngine:
@@ -88,6 +113,7 @@ class SimEngine:
             clock=lambda: self.world.now_us + self._skew_us,
             monotonic=self.world.seconds,
         )
+        self.sequencer._desk._child = SimQueryChild(self.world)  # type: ignore[assignment]
         for command in self._definitions[self._exchange.seq :]:
             self.sequencer.submit(command)
         self._sockets = []
