@@ -151,6 +151,15 @@ def settled(client: RawFix, name: str, timeout: float = 20.0) -> bool:
         return False
 
 
+def all_answered(client: RawFix, request_id: str) -> None:
+    """Wait for the answers to all requests so far: they come in order, and this one's is a Y."""
+    client.send("V", f"262={request_id}|263=2|264=0|267=1|269=0|146=1|55=BTC-USD|")
+    while True:
+        message = client.receive(20)
+        if message["35"] == "Y" and message.get("262") == request_id:
+            return
+
+
 def test_hostile_requests_are_answered_and_end_no_session(venue: MarketVenue) -> None:
     hostile = MarketHostile(SEED + 10)
     client = market_client(venue, "ALICE-MD", "127.0.21.2")
@@ -161,6 +170,7 @@ def test_hostile_requests_are_answered_and_end_no_session(venue: MarketVenue) ->
             head = client.header(msg_type).replace("|", SOH)
             client.send_raw(framed(head + hostile.fields(msg_type)))
         assert settled(client, f"t{turn}"), f"turn {turn}: {client.received[-3:]}"
+        all_answered(client, f"end-{turn}")
     for message in client.received:
         answers[message["35"]] = answers.get(message["35"], 0) + 1
         assert message["35"] in ("A", "0", "1", "3", "W", "X", "Y", "f", "h", "y", "j"), message
