@@ -11,10 +11,11 @@ import signal
 import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, TextIO
+from typing import Any, Final, NamedTuple, NoReturn, TextIO
 
 import structlog
 
@@ -134,6 +135,61 @@ def on_signals(numbers: Iterable[signal.Signals], act: Callable[[int], None]) ->
             act(signal.sigwait(wanted))
 
     threading.Thread(target=wait, name="signals", daemon=True).start()
+
+
+class Ending:
+    """When a process ends: at SIGTERM or SIGINT, or where only a new process can go on.
+
+    To be made by the main thread before others are started (see ``on_signals``). ``stopping`` is
+    set by either signal.
+    """
+
+    def __init__(self) -> None:
+        self.stopping = threading.Event()
+        self._reloading, self._failed = threading.Event(), threading.Event()
+        self._waking = threading.Event()
+        on_signals((signal.SIGTERM, signal.SIGINT, signal.SIGHUP), self._on_signal)
+
+    def _on_signal(self, number: int) -> None:
+        (self._reloading if number == signal.SIGHUP else self.stopping).set()
+        self._waking.set()
+
+    def fail(self) -> None:
+        """End the process, so that a new one goes on."""
+        self._failed.set()
+        self._waking.set()
+
+    def wait(self, reload: Callable[[], None], log: Any) -> None:
+        """Wait until the process is to end; ``reload`` at each SIGHUP, and log what keeps it."""
+        while not self.stopping.is_set() and not self._failed.is_set():
+            self._waking.wait()
+            self._waking.clear()
+            if self._reloading.is_set():
+                self._reloading.clear()
+                try:
+                    reload()
+                except SettingsError as error:
+                    log.error("not_reloaded", reason=str(error))
+
+    @property
+    def code(self) -> int:
+        """The exit code of the process as things stand."""
+        return EXIT_UNAVAILABLE if self._failed.is_set() else 0
+
+
+def leave(code: int) -> NoReturn:
+    """End the process without destructors: QuickFIX's race with its own thread.
+
+    Everything else must be flushed by now.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def wall_clock_us() -> int:
+    """Return microseconds since 1970-01-01 UTC."""
+    return time.time_ns() // 1000
 
 
 def no_space(error: BaseException) -> bool:

@@ -9,12 +9,9 @@ waits, as for an engine that is not there yet.
 
 from __future__ import annotations
 
-import os
 import resource
-import signal
 import sys
 import threading
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -27,14 +24,16 @@ from config.ports import free_ports, take
 from config.process import (
     EXIT_CONFIGURATION,
     EXIT_UNAVAILABLE,
+    Ending,
     Failure,
     collect_seldom,
     get_logger,
-    on_signals,
+    leave,
     run,
+    wall_clock_us,
 )
 from config.processor import OneProcessor
-from config.settings import SettingsError, load
+from config.settings import load
 from config.shipped import shipped
 from engine.client import EngineError, EngineUnavailable
 from fix_gateway.control import ControlRefused
@@ -54,11 +53,6 @@ SWITCH_INTERVAL_S: Final = 0.0005
 DICTIONARY: Final = shipped("spec/FIX44.xml")
 
 log = get_logger("fix_gateway")
-
-
-def wall_clock_us() -> int:
-    """Return microseconds since 1970-01-01 UTC."""
-    return time.time_ns() // 1000
 
 
 def gateway_settings(settings: Settings) -> GatewaySettings:
@@ -82,17 +76,8 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
     )
 
 
-def history_url(settings: Settings) -> str:
-    """Return the URL of the SQL history."""
-    return settings.history.url or f"sqlite:///{settings.data / 'history.db'}"
-
-
 def serve(settings: Settings) -> int:
     """Run until a signal; return the exit code."""
-    stopping = threading.Event()
-    reloading = threading.Event()
-    failed = threading.Event()
-    waking = threading.Event()
     sessions = settings.sessions
     allow_files(
         FILES_OF_CONNECTION * (settings.fix.connections_max + len(sessions))
@@ -100,25 +85,17 @@ def serve(settings: Settings) -> int:
         + FILES_SPARE
     )
 
-    def on_signal(number: int) -> None:
-        (reloading if number == signal.SIGHUP else stopping).set()
-        waking.set()
-
-    def on_failed() -> None:
-        failed.set()
-        waking.set()
-
-    on_signals((signal.SIGTERM, signal.SIGINT, signal.SIGHUP), on_signal)
+    ending = Ending()
     gateway = Gateway(
         gateway_settings(settings),
         sessions,
         str(settings.engine.socket),
-        history_url(settings),
+        settings.history.url,
         wall_clock_us,
-        on_failed,
+        ending.fail,
         market_data_terms(settings),
     )
-    if not start(gateway, settings.fix.inner_port, stopping):
+    if not start(gateway, settings.fix.inner_port, ending.stopping):
         return 0
     control = ControlServer(socket_path(settings.data, "fix"), registry(gateway), verbs(gateway))
     control.start()
@@ -126,19 +103,11 @@ def serve(settings: Settings) -> int:
     OneProcessor().start()
     host, port = gateway.address
     log.info("ready", fix=f"{host}:{port}", comp_id=settings.fix.comp_id)
-    while not stopping.is_set() and not failed.is_set():
-        waking.wait()
-        waking.clear()
-        if reloading.is_set():
-            reloading.clear()
-            try:
-                gateway.reload(load().sessions)
-            except SettingsError as error:
-                log.error("not_reloaded", reason=str(error))
+    ending.wait(lambda: gateway.reload(load().sessions), log)
     control.close()
     gateway.stop()
     log.info("stopped")
-    return EXIT_UNAVAILABLE if failed.is_set() else 0
+    return ending.code
 
 
 def registry(gateway: Gateway) -> CollectorRegistry:
@@ -235,8 +204,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    code = main()
-    # QuickFIX's destructors race with its own thread; everything is flushed by now.
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    leave(main())

@@ -8,10 +8,6 @@ to be followed: a new process may.
 from __future__ import annotations
 
 import os
-import signal
-import sys
-import threading
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -24,13 +20,15 @@ from config.ports import free_ports
 from config.process import (
     EXIT_CONFIGURATION,
     EXIT_UNAVAILABLE,
+    Ending,
     Failure,
     collect_seldom,
     get_logger,
-    on_signals,
+    leave,
     run,
+    wall_clock_us,
 )
-from config.settings import SettingsError, load
+from config.settings import load
 from config.shipped import shipped
 from fix_gateway.control import ControlRefused
 from fix_gateway.market_data.hosting import market_data_terms
@@ -44,11 +42,6 @@ NICENESS: Final = 2
 """Order entry goes first where processors are short."""
 
 log = get_logger("market_data")
-
-
-def wall_clock_us() -> int:
-    """Return microseconds since 1970-01-01 UTC."""
-    return time.time_ns() // 1000
 
 
 def make(settings: Settings, on_failed: Callable[[], None]) -> MarketDataProcess:
@@ -77,19 +70,8 @@ def make(settings: Settings, on_failed: Callable[[], None]) -> MarketDataProcess
 
 def serve(settings: Settings) -> int:
     """Run until a signal; return the exit code."""
-    stopping, reloading, failed = threading.Event(), threading.Event(), threading.Event()
-    waking = threading.Event()
-
-    def on_signal(number: int) -> None:
-        (reloading if number == signal.SIGHUP else stopping).set()
-        waking.set()
-
-    def on_failed() -> None:
-        failed.set()
-        waking.set()
-
-    on_signals((signal.SIGTERM, signal.SIGINT, signal.SIGHUP), on_signal)
-    process = make(settings, on_failed)
+    ending = Ending()
+    process = make(settings, ending.fail)
     process.start(free_ports(1, "")[0])
     registry = CollectorRegistry()
     registry.register(
@@ -102,19 +84,13 @@ def serve(settings: Settings) -> int:
     control.start()
     collect_seldom()
     log.info("ready", sessions=len(process.sessions))
-    while not stopping.is_set() and not failed.is_set():
-        waking.wait()
-        waking.clear()
-        if reloading.is_set():
-            reloading.clear()
-            try:
-                process.reload(s for s in load().sessions if s.kind == "market_data")
-            except SettingsError as error:
-                log.error("not_reloaded", reason=str(error))
+    ending.wait(
+        lambda: process.reload(s for s in load().sessions if s.kind == "market_data"), log
+    )
     control.close()
     process.stop()
     log.info("stopped")
-    return EXIT_UNAVAILABLE if failed.is_set() else 0
+    return ending.code
 
 
 def verbs(process: MarketDataProcess) -> dict[str, Verb]:
@@ -158,8 +134,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    code = main()
-    # QuickFIX's destructors race with its own thread; there is nothing to flush but the log.
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    leave(main())
