@@ -16,7 +16,7 @@ from tests.api.processes import HttpCaller
 from tests.fix.rawfix import RawFix
 from tests.support import pace
 from tests.support.disks import SmallDisk, small_disk
-from tests.tandem.test_up import Up
+from tests.tandem.test_up import Up, starting
 
 pytestmark = [pytest.mark.serial, pytest.mark.timeout(300)]
 SIZE = "48m"
@@ -31,18 +31,8 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
 @pytest.fixture
 def up(tmp_path: Path, disk: SmallDisk) -> Iterator[Callable[[], Up]]:
-    started: list[Up] = []
-
-    def start() -> Up:
-        started.append(Up(tmp_path))
-        one = started[-1]
-        one.wait_for(lambda: one.said("Ctrl-C ends it") > 0, "the venue did not start")
-        return one
-
-    yield start
-    for one in started:
-        if one.process.poll() is None:
-            one.end(signal.SIGTERM)
+    with starting(tmp_path) as start:
+        yield start
 
 
 class Trader:

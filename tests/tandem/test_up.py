@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -86,12 +87,13 @@ class Up:
         return code
 
 
-@pytest.fixture
-def up(tmp_path: Path) -> Iterator[Callable[[], Up]]:
+@contextmanager
+def starting(folder: Path) -> Iterator[Callable[[], Up]]:
+    """Give what starts a venue in a folder and waits for it; whatever runs in the end is ended."""
     started: list[Up] = []
 
     def start() -> Up:
-        started.append(Up(tmp_path))
+        started.append(Up(folder))
         one = started[-1]
         one.wait_for(lambda: one.said("Ctrl-C ends it") > 0, "the venue did not start")
         return one
@@ -100,6 +102,12 @@ def up(tmp_path: Path) -> Iterator[Callable[[], Up]]:
     for one in started:
         if one.process.poll() is None:
             one.end(signal.SIGTERM)
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[Callable[[], Up]]:
+    with starting(tmp_path) as start:
+        yield start
 
 
 def gone(pid: int) -> bool:
