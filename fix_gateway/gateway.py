@@ -31,11 +31,11 @@ from fix_gateway.runtime.callbacks import AWAY_TEXT, Application
 from fix_gateway.runtime.delivery import Delivery
 from fix_gateway.runtime.housekeeping import Housekeeping
 from fix_gateway.runtime.outbox import Outbox
-from fix_gateway.runtime.quickfix_log import QuickfixLog
+from fix_gateway.runtime.quickfix_log import UNNUMBERED_TEXT, QuickfixLog
 from fix_gateway.runtime.replay import HistoryRequests, open_history
 from fix_gateway.runtime.request_worker import RequestWorker
 from fix_gateway.session.epochs import Start, restore
-from fix_gateway.session.handover import InnerListener
+from fix_gateway.session.handover import INNER, InnerListener
 from fix_gateway.session.life import Action, Event, Move, Phase
 from fix_gateway.session.sender import Sender
 from fix_gateway.session.session import Clock, Session, Sessions
@@ -49,11 +49,6 @@ log = structlog.get_logger()
 LOGOUT_WAIT_S: Final = 2.0
 FIRST_NUM: Final = 2
 """The number of a client's first message behind a Logon that began at 1."""
-INNER: Final = "inner"
-"""The folder, beside the stores, of the socket by which QuickFIX is reached."""
-UNNUMBERED_TEXT: Final = (
-    "MsgSeqNum(34) is missing or is no number; a message without it cannot be taken"
-)
 FLOOD_TEXT: Final = "Too many messages above the limit of this session; slow down and log on again"
 
 

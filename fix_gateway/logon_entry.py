@@ -30,8 +30,6 @@ from fix_gateway.settings import GatewaySettings
 FREE_WAIT_S: Final = 1.0
 UNANSWERED_WAIT_S: Final = 2.0
 STORE_TEXT: Final = "its store cannot be written"
-STAMPED: Final = "acceptor.xml"
-"""QuickFIX's own dictionary, beside the stores, in which a Logon needs the door's stamp."""
 
 
 class Entrance:
@@ -63,7 +61,7 @@ class Entrance:
 
         Raises OSError or ValueError.
         """
-        stamped = self._settings.store / STAMPED
+        stamped = self._settings.store / logon_fields.STAMPED
         logon_fields.write_stamped(
             self._settings.dictionary, stamped, self._stamp, logon_fields.MARKET_DATA_FIELDS
         )

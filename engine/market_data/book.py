@@ -194,17 +194,22 @@ class DepthBook:
             return None
         found = self._found.get((seq, depth))
         if found is None:
-            before: dict[Side, dict[int, tuple[int, int]]] = {Side.BUY: {}, Side.SELL: {}}
-            for change in reversed(self._levels_log):
-                if change.seq <= seq:
-                    break
-                before[change.side][change.key] = (change.qty, change.orders)
+            before = self._levels_before(seq)
             found = (
                 self._levels_changed(Side.BUY, before[Side.BUY], depth),
                 self._levels_changed(Side.SELL, before[Side.SELL], depth),
             )
             self._found[seq, depth] = found
         return found
+
+    def _levels_before(self, seq: int) -> dict[Side, dict[int, tuple[int, int]]]:
+        """Return quantity and number of orders at ``seq`` of each level that has changed since."""
+        before: dict[Side, dict[int, tuple[int, int]]] = {Side.BUY: {}, Side.SELL: {}}
+        for change in reversed(self._levels_log):
+            if change.seq <= seq:
+                break
+            before[change.side][change.key] = (change.qty, change.orders)
+        return before
 
     def _levels_changed(
         self, side: Side, before: dict[int, tuple[int, int]], depth: int
@@ -259,12 +264,7 @@ class DepthBook:
             if change.seq <= seq:
                 break
             before[change.side][change.entry_id] = (change.key, change.qty)
-        levels: dict[Side, dict[int, tuple[int, int]]] = {Side.BUY: {}, Side.SELL: {}}
-        if depth:
-            for level in reversed(self._levels_log):
-                if level.seq <= seq:
-                    break
-                levels[level.side][level.key] = (level.qty, level.orders)
+        levels = self._levels_before(seq) if depth else {Side.BUY: {}, Side.SELL: {}}
         return (
             self._orders_changed(Side.BUY, before[Side.BUY], levels[Side.BUY], depth),
             self._orders_changed(Side.SELL, before[Side.SELL], levels[Side.SELL], depth),

@@ -32,7 +32,7 @@ from fix_gateway.door.second_logon import SecondLogons
 from fix_gateway.door.verification import Verifier
 from fix_gateway.door.waiting_room import WaitingRoom
 from fix_gateway.session.life import Event, Phase
-from fix_gateway.session.session import Clock, Link, Session, Sessions
+from fix_gateway.session.session import LEAVING_S, Clock, Link, Session, Sessions
 from fix_gateway.settings import GatewaySettings
 
 log = structlog.get_logger()
@@ -41,8 +41,6 @@ ACCEPTS_PER_TURN: Final = 64
 BACKLOG: Final = 256
 ACCEPT_PAUSE_S: Final = 0.5
 HAND_OVER_THREADS: Final = 4
-LEAVING_S: Final = 0.2
-"""How much later than the next Logon the end of a session's last connection may be seen."""
 FAREWELL_S: Final = 1.0
 """How long a client that was told why it is not let in may take to read that and go."""
 DRAIN_BYTES: Final = 1 << 16

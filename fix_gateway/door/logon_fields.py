@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+STAMPED: Final = "acceptor.xml"
+"""QuickFIX's own dictionary, beside the stores, in which a Logon needs the door's stamp."""
 STAMP: Final = "29999"
 """Tag of the stamp. It stands in no dictionary but QuickFIX's own and never on the wire."""
 MARKET_DATA_FIELDS: Final = ("MarketDepth", "MDUpdateType", "AggregatedBook", "MDEntryType")

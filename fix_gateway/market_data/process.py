@@ -22,7 +22,7 @@ from engine.client import EngineClient, EngineError
 from fix_gateway.codec.message import time_text
 from fix_gateway.codec.requests import SecurityListQuery
 from fix_gateway.codec.responses import news, reject_query
-from fix_gateway.control import ControlRefused
+from fix_gateway.control import CUT_WAIT_S, LOGOUT_WAIT_S, TEXT, ControlRefused
 from fix_gateway.door import logon_fields
 from fix_gateway.door.logon import stamped_logon
 from fix_gateway.market_data.application import MarketDataApplication
@@ -33,30 +33,21 @@ from fix_gateway.market_data.seeding import OpenHistory
 from fix_gateway.market_data.service import MarketDataService
 from fix_gateway.market_data.session import MarketConnection, MarketSession
 from fix_gateway.quickfix_import import quickfix
-from fix_gateway.runtime.quickfix_log import QuickfixLog
+from fix_gateway.runtime.quickfix_log import UNNUMBERED_TEXT, QuickfixLog
 from fix_gateway.runtime.security_list import security_list
-from fix_gateway.session.handover import HandOverError, InnerListener, let_go
+from fix_gateway.session.handover import INNER, HandOverError, InnerListener, let_go
 from fix_gateway.session.life import Event
 from fix_gateway.session.passing import BUSY, TAKEN, UNAVAILABLE, PassedAnswer, PassedLogon
+from fix_gateway.session.session import LEAVING_S
 from fix_gateway.settings import GatewaySettings, quickfix_settings
 
 log = structlog.get_logger()
 
-LEAVING_S: Final = 0.2
-"""How much later than the next Logon the end of a session's last connection may be seen."""
 FREE_WAIT_S: Final = 1.0
-LOGOUT_WAIT_S: Final = 2.0
-CUT_WAIT_S: Final = 5.0
 LISTS_MAX: Final = 1_000
 """SecurityListRequests that may wait."""
-UNNUMBERED_TEXT: Final = (
-    "MsgSeqNum(34) is missing or is no number; a message without it cannot be taken"
-)
 STOP_TEXT: Final = "Market data is stopping; log on again in a moment"
-KICK_TEXT: Final = "The operator has ended this connection"
 AGAIN_TEXT: Final = "The request could not be answered; send it again in a moment"
-STAMPED: Final = "acceptor.xml"
-INNER: Final = "inner"
 JUDGED_LATER: Final = (*logon_fields.MARKET_DATA_FIELDS, "SubscriptionRequestType")
 
 
@@ -120,7 +111,7 @@ class MarketDataProcess:
         self.reception.start()
 
     def _start_quickfix(self, port: int) -> None:
-        stamped = self._settings.store / STAMPED
+        stamped = self._settings.store / logon_fields.STAMPED
         logon_fields.write_stamped(self._settings.dictionary, stamped, self._stamp, JUDGED_LATER)
         every = [session.settings for session in self.sessions.values()]
         config = quickfix_settings(self._settings, every, port, stamped, resends=False)
@@ -188,7 +179,7 @@ class MarketDataProcess:
         connection = session.connection
         if connection is None:
             return f"{comp_id} was not logged on."
-        connection.end(KICK_TEXT)
+        connection.end(TEXT)
         if not session.life.free.wait(LOGOUT_WAIT_S):
             connection.link.cut()
             if not session.life.free.wait(CUT_WAIT_S):

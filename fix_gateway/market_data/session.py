@@ -29,9 +29,6 @@ log = structlog.get_logger()
 SEND_BUFFERS: Final = 4
 """The kernel holds so many times what a session may leave unread, so that QuickFIX, whose queue
 cannot be seen, holds nothing before that is reached."""
-
-
-
 HEADER_BYTES: Final = 256
 """No header and trailer of a message are longer."""
 

@@ -8,8 +8,8 @@ same place share the work through ``Shared``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from typing import Final, NamedTuple, TypeVar
 
 from engine.core.types import Side
 from engine.market_data.book import CHECKSUM_LEVELS, SIDES
@@ -19,6 +19,7 @@ from fix_gateway.codec.formatting import InstrumentText, clean
 from fix_gateway.codec.market_data_requests import MarketDataQuery
 from fix_gateway.codec.responses import Response, SharedBody, SharedResponse
 
+Change = TypeVar("Change")
 _SIDE_OF: Final = {"0": Side.BUY, "1": Side.SELL}
 _STATISTICS: Final = frozenset("45789B")
 
@@ -201,24 +202,24 @@ class Subscription:
             raise TradesLost
         return trades
 
-    def _book_changes(self, feed: Feed, texts: InstrumentText) -> Iterable[str] | None:
-        view, wanted = self.view, self.view.sides
-        if view.aggregated:
-            levels = feed.book.levels_since(self.told_seq, view.depth)
-            if levels is None:
-                return None
-            return [
-                render.level_change(change, texts)
-                for side, changes in zip(SIDES, levels, strict=True)
-                if side in wanted
-                for change in changes
-            ]
-        orders = feed.book.orders_since(self.told_seq, view.depth)
-        if orders is None:
+    def _book_changes(self, feed: Feed, texts: InstrumentText) -> list[str] | None:
+        book, told, depth = feed.book, self.told_seq, self.view.depth
+        if self.view.aggregated:
+            return self._entries(book.levels_since(told, depth), render.level_change, texts)
+        return self._entries(book.orders_since(told, depth), render.order_change, texts)
+
+    def _entries(
+        self,
+        changes: tuple[list[Change], list[Change]] | None,
+        entry: Callable[[Change, InstrumentText], str],
+        texts: InstrumentText,
+    ) -> list[str] | None:
+        """The entries of the sides that are asked for, None where the log does not reach back."""
+        if changes is None:
             return None
         return [
-            render.order_change(change, texts)
-            for side, changes in zip(SIDES, orders, strict=True)
-            if side in wanted
-            for change in changes
+            entry(change, texts)
+            for side, of_side in zip(SIDES, changes, strict=True)
+            if side in self.view.sides
+            for change in of_side
         ]

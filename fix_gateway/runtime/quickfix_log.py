@@ -40,6 +40,9 @@ _LINE_BYTES_MAX: Final = 256
 _KEPT_BYTES: Final = 1 << 15
 """How far back the newest message is looked for; no Logon is as long."""
 _FIELD_ENDS: Final = re.compile(rb"\|(?=[0-9]+=|\)\n|\Z)")
+UNNUMBERED_TEXT: Final = (
+    "MsgSeqNum(34) is missing or is no number; a message without it cannot be taken"
+)
 
 Unnumbered = Callable[[str], None]
 """Called with the CompID of a session that sent a message without a number."""

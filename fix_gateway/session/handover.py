@@ -33,6 +33,8 @@ from typing import Final
 
 from fix_gateway.quickfix_import import quickfix
 
+INNER: Final = "inner"
+"""The folder, beside the stores, of the socket by which QuickFIX is reached."""
 ACCEPT_TIMEOUT_S: Final = 5.0
 ACCEPT_POLL_S: Final = 0.0005
 """The kernel tells nobody that a connection was accepted, so we look again this often."""

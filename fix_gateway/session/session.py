@@ -34,6 +34,8 @@ from fix_gateway.settings import GatewaySettings, session_id
 log = structlog.get_logger()
 
 GRACE_S_MAX: Final = 86_400
+LEAVING_S: Final = 0.2
+"""How much later than the next Logon the end of a session's last connection may be seen."""
 _TCP_INFO_BYTES: Final = 136
 _INT: Final = struct.Struct("@i")
 _TCP_BYTES_RECEIVED: Final = struct.Struct("@Q")
