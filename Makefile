@@ -57,6 +57,7 @@ docs: $(PAGES)  ## build the documentation into build/docs, which a running venu
 	@$(BIN)/python docs/build.py build/docs && touch $(SITE)
 
 documents: $(READY)  ## write the documents that are made from the code
+	@$(BIN)/python -m tests.docs.examples
 	@$(BIN)/python -m account_api.documents spec
 	@$(BIN)/python docs/generate.py
 

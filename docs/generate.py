@@ -19,10 +19,13 @@ import yaml
 ROOT: Final = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from docs import cases, rights  # noqa: E402
+from docs import cases, rest, rights  # noqa: E402
 
-HEAD: Final = "Made by `python docs/generate.py` from `{source}`; a test holds the two together."
-_METHODS: Final = ("get", "post", "put", "patch", "delete")
+
+def head(source: str) -> str:
+    """The line at the top of a generated page."""
+    return f"Made by `python docs/generate.py` from `{source}`; a test holds the two together."
+
 
 
 def documents() -> dict[str, str]:
@@ -34,109 +37,10 @@ def documents() -> dict[str, str]:
         "certification/scenarios/edition.py": cases.edition_module(),
         "docs/reference/authority.md": rights.document(),
         "docs/reference/certification.md": cases.document(),
-        "docs/reference/rest.md": rest(openapi),
+        "docs/reference/rest.md": rest.document(openapi, head("spec/openapi.yaml")),
         "docs/reference/websocket.md": websocket(asyncapi),
         "clients/postman/tandem.postman_collection.json": f"{collection}\n",
     }
-
-
-# REST.
-
-
-def rest(spec: dict[str, Any]) -> str:
-    """Every operation, its parameters, its body, its answers, and every type."""
-    lines = [
-        "# REST reference", "", HEAD.format(source="spec/openapi.yaml"),
-        "How the API works, by hand: [REST.md](../../spec/REST.md). Errors: "
-        "[ERRORS.md](../../spec/ERRORS.md).", "", spec["info"]["description"], "",
-    ]  # fmt: skip
-    tags: dict[str, list[tuple[str, str, dict[str, Any]]]] = {}
-    for path, operations in spec["paths"].items():
-        for method in _METHODS:
-            if method in operations:
-                tag = operations[method]["tags"][0]
-                tags.setdefault(tag, []).append((method, path, operations[method]))
-    for tag, rows in tags.items():
-        lines += [f"## {tag.capitalize()}", ""]
-        for method, path, operation in rows:
-            lines += _operation(method, path, operation)
-    lines += ["## Types", ""]
-    for name, schema in sorted(spec["components"]["schemas"].items()):
-        lines += _type(name, schema)
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def _operation(method: str, path: str, operation: dict[str, Any]) -> Iterator[str]:
-    scope = operation.get("x-scope")
-    needed = f"Scope `{scope}`." if scope else "Public."
-    yield from (f"### {method.upper()} {path}", "", f"{operation['description']} {needed}", "")
-    parameters = operation.get("parameters") or []
-    if parameters:
-        yield from ("| parameter | in | | form |", "|---|---|---|---|")
-        for one in parameters:
-            required = "required" if one.get("required") else ""
-            form = _form(one["schema"])
-            yield f"| `{one['name']}` | {one['in']} | {required} | {form} |"
-        yield ""
-    body = operation.get("requestBody")
-    if body:
-        (content,) = body["content"].values()
-        optional = "" if body.get("required") else ", which may be left out"
-        yield from (f"Body: {_form(content['schema'])}{optional}.", "")
-    yield from ("| status | answer | codes |", "|---|---|---|")
-    for status, answer in sorted(operation["responses"].items()):
-        content = next(iter(answer.get("content", {}).values()), {"schema": {}})
-        about = answer["description"] if int(status) >= 400 else ""
-        yield f"| {status} | {_form(content['schema'])} | {about} |"
-    yield ""
-
-
-def _type(name: str, schema: dict[str, Any]) -> Iterator[str]:
-    yield from (f"### {name}", "")
-    if schema.get("description"):
-        yield from (" ".join(schema["description"].split()), "")
-    required = set(schema.get("required", ()))
-    properties = schema.get("properties", {})
-    if not properties:
-        yield from (_form(schema), "")
-        return
-    yield from ("| member | | form |", "|---|---|---|")
-    for field, form in properties.items():
-        always = "always" if field in required else ""
-        about = " ".join(str(form.get("description", "")).split())
-        yield f"| `{field}` | {always} | {_form(form)}{' · ' + about if about else ''} |"
-    yield ""
-
-
-def _form(schema: dict[str, Any]) -> str:
-    """A schema in a cell of a table."""
-    if "$ref" in schema:
-        name = schema["$ref"].rsplit("/", 1)[1]
-        return f"[{name}](#{name.lower()})"
-    for key in ("anyOf", "oneOf"):
-        if key in schema:
-            return " or ".join(_form(choice) for choice in schema[key])
-    if schema.get("type") == "array":
-        return f"list of {_form(schema.get('items', {}))}"
-    if "enum" in schema:
-        return " ".join(f"`{value}`" for value in schema["enum"])
-    if "const" in schema:
-        return f"`{schema['const']}`"
-    if schema.get("properties") and schema.get("type") == "object":
-        members = ", ".join(f"`{name}`" for name in schema["properties"])
-        return f"object with {members}"
-    kind = schema.get("type", "anything")
-    facts = [" or ".join(kind) if isinstance(kind, list) else str(kind)]
-    if "format" in schema:
-        facts.append(str(schema["format"]))
-    if "pattern" in schema:
-        facts.append("`" + schema["pattern"].replace("|", "\\|") + "`")
-    for key, word in (("minimum", "≥"), ("maximum", "≤"), ("minLength", "length ≥"),
-                      ("maxLength", "length ≤"), ("minItems", "items ≥"),
-                      ("maxItems", "items ≤"), ("default", "default")):  # fmt: skip
-        if key in schema:
-            facts.append(f"{word} `{json.dumps(schema[key])}`")
-    return ", ".join(facts)
 
 
 # WebSocket.
@@ -145,7 +49,7 @@ def _form(schema: dict[str, Any]) -> str:
 def websocket(spec: dict[str, Any]) -> str:
     """What AsyncAPI says of the stream: its rules, its messages, its operations."""
     lines = [
-        "# WebSocket reference", "", HEAD.format(source="spec/asyncapi.yaml"), "",
+        "# WebSocket reference", "", head("spec/asyncapi.yaml"), "",
         spec["info"]["description"].strip(), "", "## Where", "",
     ]  # fmt: skip
     for name, server in spec["servers"].items():
@@ -181,7 +85,7 @@ def _message(payload: dict[str, Any], spec: dict[str, Any]) -> Iterator[str]:
                 continue  # ``true``: it may be there, and the prose says what it is.
             always = "always" if field in required else ""
             about = " ".join(str(form.get("description", "")).split())
-            shown = _form(form) if set(form) - {"description"} else ""
+            shown = rest.form(form) if set(form) - {"description"} else ""
             cell = " · ".join(text for text in (shown, about) if text).replace("|", "\\|")
             rows.append(f"| `{field}` | {always} | {cell} |")
     if rows:
@@ -236,7 +140,7 @@ def postman(spec: dict[str, Any]) -> dict[str, Any]:
     """A collection in the format v2.1, one folder for each tag."""
     folders: dict[str, list[dict[str, Any]]] = {}
     for path, operations in spec["paths"].items():
-        for method in _METHODS:
+        for method in rest.METHODS:
             if method in operations:
                 operation = operations[method]
                 item = _request(method, path, operation, spec)

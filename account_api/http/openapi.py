@@ -9,7 +9,10 @@ import html
 import inspect
 import json
 import re
+import urllib.parse
 from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -83,6 +86,14 @@ _LINKS: Final = {
 }
 """Operation → (member of its answer, path parameter, operations that take it there)."""
 _LOCAL: Final = ("/v1/time", "/healthz", "/v1/api-keys")
+_EXAMPLES: Final = Path(__file__).parent.parent / "examples" / "rest.json"
+
+
+@cache
+def recorded() -> dict[str, list[dict[str, Any]]]:
+    """Return the recorded requests and responses of each operation, for examples."""
+    found: dict[str, list[dict[str, Any]]] = json.loads(_EXAMPLES.read_text(encoding="utf-8"))
+    return found
 
 
 def document(routes: Iterable[Route]) -> dict[str, Any]:
@@ -133,7 +144,38 @@ def _operation(route: Route) -> dict[str, Any]:
             "required": route.body_required,
             "content": {"application/json": {"schema": reference}},
         }
+    _add_examples(route, operation)
     return operation
+
+
+def _add_examples(route: Route, operation: dict[str, Any]) -> None:
+    """Add what was recorded of an operation: bodies, responses, and values of its parameters."""
+    for number, example in enumerate(recorded().get(route.name, ())):
+        request, response = example["request"], example["response"]
+        name = re.sub(r"[^a-z0-9]+", "_", example["title"].lower()).strip("_")
+        if "body" in request:
+            (content,) = operation["requestBody"]["content"].values()
+            shown = {"summary": example["title"], "value": request["body"]}
+            content.setdefault("examples", {})[name] = shown
+        (content,) = operation["responses"][str(response["status"])]["content"].values()
+        shown = {"summary": example["title"], "value": response["body"]}
+        content.setdefault("examples", {})[name] = shown
+        if number == 0:
+            _add_values(operation["parameters"], route.path, request)
+
+
+def _add_values(parameters: list[dict[str, Any]], path: str, request: dict[str, Any]) -> None:
+    """Add the values of a recorded request to the parameters that it has."""
+    target, _, query = request["target"].partition("?")
+    form = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path)
+    match = re.fullmatch(form, target)
+    values: dict[str, str] = dict(urllib.parse.parse_qsl(query)) | request["headers"]
+    if match is not None:
+        values |= match.groupdict()
+    for one in parameters:
+        value = values.get(one["name"])
+        if value is not None:
+            one["example"] = int(value) if one["schema"].get("type") == "integer" else value
 
 
 def _path_parameters(route: Route) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import shutil
 import socket
@@ -11,22 +12,26 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from config.control import ask, socket_path
 from config.ports import free_ports
+from docs import samples
 from engine.client import EngineClient
 from engine.core.commands import MassCancel
 from engine.core.types import Origin
 from tandem.demo.venue import TemporaryVenue, write_configuration
+from tests.docs import examples
 from tests.docs.blocks import ROOT, RUN, SHOWN, blocks, environment, run
 from tests.support import pace
 
 pytestmark = pytest.mark.serial
 DOCS = ROOT / "docs"
-OTHERS = {"benchmarks", "security", "proofs"}
-"""Pages that are written by their own commands, or have no program to run."""
+OTHERS = {"benchmarks", "security", "proofs", "rest"}
+"""Pages that are written by their own commands, or have no program to run. The programs of the
+REST reference are run below, in the order in which they were recorded."""
 PAGES = sorted(
     path.relative_to(DOCS).with_suffix("").as_posix()
     for path in DOCS.rglob("*.md")
@@ -141,3 +146,47 @@ def test_the_blocks_of_a_page_with_a_venue_of_its_own(
     text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
     env = environment(tmp_path / "venue.toml", tmp_path / "data")
     run(text, tmp_path, env, replacements(ports), quick)
+
+
+def as_curl(request: dict[str, Any], api: str) -> Any:
+    """What the shell prints that runs the sample of a request."""
+    script = f"api={api}\n. clients/curl/tandem.sh\n{samples.curl(request)}"
+    done = subprocess.run(
+        ["bash", "-euc", script], cwd=ROOT, capture_output=True, text=True,
+        timeout=pace.seconds(20),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def as_python(request: dict[str, Any], api: str) -> Any:
+    """What the Python sample of a request answers."""
+    names: dict[str, Any] = {}
+    text = samples.PYTHON.replace("http://127.0.0.1:8080", api)
+    exec(f"{text}\n{samples.python(request)}", names)
+    return names["answer"]
+
+
+@pytest.mark.parametrize("language, suffix", [(as_curl, "curl-"), (as_python, "python-")])
+def test_the_examples_of_the_reference_on_a_running_venue(
+    venue: TemporaryVenue, language: Any, suffix: str
+) -> None:
+    """The samples in curl and in Python are what is run, and the answers have the shape shown."""
+    settings = venue.settings
+    api = f"http://{settings.http.host}:{settings.http.port}"
+
+    def send(step: examples.Step, target: str) -> tuple[dict[str, str], int, dict[str, str], Any]:
+        headers = {"Idempotency-Key": step.idempotency_key} if step.idempotency_key else {}
+        request = {"key": step.key, "method": step.method, "target": target, "headers": headers}
+        if step.body is not None:
+            request["body"] = step.body
+        own = json.loads(re.sub(r"-[12]00(\d)\b", rf"-{suffix}\1", json.dumps(request)))
+        body = language(own, api)
+        return headers, body.get("status", 0) if "outcome" in body else 200, {}, body
+
+    played = examples.play(send)
+    for name, kept in examples.kept().items():
+        for old, new in zip(kept, played[name], strict=True):
+            was, now = old["response"]["body"], new["response"]["body"]
+            found = examples.differs(examples.shape(was), examples.shape(now), name)
+            assert not found, (found, now)
