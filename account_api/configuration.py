@@ -44,7 +44,7 @@ def _faucet(settings: Settings) -> Faucet | None:
     return None if settings.environment == "production" or not faucet.portions else faucet
 
 
-_OFFERED: Final = {"trade", "withdraw", "approve", "operator"}
+_OFFERED: Final = {"trade", "withdraw", "approve", "keys", "operator"}
 """Scopes of the demo's keys that the page offers by name."""
 
 
@@ -59,7 +59,6 @@ def _page(settings: Settings) -> Page:
             for key in settings.keys
             if settings.environment == "demo" and key.enabled and key.key not in robots
             and key.secret == f"{key.key}-secret" and _OFFERED & set(key.scopes)
-            and "keys" not in key.scopes
         ),
     )
 

@@ -287,7 +287,7 @@ def test_a_wrong_secret_is_refused_and_nothing_is_kept(page: Browser) -> None:
     page.type("[name=key]", "demo-alice-trade")
     page.type("[name=secret]", "not-the-secret")
     page.one("[name=secret]").send_keys(Keys.ENTER)
-    page.until(lambda: "known key with a valid signature" in page.text("#signin-error"))
+    page.until(lambda: "the secret is wrong" in page.text("#signin-error"))
     page.type("[name=secret]", "demo-alice-trade-secret")
     page.one("[name=secret]").send_keys(Keys.ENTER)
     page.until(lambda: page.text("#who") == "alice")

@@ -2,9 +2,11 @@
 
 import { $, $$ } from "./lib/dom.js";
 import { Account } from "./model/account.js";
+import { kept } from "./model/keep.js";
 import { Figures } from "./model/figures.js";
 import { Market } from "./model/market.js";
 import { Stream } from "./model/stream.js";
+import { mountRoute, place } from "./route.js";
 import { mountBook } from "./view/book.js";
 import { mountQuestions } from "./view/confirm.js";
 import { mountChart } from "./view/chart.js";
@@ -36,7 +38,7 @@ function showPane(name) {
 }
 
 const stream = new Stream(streamUrl());
-const market = new Market(stream, location.hash.slice(1));
+const market = new Market(stream, place().symbol);
 const account = new Account(stream);
 const signIn = new SignIn(account);
 const panels = new Panels(market, account);
@@ -62,8 +64,7 @@ mountChart(market);
 mountDepth(market);
 mountSessions(market, account);
 mountFigures(stream, new Figures());
-// A reload, a bookmark and a link lead to the same instrument.
-market.on("selected", () => history.replaceState(null, "", `#${market.symbol}`));
+mountRoute(market, panels);
 mountQuestions();
 mountShortcuts({ ticket, panels, signIn, showPane, toggleTheme });
 for (const button of $$(".panes button")) {
@@ -71,6 +72,8 @@ for (const button of $$(".panes button")) {
 }
 $("#theme").addEventListener("click", toggleTheme);
 account.on("signed", () => {
-  if (account.scopes.includes("operator")) panels.show("sessions");
+  if (account.may("operator") && !place().tab) panels.show("sessions");
 });
+const before = await kept();
+if (before) account.restore(before);
 stream.connect();

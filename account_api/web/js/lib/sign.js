@@ -1,5 +1,5 @@
 /* Proof of a key: HMAC-SHA256 by the browser. The secret is turned into a key that cannot be
-   read back, and lives as long as the page. */
+   read back, which is all that is kept of it. */
 
 const encoder = new TextEncoder();
 
@@ -23,6 +23,20 @@ export class Signer {
       "raw", encoder.encode(secret), { name: "HMAC", hash: "SHA-256" }, false, ["sign"],
     );
     return signer;
+  }
+
+  /** A signer of what another one gave to keep. */
+  static again({ name, key }, clock) {
+    const signer = new Signer();
+    signer.name = name;
+    signer.clock = clock;
+    signer.#key = key;
+    return signer;
+  }
+
+  /** What can be kept: the key, which signs and cannot be read back. */
+  get keepable() {
+    return { name: this.name, key: this.#key };
   }
 
   /** Key, timestamp and signature of a request made now; no two have the same time. */
@@ -53,6 +67,11 @@ export class Token {
   constructor(token) {
     this.#token = token;
     this.name = "token";
+  }
+
+  /** A token is text: whoever reads it has it, so it is not kept. */
+  get keepable() {
+    return null;
   }
 
   async credentials() {

@@ -6,6 +6,7 @@
 
 import { Emitter } from "../lib/events.js";
 import { Signer, Token } from "../lib/sign.js";
+import { forget, keep } from "./keep.js";
 import { Orders } from "./orders.js";
 import { send } from "./sending.js";
 import { Problem, lost } from "./stream.js";
@@ -19,11 +20,15 @@ const AGAIN_MS = 1_000;
 const WAIT_BACK_MS = 15_000;
 const REST_MS = 10_000;
 
-/** Emits `signed` (in or out), `orders`, `fills`, `balances`, `transfers`, `sessions`. */
+/**
+ * Emits `signed` (in, out, or another account), `orders`, `fills`, `balances`, `transfers`,
+ * `addresses` (the book has changed), `sessions`.
+ */
 export class Account extends Emitter {
   #stream;
   #timer = null;
   #leaving = null;
+  #restored = false;
 
   constructor(stream) {
     super();
@@ -32,6 +37,7 @@ export class Account extends Emitter {
     stream.on("message", (message) => this.#take(message));
     stream.on("open", () => this.#resume());
     stream.on("refused", (problem) => {
+      forget();
       this.#forget();
       this.emit("signed", problem);
     });
@@ -42,7 +48,23 @@ export class Account extends Emitter {
   }
 
   get mayTrade() {
-    return this.scopes.includes("trade");
+    return this.may("trade");
+  }
+
+  /** Whether the key that is signed in has a permission. */
+  may(scope) {
+    return this.scopes.includes(scope);
+  }
+
+  /** Names the account in a request, where it is not the key's own. */
+  get named() {
+    return this.name === this.home ? {} : { account: this.name };
+  }
+
+  /** A path with its query; the account is named where it has to be. */
+  target(path, query = {}) {
+    const text = new URLSearchParams({ ...query, ...this.named }).toString();
+    return text ? `${path}?${text}` : path;
   }
 
   /** Sign in with a key and its secret, or without a key with a token. Rejects with a reason. */
@@ -64,8 +86,35 @@ export class Account extends Emitter {
     await this.#welcome(who);
   }
 
+  /** Go on as whoever was signed in before a reload; the next connection logs in. */
+  restore(kept) {
+    const proof = Signer.again(kept, () => this.#stream.now());
+    this.signer = proof;
+    this.home = kept.account;
+    this.name = kept.viewed;
+    this.scopes = kept.scopes;
+    this.#restored = true;
+    this.#stream.credentials = () => proof.credentials("GET", "/v1/stream");
+    this.emit("signed");
+  }
+
+  /** Look at, and act for, another account of the firm. */
+  async use(name) {
+    if (name === this.name) return;
+    const before = this.named;
+    const { signer, home, scopes } = this;
+    this.#forget();
+    Object.assign(this, { signer, home, scopes });
+    this.name = name;
+    this.emit("signed");
+    await this.#stream.request("unsubscribe", { channels: CHANNELS, ...before }).catch(() => {});
+    if (name !== this.name) return;
+    await this.#welcome({ account: home, scopes });
+  }
+
   /** Forget the key and everything that it showed. Orders stay as they are. */
   signOut() {
+    forget();
     this.#stream.credentials = null;
     this.#forget();
     this.emit("signed");
@@ -82,18 +131,20 @@ export class Account extends Emitter {
   /** Send an order; `onLost` is called when its answer is lost, and it is asked for instead. */
   create(order, onLost) {
     const signer = this.signer;
-    const ask = (id) => this.#rest(signer, "GET", `/v1/orders/client:${id}`);
-    return send(this.#stream, ask, order, onLost);
+    const found = (id) => this.target(`/v1/orders/client:${id}`);
+    const ask = (id) => this.#rest(signer, "GET", found(id));
+    return send(this.#stream, ask, { ...order, ...this.named }, onLost);
   }
 
   /** Cancel an order; where the answer is lost, once more on the next connection. */
   async cancel(orderId) {
+    const { named } = this;
     try {
-      await this.#stream.request("cancel_order", { order: orderId });
+      await this.#stream.request("cancel_order", { order: orderId, ...named });
     } catch (problem) {
       if (problem.outcome !== "unknown") throw problem;
       await this.#connected();
-      await this.#stream.request("cancel_order", { order: orderId }).catch((second) => {
+      await this.#stream.request("cancel_order", { order: orderId, ...named }).catch((second) => {
         if (second.code !== "too_late") throw second;
       });
     }
@@ -101,7 +152,7 @@ export class Account extends Emitter {
 
   /** Cancel every open order of the account, or those of one instrument. */
   cancelAll(symbol) {
-    return this.#stream.request("cancel_all", symbol ? { symbol } : {});
+    return this.#stream.request("cancel_all", { ...(symbol ? { symbol } : {}), ...this.named });
   }
 
   /** A request over HTTP, signed. Rejects with Problem. */
@@ -161,6 +212,8 @@ export class Account extends Emitter {
   #forget() {
     clearInterval(this.#timer);
     this.signer = null;
+    this.#restored = false;
+    this.home = null;
     this.name = null;
     this.scopes = [];
     this.fees = null;
@@ -178,12 +231,16 @@ export class Account extends Emitter {
   async #resume() {
     const who = this.#stream.who;
     if (!who || !this.signedIn) return;
-    await this.#subscribe().catch(() => {});
+    if (this.#restored) await this.#welcome(who);
+    else await this.#subscribe().catch(() => {});
   }
 
   async #welcome(who) {
-    this.name = who.account;
+    this.#restored = false;
+    this.home = who.account;
+    this.name ??= who.account;
     this.scopes = who.scopes;
+    this.#keep();
     clearInterval(this.#timer);
     this.#timer = setInterval(() => {
       if (!document.hidden) this.loadSessions();
@@ -193,12 +250,18 @@ export class Account extends Emitter {
     if (this.name) await this.#subscribe();
   }
 
+  #keep() {
+    const proof = this.signer.keepable;
+    const { home: account, name: viewed, scopes } = this;
+    if (proof) keep({ ...proof, account, viewed, scopes });
+  }
+
   async #subscribe() {
     if (!this.name) return;
     const from = this.seq ? { from_seq: this.seq + 1 } : {};
     try {
       const { private: about } = await this.#stream.request("subscribe", {
-        channels: CHANNELS, ...from,
+        channels: CHANNELS, ...from, ...this.named,
       });
       if (about.resumed) this.#seenAll(this.seq);
     } catch (problem) {
@@ -215,14 +278,16 @@ export class Account extends Emitter {
   /** What snapshots do not hold: past fills, transfers that are done, the fees. */
   async #loadPast() {
     const signer = this.signer;
-    const [fills, withdrawals, deposits, fees] = await Promise.all([
-      this.#pastFills(), this.#list("withdrawals"), this.#list("deposits"),
-      this.#stream.request("get_fees").catch(() => null),
+    const { name } = this;
+    const [fills, withdrawals, deposits, transfers, fees] = await Promise.all([
+      this.#pastFills(), this.#list("withdrawals"), this.#list("deposits"), this.#list("transfers"),
+      this.#stream.request("get_fees", this.named).catch(() => null),
     ]);
-    if (signer !== this.signer || !signer) return;
+    if (signer !== this.signer || !signer || name !== this.name) return;
     for (const fill of fills) this.#fill(fill);
     for (const row of withdrawals) this.#transfer({ event: "withdrawal", ...row });
     for (const row of deposits) this.#transfer({ event: "deposit", ...row });
+    for (const row of transfers) this.#transfer({ event: "transfer", ...row });
     this.fees = fees;
     this.loaded = true;
     for (const type of ["fills", "transfers", "fees"]) this.emit(type);
@@ -234,7 +299,7 @@ export class Account extends Emitter {
     try {
       for (let page = 0; page < PAGES_MAX; page += 1) {
         const { fills, next_cursor: cursor } = await this.#stream.request("get_fills", {
-          after_trade_id: after, limit: PAGE,
+          after_trade_id: after, limit: PAGE, ...this.named,
         });
         found = [...found, ...fills].slice(-FILLS_KEPT);
         if (!cursor) break;
@@ -247,11 +312,21 @@ export class Account extends Emitter {
   }
 
   async #list(what) {
-    try {
-      return (await this.rest("GET", `/v1/${what}?limit=${PAGE}`))[what];
-    } catch {
-      return [];
+    return this.all(`/v1/${what}`, what, PAGES_MAX).catch(() => []);
+  }
+
+  /** All rows of a list, page by page, so many pages at most. Rejects with Problem. */
+  async all(path, what, pages, query = {}) {
+    const found = [];
+    let cursor = null;
+    for (let page = 0; page < pages; page += 1) {
+      const more = cursor ? { cursor } : {};
+      const answer = await this.rest("GET", this.target(path, { limit: PAGE, ...query, ...more }));
+      found.push(...answer[what]);
+      cursor = answer.next_cursor;
+      if (!cursor) break;
     }
+    return found;
   }
 
   #take(message) {
@@ -318,8 +393,10 @@ export class Account extends Emitter {
     this.fills.length = Math.min(this.fills.length, FILLS_KEPT);
   }
 
+  /** What moves money; a change of the address book is told of as such. */
   #transfer(row) {
     const id = row[`${row.event}_id`];
-    this.transfers.set(`${row.event}:${id}`, row);
+    if (id === undefined) this.emit("addresses", row);
+    else this.transfers.set(`${row.event}:${id}`, row);
   }
 }

@@ -65,6 +65,7 @@ export class Panels {
 
   /** Show a panel by name. */
   show(name, focus = false) {
+    if (!$(`#tab-${CSS.escape(name)}`)) return;
     for (const tab of $$("[role=tab]")) {
       const chosen = tab.id === `tab-${name}`;
       tab.setAttribute("aria-selected", String(chosen));
@@ -72,7 +73,11 @@ export class Panels {
       if (chosen && focus) tab.focus();
       $(`#${tab.getAttribute("aria-controls")}`).hidden = !chosen;
     }
+    this.shown(name);
   }
+
+  /** Called with the name of the panel that is shown from now on. */
+  shown = () => {};
 
   /** Show a row and let it shine for a moment, now or when it arrives. */
   flash(panel, matches) {

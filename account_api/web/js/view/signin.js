@@ -3,15 +3,22 @@
 import { $, make, say } from "../lib/dom.js";
 import { toast } from "./toasts.js";
 
+/** What the people of a firm are there for, by the purpose in the name of a demo's key. */
 const PEOPLE = {
-  trade: ["a trading firm", true], withdraw: ["treasurer", false],
-  approve: ["approver", false],
+  trade: ["Trader", "buys and sells"],
+  withdraw: ["Treasurer", "withdraws, and transfers within the firm"],
+  approve: ["Approver", "decides about withdrawals and keys of others"],
+  keys: ["Administrator", "addresses, API keys, withdrawals, trading"],
 };
+const OPERATOR = ["Operator", "runs the venue: sees all sessions, halts trading"];
+const WRONG = "The key is not known here, or the secret is wrong.";
 
-/** What somebody who does not trade is there for. */
-function role(scopes) {
-  if (scopes.includes("trade")) return "";
-  return scopes.includes("withdraw") ? ", treasurer" : scopes.includes("approve") ? ", approver" : ", read only";
+/** What somebody is there for; nothing of who trades, which most do. */
+function role(account) {
+  if (account.may("keys")) return ", administrator";
+  if (account.may("trade")) return "";
+  if (account.may("withdraw")) return ", treasurer";
+  return account.may("approve") ? ", approver" : ", read only";
 }
 
 export class SignIn {
@@ -50,21 +57,20 @@ export class SignIn {
     this.dialog.showModal();
   }
 
-  /** A firm with its people: a large button for who trades, small ones for the others. */
+  /** A firm with its people, a button for each. */
   #person(keys) {
+    const [, firm] = keys[0].split("-");
     const buttons = keys.map((key) => {
-      const [, name, purpose = ""] = key.split("-");
-      const [what, large] = PEOPLE[purpose] ?? ["runs the venue, sees all sessions", true];
-      const button = large
-        ? make("button", { type: "button", class: "person", "data-key": key },
-          make("b", { textContent: name }), make("span", { textContent: what }))
-        : make("button", { type: "button", class: "quiet", "data-key": key, textContent: `${name}'s ${what}`,
-          "aria-label": `${name}: ${what}` });
+      const [, , purpose = ""] = key.split("-");
+      const [title, does] = PEOPLE[purpose] ?? OPERATOR;
+      const button = make("button", { type: "button", class: "person", "data-key": key, title: `${firm}: ${does}` },
+        make("b", { textContent: title }), make("span", { textContent: does }));
       // The secrets of a demo are its keys' names and a word, for everyone to know.
       button.addEventListener("click", () => this.#enter(key, `${key}-secret`));
       return button;
     });
-    return make("div", { class: "firm" }, ...buttons);
+    return make("section", { class: "firm", "aria-label": firm },
+      make("h3", { textContent: firm }), ...buttons);
   }
 
   async #enter(key, secret) {
@@ -76,7 +82,7 @@ export class SignIn {
     try {
       await this.#account.signIn(key, secret);
     } catch (problem) {
-      say($("#signin-error"), problem.message);
+      say($("#signin-error"), problem.code === "unauthorized" ? WRONG : problem.message);
     }
   }
 
@@ -87,7 +93,7 @@ export class SignIn {
     $("#sign").classList.toggle("main", !signedIn);
     $("#sign").classList.toggle("quiet", signedIn);
     $("#who").hidden = !signedIn;
-    say($("#who"), signedIn ? `${name ?? "operator"}${name ? role(this.#account.scopes) : ""}` : "");
+    say($("#who"), signedIn ? `${name ?? "operator"}${name ? role(this.#account) : ""}` : "");
     document.body.dataset.signed = signedIn ? "yes" : "no";
     if (problem) toast(`You are signed out: ${problem.message}`, "bad");
   }
