@@ -8,8 +8,9 @@ import { Emitter } from "../lib/events.js";
 import { Signer, Token } from "../lib/sign.js";
 import { forget, keep } from "./keep.js";
 import { Orders } from "./orders.js";
+import { rest } from "./rest.js";
 import { send } from "./sending.js";
-import { Problem, lost } from "./stream.js";
+import { lost } from "./stream.js";
 
 const CHANNELS = ["orders", "executions", "balances", "transfers"];
 const FILLS_KEPT = 300;
@@ -18,7 +19,6 @@ const PAGES_MAX = 10;
 const SESSIONS_MS = 5_000;
 const AGAIN_MS = 1_000;
 const WAIT_BACK_MS = 15_000;
-const REST_MS = 10_000;
 
 /**
  * Emits `signed` (in, out, or another account), `orders`, `fills`, `balances`, `transfers`,
@@ -132,7 +132,7 @@ export class Account extends Emitter {
   create(order, onLost) {
     const signer = this.signer;
     const found = (id) => this.target(`/v1/orders/client:${id}`);
-    const ask = (id) => this.#rest(signer, "GET", found(id));
+    const ask = (id) => rest(signer, "GET", found(id));
     return send(this.#stream, ask, { ...order, ...this.named }, onLost);
   }
 
@@ -157,24 +157,7 @@ export class Account extends Emitter {
 
   /** A request over HTTP, signed. Rejects with Problem. */
   rest(method, target, body) {
-    return this.#rest(this.signer, method, target, body);
-  }
-
-  async #rest(signer, method, target, body) {
-    const text = body === undefined ? "" : JSON.stringify(body);
-    const headers = await signer.headers(method, target, text);
-    if (text) headers["Content-Type"] = "application/json";
-    let answer;
-    let content;
-    try {
-      const signal = AbortSignal.timeout(REST_MS);
-      answer = await fetch(target, { method, headers, body: text || undefined, signal });
-      content = await answer.json();
-    } catch {
-      throw lost();
-    }
-    if (!answer.ok) throw new Problem(content);
-    return content;
+    return rest(this.signer, method, target, body);
   }
 
   /** Ask which sessions there are. */
