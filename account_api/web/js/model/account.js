@@ -8,13 +8,12 @@ import { Emitter } from "../lib/events.js";
 import { Signer, Token } from "../lib/sign.js";
 import { forget, keep } from "./keep.js";
 import { Orders } from "./orders.js";
+import { FILLS_KEPT, all, newestFills } from "./past.js";
 import { rest } from "./rest.js";
 import { send } from "./sending.js";
 import { lost } from "./stream.js";
 
 const CHANNELS = ["orders", "executions", "balances", "transfers"];
-const FILLS_KEPT = 300;
-const PAGE = 1000;
 const PAGES_MAX = 10;
 const SESSIONS_MS = 5_000;
 const AGAIN_MS = 1_000;
@@ -263,7 +262,9 @@ export class Account extends Emitter {
     const signer = this.signer;
     const { name } = this;
     const [fills, withdrawals, deposits, transfers, fees] = await Promise.all([
-      this.#pastFills(), this.#list("withdrawals"), this.#list("deposits"), this.#list("transfers"),
+      newestFills(this.#stream, this.named),
+      ...["withdrawals", "deposits", "transfers"].map((what) =>
+        this.all(`/v1/${what}`, what, PAGES_MAX).catch(() => [])),
       this.#stream.request("get_fees", this.named).catch(() => null),
     ]);
     if (signer !== this.signer || !signer || name !== this.name) return;
@@ -276,40 +277,10 @@ export class Account extends Emitter {
     for (const type of ["fills", "transfers", "fees"]) this.emit(type);
   }
 
-  async #pastFills() {
-    let after = 0;
-    let found = [];
-    try {
-      for (let page = 0; page < PAGES_MAX; page += 1) {
-        const { fills, next_cursor: cursor } = await this.#stream.request("get_fills", {
-          after_trade_id: after, limit: PAGE, ...this.named,
-        });
-        found = [...found, ...fills].slice(-FILLS_KEPT);
-        if (!cursor) break;
-        after = fills.at(-1).trade_id;
-      }
-    } catch {
-      // The history is away; fills from now on are shown.
-    }
-    return found;
-  }
-
-  async #list(what) {
-    return this.all(`/v1/${what}`, what, PAGES_MAX).catch(() => []);
-  }
-
   /** All rows of a list, page by page, so many pages at most. Rejects with Problem. */
-  async all(path, what, pages, query = {}) {
-    const found = [];
-    let cursor = null;
-    for (let page = 0; page < pages; page += 1) {
-      const more = cursor ? { cursor } : {};
-      const answer = await this.rest("GET", this.target(path, { limit: PAGE, ...query, ...more }));
-      found.push(...answer[what]);
-      cursor = answer.next_cursor;
-      if (!cursor) break;
-    }
-    return found;
+  all(path, what, pages, query = {}) {
+    const ask = (more) => this.rest("GET", this.target(path, { ...query, ...more }));
+    return all(ask, what, pages);
   }
 
   #take(message) {

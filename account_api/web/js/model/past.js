@@ -1,0 +1,37 @@
+/* Lists of what was: the venue gives them page by page, oldest first. */
+
+export const FILLS_KEPT = 300;
+const PAGE = 1000;
+const PAGES_MAX = 10;
+
+/** All rows named `what` that `ask` gives, so many pages at most. Rejects with Problem. */
+export async function all(ask, what, pages) {
+  const found = [];
+  let cursor = null;
+  for (let page = 0; page < pages; page += 1) {
+    const answer = await ask({ limit: PAGE, ...(cursor ? { cursor } : {}) });
+    found.push(...answer[what]);
+    cursor = answer.next_cursor;
+    if (!cursor) break;
+  }
+  return found;
+}
+
+/** The newest fills of an account; none while the history is away. */
+export async function newestFills(stream, named) {
+  let after = 0;
+  let found = [];
+  try {
+    for (let page = 0; page < PAGES_MAX; page += 1) {
+      const { fills, next_cursor: cursor } = await stream.request("get_fills", {
+        after_trade_id: after, limit: PAGE, ...named,
+      });
+      found = [...found, ...fills].slice(-FILLS_KEPT);
+      if (!cursor) break;
+      after = fills.at(-1).trade_id;
+    }
+  } catch {
+    // Fills from now on are shown all the same.
+  }
+  return found;
+}
