@@ -36,6 +36,7 @@ def api_settings(settings: Settings) -> ApiSettings:
         faucet=_faucet(settings),
         page=_page(settings),
         proxies=frozenset(http.proxies),
+        cors_origins=frozenset(http.cors_origins),
     )
 
 

@@ -105,6 +105,8 @@ class ApiSettings:
     """The folder of the built documentation; None: only the API reference is served."""
     proxies: frozenset[str] = frozenset()
     """Addresses of reverse proxies whose X-Forwarded-For is trusted."""
+    cors_origins: frozenset[str] = frozenset()
+    """Origins whose pages may send any request; every other may read what is public."""
     rate_limits: tuple[tuple[str, RateLimit], ...] = ()
     """(group, limit); the groups are ``read``, ``trade`` and ``money``."""
     faucet: Faucet | None = None

@@ -23,6 +23,7 @@ _COMP_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}\Z")
 _DECIMAL: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?\Z")
 _HEX256: Final = re.compile(r"[0-9a-f]{64}\Z")
 _FINGERPRINT: Final = re.compile(r"sha256:[0-9a-f]{64}\Z")
+_ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?\Z")
 _COMMON_NAME_LENGTH_MAX: Final = 64
 _SECRET_LENGTH_MIN: Final = 16
 _USER_LENGTH_MAX: Final = 64
@@ -37,6 +38,7 @@ def check(settings: Settings, problems: Problems) -> None:
     _four_eyes(settings.keys, problems)
     _test_net(settings, problems)
     _proxies(settings, problems)
+    _origins(settings, problems)
     _ports(settings, problems)
     _secrets(settings, problems)
     _file_mode(settings, problems)
@@ -366,6 +368,15 @@ def _proxies(settings: Settings, problems: Problems) -> None:
                 continue
             if canonical != text and key == "fix.proxies":
                 problems.add(f"{key}[{index}]", f"expected {canonical!r} for {text!r}")
+
+
+def _origins(settings: Settings, problems: Problems) -> None:
+    for index, text in enumerate(settings.http.cors_origins):
+        if _ORIGIN.match(text) is None:
+            problems.add(
+                f"http.cors_origins[{index}]",
+                f"expected an origin like https://app.example.com, without a path, got {text!r}",
+            )
 
 
 def _ports(settings: Settings, problems: Problems) -> None:

@@ -125,12 +125,15 @@ class Http(_Section, frozen=True, kw_only=True):
 
     ``proxies`` lists the addresses of reverse proxies whose X-Forwarded-For is believed, for
     the allow-lists of keys; the WebSocket process believes the same ones.
+    ``cors_origins`` lists the origins whose pages may send any request from a browser, such as
+    https://app.example.com; pages of all others may read what is public.
     Each key may send ``<group>_quota`` requests in ``rate_window_s``; a quota of 0 is no limit.
     """
 
     host: str = "127.0.0.1"
     port: Port = 8080
     proxies: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
     workers: Annotated[int, Meta(ge=1, le=64)] = 1
     threads: Annotated[int, Meta(ge=1, le=256)] = 8
     body_bytes_max: Annotated[int, Meta(ge=1024, le=1 << 20)] = 65_536

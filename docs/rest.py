@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any, Final
 
 from account_api.http.openapi import recorded
-from account_api.schema.requests import FORMS
+from account_api.http.plain_reference import kind
 from docs import samples
 
 METHODS: Final = ("get", "post", "put", "patch", "delete")
-_WORDS: Final = {
-    pattern.replace("\\Z", "$"): words.removeprefix("must be ") for pattern, words in FORMS.items()
-} | {"^[0-9]+(\\.[0-9]+)?$": "decimal text", "^[1-9][0-9]{0,17}$": "an id"}
-"""What a pattern means to a reader."""
 _EXAMPLES: Final = """\
 ## How the examples are called
 
@@ -129,25 +124,4 @@ def form(schema: dict[str, Any]) -> str:
             return " or ".join(form(choice) for choice in schema[key])
     if schema.get("type") == "array":
         return f"list of {form(schema.get('items', {}))}"
-    if "enum" in schema:
-        return " ".join(f"`{value}`" for value in schema["enum"])
-    if "const" in schema:
-        return f"`{schema['const']}`"
-    if schema.get("properties") and schema.get("type") == "object":
-        members = ", ".join(f"`{name}`" for name in schema["properties"])
-        return f"object with {members}"
-    kind = schema.get("type", "anything")
-    facts = [" or ".join(kind) if isinstance(kind, list) else str(kind)]
-    if "format" in schema:
-        facts.append(str(schema["format"]))
-    if "pattern" in schema:
-        text = "`" + schema["pattern"].replace("|", "\\|") + "`"
-        facts.append(_WORDS.get(schema["pattern"], text))
-    bounds = [
-        f"{word} {json.dumps(schema[key])}"
-        for key, word in (("minimum", "≥"), ("maximum", "≤"), ("minLength", "length ≥"),
-                          ("maxLength", "length ≤"), ("minItems", "items ≥"),
-                          ("maxItems", "items ≤"), ("default", "default"))
-        if key in schema and schema[key] is not None
-    ]  # fmt: skip
-    return ", ".join([*facts, *bounds])
+    return kind(schema).replace("|", "\\|")

@@ -6,8 +6,6 @@ import re
 import time
 import traceback
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -17,11 +15,13 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.routing import BaseConverter
 
 from account_api.crypto_addresses import DepositAddressSource
-from account_api.errors import CATALOGUE, PROBLEM_TYPE, Problem, internal_error
+from account_api.errors import PROBLEM_TYPE, Problem, internal_error
+from account_api.http import cors
 from account_api.http.answer import Answer
 from account_api.http.bad_request import BODY_UNREADABLE
-from account_api.http.docs import add_docs
-from account_api.http.openapi import document, page
+from account_api.http.docs import add_docs, add_errors
+from account_api.http.openapi import document
+from account_api.http.plain_reference import page
 from account_api.http.request_ids import RequestIds
 from account_api.http.routing import AnyCall, Call, Route
 from account_api.http.web_page import add_page
@@ -79,18 +79,36 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = settings.body_bytes_max
     services = Services(settings, engine_factory, history, clock_us, deposit_address, parts)
     server = _Server(services)
+    paths: dict[str, list[Route]] = {}
     for route in ROUTES:
         rule = re.sub(r"\{(order|withdrawal)\}", r"<\1:\1>", route.path)
         rule = re.sub(r"\{(\w+)\}", r"<\1>", rule)
+        paths.setdefault(rule, []).append(route)
         app.add_url_rule(
-            rule, f"{route.method} {route.path}", server.view(route), methods=[route.method]
+            rule, f"{route.method} {route.path}", server.view(route), methods=[route.method],
+            provide_automatic_options=False,
+        )  # fmt: skip
+    for rule, routes in paths.items():
+        view = cors.options(
+            [route.method for route in routes], any(map(_public, routes)), _finished
         )
-    _add_documents(app, settings.docs)
+        app.add_url_rule(rule, f"OPTIONS {rule}", view, methods=["OPTIONS"])
+    add_docs(
+        app, lambda: document(ROUTES), page, settings.docs, settings.page.demo_keys, _finished
+    )
+    add_errors(app, _finished, lambda: _problem(_no_such_error(), []))
     add_page(app, settings.page, settings.faucet, services)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
     app.extensions["tandem"] = services
+    shared: Any = cors.for_origins(app.wsgi_app, settings.cors_origins)
+    app.wsgi_app = shared  # type: ignore[method-assign]
     return app
+
+
+def _public(route: Route) -> bool:
+    """Return whether a page of any origin may call the route."""
+    return route.scope is None and route.method == "GET"
 
 
 class _OrderName(BaseConverter):
@@ -115,12 +133,13 @@ class _Server:
 
     def view(self, route: Route) -> Callable[..., Response]:
         """Make the view function of a route."""
+        always = cors.PUBLIC if _public(route) else ()
 
         def serve(**parts: str) -> Response:
             # Flask's ``request`` looks the request up at every use; this is the request itself.
             incoming: Request = request._get_current_object()  # type: ignore[attr-defined]
             request_id = _request_id(incoming.environ)
-            headers: list[tuple[str, str]] = []
+            headers: list[tuple[str, str]] = [*always]
             try:
                 reply = self._serve(route, incoming, parts, headers)
             except Problem as problem:
@@ -322,6 +341,14 @@ def _finish(response: Response, headers: list[tuple[str, str]]) -> Response:
     return response
 
 
+def _finished(response: Response) -> Response:
+    return _finish(response, [])
+
+
+def _no_such_error() -> Problem:
+    return Problem("not_found", "There is no error with this code.")
+
+
 def _common_headers() -> tuple[tuple[str, str], ...]:
     """Return the headers that every response carries."""
     return ("X-Request-Id", _request_id()), _NO_STORE
@@ -348,7 +375,7 @@ def _http_error(error: HTTPException) -> Response:
         return _finish(Response(status=error.code or 500), [])
     code = _HTTP_CODES.get(error.code or 500)
     if code == "not_found":
-        problem = Problem(code, "There is nothing at this path.")
+        problem = Problem(code, f"There is nothing at this path.{_without_slash(request.path)}")
     elif code == "method_not_allowed":
         valid = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
         problem = Problem(
@@ -365,6 +392,12 @@ def _http_error(error: HTTPException) -> Response:
     return _problem(problem, [])
 
 
+def _without_slash(path: str) -> str:
+    """Return what helps whoever ended a path with a slash, to follow a sentence."""
+    shown = re.fullmatch(r"(/v1/[\w/.-]{1,80}?)/+", path)
+    return f" Paths end without a slash: {shown[1]}." if shown else ""
+
+
 def _unexpected(error: Exception) -> Response:
     """Answer an exception that no rule foresees: log its traceback and show nothing of it."""
     _log.error(
@@ -375,30 +408,3 @@ def _unexpected(error: Exception) -> Response:
         trace="".join(traceback.format_exception(error)),
     )
     return _problem(internal_error(), [])
-
-
-def _add_documents(app: Flask, site: Path | None) -> None:
-    """Serve /openapi.json, the documentation and the page of each error.
-
-    The first two are rendered at their first request: clients are waiting for a worker that
-    replaces a killed one.
-    """
-    content = cache(lambda: document(ROUTES))
-    reference = cache(lambda: page(content()))
-
-    @cache
-    def encoded() -> bytes:
-        return msgspec.json.format(msgspec.json.encode(content()), indent=2)
-
-    def openapi_json() -> Response:
-        return _finish(Response(encoded(), content_type=_JSON_TYPE), [])
-
-    def error_page(code: str) -> Response:
-        kind = CATALOGUE.get(code)
-        if kind is None:
-            return _problem(Problem("not_found", "There is no error with this code."), [])
-        return _finish(Response(kind.text(), content_type="text/plain; charset=utf-8"), [])
-
-    app.add_url_rule("/errors/<code>", "error_page", error_page, methods=["GET"])
-    app.add_url_rule("/openapi.json", "openapi_json", openapi_json, methods=["GET"])
-    add_docs(app, reference, site, lambda response: _finish(response, []))

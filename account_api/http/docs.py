@@ -1,18 +1,30 @@
-"""The documentation at ``/docs``: the site that ``make docs`` built, or else the API reference.
+"""The documentation: ``/docs``, ``/docs/api``, ``/openapi.json`` and the page of each error.
 
-The reference is always at ``/docs/api``, made from the types with which this process validates.
-The site consists of static files, which run no script but their own.
+``/docs`` is the site that ``make docs`` built. ``/docs/api`` is the API reference from which
+requests can be sent; its files, and the renderer they load, are in ``account_api/reference``.
+``/docs/api/plain`` is the same without scripts. Both are made from the types with which this
+process validates, and are always there. All of it may be read by pages of other origins.
 """
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 from flask import Flask, Response, redirect, send_from_directory
 
-_REFERENCE_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
+from account_api.errors import CATALOGUE
+from account_api.http.cors import PUBLIC
+
+Finish = Callable[[Response], Response]
+Reference = Callable[[], dict[str, Any]]
+
+REFERENCE: Final = Path(__file__).parent.parent / "reference"
+_PLAIN_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 _SITE_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; "
@@ -22,6 +34,7 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
+    **dict(PUBLIC),
 }
 
 
@@ -31,33 +44,64 @@ def built_site(folder: Path) -> Path | None:
 
 
 def add_docs(
-    app: Flask, reference: Callable[[], str], site: Path | None,
-    finish: Callable[[Response], Response],
+    app: Flask, content: Reference, plain: Callable[[dict[str, Any]], str], site: Path | None,
+    demo_keys: tuple[str, ...], finish: Finish,
 ) -> None:  # fmt: skip
-    """Serve the documentation; ``reference`` renders the API reference, and ``finish`` adds the
-    headers of every response."""
+    """Serve the documentation.
 
-    def docs_api() -> Response:
-        response = finish(Response(reference(), content_type="text/html; charset=utf-8"))
-        response.headers["Content-Security-Policy"] = _REFERENCE_POLICY
+    ``content`` makes the OpenAPI document and ``plain`` a page of it, both at their first use:
+    clients are waiting for a worker that replaces a killed one. ``demo_keys`` are keys whose secret
+    is public, which the reference offers. ``finish`` adds the headers of every response.
+    """
+    known = cache(content)
+    page = cache(lambda: plain(known()))
+    encoded = cache(lambda: msgspec.json.format(msgspec.json.encode(known()), indent=2))
+    index = (REFERENCE / "index.html").read_text(encoding="utf-8")
+    index = index.replace("%DEMO_KEYS%", html.escape(" ".join(demo_keys), quote=True))
+
+    def shared(body: str | bytes, media_type: str, policy: str = "") -> Response:
+        response = finish(Response(body, content_type=media_type))
+        response.headers.update(PUBLIC)
+        if policy:
+            response.headers["Content-Security-Policy"] = policy
         return response
 
-    app.add_url_rule("/docs/api", "docs_api", docs_api, methods=["GET"])
-    if site is None:
-        app.add_url_rule("/docs", "docs", docs_api, methods=["GET"])
-        return
-
-    def docs_file(name: str) -> Response:
-        response = send_from_directory(site, name, conditional=True)
+    def file_of(folder: Path, name: str) -> Response:
+        response = send_from_directory(folder, name, conditional=True)
         response.headers.update(_HEADERS | {"Content-Security-Policy": _SITE_POLICY})
         return response
 
-    def docs_home() -> Response:
-        return docs_file("index.html")
+    def moved(target: str) -> Response:
+        return finish(Response(redirect(target).data, 302, {"Location": target}))
 
-    def docs_moved() -> Response:
-        return finish(Response(redirect("/docs/").data, 302, {"Location": "/docs/"}))
+    html_type = "text/html; charset=utf-8"
+    views: dict[str, tuple[str, Callable[..., Response]]] = {
+        "/openapi.json": ("openapi_json", lambda: shared(encoded(), "application/json")),
+        "/docs/api": ("docs_api", lambda: shared(index, html_type, _SITE_POLICY)),
+        "/docs/api/": ("docs_api_slash", lambda: moved("/docs/api")),
+        "/docs/api/plain": ("docs_plain", lambda: shared(page(), html_type, _PLAIN_POLICY)),
+        "/docs/api/<path:name>": ("docs_api_file", lambda name: file_of(REFERENCE, name)),
+    }
+    if site is None:
+        views["/docs"] = views["/docs/"] = ("docs", lambda: moved("/docs/api"))
+    else:
+        built = site
+        views["/docs"] = ("docs", lambda: moved("/docs/"))
+        views["/docs/"] = ("docs_home", lambda: file_of(built, "index.html"))
+        views["/docs/<path:name>"] = ("docs_file", lambda name: file_of(built, name))
+    for rule, (name, view) in views.items():
+        app.add_url_rule(rule, name, view, methods=["GET"])
 
-    app.add_url_rule("/docs", "docs", docs_moved, methods=["GET"])
-    app.add_url_rule("/docs/", "docs_home", docs_home, methods=["GET"])
-    app.add_url_rule("/docs/<path:name>", "docs_file", docs_file, methods=["GET"])
+
+def add_errors(app: Flask, finish: Finish, unknown: Callable[[], Response]) -> None:
+    """Serve the page of each error, to which the type of a problem leads."""
+
+    def error_page(code: str) -> Response:
+        kind = CATALOGUE.get(code)
+        if kind is None:
+            return unknown()
+        response = finish(Response(kind.text(), content_type="text/plain; charset=utf-8"))
+        response.headers.update(PUBLIC)
+        return response
+
+    app.add_url_rule("/errors/<code>", "error_page", error_page, methods=["GET"])

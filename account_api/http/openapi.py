@@ -1,11 +1,10 @@
-"""OpenAPI 3.1 from the table of routes and the types that validate, and a page to read it.
+"""OpenAPI 3.1 from the table of routes and the types that validate.
 
 ``spec/openapi.yaml`` is written from here by ``python -m account_api.documents``.
 """
 
 from __future__ import annotations
 
-import html
 import inspect
 import json
 import re
@@ -22,8 +21,8 @@ from account_api.http.routing import Route
 
 API_VERSION: Final = "1.0"
 _REF: Final = "#/components/schemas/{name}"
-_TITLE: Final = "Tandem account API"
-_ABOUT: Final = (
+TITLE: Final = "Tandem account API"
+ABOUT: Final = (
     "Balances, orders, fills, deposits and withdrawals of the venue. Amounts, prices and "
     "quantities are decimal text. Every response has `as_of_seq`, the engine's sequence as of "
     "which it is true; pass it as `min_seq` to a later read to see at least as much. Errors "
@@ -109,7 +108,7 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
     content = {
         "openapi": "3.1.0",
-        "info": {"title": _TITLE, "version": API_VERSION, "description": _ABOUT},
+        "info": {"title": TITLE, "version": API_VERSION, "description": ABOUT},
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": {
@@ -342,108 +341,3 @@ def yaml_text(value: Any, depth: int = 0) -> str:
                 parts.append(f"{pad}- {json.dumps(item)}\n")
         return "".join(parts)
     return f"{pad}{json.dumps(value)}\n"
-
-
-_STYLE: Final = """
-body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;
-color:#1c2430;background:#fff}
-h1{margin-bottom:.2rem}h2{border-bottom:1px solid #d5dbe3;margin-top:2.5rem}
-summary{cursor:pointer;padding:.35rem 0}code,.m{font-family:ui-monospace,monospace;font-size:.92em}
-.m{display:inline-block;min-width:4.2rem;font-weight:700;color:#0b5cad}
-table{border-collapse:collapse;width:100%;margin:.5rem 0 1rem}
-td,th{border:1px solid #d5dbe3;padding:.25rem .5rem;text-align:left;vertical-align:top}
-th{background:#f3f5f8}.s{color:#5b6675}nav a{margin-right:1rem}
-@media (prefers-color-scheme:dark){body{background:#12161c;color:#dfe5ec}
-th{background:#1d242e}td,th,h2{border-color:#323c49}.m{color:#6db3ff}a{color:#6db3ff}}
-"""
-
-
-def page(content: dict[str, Any]) -> str:
-    """Render a page that needs no script, font or style from elsewhere."""
-    tags: dict[str, list[str]] = {}
-    for path, operations in content["paths"].items():
-        for method, operation in operations.items():
-            rows = tags.setdefault(operation["tags"][0], [])
-            rows.append(_operation_html(method, path, operation))
-    links = "".join(f'<a href="#{tag}">{tag}</a>' for tag in [*tags, "types", "errors"])
-    parts = [
-        "<!doctype html><html lang=en><meta charset=utf-8>",
-        '<meta name=viewport content="width=device-width,initial-scale=1">',
-        f"<title>{_TITLE}</title><style>{_STYLE}</style><h1>{_TITLE}</h1>",
-        f"<p>{_markup(_ABOUT)}<p><a href=/openapi.json>openapi.json</a><nav>{links}</nav>",
-    ]
-    for tag, rows in tags.items():
-        parts.append(f"<h2 id={tag}>{tag}</h2>{''.join(rows)}")
-    parts.append(f"<h2 id=types>types</h2>{_types_html(content['components']['schemas'])}")
-    parts.append(f"<h2 id=errors>errors</h2>{_errors_html()}")
-    return "".join(parts)
-
-
-def _markup(text: str) -> str:
-    """Escape a text in which `this` is code."""
-    return re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(text))
-
-
-def _operation_html(method: str, path: str, operation: dict[str, Any]) -> str:
-    scope = operation.get("x-scope", "public")
-    parts = [
-        f"<details><summary><span class=m>{method.upper()}</span> <code>{html.escape(path)}"
-        f"</code> {html.escape(operation['summary'])} <span class=s>({scope})</span></summary>",
-        f"<p>{_markup(operation['description'])}",
-    ]
-    if operation["parameters"]:
-        rows = "".join(
-            f"<tr><td><code>{one['name']}</code><td>{one['in']}"
-            f"<td>{'required' if one['required'] else ''}<td>{_schema_html(one['schema'])}"
-            for one in operation["parameters"]
-        )
-        parts.append(f"<table><tr><th>parameter<th>in<th><th>form{rows}</table>")
-    body = operation.get("requestBody")
-    if body is not None:
-        parts.append(f"<p>Body: {_schema_html(body['content']['application/json']['schema'])}")
-    rows = "".join(
-        f"<tr><td>{status}<td>{_markup(response['description'])}<td>"
-        + _schema_html(next(iter(response["content"].values()))["schema"])
-        for status, response in sorted(operation["responses"].items())
-    )
-    parts.append(f"<table><tr><th>status<th>meaning<th>body{rows}</table></details>")
-    return "".join(parts)
-
-
-def _schema_html(schema: dict[str, Any]) -> str:
-    reference = schema.get("$ref")
-    if reference is not None:
-        name = reference.rsplit("/", 1)[1]
-        return f'<a href="#type-{name}">{name}</a>'
-    if "anyOf" in schema:
-        return " or ".join(_schema_html(choice) for choice in schema["anyOf"])
-    if schema.get("type") == "array":
-        return f"list of {_schema_html(schema.get('items', {}))}"
-    facts = {key: value for key, value in schema.items() if key not in ("title", "description")}
-    return f"<code>{html.escape(json.dumps(facts))}</code>"
-
-
-def _types_html(schemas: dict[str, Any]) -> str:
-    parts = []
-    for name, schema in sorted(schemas.items()):
-        required = set(schema.get("required", ()))
-        rows = "".join(
-            f"<tr><td><code>{html.escape(field)}</code><td>"
-            f"{'required' if field in required else ''}<td>{_schema_html(form)}"
-            for field, form in schema.get("properties", {}).items()
-        )
-        about = _markup(" ".join(schema.get("description", "").split()))
-        parts.append(
-            f'<details id="type-{name}"><summary><code>{name}</code></summary><p>{about}'
-            f"<table><tr><th>field<th><th>form{rows}</table></details>"
-        )
-    return "".join(parts)
-
-
-def _errors_html() -> str:
-    rows = "".join(
-        f"<tr><td><code>{kind.code}</code><td>{kind.status}<td>{kind.outcome}"
-        f"<td>{'yes' if kind.retryable else 'no'}<td>{_markup(kind.meaning)}"
-        for kind in sorted(CATALOGUE.values(), key=lambda kind: (kind.status, kind.code))
-    )
-    return f"<table><tr><th>code<th>status<th>outcome<th>retryable<th>meaning{rows}</table>"

@@ -37,7 +37,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def http(site: Path) -> FlaskClient:
     app = Flask("test", static_folder=None)
-    add_docs(app, lambda: "<p>the reference", site, lambda response: response)
+    add_docs(app, dict, lambda _: "<p>the reference", site, (), lambda response: response)
     return app.test_client()
 
 
@@ -93,7 +93,7 @@ def test_it_is_served_with_a_policy(http: FlaskClient) -> None:
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
     again = http.get("/docs/", headers={"If-None-Match": http.get("/docs/").headers["ETag"]})
     assert again.status_code == 304
-    reference = http.get("/docs/api")
+    reference = http.get("/docs/api/plain")
     assert reference.text == "<p>the reference"
     assert "script" not in reference.headers["Content-Security-Policy"]
 
@@ -105,6 +105,7 @@ def test_nothing_else_is_served(http: FlaskClient, path: str) -> None:
 
 def test_without_a_site_the_reference_is_all() -> None:
     app = Flask("test", static_folder=None)
-    add_docs(app, lambda: "<p>the reference", None, lambda response: response)
-    answer: Response = app.test_client().get("/docs")  # type: ignore[assignment]
-    assert (answer.status_code, answer.get_data(as_text=True)) == (200, "<p>the reference")
+    add_docs(app, dict, lambda _: "<p>the reference", None, (), lambda response: response)
+    for target in ("/docs", "/docs/"):
+        answer: Response = app.test_client().get(target)  # type: ignore[assignment]
+        assert (answer.status_code, answer.headers["Location"]) == (302, "/docs/api")
