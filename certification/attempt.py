@@ -17,7 +17,15 @@ T = TypeVar("T")
 
 
 class CaseFailure(Exception):
-    """The side under test did not do what the case requires; the message explains it."""
+    """The side under test did not do what the case requires; the message explains it.
+
+    ``cause`` names a fault that does not depend on the case, for instance that a message is not
+    supported at all.
+    """
+
+    def __init__(self, text: str, cause: str = "") -> None:
+        super().__init__(text)
+        self.cause = cause
 
 
 class CounterpartyFault(Exception):

@@ -275,13 +275,17 @@ def _keys(settings: Settings, problems: Problems) -> None:
 
 
 def _test_net(settings: Settings, problems: Problems) -> None:
-    """Refuse bots and faucet in production: they create money, or trade with it."""
+    """Refuse in production what is for test-nets: bots, the faucet, words for strangers."""
     bots = settings.bots
     if settings.environment == "production":
         if bots.enabled:
             problems.add("bots.enabled", "expected false: bots are for test-nets")
         if settings.faucet.portions:
             problems.add("faucet.portions", "expected none: test coins are for test-nets")
+        if settings.fix.explain_refusals:
+            problems.add(
+                "fix.explain_refusals", "expected false: in production a stranger learns nothing"
+            )
     for asset, atoms in settings.faucet.portions:
         if atoms < 1:
             problems.add(f"faucet.portions.{asset}", "expected more than zero")

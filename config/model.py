@@ -97,6 +97,8 @@ class Fix(_Section, frozen=True, kw_only=True):
     A connection from an address in ``proxies`` must begin with a PROXY header, which is believed,
     and no other may. With ``proxy_protocol`` only proxies are let in; those on this machine where
     ``proxies`` names none. ``tls_port`` is where `tandem up --tls` has HAProxy listen.
+    ``explain_refusals`` tells a client whose Logon is refused why; without it that is so unless
+    the environment is production, in which it cannot be true.
     """
 
     host: str = "127.0.0.1"
@@ -113,6 +115,7 @@ class Fix(_Section, frozen=True, kw_only=True):
     proxy_protocol: bool = False
     proxies: tuple[str, ...] = ()
     tls_port: Port = 0
+    explain_refusals: bool | None = None
 
     @property
     def trusted_proxies(self) -> tuple[str, ...]:
@@ -401,3 +404,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     accounts: tuple[Account, ...]
     sessions: tuple[SessionSettings, ...]
     keys: tuple[Key, ...]
+
+    @property
+    def explains_refusals(self) -> bool:
+        """Whether a client whose FIX Logon is refused is told why."""
+        chosen = self.fix.explain_refusals
+        return self.environment != "production" if chosen is None else chosen

@@ -72,6 +72,7 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
         stale_after_us=fix.stale_after_s * 1_000_000,
         heartbeat_s_max=fix.heartbeat_s_max,
         outstanding_bytes_max=fix.outstanding_bytes_max,
+        explain_refusals=settings.explains_refusals,
         passing_socket=control_folder(settings.data) / PASSING,
     )
 

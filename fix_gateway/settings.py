@@ -58,6 +58,8 @@ class GatewaySettings:
     outstanding_timeout_s: float = 20.0
     received_bytes_max: int = 4 << 20
     unclean_margin: int = 1_000_000
+    explain_refusals: bool = False
+    """Strangers are told why they are not let in, and so is the console; never in production."""
     passing_socket: Path = Path("marketdata.passing")
     """Where the process listens that market data sessions are passed on to."""
 

@@ -29,10 +29,11 @@ def prepare(
         raise CommandError(str(error)) from None
 
 
-def show(console: Console, result: CaseResult) -> None:
-    """Print one verdict."""
+def show(console: Console, result: CaseResult, like: str = "") -> None:
+    """Print one verdict; ``like`` is the case whose reason was the same, "" if none was."""
     colour = _COLOURS[result.verdict]
-    why = f": {escape(result.reason)}" if result.reason else ""
+    reason = f"as {like}." if like else result.reason
+    why = f": {escape(reason)}" if reason else ""
     console.print(
         f"[{colour}]{result.verdict:>8}[/{colour}]  {result.id}  {escape(result.title)}{why}",
         soft_wrap=True,

@@ -19,7 +19,14 @@ from certification.fix.conform import run
 from certification.fix.conform_case import Target
 from certification.fix.messages import parse_fields
 from certification.report import files as reports
-from certification.report.results import Report, report, stamp
+from certification.report.results import (
+    NOT_CHOSEN,
+    CaseResult,
+    Report,
+    reasons,
+    report,
+    stamp,
+)
 from certification.scenarios.programme import Programme
 from tandem.certification_run import prepare, show
 from tandem.output import CommandError
@@ -113,6 +120,7 @@ def conform(
     course, key = prepare(names, (), key_file)
     summary = play(where, course, console)
     path = reports.write(summary, out, key)
+    sum_up(summary.cases, console)
     console.print(f"{summary.counts}; {escape(summary.verdict)}.", soft_wrap=True)
     console.print(
         f"Report: {escape(str(path))}, with .html and .xml beside it.", soft_wrap=True
@@ -120,12 +128,29 @@ def conform(
     return 1 if summary.failed or not summary.passed else 0
 
 
+def sum_up(cases: Iterable[CaseResult], console: Console) -> None:
+    """Print each reason once, with the cases that have it, where several cases share one."""
+    played = [case for case in cases if case.reason and case.reason != NOT_CHOSEN]
+    why = reasons(played)
+    if len(why) == len(played):
+        return
+    console.print("Reasons, the commonest first:")
+    for reason, ids in why:
+        number = f"{len(ids)} case{'s' if len(ids) > 1 else ''}"
+        console.print(f"  {number:>8}  {escape(reason)}: {', '.join(ids)}.", soft_wrap=True)
+
+
 def play(where: Target, course: Programme, console: Console) -> Report:
     """Play a programme, print each verdict at once, and sum up."""
     began = stamp()
-    results = asyncio.run(
-        run(where, course.played, secrets.token_hex(4), lambda result: show(console, result))
-    )
+    first: dict[str, str] = {}
+
+    def say(result: CaseResult) -> None:
+        why = result.cause or result.reason
+        like = first.setdefault(why, result.id)
+        show(console, result, like if why and like != result.id else "")
+
+    results = asyncio.run(run(where, course.played, secrets.token_hex(4), say))
     parameters = {
         "symbol": where.symbol, "price": where.price, "quantity": where.qty,
         "heartbeat": f"{where.main.heartbeat_s} s", "extensions": str(where.extensions).lower(),

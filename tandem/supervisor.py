@@ -251,6 +251,9 @@ class Supervisor:
                 self._say(slot.process.name, "is back")
             slot.down, slot.hopeless, slot.reason = False, False, ""
             slot.told.clear()
+        elif fields.get("console"):
+            # A line that a process has chosen, and bounded, for whoever watches the venue.
+            self._say(slot.process.name, str(fields["console"]))
         elif fields.get("level") in ("error", "critical"):
             event = str(fields.get("event"))
             why = fields.get("reason") or fields.get("error") or fields.get("exception") or ""

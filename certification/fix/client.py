@@ -62,6 +62,8 @@ class FixClient:
         self.fill_gaps = True
         self.heartbeats = True
         self.received = 0
+        self.told = ""
+        """Text(58) of the last Logout, "" if it had none."""
         self._address = (host, port)
         self._mark = mark
         self._inbox: asyncio.Queue[Message | None] = asyncio.Queue()
@@ -110,6 +112,8 @@ class FixClient:
 
     def _take(self, message: Message) -> None:
         """Do what every FIX engine does without the application."""
+        if message.type == "5":
+            self.told = message.get(58)
         if message.num >= self.incoming and not message.possdup:
             self.incoming = message.num + 1
         if message.type == "1" and self.answer_tests:
@@ -185,6 +189,8 @@ class FixClient:
         while (message := await self.next(seconds)) is not None:
             if message.type == "A":
                 return message
+            if message.type == "5":
+                break
         return None
 
     async def wait_closed(self, seconds: float) -> None:

@@ -47,11 +47,11 @@ async def play(target: Target, scenario: Scenario, run_id: str) -> CaseResult:
         return blank(scenario, "Needs messages or settings that FIX 4.4 does not have.")
     case = ConformCase(target, scenario, run_id)
     began, clock = stamp(), time.monotonic()
-    reason = ""
+    reason = cause = ""
     try:
         await case.run()
     except CaseFailure as failure:
-        reason = str(failure)
+        reason, cause = str(failure), failure.cause
     except CounterpartyFault as fault:
         reason = f"The counterparty could not do its part: {fault}."
     except (OSError, TimeoutError) as error:
@@ -61,7 +61,7 @@ async def play(target: Target, scenario: Scenario, run_id: str) -> CaseResult:
     finally:
         await case.end()
     return msgspec.structs.replace(
-        blank(scenario), verdict="failed" if reason else "passed", reason=reason,
+        blank(scenario), verdict="failed" if reason else "passed", reason=reason, cause=cause,
         told=f"{reason} {scenario.fails}" if reason else "", attempts=1, began=began,
         seconds=round(time.monotonic() - clock, 3), transcript=tuple(case.transcript.entries),
     )  # fmt: skip

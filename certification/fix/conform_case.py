@@ -12,7 +12,7 @@ from typing import Final
 from certification.attempt import CaseFailure, CounterpartyFault, ScriptPlayer
 from certification.fix.client import FixClient, Identity
 from certification.fix.counterparty import Counterparty
-from certification.fix.matching import check, missing, unexpected
+from certification.fix.matching import cause, check, missing, unexpected
 from certification.fix.messages import MessageBuilder
 from certification.fix.wire import Message, garbled, now, time_text
 from certification.report.results import Transcript
@@ -201,7 +201,7 @@ class ConformCase(ScriptPlayer):
                 check(step, message, self.memory)
                 return
             if message.type not in _PASSED_OVER:
-                raise CaseFailure(unexpected(step, message))
+                raise CaseFailure(unexpected(step, message), cause(message))
 
     def _passed_over(self, step: Step, message: Message) -> bool:
         """Return whether a step skips this: a Heartbeat that is not an answer, a pending state."""
@@ -249,7 +249,10 @@ class ConformCase(ScriptPlayer):
         except TimeoutError:
             answer = None
         if answer is None:
-            raise CaseFailure("The venue did not answer the Logon with which the case begins.")
+            said = f" It answered with Logout(5): {client.told}" if client.told else ""
+            raise CaseFailure(
+                f"The venue did not accept the Logon with which the case begins.{said}"
+            )
 
     async def _do_close(self, step: Step) -> None:
         await self._of(step).close()
@@ -265,7 +268,7 @@ class ConformCase(ScriptPlayer):
             raise CaseFailure("The venue did not end the session after Logout(5).") from None
 
     async def _do_closed(self, step: Step) -> None:
-        """Wait until the venue closes; check that it sends no Logon, and nothing if ``silent``."""
+        """Wait until the venue closes; check that it sends no Logon. A Logout may come before."""
         client = self._of(step)
         seconds = self._seconds(step)
         deadline = time.monotonic() + seconds
@@ -282,9 +285,6 @@ class ConformCase(ScriptPlayer):
             ) from None
         if any(message.type == "A" for message in came):
             raise CaseFailure(f"The venue answered with Logon(A). {step.why}")
-        if step.silent and client.received:
-            what = came[0].type if came else "bytes"
-            raise CaseFailure(f"The venue sent {what} before it closed. {step.why}")
 
     async def _do_mute(self, step: Step) -> None:
         """From here on send no Heartbeats and answer no TestRequests."""
@@ -335,7 +335,9 @@ class ConformCase(ScriptPlayer):
             )
             self._clients[name] = client
             if await client.logon(reset=True, seconds=self._target.seconds) is None:
-                raise CounterpartyFault(f"{identity!r} was not let in")
+                raise CounterpartyFault(
+                    f"{identity.sender} was not let in{f': {client.told}' if client.told else ''}"
+                )
             run = f"{name}-{self.scenario.id}-{self._run_id}"
             self._traders[name] = Counterparty(
                 client, self._target.symbol, run, self._target.seconds

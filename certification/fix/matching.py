@@ -55,6 +55,17 @@ def unexpected(step: Step, message: Message) -> str:
     )
 
 
+def cause(message: Message) -> str:
+    """Return what a rejection says whatever the case: which message, and the reason; else ""."""
+    rejected = message.get(372)
+    if message.type not in ("3", "j") or not rejected:
+        return ""
+    tag = message.get(371)
+    where = f" for {tag_name(int(tag))}" if tag.isdigit() else ""
+    text = f": {message.get(58)}" if message.get(58) else ""
+    return f"{type_name(rejected)} is answered with {type_name(message.type)}{where}{text}"
+
+
 def missing(step: Step, seconds: float, closed: bool = False) -> str:
     """Return the sentence for an expected message that did not come."""
     what = step.client or step.venue

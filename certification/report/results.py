@@ -14,6 +14,7 @@ from certification.scenarios.scenario import Direction, Interface, Scenario
 Verdict = Literal["passed", "failed", "not run"]
 ENTRIES_MAX: Final = 2_000
 """Messages recorded of one case, so that a client that floods does not fill the disk."""
+NOT_CHOSEN: Final = "Not chosen."
 FORMAT: Final = "tandem-certification-report"
 VERSION: Final = 2
 """Reports of version 1 did not say which cases are needed."""
@@ -68,7 +69,8 @@ class Transcript:
 class CaseResult(msgspec.Struct, frozen=True):
     """The last attempt at a case.
 
-    ``reason`` says why it failed or was not run; ``digest`` identifies the version of the scenario.
+    ``reason`` says why it failed or was not run, and ``cause`` what of it has nothing to do with
+    this case; ``digest`` identifies the version of the scenario.
     """
 
     id: str
@@ -78,6 +80,7 @@ class CaseResult(msgspec.Struct, frozen=True):
     must: bool
     verdict: Verdict = "not run"
     reason: str = ""
+    cause: str = ""
     told: str = ""
     attempts: int = 0
     began: str = ""
@@ -130,6 +133,15 @@ class Report(msgspec.Struct, frozen=True):
     def counts(self) -> str:
         """Return the number of cases by verdict, as text."""
         return f"{self.passed} passed, {self.failed} failed, {self.not_run} not run"
+
+
+def reasons(cases: Iterable[CaseResult]) -> list[tuple[str, list[str]]]:
+    """Return each reason for which cases have not passed, with their ids, the commonest first."""
+    found: dict[str, list[str]] = {}
+    for case in cases:
+        if case.verdict != "passed" and (why := case.cause or case.reason):
+            found.setdefault(why.rstrip("."), []).append(case.id)
+    return sorted(found.items(), key=lambda item: -len(item[1]))
 
 
 def stamp() -> str:
@@ -194,7 +206,7 @@ def report(
 def _row(scenario: Scenario, found: CaseResult | None, played: bool) -> CaseResult:
     """Return the result of a case; one of another version of the scenario does not count."""
     if found is None:
-        return blank(scenario, "Not begun." if played else "Not chosen.")
+        return blank(scenario, "Not begun." if played else NOT_CHOSEN)
     if found.digest != scenario.digest:
         return msgspec.structs.replace(
             blank(scenario, "The case has changed since it was tried."), attempts=found.attempts

@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from typing import Final
 
-EDITION: Final = "1ebd171e7ccad92b3e91795624ec522c69a4a9dde4c0a2756a316238e4bec014"
+EDITION: Final = "1252774798585ae1cb0e4ec6f0358cb3e693824d109ce2d6beda0c0b7e7d942f"
 """Names the scenarios of this release. A run with others certifies nothing."""

@@ -75,7 +75,6 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     garbled: bool = False
     swallowed: bool = False
     times: int = 1
-    silent: bool = False
     keep: bool = False
     key: str = ""
     body: dict[str, str] = {}

@@ -22,6 +22,7 @@ from fix_gateway.door.logon import Logon
 from fix_gateway.door.logon_signature import SignedLogons
 
 FAILURE_MEMORY_S: Final = 300.0
+WRONG: Final = "wrong Username or Password"
 
 
 class Credentials:
@@ -55,7 +56,7 @@ class Credentials:
         good = self.verify(logon.comp_id, password_hash, logon.username, username, logon.password)
         if not key or password_hash:
             if not good:
-                return "wrong Username or Password"
+                return WRONG
         elif not hmac.compare_digest(logon.username.encode(), username.encode()):
             return "wrong Username"
         if not key:

@@ -4,8 +4,8 @@ One thread watches every connection that has not logged on, without ever waiting
 them: a peer that drips bytes costs a timer. The first message is looked at where it lies in
 the kernel (MSG_PEEK), so that QuickFIX finds it unread. Passwords are verified on a thread
 of their own and hand-overs run on a few more. Every refusal of a stranger is the same: after a
-fixed delay the connection is closed without a byte; the reason is in our log alone. Whose
-credentials are right is told by a Logout what is wrong with the rest of the Logon.
+fixed delay the connection is closed without a byte; the reason is in our log alone, but on a
+test-net (``door.explanations``). Whose credentials are right is told by a Logout what is wrong.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ from fix_gateway.door import logon as logons
 from fix_gateway.door import logon_fields, proxy_protocol
 from fix_gateway.door.agenda import Agenda
 from fix_gateway.door.credentials import Credentials
+from fix_gateway.door.explanations import Explanations
 from fix_gateway.door.logon import Logon, LogonError, Wishes
 from fix_gateway.door.logon_signature import SignedLogons
 from fix_gateway.door.passage import Outcome, Passage, PassedSession
 from fix_gateway.door.pending_connection import PendingConnection
+from fix_gateway.door.refusals import FAREWELL_S, Farewell, Refusals, Served
 from fix_gateway.door.second_logon import SecondLogons
 from fix_gateway.door.verification import Verifier
 from fix_gateway.door.waiting_room import WaitingRoom
@@ -41,17 +43,12 @@ ACCEPTS_PER_TURN: Final = 64
 BACKLOG: Final = 256
 ACCEPT_PAUSE_S: Final = 0.5
 HAND_OVER_THREADS: Final = 4
-FAREWELL_S: Final = 1.0
-"""How long a client that was told why it is not let in may take to read that and go."""
 DRAIN_BYTES: Final = 1 << 16
 PEEK_BYTES_EXTRA: Final = proxy_protocol.V2_BYTES_MAX
 
-Served = Session | PassedSession
 Enter = Callable[[Session, Logon, Wishes, Link], str]
 """Hands a checked client to QuickFIX; gives the reason if it must be refused after all. Raises
 TurnedAway where the client is to be told the reason."""
-Farewell = Callable[[Session, Link, str], bytes]
-"""The Logout with this text that a client gets which cannot be let in, b"" if it gets none."""
 
 
 class TurnedAway(Exception):
@@ -80,7 +77,6 @@ class FrontDoor:
         self._passage = passage
         self._grammar = logon_fields.read(settings.dictionary)
         self._enter = enter
-        self._farewell = farewell
         self._clock = clock
         self._agenda = Agenda()
         self._at, self._call = self._agenda.at, self._agenda.call
@@ -97,8 +93,11 @@ class FrontDoor:
         )
         self._stopping = False
         self.admitted = 0
-        self.refused = 0
-        """Logons let in and connections turned away since the start."""
+        """Logons let in since the start."""
+        self._refusals = Refusals(
+            settings, Explanations(settings, clock, farewell), self._verifier.failures,
+            self._agenda, self._hands, self,
+        )  # fmt: skip
         self._listener = listener
         self._listener.listen(BACKLOG)
         self._listener.setblocking(False)
@@ -106,6 +105,11 @@ class FrontDoor:
         self._epoll.register(self._listener, select.EPOLLIN)
         self._epoll.register(self._agenda, select.EPOLLIN)
         self._thread = threading.Thread(target=self._run, name="fix-front-door", daemon=True)
+
+    @property
+    def refused(self) -> int:
+        """Connections turned away since the start."""
+        return self._refusals.count
 
     @property
     def address(self) -> tuple[str, int]:
@@ -136,7 +140,7 @@ class FrontDoor:
                 log.exception("front_door_error")
         self._listener.close()
         for pending in list(self._pending.values()):
-            self._close(pending)
+            self.close(pending)
 
     def _turn(self) -> None:
         """Wait for something to happen and do it."""
@@ -182,19 +186,19 @@ class FrontDoor:
 
     def _make_room(self, goes: PendingConnection | None) -> None:
         if goes is not None:
-            self.refused += 1
+            self._refusals.count += 1
             log.warning("refused", address=goes.address, reason="a newer connection took its place")
-            self._close(goes)
+            self.close(goes)
 
-    def _is_here(self, pending: PendingConnection) -> bool:
+    def is_here(self, pending: PendingConnection) -> bool:
         """Return True if a connection was not closed meanwhile."""
         return self._pending.get(pending.socket.fileno()) is pending
 
     def _expire(self, pending: PendingConnection) -> None:
-        if pending.deadline and self._is_here(pending):
-            self.refused += 1
+        if pending.deadline and self.is_here(pending):
+            self._refusals.count += 1
             log.info("refused", address=pending.address, reason="no Logon in time")
-            self._close(pending)
+            self.close(pending)
 
     def _look(self, pending: PendingConnection) -> None:
         """Look at what has arrived, without taking it."""
@@ -204,10 +208,10 @@ class FrontDoor:
         except BlockingIOError:
             return
         except OSError:
-            self._close(pending)
+            self.close(pending)
             return
         if not data or (len(data) == pending.seen and len(data) < limit):
-            self._close(pending)  # The peer has ended its side without a whole Logon.
+            self.close(pending)  # The peer has ended its side without a whole Logon.
             return
         try:
             if pending.direct and self._settings.proxy_protocol:
@@ -224,9 +228,9 @@ class FrontDoor:
                 return
             logon = logons.parse(message)
         except (LogonError, proxy_protocol.ProxyError) as error:
-            self._refuse(pending, "", str(error))
+            self._refusals.refuse(pending, "", str(error))
             return
-        self._stop_watching(pending)
+        self.stop_watching(pending)
         self._room.move(pending, pending.address)  # Who has said something goes last.
         self._check(pending, logon)
 
@@ -252,7 +256,8 @@ class FrontDoor:
         self._make_room(self._room.move(pending, pending.address))
         return True
 
-    def _stop_watching(self, pending: PendingConnection) -> None:
+    def stop_watching(self, pending: PendingConnection) -> None:
+        """Let a connection that has said enough rest; it has no deadline any more."""
         pending.deadline = 0.0
         self._epoll.unregister(pending.socket)
         pending.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
@@ -278,11 +283,11 @@ class FrontDoor:
         def done(found: str) -> None:
             why = reason or found
             if why or session is None:
-                self._refuse(pending, logon.comp_id, why)
+                self._refusals.refuse(pending, logon.comp_id, why, stranger=(session, logon))
             else:
                 self._authenticated(pending, session, logon)
 
-        self._verifier.verify(pending.address, lambda: self._is_here(pending), fault, done)
+        self._verifier.verify(pending.address, lambda: self.is_here(pending), fault, done)
 
     def _session(self, comp_id: str) -> Served | None:
         return self._passage.sessions.get(comp_id) or self._sessions.by_comp_id.get(comp_id)
@@ -291,7 +296,7 @@ class FrontDoor:
         self, pending: PendingConnection, session: Served, logon: Logon, *, again: bool = False
     ) -> None:
         """Hand a client with right credentials over on another thread, or say what is wrong."""
-        if not self._is_here(pending):
+        if not self.is_here(pending):
             return
         self._room.leave(pending)
         self._verifier.failures.clear(pending.address)
@@ -308,11 +313,13 @@ class FrontDoor:
                     lambda: self._authenticated(pending, session, logon, again=True),
                 )
                 return
-            self._refuse(pending, logon.comp_id, "session is logged on already", failed=False)
+            self._refusals.refuse(
+                pending, logon.comp_id, "session is logged on already", failed=False
+            )
             return
         fault = logons.fault(logon, self._grammar, self._settings, self._clock())
         if fault:
-            self._turn_away(pending, session, link, fault)
+            self._refusals.turn_away(pending, session, link, fault)
             return
         wishes = logons.read(logon)
 
@@ -321,7 +328,7 @@ class FrontDoor:
                 reason = self._enter(session, logon, wishes, link)
             except TurnedAway as turned_away:
                 text = str(turned_away)
-                self._call(lambda: self._turn_away(pending, session, link, text))
+                self._call(lambda: self._refusals.turn_away(pending, session, link, text))
                 return
             except Exception as error:
                 log.exception("hand_over_failed", session=session.comp_id)
@@ -330,7 +337,7 @@ class FrontDoor:
 
         def entered(reason: str) -> None:
             if reason:
-                self._refuse(pending, logon.comp_id, reason, failed=False)
+                self._refusals.refuse(pending, logon.comp_id, reason, failed=False)
                 return
             self.admitted += 1
             number = pending.socket.fileno()
@@ -354,42 +361,14 @@ class FrontDoor:
                 del self._pending[pending.socket.fileno()]
                 pending.socket.close()
             elif outcome.tell:
-                self._turn_away(pending, session, link, outcome.why)
+                self._refusals.turn_away(pending, session, link, outcome.why)
                 if outcome.in_doubt:
                     self._at(time.monotonic() + FAREWELL_S, link.cut)
             else:
-                self._refuse(pending, session.comp_id, outcome.why, failed=False)
+                self._refusals.refuse(pending, session.comp_id, outcome.why, failed=False)
 
         fault = logons.fault(logon, self._grammar, self._settings, self._clock())
         self._passage.decide(logon, fault, pending.socket, pending.address, self._call, decided)
-
-    def _turn_away(
-        self, pending: PendingConnection, session: Served, link: Link, text: str
-    ) -> None:
-        """Tell a client whose credentials are right why it is not let in, and end it."""
-        self.refused += 1
-        log.warning("refused", address=pending.address, comp_id=session.comp_id, reason=text)
-
-        def say() -> None:
-            try:
-                if isinstance(session, PassedSession):
-                    logout = session.farewell(text)
-                else:
-                    logout = self._farewell(session, link, text)
-            except Exception:
-                log.exception("farewell_failed", session=session.comp_id)
-                logout = b""
-            self._call(lambda: said(logout))
-
-        def said(logout: bytes) -> None:
-            try:
-                pending.socket.send(logout)
-                pending.socket.shutdown(socket.SHUT_WR)
-            except OSError:
-                pass  # The client has gone.
-            self._at(time.monotonic() + FAREWELL_S, lambda: self._close(pending))
-
-        self._hands.submit(say)
 
     def _give_up(self, session: Session, link: Link) -> None:
         """Cut a client whose Logon QuickFIX has not answered, for instance for an unknown tag."""
@@ -418,25 +397,10 @@ class FrontDoor:
             log.warning("refused", address=link.address, comp_id=session.comp_id, reason=why)
             session.handle(Event.DISCONNECTED, link)
 
-    def _refuse(
-        self, pending: PendingConnection, comp_id: str, reason: str, *, failed: bool = True
-    ) -> None:
-        """Close without a word, after the same delay for every cause."""
-        if not self._is_here(pending):
-            return
-        self.refused += 1
-        log.warning("refused", address=pending.address, comp_id=comp_id[:32], reason=reason)
-        now = time.monotonic()
-        if failed:
-            self._verifier.failures.add(pending.address, now)
-        if pending.deadline:
-            self._stop_watching(pending)
-        self._at(now + self._settings.refusal_delay_s, lambda: self._close(pending))
-
-    def _close(self, pending: PendingConnection) -> None:
+    def close(self, pending: PendingConnection) -> None:
         """Close a connection; what it sent is taken first, so that it sees a plain end."""
         number = pending.socket.fileno()
-        if not self._is_here(pending):
+        if not self.is_here(pending):
             return
         del self._pending[number]
         self._room.leave(pending)

@@ -33,6 +33,9 @@ _IDENTITY: Final = ("49", "56", "95", "96", "553", "554")
 _REQUIRED: Final = ("34", "52", "98", "108")
 _REPEATED: Final = frozenset(("372", "385"))
 NUMBER_MAX: Final = 2**63 - 1
+WRONG_TARGET: Final = "wrong TargetCompID"
+UNKNOWN_SENDER: Final = "unknown SenderCompID"
+STALE_LOGON: Final = "SendingTime of a signed Logon is too far from our clock"
 MESSAGE_BYTES: Final = 65_536
 """What MaxMessageSize(383) must allow: the longest that an answer may become."""
 
@@ -167,9 +170,9 @@ def stranger(
     A signature that is not fresh proves nothing: it may be somebody's recording.
     """
     if logon.target != settings.comp_id:
-        return "wrong TargetCompID"
+        return WRONG_TARGET
     if session is None:
-        return "unknown SenderCompID"
+        return UNKNOWN_SENDER
     if not session.settings.enabled:
         return "session is disabled"
     if not _admits(session.settings.allow, address):
@@ -181,7 +184,7 @@ def stranger(
     if session.settings.public_key and not (
         -settings.signed_future_us <= now_us - logon.sending_time_us <= settings.signed_past_us
     ):
-        return "SendingTime of a signed Logon is too far from our clock"
+        return STALE_LOGON
     return ""
 
 
@@ -250,11 +253,13 @@ def _fault_of_time(logon: Logon, settings: GatewaySettings, now_us: int) -> str:
     behind_us, window_us = now_us - logon.sending_time_us, settings.sending_time_window_us
     if abs(behind_us) <= window_us:
         return ""
+    return f"{off(behind_us, now_us)}; at most {window_us // 1_000_000} are allowed"
+
+
+def off(behind_us: int, now_us: int) -> str:
+    """Say how far a SendingTime is behind the venue's clock, or ahead of it."""
     seconds, side = abs(behind_us) // 1_000_000, "behind" if behind_us > 0 else "ahead of"
-    return (
-        f"SendingTime(52) is {seconds} seconds {side} the venue's clock, {time_text(now_us)}; "
-        f"at most {window_us // 1_000_000} are allowed"
-    )
+    return f"SendingTime(52) is {seconds} seconds {side} the venue's clock, {time_text(now_us)}"
 
 
 def _fault_of_values(fields: dict[str, str], settings: GatewaySettings) -> str:

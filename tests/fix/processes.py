@@ -16,11 +16,17 @@ from tests.support.processes import ROOT, Process
 class Venue:
     """Engine and gateway on the demo configuration, changed as the test wishes.
 
-    ``changes`` maps a pattern of the demo file to its replacement.
+    ``changes`` maps a pattern of the demo file to its replacement. Strangers learn nothing, as in
+    production, unless ``explains``.
     """
 
     def __init__(
-        self, folder: Path, changes: dict[str, str] | None = None, extra: str = ""
+        self,
+        folder: Path,
+        changes: dict[str, str] | None = None,
+        extra: str = "",
+        *,
+        explains: bool = False,
     ) -> None:
         self.folder = folder
         self.data = folder / "data"
@@ -34,6 +40,8 @@ class Venue:
         self.stale_after_s = math.ceil(pace.seconds(5))
         if "stale_after_s" not in text + extra:
             text = text.replace("[fix]\n", f"[fix]\nstale_after_s = {self.stale_after_s}\n", 1)
+        if not explains:
+            text = text.replace("[fix]\n", "[fix]\nexplain_refusals = false\n", 1)
         self.config = folder / "venue.toml"
         self.config.write_text(text + extra, encoding="utf-8")
         self.environment = {

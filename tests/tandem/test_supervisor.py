@@ -294,3 +294,15 @@ def test_children_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
     parent.wait()
     until(lambda: not alive(pid))
     assert (tmp_path / "ended").read_text() == "steady_module.py\n"
+
+
+def test_a_line_that_a_process_has_for_the_console_is_shown(
+    venue: Callable[..., Venue],
+) -> None:
+    told = '{"event": "refused", "level": "warning", "console": "ALICE was not let in: why"}'
+    source = textwrap.dedent(STEADY).replace(
+        "signal.sigwait", f"print('{told}', flush=True)\nsignal.sigwait"
+    )
+    one = venue(("first", source, 0))
+    one.up()
+    until(lambda: ("first", "ALICE was not let in: why") in one.said)

@@ -61,7 +61,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     made = certificates.make(folder, dict(zip(COMP_IDS, COMP_IDS, strict=True)), ["localhost"], 2)
     changes = {
         'comp_id = "TANDEM"\n':
-            f'comp_id = "TANDEM"\nproxy_protocol = true\nproxies = ["{SOURCE}"]\n',
+            f'comp_id = "TANDEM"\nproxy_protocol = true\nproxies = ["{SOURCE}"]\n'
+            "explain_refusals = false\n",
         'comp_id = "ALICE"\n':
             'comp_id = "ALICE"\nclient_certificate = "ALICE"\nallow = ["127.0.0.0/16"]\n',
         'comp_id = "BOB"\n':
