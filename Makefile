@@ -27,8 +27,8 @@ LOCKED := $(BIN)/python -m pip install -qq --require-hashes --no-deps --requirem
 # Byte code of our own sources. Where they are installed as they lie here, pip makes none, and a
 # process whose user may not write here would compile them anew at each start.
 COMPILED := $(BIN)/python -m compileall -q engine fix_gateway account_api config tandem \
-	certification bots
-ITSELF := $(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
+	certification bots clients/sdk/tandem_client
+ITSELF := $(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable . --editable clients/sdk
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -59,6 +59,7 @@ docs: $(PAGES)  ## build the documentation into build/docs, which a running venu
 documents: $(READY)  ## write the documents that are made from the code
 	@$(BIN)/python -m tests.docs.examples
 	@$(BIN)/python -m account_api.documents spec
+	@$(BIN)/python -m tools.client_code
 	@$(BIN)/python docs/generate.py
 
 demo: $(RUNNING)  ## play a checked trading day on a temporary venue

@@ -14,7 +14,9 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 SHIPPED = ("spec", "clients", "build/docs", "config/haproxy")
-LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*")
+LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*", "sdk", "*.egg-info")
+CLIENT = "tandem_client"
+"""The client library is a distribution of its own; a wheel of the venue carries it."""
 
 
 class BuildWithFiles(build_py):
@@ -26,6 +28,9 @@ class BuildWithFiles(build_py):
             return
         files = Path(self.build_lib).resolve() / "config" / "files"
         shutil.rmtree(files, ignore_errors=True)
+        library = Path(self.build_lib).resolve() / CLIENT
+        shutil.rmtree(library, ignore_errors=True)
+        shutil.copytree(ROOT / "clients" / "sdk" / CLIENT, library, ignore=LEFT_OUT)
         for name in SHIPPED:
             if (ROOT / name).is_dir():
                 shutil.copytree(ROOT / name, files / name, ignore=LEFT_OUT)

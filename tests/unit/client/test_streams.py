@@ -32,6 +32,7 @@ from tandem_client import (
 )
 from tandem_client.exchange import Clock
 from tandem_client.session import Session
+from tests.support import pace
 
 TS = "2030-01-31T12:00:00.000000Z"
 CANCEL: dict[str, Any] = {
@@ -323,7 +324,7 @@ async def test_a_venue_that_is_silent_is_lost_within_the_limit_and_connected_ane
 async def test_a_key_that_was_revoked_ends_the_stream() -> None:
     async with venue(code=4001) as (url, _), AsyncStream(url, "k", "s", settings=QUICK) as one:
         with pytest.raises(StreamEnded, match="the key was revoked") as raised:
-            await asyncio.wait_for(one.receive(), 5)
+            await asyncio.wait_for(one.receive(), pace.seconds(5))
         assert raised.value.code == 4001
 
 
@@ -333,7 +334,7 @@ async def test_a_venue_that_is_gone_is_given_up_in_the_end() -> None:
     try:
         assert isinstance(await one.receive(), Disconnected)
         with pytest.raises(StreamEnded, match="no connection to .* Connect"):
-            await asyncio.wait_for(one.receive(), 5)
+            await asyncio.wait_for(one.receive(), pace.seconds(5))
     finally:
         await one.aclose()
     with pytest.raises(ConnectionFailed, match="no connection to ws://.*refused|failed"):
