@@ -56,6 +56,7 @@ from engine.history.rows import (
     TransferRow,
 )
 from engine.history.store import StoreError, open_reader
+from engine.history.tickers import Ticker, ticker
 
 __all__ = [
     "CANDLE_INTERVALS_US",
@@ -71,6 +72,7 @@ __all__ = [
     "PublicTrade",
     "SQLAlchemyError",
     "StoreError",
+    "Ticker",
     "TransferRow",
     "candles",
     "deposit",
@@ -83,6 +85,7 @@ __all__ = [
     "order",
     "orders",
     "postings",
+    "ticker",
     "trades",
     "transfers",
     "wait_for",
