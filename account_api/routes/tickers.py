@@ -13,7 +13,7 @@ from account_api.schema.requests import Request, Symbol
 from account_api.schema.responses import View
 from engine.core.instruments import Instrument, format_scaled
 from engine.history import reader as history
-from engine.history.tickers import Ticker
+from engine.history.rows import Ticker
 
 _HUNDREDTH: Final = Decimal("0.01")
 

@@ -53,10 +53,11 @@ from engine.history.rows import (
     LedgerEntry,
     Page,
     PublicTrade,
+    Ticker,
     TransferRow,
 )
 from engine.history.store import StoreError, open_reader
-from engine.history.tickers import Ticker, ticker
+from engine.history.tickers import ticker
 
 __all__ = [
     "CANDLE_INTERVALS_US",

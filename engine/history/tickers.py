@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
 from engine.history import schema
 from engine.history.candles import CANDLE_INTERVALS_US
+from engine.history.rows import Ticker
 
 _MINUTE_US: Final = CANDLE_INTERVALS_US["1m"]
 _HOUR_US: Final = CANDLE_INTERVALS_US["1h"]
 WINDOW_US: Final = 24 * _HOUR_US
-
-
-class Ticker(NamedTuple):
-    """The window from ``from_us`` on; without a trade in it all of it is 0.
-
-    ``last_trade_id``, ``last_price`` and ``last_us`` are those of the newest trade, however old it
-    is; 0 before the first.
-    """
-
-    symbol: str
-    from_us: int
-    open: int = 0
-    high: int = 0
-    low: int = 0
-    close: int = 0
-    qty: int = 0
-    cash: int = 0
-    trades: int = 0
-    last_trade_id: int = 0
-    last_price: int = 0
-    last_us: int = 0
 
 
 def ticker(connection: Connection, symbol: str, now_us: int) -> Ticker:
