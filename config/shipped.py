@@ -39,8 +39,9 @@ def downloads() -> dict[str, Path]:
         top = shipped(name)
         for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
             parts = path.relative_to(top).parts
-            hidden = any(p.startswith(".") or p in _LEFT_OUT or p.endswith(".egg-info") for p in parts)
-            if not hidden and path.suffix in SUFFIXES and path.is_file():
+            if any(part.startswith(".") or part in _LEFT_OUT for part in parts):
+                continue
+            if path.suffix in SUFFIXES and path.is_file():
                 if path.stat().st_size <= DOWNLOAD_BYTES_MAX:
                     found["/".join((name, *parts))] = path
     return found
