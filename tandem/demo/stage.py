@@ -89,20 +89,21 @@ class Stage:
         """Print the messages received since the last call."""
         table = Table(
             title="FIX messages received by the firms", title_justify="left", box=None,
-            padding=(0, 1, 0, 0),
+            padding=(0, 1, 0, 0), pad_edge=False,
         )  # fmt: skip
         for column in ("firm", "ClOrdID", "report"):
             table.add_column(column)
         for column in ("last", "executed", "leaves", "average", "fee"):
             table.add_column(column, justify="right")
         for firm, report in self._reports:
-            last = f"{report[32]} @ {report[31]}" if report.get(150) == "F" else ""
+            last = f"{report[32]}@{report[31]}" if report.get(150) == "F" else ""
             kind = "mass cancel" if report[35] == "r" else report.get(150, "")
             status = report.get(39, "")
             told = _STATUS.get(status, status) if last else _EXEC.get(kind, kind)
             table.add_row(
                 firm, report.get(11, ""), told, last,
-                report.get(14, ""), report.get(151, ""), report.get(6, ""), report.get(137, "") if last else "",
+                report.get(14, ""), report.get(151, ""), report.get(6, ""),
+                report.get(137, "") if last else "",
             )  # fmt: skip
         print_table(self.console, table)
         for firm, report in self._reports:
