@@ -2,8 +2,7 @@
 
 The pages live in docs/ and spec/ as they read on GitHub. The site has them in one tree, so
 they are staged first: docs/ at the top, spec/ below it, and every relative link is turned
-accordingly. A link to a file that is no page becomes a link to the file where a venue serves it
-(``/docs/files/…``: clients' settings, the dictionary), and its name otherwise (code).
+accordingly. A link to a file that is no page (code, configuration) becomes its name.
 """
 
 from __future__ import annotations
@@ -17,31 +16,21 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from config.shipped import downloads
-
 ROOT: Final = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from docs.keywords import KEYWORDS  # noqa: E402
-
 _LINK: Final = re.compile(r"(?<!!)\[([^\]\n]+)\]\((?!https?://|mailto:|#|/)([^)\s#]+)(#[^)\s]*)?\)")
 _FENCE: Final = re.compile(r"^(```[a-z]*) output$", re.MULTILINE)
 SECTIONS: Final = (
-    ("Start", ("first-trade", "test-net", "clients", "certification", "faq", "glossary")),
+    ("Start", ("first-trade", "test-net", "clients", "certification")),
     ("Guides", ("trading-firm", "market-data", "treasury", "operator", "deployment", "tls",
-                "runbooks", "upgrade")),
+                "runbooks")),
     ("How it works", ("money", "spec/ARCHITECTURE", "spec/MATCHING", "security", "proofs",
-                      "benchmarks", "comparison", "decisions")),
-    ("Reference", ("spec/FIX", "fix-card", "reference/rest", "spec/REST", "reference/websocket",
+                      "benchmarks", "comparison")),
+    ("Reference", ("spec/FIX", "reference/rest", "spec/REST", "reference/websocket",
                    "spec/ERRORS", "reference/authority", "reference/certification", "spec/IPC",
-                   "spec/JOURNAL", "changelog")),
+                   "spec/JOURNAL")),
 )  # fmt: skip
 """The order of the pages in the menu. One that is not there yet is left out, and one that is
 not named here comes last."""
-DECISIONS: Final = "spec/decisions/"
-"""Pages that are listed on one of their own and that the search does not know: they say why things
-are as they are, which is seldom what somebody looks for, and mention everything."""
-ASSETS: Final = ("conf.py", "static", "templates")
 
 
 def pages() -> dict[str, Path]:
@@ -51,14 +40,11 @@ def pages() -> dict[str, Path]:
         found[path.relative_to(ROOT / "docs").with_suffix("").as_posix()] = path
     for path in sorted((ROOT / "spec").rglob("*.md")):
         found[path.relative_to(ROOT).with_suffix("").as_posix()] = path
-    found["changelog"] = ROOT / "CHANGELOG.md"
     return found
 
 
 def staged_text(name: str, path: Path, names: dict[Path, str]) -> str:
     """A page as it stands in the site; ``names`` are those of all pages by their files."""
-
-    files = {path.resolve(): served for served, path in downloads().items()}
 
     def turned(match: re.Match[str]) -> str:
         text, target, anchor = match[1], match[2], match[3] or ""
@@ -66,38 +52,13 @@ def staged_text(name: str, path: Path, names: dict[Path, str]) -> str:
         if not file.exists():
             raise SystemExit(f"{path.relative_to(ROOT)}: the link {target} leads nowhere")
         known = names.get(file)
-        if known is None and file in files:
-            # Not a link of Sphinx, which knows only pages; it is served beside the site.
-            target = os.path.relpath(f"files/{files[file]}", Path(name).parent)
-            return f'<a href="{target}">{text.strip("`")}</a>'
         if known is None:
             return text if text.startswith("`") else f"`{text}`"
         relative = os.path.relpath(known, Path(name).parent)
         return f"[{text}]({relative}.md{anchor})"
 
     text = _LINK.sub(turned, path.read_text(encoding="utf-8"))
-    return _searchable(name, _FENCE.sub(r"\1", text))
-
-
-def _searchable(name: str, text: str) -> str:
-    """The page with what the search needs: its keywords, or that it is not to be found."""
-    if name.startswith(DECISIONS):
-        return f"---\nnosearch: true\n---\n{text}"
-    entries = "".join(
-        f"```{{index}} ! single: {phrase}\n```\n\n" for phrase in KEYWORDS.get(name, ())
-    )
-    title, rest = text.split("\n", 1)
-    return f"{title}\n\n{entries}{rest}"
-
-
-def decisions(found: dict[str, Path]) -> str:
-    """The page that lists the decisions."""
-    listed = sorted(name for name in found if name.startswith(DECISIONS))
-    return (
-        "---\nnosearch: true\n---\n# Decisions\n\nWhy the venue is built as it is, one page for "
-        "each decision that a newcomer would ask about.\n\n"
-        + _tree("", listed).replace(":hidden:\n:caption: \n", "")
-    )
+    return _FENCE.sub(r"\1", text)
 
 
 def menu(names: set[str]) -> str:
@@ -108,7 +69,7 @@ def menu(names: set[str]) -> str:
         there = [entry for entry in entries if entry in names]
         seen.update(there)
         parts.append(_tree(title, there))
-    rest = sorted(name for name in names - seen if not name.startswith(DECISIONS))
+    rest = sorted(names - seen)
     if rest:
         parts.append(_tree("More", rest))
     return "\n".join(parts)
@@ -126,17 +87,11 @@ def stage(folder: Path) -> None:
     for name, path in found.items():
         text = staged_text(name, path, names)
         if name == "index":
-            text += menu({*found, "decisions"})
+            text += menu(set(found))
         target = folder / f"{name}.md"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
-    (folder / "decisions.md").write_text(decisions(found), encoding="utf-8")
-    for name in ASSETS:
-        path = ROOT / "docs" / name
-        if path.is_dir():
-            shutil.copytree(path, folder / name)
-        else:
-            shutil.copy(path, folder / name)
+    shutil.copy(ROOT / "docs" / "conf.py", folder / "conf.py")
     for pattern in ("*.png", "*.svg"):
         for path in (ROOT / "docs").rglob(pattern):
             target = folder / path.relative_to(ROOT / "docs")

@@ -6,7 +6,6 @@ from typing import Final
 
 from account_api.http.routing import Route
 from account_api.routes import (
-    accounts,
     addresses,
     balances,
     batches,
@@ -19,15 +18,12 @@ from account_api.routes import (
     operator,
     orders,
     sessions,
-    tickers,
     transfers,
     withdrawals,
 )
 
 ROUTES: Final[tuple[Route, ...]] = (
     *market.ROUTES,
-    *tickers.ROUTES,
-    *accounts.ROUTES,
     *balances.ROUTES,
     *orders.ROUTES,
     *batches.ROUTES,

@@ -53,11 +53,9 @@ from engine.history.rows import (
     LedgerEntry,
     Page,
     PublicTrade,
-    Ticker,
     TransferRow,
 )
 from engine.history.store import StoreError, open_reader
-from engine.history.tickers import ticker
 
 __all__ = [
     "CANDLE_INTERVALS_US",
@@ -73,7 +71,6 @@ __all__ = [
     "PublicTrade",
     "SQLAlchemyError",
     "StoreError",
-    "Ticker",
     "TransferRow",
     "candles",
     "deposit",
@@ -86,7 +83,6 @@ __all__ = [
     "order",
     "orders",
     "postings",
-    "ticker",
     "trades",
     "transfers",
     "wait_for",

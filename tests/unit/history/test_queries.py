@@ -162,38 +162,6 @@ def test_candles_of_each_interval(connection: Connection) -> None:
         queries.candles(connection, "BTC-USD", 7)
 
 
-def test_a_ticker_is_24_hours_of_whole_hours_and_the_minutes_before_them(
-    connection: Connection, url: str
-) -> None:
-    minute, hour = (queries.CANDLE_INTERVALS_US[name] for name in ("1m", "1h"))
-    first, day_us = START_US // hour * hour, 24 * hour
-    names = ("interval_us", "start_us", "open", "high", "low", "close", "qty", "cash", "trades")
-    rows = [
-        (minute, first - 2 * minute, 7, 9, 5, 7, 10**20, 3, 1),
-        (minute, first - minute, 8, 12, 8, 11, 2, 5, 2),
-        (hour, first - hour, 7, 12, 5, 11, 10**20 + 2, 8, 3),
-        (hour, first, 11, 11, 4, 6, 3, 7, 4),
-    ]
-    writer = open_writer(url)
-    with writer.begin() as opened:
-        opened.execute(
-            insert(schema.candles),
-            [{"symbol": "ETH-USD"} | dict(zip(names, row, strict=True)) for row in rows],
-        )
-    writer.dispose()
-    whole = queries.ticker(connection, "ETH-USD", first - 2 * minute + day_us)
-    assert whole.from_us == first - 2 * minute
-    assert (whole.open, whole.high, whole.low, whole.close) == (7, 12, 4, 6)
-    assert (whole.qty, whole.cash, whole.trades) == (10**20 + 5, 15, 7)
-    part = queries.ticker(connection, "ETH-USD", first - minute + day_us + 1)
-    assert (part.open, part.high, part.qty) == (8, 12, 5)
-    hours = queries.ticker(connection, "ETH-USD", first + day_us)
-    assert (hours.open, hours.high, hours.trades) == (11, 11, 4)
-    assert queries.ticker(connection, "ETH-USD", first + hour + day_us).trades == 0
-    old = queries.ticker(connection, "BTC-USD", START_US + 9 * day_us)
-    assert (old.trades, old.open, old.last_trade_id, old.last_price) == (0, 0, 2, 100)
-
-
 def test_times_are_bounded_below_and_open_above(connection: Connection) -> None:
     at = START_US + 7 * SECOND_US
     assert [row.trade_id for row in queries.fills(connection, ["bob"], from_us=at).rows] == [1, 2]

@@ -6,7 +6,7 @@ import { Book } from "./book.js";
 import { Candles } from "./candles.js";
 
 const TRADES_KEPT = 60;
-const CANDLES_ASKED = 500;
+const CANDLES_ASKED = 180;
 const DAY_MS = 86_400_000;
 const RESYNC_MS = 1_000;
 const PROBE_MS = 4_000;
@@ -70,23 +70,6 @@ export class Market extends Emitter {
   async setInterval(interval) {
     this.interval = interval;
     await this.#loadCandles();
-  }
-
-  /** Ask for candles before the oldest that is known, unless there are none. */
-  async loadOlder() {
-    const { candles } = this;
-    const oldest = candles.list[0];
-    if (!oldest || candles.loading || candles.complete) return;
-    candles.loading = true;
-    const found = await this.#load("get_candles", {
-      interval: candles.interval, end: oldest.time, limit: CANDLES_ASKED,
-    });
-    candles.loading = false;
-    if (!found || candles !== this.candles) return;
-    candles.complete = found.candles.length < CANDLES_ASKED;
-    if (!found.candles.length) return;
-    candles.prepend(found.candles);
-    this.emit("candles");
   }
 
   #sync(yes) {

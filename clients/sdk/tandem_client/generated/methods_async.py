@@ -10,7 +10,6 @@ from typing import Any, Literal, TypeVar
 from tandem_client.document import Document
 from tandem_client.generated.models import (
     AccountStatusView,
-    AccountsView,
     AddressAnswer,
     AddressesView,
     AssetsView,
@@ -47,7 +46,6 @@ from tandem_client.generated.models import (
     ReferencePriceView,
     RevokedKeyView,
     SessionsView,
-    TickersView,
     TimeView,
     TradeView,
     TradesView,
@@ -196,36 +194,6 @@ class AsyncOperations(ABC):
                 "end": end,
                 "limit": limit,
             },
-            body=None,
-            idempotency_key=None,
-        )
-
-    async def get_tickers(
-        self,
-        *,
-        symbol: str | None = None,
-    ) -> TickersView:
-        """Get price change, high, low and volume of the last 24 hours, of one or every
-        instrument.
-        """
-        return await self._call(
-            "get_tickers", TickersView,
-            parts={},
-            query={
-                "symbol": symbol,
-            },
-            body=None,
-            idempotency_key=None,
-        )
-
-    async def get_accounts(self) -> AccountsView:
-        """List the accounts that the key reaches: its own, those of its firm, or (operator)
-        all.
-        """
-        return await self._call(
-            "get_accounts", AccountsView,
-            parts={},
-            query={},
             body=None,
             idempotency_key=None,
         )

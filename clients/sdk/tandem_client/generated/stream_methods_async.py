@@ -9,7 +9,6 @@ from typing import Any, Literal, TypeVar
 
 from tandem_client.document import Document
 from tandem_client.generated.models import (
-    AccountsView,
     AssetsView,
     BalancesView,
     BatchView,
@@ -25,7 +24,6 @@ from tandem_client.generated.models import (
     LimitsView,
     OrderAnswer,
     OrdersView,
-    TickersView,
     TradesView,
 )
 from tandem_client.generated.requests import BatchCancel, BatchCreate, BatchReplace
@@ -441,28 +439,4 @@ class AsyncStreamOperations(ABC):
                 "end": end,
                 "limit": limit,
             },
-        )
-
-    async def get_tickers(
-        self,
-        *,
-        symbol: str | None = None,
-    ) -> TickersView:
-        """Get price change, high, low and volume of the last 24 hours, of one or every
-        instrument.
-        """
-        return await self._operate(
-            "get_tickers", "get_tickers", TickersView,
-            params={
-                "symbol": symbol,
-            },
-        )
-
-    async def get_accounts(self) -> AccountsView:
-        """List the accounts that the key reaches: its own, those of its firm, or (operator)
-        all.
-        """
-        return await self._operate(
-            "get_accounts", "get_accounts", AccountsView,
-            params={},
         )
