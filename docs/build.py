@@ -17,20 +17,28 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from docs.keywords import KEYWORDS  # noqa: E402
+
 _LINK: Final = re.compile(r"(?<!!)\[([^\]\n]+)\]\((?!https?://|mailto:|#|/)([^)\s#]+)(#[^)\s]*)?\)")
 _FENCE: Final = re.compile(r"^(```[a-z]*) output$", re.MULTILINE)
 SECTIONS: Final = (
-    ("Start", ("first-trade", "test-net", "clients", "certification")),
+    ("Start", ("first-trade", "test-net", "clients", "certification", "faq", "glossary")),
     ("Guides", ("trading-firm", "market-data", "treasury", "operator", "deployment", "tls",
-                "runbooks")),
+                "runbooks", "upgrade")),
     ("How it works", ("money", "spec/ARCHITECTURE", "spec/MATCHING", "security", "proofs",
-                      "benchmarks", "comparison")),
-    ("Reference", ("spec/FIX", "reference/rest", "spec/REST", "reference/websocket",
+                      "benchmarks", "comparison", "decisions")),
+    ("Reference", ("spec/FIX", "fix-card", "reference/rest", "spec/REST", "reference/websocket",
                    "spec/ERRORS", "reference/authority", "reference/certification", "spec/IPC",
-                   "spec/JOURNAL")),
+                   "spec/JOURNAL", "changelog")),
 )  # fmt: skip
 """The order of the pages in the menu. One that is not there yet is left out, and one that is
 not named here comes last."""
+DECISIONS: Final = "spec/decisions/"
+"""Pages that are listed on one of their own and that the search does not know: they say why things
+are as they are, which is seldom what somebody looks for, and mention everything."""
+ASSETS: Final = ("conf.py", "static", "templates")
 
 
 def pages() -> dict[str, Path]:
@@ -40,6 +48,7 @@ def pages() -> dict[str, Path]:
         found[path.relative_to(ROOT / "docs").with_suffix("").as_posix()] = path
     for path in sorted((ROOT / "spec").rglob("*.md")):
         found[path.relative_to(ROOT).with_suffix("").as_posix()] = path
+    found["changelog"] = ROOT / "CHANGELOG.md"
     return found
 
 
@@ -58,7 +67,28 @@ def staged_text(name: str, path: Path, names: dict[Path, str]) -> str:
         return f"[{text}]({relative}.md{anchor})"
 
     text = _LINK.sub(turned, path.read_text(encoding="utf-8"))
-    return _FENCE.sub(r"\1", text)
+    return _searchable(name, _FENCE.sub(r"\1", text))
+
+
+def _searchable(name: str, text: str) -> str:
+    """The page with what the search needs: its keywords, or that it is not to be found."""
+    if name.startswith(DECISIONS):
+        return f"---\nnosearch: true\n---\n{text}"
+    entries = "".join(
+        f"```{{index}} ! single: {phrase}\n```\n\n" for phrase in KEYWORDS.get(name, ())
+    )
+    title, rest = text.split("\n", 1)
+    return f"{title}\n\n{entries}{rest}"
+
+
+def decisions(found: dict[str, Path]) -> str:
+    """The page that lists the decisions."""
+    listed = sorted(name for name in found if name.startswith(DECISIONS))
+    return (
+        "---\nnosearch: true\n---\n# Decisions\n\nWhy the venue is built as it is, one page for "
+        "each decision that a newcomer would ask about.\n\n"
+        + _tree("", listed).replace(":hidden:\n:caption: \n", "")
+    )
 
 
 def menu(names: set[str]) -> str:
@@ -69,7 +99,7 @@ def menu(names: set[str]) -> str:
         there = [entry for entry in entries if entry in names]
         seen.update(there)
         parts.append(_tree(title, there))
-    rest = sorted(names - seen)
+    rest = sorted(name for name in names - seen if not name.startswith(DECISIONS))
     if rest:
         parts.append(_tree("More", rest))
     return "\n".join(parts)
@@ -87,11 +117,17 @@ def stage(folder: Path) -> None:
     for name, path in found.items():
         text = staged_text(name, path, names)
         if name == "index":
-            text += menu(set(found))
+            text += menu({*found, "decisions"})
         target = folder / f"{name}.md"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
-    shutil.copy(ROOT / "docs" / "conf.py", folder / "conf.py")
+    (folder / "decisions.md").write_text(decisions(found), encoding="utf-8")
+    for name in ASSETS:
+        path = ROOT / "docs" / name
+        if path.is_dir():
+            shutil.copytree(path, folder / name)
+        else:
+            shutil.copy(path, folder / name)
     for pattern in ("*.png", "*.svg"):
         for path in (ROOT / "docs").rglob(pattern):
             target = folder / path.relative_to(ROOT / "docs")

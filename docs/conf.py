@@ -19,3 +19,14 @@ html_show_sourcelink = False
 html_copy_source = False
 html_use_index = False
 html_theme_options = {"navigation_with_keys": True}
+html_favicon = "static/icon.svg"
+html_static_path = ["static"]
+html_css_files = ["tandem.css"]
+html_js_files = [("tandem.js", {"defer": "defer"})]
+templates_path = ["templates"]
+html_sidebars = {
+    "**": [
+        "sidebar/brand.html", "venue.html", "sidebar/search.html", "sidebar/scroll-start.html",
+        "sidebar/navigation.html", "sidebar/scroll-end.html",
+    ]
+}  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Final
 
 from account_api.http.routing import Route
 from account_api.routes import (
+    accounts,
     addresses,
     balances,
     batches,
@@ -18,12 +19,15 @@ from account_api.routes import (
     operator,
     orders,
     sessions,
+    tickers,
     transfers,
     withdrawals,
 )
 
 ROUTES: Final[tuple[Route, ...]] = (
     *market.ROUTES,
+    *tickers.ROUTES,
+    *accounts.ROUTES,
     *balances.ROUTES,
     *orders.ROUTES,
     *batches.ROUTES,

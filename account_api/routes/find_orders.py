@@ -155,7 +155,7 @@ def _create_of(order: OrderTerms) -> NewOrder:
 
 
 def list_orders(services: Services, account: str, query: OrdersQuery) -> OrdersView:
-    """List a page of orders, ascending by order id; open ones come from the engine."""
+    """List a page of orders by order id, ascending or newest first; open ones are the engine's."""
     if query.status == "open":
         return _open_orders(services, account, query)
     with services.fresh_history(query.min_seq) as connection:
@@ -167,6 +167,7 @@ def list_orders(services: Services, account: str, query: OrdersQuery) -> OrdersV
             strategy=query.strategy or "",
             side=None if query.side is None else SIDES[query.side],
             client_order_id=query.client_order_id or "",
+            newest=query.sort == "newest",
             cursor=query.cursor or "",
             limit=query.limit,
         )
@@ -179,6 +180,7 @@ def list_orders(services: Services, account: str, query: OrdersQuery) -> OrdersV
 
 def _open_orders(services: Services, account: str, query: OrdersQuery) -> OrdersView:
     catalogue = services.catalogue()
+    newest = query.sort == "newest"
     after = cursor_id(query.cursor, "open orders")
     if query.client_order_id is not None:
         one = services.fetch(queries.Order(account, query.client_order_id), query.min_seq)
@@ -193,9 +195,14 @@ def _open_orders(services: Services, account: str, query: OrdersQuery) -> Orders
             query.min_seq,
         )
         found, as_of_seq = answer.value, answer.as_of_seq
+
+    def beyond(order_id: int) -> bool:
+        return (not after or order_id < after) if newest else order_id > after
+
     rows = sorted(
-        (row for row in found if row.order.order_id > after and _matches(row, query)),
+        (row for row in found if beyond(row.order.order_id) and _matches(row, query)),
         key=lambda row: row.order.order_id,
+        reverse=newest,
     )
     page = rows[: query.limit]
     more = str(page[-1].order.order_id) if len(rows) > len(page) else None

@@ -349,7 +349,7 @@ def get_order(call: QueryCall[AccountQuery]) -> Reply:
 
 
 def get_orders(call: QueryCall[OrdersQuery]) -> Reply:
-    """List orders by status, symbol, side, strategy or client order id, ascending by order id."""
+    """List orders by status, symbol, side, strategy or client order id; the oldest come first."""
     query = call.query
     account = account_of(call, query.account)
     check_filters(call, symbol=query.symbol)

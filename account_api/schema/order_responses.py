@@ -97,7 +97,7 @@ class OrderAnswer(OrderView, frozen=True, kw_only=True):
 
 
 class OrdersView(View, frozen=True, kw_only=True):
-    """Orders, ascending by order id."""
+    """Orders by order id, ascending unless `sort` is newest."""
 
     account: str
     orders: list[OrderView]

@@ -340,9 +340,10 @@ class CandlesQuery(Request, frozen=True, kw_only=True):
 
 
 class OrdersQuery(AccountQuery, frozen=True, kw_only=True):
-    """Filter of GET /v1/orders."""
+    """Filter of GET /v1/orders. A cursor is good for the `sort` that gave it."""
 
     status: Literal["open", "closed", "all"] = "open"
+    sort: Literal["oldest", "newest"] = "oldest"
     symbol: Symbol | None = None
     side: SideText | None = None
     strategy: Strategy | None = None

@@ -45,6 +45,8 @@ OPERATIONS: Final[dict[str, tuple[Method, str]]] = {
     "get_book": ("GET", "/v1/books/{symbol}"),
     "get_trades": ("GET", "/v1/trades"),
     "get_candles": ("GET", "/v1/candles"),
+    "get_tickers": ("GET", "/v1/tickers"),
+    "get_accounts": ("GET", "/v1/accounts"),
 }
 """Operation → method and path of its route."""
 

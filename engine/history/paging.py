@@ -58,24 +58,35 @@ def keyset_page(
     key: tuple[ColumnElement[Any], ...],
     cursor: str,
     limit: int,
+    *,
+    newest: bool = False,
 ) -> tuple[list[Any], str | None]:
-    """Run a query by keyset: return one page of rows above the cursor, in order of the key."""
+    """Run a query by keyset: return one page of rows beyond the cursor, in order of the key.
+
+    With ``newest`` the order is reversed, and so is what the cursor means: its name tells.
+    """
+    name = f"{name}, newest first" if newest else name
     if cursor:
-        query = query.where(_above(key, _open_cursor(name, cursor, key)))
-    rows = list(connection.execute(query.order_by(*key).limit(limit + 1)))
+        query = query.where(_beyond(key, _open_cursor(name, cursor, key), newest))
+    order = [column.desc() for column in key] if newest else list(key)
+    rows = list(connection.execute(query.order_by(*order).limit(limit + 1)))
     if len(rows) <= limit:
         return rows, None
     last = rows[limit - 1]._mapping
     return rows[:limit], _make_cursor(name, [last[column] for column in key])
 
 
-def _above(key: tuple[ColumnElement[Any], ...], values: list[Any]) -> ColumnElement[bool]:
-    """(a, b) > (x, y), written out because not every index is used for row values."""
+def _beyond(
+    key: tuple[ColumnElement[Any], ...], values: list[Any], below: bool
+) -> ColumnElement[bool]:
+    """(a, b) > (x, y), or <, written out because not every index is used for row values."""
     alternatives = []
     for index, column in enumerate(key):
         equal = [key[i] == values[i] for i in range(index)]
-        alternatives.append(and_(*equal, column > values[index]))
-    return and_(key[0] >= values[0], or_(*alternatives))
+        past = column < values[index] if below else column > values[index]
+        alternatives.append(and_(*equal, past))
+    first = key[0] <= values[0] if below else key[0] >= values[0]
+    return and_(first, or_(*alternatives))
 
 
 def _make_cursor(name: str, values: list[Any]) -> str:

@@ -53,9 +53,11 @@ from engine.history.rows import (
     LedgerEntry,
     Page,
     PublicTrade,
+    Ticker,
     TransferRow,
 )
 from engine.history.store import StoreError, open_reader
+from engine.history.tickers import ticker
 
 __all__ = [
     "CANDLE_INTERVALS_US",
@@ -71,6 +73,7 @@ __all__ = [
     "PublicTrade",
     "SQLAlchemyError",
     "StoreError",
+    "Ticker",
     "TransferRow",
     "candles",
     "deposit",
@@ -83,6 +86,7 @@ __all__ = [
     "order",
     "orders",
     "postings",
+    "ticker",
     "trades",
     "transfers",
     "wait_for",
@@ -234,10 +238,14 @@ def orders(
     session: str = "",
     from_us: int = 0,
     to_us: int = 0,
+    newest: bool = False,
     cursor: str = "",
     limit: int = 100,
 ) -> Page[HistoricOrder]:
-    """Return orders, ascending by order id, that were created within [from_us, to_us)."""
+    """Return orders that were created within [from_us, to_us), ascending by order id.
+
+    With ``newest`` descending; a cursor is good for the direction that gave it.
+    """
     table = schema.orders
     check_limit(limit)
     query: Select[Any] = select(*_order_columns, *_order_marks).where(
@@ -252,7 +260,9 @@ def orders(
     if client_order_id:
         query = query.where(table.c.order_id.in_(_orders_named(accounts, client_order_id)))
     query = between(query, table.c.created_at, from_us, to_us)
-    rows, next_cursor = keyset_page(connection, query, "orders", (table.c.order_id,), cursor, limit)
+    rows, next_cursor = keyset_page(
+        connection, query, "orders", (table.c.order_id,), cursor, limit, newest=newest
+    )
     return Page([_order(row) for row in rows], next_cursor, last_seq(connection))
 
 

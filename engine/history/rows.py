@@ -133,3 +133,24 @@ class Candle(NamedTuple):
     qty: int
     cash: int
     trades: int
+
+
+class Ticker(NamedTuple):
+    """The window from ``from_us`` on; without a trade in it all of it is 0.
+
+    ``last_trade_id``, ``last_price`` and ``last_us`` are those of the newest trade, however old it
+    is; 0 before the first.
+    """
+
+    symbol: str
+    from_us: int
+    open: int = 0
+    high: int = 0
+    low: int = 0
+    close: int = 0
+    qty: int = 0
+    cash: int = 0
+    trades: int = 0
+    last_trade_id: int = 0
+    last_price: int = 0
+    last_us: int = 0

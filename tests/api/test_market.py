@@ -97,6 +97,24 @@ def test_candles(market: Caller) -> None:
     market.get("/v1/candles", symbol="BTC-USD", interval="7m").problem(400, "invalid_request")
 
 
+def test_tickers_show_the_last_24_hours(market: Caller, clock: Clock) -> None:
+    rows = {row["symbol"]: row for row in market.get("/v1/tickers").ok()["tickers"]}
+    assert set(rows) == {"BTC-USD", "ETH-USD", "ETH-BTC"}
+    assert rows["BTC-USD"] == {
+        "symbol": "BTC-USD", "start": "2030-03-16T17:47:00.000000Z",
+        "open": "101", "high": "101", "low": "99", "change": "-2", "change_percent": "-1.98",
+        "volume": "0.85", "quote_volume": "84.65", "trades": 3, "last_price": "99",
+        "last_trade_id": 3, "last_trade_at": "2030-03-17T17:47:40.008000Z",
+    }  # fmt: skip
+    quiet = rows["ETH-USD"]
+    assert (quiet["last_price"], quiet["change_percent"], quiet["volume"]) == (None, None, "0")
+    clock.advance(25 * 3600)
+    (later,) = market.get("/v1/tickers", symbol="BTC-USD").ok()["tickers"]
+    assert (later["open"], later["change"], later["trades"]) == (None, None, 0)
+    assert (later["last_price"], later["last_trade_id"]) == ("99", 3)
+    market.get("/v1/tickers", symbol="NO-SUCH").problem(404, "unknown_symbol")
+
+
 def test_health_and_readiness(caller: CallerOf, engine: InProcessEngine) -> None:
     assert caller("").get("/healthz").ok()["status"] == "ok"
     ready = caller("").get("/readyz").ok()

@@ -106,6 +106,28 @@ def test_an_order_shows_the_third_parties_that_it_was_entered_for_over_FIX(
     assert changed["third_party"] is None
 
 
+def test_orders_are_listed_from_either_end_page_by_page(alice: Caller) -> None:
+    """Open ones from the engine, all of them from the history: the same pages either way."""
+    for name in ("a1", "a2", "a3"):
+        alice.post("/v1/orders", limit(name, "buy", "1", "100")).ok(201)
+
+    def pages(target: str) -> list[list[str]]:
+        found, cursor = [], ""
+        while True:
+            page = alice.get(f"{target}&limit=2{cursor}").ok()
+            found.append([row["client_order_id"] for row in page["orders"]])
+            if page["next_cursor"] is None:
+                return found
+            cursor = f"&cursor={page['next_cursor']}"
+
+    for status in ("open", "all"):
+        assert pages(f"/v1/orders?status={status}&sort=newest") == [["a3", "a2"], ["a1"]]
+        assert pages(f"/v1/orders?status={status}") == [["a1", "a2"], ["a3"]]
+    newest = alice.get("/v1/orders?status=all&sort=newest&limit=2").ok()["next_cursor"]
+    refused = alice.get(f"/v1/orders?status=all&cursor={newest}")
+    assert (refused.status, refused.json["field"]) == (400, "cursor")
+
+
 # Repeats.
 
 

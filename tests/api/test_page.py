@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import replace
 
@@ -15,7 +16,9 @@ from engine.history.queries import open_reader
 from tests.api.client import CallerOf
 from tests.api.inprocess import Clock, InProcessEngine
 
-FILES = sorted(str(path.relative_to(WEB)) for path in WEB.rglob("*") if path.is_file())
+FILES = sorted(str(path.relative_to(WEB)) for path in WEB.rglob("*")
+               if path.is_file() and "vendor" not in path.parts)  # fmt: skip
+VENDOR = WEB / "vendor"
 LINES_MAX = 360
 
 
@@ -98,10 +101,33 @@ def test_a_file_is_short_and_names_no_other_place(name: str) -> None:
     text = (WEB / name).read_text(encoding="utf-8")
     assert text.count("\n") <= LINES_MAX
     # The namespace of SVG is a name, and nothing is loaded from it.
-    places = re.findall(r"https?://[^\s\"'`)]+", text.replace("http://www.w3.org/2000/svg", ""))
-    assert places == []
+    places = set(re.findall(r"https?://[^\s\"'`)]+", text)) - {"http://www.w3.org/2000/svg"}
+    # What the notice of the charts asks for is a link, from which nothing is loaded either.
+    assert places <= ({"https://www.tradingview.com/"} if name == "index.html" else set())
     assert "innerHTML" not in text and "eval(" not in text and "document.write" not in text
     assert not re.search(r"\son[a-z]+=\"|\sstyle=\"", text) or not name.endswith(".html")
+
+
+def test_files_of_others_are_as_published_with_licence_and_notice(caller: CallerOf) -> None:
+    """Each folder under vendor/ is a row of its README, and the file is the one named there."""
+    readme = (VENDOR / "README.md").read_text(encoding="utf-8")
+    rows = [[cell.strip(" `") for cell in line.strip("|").split("|")]
+            for line in readme.splitlines() if line.startswith("| `")]  # fmt: skip
+    assert {row[0] for row in rows} == {path.name for path in VENDOR.iterdir() if path.is_dir()}
+    for name, version, licence, _, _, digest in rows:
+        script = f"vendor/{name}/{name}.js"
+        content = (WEB / script).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == digest, name
+        assert version.encode() in content[:500]
+        served = caller("").get(f"/web/{script}")
+        assert served.raw == content and "javascript" in served.headers["Content-Type"]
+        assert licence in ("Apache-2.0", "MIT", "BSD-3-Clause")
+        words = caller("").get(f"/web/vendor/{name}/LICENSE.txt").raw.decode()
+        assert "Apache License" in words if licence == "Apache-2.0" else "Permission" in words
+    notice = (VENDOR / "lightweight-charts/NOTICE.txt").read_text(encoding="utf-8").splitlines()
+    page = caller("").get("/").raw.decode()
+    assert all(line.split(" https")[0].removesuffix("™") in page for line in notice)
+    assert page.count('href="https://www.tradingview.com/"') >= 2
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if name.endswith(".js")])

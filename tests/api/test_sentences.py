@@ -20,6 +20,7 @@ FILTERS = (
     ("alice-trade", "DELETE", "/v1/orders", "symbol", "unknown_symbol"),
     ("", "GET", "/v1/trades", "symbol", "unknown_symbol"),
     ("", "GET", "/v1/candles", "symbol", "unknown_symbol"),
+    ("", "GET", "/v1/tickers", "symbol", "unknown_symbol"),
     ("alice-read", "GET", "/v1/balances", "asset", "unknown_asset"),
     ("alice-read", "GET", "/v1/ledger", "asset", "unknown_asset"),
     ("alice-read", "GET", "/v1/transfers", "asset", "unknown_asset"),

@@ -136,6 +136,17 @@ def test_another_firm_finds_no_such_account(
     assert problem["field"] == "account" and problem["outcome"] == "not_applied"
 
 
+def test_a_key_lists_the_accounts_that_it_reaches(caller: CallerOf) -> None:
+    def names(key: str) -> list[str]:
+        return [row["account"] for row in caller(key).get("/v1/accounts").ok()["accounts"]]
+
+    assert names("alice-read") == ["alice", DESK] and names("bob-read") == ["bob"]
+    assert set(names("operator")) > {"alice", DESK, "bob", "carol"}
+    (row, _) = caller("alice-trade").get("/v1/accounts").ok()["accounts"]
+    assert (row["firm"], row["status"], row["open_orders"]) == ("alice", "active", 0)
+    caller("").get("/v1/accounts").problem(401, "unauthorized")
+
+
 def test_the_scope_is_asked_for_all_the_same(funded: CallerOf) -> None:
     funded("alice-withdraw").post("/v1/orders", order()).problem(403, "insufficient_scope")
     funded("operator").send("POST", "/v1/orders", order()).problem(403, "insufficient_scope")

@@ -108,7 +108,9 @@ STEPS: Final = (
     Step("No such instrument", "", "GET", "/v1/books/XRP-USD"),
     Step("Trades from the first on", "", "GET", "/v1/trades?symbol=BTC-USD&after_trade_id=0"),
     Step("Candles of one minute", "", "GET", "/v1/candles?symbol=BTC-USD&interval=1m"),
+    Step("The last 24 hours", "", "GET", "/v1/tickers?symbol=BTC-USD"),
     # Balances.
+    Step("The firm's accounts", READER, "GET", "/v1/accounts"),
     Step("Every balance", READER, "GET", "/v1/balances"),
     Step("The ledger of one asset", READER, "GET", "/v1/ledger?asset=BTC"),
     Step("Every hold", READER, "GET", "/v1/holds"),

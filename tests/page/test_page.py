@@ -35,17 +35,17 @@ def test_whoever_never_read_the_docs_can_trade_and_find_it(
     assert page.one("[name=price]").get_property("value") == "60000"
     page.type("[name=quantity]", "0.5")
     page.until(lambda: page.text("#go") == "Buy 0.5 BTC")
-    page.until(lambda: page.text("#sum-value") == "30,000 USD")
-    page.until(lambda: page.text("#sum-fee") == "30 USD")
+    page.until(lambda: page.text("#sum-value") == "30,000.00 USD")
+    page.until(lambda: page.text("#sum-fee") == "30.00 USD")
     page.click("#go")
     page.until(lambda: "Bought 0.5 BTC at 60,000.00 USD" in page.text("#toasts"))
     # Fills of other tests may be there before this one.
     page.until(lambda: first_row(page, "fills")[1:8] == [
-        "BTC-USD", "Buy", "0.5", "60,000.00", "30,000", "30 USD", "taker",
+        "BTC-USD", "Buy", "0.50000", "60,000.00", "30,000.00 USD", "30.00 USD", "taker",
     ])  # fmt: skip
     row = first_row(page, "fills")
     assert page.one("#panel-fills").is_displayed()
-    page.until(lambda: ["60,000.00", "0.5"] in [
+    page.until(lambda: ["60,000.00", "0.50000"] in [
         [cells[0].lstrip("▲▼ "), cells[1]] for cells in page.rows("#trades")
     ])  # fmt: skip
     order = alice.call("GET", f"/v1/orders/client:{row[8]}")
@@ -63,9 +63,9 @@ def test_book_orders_and_balances_change_without_being_asked(
     automated = alice.order("buy", "1.5", "50000.5")
     row = page.until(lambda: [r for r in page.rows("#panel-orders tbody") if r[4] == "50,000.50"])
     assert row[0][2:9] == [
-        "Buy", "limit, gtc", "50,000.50", "1.5", "0", "waits in the book", "automated",
+        "Buy", "Limit, GTC", "50,000.50", "1.50000", "0.00000", "–", "New",
     ]  # fmt: skip
-    page.until(lambda: page.rows("#bids")[:1] == [["50,000.50", "1.5", "1.5"]])
+    page.until(lambda: page.rows("#bids")[:1] == [["50,000.50", "1.50000", "1.50000"]])
     assert page.run("return document.querySelector('#bids tr').classList.contains('own')")
     page.click("#tab-balances")
     held = {cells[0]: cells[2] for cells in page.rows("#panel-balances tbody")}
@@ -73,14 +73,16 @@ def test_book_orders_and_balances_change_without_being_asked(
     bob.order("sell", "0.5", "50000.5")
     page.until(lambda: page.text("#count-fills"))
     page.click("#tab-fills")
-    page.until(lambda: first_row(page, "fills")[3:8:4] == ["0.5", "maker"])
+    page.until(lambda: first_row(page, "fills")[3:8:4] == ["0.50000", "maker"])
     assert first_row(page, "fills")[4] == "50,000.50"
-    page.until(lambda: page.rows("#bids")[:1] == [["50,000.50", "1", "1"]])
+    page.until(lambda: page.rows("#bids")[:1] == [["50,000.50", "1.00000", "1.00000"]])
     page.click("#tab-orders")
-    page.until(lambda: first_row(page, "orders")[6:8] == ["0.5 at 50,000.50", "partly filled"])
+    page.until(lambda: first_row(page, "orders")[6:9] == [
+        "0.50000", "50,000.50", "Partially filled",
+    ])
     alice.call("DELETE", f"/v1/orders/{automated['order_id']}")
     page.until(lambda: page.rows("#bids") == [])
-    page.until(lambda: first_row(page, "orders")[7] == "canceled")
+    page.until(lambda: first_row(page, "orders")[8] == "Canceled: on request")
     page.sign_out()
 
 
@@ -214,8 +216,8 @@ def test_one_order_is_canceled_by_its_button_and_a_price_taken_from_the_book(
     bob.order("buy", "1", "49000")
     alice.order("sell", "1", "52000")
     page.until(lambda: first_row(page, "orders")[4:5] == ["52,000.00"])
-    page.click("#panel-orders tbody button")
-    page.until(lambda: first_row(page, "orders")[7] == "canceled")
+    page.click("#panel-orders tbody [data-verb=cancel]")
+    page.until(lambda: first_row(page, "orders")[8] == "Canceled: on request")
     page.until(lambda: page.rows("#asks") == [])
     page.click("#bids tr button")
     assert page.run("return document.querySelector('#ticket').elements.side.value") == "sell"
@@ -266,14 +268,14 @@ def test_a_lost_stream_comes_back_signed_in_and_misses_nothing(
     alice.order("buy", "1", "42000")
     bob.order("sell", "0.25", "42000")
     page.until(lambda: page.text("#status-text").startswith("Live"))
-    page.until(lambda: first_row(page, "orders")[4:8] == [
-        "42,000.00", "1", "0.25 at 42,000.00", "partly filled",
+    page.until(lambda: first_row(page, "orders")[4:9] == [
+        "42,000.00", "1.00000", "0.25000", "42,000.00", "Partially filled",
     ])  # fmt: skip
     page.until(lambda: page.rows("#bids") == [
-        ["42,000.00", "0.75", "0.75"], ["41,000.00", "1", "1.75"],
+        ["42,000.00", "0.75000", "0.75000"], ["41,000.00", "1.00000", "1.75000"],
     ])  # fmt: skip
     assert page.text("#who") == "alice"
-    page.until(lambda: ["0.25", "42,000.00"] in [
+    page.until(lambda: ["0.25000", "42,000.00"] in [
         cells[3:5] for cells in page.rows("#panel-fills tbody")
     ])  # fmt: skip
     page.sign_out()
@@ -437,7 +439,7 @@ def test_money_is_computed_exactly(window: Browser, url: str) -> None:
     found = window.module(
         "/web/js/lib/decimal.js",
         "a[0].map(([x, y]) => [m.add(x, y), m.subtract(x, y), m.multiply(x, y), m.compare(x, y),"
-        " m.show(x), m.roundUp(x, 2), m.isMultiple(x, '0.01')])",
+        " m.show(x), m.round(x, 2, 'up'), m.isMultiple(x, '0.01')])",
         pairs,
     )
     with localcontext(prec=80):

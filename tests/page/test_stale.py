@@ -82,7 +82,7 @@ def test_a_stream_that_is_silent_is_called_so_within_two_heartbeats(
         bob.order("sell", "0.5", "59900")
     desk.until(lambda: desk.text("#status-text").startswith("Live"))
     # What happened meanwhile is there as soon as it is called live again.
-    assert desk.rows("#asks")[-1] == ["59,900.00", "0.5", "0.5"]
+    assert desk.rows("#asks")[-1] == ["59,900.00", "0.50000", "0.50000"]
     assert not desk.one("#go").get_property("disabled") and desk.text("#go") == "Buy BTC"
 
 

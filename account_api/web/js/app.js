@@ -19,6 +19,7 @@ import { SignIn } from "./view/signin.js";
 import { mountStatus, toggleTheme } from "./view/status.js";
 import { Ticket } from "./view/ticket.js";
 import { mountTrades } from "./view/trades.js";
+import { mountZone } from "./view/zone.js";
 
 /** Where the stream is: told by the venue, or its port on the host of this page. */
 function streamUrl() {
@@ -66,6 +67,7 @@ mountSessions(market, account);
 mountFigures(stream, new Figures());
 mountRoute(market, panels);
 mountQuestions();
+mountZone();
 mountShortcuts({ ticket, panels, signIn, showPane, toggleTheme });
 for (const button of $$(".panes button")) {
   button.addEventListener("click", () => showPane(button.dataset.pane));

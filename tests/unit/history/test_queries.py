@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from engine.core.types import INT64_MAX, Liquidity, Side, WithdrawalState
 from engine.history import queries, schema
-from engine.history.paging import _make_cursor
+from engine.history.paging import CursorError, _make_cursor
 from engine.history.projector import Projector
 from engine.history.store import StoreError, open_reader, open_writer
 from tests.unit.history.by_hand import SECOND_US, START_US, day
@@ -97,6 +97,13 @@ def test_orders_by_status_and_cursor(connection: Connection) -> None:
     second = queries.orders(connection, BOTH, limit=2, cursor=first.cursor)
     assert [row.row.order.order_id for row in second.rows] == [3]
     assert second.cursor is None
+    newest = queries.orders(connection, BOTH, limit=2, newest=True)
+    assert [row.row.order.order_id for row in newest.rows] == [3, 2]
+    older = queries.orders(connection, BOTH, limit=2, newest=True, cursor=newest.cursor or "")
+    assert [row.row.order.order_id for row in older.rows] == [1] and older.cursor is None
+    for direction, foreign in ((True, first.cursor), (False, newest.cursor)):
+        with pytest.raises(CursorError):
+            queries.orders(connection, BOTH, newest=direction, cursor=foreign or "")
     assert queries.orders(connection, BOTH, status="open").rows == []
     assert len(queries.orders(connection, BOTH, status="closed", side=Side.SELL).rows) == 2
     assert queries.order(connection, BOTH, order_id=1, client_order_id="b-1") is None
@@ -160,6 +167,38 @@ def test_candles_of_each_interval(connection: Connection) -> None:
         assert (candle.qty, candle.cash, candle.trades) == (7, 1400, 2)
     with pytest.raises(ValueError, match="1m, 5m"):
         queries.candles(connection, "BTC-USD", 7)
+
+
+def test_a_ticker_is_24_hours_of_whole_hours_and_the_minutes_before_them(
+    connection: Connection, url: str
+) -> None:
+    minute, hour = (queries.CANDLE_INTERVALS_US[name] for name in ("1m", "1h"))
+    first, day_us = START_US // hour * hour, 24 * hour
+    names = ("interval_us", "start_us", "open", "high", "low", "close", "qty", "cash", "trades")
+    rows = [
+        (minute, first - 2 * minute, 7, 9, 5, 7, 10**20, 3, 1),
+        (minute, first - minute, 8, 12, 8, 11, 2, 5, 2),
+        (hour, first - hour, 7, 12, 5, 11, 10**20 + 2, 8, 3),
+        (hour, first, 11, 11, 4, 6, 3, 7, 4),
+    ]
+    writer = open_writer(url)
+    with writer.begin() as opened:
+        opened.execute(
+            insert(schema.candles),
+            [{"symbol": "ETH-USD"} | dict(zip(names, row, strict=True)) for row in rows],
+        )
+    writer.dispose()
+    whole = queries.ticker(connection, "ETH-USD", first - 2 * minute + day_us)
+    assert whole.from_us == first - 2 * minute
+    assert (whole.open, whole.high, whole.low, whole.close) == (7, 12, 4, 6)
+    assert (whole.qty, whole.cash, whole.trades) == (10**20 + 5, 15, 7)
+    part = queries.ticker(connection, "ETH-USD", first - minute + day_us + 1)
+    assert (part.open, part.high, part.qty) == (8, 12, 5)
+    hours = queries.ticker(connection, "ETH-USD", first + day_us)
+    assert (hours.open, hours.high, hours.trades) == (11, 11, 4)
+    assert queries.ticker(connection, "ETH-USD", first + hour + day_us).trades == 0
+    old = queries.ticker(connection, "BTC-USD", START_US + 9 * day_us)
+    assert (old.trades, old.open, old.last_trade_id, old.last_price) == (0, 0, 2, 100)
 
 
 def test_times_are_bounded_below_and_open_above(connection: Connection) -> None:

@@ -102,17 +102,20 @@ export function show(value, least = 0) {
   return whole.replace(/\B(?=([0-9]{3})+$)/g, ",") + (padded ? `.${padded}` : "");
 }
 
-/** For people: an average, which may have many places, cut after two more than the price has. */
-export function showAverage(value, digits) {
-  return value === null || value === undefined ? "–" : show(divide(value, "1", digits + 2), digits);
-}
-
-/** Rounded up to so many places: what is shown as a bound must not be too small. */
-export function roundUp(value, scale) {
+/** Rounded to so many places: "up" and "down" by size, "even" to the nearest, half away from zero. */
+export function round(value, scale, toward = "even") {
   const exact = parse(value);
   if (exact.scale <= scale) return value;
   const step = 10n ** BigInt(exact.scale - scale);
-  return text((exact.units + step - 1n) / step, scale);
+  const size = exact.units < 0n ? -exact.units : exact.units;
+  const more = { down: 0n, even: step / 2n, up: step - 1n }[toward];
+  const rounded = (size + more) / step;
+  return text(exact.units < 0n ? -rounded : rounded, scale);
+}
+
+/** For people: an average, which may have many places, rounded to two more than the price has. */
+export function showAverage(value, digits) {
+  return value === null || value === undefined ? "–" : show(round(value, digits + 2), digits);
 }
 
 /** (to − from) ÷ from in hundredths of a percent, as text like "+1.25 %". */

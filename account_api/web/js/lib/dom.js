@@ -46,14 +46,4 @@ export function rows(body, items, keyOf, build, fill) {
 /** A promise of some time later. */
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Local time of day of an instant as the venue writes it. */
-export function clock(instant) {
-  return new Date(instant).toLocaleTimeString([], { hour12: false });
-}
-
-/** Local date and time. */
-export function moment(instant) {
-  const when = new Date(instant);
-  const day = when.toLocaleDateString([], { month: "short", day: "2-digit" });
-  return `${day} ${when.toLocaleTimeString([], { hour12: false })}`;
-}
+export { clock, moment } from "./time.js";

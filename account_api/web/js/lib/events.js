@@ -9,6 +9,10 @@ export class Emitter {
     return this;
   }
 
+  off(type, listener) {
+    this.#listeners.get(type)?.delete(listener);
+  }
+
   /** A promise of the next time; `wait` milliseconds at most, then it rejects. */
   next(type, wait) {
     return new Promise((resolve, reject) => {

@@ -7,7 +7,7 @@
 import { Emitter } from "../lib/events.js";
 import { Signer, Token } from "../lib/sign.js";
 import { forget, keep } from "./keep.js";
-import { Orders } from "./orders.js";
+import { OrderHistory, Orders } from "./orders.js";
 import { FILLS_KEPT, all, newestFills } from "./past.js";
 import { rest } from "./rest.js";
 import { send } from "./sending.js";
@@ -149,6 +149,30 @@ export class Account extends Emitter {
     }
   }
 
+  /**
+   * Change an open order; gives it as it is then. Where the answer is lost it is asked for again
+   * under the same request id, which changes nothing twice.
+   */
+  async replace(orderId, changes) {
+    const request = { order: orderId, request_id: `web-${crypto.randomUUID()}`, ...changes, ...this.named };
+    try {
+      return await this.#stream.request("replace_order", request);
+    } catch (problem) {
+      if (problem.outcome !== "unknown") throw problem;
+      await this.#connected();
+      return this.#stream.request("replace_order", request);
+    }
+  }
+
+  /** An order as the venue has it, with all its fills. */
+  async look(orderId) {
+    const [order, { fills }] = await Promise.all([
+      this.#stream.request("get_order", { order: orderId, ...this.named }),
+      this.#stream.request("get_fills", { order_id: orderId, limit: FILLS_KEPT, ...this.named }),
+    ]);
+    return { order, fills };
+  }
+
   /** Cancel every open order of the account, or those of one instrument. */
   cancelAll(symbol) {
     return this.#stream.request("cancel_all", { ...(symbol ? { symbol } : {}), ...this.named });
@@ -205,6 +229,7 @@ export class Account extends Emitter {
     this.loaded = false;
     this.balances = new Map();
     this.orders = new Orders();
+    this.history = new OrderHistory((params) => this.#stream.request("get_orders", { ...params, ...this.named }));
     this.fills = [];
     this.transfers = new Map();
     this.sessions = [];
@@ -321,7 +346,10 @@ export class Account extends Emitter {
   #update(channel, data, time) {
     if (channel === "orders") {
       if (data.event.startsWith("session")) this.loadSessions();
-      if (data.order_id && data.status && data.symbol && !data.event.endsWith("rejected")) {
+      if (data.event === "rejected" && data.symbol) {
+        this.orders.refused(data, time);
+        this.emit("orders");
+      } else if (data.order_id && data.status && data.symbol && !data.event.endsWith("rejected")) {
         this.orders.put(data, time);
         this.emit("orders");
       }

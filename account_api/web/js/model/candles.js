@@ -6,7 +6,8 @@ export const INTERVALS = {
   "1m": 60_000, "5m": 300_000, "15m": 900_000, "1h": 3_600_000, "4h": 14_400_000,
   "1d": 86_400_000,
 };
-const KEPT = 240;
+/** So many that weeks of minutes fit. */
+const KEPT = 20_000;
 
 export class Candles {
   constructor(interval) {
@@ -19,6 +20,11 @@ export class Candles {
   load(rows, seq) {
     this.list = rows.map((row) => ({ ...row, time: Date.parse(row.start) }));
     this.seq = seq;
+  }
+
+  /** Put candles before the oldest one. */
+  prepend(rows) {
+    this.list = [...rows.map((row) => ({ ...row, time: Date.parse(row.start) })), ...this.list].slice(-KEPT);
   }
 
   /** Take in a public trade, unless it is contained already. */

@@ -2,18 +2,19 @@
 
 import { places } from "../lib/decimal.js";
 import { Emitter } from "../lib/events.js";
+import { bandAround, bandOf } from "./band.js";
 import { Book } from "./book.js";
 import { Candles } from "./candles.js";
 
 const TRADES_KEPT = 60;
-const CANDLES_ASKED = 180;
+const CANDLES_ASKED = 500;
 const DAY_MS = 86_400_000;
 const RESYNC_MS = 1_000;
 const PROBE_MS = 4_000;
 const PROBE_WAIT_MS = 4_000;
 
 /**
- * Emits `instruments`, `selected`, `book`, `trades`, `candles`, `day`, and `stale` when what is
+ * Emits `instruments`, `selected`, `book`, `trades`, `candles`, `day`, `band`, and `stale` when what is
  * shown begins or ceases to be what is so.
  */
 export class Market extends Emitter {
@@ -21,6 +22,8 @@ export class Market extends Emitter {
   #resyncAt = 0;
   #synced = false;
   #answers = true;
+  /** Of the newest trade, until the venue tells its own. */
+  #band = null;
 
   /** `first` is the instrument to begin with, where there is such a one. */
   constructor(stream, first = "") {
@@ -49,6 +52,11 @@ export class Market extends Emitter {
     return this.trades[0]?.price ?? this.instrument?.last_price ?? null;
   }
 
+  /** {low, high} of the prices that the venue takes at this moment; null where there is no band. */
+  get band() {
+    return this.#band ?? (this.instrument ? bandOf(this.instrument) : null);
+  }
+
   /** Why what is shown may not be so any more; "" while it is. */
   get stale() {
     return this.#why;
@@ -70,6 +78,23 @@ export class Market extends Emitter {
   async setInterval(interval) {
     this.interval = interval;
     await this.#loadCandles();
+  }
+
+  /** Ask for candles before the oldest that is known, unless there are none. */
+  async loadOlder() {
+    const { candles } = this;
+    const oldest = candles.list[0];
+    if (!oldest || candles.loading || candles.complete) return;
+    candles.loading = true;
+    const found = await this.#load("get_candles", {
+      interval: candles.interval, end: oldest.time, limit: CANDLES_ASKED,
+    });
+    candles.loading = false;
+    if (!found || candles !== this.candles) return;
+    candles.complete = found.candles.length < CANDLES_ASKED;
+    if (!found.candles.length) return;
+    candles.prepend(found.candles);
+    this.emit("candles");
   }
 
   #sync(yes) {
@@ -97,11 +122,20 @@ export class Market extends Emitter {
     try {
       await this.#stream.request("get_book", { symbol: this.symbol, depth: 1 });
       this.#heardOf(true);
+      if (this.instrument.band) await this.#again();
     } catch (problem) {
       if (problem.code === "engine_unavailable") this.#heardOf(false);
     } finally {
       clearTimeout(late);
     }
+  }
+
+  /** An operator may move a band without a trade. */
+  async #again() {
+    const { instruments } = await this.#stream.request("get_instruments");
+    this.instruments = new Map(instruments.map((row) => [row.symbol, row]));
+    this.#band = null;
+    this.emit("band");
   }
 
   #heardOf(engine) {
@@ -115,12 +149,14 @@ export class Market extends Emitter {
     this.trades = [];
     this.candles = new Candles(this.interval);
     this.day = null;
+    this.#band = null;
   }
 
   async #resume() {
     try {
       const { instruments } = await this.#stream.request("get_instruments");
       this.instruments = new Map(instruments.map((row) => [row.symbol, row]));
+      this.#band = null;
       this.emit("instruments");
       const wanted = this.instruments.has(this.first) ? this.first : instruments[0]?.symbol;
       if (!this.symbol) await this.select(wanted);
@@ -174,6 +210,7 @@ export class Market extends Emitter {
     this.trades = [...added, ...this.trades]
       .sort((one, other) => other.trade_id - one.trade_id)
       .slice(0, TRADES_KEPT);
+    if (this.#synced && this.instrument) this.#band = bandAround(this.instrument, this.trades[0].price);
     for (const trade of added) {
       this.candles.trade(trade);
       this.day?.trade(trade);

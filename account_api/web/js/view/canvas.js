@@ -18,28 +18,38 @@ export function sharpCanvas(canvas, paint) {
     paint(context, width, height, colours());
   });
   new ResizeObserver(again).observe(canvas);
-  addEventListener("themechange", again);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
+  onColours(again);
   return again;
 }
 
-function colours() {
+/** Call `draw` when the colours have changed. */
+export function onColours(draw) {
+  addEventListener("themechange", draw);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+}
+
+/** The colours of the theme by their names, and its fonts. */
+export function colours() {
   const style = getComputedStyle(document.documentElement);
   const found = {};
   for (const name of ["text", "muted", "line", "buy", "sell", "buy-soft", "sell-soft", "accent", "card"]) {
     found[name] = style.getPropertyValue(`--${name}`).trim();
   }
-  return { ...found, font: `11px ${style.getPropertyValue("--mono")}` };
+  const family = style.getPropertyValue("--mono");
+  return { ...found, family, font: `11px ${family}` };
 }
 
-/** Round steps for an axis: about `count` of them between two values. */
-export function ticks(low, high, count) {
-  const raw = (high - low) / Math.max(count, 1);
+/** Round steps for an axis: about `wanted` of them between two values. */
+export function ticks(low, high, wanted) {
+  const raw = (high - low) / Math.max(wanted, 1);
   if (!(raw > 0)) return [];
   const power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((one) => one >= raw);
+  const step = [1, 2, 5, 10].map((factor) => factor * power).find((one) => one >= raw);
   const found = [];
-  for (let value = Math.ceil(low / step) * step; value <= high; value += step) found.push(value);
+  const slack = 1e-9;
+  for (let count = Math.ceil(low / step - slack); count * step <= high + step * slack; count += 1) {
+    found.push(count * step);
+  }
   return found;
 }
 

@@ -1,161 +1,242 @@
-/* Price chart: candles and their volume; the pointer or the arrow keys read one out. */
+/* Price chart: candles, and their volume below, by TradingView's Lightweight Charts. It is zoomed
+   and moved by mouse, finger, keys and buttons; the pointer or the arrow keys read a candle out. */
 
 import { $, make, moment, say } from "../lib/dom.js";
 import { pixels, places, show } from "../lib/decimal.js";
+import { oncePerFrame } from "../lib/events.js";
+import { isUtc, zoneName } from "../lib/time.js";
 import { INTERVALS } from "../model/candles.js";
-import { axisText, sharpCanvas, ticks } from "./canvas.js";
+import { axisText, colours, onColours } from "./canvas.js";
 
-const SLOT = 9;
-const RIGHT = 76;
-const BOTTOM = 18;
-const VOLUME_SHARE = 0.18;
+const LIBRARY = "/web/vendor/lightweight-charts/lightweight-charts.js";
+const SHOWN = 110;
+const SHOWN_LEAST = 30;
+/** How near to the oldest candle the view may come before older ones are asked for. */
+const EDGE = 15;
+const ZOOM = 1.4;
+const DAY_MS = 86_400_000;
 
+/** Draws when the library is there, which is not waited for. */
 export function mountChart(market) {
-  const canvas = $("#chart");
-  const view = { chosen: null };
-  const again = sharpCanvas(canvas, (...on) => paint(market, view, ...on));
-  for (const type of ["candles", "selected"]) market.on(type, again);
-  market.on("candles", () => describe(market, canvas));
-  mountIntervals(market, view);
-
-  const choose = (index) => {
-    view.chosen = index;
-    read(market, view);
-    again();
-  };
-  canvas.addEventListener("pointermove", (event) => {
-    const shown = visible(market, canvas.clientWidth);
-    const index = Math.floor((event.offsetX - start(shown, canvas.clientWidth)) / SLOT);
-    choose(index >= 0 && index < shown.length ? index : null);
-  });
-  canvas.addEventListener("pointerleave", () => choose(null));
-  canvas.addEventListener("blur", () => choose(null));
-  canvas.addEventListener("keydown", (event) => {
-    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (!step) return;
-    event.preventDefault();
-    const count = visible(market, canvas.clientWidth).length;
-    const from = view.chosen ?? count;
-    choose(Math.min(Math.max(from + step, 0), count - 1));
-  });
+  const box = $("#chart");
+  mountIntervals(market);
+  describe(market, box);
+  for (const type of ["candles", "selected"]) market.on(type, () => describe(market, box));
+  import(LIBRARY).then(
+    (library) => new Chart(library, market, box),
+    () => say($("#chart-empty"), "The chart could not be loaded. Reload the page to try again."),
+  );
 }
 
-function mountIntervals(market, view) {
+function mountIntervals(market) {
   const box = $("#intervals");
   for (const interval of Object.keys(INTERVALS)) {
     const radio = make("input", { type: "radio", name: "interval", value: interval });
     radio.checked = interval === market.interval;
-    radio.addEventListener("change", () => {
-      view.chosen = null;
-      market.setInterval(interval);
-    });
+    radio.addEventListener("change", () => market.setInterval(interval));
     box.append(make("label", {}, radio, make("span", { textContent: interval })));
   }
 }
 
-function visible(market, width) {
-  const count = Math.max(1, Math.floor((width - RIGHT) / SLOT));
-  return market.candles.list.slice(-count);
-}
-
-/** Where the oldest candle begins: the newest one is always at the right. */
-function start(shown, width) {
-  return width - RIGHT - shown.length * SLOT;
-}
-
-function describe(market, canvas) {
-  const last = market.candles.list.at(-1);
+function describe(market, box) {
+  const { list, interval } = market.candles;
+  const last = list.at(-1);
   const about = last ? `last price ${last.close}` : "no trade yet";
-  canvas.setAttribute(
-    "aria-label", `Price chart of ${market.symbol}, candles of ${market.candles.interval}, ${about}`,
-  );
+  box.setAttribute("aria-label", `Price chart of ${market.symbol}, candles of ${interval}, ${about}. ` +
+    "Arrow keys read candles, plus and minus zoom, Home shows the newest.");
+  $("#chart-empty").hidden = Boolean(last);
 }
 
-function read(market, view) {
-  const candle = visible(market, $("#chart").clientWidth)[view.chosen ?? -1];
-  const digits = market.instrument ? places(market.instrument.tick) : 0;
-  say($("#chart-read"), candle
-    ? `${moment(candle.time)}  O ${show(candle.open, digits)}  H ${show(candle.high, digits)}  ` +
-      `L ${show(candle.low, digits)}  C ${show(candle.close, digits)}  V ${show(candle.volume)}`
-    : "");
-}
+class Chart {
+  #market;
+  #box;
+  #chart;
+  #prices;
+  #volumes;
+  #drawn = { candles: null, first: null, count: 0 };
+  #chosen = null;
 
-function paint(market, view, context, width, height, colours) {
-  const shown = visible(market, width);
-  context.font = colours.font;
-  if (!shown.length || !market.instrument) {
-    context.fillStyle = colours.muted;
-    context.textAlign = "center";
-    context.fillText("No trade yet: the first one draws the first candle.", width / 2, height / 2);
-    return;
+  constructor(library, market, box) {
+    this.#market = market;
+    this.#box = box;
+    this.#chart = library.createChart(box, {
+      autoSize: true,
+      // Its logo inserts a style element, which this page forbids; the link to it is below.
+      layout: { attributionLogo: false, fontSize: 11, panes: { enableResize: false } },
+      crosshair: { mode: library.CrosshairMode.Normal },
+      rightPriceScale: { borderVisible: false },
+      timeScale: {
+        borderVisible: false, rightOffset: 3, minBarSpacing: 1.5,
+        tickMarkFormatter: (time, kind) => this.#mark(time * 1000, kind),
+      },
+      localization: { timeFormatter: (time) => this.#moment(time * 1000) },
+    });
+    this.#prices = this.#chart.addSeries(library.CandlestickSeries, { borderVisible: false });
+    this.#volumes = this.#chart.addSeries(library.HistogramSeries, {
+      priceFormat: { type: "volume" }, priceLineVisible: false, lastValueVisible: false,
+    }, 1);
+    const [above, below] = this.#chart.panes();
+    above.setStretchFactor(4);
+    below.setStretchFactor(1);
+    this.#paint();
+    onColours(() => this.#paint());
+    const draw = oncePerFrame(() => this.#draw());
+    for (const type of ["candles", "selected"]) market.on(type, draw);
+    addEventListener("zonechange", () => {
+      this.#chart.applyOptions({});
+      this.#read(this.#chosen);
+    });
+    this.#chart.subscribeCrosshairMove(({ logical, point }) => this.#read(point ? logical : this.#chosen));
+    this.#chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
+      if (range && range.from < EDGE) market.loadOlder();
+    });
+    box.addEventListener("keydown", (event) => this.#key(event));
+    box.addEventListener("blur", () => this.#choose(null));
+    for (const [id, factor] of [["#chart-in", 1 / ZOOM], ["#chart-out", ZOOM]]) {
+      $(id).addEventListener("click", () => this.#zoom(factor));
+    }
+    $("#chart-newest").addEventListener("click", () => this.#newest());
+    this.#draw();
   }
-  const digits = places(market.instrument.tick);
-  const high = Math.max(...shown.map((candle) => pixels(candle.high)));
-  const low = Math.min(...shown.map((candle) => pixels(candle.low)));
-  const room = (high - low || high * 0.001 || 1) * 0.08;
-  const plot = height - BOTTOM;
-  const area = plot * (1 - VOLUME_SHARE);
-  const y = (price) => 6 + ((high + room - price) / (high - low + 2 * room)) * (area - 6);
-  const left = start(shown, width);
-  grid(context, { low, high, y, width, digits, plot, shown, left }, colours);
-  candles(context, shown, left, y, plot, colours);
-  lastLine(context, shown.at(-1), y, width, digits, colours);
-  if (view.chosen !== null && shown[view.chosen]) {
-    context.fillStyle = colours.muted;
-    context.fillRect(left + view.chosen * SLOT + SLOT / 2 - 0.5, 0, 1, plot);
-  }
-}
 
-function grid(context, { low, high, y, width, digits, plot, shown, left }, colours) {
-  const last = y(pixels(shown.at(-1).close));
-  context.textAlign = "left";
-  context.textBaseline = "middle";
-  for (const value of ticks(low, high, Math.max(2, plot / 60))) {
-    context.fillStyle = colours.line;
-    context.fillRect(0, Math.round(y(value)), width - RIGHT, 1);
-    if (Math.abs(y(value) - last) < 15) continue; // The label of the last price is there.
-    context.fillStyle = colours.muted;
-    context.fillText(axisText(value, digits), width - RIGHT + 6, y(value));
-  }
-  context.fillStyle = colours.muted;
-  context.textAlign = "center";
-  const every = Math.ceil(90 / SLOT);
-  for (let index = shown.length - 1 - Math.floor(every / 2); index >= 0; index -= every) {
-    const when = new Date(shown[index].time);
-    const time = when.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
-    context.fillText(time, left + index * SLOT + SLOT / 2, plot + BOTTOM / 2);
-  }
-}
+  // Where.
 
-function candles(context, shown, start, y, plot, colours) {
-  const most = Math.max(...shown.map((candle) => pixels(candle.volume)));
-  shown.forEach((candle, index) => {
-    const [open, close] = [pixels(candle.open), pixels(candle.close)];
-    const rises = close >= open;
-    const left = start + index * SLOT;
-    context.fillStyle = rises ? colours["buy-soft"] : colours["sell-soft"];
-    const size = (pixels(candle.volume) / most) * plot * VOLUME_SHARE * 0.9;
-    context.fillRect(left + 1, plot - size, SLOT - 2, size);
-    context.fillStyle = rises ? colours.buy : colours.sell;
-    const top = y(pixels(candle.high));
-    context.fillRect(left + SLOT / 2 - 0.5, top, 1, Math.max(1, y(pixels(candle.low)) - top));
-    const body = y(Math.max(open, close));
-    context.fillRect(left + 1.5, body, SLOT - 3, Math.max(1, y(Math.min(open, close)) - body));
-  });
-}
+  /** Days are the venue's, in UTC; anything shorter is in the zone that was chosen. */
+  #moment(instant) {
+    return this.#market.candles.interval === "1d" ? new Date(instant).toISOString().slice(0, 10) : moment(instant);
+  }
 
-function lastLine(context, candle, y, width, digits, colours) {
-  const place = y(pixels(candle.close));
-  context.strokeStyle = colours.accent;
-  context.setLineDash([3, 3]);
-  context.beginPath();
-  context.moveTo(0, place);
-  context.lineTo(width - RIGHT, place);
-  context.stroke();
-  context.setLineDash([]);
-  context.fillStyle = colours.accent;
-  context.fillRect(width - RIGHT + 1, place - 9, RIGHT - 1, 18);
-  context.fillStyle = colours.card;
-  context.textAlign = "left";
-  context.fillText(show(candle.close, digits), width - RIGHT + 6, place);
+  #mark(instant, kind) {
+    const { interval } = this.#market.candles;
+    const inUtc = isUtc() || interval === "1d";
+    const zone = inUtc ? { timeZone: "UTC" } : {};
+    const at = new Date(instant);
+    const midnight = interval === "1d" || (inUtc ? instant % DAY_MS === 0 : at.getHours() + at.getMinutes() === 0);
+    if (!midnight) return at.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", ...zone });
+    return at.toLocaleDateString("en-GB", kind === 0 ? { year: "numeric", ...zone }
+      : kind === 1 ? { month: "short", ...zone } : { day: "numeric", month: "short", ...zone });
+  }
+
+  #range() {
+    const { list } = this.#market.candles;
+    return this.#chart.timeScale().getVisibleLogicalRange() ?? { from: list.length - SHOWN, to: list.length };
+  }
+
+  #newest() {
+    const count = this.#market.candles.list.length;
+    const shown = Math.min(Math.max(count + 4, SHOWN_LEAST), SHOWN);
+    const to = Math.max(count + 3, shown - 1);
+    this.#chart.timeScale().setVisibleLogicalRange({ from: to - shown, to });
+    this.#chart.priceScale("right").applyOptions({ autoScale: true });
+  }
+
+  #zoom(factor) {
+    const { from, to } = this.#range();
+    // Around the newest candle where it is in sight, else around the middle.
+    const last = this.#market.candles.list.length - 1;
+    const still = last >= from && last <= to ? last : (from + to) / 2;
+    this.#chart.timeScale().setVisibleLogicalRange({
+      from: still - (still - from) * factor, to: still + (to - still) * factor,
+    });
+  }
+
+  // What.
+
+  #paint() {
+    const all = colours();
+    this.#chart.applyOptions({
+      layout: {
+        background: { color: all.card }, textColor: all.muted, fontFamily: all.family,
+        panes: { separatorColor: all.line, separatorHoverColor: all.line },
+      },
+      grid: { vertLines: { color: all.line }, horzLines: { color: all.line } },
+      crosshair: { vertLine: { color: all.muted, labelBackgroundColor: all.accent }, horzLine: { color: all.muted, labelBackgroundColor: all.accent } },
+    });
+    this.#prices.applyOptions({
+      upColor: all.buy, wickUpColor: all.buy, downColor: all.sell, wickDownColor: all.sell, priceLineColor: all.accent,
+    });
+    this.#drawn.candles = null;
+    this.#draw();
+  }
+
+  #draw() {
+    const { candles, instrument } = this.#market;
+    const { list } = candles;
+    const same = this.#drawn.candles === candles && this.#drawn.first === list[0]?.time &&
+      this.#drawn.count <= list.length && this.#drawn.count > 0;
+    const all = colours();
+    const price = (one) => ({
+      time: one.time / 1000, open: pixels(one.open), high: pixels(one.high), low: pixels(one.low), close: pixels(one.close),
+    });
+    const volume = (one) => ({
+      time: one.time / 1000, value: pixels(one.volume),
+      color: pixels(one.close) >= pixels(one.open) ? all["buy-soft"] : all["sell-soft"],
+    });
+    if (same) {
+      for (const one of list.slice(this.#drawn.count - 1)) {
+        this.#prices.update(price(one));
+        this.#volumes.update(volume(one));
+      }
+    } else {
+      if (instrument) {
+        const precision = places(instrument.tick);
+        this.#prices.applyOptions({
+          priceFormat: { type: "custom", minMove: pixels(instrument.tick), formatter: (value) => axisText(value, precision) },
+        });
+      }
+      this.#prices.setData(list.map(price));
+      this.#volumes.setData(list.map(volume));
+      const daily = candles.interval === "1d";
+      this.#chart.applyOptions({ timeScale: { timeVisible: !daily } });
+      const other = `${this.#market.symbol} ${candles.interval}`;
+      if (this.#drawn.about !== other && list.length) {
+        this.#newest();
+        this.#drawn.about = other;
+      }
+    }
+    this.#drawn = { about: this.#drawn.about, candles, first: list[0]?.time, count: list.length };
+    say($("#chart-zone"), candles.interval === "1d" ? "days in UTC" : zoneName());
+    if (this.#chosen !== null) this.#read(this.#chosen);
+  }
+
+  // Reading.
+
+  #key(event) {
+    const act = {
+      ArrowLeft: () => this.#step(-1), ArrowRight: () => this.#step(1), "+": () => this.#zoom(1 / ZOOM),
+      "-": () => this.#zoom(ZOOM), Home: () => this.#newest(),
+    }[event.key];
+    if (!act || event.ctrlKey || event.altKey || event.metaKey) return;
+    event.preventDefault();
+    act();
+  }
+
+  #step(by) {
+    const count = this.#market.candles.list.length;
+    if (!count) return;
+    const index = Math.min(Math.max((this.#chosen ?? count) + by, 0), count - 1);
+    const { from, to } = this.#range();
+    const off = index < from ? index - from - 1 : index > to ? index - to + 1 : 0;
+    if (off) this.#chart.timeScale().setVisibleLogicalRange({ from: from + off, to: to + off });
+    this.#choose(index);
+  }
+
+  #choose(index) {
+    this.#chosen = index;
+    const candle = this.#market.candles.list[index ?? -1];
+    if (candle) this.#chart.setCrosshairPosition(pixels(candle.close), candle.time / 1000, this.#prices);
+    else this.#chart.clearCrosshairPosition();
+    this.#read(index);
+  }
+
+  #read(index) {
+    const { candles, instrument } = this.#market;
+    const candle = candles.list[index ?? -1];
+    const digits = instrument ? places(instrument.tick) : 0;
+    say($("#chart-read"), candle
+      ? `${this.#moment(candle.time)}  O ${show(candle.open, digits)}  H ${show(candle.high, digits)}  ` +
+        `L ${show(candle.low, digits)}  C ${show(candle.close, digits)}  V ${show(candle.volume)}`
+      : "");
+    $("#chart-read").title = this.#box.contains(document.activeElement) || candle ? "Open, high, low, close, volume" : "";
+  }
 }

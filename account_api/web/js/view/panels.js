@@ -1,66 +1,31 @@
 /* The tabs of the account and what is in them. */
 
-import { $, $$, clock, make, moment, rows, say } from "../lib/dom.js";
-import { places, show, showAverage } from "../lib/decimal.js";
-import { oncePerFrame } from "../lib/events.js";
-import { isOpen } from "../model/orders.js";
-import { confirm } from "./confirm.js";
+import { $, $$, make, moment, say } from "../lib/dom.js";
+import { show } from "../lib/decimal.js";
+import { mountFills } from "./fills.js";
+import { OrdersPanel } from "./orders.js";
+import { draw, keep, table } from "./table.js";
 import { toast } from "./toasts.js";
 import { Withdrawals } from "./withdrawals.js";
 
 const FLASH_MS = 3_000;
-const STATUS = {
-  new: "waits in the book", partially_filled: "partly filled", filled: "filled",
-  canceled: "canceled", expired: "expired", rejected: "rejected",
-};
-
-/** Where an order stands, in words. An order with a stop price is in no book until it triggers. */
-function standing(order) {
-  if (order.status === "new" && order.stop_price && !order.triggered) {
-    return "waits for its stop price";
-  }
-  return STATUS[order.status] ?? order.status;
-}
-
-/** A table with a caption, in a panel; returns its body. `columns` are [title, class]. */
-function table(panel, caption, columns, empty) {
-  const head = make("tr", {}, ...columns.map(([title, kind = ""]) =>
-    make("th", { scope: "col", class: kind, textContent: title })));
-  const body = make("tbody");
-  panel.replaceChildren(
-    make("table", { class: "list" }, make("caption", { class: "unseen", textContent: caption }),
-      make("thead", {}, head), body),
-    make("p", { class: "empty", textContent: empty }),
-  );
-  const build = () => make("tr", {}, ...columns.map(([title, kind = ""]) =>
-    make("td", { class: kind, "data-title": title })));
-  return { panel, body, build };
-}
-
-function draw({ panel, body, build }, items, keyOf, fill) {
-  rows(body, items, keyOf, build, fill);
-  $("table", panel).hidden = items.length === 0;
-  $(".empty", panel).hidden = items.length > 0;
-}
-
-function side(cell, which) {
-  say(cell, which === "buy" ? "Buy" : "Sell");
-  cell.dataset.side = which;
-}
 
 export class Panels {
-  #market;
   #account;
+  #orders;
 
   constructor(market, account) {
-    this.#market = market;
     this.#account = account;
     this.#mountTabs();
-    this.#mountOrders();
-    this.#mountFills();
+    this.#orders = new OrdersPanel(market, account);
+    mountFills(market, account);
     this.#mountBalances();
     this.#mountTransfers();
     $("#cancel-all").addEventListener("click", () => this.cancelAll());
+  }
+
+  cancelAll() {
+    return this.#orders.cancelAll();
   }
 
   /** Show a panel by name. */
@@ -94,29 +59,6 @@ export class Panels {
     if (!shine()) setTimeout(shine, 300);
   }
 
-  async cancelAll() {
-    const open = this.#account.orders.open();
-    if (!this.#account.mayTrade || !open.length) return;
-    const symbols = [...new Set(open.map((order) => order.symbol))].sort();
-    const sure = await confirm({
-      kind: "cancel", danger: true,
-      title: open.length === 1 ? "Cancel your open order?" : `Cancel all ${open.length} open orders?`,
-      rows: symbols.map((symbol) => {
-        const count = open.filter((order) => order.symbol === symbol).length;
-        return [symbol, count === 1 ? "1 order" : `${count} orders`];
-      }),
-      warnings: ["Orders of this account that others have entered go too, those of FIX sessions included."],
-      go: open.length === 1 ? "Cancel it" : "Cancel them all",
-    });
-    if (!sure) return;
-    try {
-      const { canceled } = await this.#account.cancelAll();
-      toast(canceled.length === 1 ? "1 order is canceled." : `${canceled.length} orders are canceled.`, "good");
-    } catch (problem) {
-      toast(problem.message, "bad");
-    }
-  }
-
   #mountTabs() {
     const tabs = $$("[role=tab]");
     tabs.forEach((tab, index) => {
@@ -130,104 +72,8 @@ export class Panels {
     });
   }
 
-  #signedOut(name) {
-    return this.#account.signedIn ? null : `Sign in to see your ${name}.`;
-  }
-
-  /** Draw a panel whenever one of the events happens. */
   #keep(view, name, none, events, paint) {
-    const again = oncePerFrame(() => {
-      say($(".empty", view.panel), this.#signedOut(name) ??
-        (this.#account.name ? none : "An operator has none."));
-      paint();
-    });
-    for (const event of ["signed", ...events]) this.#account.on(event, again);
-    again();
-  }
-
-  #digits(symbol, which) {
-    const instrument = this.#market.instruments.get(symbol);
-    return instrument ? places(instrument[which]) : 0;
-  }
-
-  #mountOrders() {
-    const view = table($("#panel-orders"), "Your orders, open ones first", [
-      ["Time"], ["Instrument"], ["Side"], ["Type", "lo"], ["Price", "n"], ["Quantity", "n"],
-      ["Filled", "n"], ["Status"], ["Entered", "lo"], ["", "act"],
-    ]);
-    view.body.addEventListener("click", (event) => {
-      const id = event.target.closest("button")?.dataset.order;
-      if (id) this.#cancel(event.target, id);
-    });
-    this.#keep(view, "orders", "No open orders, and none closed since you signed in.", ["orders"], () => {
-      const open = this.#account.orders.open().length;
-      say($("#count-orders"), open ? String(open) : "");
-      $("#cancel-all").hidden = !open || !this.#account.mayTrade;
-      draw(view, this.#account.orders.list(), (order) => order.order_id, (row, order) => this.#order(row, order));
-    });
-  }
-
-  #order(row, order) {
-    const [time, symbol, which, type, price, quantity, filled, status, entered, act] = row.children;
-    row.classList.toggle("closed", !isOpen(order));
-    const average = order.average_price ? `, average price ${order.average_price}` : "";
-    row.title = `Client order id ${order.client_order_id}, order ${order.order_id}${average}`;
-    say(time, clock(order.created_at));
-    say(symbol, order.symbol);
-    side(which, order.side);
-    say(type, `${order.type.replace("_", " ")}, ${order.time_in_force}`);
-    const digits = this.#digits(order.symbol, "tick");
-    const limit = order.price ? show(order.price, digits) : "market";
-    say(price, order.stop_price ? `stop ${show(order.stop_price, digits)}, then ${limit}` : limit);
-    say(quantity, order.display_quantity
-      ? `${show(order.quantity)}, ${show(order.display_quantity)} shown` : show(order.quantity));
-    say(filled, order.average_price && order.filled_quantity !== "0"
-      ? `${show(order.filled_quantity)} at ${showAverage(order.average_price, digits)}`
-      : show(order.filled_quantity));
-    say(status, standing(order));
-    say(entered, order.manual ? "by hand" : "automated");
-    entered.title = order.entered_by ?? "";
-    const wanted = isOpen(order) && this.#account.mayTrade;
-    if (wanted && !act.firstChild) {
-      act.append(make("button", {
-        type: "button", class: "quiet danger", textContent: "Cancel", "data-order": order.order_id,
-        "aria-label": `Cancel ${order.side} ${order.quantity} ${order.symbol}`,
-      }));
-    } else if (!wanted && act.firstChild) act.replaceChildren();
-  }
-
-  async #cancel(button, id) {
-    button.disabled = true;
-    try {
-      await this.#account.cancel(id);
-    } catch (problem) {
-      toast(problem.message, "bad");
-      button.disabled = false;
-    }
-  }
-
-  #mountFills() {
-    const view = table($("#panel-fills"), "Your fills, newest first", [
-      ["Time"], ["Instrument"], ["Side"], ["Quantity", "n"], ["Price", "n"], ["Value", "n lo"],
-      ["Fee", "n lo"], ["Role", "lo"], ["Client order id", "lo id"],
-    ]);
-    this.#keep(view, "fills", "No fills yet.", ["fills"], () => {
-      const { fills } = this.#account;
-      say($("#count-fills"), fills.length ? String(fills.length) : "");
-      draw(view, fills, (fill) => `${fill.trade_id}:${fill.order_id}`, (row, fill) => {
-        const [time, symbol, which, quantity, price, value, fee, role, id] = row.children;
-        say(time, moment(fill.time));
-        say(symbol, fill.symbol);
-        side(which, fill.side);
-        say(quantity, show(fill.quantity));
-        say(price, show(fill.price, this.#digits(fill.symbol, "tick")));
-        say(value, show(fill.notional));
-        say(fee, `${show(fill.fee)} ${fill.fee_asset}`);
-        say(role, fill.liquidity);
-        say(id, fill.client_order_id);
-        id.title = fill.client_order_id;
-      });
-    });
+    keep(this.#account, view, name, none, events, paint);
   }
 
   #mountBalances() {

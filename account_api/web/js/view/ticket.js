@@ -10,7 +10,7 @@ import { oncePerFrame } from "../lib/events.js";
 import { affordable } from "../model/estimate.js";
 import { confirm } from "./confirm.js";
 import { drawSums, find, warnings } from "./forecast.js";
-import { Fields, isNumber } from "./ticket-fields.js";
+import { Fields, isField, isNumber } from "./ticket-fields.js";
 import { toast } from "./toasts.js";
 import { VERBS, outcome } from "./words.js";
 
@@ -32,7 +32,8 @@ export class Ticket {
     this.form = $("#ticket");
     this.#fields = new Fields(this.form);
     const draw = oncePerFrame(() => this.#draw());
-    for (const type of ["book", "trades"]) market.on(type, draw);
+    for (const type of ["book", "trades", "band"]) market.on(type, draw);
+    addEventListener("zonechange", draw);
     market.on("stale", () => this.#draw());
     market.on("selected", () => {
       this.#fields.clear();
@@ -87,8 +88,8 @@ export class Ticket {
 
   /** The order as it is filled in, and the book that it would meet. */
   get #draft() {
-    const { instrument, symbol, last } = this.#market;
-    return { instrument, symbol, last, ...this.#fields.draft, levels: this.#levels, touch: this.#touch };
+    const { instrument, symbol, last, band } = this.#market;
+    return { instrument, symbol, last, band, ...this.#fields.draft, levels: this.#levels, touch: this.#touch };
   }
 
   #changed(name) {
@@ -156,7 +157,7 @@ export class Ticket {
     const rate = compare(fees.taker, fees.maker) > 0 ? fees.taker : fees.maker;
     const quantity = side === "sell" ? divideDown(share, "1", instrument.lot)
       : this.#fields.isMarket ? affordable(this.#levels, share, fees.taker, instrument.lot)
-      : divideDown(share, multiply(this.#fields.price ?? "0", add("1", rate)), instrument.lot);
+      : divideDown(share, multiply(this.#fields.price ?? this.#fields.stop ?? "0", add("1", rate)), instrument.lot);
     const most = instrument.max_quantity;
     this.#fields.quantity = compare(quantity, most) > 0 ? most : quantity;
   }
@@ -186,7 +187,7 @@ export class Ticket {
     }
     if ($("#go").disabled) return;
     const { instrument, symbol } = this.#market;
-    const order = this.#fields.order(instrument, symbol);
+    const order = this.#fields.order(instrument, symbol, Date.now());
     if (!order || !await this.#sure(order)) return;
     this.#sentAt = performance.now();
     this.#lost = false;
@@ -221,7 +222,7 @@ export class Ticket {
   }
 
   #refused(problem) {
-    if (isNumber(problem.field)) {
+    if (isField(problem.field)) {
       this.#fields.complain({ [problem.field]: problem.message });
       this.#fields.focus(problem.field);
     } else {

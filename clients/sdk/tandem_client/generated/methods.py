@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 from tandem_client.document import Document
 from tandem_client.generated.models import (
     AccountStatusView,
+    AccountsView,
     AddressAnswer,
     AddressesView,
     AssetsView,
@@ -46,6 +47,7 @@ from tandem_client.generated.models import (
     ReferencePriceView,
     RevokedKeyView,
     SessionsView,
+    TickersView,
     TimeView,
     TradeView,
     TradesView,
@@ -194,6 +196,36 @@ class Operations(ABC):
                 "end": end,
                 "limit": limit,
             },
+            body=None,
+            idempotency_key=None,
+        )
+
+    def get_tickers(
+        self,
+        *,
+        symbol: str | None = None,
+    ) -> TickersView:
+        """Get price change, high, low and volume of the last 24 hours, of one or every
+        instrument.
+        """
+        return self._call(
+            "get_tickers", TickersView,
+            parts={},
+            query={
+                "symbol": symbol,
+            },
+            body=None,
+            idempotency_key=None,
+        )
+
+    def get_accounts(self) -> AccountsView:
+        """List the accounts that the key reaches: its own, those of its firm, or (operator)
+        all.
+        """
+        return self._call(
+            "get_accounts", AccountsView,
+            parts={},
+            query={},
             body=None,
             idempotency_key=None,
         )
@@ -404,6 +436,7 @@ class Operations(ABC):
         account: str | None = None,
         min_seq: int | None = None,
         status: Literal["all", "closed", "open"] | None = None,
+        sort: Literal["newest", "oldest"] | None = None,
         symbol: str | None = None,
         side: Side | None = None,
         strategy: str | None = None,
@@ -411,8 +444,8 @@ class Operations(ABC):
         cursor: str | None = None,
         limit: int | None = None,
     ) -> OrdersView:
-        """List orders by status, symbol, side, strategy or client order id, ascending by order
-        id.
+        """List orders by status, symbol, side, strategy or client order id; the oldest come
+        first.
         """
         return self._call(
             "get_orders", OrdersView,
@@ -421,6 +454,7 @@ class Operations(ABC):
                 "account": account,
                 "min_seq": min_seq,
                 "status": status,
+                "sort": sort,
                 "symbol": symbol,
                 "side": side,
                 "strategy": strategy,
@@ -438,6 +472,7 @@ class Operations(ABC):
         account: str | None = None,
         min_seq: int | None = None,
         status: Literal["all", "closed", "open"] | None = None,
+        sort: Literal["newest", "oldest"] | None = None,
         symbol: str | None = None,
         side: Side | None = None,
         strategy: str | None = None,
@@ -451,6 +486,7 @@ class Operations(ABC):
                 "account": account,
                 "min_seq": min_seq,
                 "status": status,
+                "sort": sort,
                 "symbol": symbol,
                 "side": side,
                 "strategy": strategy,

@@ -22,6 +22,26 @@ class AccountStatusView(Document, frozen=True, kw_only=True):
     """The request had been executed before; this is its result."""
 
 
+class AccountsView(Document, frozen=True, kw_only=True):
+    """The accounts that the key may name, by name."""
+
+    accounts: list[AccountView]
+    as_of_seq: int
+
+
+class AccountView(Document, frozen=True, kw_only=True):
+    """An account. The one that has its firm's name speaks for the firm; others are
+    sub-accounts.
+
+    `status` is active or suspended.
+    """
+
+    account: str
+    firm: str
+    status: str
+    open_orders: int
+
+
 class AddressAnswer(Document, frozen=True, kw_only=True):
     """An entry of the address book as of a sequence; `removed` is true once it is removed."""
 
@@ -583,7 +603,7 @@ class NewKeyView(Document, frozen=True, kw_only=True):
 
 
 class OrdersView(Document, frozen=True, kw_only=True):
-    """Orders, ascending by order id."""
+    """Orders by order id, ascending unless `sort` is newest."""
 
     account: str
     orders: list[OrderView]
@@ -725,6 +745,37 @@ class SessionView(Document, frozen=True, kw_only=True):
     cancel_on_disconnect: str
     grace_s: int
     closes_at: datetime | None
+
+
+class TickersView(Document, frozen=True, kw_only=True):
+    """The last 24 hours of every instrument that was asked for."""
+
+    tickers: list[TickerView]
+    as_of_seq: int
+
+
+class TickerView(Document, frozen=True, kw_only=True):
+    """The last 24 hours of an instrument, begun at a whole minute, `start`.
+
+    `open` is the first price in them, `change` the last less the first, and `change_percent`
+    that in percent of the first; null without a trade in them. `last_price`, `last_trade_id`
+    and `last_trade_at` are those of the newest trade however old it is; null before the
+    first trade.
+    """
+
+    symbol: str
+    start: datetime
+    open: Decimal | None
+    high: Decimal | None
+    low: Decimal | None
+    change: Decimal | None
+    change_percent: str | None
+    volume: Decimal
+    quote_volume: Decimal
+    trades: int
+    last_price: Decimal | None
+    last_trade_id: int | None
+    last_trade_at: str | None
 
 
 class TimeView(Document, frozen=True, kw_only=True):

@@ -36,6 +36,14 @@ OPERATIONS: Final[dict[str, Operation]] = {
         "get_candles", "GET", "/v1/candles",
         Repeat.READ, public=True, natural_id="",
     ),
+    "get_tickers": Operation(
+        "get_tickers", "GET", "/v1/tickers",
+        Repeat.READ, public=True, natural_id="",
+    ),
+    "get_accounts": Operation(
+        "get_accounts", "GET", "/v1/accounts",
+        Repeat.READ, public=False, natural_id="",
+    ),
     "get_balances": Operation(
         "get_balances", "GET", "/v1/balances",
         Repeat.READ, public=False, natural_id="",

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar
 
 from tandem_client.document import Document
 from tandem_client.generated.models import (
+    AccountsView,
     AssetsView,
     BalancesView,
     BatchView,
@@ -24,6 +25,7 @@ from tandem_client.generated.models import (
     LimitsView,
     OrderAnswer,
     OrdersView,
+    TickersView,
     TradesView,
 )
 from tandem_client.generated.requests import BatchCancel, BatchCreate, BatchReplace
@@ -235,6 +237,7 @@ class StreamOperations(ABC):
         account: str | None = None,
         min_seq: int | None = None,
         status: Literal["all", "closed", "open"] | None = None,
+        sort: Literal["newest", "oldest"] | None = None,
         symbol: str | None = None,
         side: Side | None = None,
         strategy: str | None = None,
@@ -242,8 +245,8 @@ class StreamOperations(ABC):
         cursor: str | None = None,
         limit: int | None = None,
     ) -> OrdersView:
-        """List orders by status, symbol, side, strategy or client order id, ascending by order
-        id.
+        """List orders by status, symbol, side, strategy or client order id; the oldest come
+        first.
         """
         return self._operate(
             "get_orders", "get_orders", OrdersView,
@@ -251,6 +254,7 @@ class StreamOperations(ABC):
                 "account": account,
                 "min_seq": min_seq,
                 "status": status,
+                "sort": sort,
                 "symbol": symbol,
                 "side": side,
                 "strategy": strategy,
@@ -439,4 +443,28 @@ class StreamOperations(ABC):
                 "end": end,
                 "limit": limit,
             },
+        )
+
+    def get_tickers(
+        self,
+        *,
+        symbol: str | None = None,
+    ) -> TickersView:
+        """Get price change, high, low and volume of the last 24 hours, of one or every
+        instrument.
+        """
+        return self._operate(
+            "get_tickers", "get_tickers", TickersView,
+            params={
+                "symbol": symbol,
+            },
+        )
+
+    def get_accounts(self) -> AccountsView:
+        """List the accounts that the key reaches: its own, those of its firm, or (operator)
+        all.
+        """
+        return self._operate(
+            "get_accounts", "get_accounts", AccountsView,
+            params={},
         )
