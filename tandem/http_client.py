@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from config.settings import Settings, load
+from config.suggestion import hint
 from tandem import signing
 from tandem.output import CommandError
 
@@ -38,10 +39,13 @@ def signer(key: str, secret_file: Path | None, config: Path | None) -> signing.S
         return signing.hmac_signer(text.strip())
     if secret := os.environ.get("TANDEM_SECRET"):
         return signing.hmac_signer(secret)
-    for known in load(config).keys:
-        if known.key == key and known.secret:
-            return signing.hmac_signer(known.secret)
-    raise CommandError(f"there is no secret for {key}: give --secret-file or TANDEM_SECRET")
+    secrets = {known.key: known.secret for known in load(config).keys if known.secret}
+    if key not in secrets:
+        raise CommandError(
+            f"there is no secret for the key {key!r}{hint(key, secrets)}; for a key that is not in "
+            "the configuration give --secret-file or TANDEM_SECRET"
+        )
+    return signing.hmac_signer(secrets[key])
 
 
 def body_bytes(text: str) -> bytes:
@@ -81,6 +85,8 @@ def send(
     The target is sent byte for byte as it was signed, which is why a low-level client is used
     that normalizes nothing.
     """
+    if not target.startswith("/"):
+        raise CommandError(f"the path must begin with a slash, as in /v1/balances, not {target!r}")
     parts = urlsplit(base)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "127.0.0.1", parts.port, timeout=TIMEOUT_S)

@@ -87,7 +87,7 @@ GATEWAY_ROOMS: dict[str, set[str]] = {
 """Rooms of the gateway, and the others that each may import; the files beside them know all."""
 CIRCLES_ALLOWED = [{"engine.core.book", "engine.core.ledger", "engine.core.triggers"}]
 """Modules that are one thing in several files and point at each other."""
-CONFIG_VOCABULARY = ("config.model", "config.mismatch")
+CONFIG_VOCABULARY = ("config.model", "config.mismatch", "config.suggestion")
 """What of the configuration is types and pure functions, and so for all who handle settings or
 tell a user what is wrong with a value. Everything else of it is for main modules."""
 VOCABULARY = {
