@@ -39,13 +39,13 @@ def signer(key: str, secret_file: Path | None, config: Path | None) -> signing.S
         return signing.hmac_signer(text.strip())
     if secret := os.environ.get("TANDEM_SECRET"):
         return signing.hmac_signer(secret)
-    secrets = {known.key: known.secret for known in load(config).keys if known.secret}
-    if key not in secrets:
+    own = {known.key: known for known in load(config).keys if known.secret}
+    if key not in own:
         raise CommandError(
-            f"there is no secret for the key {key!r}{hint(key, secrets)}; for a key that is not in "
+            f"there is no secret for the key {key!r}{hint(key, own)}; for a key that is not in "
             "the configuration give --secret-file or TANDEM_SECRET"
         )
-    return signing.hmac_signer(secrets[key])
+    return signing.hmac_signer(own[key].secret)
 
 
 def body_bytes(text: str) -> bytes:

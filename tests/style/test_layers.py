@@ -364,7 +364,7 @@ def test_configuration_imports_the_vocabulary_only(path: str) -> None:
 def test_the_vocabulary_of_the_configuration_reads_nothing(name: str) -> None:
     """It imports no module that could: types, msgspec, and the engine's own vocabulary."""
     found = imports(ROOT / f"{name.replace('.', '/')}.py")
-    may = {"__future__", "enum", "msgspec", "pathlib", "re", "typing"}
+    may = {"__future__", "collections", "difflib", "enum", "msgspec", "pathlib", "re", "typing"}
     for module in found:
         assert module.split(".")[0] in may or module.startswith("engine.core"), module
     assert not ours(found) - set(CONFIG_MAY)
