@@ -153,7 +153,7 @@ def sign_command(
     """Print the headers of a signed request, one a line, as `curl -H @-` takes them."""
     signer = http_client.signer(key, secret_file, config)
     raw = http_client.body_bytes(body)
-    headers = http_client.signed_headers(key, signer, method, target, raw, idempotency_key)
+    headers = http_client.signed_headers(signer, method, target, raw, idempotency_key)
     for name, value in headers.items():
         print(f"{name}: {value}")
 
@@ -173,7 +173,7 @@ def curl_command(
     signer = http_client.signer(key, secret_file, config)
     base = url or http_client.base_url(_settings(config, None))
     status, text = http_client.send(
-        base, key, signer, method, target, http_client.body_bytes(body), idempotency_key
+        base, signer, method, target, http_client.body_bytes(body), idempotency_key
     )
     print(f"HTTP {status}", file=sys.stderr)
     print(text)

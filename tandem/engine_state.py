@@ -18,7 +18,6 @@ from engine.client import EngineClient, EngineError, queries
 from engine.journal.base import JournalError
 from engine.journal.verify import verify as audit
 from tandem.output import CommandError
-from tandem.tables import print_table
 
 
 @contextmanager
@@ -83,7 +82,7 @@ def status(settings: Settings) -> None:
         ("clients", str(engine.clients)),
     ):
         table.add_row(name, value)
-    print_table(console, table)
+    console.print(table)
     rows = Table(title="Sessions")
     for column in ("session", "account", "connected", "epoch", "mark", "cancel on disconnect"):
         rows.add_column(column)
@@ -92,7 +91,7 @@ def status(settings: Settings) -> None:
             row.session, row.account, "yes" if row.connected else "no", str(row.epoch),
             str(row.last_num_applied), row.cancel_scope.name.lower(),
         )  # fmt: skip
-    print_table(console, rows)
+    console.print(rows)
 
 
 def _parts(settings: Settings, engine_seq: Callable[[], int | None]) -> tuple[Part, ...]:

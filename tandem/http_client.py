@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import time
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from config.settings import Settings, load
-from config.suggestion import hint
-from tandem import signing
 from tandem.output import CommandError
+from tandem_client.credentials import Ed25519Key, HmacKey, SigningKey
 
 TIMEOUT_S: Final = 30.0
 
@@ -24,7 +21,7 @@ def base_url(settings: Settings) -> str:
     return f"http://{host}:{settings.http.port}"
 
 
-def signer(key: str, secret_file: Path | None, config: Path | None) -> signing.Signer:
+def signer(key: str, secret_file: Path | None, config: Path | None) -> SigningKey:
     """Return the signer of a key: from a file, from TANDEM_SECRET, or from the configuration.
 
     A secret is never read from the command line, which every user of the machine can see.
@@ -33,19 +30,16 @@ def signer(key: str, secret_file: Path | None, config: Path | None) -> signing.S
         try:
             text = secret_file.read_text(encoding="utf-8")
             if "PRIVATE KEY" in text:
-                return signing.ed25519_signer(secret_file)
+                return Ed25519Key(key, secret_file)
         except (OSError, ValueError) as error:
             raise CommandError(f"{secret_file} cannot be used as secret: {error}") from None
-        return signing.hmac_signer(text.strip())
+        return HmacKey(key, text.strip())
     if secret := os.environ.get("TANDEM_SECRET"):
-        return signing.hmac_signer(secret)
-    own = {known.key: known for known in load(config).keys if known.secret}
-    if key not in own:
-        raise CommandError(
-            f"there is no secret for the key {key!r}{hint(key, own)}; for a key that is not in "
-            "the configuration give --secret-file or TANDEM_SECRET"
-        )
-    return signing.hmac_signer(own[key].secret)
+        return HmacKey(key, secret)
+    for known in load(config).keys:
+        if known.key == key and known.secret:
+            return HmacKey(key, known.secret)
+    raise CommandError(f"there is no secret for {key}: give --secret-file or TANDEM_SECRET")
 
 
 def body_bytes(text: str) -> bytes:
@@ -59,49 +53,30 @@ def body_bytes(text: str) -> bytes:
 
 
 def signed_headers(
-    key: str,
-    sign: signing.Signer,
-    method: str,
-    target: str,
-    body: bytes,
-    idempotency_key: str = "",
+    signer: SigningKey, method: str, target: str, body: bytes, idempotency_key: str = ""
 ) -> dict[str, str]:
     """Return the headers that sign a request now."""
     now_ms = time.time_ns() // 1_000_000
-    return signing.headers(key, sign, now_ms, method.upper(), target, body, idempotency_key)
+    named = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+    return named | signer.headers(now_ms, method.upper(), target, body, idempotency_key)
 
 
 def send(
-    base: str,
-    key: str,
-    sign: signing.Signer,
-    method: str,
-    target: str,
-    body: bytes,
-    idempotency_key: str = "",
+    base: str, signer: SigningKey, method: str, target: str, body: bytes, idempotency_key: str = ""
 ) -> tuple[int, str]:
     """Sign and send one request; return the status and the body, indented if it is JSON.
 
-    The target is sent byte for byte as it was signed, which is why a low-level client is used
-    that normalizes nothing.
+    The target is sent byte for byte as it is signed.
     """
-    if not target.startswith("/"):
-        raise CommandError(f"the path must begin with a slash, as in /v1/balances, not {target!r}")
-    parts = urlsplit(base)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "127.0.0.1", parts.port, timeout=TIMEOUT_S)
-    headers = signed_headers(key, sign, method, target, body, idempotency_key)
-    if body:
-        headers["Content-Type"] = "application/json"
+    # Only a command that sends needs the HTTP library.
+    from tandem_client import Client, TandemError
+
     try:
-        connection.request(method.upper(), target, body or None, headers)
-        response = connection.getresponse()
-        text = response.read().decode("utf-8", "replace")
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise CommandError(f"no answer from {base}: {error}") from None
-    finally:
-        connection.close()
-    return response.status, _pretty(text)
+        with Client(base, credentials=signer, timeout_s=TIMEOUT_S, trust_env=False) as client:
+            response = client.request(method, target, body, idempotency_key=idempotency_key)
+    except (TandemError, ValueError) as error:
+        raise CommandError(str(error).rstrip(".")) from None
+    return response.status, _pretty(response.content.decode("utf-8", "replace"))
 
 
 def _pretty(text: str) -> str:

@@ -41,8 +41,10 @@ class Client(quickfix.Application):
         self.events.put(dict(field.split("=", 1) for field in text.split("\x01")[:-1]))
 
     def fromAdmin(self, message: quickfix.Message, session: quickfix.SessionID) -> None:
-        if message.getHeader().getField(35) == "3":
-            self.events.put(f"rejected: {message.getField(58)}")
+        kind = message.getHeader().getField(35)
+        if kind in ("3", "5"):  # Reject, Logout
+            text = message.getField(58) if message.isSetField(58) else "no reason was given"
+            self.events.put(f"{'rejected' if kind == '3' else 'logged out'}: {text}")
 
     def onCreate(self, session: quickfix.SessionID) -> None: ...
     def onLogout(self, session: quickfix.SessionID) -> None: ...
@@ -51,6 +53,8 @@ class Client(quickfix.Application):
 
 def settings_file(port: int, comp_id: str, folder: Path) -> Path:
     """Return the ready settings with this port and CompID; store and log go below ``folder``."""
+    if not folder.is_dir():
+        raise SystemExit(f"There is no folder {folder} for QuickFIX's files: make it first.")
     text = SETTINGS.read_text()
     text = text.replace("SocketConnectPort=9878", f"SocketConnectPort={port}")
     text = text.replace("SenderCompID=ALICE", f"SenderCompID={comp_id}")
@@ -74,6 +78,17 @@ def new_order(side: str, symbol: str, quantity: str, price: str, name: str) -> q
     return message
 
 
+def next_event(client: Client, port: int) -> Any:
+    """Return what happens next; end the program if nothing does."""
+    try:
+        return client.events.get(timeout=WAIT_S)
+    except queue.Empty:
+        raise SystemExit(
+            f"Nothing came from 127.0.0.1:{port} within {WAIT_S} s. Does the venue run there, and "
+            "are CompID and password right?"
+        ) from None
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("side", choices=("buy", "sell"))
@@ -86,19 +101,24 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=Path("."), help="for QuickFIX's files")
     given = parser.parse_args()
     comp_id = given.firm.upper()
-    settings = quickfix.SessionSettings(str(settings_file(given.port, comp_id, given.folder)))
-    client = Client(given.firm, f"{given.firm}-demo")
-    store = quickfix.FileStoreFactory(settings)
-    initiator = quickfix.SocketInitiator(client, store, settings)
-    initiator.start()
     try:
-        while client.events.get(timeout=WAIT_S) != "logged on":
-            pass  # Reports that were missed come first; a real program processes them.
+        settings = quickfix.SessionSettings(str(settings_file(given.port, comp_id, given.folder)))
+        client = Client(given.firm, f"{given.firm}-demo")
+        store = quickfix.FileStoreFactory(settings)
+        initiator = quickfix.SocketInitiator(client, store, settings)
+        initiator.start()
+    except (OSError, quickfix.ConfigError, quickfix.RuntimeError) as error:
+        raise SystemExit(f"The session cannot start: {error}") from None
+    try:
+        # Reports that were missed come first; a real program processes them.
+        while (event := next_event(client, given.port)) != "logged on":
+            if isinstance(event, str):
+                raise SystemExit(f"The venue refused the Logon; {event}")
         order = new_order(given.side, given.symbol, given.quantity, given.price, given.id)
         session = quickfix.SessionID("FIX.4.4", comp_id, "TANDEM")
         quickfix.Session.sendToTarget(order, session)
         while True:
-            report = client.events.get(timeout=WAIT_S)
+            report = next_event(client, given.port)
             if not isinstance(report, dict):
                 raise SystemExit(report)
             if report.get("11") != given.id:

@@ -1,68 +1,39 @@
-"""Follows an account over the WebSocket and checks that nothing is missing, with websockets.
+"""Follows an account over the WebSocket, through lost connections, with tandem-client.
 
 python clients/python/stream_orders.py --orders 2
 
-It logs in, subscribes to orders and executions from where it left off (``--from-seq``), and
-ends after ``--orders`` events. What it prints as ``next`` is the ``--from-seq`` of the next run.
+It subscribes to orders from where it left off (``--from-seq``), and ends after ``--orders``
+events. What it prints as ``next`` is the ``--from-seq`` of the next run.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import hashlib
-import hmac
-import json
 import sys
-import time
-from typing import Any
 
-from websockets.asyncio.client import connect
-
-PATH = "/v1/stream"
+from tandem_client import Disconnected, Gap, OrdersMessage, Reconnected, Stream, TandemError
 
 
-def login(key: str, secret: str) -> dict[str, Any]:
-    """Sign as for ``GET /v1/stream`` without a body."""
-    now = str(time.time_ns() // 1_000_000)
-    text = "\n".join((now, "GET", PATH, hashlib.sha256(b"").hexdigest()))
-    sign = hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
-    return {"op": "login", "req_id": 1, "params": {"key": key, "timestamp": now, "signature": sign}}
-
-
-async def follow(url: str, key: str, account: str, from_seq: int, events: int) -> None:
-    async with connect(f"{url}{PATH}") as stream:
-        await stream.send(json.dumps(login(key, f"{key}-secret")))
-        wanted: dict[str, Any] = {"channels": ["orders"]}
-        if account:
-            wanted["account"] = account
-        if from_seq:
-            wanted["from_seq"] = from_seq
-        await stream.send(json.dumps({"op": "subscribe", "req_id": 2, "params": wanted}))
-        last: int | None = None
-        async for text in stream:
-            message = json.loads(text)
-            if "op" in message:
-                if not message["ok"]:
-                    raise SystemExit(message["error"]["detail"])
-                print(f"{message['op']}: ok", flush=True)
-                continue
-            if message["channel"] != "orders":
-                continue  # A heartbeat has the last seq, so an idle client notices a loss.
-            if message["type"] == "snapshot":
-                last = message["seq"]
-                print(f"snapshot: {len(message['data'])} open, next {last + 1}", flush=True)
-                if events == 0:
-                    return
-                continue
-            if last is not None and message["prev_seq"] != last:
-                raise SystemExit(f"{message['prev_seq']} follows {last}: something was lost")
-            last = message["seq"]
-            data = message["data"]
-            name = data.get("client_order_id", "")
-            print(f"{last} {data['event']} {name} next {last + 1}", flush=True)
-            events -= 1
-            if events <= 0:
+def follow(given: argparse.Namespace) -> None:
+    key, left = f"demo-{given.firm}-trade", given.orders
+    with Stream(given.url, key, f"{key}-secret") as stream:
+        print("login: ok", flush=True)
+        stream.subscribe(
+            "orders", account=given.account or None, from_seq=given.from_seq or None
+        )
+        print("subscribe: ok", flush=True)
+        for item in stream:
+            match item:
+                case OrdersMessage(snapshot=True, data=list(orders)):
+                    print(f"snapshot: {len(orders)} open, next {item.seq + 1}", flush=True)
+                case OrdersMessage(data=event):
+                    what = getattr(event, "event", "")
+                    name = getattr(event, "client_order_id", "")
+                    print(f"{item.seq} {what} {name} next {item.seq + 1}", flush=True)
+                    left -= 1
+                case Disconnected() | Reconnected() | Gap():
+                    print(item, file=sys.stderr, flush=True)
+            if left <= 0:
                 return
 
 
@@ -73,9 +44,13 @@ def main() -> int:
     parser.add_argument("--account", default="", help="a sub-account of the firm, else its own")
     parser.add_argument("--from-seq", type=int, default=0)
     parser.add_argument("--orders", type=int, default=2, help="events to wait for")
-    given = parser.parse_args()
-    key = f"demo-{given.firm}-trade"
-    asyncio.run(follow(given.url, key, given.account, given.from_seq, given.orders))
+    try:
+        follow(parser.parse_args())
+    except (TandemError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

@@ -7,7 +7,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import requests
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -23,7 +22,7 @@ from tandem.demo.venue import TemporaryVenue
 from tandem.http_client import base_url
 from tandem.output import CommandError
 from tandem.supervisor import StartError
-from tandem.tables import print_table
+from tandem_client import TandemError
 
 FIRMS = ("alice", "bob")
 GRANTS = {"BTC": "1000", "ETH": "10000", "USD": "100000000"}
@@ -47,7 +46,7 @@ def run(keep: bool) -> int:
         code = 0
     except SurpriseError as error:
         console.print(f"\n[bold red]Surprise:[/] {escape(str(error))}")
-    except (CommandError, StartError, requests.RequestException) as error:
+    except (CommandError, StartError, TandemError) as error:
         console.print(f"\n[bold red]The demo was interrupted:[/] {escape(str(error))}")
     if keep or code:
         console.print(f"Data and logs are in {folder}.")
@@ -89,10 +88,8 @@ def _reconcile(stage: Stage) -> None:
     fees: dict[str, int] = {}
     for firm, treasury in stage.treasuries.items():
         fills = treasury.get(f"/v1/fills?min_seq={stage.seen_seq}")["fills"]
-        table = Table(
-            title=f"Fills of {firm}", title_justify="left", box=None, padding=(0, 1, 0, 0)
-        )
-        for column in ("trade", "symbol", "ClOrdID", "side", "liquidity"):
+        table = Table(title=f"Fills of {firm}", title_justify="left")
+        for column in ("trade", "symbol", "client order id", "side", "liquidity"):
             table.add_column(column)
         for column in ("quantity", "price", "fee"):
             table.add_column(column, justify="right")
@@ -103,7 +100,7 @@ def _reconcile(stage: Stage) -> None:
                 str(fill["trade_id"]), fill["symbol"], fill["client_order_id"], fill["side"],
                 fill["liquidity"], fill["quantity"], fill["price"], f"{fill['fee']} {asset}",
             )  # fmt: skip
-        print_table(stage.console, table)
+        stage.console.print(table)
         stage.same(f"the number of fills of {firm}", len(fills), stage.money.fills[firm])
     stage.same("the sum of all fees", fees, stage.money.fees)
     for asset in ASSETS:

@@ -1,14 +1,11 @@
-"""A firm's treasury: ``requests`` against the account API."""
+"""A firm's treasury: the client library against the account API."""
 
 from __future__ import annotations
 
 import json
-import time
 from typing import Any, Final
 
-import requests
-
-from tandem import signing
+from tandem_client import AnswerNotUnderstood, BearerToken, Client
 
 TIMEOUT_S: Final = 20.0
 
@@ -19,44 +16,41 @@ class Treasury:
     def __init__(self, base: str, firm: str) -> None:
         self.firm = firm
         self._base = base
-        self._http = requests.Session()
-        self._http.trust_env = False
+        self._clients: dict[str, Client] = {}
 
     def get(self, target: str) -> dict[str, Any]:
-        """Send a GET request and return the body. Raises ``requests.HTTPError`` for an error."""
-        answer = self._http.get(
-            self._base + target,
-            headers={"Authorization": f"Bearer demo-{self.firm}-read"},
-            timeout=TIMEOUT_S,
-        )
-        answer.raise_for_status()
-        return dict(answer.json())
+        """Send a GET request and return the body. Raises TandemError for an error."""
+        status, body = self._ask("read", "GET", target, None)
+        if status >= 400:
+            raise AnswerNotUnderstood(f"GET {target}: HTTP {status}, {body.get('detail')}")
+        return body
 
     def send(
         self, purpose: str, method: str, target: str, body: dict[str, Any] | None = None
     ) -> tuple[int, dict[str, Any]]:
         """Send a request signed with the firm's key for ``purpose``; return status and body."""
-        return self._signed(f"demo-{self.firm}-{purpose}", method, target, body)
+        return self._ask(purpose, method, target, body)
 
-    def _signed(
-        self, key: str, method: str, target: str, body: dict[str, Any] | None
+    def _ask(
+        self, purpose: str, method: str, target: str, body: dict[str, Any] | None
     ) -> tuple[int, dict[str, Any]]:
         raw = json.dumps(body).encode() if body is not None else b""
-        request = self._http.prepare_request(
-            requests.Request(method, self._base + target, data=raw or None)
-        )
-        if raw:
-            request.headers["Content-Type"] = "application/json"
-        # The signature covers the target as it is sent, after requests has encoded it.
-        request.headers.update(
-            signing.headers(
-                key, signing.hmac_signer(f"{key}-secret"), time.time_ns() // 1_000_000,
-                method, request.path_url, raw,
-            )
-        )  # fmt: skip
-        answer = self._http.send(request, timeout=TIMEOUT_S)
-        return answer.status_code, dict(answer.json())
+        response = self._client(purpose).request(method, target, raw)
+        return response.status, dict(json.loads(response.content))
+
+    def _client(self, purpose: str) -> Client:
+        found = self._clients.get(purpose)
+        if found is None:
+            key = f"demo-{self.firm}-{purpose}"
+            found = self._clients[purpose] = (
+                Client(self._base, credentials=BearerToken(key), timeout_s=TIMEOUT_S,
+                       trust_env=False)
+                if purpose == "read"
+                else Client(self._base, key, f"{key}-secret", timeout_s=TIMEOUT_S, trust_env=False)
+            )  # fmt: skip
+        return found
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        for client in self._clients.values():
+            client.close()

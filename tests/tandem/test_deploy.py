@@ -24,11 +24,11 @@ from config import container
 from config.awake import DEVICE
 from config.ports import free_ports
 from config.settings import load
-from tandem import signing
 from tandem.demo.venue import TemporaryVenue
 from tandem.processes import venue_processes
 from tests.fix.rawfix import Closed, RawFix
 from tests.support import pace
+from tests.support.signing import signed_headers
 
 pytestmark = pytest.mark.serial
 ROOT = Path(__file__).parent.parent.parent
@@ -192,9 +192,8 @@ def asked(
     body: bytes = b"", headers: dict[str, str] | None = None,
 ) -> tuple[int, dict[str, object]]:  # fmt: skip
     """Sign as bob and send over TLS from an address."""
-    signed = signing.headers(
-        "demo-bob-trade", signing.hmac_signer("demo-bob-trade-secret"),
-        time.time_ns() // 1_000_000, method, target, body,
+    signed = signed_headers(
+        "demo-bob-trade", time.time_ns() // 1_000_000, method, target, body,
     )  # fmt: skip
     connection = http.client.HTTPConnection("127.0.0.1", port, 10, (source, 0))
     connection.connect()
@@ -227,9 +226,8 @@ def test_the_stream_behind_nginx_knows_its_callers(
     nginx: int, certificate: tuple[Path, Path]
 ) -> None:
     for source, code in ((LISTENED, None), (OTHER, "source_not_allowed")):
-        headers = signing.headers(
-            "demo-bob-trade", signing.hmac_signer("demo-bob-trade-secret"),
-            time.time_ns() // 1_000_000, "GET", "/v1/stream", b"",
+        headers = signed_headers(
+            "demo-bob-trade", time.time_ns() // 1_000_000, "GET", "/v1/stream", b"",
         )  # fmt: skip
         params = {
             "key": headers["X-Tandem-Key"], "timestamp": headers["X-Tandem-Timestamp"],
@@ -254,9 +252,8 @@ def test_a_proxy_that_is_not_named_is_not_believed(venue: TemporaryVenue) -> Non
         "127.0.0.1", venue.settings.http.port, 10, (OTHER, 0)
     )
     target = "/v1/balances"
-    signed = signing.headers(
-        "demo-bob-trade", signing.hmac_signer("demo-bob-trade-secret"),
-        time.time_ns() // 1_000_000, "GET", target, b"",
+    signed = signed_headers(
+        "demo-bob-trade", time.time_ns() // 1_000_000, "GET", target, b"",
     )  # fmt: skip
     connection.request("GET", target, headers=signed | {"X-Forwarded-For": LISTENED})
     assert connection.getresponse().status == 403

@@ -131,7 +131,7 @@ def test_a_key_is_revoked_in_the_running_venue(venue: TemporaryVenue) -> None:
         signer = http_client.signer("demo-carol-address", None, venue.settings.file)
         base = http_client.base_url(venue.settings)
         target = "/v1/balances"
-        return http_client.send(base, "demo-carol-address", signer, "GET", target, b"", "")[0]
+        return http_client.send(base, signer, "GET", target, b"")[0]
 
     assert status() == 200
     assert told(venue, "keys", "revoke", "demo-carol-address") == (
@@ -201,7 +201,7 @@ def test_orders_of_fix_and_of_rest_are_the_same_orders(venue: TemporaryVenue) ->
 
     def rest(method: str, target: str, body: dict[str, str] | None = None) -> dict[str, Any]:
         raw = json.dumps(body).encode() if body else b""
-        status, text = http_client.send(base, "demo-bob-trade", signer, method, target, raw, "")
+        status, text = http_client.send(base, signer, method, target, raw)
         assert status < 300, text
         found: dict[str, Any] = json.loads(text)
         return found

@@ -13,8 +13,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tandem import http_client, signing
+from tandem import http_client
 from tandem.output import CommandError
+from tandem_client.credentials import HmacKey, signing_text
 
 BODY = b'{"amount":"2"}'
 TEXT = (
@@ -23,12 +24,12 @@ TEXT = (
 
 
 def test_four_lines_are_signed() -> None:
-    assert signing.signing_text(1_700_000_000_000, "POST", "/v1/withdrawals?x=1", BODY) == TEXT
+    assert signing_text(1_700_000_000_000, "POST", "/v1/withdrawals?x=1", BODY) == TEXT
 
 
 def test_query_and_body_cannot_change_places() -> None:
-    one = signing.signing_text(1, "POST", "/v1/orders?a=1", b"b")
-    other = signing.signing_text(1, "POST", "/v1/orders?a=", b"1b")
+    one = signing_text(1, "POST", "/v1/orders?a=1", b"b")
+    other = signing_text(1, "POST", "/v1/orders?a=", b"1b")
     assert one != other
 
 
@@ -39,14 +40,14 @@ def test_openssl_makes_the_same_signature() -> None:
         input=TEXT, capture_output=True, check=True,
     )  # fmt: skip
     expected = made.stdout.decode().split()[-1]
-    assert signing.hmac_signer("demo-alice-withdraw-secret")(TEXT) == expected
+    assert HmacKey("k", "demo-alice-withdraw-secret").sign(TEXT) == expected
 
 
 def test_an_ed25519_key_signs_from_its_pem_file(tmp_path: Path) -> None:
     key = Ed25519PrivateKey.generate()
     path = tmp_path / "key.pem"
     path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    signature = http_client.signer("any", path, None)(TEXT)
+    signature = http_client.signer("any", path, None).sign(TEXT)
     key.public_key().verify(bytes.fromhex(signature), TEXT)
 
 
@@ -57,15 +58,15 @@ def test_a_secret_comes_from_file_environment_or_configuration(
     path.write_text("from a file\n")
     monkeypatch.delenv("TANDEM_SECRET", raising=False)
     monkeypatch.delenv("TANDEM_CONFIG", raising=False)
-    signed = signing.hmac_signer("from a file")(TEXT)
-    assert http_client.signer("any", path, None)(TEXT) == signed
+    signed = HmacKey("k", "from a file").sign(TEXT)
+    assert http_client.signer("any", path, None).sign(TEXT) == signed
     demo = http_client.signer("demo-bob-trade", None, None)
-    assert demo(TEXT) == signing.hmac_signer("demo-bob-trade-secret")(TEXT)
+    assert demo.sign(TEXT) == HmacKey("k", "demo-bob-trade-secret").sign(TEXT)
     monkeypatch.setenv("TANDEM_SECRET", "from outside")
     outside = http_client.signer("demo-bob-trade", None, None)
-    assert outside(TEXT) == signing.hmac_signer("from outside")(TEXT)
+    assert outside.sign(TEXT) == HmacKey("k", "from outside").sign(TEXT)
     monkeypatch.delenv("TANDEM_SECRET")
-    with pytest.raises(CommandError, match="no secret for the key .nobody."):
+    with pytest.raises(CommandError, match="no secret for nobody"):
         http_client.signer("nobody", None, None)
 
 
@@ -89,9 +90,9 @@ def test_curl_sends_the_target_as_it_was_signed() -> None:
     thread.start()
     try:
         target = "/v1/orders?symbol=BTC-USD&x=%c3%a4%7E/../y"
-        sign = signing.hmac_signer("s")
+        signer = HmacKey("k", "s")
         base = f"http://127.0.0.1:{server.server_port}"
-        status, text = http_client.send(base, "k", sign, "post", target, BODY)
+        status, text = http_client.send(base, signer, "post", target, BODY)
     finally:
         server.shutdown()
         thread.join()
@@ -99,4 +100,4 @@ def test_curl_sends_the_target_as_it_was_signed() -> None:
     assert (status, text) == (201, '{\n  "ok": true\n}')
     path, timestamp, signature, body = seen[0]
     assert (path, body) == (target, BODY)
-    assert signature == sign(signing.signing_text(int(timestamp), "POST", target, BODY))
+    assert signature == signer.sign(signing_text(int(timestamp), "POST", target, BODY))

@@ -58,9 +58,10 @@ class AsyncClient(AsyncOperations):
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.url = base_url(url)
+        self._address, self._timeout_s = httpx.URL(self.url), timeout_s
         clock = Clock(clock_offset_ms)
         self._exchange = Exchange(
-            chosen(key, secret, credentials), retry or Retry(), clock, automatic_keys
+            self.url, chosen(key, secret, credentials), retry or Retry(), clock, automatic_keys
         )
         self._http = httpx.AsyncClient(
             timeout=timeout_s, trust_env=trust_env, transport=transport, follow_redirects=False
@@ -83,15 +84,14 @@ class AsyncClient(AsyncOperations):
         return (before + now_ms()) // 2 - venue
 
     async def request(
-        self, method: str, target: str, content: bytes = b"", *, idempotency_key: str = "",
-        repeat: bool = False,
+        self, method: str, target: str, content: bytes = b"", *, idempotency_key: str = ""
     ) -> Response:
-        """Sign and send a request as it is given; the target reaches the venue byte for byte.
+        """Sign and send a request once, as it is given; return the response, whatever it says.
 
-        It is sent again only with ``repeat``, or when it was not executed. Raises TandemError.
+        The target reaches the venue byte for byte. Raises NoAnswer.
         """
         return await self._run(
-            self._exchange.raw(method.upper(), target, content, idempotency_key, repeat)
+            self._exchange.raw(method.upper(), target, content, idempotency_key)
         )
 
     async def aclose(self) -> None:
@@ -140,7 +140,7 @@ class AsyncClient(AsyncOperations):
 
     async def _send(self, request: Request) -> Response | Lost:
         try:
-            answer = await self._http.send(built(self._http, self.url, request))
+            answer = await self._http.send(built(self._address, request, self._timeout_s))
         except httpx.TransportError as error:
             return lost(error)
         return received(answer)

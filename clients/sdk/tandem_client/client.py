@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from types import TracebackType
@@ -26,9 +27,11 @@ from tandem_client.exchange import (
 from tandem_client.generated.methods import Operations
 from tandem_client.generated.operations import OPERATIONS
 from tandem_client.retry import Retry
+from tandem_client.version import __version__
 
 D = TypeVar("D", bound=Document)
 Members = Mapping[str, Any]
+STANDARD = {"User-Agent": f"tandem-client/{__version__}", "Accept-Encoding": "gzip, deflate"}
 DEFAULT_URL = "http://127.0.0.1:8080"
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 """Failures after which the venue cannot have got the request."""
@@ -59,9 +62,10 @@ class Client(Operations):
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.url = base_url(url)
+        self._address, self._timeout_s = httpx.URL(self.url), timeout_s
         clock = Clock(clock_offset_ms)
         self._exchange = Exchange(
-            chosen(key, secret, credentials), retry or Retry(), clock, automatic_keys
+            self.url, chosen(key, secret, credentials), retry or Retry(), clock, automatic_keys
         )
         self._http = httpx.Client(
             timeout=timeout_s, trust_env=trust_env, transport=transport, follow_redirects=False
@@ -84,15 +88,14 @@ class Client(Operations):
         return (before + now_ms()) // 2 - venue
 
     def request(
-        self, method: str, target: str, content: bytes = b"", *, idempotency_key: str = "",
-        repeat: bool = False,
+        self, method: str, target: str, content: bytes = b"", *, idempotency_key: str = ""
     ) -> Response:
-        """Sign and send a request as it is given; the target reaches the venue byte for byte.
+        """Sign and send a request once, as it is given; return the response, whatever it says.
 
-        It is sent again only with ``repeat``, or when it was not executed. Raises TandemError.
+        The target reaches the venue byte for byte. Raises NoAnswer.
         """
         return self._run(
-            self._exchange.raw(method.upper(), target, content, idempotency_key, repeat)
+            self._exchange.raw(method.upper(), target, content, idempotency_key)
         )
 
     def close(self) -> None:
@@ -140,7 +143,7 @@ class Client(Operations):
 
     def _send(self, request: Request) -> Response | Lost:
         try:
-            answer = self._http.send(built(self._http, self.url, request))
+            answer = self._http.send(built(self._address, request, self._timeout_s))
         except httpx.TransportError as error:
             return lost(error)
         return received(answer)
@@ -162,11 +165,16 @@ def chosen(key: str, secret: str, credentials: Credentials | None) -> Credential
     return HmacKey(key, secret) if key else credentials
 
 
-def built(http: httpx.Client | httpx.AsyncClient, url: str, request: Request) -> httpx.Request:
+def built(address: httpx.URL, request: Request, timeout_s: float) -> httpx.Request:
     """Return the request for httpx, whose target is sent as it was signed."""
-    return http.build_request(
-        request.method, url, content=request.body or None, headers=dict(request.headers),
-        extensions={"target": request.target.encode("ascii")},
+    return httpx.Request(
+        request.method, address, content=request.body or None,
+        headers={**STANDARD, **request.headers},
+        extensions={
+            "target": request.target.encode("ascii"),
+            "timeout": {"connect": timeout_s, "read": timeout_s, "write": timeout_s,
+                        "pool": timeout_s},
+        },
     )  # fmt: skip
 
 
@@ -178,7 +186,7 @@ def received(answer: httpx.Response) -> Response:
 
 def lost(error: httpx.TransportError) -> Lost:
     """Return what takes the place of a response."""
-    reason = str(error) or type(error).__name__
+    reason = re.sub(r"^\[Errno -?[0-9]+\] ", "", str(error)) or type(error).__name__
     if isinstance(error, httpx.TimeoutException):
         reason = "the time limit passed"
     return Lost(reason.rstrip("."), sent=not isinstance(error, NOT_SENT))

@@ -118,8 +118,10 @@ class Exchange:
     """Turns operations into requests, and decides what follows on each response."""
 
     def __init__(
-        self, credentials: Credentials | None, retry: Retry, clock: Clock, automatic_keys: bool
+        self, url: str, credentials: Credentials | None, retry: Retry, clock: Clock,
+        automatic_keys: bool,
     ) -> None:
+        self.url = url
         self.credentials = credentials
         self.retry = retry
         self.clock = clock
@@ -142,9 +144,14 @@ class Exchange:
             operation.method, target, content, key, again, natural_id, operation.public
         )
 
-    def raw(self, method: str, target: str, content: bytes, key: str, again: bool) -> Steps:
-        """Return the steps of a request that is given as it is; it is repeated if ``again``."""
-        return self._steps(method, target, content, key, again, key, public=False)
+    def raw(self, method: str, target: str, content: bytes, key: str) -> Steps:
+        """Return the one step of a request that is given as it is; any response is its result."""
+        request = self._request(method, target, content, key, public=False)
+        reply = yield request
+        if not isinstance(reply, Response):
+            raise self._missing(request, reply, key)
+        self._note_limits(reply)
+        return reply
 
     def _steps(
         self, method: str, target: str, content: bytes, key: str, again: bool, natural_id: str,
@@ -188,13 +195,7 @@ class Exchange:
     ) -> TandemError | None:
         """Return what is wrong with a reply; None if nothing is."""
         if isinstance(reply, Lost):
-            what = f"{request.method} {request.target.partition('?')[0]}"
-            if not reply.sent:
-                return ConnectionFailed(
-                    f"{what}: no connection to the venue ({reply.reason}).", outcome=NOT_APPLIED,
-                    natural_id=natural_id,
-                )  # fmt: skip
-            return _no_answer(what, request.method, reply.reason, natural_id)
+            return self._missing(request, reply, natural_id)
         self._note_limits(reply)
         if reply.status < 300:
             return None
@@ -212,6 +213,17 @@ class Exchange:
         if stamp := request.headers.get("X-Tandem-Timestamp"):
             problem["sent_ms"] = int(stamp)
         return api_error(problem)
+
+    def _missing(self, request: Request, reply: Lost | None, natural_id: str) -> NoAnswer:
+        """Return the error of a request without a response."""
+        reason = "no response" if reply is None else reply.reason
+        if reply is not None and not reply.sent:
+            return ConnectionFailed(
+                f"There is no connection to {self.url}: {reason}.", outcome=NOT_APPLIED,
+                natural_id=natural_id,
+            )  # fmt: skip
+        what = f"{request.method} {request.target.partition('?')[0]}"
+        return _no_answer(what, request.method, reason, natural_id)
 
     def _note_limits(self, response: Response) -> None:
         for group, remaining, full in _LIMIT.findall(response.headers.get("ratelimit", "")):

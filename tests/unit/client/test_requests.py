@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,6 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+import tandem_client
 from account_api.security.auth import sign_hmac
 from tandem_client import (
     AnswerNotUnderstood,
@@ -37,6 +40,7 @@ from tandem_client.generated.operations import OPERATIONS
 RECORDED: dict[str, Any] = json.loads(
     (Path(__file__).parent / "recorded.json").read_text(encoding="utf-8")
 )
+SDK = Path(tandem_client.__file__).parent.parent
 FAST = Retry(attempts=4, first_s=0.001, longest_s=0.001)
 ORDER = {"client_order_id": "a-1", "symbol": "BTC-USD", "side": "buy"}
 Step = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
@@ -270,3 +274,18 @@ def test_a_raw_request_reaches_the_venue_byte_for_byte() -> None:
     venue = Venue(httpx.Response(201, json={"ok": True}))
     response = venue.client().request("post", target, b"{}")
     assert (response.status, venue.targets()) == (201, [target])
+    refused = Venue(problem(503, "not_ready")).client().request("GET", "/readyz")
+    assert refused.status == 503
+    with pytest.raises(ConnectionFailed, match="no connection to http://venue: Connection refused"):
+        Venue(httpx.ConnectError("[Errno 111] Connection refused")).client().request("GET", "/")
+
+
+def test_every_name_of_the_package_is_there_and_signing_loads_no_library() -> None:
+    for name in tandem_client.HOMES:
+        assert getattr(tandem_client, name) is not None and name in dir(tandem_client)
+    with pytest.raises(AttributeError, match="no 'Nothing'"):
+        _ = tandem_client.Nothing
+    text = "import sys, tandem_client.credentials; print('httpx' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True,
+                          env={"PYTHONPATH": str(SDK)})  # fmt: skip
+    assert done.stdout == "False\n"

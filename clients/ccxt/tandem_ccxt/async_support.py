@@ -1,5 +1,0 @@
-"""``tandem_ccxt.async_support.tandem``: the class for asyncio."""
-
-from tandem_ccxt.exchange import Async as tandem
-
-__all__ = ["tandem"]
