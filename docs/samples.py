@@ -1,43 +1,24 @@
 """How a recorded request reads in curl, in Python and as HTTP; docs/generate.py puts it on a page.
 
-The samples of a page share two definitions at its top: the shell functions of
-``clients/curl/tandem.sh``, and the function ``call`` of PYTHON below.
+Samples for the shell share the functions of ``clients/curl/tandem.sh``, which stand at the top of
+the page. Those in Python are for ``tandem_client`` and stand by themselves.
 """
 
 from __future__ import annotations
 
 import json
+import re
+import urllib.parse
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
+from account_api.routes import ROUTES
+
 SHELL: Final = Path(__file__).resolve().parent.parent / "clients" / "curl" / "tandem.sh"
 HOST: Final = "127.0.0.1:8080"
 WIDTH: Final = 90
-PYTHON: Final = '''\
-import hashlib, hmac, json, time
-import requests
-
-API = "http://127.0.0.1:8080"
-
-def call(key, method, target, body=None, once=""):
-    """Send a request; a key that ends with -read is a bearer token, any other signs."""
-    raw = b"" if body is None else json.dumps(body).encode()
-    headers = {"Content-Type": "application/json"} if raw else {}
-    if key.endswith("-read"):
-        headers["Authorization"] = f"Bearer {key}"
-    elif key:
-        now = str(time.time_ns() // 1_000_000)
-        lines = [now, method, target, hashlib.sha256(raw).hexdigest()]
-        if once:
-            lines.append(once)
-            headers["Idempotency-Key"] = once
-        secret = f"{key}-secret".encode()  # of the demo's keys
-        sign = hmac.new(secret, "\\n".join(lines).encode(), hashlib.sha256).hexdigest()
-        headers |= {"X-Tandem-Key": key, "X-Tandem-Timestamp": now, "X-Tandem-Signature": sign}
-    answer = requests.request(method, API + target, data=raw, headers=headers, timeout=10)
-    return answer.json()
-'''
+_ROUTES: Final = {route.name: route for route in ROUTES}
 
 
 def shell() -> str:
@@ -63,16 +44,47 @@ def curl(request: dict[str, Any]) -> str:
     return f"key={key}\n{' '.join(words)}"
 
 
-def python(request: dict[str, Any]) -> str:
-    """A request by the function ``call``."""
-    key, method, target = request["key"], request["method"], request["target"]
-    words = [f'"{key}"', f'"{method}"', f'"{target}"']
-    if "body" in request:
-        words.append(_literal(request["body"]))
+def python(operation: str, request: dict[str, Any]) -> str:
+    """A request by the client library: the client, and the method of the operation."""
+    key, body = request["key"], request.get("body", {})
+    names, credentials = ["Client"], ""
+    if key.endswith("-read"):
+        names = ["BearerToken", "Client"]
+        credentials = f', credentials=BearerToken("{key}")'
+    elif key:
+        credentials = f', "{key}", "{key}-secret"'
+    words = [*_of_target(operation, request["target"])]
+    words += [f"{name}={_literal(value)}" for name, value in body.items()]
     once = request["headers"].get("Idempotency-Key")
     if once:
-        words.append(f'once="{once}"')
-    return f"answer = call({', '.join(words)})"
+        words.append(f'idempotency_key="{once}"')
+    return "\n".join([
+        f"from tandem_client import {', '.join(sorted(names))}", "",
+        f'client = Client("http://{HOST}"{credentials})',
+        _call(operation, words),
+    ])  # fmt: skip
+
+
+def _of_target(operation: str, target: str) -> list[str]:
+    """The arguments for the variable parts of the path and for the query."""
+    path, _, query = target.partition("?")
+    form = re.sub(r"\{\w+\}", r"([^/]+)", _ROUTES[operation].path)
+    match = re.fullmatch(form, path)
+    assert match is not None, (operation, target)
+    types = _ROUTES[operation].query.__annotations__
+    return [
+        *(f'"{part}"' for part in match.groups()),
+        *(f'{name}={value}' if value.isdigit() and name in types else f'{name}="{value}"'
+          for name, value in urllib.parse.parse_qsl(query)),
+    ]  # fmt: skip
+
+
+def _call(operation: str, words: list[str]) -> str:
+    line = f"answer = client.{operation}({', '.join(words)})"
+    if len(line) <= WIDTH and "\n" not in line:
+        return line
+    inner = "".join(f"    {word},\n" for word in words)
+    return f"answer = client.{operation}(\n{inner})"
 
 
 def http(example: dict[str, Any]) -> str:
@@ -104,9 +116,9 @@ def _body(body: Any) -> str:
     return text if len(text) <= WIDTH else json.dumps(body, indent=2)
 
 
-def _literal(body: Any) -> str:
-    """A body as Python; JSON's true, false and null do not occur in the examples' requests."""
-    text = repr(body).replace("'", '"')
-    if len(text) <= WIDTH:
-        return text
-    return json.dumps(body, indent=4)
+def _literal(value: Any) -> str:
+    """A member of a body as Python; the operations of a batch stand on lines of their own."""
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        inner = "".join(f"        {json.dumps(one)},\n" for one in value)
+        return f"[\n{inner}    ]"
+    return json.dumps(value) if isinstance(value, str | list) else repr(value)
