@@ -22,6 +22,7 @@ QUICKFIX := $(VENV)/.stamp-quickfix
 RUNNING := $(VENV)/.stamp-running
 PAGES := $(VENV)/.stamp-pages
 READY := $(VENV)/.stamp-ready
+CCXT := $(VENV)/.stamp-ccxt
 SITE := build/docs/.stamp
 LOCKED := $(BIN)/python -m pip install -qq --require-hashes --no-deps --requirement
 # Byte code of our own sources. Where they are installed as they lie here, pip makes none, and a
@@ -74,7 +75,7 @@ RERUNS := $(if $(CI),1,0)
 BUSY := import os; p = os.getppid(); \
 	all(sum(range(10**6)) for _ in iter(lambda: os.getppid() == p, False))
 
-test: $(READY)  ## run every test; LOADED=1 with four busy loops beside them
+test: $(READY) $(CCXT)  ## run every test; LOADED=1 with four busy loops beside them
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || echo \
 		"There is no chromium with its driver (Debian: apt-get install chromium chromium-driver): the tests of the web page are skipped."
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || echo \
@@ -132,6 +133,12 @@ $(QUICKFIX): $(BASE) requirements.txt
 		$(LOCKED) $(VENV)/quickfix.txt --no-build-isolation; \
 		echo "QuickFIX is installed after $$SECONDS s."; \
 	fi
+	@touch $@
+
+# ccxt, against which its class for Tandem is tested, in an environment inside the other.
+$(CCXT): $(BASE) requirements-ccxt.txt
+	@$(BIN)/python -m venv $(VENV)/ccxt
+	@$(VENV)/ccxt/bin/python -m pip install -qq --require-hashes --no-deps -r requirements-ccxt.txt
 	@touch $@
 
 # A venue runs without its documentation, so a page that cannot be built is no reason to stop.

@@ -13,8 +13,10 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
-SHIPPED = ("spec", "clients", "build/docs", "config/haproxy")
-LEFT_OUT = shutil.ignore_patterns("__pycache__", ".*", "sdk", "*.egg-info")
+SHIPPED = (
+    "spec", "clients", "build/docs", "config/haproxy", "config/grafana", "config/prometheus",
+)
+LEFT_OUT = shutil.ignore_patterns("__pycache__", "node_modules", ".*", "sdk", "*.egg-info")
 CLIENT = "tandem_client"
 """The client library is a distribution of its own; a wheel of the venue carries it."""
 

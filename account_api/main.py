@@ -24,7 +24,7 @@ from config.control import LOAD_HISTORY, SERVE_METRICS, ControlServer, socket_pa
 from config.health import Watch, health_verb
 from config.process import get_logger, log_json_lines, run
 from config.settings import Settings, load
-from config.shipped import shipped
+from config.shipped import downloads, shipped
 from engine.client import DirectEngineClient
 from engine.history import reader as history
 
@@ -37,7 +37,8 @@ def application() -> Any:
     settings = load()
     path, history_url = str(settings.engine.socket), settings.history.url
     wait_s = settings.engine.min_seq_wait_ms_max / 1000
-    api = replace(api_settings(settings), docs=built_site(shipped("build/docs")))
+    site = built_site(shipped("build/docs"))
+    api = replace(api_settings(settings), docs=site, downloads=downloads)
     # A venue with a short wait for min_seq may still have a busy engine.
     timeout_s = max(api.engine_timeout_s, wait_s + 1)
     app = create_app(

@@ -17,7 +17,7 @@ import structlog
 from account_api.crypto_addresses import DepositAddressSource
 from account_api.errors import Problem
 from account_api.ports import ClockUs, EngineFactory, EnginePort, PartsSource
-from account_api.schema.catalogue import Catalogue
+from account_api.schema.catalogue import Catalogue, unknown_symbol
 from account_api.schema.identifiers import sentence
 from account_api.security.auth import Authenticator
 from account_api.security.idempotency import Idempotency
@@ -279,9 +279,7 @@ class Services:
         """Return the instrument. Raises Problem ``unknown_symbol``."""
         found = self.catalogue(symbol=symbol).instruments.get(symbol)
         if found is None:
-            raise Problem(
-                "unknown_symbol", f"There is no instrument {symbol}.", status=status, field="symbol"
-            )
+            raise unknown_symbol(symbol, self.catalogue().instruments, status)
         return found
 
 

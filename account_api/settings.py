@@ -5,6 +5,7 @@ Times are milliseconds or microseconds as the names say. Secrets never appear in
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -103,6 +104,8 @@ class ApiSettings:
     """The file of the key that encrypts their secrets; "": a key that is not stored."""
     docs: Path | None = None
     """The folder of the built documentation; None: only the API reference is served."""
+    downloads: Callable[[], Mapping[str, Path]] = dict
+    """Finds the files for clients, by their path under ``/docs/files/``."""
     proxies: frozenset[str] = frozenset()
     """Addresses of reverse proxies whose X-Forwarded-For is trusted."""
     cors_origins: frozenset[str] = frozenset()

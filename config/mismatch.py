@@ -76,6 +76,26 @@ def read(message: str) -> Mismatch:
     return Mismatch(MismatchKind.OTHER, path, text)
 
 
+def names(shape: type[Any], path: str) -> list[str]:
+    """The fields of the object at a path, as JSON has them; of all that it may be."""
+    return list(dict.fromkeys(_names(inspect.type_info(shape), _PART.findall(path))))
+
+
+def _names(kind: inspect.Type, path: list[str]) -> list[str]:
+    if isinstance(kind, inspect.Metadata):
+        return _names(kind.type, path)
+    if isinstance(kind, inspect.UnionType):
+        return [name for one in kind.types for name in _names(one, path)]
+    if isinstance(kind, inspect.ListType | inspect.VarTupleType):
+        return _names(kind.item_type, path[1:])
+    if isinstance(kind, inspect.StructType):
+        if not path:
+            return [field.encode_name for field in kind.fields]
+        inner = [field.type for field in kind.fields if field.encode_name == path[0]]
+        return [name for one in inner for name in _names(one, path[1:])]
+    return []
+
+
 def choices(shape: type[Any], path: str) -> list[Any]:
     """The values that the field at a path may have, where they are few and fixed, each once."""
     return list(dict.fromkeys(_choices(inspect.type_info(shape), _PART.findall(path))))

@@ -7,7 +7,7 @@ its key as it stands in the file (``instruments[2].tick``) and what was expected
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Final, TypeVar
@@ -17,6 +17,7 @@ from msgspec import Meta, Struct
 
 from config import mismatch, model
 from config.mismatch import MismatchKind
+from config.suggestion import hint, meant
 from engine.core.instruments import (
     Instrument,
     NumberError,
@@ -28,6 +29,12 @@ from engine.core.types import INT64_MAX
 Found = TypeVar("Found")
 Table = TypeVar("Table", bound=Struct)
 
+_WORDS: Final = {
+    "str": "text", "int": "a whole number", "float": "a decimal number", "bool": "true or false",
+    "array": "a list", "object": "a table",
+}  # fmt: skip
+_NAMES: Final = ("symbol", "comp_id", "key", "network", "asset", "account")
+"""Keys by which an entry of a list is known to people, who do not count tables."""
 _ROLL: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])\Z")
 
 
@@ -88,6 +95,15 @@ class Reader:
                 found.append((where, table))
         return found
 
+    def declared(self, name: str, field: str) -> list[str]:
+        """Return the names that the entries of ``[[name]]`` have in a field, usable or not.
+
+        What refers to an entry that is there and wrong is not wrong itself.
+        """
+        entries = self._document.get(name, [])
+        rows = entries if isinstance(entries, list) else []
+        return [str(row.get(field)) for row in rows if isinstance(row, dict) and field in row]
+
     def amount(self, key: str, text: str, scale: int) -> int:
         """Convert decimal text to atoms; note a problem and return 0 for anything else."""
         try:
@@ -100,7 +116,7 @@ class Reader:
         try:
             return msgspec.convert(entry, kind, dec_hook=_path)
         except msgspec.ValidationError as error:
-            self._problems.add(*_explain(where, str(error), kind))
+            self._problems.add(*_explain(where, str(error), kind, entry))
             return None
 
 
@@ -110,21 +126,44 @@ def _path(kind: type, value: Any) -> Any:
     raise msgspec.ValidationError(f"Expected `str`, got `{type(value).__name__}`")
 
 
-def _explain(where: str, message: str, kind: type[Struct]) -> tuple[str, str]:
+def _explain(where: str, message: str, kind: type[Struct], entry: Any) -> tuple[str, str]:
     """Return msgspec's message as (key in the file, what was expected there)."""
     wrong = mismatch.read(message)
     key = f"{where}.{wrong.field}" if wrong.field else where
     text = wrong.text.replace("`", "")
     if wrong.kind is MismatchKind.UNKNOWN_FIELD:
         known = ", ".join(sorted(f.name for f in msgspec.structs.fields(kind)))
-        text = f"is not a known key; known here are {known}"
+        found = meant(wrong.found, [field.name for field in msgspec.structs.fields(kind)])
+        nearest = f"; the nearest is {found}" if found else ""
+        text = f"is not a known key{nearest}; known here are {known}"
     elif wrong.kind is MismatchKind.MISSING_FIELD:
         text = "is missing and has no default"
     elif wrong.kind is MismatchKind.CHOICE:
         choices = mismatch.choices(kind, wrong.path)
         if choices:
             text = f"expected one of {', '.join(map(repr, choices))}, got {wrong.found}"
-    return key, text[:1].lower() + text[1:]
+    elif wrong.kind is MismatchKind.TYPE:
+        text = f"expected {_named(wrong.wanted)}, got {_named(wrong.found)}"
+        # The value itself is not shown: it may be a secret.
+        if wrong.wanted == "str" and wrong.found in ("int", "float"):
+            text += '; write it in quotes, as in "0.01"'
+        elif wrong.wanted == "int" and wrong.found == "str":
+            text += "; write it without quotes"
+    return key, text[:1].lower() + text[1:] + _owner(entry)
+
+
+def _named(kinds: str) -> str:
+    """Return msgspec's names of types in the words of TOML."""
+    return " or ".join([_WORDS.get(kind.strip(), kind.strip()) for kind in kinds.split("|")])
+
+
+def _owner(entry: Any) -> str:
+    """Return whose table it is, by the first key that names one; "" where none does."""
+    if isinstance(entry, dict):
+        for name in _NAMES:
+            if isinstance(entry.get(name), str):
+                return f" (in the table of {entry[name]})"
+    return ""
 
 
 def collect(make: Callable[[str, Table], Found | None],
@@ -141,12 +180,20 @@ def check_day_roll(venue: model.Venue, problems: Problems) -> None:
 
 
 def instrument(
-    where: str, table: InstrumentTable, scales: dict[str, int], problems: Problems
+    where: str, table: InstrumentTable, scales: dict[str, int], declared: Sequence[str],
+    problems: Problems,
 ) -> Instrument | None:
-    """Convert an instrument whose grid gives whole atoms; its bounds become lots and ticks."""
+    """Convert an instrument whose grid gives whole atoms; its bounds become lots and ticks.
+
+    ``declared`` are all assets of the file, those that are wrong themselves too.
+    """
     for field, asset in (("base", table.base), ("quote", table.quote)):
         if asset not in scales:
-            problems.add(f"{where}.{field}", f"expected one of the assets, got {asset!r}")
+            if asset not in declared:
+                problems.add(
+                    f"{where}.{field}",
+                    f"expected one of the assets, got {asset!r}{hint(asset, scales)}",
+                )
             return None
     if table.base == table.quote:
         problems.add(f"{where}.quote", "expected another asset than the base")

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -46,6 +46,7 @@ from config.model import (
     Venue,
 )
 from config.reading import Problems, Reader
+from config.suggestion import hint
 from engine.core import authority
 from engine.core.instruments import Instrument
 
@@ -232,11 +233,16 @@ def _markets(
     reader: Reader, assets: tuple[Asset, ...], problems: Problems
 ) -> tuple[tuple[Network, ...], tuple[Instrument, ...]]:
     scales = {asset.asset: asset.scale for asset in assets}
+    declared = reader.declared("assets", "asset")
 
     def network(where: str, table: NetworkTable) -> Network | None:
         scale = scales.get(table.asset)
         if scale is None:
-            problems.add(f"{where}.asset", f"expected one of the assets, got {table.asset!r}")
+            if table.asset not in declared:
+                problems.add(
+                    f"{where}.asset",
+                    f"expected one of the assets, got {table.asset!r}{hint(table.asset, scales)}",
+                )
             return None
         atoms = {
             field: reader.amount(f"{where}.{field}", getattr(table, field), scale)
@@ -246,7 +252,7 @@ def _markets(
 
     networks = reading.collect(network, reader.tables("networks", NetworkTable))
     instruments = reading.collect(
-        lambda where, table: reading.instrument(where, table, scales, problems),
+        lambda where, table: reading.instrument(where, table, scales, declared, problems),
         reader.tables("instruments", reading.InstrumentTable),
     )
     return networks, instruments
@@ -259,7 +265,9 @@ def _amounts(
     pairs = []
     for asset, text in texts.items():
         if asset not in scales:
-            problems.add(f"{key}.{asset}", "expected one of the assets as key")
+            if asset not in reader.declared("assets", "asset"):
+                known = hint(asset, scales)
+                problems.add(f"{key}.{asset}", f"expected one of the assets as key{known}")
             continue
         pairs.append((asset, reader.amount(f"{key}.{asset}", text, scales[asset])))
     return tuple(sorted(pairs))
@@ -289,9 +297,12 @@ def _accounts(
 def _sessions(
     reader: Reader, firms: dict[str, str], fix: Fix | None, problems: Problems
 ) -> tuple[SessionSettings, ...]:
+    declared = reader.declared("accounts", "account")
+
     def session(where: str, table: SessionTable) -> SessionSettings | None:
         if table.account not in firms:
-            problems.add(f"{where}.account", f"expected an account, got {table.account!r}")
+            if table.account not in declared:
+                problems.add(f"{where}.account", _no_account(table.account, firms))
             return None
         terms = msgspec.structs.asdict(table)
         terms["throttle_burst"] = table.throttle_burst or table.throttle_rate
@@ -304,10 +315,17 @@ def _sessions(
     return reading.collect(session, reader.tables("sessions", SessionTable, defaults))
 
 
+def _no_account(account: str, firms: Iterable[str]) -> str:
+    return f"expected an account, got {account!r}{hint(account, firms)}"
+
+
 def _keys(reader: Reader, firms: dict[str, str], problems: Problems) -> tuple[Key, ...]:
+    declared = reader.declared("accounts", "account")
+
     def key(where: str, table: KeyTable) -> Key | None:
         if table.kind != "operator" and table.account not in firms:
-            problems.add(f"{where}.account", f"expected an account, got {table.account!r}")
+            if table.account not in declared:
+                problems.add(f"{where}.account", _no_account(table.account, firms))
             return None
         if table.kind == "operator" and table.account:
             problems.add(f"{where}.account", "an operator's key belongs to no account")

@@ -2,7 +2,8 @@
 
 The pages live in docs/ and spec/ as they read on GitHub. The site has them in one tree, so
 they are staged first: docs/ at the top, spec/ below it, and every relative link is turned
-accordingly. A link to a file that is no page (code, configuration) becomes its name.
+accordingly. A link to a file that is no page becomes a link to the file where a venue serves it
+(``/docs/files/…``: clients' settings, the dictionary), and its name otherwise (code).
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Final
+
+from config.shipped import downloads
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -55,12 +58,18 @@ def pages() -> dict[str, Path]:
 def staged_text(name: str, path: Path, names: dict[Path, str]) -> str:
     """A page as it stands in the site; ``names`` are those of all pages by their files."""
 
+    files = {path.resolve(): served for served, path in downloads().items()}
+
     def turned(match: re.Match[str]) -> str:
         text, target, anchor = match[1], match[2], match[3] or ""
         file = (path.parent / target).resolve()
         if not file.exists():
             raise SystemExit(f"{path.relative_to(ROOT)}: the link {target} leads nowhere")
         known = names.get(file)
+        if known is None and file in files:
+            # Not a link of Sphinx, which knows only pages; it is served beside the site.
+            target = os.path.relpath(f"files/{files[file]}", Path(name).parent)
+            return f'<a href="{target}">{text.strip("`")}</a>'
         if known is None:
             return text if text.startswith("`") else f"`{text}`"
         relative = os.path.relpath(known, Path(name).parent)

@@ -18,6 +18,7 @@ from engine.client import EngineClient, EngineError, queries
 from engine.journal.base import JournalError
 from engine.journal.verify import verify as audit
 from tandem.output import CommandError
+from tandem.tables import print_table
 
 
 @contextmanager
@@ -82,7 +83,7 @@ def status(settings: Settings) -> None:
         ("clients", str(engine.clients)),
     ):
         table.add_row(name, value)
-    console.print(table)
+    print_table(console, table)
     rows = Table(title="Sessions")
     for column in ("session", "account", "connected", "epoch", "mark", "cancel on disconnect"):
         rows.add_column(column)
@@ -91,7 +92,7 @@ def status(settings: Settings) -> None:
             row.session, row.account, "yes" if row.connected else "no", str(row.epoch),
             str(row.last_num_applied), row.cancel_scope.name.lower(),
         )  # fmt: skip
-    console.print(rows)
+    print_table(console, rows)
 
 
 def _parts(settings: Settings, engine_seq: Callable[[], int | None]) -> tuple[Part, ...]:

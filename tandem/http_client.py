@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from config.settings import Settings, load
+from config.suggestion import hint
 from tandem.output import CommandError
 from tandem_client.credentials import Ed25519Key, HmacKey, SigningKey
 
@@ -36,10 +37,13 @@ def signer(key: str, secret_file: Path | None, config: Path | None) -> SigningKe
         return HmacKey(key, text.strip())
     if secret := os.environ.get("TANDEM_SECRET"):
         return HmacKey(key, secret)
-    for known in load(config).keys:
-        if known.key == key and known.secret:
-            return HmacKey(key, known.secret)
-    raise CommandError(f"there is no secret for {key}: give --secret-file or TANDEM_SECRET")
+    own = {known.key: known for known in load(config).keys if known.secret}
+    if key not in own:
+        raise CommandError(
+            f"there is no secret for the key {key!r}{hint(key, own)}; for a key that is not in "
+            "the configuration give --secret-file or TANDEM_SECRET"
+        )
+    return HmacKey(key, own[key].secret)
 
 
 def body_bytes(text: str) -> bytes:
@@ -68,6 +72,8 @@ def send(
 
     The target is sent byte for byte as it is signed.
     """
+    if not target.startswith("/"):
+        raise CommandError(f"the path must begin with a slash, as in /v1/balances, not {target!r}")
     # Only a command that sends needs the HTTP library.
     from tandem_client import Client, TandemError
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from config.control import ControlError, ask, socket_path
 from config.settings import Settings
+from config.suggestion import hint
 from engine.client import EngineClient, queries
 from engine.core.commands import SetAccountStatus, SetInstrumentStatus, SetReferencePrice
 from engine.core.events import AccountStatusChanged, OrderCanceled, Refused, WithdrawalUpdated
-from engine.core.instruments import NumberError, format_scaled
+from engine.core.instruments import Instrument, NumberError, format_scaled
 from engine.core.types import InstrumentStatus, Origin, WithdrawalState
 from fix_gateway.codec.context import source_of
 from tandem.engine_state import connected
@@ -219,9 +220,17 @@ def instruments(settings: Settings, as_json: bool) -> None:
     show("Instruments", columns, rows, as_json)
 
 
+def _instrument(client: EngineClient, symbol: str) -> Instrument:
+    known = {one.symbol: one for one in client.fetch(queries.Instruments()).value}
+    if symbol not in known:
+        raise CommandError(f"there is no instrument {symbol!r}{hint(symbol, known)}")
+    return known[symbol]
+
+
 def set_status(settings: Settings, symbol: str, status: InstrumentStatus, note: str) -> None:
     """Halt or resume an instrument."""
     with connected(settings) as client:
+        _instrument(client, symbol)
         done = client.submit(SetInstrumentStatus(ORIGIN, symbol, status, note)).transaction
     for event in done.events:
         if isinstance(event, Refused):
@@ -236,10 +245,7 @@ def set_status(settings: Settings, symbol: str, status: InstrumentStatus, note: 
 def set_reference(settings: Settings, symbol: str, text: str, note: str) -> None:
     """Set the reference price of an instrument's band."""
     with connected(settings) as client:
-        instruments = client.fetch(queries.Instruments()).value
-        instrument = next((one for one in instruments if one.symbol == symbol), None)
-        if instrument is None:
-            raise CommandError(f"there is no instrument {symbol!r}")
+        instrument = _instrument(client, symbol)
         try:
             price = instrument.price(text)
         except NumberError as error:

@@ -24,6 +24,8 @@ from tests.support import pace
 ROOT = Path(__file__).parent.parent
 WHOLE_FILES = ("fix", "api", "crash", "demo", "certification", "docs")
 """Folders whose files start processes: the tests of such a file stay on one worker."""
+WHOLE_FOLDERS = ("clients",)
+"""Folders whose files share one venue: all their tests stay on one worker."""
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -51,6 +53,8 @@ def _group(item: pytest.Item) -> str:
     folder = item.path.relative_to(ROOT / "tests").parts[0]
     if item.get_closest_marker("serial"):
         return "serial"
+    if folder in WHOLE_FOLDERS:
+        return folder
     return str(item.path.relative_to(ROOT)) if folder in WHOLE_FILES else ""
 
 

@@ -27,6 +27,8 @@ LOCKS: Final[Mapping[str, tuple[str, ...]]] = {
 """Lock file → the extras that it contains. The first has all; the others are subsets of it."""
 BUILD: Final = "requirements-build.txt"
 """pip and setuptools, with which all others are installed; the extra ``build`` alone."""
+APART: Final[Mapping[str, str]] = {"requirements-ccxt.txt": "ccxt"}
+"""Lock file → the extra that it contains alone: its packages share no environment with others."""
 PYTHON_MIN: Final = "3.11"
 
 
@@ -98,6 +100,8 @@ def write(upgrade: bool) -> list[str]:
         constraint = "" if name == whole else whole
         compile_lock(name, ["setup.cfg", *chosen], upgrade, constraint)
     compile_lock(BUILD, ["-"], upgrade, whole, "\n".join(requirements("build")))
+    for name, extra in APART.items():
+        compile_lock(name, ["-"], upgrade, text="\n".join(requirements(extra)))
     return moved(before, pinned(path.read_text(encoding="utf-8")))
 
 

@@ -20,6 +20,7 @@ from account_api.http import cors
 from account_api.http.answer import Answer
 from account_api.http.bad_request import BODY_UNREADABLE
 from account_api.http.docs import add_docs, add_errors
+from account_api.http.downloads import add_downloads
 from account_api.http.openapi import document
 from account_api.http.plain_reference import page
 from account_api.http.request_ids import RequestIds
@@ -96,6 +97,7 @@ def create_app(
     add_docs(
         app, lambda: document(ROUTES), page, settings.docs, settings.page.demo_keys, _finished
     )
+    add_downloads(app, settings.downloads, _finished)
     add_errors(app, _finished, lambda: _problem(_no_such_error(), []))
     add_page(app, settings.page, settings.faucet, services)
     app.register_error_handler(HTTPException, _http_error)

@@ -19,6 +19,7 @@ from flask import Flask, Response, redirect, send_from_directory
 
 from account_api.errors import CATALOGUE
 from account_api.http.cors import PUBLIC
+from account_api.http.downloads import tagged
 
 Finish = Callable[[Response], Response]
 Reference = Callable[[], dict[str, Any]]
@@ -76,7 +77,8 @@ def add_docs(
 
     html_type = "text/html; charset=utf-8"
     views: dict[str, tuple[str, Callable[..., Response]]] = {
-        "/openapi.json": ("openapi_json", lambda: shared(encoded(), "application/json")),
+        "/openapi.json": ("openapi_json",
+                          lambda: tagged(shared(encoded(), "application/json"))),
         "/docs/api": ("docs_api", lambda: shared(index, html_type, _SITE_POLICY)),
         "/docs/api/": ("docs_api_slash", lambda: moved("/docs/api")),
         "/docs/api/plain": ("docs_plain", lambda: shared(page(), html_type, _PLAIN_POLICY)),

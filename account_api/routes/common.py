@@ -8,6 +8,7 @@ from typing import TypeVar
 from account_api.crypto_addresses import address_fault
 from account_api.errors import Problem, refusal
 from account_api.http.routing import AnyCall
+from account_api.schema.catalogue import unknown_asset
 from account_api.schema.requests import Instant
 from account_api.schema.to_commands import instant_us
 from account_api.security.auth import require
@@ -44,8 +45,10 @@ def check_filters(call: AnyCall, symbol: str | None = None, asset: str | None = 
     """
     if symbol is not None:
         call.services.instrument(symbol, status=404)
-    if asset is not None and asset not in call.services.catalogue(asset=asset).scales:
-        raise Problem("unknown_asset", f"There is no asset {asset}.", status=404, field="asset")
+    if asset is not None:
+        scales = call.services.catalogue(asset=asset).scales
+        if asset not in scales:
+            raise unknown_asset(asset, scales, 404)
 
 
 def require_active(call: AnyCall, account: str) -> None:

@@ -67,7 +67,7 @@ def _nothing_given(now_us: int, is_empty: bool) -> Problem:
     wait_s, why = 1, "A simultaneous request got the portion; try again."
     if is_empty:
         wait_s = (_DAY_US - now_us % _DAY_US) // 1_000_000 + 1
-        why = f"The faucet gives no more of this asset today; try again in {wait_s} s."
+        why = "The faucet gives no more of this asset today; it gives again from 00:00 UTC."
     return Problem("rate_limited", why, headers=(("Retry-After", str(wait_s)),))
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from account_api.errors import Problem
 from account_api.schema.identifiers import sentence
+from config.suggestion import hint
 from engine.core.instruments import Instrument, NumberError, parse_scaled
 from engine.core.types import NetworkRow
 
@@ -19,6 +20,20 @@ class Listing(Protocol):
     def scales(self) -> Mapping[str, int]: ...
     @property
     def instruments(self) -> Mapping[str, Instrument]: ...
+
+
+def unknown_symbol(
+    symbol: str, known: Iterable[str], status: int | None = None, field: str = "symbol"
+) -> Problem:
+    """Say that there is no such instrument, and which may be meant."""
+    text = f"There is no instrument {symbol}{hint(symbol, known)}"
+    return Problem("unknown_symbol", f"{text}.", status=status, field=field)
+
+
+def unknown_asset(asset: str, known: Iterable[str], status: int | None = None) -> Problem:
+    """Say that there is no such asset, and which may be meant."""
+    text = f"There is no asset {asset}{hint(asset, known)}"
+    return Problem("unknown_asset", f"{text}.", status=status, field="asset")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +50,7 @@ class Catalogue:
         """Read decimal text as atoms, above zero. Raises Problem that names the field."""
         scale = self.scales.get(asset)
         if scale is None:
-            raise Problem("unknown_asset", f"There is no asset {asset}.", field="asset")
+            raise unknown_asset(asset, self.scales)
         try:
             value = parse_scaled(text, scale, field)
         except NumberError as error:
@@ -47,7 +62,7 @@ class Catalogue:
     def network(self, asset: str, named: str | None) -> str:
         """Return the named network, or the only one that the asset has. Raises Problem."""
         if asset not in self.scales:
-            raise Problem("unknown_asset", f"There is no asset {asset}.", field="asset")
+            raise unknown_asset(asset, self.scales)
         names = sorted(network for one, network in self.networks if one == asset)
         if named is None and len(names) == 1:
             return names[0]

@@ -17,6 +17,7 @@ from account_api.errors import Problem
 from account_api.schema.requests import FORMS
 from config import mismatch
 from config.mismatch import Mismatch, MismatchKind
+from config.suggestion import meant
 
 T = TypeVar("T")
 _EMPTY: Final[dict[type, Any]] = {}
@@ -152,7 +153,8 @@ def _invalid(message: str, where: str, shape: type[Any]) -> Problem:
 def _in_words(wrong: Mismatch, where: str, shape: type[Any]) -> str:
     """Say what is wrong with a field, to end a sentence with."""
     if wrong.kind is MismatchKind.UNKNOWN_FIELD:
-        return "is not known here"
+        nearest = meant(wrong.found, mismatch.names(shape, wrong.path))
+        return f"is not known here; the nearest is {nearest}" if nearest else "is not known here"
     if wrong.kind is MismatchKind.MISSING_FIELD:
         return "is missing"
     if wrong.kind is MismatchKind.CHOICE:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from account_api.errors import Problem
-from account_api.schema.catalogue import Catalogue
+from account_api.schema.catalogue import Catalogue, unknown_symbol
 from account_api.schema.from_rows import SIDES, STPS, TIFS, TYPES
 from account_api.schema.identifiers import sentence
 from account_api.schema.requests import Instant, NewOrderRequest, ReplaceOrderRequest
@@ -69,9 +69,7 @@ def new_order(
     """Translate a create. Raises Problem."""
     instrument = catalogue.instruments.get(request.symbol)
     if instrument is None:
-        raise Problem(
-            "unknown_symbol", f"There is no instrument {request.symbol}.", field="symbol"
-        )
+        raise unknown_symbol(request.symbol, catalogue.instruments)
     if request.quantity is None and request.cash_quantity is None:
         raise Problem(
             "invalid_quantity", "An order needs quantity or cash_quantity.", field="quantity"

@@ -22,6 +22,7 @@ from account_api.errors import Problem
 from account_api.http.forwarded import forwarded_for
 from account_api.ports import ClockUs
 from account_api.reply import REPLAYED
+from account_api.schema.catalogue import unknown_symbol
 from account_api.schema.from_rows import SCOPE_TEXT
 from account_api.security.auth import (
     KEY_HEADER,
@@ -305,9 +306,7 @@ class Handler:
         await self._state()
         for symbol in symbols:
             if symbol not in self._hub.catalogue.instruments:
-                raise Problem(
-                    "unknown_symbol", f"There is no instrument {symbol}.", field="symbols"
-                )
+                raise unknown_symbol(symbol, self._hub.catalogue.instruments, field="symbols")
         wanted = [(name, symbol) for name in public for symbol in dict.fromkeys(symbols)]
         if not private:
             return private, "", wanted

@@ -22,6 +22,7 @@ from tandem.demo.venue import TemporaryVenue
 from tandem.http_client import base_url
 from tandem.output import CommandError
 from tandem.supervisor import StartError
+from tandem.tables import print_table
 from tandem_client import TandemError
 
 FIRMS = ("alice", "bob")
@@ -88,8 +89,10 @@ def _reconcile(stage: Stage) -> None:
     fees: dict[str, int] = {}
     for firm, treasury in stage.treasuries.items():
         fills = treasury.get(f"/v1/fills?min_seq={stage.seen_seq}")["fills"]
-        table = Table(title=f"Fills of {firm}", title_justify="left")
-        for column in ("trade", "symbol", "client order id", "side", "liquidity"):
+        table = Table(
+            title=f"Fills of {firm}", title_justify="left", box=None, padding=(0, 1, 0, 0)
+        )
+        for column in ("trade", "symbol", "ClOrdID", "side", "liquidity"):
             table.add_column(column)
         for column in ("quantity", "price", "fee"):
             table.add_column(column, justify="right")
@@ -100,7 +103,7 @@ def _reconcile(stage: Stage) -> None:
                 str(fill["trade_id"]), fill["symbol"], fill["client_order_id"], fill["side"],
                 fill["liquidity"], fill["quantity"], fill["price"], f"{fill['fee']} {asset}",
             )  # fmt: skip
-        stage.console.print(table)
+        print_table(stage.console, table)
         stage.same(f"the number of fills of {firm}", len(fills), stage.money.fills[firm])
     stage.same("the sum of all fees", fees, stage.money.fees)
     for asset in ASSETS:

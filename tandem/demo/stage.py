@@ -12,6 +12,7 @@ from rich.table import Table
 from tandem.demo.money import Money, Order, atoms, text
 from tandem.demo.trader import Report, Trader
 from tandem.demo.treasury import Treasury
+from tandem.tables import print_table
 
 ASSETS: Final = ("BTC", "ETH", "USD")
 _EXEC: Final = {"0": "new", "F": "trade", "4": "canceled", "5": "replaced", "8": "rejected"}
@@ -86,23 +87,29 @@ class Stage:
 
     def show_reports(self) -> None:
         """Print the messages received since the last call."""
-        table = Table(title="FIX messages received by the firms", title_justify="left")
-        for column in ("firm", "ClOrdID", "exec type", "status"):
+        table = Table(
+            title="FIX messages received by the firms", title_justify="left", box=None,
+            padding=(0, 1, 0, 0), pad_edge=False,
+        )  # fmt: skip
+        for column in ("firm", "ClOrdID", "report"):
             table.add_column(column)
-        for column in ("quantity", "last", "executed", "leaves", "average", "fee"):
+        for column in ("last", "executed", "leaves", "average", "fee"):
             table.add_column(column, justify="right")
-        table.add_column("text")
         for firm, report in self._reports:
-            last = f"{report[32]} @ {report[31]}" if report.get(150) == "F" else ""
-            kind = "mass cancel report" if report[35] == "r" else report.get(150, "")
+            last = f"{report[32]}@{report[31]}" if report.get(150) == "F" else ""
+            kind = "mass cancel" if report[35] == "r" else report.get(150, "")
+            status = report.get(39, "")
+            told = _STATUS.get(status, status) if last else _EXEC.get(kind, kind)
             table.add_row(
-                firm, report.get(11, ""), _EXEC.get(kind, kind),
-                _STATUS.get(report.get(39, ""), report.get(39, "")), report.get(38, ""), last,
+                firm, report.get(11, ""), told, last,
                 report.get(14, ""), report.get(151, ""), report.get(6, ""),
-                report.get(137, "") if last else "", report.get(58, ""),
+                report.get(137, "") if last else "",
             )  # fmt: skip
+        print_table(self.console, table)
+        for firm, report in self._reports:
+            if 58 in report:
+                self.console.print(f"{firm}, {report.get(11, '')}: {report[58]}", markup=False)
         self._reports.clear()
-        self.console.print(table)
 
     def show_book(self, symbol: str, bids: list[tuple[str, str]],
                   asks: list[tuple[str, str]]) -> None:  # fmt: skip
@@ -118,7 +125,7 @@ class Stage:
             bid = found[0][index] if index < len(found[0]) else ("", "")
             ask = found[1][index] if index < len(found[1]) else ("", "")
             table.add_row(bid[1], bid[0], ask[0], ask[1])
-        self.console.print(table)
+        print_table(self.console, table)
         self.same(f"the bids of {symbol}", found[0], bids)
         self.same(f"the asks of {symbol}", found[1], asks)
 
@@ -127,7 +134,7 @@ class Stage:
         table = Table(title="Balances from the account API", title_justify="left")
         for column in ("firm", "asset"):
             table.add_column(column)
-        for column in ("posted", "held", "available", "change of available"):
+        for column in ("posted", "held", "available", "change"):
             table.add_column(column, justify="right")
         for firm, treasury in self.treasuries.items():
             answer = treasury.get(f"/v1/balances?min_seq={self.seen_seq}")
@@ -140,7 +147,7 @@ class Stage:
                 self._before[firm, asset] = row["available"]
                 table.add_row(firm, asset, *found, _change(change))
                 self.same(f"{asset} of {firm}", found, self.money.row(firm, asset))
-        self.console.print(table)
+        print_table(self.console, table)
 
 
 def _change(value: int) -> str:

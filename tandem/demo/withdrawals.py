@@ -10,6 +10,7 @@ from rich.table import Table
 from tandem.demo.money import atoms, text
 from tandem.demo.stage import Stage, SurpriseError
 from tandem.demo.treasury import Treasury
+from tandem.tables import print_table
 
 FEE: Final = "0.0002"
 ADDRESS: Final = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
@@ -68,7 +69,7 @@ def _show(stage: Stage, answer: dict[str, Any]) -> None:
         table.add_column(column)
     for step in answer["history"]:
         table.add_row(step["state"], step["actor"], step["note"])
-    stage.console.print(table)
+    print_table(stage.console, table)
 
 
 def _small(stage: Stage, treasury: Treasury) -> None:

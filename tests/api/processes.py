@@ -21,17 +21,19 @@ MODULES = {
     "engine": "engine.main",
     "history": "engine.history.main",
     "http": "account_api.main",
+    "stream": "account_api.stream",
     "settlement": "account_api.settlement",
 }
 
 
 class Venue:
-    """Starts, kills and restarts the processes; ``url`` is where HTTP listens."""
+    """Starts, kills and restarts the processes; ``url`` is where HTTP listens, ``stream_url``
+    where the stream does."""
 
     def __init__(self, folder: Path, changes: tuple[tuple[str, str], ...] = ()) -> None:
         self.folder = folder
         self.processes: dict[str, Process] = {}
-        self.url = ""
+        self.url = self.stream_url = ""
         text = DEMO_FILE.read_text(encoding="utf-8").replace("port = 8080", "port = 0")
         text += "\n[engine]\nmin_seq_wait_ms_max = 500\n"
         for old, new in changes:
@@ -49,6 +51,8 @@ class Venue:
             ready = process.wait_for("ready")
             if name == "http":
                 self.url = "http://" + ready["addresses"][0]
+            if name == "stream":
+                self.stream_url = ready["url"]
 
     def kill(self, name: str) -> None:
         """kill -9, of gunicorn with its workers."""

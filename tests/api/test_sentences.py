@@ -83,6 +83,24 @@ def test_choices_are_told_in_queries_and_in_the_operations_of_a_batch(
         assert plain_words(words) <= plain_words(detail), detail
 
 
+@pytest.mark.parametrize(
+    ("body", "code", "field", "words"),
+    [
+        ({"qty": "1"}, "invalid_request", "qty", "is not known here; the nearest is quantity."),
+        ({"symbol": "BTCUSD"}, "unknown_symbol", "symbol",
+         "There is no instrument BTCUSD; the nearest is BTC-USD."),
+        ({"symbol": "DOGE-EUR"}, "unknown_symbol", "symbol",
+         "There is no instrument DOGE-EUR; there "),
+    ],
+)  # fmt: skip
+def test_a_name_that_is_not_known_is_answered_with_the_nearest(
+    alice: Caller, body: dict[str, Any], code: str, field: str, words: str
+) -> None:
+    status = 422 if code == "unknown_symbol" else 400
+    found = alice.post("/v1/orders", ORDER | body).problem(status, code)
+    assert found["field"] == field and words in found["detail"], found["detail"]
+
+
 def test_a_number_in_a_query_is_told_that_it_must_be_whole(caller: CallerOf) -> None:
     detail = caller("alice-read").get("/v1/fills", limit="5.5").json["detail"]
     assert detail == "The field limit must be a whole number."

@@ -17,7 +17,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tools.locks import BUILD, LOCKS, PYTHON_MIN, entries, moved, pinned
+from tools.locks import APART, BUILD, LOCKS, PYTHON_MIN, entries, moved, pinned
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -120,7 +120,7 @@ def here(name: str) -> dict[str, Version]:
     return found
 
 
-@pytest.mark.parametrize("name", ALL_LOCKS)
+@pytest.mark.parametrize("name", (*ALL_LOCKS, *APART))
 def test_every_entry_of_a_lock_is_one_version_with_its_hashes_and_names_no_index(
     name: str,
 ) -> None:
@@ -146,6 +146,14 @@ def test_a_lock_has_all_that_setup_cfg_asks_for_in_a_version_that_it_allows(name
         assert version is not None, f"{requirement} is not in {name}: run make lock"
         fits = requirement.specifier.contains(version, prereleases=True)
         assert fits, f"{name} has {version}, setup.cfg says {requirement}: run make lock"
+
+
+@pytest.mark.parametrize("name", APART)
+def test_a_lock_apart_has_what_its_extra_asks_for(name: str) -> None:
+    (requirement,) = required(APART[name])
+    version = here(name)[canonicalize_name(requirement.name)]
+    fits = requirement.specifier.contains(version, prereleases=True)
+    assert fits, f"{name} has {version}, setup.cfg says {requirement}: run make lock"
 
 
 @pytest.mark.parametrize("name", LOCKS)

@@ -87,7 +87,7 @@ GATEWAY_ROOMS: dict[str, set[str]] = {
 """Rooms of the gateway, and the others that each may import; the files beside them know all."""
 CIRCLES_ALLOWED = [{"engine.core.book", "engine.core.ledger", "engine.core.triggers"}]
 """Modules that are one thing in several files and point at each other."""
-CONFIG_VOCABULARY = ("config.model", "config.mismatch")
+CONFIG_VOCABULARY = ("config.model", "config.mismatch", "config.suggestion")
 """What of the configuration is types and pure functions, and so for all who handle settings or
 tell a user what is wrong with a value. Everything else of it is for main modules."""
 VOCABULARY = {
@@ -364,7 +364,7 @@ def test_configuration_imports_the_vocabulary_only(path: str) -> None:
 def test_the_vocabulary_of_the_configuration_reads_nothing(name: str) -> None:
     """It imports no module that could: types, msgspec, and the engine's own vocabulary."""
     found = imports(ROOT / f"{name.replace('.', '/')}.py")
-    may = {"__future__", "enum", "msgspec", "pathlib", "re", "typing"}
+    may = {"__future__", "collections", "difflib", "enum", "msgspec", "pathlib", "re", "typing"}
     for module in found:
         assert module.split(".")[0] in may or module.startswith("engine.core"), module
     assert not ours(found) - set(CONFIG_MAY)

@@ -26,6 +26,7 @@ def test_the_day_passes_without_a_surprise() -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert "no surprise" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80, "a table needs a wide terminal"
 
 
 class Heard:

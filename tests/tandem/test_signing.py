@@ -66,7 +66,7 @@ def test_a_secret_comes_from_file_environment_or_configuration(
     outside = http_client.signer("demo-bob-trade", None, None)
     assert outside.sign(TEXT) == HmacKey("k", "from outside").sign(TEXT)
     monkeypatch.delenv("TANDEM_SECRET")
-    with pytest.raises(CommandError, match="no secret for nobody"):
+    with pytest.raises(CommandError, match="no secret for the key .nobody."):
         http_client.signer("nobody", None, None)
 
 

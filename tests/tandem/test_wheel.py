@@ -163,6 +163,10 @@ def test_up_serves_the_venue_and_its_page(installed: Installed, url: str) -> Non
     assert "Order book" in requests.get(f"{url}/", timeout=pace.seconds(10)).text
     assert requests.get(f"{url}/web/js/app.js", timeout=pace.seconds(10)).ok
     assert requests.get(f"{url}/docs", timeout=pace.seconds(10)).ok
+    for name in ("FIX44.xml", "openapi.yaml", "asyncapi.yaml",
+                 "docs/files/config/grafana/tandem.json",
+                 "docs/files/clients/quickfixj/tandem.cfg"):  # fmt: skip
+        assert requests.get(f"{url}/{name}", timeout=pace.seconds(10)).ok, name
 
 
 def test_health_names_what_does_not_answer(installed: Installed, url: str) -> None:

@@ -85,8 +85,8 @@ def test_a_drop_copy_has_no_market_data(tmp_path: Path) -> None:
         ("conflation_ms = -10", ("conflation_ms", "-10")),
         ('conflation_ms = "10"', ("conflation_ms",)),
         ("conflation = 10", ("conflation", "is not a known key", "conflation_ms")),
-        ("market_data = 1", ("market_data", "expected bool, got int")),
-        ('market_data = "true"', ("market_data", "expected bool, got str")),
+        ("market_data = 1", ("market_data", "expected true or false, got a whole number")),
+        ('market_data = "true"', ("market_data", "expected true or false, got text")),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_key(

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from msgspec import Meta, Struct
 
-from config.mismatch import MismatchKind, choices, read
+from config.mismatch import MismatchKind, choices, names, read
 
 
 class Number(IntEnum):
@@ -70,3 +70,9 @@ def test_each_sentence_is_taken_apart(
 )
 def test_the_values_that_a_field_may_have(path: str, wanted: list[Any]) -> None:
     assert choices(Outer, path) == wanted
+
+
+def test_the_fields_of_the_object_at_a_path_are_known() -> None:
+    assert names(Outer, "") == ["items", "scopes", "reset", "count", "number"]
+    assert names(Outer, "items[0]") == ["side", "price"]
+    assert names(Outer, "count") == [] == names(Outer, "nothing.here")

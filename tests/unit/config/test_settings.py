@@ -113,8 +113,9 @@ def test_file_and_folder_come_from_the_environment(tmp_path: Path) -> None:
     ("old", "new", "expected"),
     [
         ("port = 9878", "port = 98780", ("fix.port", "<= 65535")),
-        ("port = 9878", 'port = "9878"', ("fix.port", "expected int, got str")),
-        ("port = 9878", "prot = 9878", ("fix.prot", "is not a known key", "port")),
+        ("port = 9878", 'port = "9878"',
+         ("fix.port", "expected a whole number, got text; write it without quotes")),
+        ("port = 9878", "prot = 9878", ("fix.prot", "is not a known key; the nearest is port")),
         ('data = "data"', 'date = "data"', ("date", "is not a known key")),
         ('data = "data"', "data = 1", ("data", "the path of a folder")),
         ('environment = "demo"', 'environment = "prod"', ("environment", "'production'")),
@@ -123,8 +124,10 @@ def test_file_and_folder_come_from_the_environment(tmp_path: Path) -> None:
         ("scale = 8", "scale = 19", ("assets[0].scale", "<= 18")),
         ("scale = 8", "", ("assets[0].scale", "is missing")),
         ('stp = "none"', 'stp = "both"', ("accounts[0].stp", "'cancel_newest'")),
-        ("maker_fee_ppm = 500", "maker_fee_ppm = 0.05", ("accounts[0].maker_fee_ppm", "int")),
-        ('BTC = "1000",', "BTC = 1000,", ("accounts[0].grants", "expected str")),
+        ("maker_fee_ppm = 500", "maker_fee_ppm = 0.05",
+         ("accounts[0].maker_fee_ppm", "expected a whole number, got a decimal number")),
+        ('BTC = "1000",', "BTC = 1000,",
+         ("accounts[0].grants", 'write it in quotes, as in "0.01" (in the table of alice)')),
         ('BTC = "1000",', 'BTC = "1e3",', ("accounts[0].grants.BTC", "plain decimal")),
         ('BTC = "1000",', 'DOGE = "1000",', ("accounts[0].grants.DOGE", "one of the assets")),
         ('withdrawal_step = "0.00000001"', 'withdrawal_step = "0"',
@@ -310,3 +313,20 @@ def test_a_firm_with_several_accounts_has_one_that_bears_its_name(tmp_path: Path
     text = DEMO.replace('firm = "alice"', 'firm = "wonderland"')
     found = refusal(tmp_path, text)
     assert "accounts[0].firm: firm 'wonderland' has several accounts" in found
+
+
+def test_what_refers_to_an_entry_that_is_wrong_is_not_wrong_itself(tmp_path: Path) -> None:
+    text = changed('maker_fee_ppm = 500', 'maker_fee_ppm = "500"').replace(
+        'scale = 8\n', 'scale = "8"\n', 1
+    )
+    with pytest.raises(SettingsError) as refused:
+        load(write(tmp_path, text), env={})
+    lines = str(refused.value).splitlines()[1:]
+    assert len(lines) == 2, lines
+    assert "in the table of BTC" in lines[0] and "in the table of alice" in lines[1]
+
+
+def test_a_name_that_is_not_there_is_answered_with_the_nearest(tmp_path: Path) -> None:
+    text = changed('account = "bob"\nusername', 'account = "bbo"\nusername')
+    with pytest.raises(SettingsError, match=r"'bbo'; the nearest is bob"):
+        load(write(tmp_path, text), env={})
