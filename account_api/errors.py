@@ -159,6 +159,9 @@ _EDGE: Final = (
               "`outcome` says whether the request may have been done; if it is `unknown`, repeat "
               "the identical request or look the object up by its client id.",
               retryable=True, outcome="unknown"),
+    ErrorKind("gateway_unavailable", 503, "The FIX gateway does not respond",
+              "Messages of FIX sessions cannot be read at this moment, or are read too often.",
+              retryable=True),
     ErrorKind("history_unavailable", 503, "The history is unavailable",
               "Closed orders, fills, trades and the ledger cannot be read at this moment.",
               retryable=True),

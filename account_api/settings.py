@@ -104,6 +104,9 @@ class ApiSettings:
     """The file of the key that encrypts their secrets; "": a key that is not stored."""
     docs: Path | None = None
     """The folder of the built documentation; None: only the API reference is served."""
+    fix_messages: Callable[[str, str, int], str] | None = None
+    """Asks the FIX gateway for messages of a session (``fix_messages.Source``)."""
+    fix_dictionary: Path = Path("FIX44.xml")
     downloads: Callable[[], Mapping[str, Path]] = dict
     """Finds the files for clients, by their path under ``/docs/files/``."""
     proxies: frozenset[str] = frozenset()

@@ -40,6 +40,7 @@ from fix_gateway.session.life import Action, Event, Move, Phase
 from fix_gateway.session.sender import Sender
 from fix_gateway.session.session import Clock, Session, Sessions
 from fix_gateway.session.store import read_state
+from fix_gateway.session_messages import SessionMessages
 from fix_gateway.session_reset import SessionResets
 from fix_gateway.session_reset import read as read_logon
 from fix_gateway.settings import GatewaySettings, quickfix_settings
@@ -135,6 +136,7 @@ class Gateway:
             self._sender,
             clock,
         )
+        self._messages = SessionMessages(self.sessions, self._passage.sessions)
         self._resets = SessionResets(settings, self._entrance, self.delivery)
         for session in self.sessions:
             session.gone = self._gone
@@ -160,6 +162,10 @@ class Gateway:
     def announce(self, text: str) -> str:
         """Tell every session something by News(B); return to how many. Raises ControlRefused."""
         return control.announce(self.sessions, text, self._news)
+
+    def messages(self, comp_id: str, cursor: str, limit: int) -> str:
+        """Return what a session has sent and got, as JSON. Raises ControlRefused."""
+        return self._messages.of(comp_id, cursor, limit)
 
     def _news(self, session: Session, text: str) -> bool:
         return self._sender.send_settled(session, news(text, (), self._clock()))
@@ -209,8 +215,9 @@ class Gateway:
             self.sessions, self.outbox, self._instruments, self._sender, self, self._clock
         )
         factory = quickfix.FileStoreFactory(config)
-        events = self._log = QuickfixLog(self._unnumbered)
+        events = self._log = QuickfixLog(self._unnumbered, self.sessions.by_comp_id)
         events.start()
+        self._messages.received = events.messages
         self._acceptor = quickfix.SocketAcceptor(application, factory, config, events)
         # QuickFIX keeps plain pointers to these.
         self._kept = (config, application, factory, events)

@@ -139,6 +139,14 @@ def verbs(gateway: Gateway) -> dict[str, Verb]:
         except ControlRefused as error:
             raise Refusal(str(error)) from None
 
+    def messages(words: list[str]) -> str:
+        if len(words) != 3 or not words[2].isdecimal():
+            raise Refusal("name one session, a cursor or -, and how many messages")
+        try:
+            return gateway.messages(words[0], words[1], int(words[2]))
+        except ControlRefused as error:
+            raise Refusal(str(error)) from None
+
     def health() -> tuple[int, str]:
         connected = gateway.outbox.online
         return gateway.delivery.position, "" if connected else "the engine is not connected"
@@ -146,6 +154,7 @@ def verbs(gateway: Gateway) -> dict[str, Verb]:
     return {
         **health_verb(health),
         "announce": announce,
+        "messages": messages,
         "kick": of_one_session(gateway.kick),
         "reset": of_one_session(gateway.reset),
     }

@@ -16,6 +16,7 @@ import typer
 from config.settings import Settings
 from engine.core.types import InstrumentStatus
 from tandem import engine_state, operate
+from tandem.output import CommandError
 
 Load = Callable[[Path | None, Path | None], Settings]
 Config = Annotated[
@@ -38,6 +39,35 @@ def register(app: typer.Typer, load: Load) -> None:
     app.add_typer(_instruments(load), name="instruments")
     app.add_typer(_journal(load), name="journal")
     _copies(app, load)
+    _fix_log(app, load)
+
+
+def _fix_log(app: typer.Typer, load: Load) -> None:
+    @app.command("fix-log")
+    def fix_log(
+        comp_id: CompId,
+        type: Annotated[str, typer.Option(help="A MsgType(35) or a name: NewOrderSingle.")] = "",
+        order: Annotated[str, typer.Option(help="A ClOrdID, OrderID or id of a request.")] = "",
+        direction: Annotated[str, typer.Option(help="in: of the client; out: of the venue.")] = "",
+        text: Annotated[str, typer.Option(help="Text anywhere in the message.")] = "",
+        start: Annotated[str, typer.Option(help="From this time on (ISO 8601, UTC).")] = "",
+        end: Annotated[str, typer.Option(help="Before this time.")] = "",
+        limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 20,
+        form: Annotated[str, typer.Option("--as", help="decoded, raw or json.")] = "decoded",
+        follow: Annotated[bool, typer.Option(help="Go on with what comes, until Ctrl-C.")] = False,
+        config: Config = None,
+        data: Data = None,
+    ) -> None:
+        """Show the messages of a FIX session, decoded and without secrets."""
+        from account_api.fix_messages import Wanted
+        from tandem import fix_log as log
+
+        if direction not in ("", "in", "out"):
+            raise CommandError(f"--direction is in or out, not {direction}")
+        if form not in log.FORMS:
+            raise CommandError(f"--as is one of {', '.join(log.FORMS)}, not {form}")
+        wanted = Wanted(type, direction, order, text, log.since(start), log.since(end))
+        log.run(load(config, data), comp_id, wanted, limit, form, follow)
 
 
 def _lists(app: typer.Typer, load: Load) -> None:

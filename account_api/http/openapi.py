@@ -185,6 +185,7 @@ def _path_parameters(route: Route) -> list[dict[str, Any]]:
         "address_id": "An id in the address book.",
         "key": "An API key.",
         "account": "The name of an account.",
+        "session": "A FIX session: `fix:` and its CompID, or the CompID.",
     }
     return [
         {

@@ -13,6 +13,7 @@ from account_api.routes import (
     deposits,
     faucet,
     fills,
+    fix_messages,
     health,
     keys,
     market,
@@ -39,6 +40,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *transfers.ROUTES,
     *operator.ROUTES,
     *sessions.ROUTES,
+    *fix_messages.ROUTES,
     *keys.ROUTES,
     *health.ROUTES,
 )

@@ -352,6 +352,22 @@ class OrdersQuery(AccountQuery, frozen=True, kw_only=True):
     limit: Limit = 100
 
 
+class FixMessagesQuery(Request, frozen=True, kw_only=True):
+    """Which messages of a FIX session; `start` inclusive, `end` exclusive. `type` is a MsgType(35)
+    or its name; `client_order_id` is compared with ClOrdID, OrigClOrdID, OrderID and the ids of
+    lists and requests; `text` may stand anywhere in the message; `after` is the `cursor` of an
+    earlier response."""
+
+    type: Annotated[str, Meta(pattern=r"^[A-Za-z0-9]{1,40}\Z", examples=["D"])] | None = None
+    direction: Literal["in", "out"] | None = None
+    client_order_id: ClientId | None = None
+    text: Annotated[str, Meta(max_length=100)] | None = None
+    start: Instant | None = None
+    end: Instant | None = None
+    after: Annotated[str, Meta(pattern=r"^[0-9]{1,18}\.[0-9]{1,18}\.[0-9]{1,18}\Z")] | None = None
+    limit: Annotated[int, Meta(ge=1, le=500)] = 100
+
+
 class ActingQuery(ForAccount, frozen=True, kw_only=True):
     """The account to act for, in a request without a body."""
 

@@ -19,12 +19,13 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 import structlog
 
 from fix_gateway.quickfix_import import quickfix
+from fix_gateway.runtime.message_log import MessageLog
 from fix_gateway.settings import BEGIN_STRING
 
 log = structlog.get_logger()
@@ -34,6 +35,8 @@ BLOCK_BYTES: Final = 1 << 16
 PIPE_BYTES: Final = 1 << 20
 """What fits into the pipe; QuickFIX waits while it is full."""
 EMPTIED_EVERY_S: Final = 0.02
+QUIET_BYTES: Final = 4 << 10
+"""What comes in that time while there is little to do: a dozen messages."""
 _UNNUMBERED: Final = b"(Incorrect data format for value with tag: 34"
 _LINE_BYTES_MAX: Final = 256
 """A line of QuickFIX's own is shorter than this up to the end of what is looked for in it."""
@@ -51,7 +54,7 @@ Unnumbered = Callable[[str], None]
 class QuickfixLog(quickfix.LogFactory):  # type: ignore[misc]
     """Makes QuickFIX's logs and reads them, on a thread of its own, until the process ends."""
 
-    def __init__(self, unnumbered: Unnumbered) -> None:
+    def __init__(self, unnumbered: Unnumbered, sessions: Collection[str] = ()) -> None:
         super().__init__()
         self._unnumbered = unnumbered
         self._secret = secrets.token_hex(16)
@@ -59,6 +62,10 @@ class QuickfixLog(quickfix.LogFactory):  # type: ignore[misc]
             rb"<[0-9:.-]{20,30}, %s:%s->([^,\n]*), (incoming|event)>\n  "
             % (re.escape(BEGIN_STRING.encode()), self._secret.encode())
         )
+        self.messages = MessageLog(
+            f", {BEGIN_STRING}:{self._secret}->".encode("ascii"), sessions
+        )
+        """What clients have sent, for people."""
         self._lock = threading.Lock()
         self._reading = -1
         self._unread = b""
@@ -93,35 +100,39 @@ class QuickfixLog(quickfix.LogFactory):  # type: ignore[misc]
         while True:
             time.sleep(EMPTIED_EVERY_S)
             try:
-                self.look()
+                if self.look() < QUIET_BYTES:
+                    self.messages.settle()
             except Exception:
                 # Were it not read any more, QuickFIX's only thread would stop at a full pipe.
                 log.exception("quickfix_log_failed")
 
-    def _empty(self) -> None:
-        """Read all that was written; the lock is held."""
+    def _empty(self) -> int:
+        """Read all that was written, and return how much it was; the lock is held."""
+        size = 0
         while True:
             try:
                 block = os.read(self._reading, BLOCK_BYTES)
             except BlockingIOError:
-                return
+                return size
             if not block:
-                return
+                return size
+            size += len(block)
             self.take(block)
 
     def take(self, block: bytes) -> None:
         """Take in what was logged, in pieces as they come; the lock is held."""
+        self.messages.take(block)
         self._unread += block
         self._newest = (self._newest + block)[-_KEPT_BYTES:]
 
-    def look(self) -> None:
-        """Look through what was logged for messages without a number."""
+    def look(self) -> int:
+        """Look through what was logged for messages without a number; return how much it was."""
         with self._lock:
-            if self._reading >= 0:
-                self._empty()
+            size = self._empty() if self._reading >= 0 else 0
             found = self._events()
         for comp_id in found:
             self._unnumbered(comp_id)
+        return size
 
     def _events(self) -> list[str]:
         """Return whose messages had no number, and keep what may go on in the next piece."""

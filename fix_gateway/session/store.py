@@ -75,7 +75,7 @@ class SessionStore:
         sender = below or self.numbers().sender
         try:
             with self.path(".body").open("rb") as body:
-                for offset, length in self._counted(sender):
+                for _, offset, length in self._counted(sender):
                     cursor = _cursor(body, offset, length)
                     if cursor is not None:
                         return cursor
@@ -83,8 +83,27 @@ class SessionStore:
             return None
         return None
 
-    def _counted(self, sender: int) -> Iterator[tuple[int, int]]:
-        """Yield (offset, length) of the messages below ``sender``, newest number first.
+    def newest(self, after: int, limit: int, bytes_max: int) -> list[tuple[int, bytes]]:
+        """Return the newest messages that count, above a number, with theirs, lowest first.
+
+        May be called while QuickFIX writes. Raises OSError.
+        """
+        found: list[tuple[int, bytes]] = []
+        try:
+            with self.path(".body").open("rb") as body:
+                for number, offset, length in self._counted(self.numbers().sender):
+                    bytes_max -= length
+                    if number <= after or len(found) >= limit or bytes_max < 0:
+                        break
+                    body.seek(offset)
+                    found.append((number, body.read(min(length, MESSAGE_BYTES_MAX))))
+        except FileNotFoundError:
+            return []
+        found.reverse()
+        return found
+
+    def _counted(self, sender: int) -> Iterator[tuple[int, int, int]]:
+        """Yield (number, offset, length) of the messages below ``sender``, newest number first.
 
         Numbers rise along the file but for the ones used again, so a number that is not
         below all seen so far was superseded by what stands behind it.
@@ -93,7 +112,7 @@ class SessionStore:
         for number, offset, length in _triples_backwards(self.path(".header")):
             if number < lowest:
                 lowest = number
-                yield offset, length
+                yield number, offset, length
 
     def reset(self) -> None:
         """Begin again at 1, while QuickFIX has not opened the store."""

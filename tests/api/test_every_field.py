@@ -35,7 +35,7 @@ KEYS: Final = {
 }  # fmt: skip
 PARTS: Final = {
     "order": "client:o", "withdrawal": "1", "symbol": "BTC-USD", "address_id": "1", "key": "tk-1",
-    "account": "alice",
+    "account": "alice", "session": "fix:ALICE",
 }  # fmt: skip
 ADDRESS: Final = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
 ORDER: Final = {

@@ -15,7 +15,7 @@ import logging
 import re
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +26,9 @@ from account_api.crypto_addresses import simulated_deposit_address
 from account_api.http.app import create_app
 from account_api.routes import ROUTES
 from config.settings import DEMO_FILE, load
+from config.shipped import shipped
+from engine.core.commands import OpenSession
+from engine.core.types import CancelScope, Origin
 from engine.history.queries import open_reader
 from tests.api.client import Caller
 from tests.api.inprocess import Clock, InProcessEngine
@@ -151,6 +154,8 @@ STEPS: Final = (
     Step("Transfers", READER, "GET", "/v1/transfers"),
     # Sessions and keys.
     Step("Sessions", READER, "GET", "/v1/sessions"),
+    Step("Orders that the session sent, as the venue read them", READER, "GET",
+         "/v1/sessions/fix:ALICE/messages?type=D"),
     Step("A key for trading", KEYMAKER, "POST", "/v1/api-keys",
          {"name": "desk-1001", "kind": "hmac", "scopes": ["read", "trade"]}, keep="key"),
     Step("Every key", READER, "GET", "/v1/api-keys"),
@@ -217,7 +222,11 @@ def record(folder: Path) -> dict[str, list[dict[str, Any]]]:
     """Play the steps on an application of its own, with nothing left to chance."""
     clock = Clock()
     engine = InProcessEngine(folder, clock)
-    settings = api_settings(load(DEMO_FILE, {"TANDEM_DATA": str(folder)}))
+    engine.submit(OpenSession(Origin("fix:ALICE"), "alice", CancelScope.NONE, 0))
+    settings = replace(
+        api_settings(load(DEMO_FILE, {"TANDEM_DATA": str(folder)})),
+        fix_messages=_fix_messages, fix_dictionary=shipped("spec/FIX44.xml"),
+    )  # fmt: skip
     formats = {(asset, network): form for asset, network, form in settings.address_formats}
     app = create_app(
         settings, lambda: engine, lambda: open_reader(engine.history_url), clock,
@@ -238,6 +247,16 @@ def record(folder: Path) -> dict[str, list[dict[str, Any]]]:
         return sent, answer.status, shown, answer.json
 
     return constant(play(send))
+
+
+def _fix_messages(comp_id: str, cursor: str, limit: int) -> str:
+    """What a gateway answers that has had one order."""
+    order = (
+        f"8=FIX.4.4|9=141|35=D|34=2|49={comp_id}|52=20260105-09:30:00.000|56=TANDEM|11=fix-1|"
+        "55=BTC-USD|54=1|60=20260105-09:30:00.000|38=0.5|40=2|44=60000|59=1|10=127|"
+    )
+    came = [[1, "20260105-09:30:00.000412000", order]]
+    return json.dumps({"in": came, "out": [], "cursor": "1.1.0", "again": False})
 
 
 _RANDOM: Final = (

@@ -28,6 +28,7 @@ from tandem_client.generated.models import (
     FeesView,
     FillView,
     FillsView,
+    FixMessagesView,
     HealthView,
     HoldsView,
     InstrumentStatusView,
@@ -1278,6 +1279,42 @@ class Operations(ABC):
             query={
                 "account": account,
                 "min_seq": min_seq,
+            },
+            body=None,
+            idempotency_key=None,
+        )
+
+    def get_fix_messages(
+        self,
+        session: str,
+        *,
+        type: str | None = None,
+        direction: Literal["in", "out"] | None = None,
+        client_order_id: str | None = None,
+        text: str | None = None,
+        start: Instant | None = None,
+        end: Instant | None = None,
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> FixMessagesView:
+        """List the newest messages of one FIX session, or those behind `after`. What the client
+        has sent is kept in memory, at most 2,000 messages of a session since the gateway's
+        start; what the venue has sent, since the session's numbers began.
+        """
+        return self._call(
+            "get_fix_messages", FixMessagesView,
+            parts={
+                "session": session,
+            },
+            query={
+                "type": type,
+                "direction": direction,
+                "client_order_id": client_order_id,
+                "text": text,
+                "start": start,
+                "end": end,
+                "after": after,
+                "limit": limit,
             },
             body=None,
             idempotency_key=None,

@@ -418,6 +418,39 @@ class FillsView(Document, frozen=True, kw_only=True):
     as_of_seq: int
 
 
+class FixMessagesView(Document, frozen=True, kw_only=True):
+    """Messages of a session by time; `after` with this `cursor` continues behind the newest."""
+
+    session: str
+    messages: list[FixMessageView]
+    cursor: str
+
+
+class FixMessageView(Document, frozen=True, kw_only=True):
+    """A message. `direction` is `in` for one of the client and `out` for one of the venue.
+
+    `time` is that of arrival, or SendingTime(52) of what the venue sent. `raw` has `|` for
+    SOH; passwords and signatures are `***` there and in `fields`.
+    """
+
+    direction: str
+    number: int
+    time: datetime | None
+    type: str
+    name: str
+    raw: str
+    fields: list[FixFieldView]
+
+
+class FixFieldView(Document, frozen=True, kw_only=True):
+    """A field: its tag, its name, its value, and what the value means where FIX has a list."""
+
+    tag: int
+    name: str
+    value: str
+    meaning: str | None
+
+
 class HealthView(Document, frozen=True, kw_only=True):
     """Whether the process is alive."""
 

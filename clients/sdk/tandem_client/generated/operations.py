@@ -184,6 +184,10 @@ OPERATIONS: Final[dict[str, Operation]] = {
         "get_sessions", "GET", "/v1/sessions",
         Repeat.READ, public=False, natural_id="",
     ),
+    "get_fix_messages": Operation(
+        "get_fix_messages", "GET", "/v1/sessions/{session}/messages",
+        Repeat.READ, public=False, natural_id="",
+    ),
     "get_keys": Operation(
         "get_keys", "GET", "/v1/api-keys",
         Repeat.READ, public=False, natural_id="",
