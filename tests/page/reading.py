@@ -47,5 +47,15 @@ _SCRIPT = """
         for (const id of (element.getAttribute('aria-describedby') ?? '').split(' '))
             if (id && !document.getElementById(id)) complain('described by nothing', element);
     }
+    for (const list of document.querySelectorAll('[role=tablist]'))
+        if ([...list.children].some(e => e.getAttribute('role') !== 'tab')) complain('no tab', list);
+    for (const head of seen.filter(e => e.matches('th')))
+        if (!head.textContent.trim()) complain('empty head', head);
+    const named = seen.filter(e => e.matches('section, nav, [role=region]')).map(e => [
+        document.getElementById(e.getAttribute('aria-labelledby'))?.textContent
+            ?? e.getAttribute('aria-label'), e]);
+    for (const [name, element] of named)
+        if (named.some(([other, at]) => other === name && at !== element))
+            complain('same name', element);
     return wrong;
 """

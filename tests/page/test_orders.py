@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from selenium.webdriver.common.keys import Keys
 
 from tests.page.browser import Browser
 from tests.page.firm import Firm
@@ -99,6 +100,11 @@ def test_every_type_of_order_is_sent_as_it_is_filled_in(desk: Browser, alice: Fi
     desk.click("#go")
     desk.until(lambda: desk.one("#confirm").is_displayed())
     desk.click("#confirm-back")
+
+    # Arrow keys move a price by a tick, with Shift by ten.
+    price = desk.one("#ticket [name=price]")
+    price.send_keys(Keys.ARROW_UP, Keys.ARROW_UP, Keys.SHIFT, Keys.ARROW_DOWN)
+    assert price.get_property("value") == "69999.92"
 
     # An iceberg, with its own choice of self-trade prevention; nothing of it is out of sight.
     choose(desk, "type", "limit")
@@ -222,6 +228,23 @@ def test_the_history_has_every_order_with_its_state_and_its_fills(
         ["1.00000", "60,000.00", "60,000.00 USD", "60.00 USD", "taker"],
     ]  # fmt: skip
     desk.click("#order-detail form button")
+    # A fill leads to its order.
+    desk.click("#tab-fills")
+    desk.click("#panel-fills tbody [data-order]")
+    desk.until(lambda: "history-filled" in desk.text("#order-detail .facts"))
+    desk.click("#order-detail form button")
+    desk.click("#tab-orders")
+    # What is canceled is what the list is narrowed to; the key cancels all.
+    order("history-more")
+    desk.until(lambda: desk.text("#count-orders") == "2")
+    assert desk.text("#cancel-all") == "Cancel all BTC-USD"
+    desk.click("#cancel-all")
+    assert "ETH-USD" not in desk.confirm("Cancel your open order?", "BTC-USD")
+    desk.until(lambda: desk.text("#count-orders") == "1")
+    assert newest(alice)["symbol"] == "ETH-USD"
+    desk.press("X")
+    desk.confirm("ETH-USD")
+    desk.until(lambda: desk.text("#count-orders") == "")
 
 
 def test_older_orders_are_asked_for_page_by_page(window: Browser, url: str) -> None:

@@ -344,6 +344,27 @@ def test_a_price_far_from_the_market_is_asked_about(desk: Browser, alice: Firm) 
     desk.click("#confirm-back")
 
 
+def test_every_order_can_be_asked_about(desk: Browser, alice: Firm) -> None:
+    """Not unless it is wished for; then with all of its terms and what it costs."""
+    desk.press("?")
+    box = desk.one("#questions [value=each]")
+    assert not box.is_selected()
+    box.click()
+    desk.one("#help .main").click()
+    desk.type("[name=price]", "58000")
+    desk.type("[name=quantity]", "0.2")
+    desk.click("#go")
+    desk.until(lambda: desk.one("#confirm").is_displayed())
+    assert open_orders(alice) == []
+    desk.click("#confirm-never")
+    desk.confirm("0.2 BTC", "Limit 58,000.00 USD", "11,600.00 USD", "11.60 USD")
+    desk.until(lambda: "0.2 BTC waits in the book" in desk.text("#toasts"))
+    desk.type("[name=price]", "57000")
+    desk.type("[name=quantity]", "0.1")
+    desk.click("#go")
+    desk.until(lambda: "0.1 BTC waits in the book" in desk.text("#toasts"))
+
+
 def test_cancel_all_says_what_goes(desk: Browser, alice: Firm) -> None:
     alice.order("buy", "1", "50000")
     alice.order("buy", "1", "51000")

@@ -5,25 +5,29 @@ import { $, $$, make, say } from "../lib/dom.js";
 
 /** The kinds of questions, as the help lists them. */
 export const KINDS = {
+  each: "every order",
   order: "an order far from the market, or larger than the book",
   cancel: "canceling all orders",
   money: "a withdrawal, and a decision about one",
   trading: "halting and resuming an instrument",
 };
 
-const place = (kind) => `tandem-no-question-${kind}`;
+/** Asked only when somebody wishes it. */
+const RARE = new Set(["each"]);
 
-function asks(kind) {
+const place = (kind) => `tandem-${RARE.has(kind) ? "" : "no-"}question-${kind}`;
+
+export function asks(kind) {
   try {
-    return localStorage.getItem(place(kind)) === null;
+    return (localStorage.getItem(place(kind)) === null) !== RARE.has(kind);
   } catch {
-    return true;
+    return !RARE.has(kind);
   }
 }
 
 function remember(kind, ask) {
   try {
-    if (ask) localStorage.removeItem(place(kind));
+    if (ask !== RARE.has(kind)) localStorage.removeItem(place(kind));
     else localStorage.setItem(place(kind), "1");
   } catch {
     // Asked again next time, then.

@@ -5,7 +5,7 @@ import { amount } from "../lib/amounts.js";
 import { isZero, places, show, showAverage } from "../lib/decimal.js";
 import { momentAndZone } from "../lib/time.js";
 import { dialog, facts } from "./dialog.js";
-import { fillRow } from "./fills.js";
+import { fillRow } from "./fill-row.js";
 import { draw, table, TIME } from "./table.js";
 import { STP, TYPES, VERBS, standing } from "./words.js";
 

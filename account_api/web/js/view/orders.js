@@ -89,6 +89,7 @@ export class OrdersPanel {
     const open = orders.open().length;
     say($("#count-orders"), open ? String(open) : "");
     $("#cancel-all").hidden = !open || !mayTrade;
+    say($("#cancel-all"), this.#only.checked ? `Cancel all ${this.#market.symbol}` : "Cancel all");
     say(this.#onlyText, `Only ${this.#market.symbol ?? "this instrument"}`);
     const only = (order) => !this.#only.checked || order.symbol === this.#market.symbol;
     const list = (this.#history ? history.list(orders) : orders.list()).filter(only);
@@ -159,8 +160,10 @@ export class OrdersPanel {
     }
   }
 
-  async cancelAll() {
-    const open = this.#account.orders.open();
+  /** Cancel all open orders; with `shown` only those of the instrument to which the list is narrowed. */
+  async cancelAll(shown = false) {
+    const symbol = shown && this.#only.checked ? this.#market.symbol : null;
+    const open = this.#account.orders.open().filter((order) => !symbol || order.symbol === symbol);
     if (!this.#account.mayTrade || !open.length) return;
     const symbols = [...new Set(open.map((order) => order.symbol))].sort();
     const sure = await confirm({
@@ -175,7 +178,7 @@ export class OrdersPanel {
     });
     if (!sure) return;
     try {
-      const { canceled } = await this.#account.cancelAll();
+      const { canceled } = await this.#account.cancelAll(symbol);
       toast(canceled.length === 1 ? "1 order is canceled." : `${canceled.length} orders are canceled.`, "good");
     } catch (problem) {
       toast(problem.message, "bad");

@@ -21,7 +21,7 @@ export class Panels {
     mountFills(market, account);
     this.#mountBalances();
     this.#mountTransfers();
-    $("#cancel-all").addEventListener("click", () => this.cancelAll());
+    $("#cancel-all").addEventListener("click", () => this.#orders.cancelAll(true));
   }
 
   cancelAll() {

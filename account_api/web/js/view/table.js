@@ -10,7 +10,7 @@ export const TIME = "Time";
 /** A table with a caption, in a panel, below what is `above` it. `columns` are [title, class]. */
 export function table(panel, caption, columns, empty, ...above) {
   const head = make("tr", {}, ...columns.map(([title, kind = ""]) =>
-    make("th", { scope: "col", class: kind, textContent: title })));
+    make("th", { scope: "col", class: kind }, title || make("span", { class: "unseen", textContent: "Actions" }))));
   const body = make("tbody");
   panel.replaceChildren(
     ...above,

@@ -4,7 +4,7 @@
    A price is filled in only while nobody has touched the ticket. */
 
 import { $, say } from "../lib/dom.js";
-import { parse, places } from "../lib/decimal.js";
+import { add, compare, parse, places, subtract } from "../lib/decimal.js";
 import { fromField, toField, zoneName } from "../lib/time.js";
 import { displayFault, endFault, fault, priceFault, quantityFault } from "./faults.js";
 import { isStop } from "./forecast.js";
@@ -176,6 +176,14 @@ export class Fields {
     if (this.#own || this.#type !== "limit" || (quantity.value && !anew)) return;
     price.value = market;
     if (quantity.value) this.settle();
+  }
+
+  /** Move a price by a step; gives whether it was moved. */
+  nudge(name, up, step) {
+    const from = this.#number(name);
+    if (!from || (!up && compare(from, step) <= 0)) return false;
+    this.#elements[name].value = up ? add(from, step) : subtract(from, step);
+    return true;
   }
 
   set quantity(quantity) {

@@ -8,7 +8,7 @@ import { $, say } from "../lib/dom.js";
 import { add, compare, divideDown, multiply, show } from "../lib/decimal.js";
 import { oncePerFrame } from "../lib/events.js";
 import { affordable } from "../model/estimate.js";
-import { confirm } from "./confirm.js";
+import { asks, confirm } from "./confirm.js";
 import { drawSums, find, warnings } from "./forecast.js";
 import { Fields, isField, isNumber } from "./ticket-fields.js";
 import { toast } from "./toasts.js";
@@ -45,6 +45,7 @@ export class Ticket {
     this.form.addEventListener("input", (event) => typed(event) && this.#changed(event.target.name));
     this.form.addEventListener("change", (event) => typed(event) || this.#changed(event.target.name));
     this.form.addEventListener("focusin", (event) => typed(event) && this.#fields.settle());
+    this.form.addEventListener("keydown", (event) => this.#nudge(event));
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#send();
@@ -95,6 +96,16 @@ export class Ticket {
   #changed(name) {
     this.#fields.changed(name, this.#ruling);
     this.#draw();
+  }
+
+  /** Arrow keys move a price by a tick; with Shift by ten. */
+  #nudge(event) {
+    const up = { ArrowUp: true, ArrowDown: false }[event.key];
+    const { instrument } = this.#market;
+    if (up === undefined || !instrument || !["price", "stop_price"].includes(event.target.name)) return;
+    event.preventDefault();
+    if (!this.#fields.nudge(event.target.name, up, multiply(instrument.tick, event.shiftKey ? "10" : "1"))) return;
+    this.#changed(event.target.name);
   }
 
   // What is shown.
@@ -169,13 +180,18 @@ export class Ticket {
     const { instrument } = this.#market;
     const draft = this.#draft;
     const said = warnings(draft, find(draft), this.#account.orders.open());
-    if (!said.some(({ asks }) => asks)) return true;
+    const unusual = said.some((one) => one.asks);
+    if (!unusual && !asks("each")) return true;
     const much = order.quantity ? `${show(order.quantity)} ${instrument.base}` : `for ${show(order.cash_quantity)} ${instrument.quote}`;
     return confirm({
-      kind: "order", danger: true, title: "Send this order?",
+      kind: asks("each") ? "each" : "order", danger: unusual, title: "Send this order?",
       warnings: said.map(({ text }) => text),
-      rows: [[VERBS[order.side], much], ["Instrument", order.symbol], ["Terms", $("#ticket-terms").textContent]],
-      go: `${VERBS[order.side]} all the same`,
+      rows: [
+        [VERBS[order.side], much], ["Instrument", order.symbol], ["Terms", $("#ticket-terms").textContent],
+        [$("#sum-value-title").textContent, $("#sum-value").textContent],
+        [$("#sum-fee-title").textContent, $("#sum-fee").textContent],
+      ],
+      go: `${VERBS[order.side]}${unusual ? " all the same" : ""}`,
     });
   }
 
