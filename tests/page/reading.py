@@ -48,7 +48,7 @@ _SCRIPT = """
             if (id && !document.getElementById(id)) complain('described by nothing', element);
     }
     for (const list of document.querySelectorAll('[role=tablist]'))
-        if ([...list.children].some(e => e.getAttribute('role') !== 'tab')) complain('no tab', list);
+        if (list.querySelector(':scope > :not([role=tab])')) complain('no tab', list);
     for (const head of seen.filter(e => e.matches('th')))
         if (!head.textContent.trim()) complain('empty head', head);
     const named = seen.filter(e => e.matches('section, nav, [role=region]')).map(e => [
