@@ -6,7 +6,7 @@ import base64
 from ipaddress import ip_network
 from typing import Final
 
-from account_api.settings import ApiKey, ApiSettings, Page, RateLimit
+from account_api.settings import ApiKey, ApiSettings, Page, RateLimit, WebhookSettings
 from config.model import Faucet, Key, Settings
 
 
@@ -37,6 +37,12 @@ def api_settings(settings: Settings) -> ApiSettings:
         page=_page(settings),
         proxies=frozenset(http.proxies),
         cors_origins=frozenset(http.cors_origins),
+        webhooks=WebhookSettings(
+            file=str(settings.data / "webhooks.db"),
+            account_max=settings.webhooks.endpoints_max,
+            allow=tuple(ip_network(text) for text in settings.webhooks.allow),
+            https_only=settings.environment == "production",
+        ),
     )
 
 

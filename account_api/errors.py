@@ -155,6 +155,18 @@ _EDGE: Final = (
               "The service cannot read which keys were revoked, so it refuses every request "
               "that needs one.",
               retryable=True),
+    ErrorKind("webhook_name_taken", 409, "The name is taken",
+              "The account has another webhook endpoint of this name."),
+    ErrorKind("too_many_webhooks", 409, "Too many webhook endpoints",
+              "The account, or the venue, has reached its maximum number of endpoints; or too many "
+              "tests and repeats already wait for the endpoint."),
+    ErrorKind("invalid_webhook_url", 422, "The URL cannot be delivered to",
+              "It must begin with https:// and lead to a public address; `detail` says what is "
+              "wrong with it."),
+    ErrorKind("webhook_disabled", 409, "The webhook endpoint is disabled",
+              "Nothing is sent to it until its `state` is active."),
+    ErrorKind("webhooks_unavailable", 503, "Webhooks are unavailable",
+              "The service cannot read or write the endpoints.", retryable=True),
     ErrorKind("engine_unavailable", 503, "The matching engine does not respond",
               "`outcome` says whether the request may have been done; if it is `unknown`, repeat "
               "the identical request or look the object up by its client id.",

@@ -25,6 +25,7 @@ from account_api.security.keyring import KeyRing
 from account_api.security.keystore import KEYS_MAX, KeyStore
 from account_api.security.rate_limit import RateLimiter
 from account_api.settings import ApiSettings
+from account_api.webhooks.store import WebhookStore
 from config.model import AddressFormat
 from engine.client import (
     Answered,
@@ -105,6 +106,7 @@ class Services:
         self.clock_us = clock_us
         self.idempotency = Idempotency(settings.answers, clock_us)
         self.key_store = KeyStore(settings.key_file, settings.key_master)
+        self.webhooks = WebhookStore(settings.webhooks.file, settings.key_master)
         self.ring = KeyRing(settings.keys, self.key_store)
         self.authenticator = Authenticator(self.ring, settings.window_ms, settings.ahead_ms)
         # Made here, before a fork: its memory is shared by all workers.
@@ -155,6 +157,7 @@ class Services:
             history, self._history = self._history, None
         self.idempotency.close()
         self.key_store.close()
+        self.webhooks.close()
         if engine is not None:
             engine.close()
         if history is not None:

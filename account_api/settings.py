@@ -79,6 +79,18 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    """``file`` holds the endpoints, ``account_max`` of one account. ``allow`` lists networks that
+    deliveries may go to beyond public addresses; ``https_only``: not even to loopback by http.
+    """
+
+    file: str = ":memory:"
+    account_max: int = 10
+    allow: tuple[IPv4Network | IPv6Network, ...] = ()
+    https_only: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class ApiSettings:
     """Settings of the HTTP service.
 
@@ -118,3 +130,4 @@ class ApiSettings:
     faucet: Faucet | None = None
     """None: the venue has no faucet."""
     page: Page = Page()
+    webhooks: WebhookSettings = WebhookSettings()

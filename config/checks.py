@@ -37,6 +37,7 @@ def check(settings: Settings, problems: Problems) -> None:
     _keys(settings, problems)
     _four_eyes(settings.keys, problems)
     _test_net(settings, problems)
+    _networks("webhooks.allow", settings.webhooks.allow, problems)
     _proxies(settings, problems)
     _origins(settings, problems)
     _ports(settings, problems)

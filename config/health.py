@@ -1,8 +1,9 @@
 """Whether each part of a venue does its work, asked of it and watched from outside.
 
 Every process answers the word ``health`` on its control socket: how far it has followed the
-engine, and what troubles it. That a process answers does not mean that it moves: so a ``Watch``
-remembers how far the engine was at some moment and how long each part has not been there.
+engine, and what troubles it, or a note if nothing does. That a process answers does not mean that
+it moves: so a ``Watch`` remembers how far the engine was at some moment and how long each part has
+not been there.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from config.control import SUFFIX, ControlError, Verb, ask, control_folder, sock
 
 FOLLOWERS: Final = ("history", "fix", "marketdata", "stream")
 """Processes that follow the engine transaction by transaction."""
-WATCHED: Final = (*FOLLOWERS, "settlement")
+WATCHED: Final = (*FOLLOWERS, "settlement", "webhooks")
 BEHIND_S: Final = 10.0
 """A part that lacks what the engine had so long ago does not keep up."""
 ASK_S: Final = 1.0
@@ -106,13 +107,14 @@ class Watch:
         try:
             told = json.loads(ask(socket_path(self._data, name), "health", timeout_s=ASK_S))
             seq, trouble = told["seq"], str(told["trouble"])
+            note = str(told.get("note") or "works")
         except ControlError as error:
             return Part(name, "away", str(error))
         except (ValueError, KeyError, TypeError):
             return Part(name, "troubled", f"{name} gave no answer that can be read")
         lag = self._lags.get(name)
         if lag is None or seq is None or engine_seq is None:
-            return Part(name, "troubled" if trouble else "ok", trouble or "works", seq)
+            return Part(name, "troubled" if trouble else "ok", trouble or note, seq)
         return follower_part(name, lag, engine_seq, seq, trouble, self._monotonic())
 
 

@@ -205,6 +205,20 @@ class Settlement(_Section, frozen=True, kw_only=True):
     reorganise_prefix: Annotated[str, Meta(max_length=32)] = ""
 
 
+class Webhooks(_Section, frozen=True, kw_only=True):
+    """Deliveries to endpoints that firms register, and how many an account may register.
+
+    They go to public addresses and, beyond these, to the networks in ``allow``. An attempt may take
+    ``timeout_ms``; an endpoint that fails for ``give_up_h`` hours without a success is disabled.
+    """
+
+    endpoints_max: Annotated[int, Meta(ge=0, le=1_000)] = 10
+    allow: tuple[str, ...] = ()
+    timeout_ms: Annotated[int, Meta(ge=100, le=60_000)] = 10_000
+    give_up_h: Annotated[int, Meta(ge=1, le=720)] = 72
+    poll_ms: Annotated[int, Meta(ge=10, le=60_000)] = 200
+
+
 class Bots(_Section, frozen=True, kw_only=True):
     """The market of a test-net: a market maker and takers, clients like any other.
 
@@ -396,6 +410,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     market_data: MarketData
     history: History
     settlement: Settlement
+    webhooks: Webhooks
     bots: Bots
     faucet: Faucet
     assets: tuple[Asset, ...]

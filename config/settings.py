@@ -44,6 +44,7 @@ from config.model import (
     Settlement,
     Stream,
     Venue,
+    Webhooks,
 )
 from config.reading import Problems, Reader
 from config.suggestion import hint
@@ -70,6 +71,7 @@ __all__ = [
     "Settlement",
     "Stream",
     "Venue",
+    "Webhooks",
     "ensure_data",
     "keep_private",
     "load",
@@ -86,7 +88,7 @@ TLS_SOURCE: Final = "127.0.0.9"
 DEMO_FILE: Final = Path(__file__).parent / "demo.toml"
 _TOP_LEVEL: Final = frozenset(
     ["environment", "data", "venue", "engine", "fix", "http", "stream", "metrics",
-     "market_data", "history", "settlement", "bots", "faucet", "assets", "networks",
+     "market_data", "history", "settlement", "webhooks", "bots", "faucet", "assets", "networks",
      "instruments", "accounts", "sessions", "keys"]
 )  # fmt: skip
 
@@ -159,6 +161,7 @@ def _read(
     market_data = reader.table("market_data", MarketData)
     history = reader.table("history", History)
     settlement = reader.table("settlement", Settlement)
+    webhooks = reader.table("webhooks", Webhooks)
     bots = reader.table("bots", Bots)
     assets = _assets(reader)
     scales = {asset.asset: asset.scale for asset in assets}
@@ -178,7 +181,8 @@ def _read(
     if (
         venue is None or engine is None or fix is None or http is None
         or stream is None or metrics is None or market_data is None
-        or history is None or settlement is None or bots is None or faucet is None
+        or history is None or settlement is None or webhooks is None or bots is None
+        or faucet is None
     ):  # fmt: skip
         return None
     return Settings(
@@ -196,6 +200,7 @@ def _read(
         market_data=market_data,
         history=history if history.url else History(url=f"sqlite:///{data / 'history.db'}"),
         settlement=settlement,
+        webhooks=webhooks,
         bots=bots,
         faucet=faucet,
         assets=assets,

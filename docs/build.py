@@ -28,8 +28,8 @@ _LINK: Final = re.compile(r"(?<!!)\[([^\]\n]+)\]\((?!https?://|mailto:|#|/)([^)\
 _FENCE: Final = re.compile(r"^(```[a-z]*) output$", re.MULTILINE)
 SECTIONS: Final = (
     ("Start", ("first-trade", "test-net", "clients", "certification", "faq", "glossary")),
-    ("Guides", ("trading-firm", "market-data", "treasury", "operator", "deployment", "tls",
-                "runbooks", "upgrade")),
+    ("Guides", ("trading-firm", "market-data", "treasury", "webhooks", "operator", "deployment",
+                "tls", "runbooks", "upgrade")),
     ("How it works", ("money", "spec/ARCHITECTURE", "spec/MATCHING", "security", "proofs",
                       "benchmarks", "comparison", "decisions")),
     ("Reference", ("spec/FIX", "fix-card", "reference/rest", "spec/REST", "reference/websocket",

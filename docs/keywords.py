@@ -23,6 +23,8 @@ KEYWORDS: Final[dict[str, tuple[str, ...]]] = {
                  "fund an account", "bots"),
     "treasury": ("fund", "fund an account", "funding", "deposit", "deposits", "withdraw",
                  "withdrawal", "withdrawals", "transfer", "approval", "address book"),
+    "webhooks": ("webhook", "callback", "callbacks", "notifications", "events", "svix",
+                 "standard webhooks"),
     "trading-firm": ("disconnect", "cancel on disconnect", "dead man's switch", "kill switch",
                      "client order id", "idempotency"),
     "market-data": ("order book", "level 2", "checksum", "candles", "subscribe"),

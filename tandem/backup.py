@@ -76,11 +76,14 @@ def _copy_followers(settings: Settings, target: Path, say: Say) -> None:
         say("The history is not in a file; it can be rebuilt, or backed up with its database.")
     elif url.database and Path(url.database).exists():
         copy_database(Path(url.database), target / "history.db")
-    for name in ("network.db", "keys.db"):
+    for name in ("network.db", "keys.db", "webhooks.db"):
         if (settings.data / name).exists():
             copy_database(settings.data / name, target / name)
     if (settings.data / "keys.master").exists():
-        say("keys.master, which opens the secrets in keys.db, is not copied: keep it elsewhere.")
+        say(
+            "keys.master, which opens the secrets in keys.db and webhooks.db, is not copied: keep "
+            "it elsewhere."
+        )
     store = settings.fix.store / "store"
     into = target / "fix" / "store"
     into.mkdir(mode=0o700, parents=True)

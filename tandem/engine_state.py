@@ -44,6 +44,7 @@ ADVICE: Final = {
     ("stream", "behind"): "its processor time; a restart makes clients resume",
     ("stream", "troubled"): "the engine: is it up",
     ("settlement", "troubled"): "its log; no coin is sent twice, so it may be restarted",
+    ("webhooks", "troubled"): "its log, and the disk or database; it goes on by itself",
     ("disk", "low"): "free some space soon; runbook “The disk is full”",
     ("disk", "full"): "free some space now; runbook “The disk is full”",
 }

@@ -26,6 +26,7 @@ _ALL: Final = (
     Process("api", "account_api.main", 1),
     Process("stream", "account_api.stream", 1),
     Process("settlement", "account_api.settlement", 1),
+    Process("webhooks", "account_api.webhooks", 1),
     Process("metrics", "tandem.metrics", 1),
 )
 

@@ -53,7 +53,7 @@ def _paths(settings: Settings) -> list[Path]:
     """Return the files that the processes of a venue write. The journal is last: all others can be
     rebuilt from it."""
     url = make_url(settings.history.url)
-    names = ("network.db", "keys.db", "answers.db", "logins.db")
+    names = ("network.db", "keys.db", "answers.db", "logins.db", "webhooks.db")
     databases = [settings.data / name for name in names]
     if url.get_backend_name() == "sqlite" and url.database:
         databases.append(Path(url.database))

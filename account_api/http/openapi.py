@@ -81,10 +81,16 @@ _LINKS: Final = {
         ("get_withdrawal", "approve_withdrawal", "reject_withdrawal", "cancel_withdrawal"),
     ),
     "create_key": ("key", "key", ("approve_key", "revoke_key")),
+    "create_webhook": (
+        "webhook_id",
+        "webhook",
+        ("get_webhook", "change_webhook", "delete_webhook", "rotate_webhook_secret",
+         "ping_webhook", "resend_webhook", "get_webhook_deliveries"),
+    ),
     "add_address": ("address_id", "address_id", ("remove_address",)),
 }
 """Operation → (member of its answer, path parameter, operations that take it there)."""
-_LOCAL: Final = ("/v1/time", "/healthz", "/v1/api-keys")
+_LOCAL: Final = ("/v1/time", "/healthz", "/v1/api-keys", "/v1/webhooks")
 _EXAMPLES: Final = Path(__file__).parent.parent / "examples" / "rest.json"
 
 
@@ -184,6 +190,7 @@ def _path_parameters(route: Route) -> list[dict[str, Any]]:
         "symbol": "A symbol such as BTC-USD.",
         "address_id": "An id in the address book.",
         "key": "An API key.",
+        "webhook": "The id of a webhook endpoint.",
         "account": "The name of an account.",
         "session": "A FIX session: `fix:` and its CompID, or the CompID.",
     }

@@ -22,6 +22,7 @@ from account_api.routes import (
     sessions,
     tickers,
     transfers,
+    webhooks,
     withdrawals,
 )
 
@@ -42,5 +43,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     *sessions.ROUTES,
     *fix_messages.ROUTES,
     *keys.ROUTES,
+    *webhooks.ROUTES,
     *health.ROUTES,
 )

@@ -15,13 +15,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final, Literal
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from account_api.security.change_counter import Changes
+from account_api.security.sealing import Sealer
 from account_api.security.sqlite_file import open_private
 
 KEYS_MAX: Final = 65_536
@@ -29,8 +26,6 @@ KEYS_MAX: Final = 65_536
 KEYS_OF_ACCOUNT_MAX: Final = 1_000
 """Keys that one account may ever make."""
 _FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
-_NONCE_BYTES: Final = 12
-_MASTER_BYTES: Final = 32
 _SCHEMA: Final = (
     """
 create table if not exists keys (
@@ -134,11 +129,10 @@ class KeyStore:
 
     def __init__(self, path: str, master: str = "") -> None:
         self._path = path
-        self._master = master
+        self._sealer = Sealer(master)
         self._lock = threading.Lock()
         self._pid = 0
         self._open: sqlite3.Connection | None = None
-        self._cipher: AESGCM | None = None
         self._changes: Changes | None = None
 
     def version(self) -> int:
@@ -202,10 +196,7 @@ class KeyStore:
             ).fetchone()
             if everyone >= KEYS_MAX or own >= KEYS_OF_ACCOUNT_MAX:
                 raise Full("no more keys can be made")
-            secret = b""
-            if key.secret:
-                nonce = os.urandom(_NONCE_BYTES)
-                secret = nonce + self._sealer().encrypt(nonce, key.secret, key.key.encode())
+            secret = self._sealer.seal(key.secret, key.key) if key.secret else b""
             try:
                 database.execute(
                     "insert into keys (key, name, kind, account, firm, user, scopes, allow, "
@@ -320,28 +311,13 @@ class KeyStore:
     def _key(self, row: tuple[object, ...], revoked: dict[str, Revocation]) -> StoredKey:
         fields = dict(zip(_COLUMNS.split(", "), row, strict=True))
         sealed: bytes = fields["secret"]  # type: ignore[assignment]
-        fields["secret"] = self._opened(str(fields["key"]), sealed)
+        fields["secret"] = self._sealer.open(sealed, str(fields["key"]))
         for name in ("scopes", "allow"):
             fields[name] = tuple(str(fields[name]).split())
         ended = revoked.get(str(fields["key"]))
         if ended is not None:
             fields.update(revoked_at=ended.at, revoked_by=ended.by)
         return StoredKey(**fields)  # type: ignore[arg-type]
-
-    def _opened(self, key: str, sealed: bytes) -> bytes:
-        """Decrypt a secret; empty if there is none, or another master key encrypted it."""
-        if not sealed:
-            return b""
-        nonce, rest = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
-        try:
-            return self._sealer().decrypt(nonce, rest, key.encode())
-        except InvalidTag:
-            return b""
-
-    def _sealer(self) -> AESGCM:
-        if self._cipher is None:
-            self._cipher = AESGCM(_master_key(self._master))
-        return self._cipher
 
 
 def _is_full(error: Exception) -> bool:
@@ -364,28 +340,3 @@ def _refuse_revoked(database: sqlite3.Connection, key: str) -> None:
     """Raise ActorRevoked if a key was revoked since its request was let in."""
     if database.execute("select 1 from revoked where key = ?", (key,)).fetchone():
         raise ActorRevoked(f"the key {key} is revoked")
-
-
-def _master_key(path: str) -> bytes:
-    """Read the key in the file, which is created atomically: under another name first."""
-    if not path:
-        return AESGCM.generate_key(_MASTER_BYTES * 8)
-    file = Path(path)
-    if not file.exists():
-        fresh = file.with_name(f"{file.name}.{os.getpid()}")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            os.write(descriptor, AESGCM.generate_key(_MASTER_BYTES * 8))
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        try:
-            os.link(fresh, file)
-        except FileExistsError:
-            pass  # Another process was first; its key is used.
-        finally:
-            fresh.unlink()
-    key = file.read_bytes()
-    if len(key) != _MASTER_BYTES:
-        raise OSError(f"{file} does not hold a key of {_MASTER_BYTES} bytes")
-    return key

@@ -71,6 +71,8 @@ class Thing(Enum):
     MAKE_KEYS = "make API keys"
     REVOKE_KEYS = "revoke API keys"
     APPROVE_KEYS = "approve pending API keys"
+    READ_WEBHOOKS = "read webhook endpoints and the log of their deliveries"
+    MANAGE_WEBHOOKS = "register, change, test and delete webhook endpoints"
     REPORT_DEPOSITS = "report deposits"
     SUSPEND_ACCOUNTS = "suspend and resume accounts"
     HALT_INSTRUMENTS = "halt and resume instruments"
@@ -118,6 +120,8 @@ TABLE: Final = (
     Row(Thing.MAKE_KEYS, (Holder.KEYS,)),
     Row(Thing.REVOKE_KEYS, (Holder.KEYS,), _OPERATOR),
     Row(Thing.APPROVE_KEYS, (Holder.APPROVE,)),
+    Row(Thing.READ_WEBHOOKS, (Holder.READ,), _OPERATOR),
+    Row(Thing.MANAGE_WEBHOOKS, (Holder.KEYS,)),
     Row(Thing.REPORT_DEPOSITS, (), _OPERATOR),
     Row(Thing.SUSPEND_ACCOUNTS, (), _OPERATOR),
     Row(Thing.HALT_INSTRUMENTS, (), _OPERATOR),

@@ -14,7 +14,15 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from engine.core import events as ev
-from engine.core.types import Liquidity, OrderTerms, OrdStatus, Route, Side
+from engine.core.types import (
+    Deposit,
+    Liquidity,
+    OrderTerms,
+    OrdStatus,
+    Route,
+    Side,
+    Withdrawal,
+)
 from engine.history.candles import CANDLE_INTERVALS_US, add_trade, new_candle
 from engine.history.postings import Pair, Posting, postings
 from engine.history.rows import LedgerEntry
@@ -39,6 +47,7 @@ class Rows:
     fills: list[SqlRow] = field(default_factory=list)
     trades: list[SqlRow] = field(default_factory=list)
     transfers: list[SqlRow] = field(default_factory=list)
+    money_events: list[SqlRow] = field(default_factory=list)
     assets: dict[str, SqlRow] = field(default_factory=dict)
     instruments: dict[str, SqlRow] = field(default_factory=dict)
     accounts: dict[str, SqlRow] = field(default_factory=dict)
@@ -174,6 +183,7 @@ class Fold:
             row["first_seq"] = earlier["first_seq"]
             row["first_index"] = earlier["first_index"]
         self.rows.deposits[event.deposit.deposit_id] = row
+        self._money_event(event, event.deposit, place)
 
     def withdrawal_updated(self, event: ev.WithdrawalUpdated, place: Place) -> None:
         about = event.withdrawal
@@ -182,6 +192,7 @@ class Fold:
         row["history"] = _json.encode(about.history).decode()
         row["last_seq"] = place.seq
         self.rows.withdrawals[about.withdrawal_id] = row
+        self._money_event(event, about, place)
 
     def transferred(self, event: ev.Transferred, place: Place) -> None:
         self.rows.transfers.append(
@@ -213,6 +224,20 @@ class Fold:
         self.rows.accounts[event.account] = {"account": event.account, "firm": event.firm}
 
     # Parts
+
+    def _money_event(
+        self, event: ev.Event, about: Deposit | Withdrawal, place: Place
+    ) -> None:
+        self.rows.money_events.append(
+            {
+                "seq": place.seq,
+                "event_index": place.event_index,
+                "account": about.account,
+                "time_us": place.time_us,
+                "kind": ev.EVENT_KINDS[type(event)],
+                "body": _json.encode(about).decode(),
+            }
+        )
 
     def _terms(self, terms: OrderTerms) -> SqlRow:
         row = terms._asdict()

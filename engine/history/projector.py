@@ -72,6 +72,8 @@ class Projector:
                     f"{schema.SCHEMA_VERSION}; rebuild it with "
                     "python -m engine.history.main --rebuild"
                 )
+            if version == schema.SCHEMA_VERSION:
+                schema.money_events.create(connection, checkfirst=True)
             self.last_seq, self.last_time_us = _position(connection)
 
     def _apply_once(self, transactions: Sequence[Transaction]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Generic, NamedTuple, TypeVar
 
-from engine.core.types import CancelReason, Liquidity, OrderRow, Side
+from engine.core.types import CancelReason, Deposit, Liquidity, OrderRow, Side, Withdrawal
 
 Row = TypeVar("Row")
 
@@ -154,3 +154,21 @@ class Ticker(NamedTuple):
     last_trade_id: int = 0
     last_price: int = 0
     last_us: int = 0
+
+
+class Notice(NamedTuple):
+    """An event that accounts are notified of, at (``seq``, ``event_index``) of the venue.
+
+    ``about`` is the fill, or the deposit or withdrawal as the event left it.
+    """
+
+    seq: int
+    event_index: int
+    account: str
+    time_us: int
+    about: Fill | Deposit | Withdrawal
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Its place in the venue's sequence of events."""
+        return self.seq, self.event_index

@@ -294,6 +294,21 @@ withdrawals: Final = Table(
 )
 """``history`` is a JSON list of [state, time_us, actor, note]."""
 
+money_events: Final = Table(
+    "money_events",
+    metadata,
+    _int("seq", key=True),
+    _int("event_index", key=True),
+    _text("account"),
+    _int("time_us"),
+    _small("kind"),
+    _text("body"),
+    Index("money_events_by_account", "account", "seq", "event_index"),
+)
+"""Each state that a deposit or withdrawal was in. ``kind`` is that of ``EVENT_KINDS``, and ``body``
+the row as a JSON list. It came after version 4: a store that lacks it begins it where it stands.
+"""
+
 transfers: Final = Table(
     "transfers",
     metadata,

@@ -26,6 +26,7 @@ def write_rows(connection: Connection, rows: Rows) -> None:
     _write(connection, _insert, schema.fills, rows.fills)
     _write(connection, _insert, schema.trades, rows.trades)
     _write(connection, _insert, schema.transfers, rows.transfers)
+    _write(connection, _insert, schema.money_events, rows.money_events)
     _write(connection, _upsert, schema.assets, rows.assets.values())
     _write(connection, _upsert, schema.instruments, rows.instruments.values())
     _write(connection, _upsert, schema.accounts, rows.accounts.values())

@@ -35,7 +35,7 @@ KEYS: Final = {
 }  # fmt: skip
 PARTS: Final = {
     "order": "client:o", "withdrawal": "1", "symbol": "BTC-USD", "address_id": "1", "key": "tk-1",
-    "account": "alice", "session": "fix:ALICE",
+    "account": "alice", "session": "fix:ALICE", "webhook": "wh_1",
 }  # fmt: skip
 ADDRESS: Final = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
 ORDER: Final = {
@@ -55,6 +55,7 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
     },
     "report_deposit": {"deposit_id": "d", "account": "alice", "asset": "BTC", "amount": "1"},
     "create_key": {"name": "n", "kind": "hmac", "scopes": ["read"]},
+    "create_webhook": {"name": "n", "url": "https://1.1.1.1/", "events": ["*"]},
 }  # fmt: skip
 TEXTS: Final = [
     "1e5", "NaN", "Infinity", "-1", "+1", "0.5\n", "1\n", "\n", "", "1,5", "٣", "9" * 41,

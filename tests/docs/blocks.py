@@ -22,7 +22,7 @@ from tests.support import pace
 
 ROOT = Path(__file__).parent.parent.parent
 RUN = {"sh", "python"}
-SHOWN = {"text", "json", "ini", "toml", "xml", "yaml", "promql", "nginx", "http", ""}
+SHOWN = {"text", "json", "ini", "toml", "xml", "yaml", "promql", "nginx", "http", "js", ""}
 """Languages of blocks that are shown and not run."""
 _BLOCK = re.compile(
     r"(?:<!-- test: skip, (?P<why>[^>]*?) -->\n+)?"

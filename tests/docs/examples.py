@@ -163,6 +163,23 @@ STEPS: Final = (
     Step("", KEYMAKER, "POST", "/v1/api-keys",
          {"name": "treasury-1001", "kind": "hmac", "scopes": ["read", "withdraw"]}, keep="key"),
     Step("Approve a key", APPROVER, "POST", "/v1/api-keys/{key}/approve"),
+    # Webhooks.
+    Step("An endpoint for withdrawals and credited deposits", KEYMAKER, "POST", "/v1/webhooks",
+         {"name": "treasury", "url": "https://treasury.example.com/tandem",
+          "events": ["withdrawal.*", "deposit.credited"]}, keep="webhook_id"),
+    Step("Refused: a private address", KEYMAKER, "POST", "/v1/webhooks",
+         {"name": "inside", "url": "https://10.0.0.5/tandem", "events": ["*"]}),
+    Step("Every endpoint", READER, "GET", "/v1/webhooks"),
+    Step("One endpoint", READER, "GET", "/v1/webhooks/{webhook_id}"),
+    Step("Choose other events", KEYMAKER, "PATCH", "/v1/webhooks/{webhook_id}",
+         {"events": ["withdrawal.completed", "withdrawal.failed", "deposit.credited"]}),
+    Step("A new secret, the old one valid for an hour", KEYMAKER, "POST",
+         "/v1/webhooks/{webhook_id}/rotate-secret", {"old_valid_s": 3600}),
+    Step("Send a test", KEYMAKER, "POST", "/v1/webhooks/{webhook_id}/ping"),
+    Step("Send a range again", KEYMAKER, "POST", "/v1/webhooks/{webhook_id}/resend",
+         {"from_seq": 1, "to_seq": 40}),
+    Step("The log of deliveries", READER, "GET", "/v1/webhooks/{webhook_id}/deliveries?limit=10"),
+    Step("Delete an endpoint", KEYMAKER, "DELETE", "/v1/webhooks/{webhook_id}"),
     # The operator.
     Step("Halt trading", OPERATOR, "PUT", "/v1/instruments/ETH-BTC/status",
          {"status": "halted", "note": "maintenance"}),
@@ -261,6 +278,7 @@ def _fix_messages(comp_id: str, cursor: str, limit: int) -> str:
 
 _RANDOM: Final = (
     (re.compile(r"\btk-[0-9a-f]{20}\b"), "tk-{:020x}"),
+    (re.compile(r"\bwh_[0-9a-f]{20}\b"), "wh_{:020x}"),
     (re.compile(r"\b[0-9a-f]{32}\b"), "{:032x}"),
     (re.compile(r"(?<=\"secret\": \")[^\"]+"), "shown-only-in-this-response"),
 )  # fmt: skip

@@ -131,6 +131,7 @@ def test_the_blocks_of_the_page(
     engine.close()
     ports = {"8080": settings.http.port, "8081": settings.stream.port,
              "9878": settings.fix.port, "9464": settings.metrics.port,
+             "9455": free_ports(1)[0],
              "9880": free_ports(1)[0], "9881": free_ports(1)[0], "9890": two_ports()}  # fmt: skip
     text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
     run(text, tmp_path, environment(settings.file, settings.data), replacements(ports), quick)

@@ -51,16 +51,18 @@ ACCOUNT_API_MAY: dict[str, set[str]] = {
     "configuration.py": {"settings"},
     "schema": {"errors"},
     "security": {"errors", "reply", "settings"},
-    "services.py": {"errors", "ports", "settings", "crypto_addresses", "schema", "security"},
+    "services.py": {"errors", "ports", "settings", "crypto_addresses", "schema", "security",
+                    "webhooks.store"},
     "http": {"errors", "ports", "settings", "crypto_addresses", "reply", "schema", "security",
              "services"},
     "http/app.py": {"routes"},
     "routes": {"errors", "ports", "settings", "crypto_addresses", "reply", "schema", "security",
-               "services", "http.routing"},
+               "services", "http.routing", "webhooks"},
     "stream": {"errors", "ports", "settings", "reply", "schema", "security", "services",
                "http.routing", "http.forwarded", "routes.common"},
     "stream/main.py": {"configuration", "routes"},
     "settlement": {"ports"},
+    "webhooks": {"schema", "security.sealing", "security.sqlite_file"},
 }  # fmt: skip
 """Rooms and modules of the account API, and what of the others each may import: a whole room, or
 one module of it. A file that is named has its room's rights and its own; what is not named here

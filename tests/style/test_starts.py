@@ -31,6 +31,7 @@ NEEDED: Final = {
     },
     "account_api.stream.main": {"asyncio", "cryptography", "prometheus_client", "websockets"},
     "account_api.settlement.main": {"asyncio", "prometheus_client", "rich"},
+    "account_api.webhooks.main": {"asyncio", "prometheus_client"},
 }  # fmt: skip
 """By the main module of a process, which of them it starts with."""
 

@@ -303,7 +303,7 @@ def test_withdrawals_that_wait_for_a_person(venue: TemporaryVenue, engine: Engin
 
 
 def test_every_process_is_measured(venue: TemporaryVenue) -> None:
-    for name in ("engine", "history", "fix", "api", "stream", "settlement"):
+    for name in ("engine", "history", "fix", "api", "stream", "settlement", "webhooks"):
         until(lambda name=name: scrape(venue)["tandem_up", name] == 1, name)
     metrics = scrape(venue)
     seq = metrics["tandem_engine_seq",]

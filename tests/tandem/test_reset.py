@@ -21,7 +21,7 @@ FILES = (
     "journal/index.db", "journal/snapshots/1", "fix/store/a.body", "log/engine.log",
     "history.db", "history.db-wal", "network.db", "keys.db",
     "keys.master", "keys.db-changes", "answers.db", "answers.db-wal", "answers.db-holders",
-    "logins.db", "tandem.lock", "notes.txt",
+    "logins.db", "webhooks.db", "webhooks.db-wal", "tandem.lock", "notes.txt",
 )  # fmt: skip
 
 

@@ -132,7 +132,7 @@ def test_it_starts_tells_where_it_listens_and_ends_without_a_trace(
     assert one.said(one.http) >= 1
     assert one.seq() > 0
     pids = list(one.children().values())
-    assert len(pids) == 8
+    assert len(pids) == 9
     master = one.children()["account_api.main"]
     workers = Path(f"/proc/{master}/task/{master}/children").read_text().split()
     for pid in (one.children()["fix_gateway.main"], *map(int, workers)):
@@ -143,7 +143,7 @@ def test_it_starts_tells_where_it_listens_and_ends_without_a_trace(
     assert all(gone(pid) for pid in pids)
     assert {path.name for path in (one.data / "log").iterdir()} >= {
         "engine.log", "history.log", "fix.log", "marketdata.log", "api.log", "stream.log",
-        "settlement.log", "metrics.log",
+        "settlement.log", "webhooks.log", "metrics.log",
     }  # fmt: skip
 
 
@@ -159,6 +159,7 @@ def test_each_process_comes_back_after_kill_9(up: Callable[[], Up]) -> None:
         ("account_api.main", "api"),
         ("account_api.stream", "stream"),
         ("account_api.settlement", "settlement"),
+        ("account_api.webhooks", "webhooks"),
         ("tandem.metrics", "metrics"),
     ):
         children = one.children()

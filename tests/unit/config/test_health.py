@@ -100,6 +100,17 @@ def test_trouble_is_said_before_anything_lags(
     assert part(watch, "fix", None).state == "troubled"
 
 
+def test_a_part_that_works_may_say_more(tmp_path: Path) -> None:
+    told = '{"seq": null, "trouble": "", "note": "works; 1 of 2 endpoints fail"}'
+    server = ControlServer(
+        socket_path(tmp_path, "webhooks"), CollectorRegistry(), {"health": lambda _: told}
+    )
+    server.start()
+    seen = part(Watch(tmp_path, monotonic=Clock()), "webhooks", 7)
+    server.close()
+    assert seen == Part("webhooks", "ok", "works; 1 of 2 endpoints fail")
+
+
 def test_anybody_may_ask_and_the_parts_are_asked_once_a_second(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,10 +125,10 @@ def test_anybody_may_ask_and_the_parts_are_asked_once_a_second(
     watch = Watch(tmp_path, monotonic=clock)
     for _ in range(100):
         watch.look(1)
-    assert asked == ["history", "fix", "marketdata", "stream", "settlement"]
+    assert asked == ["history", "fix", "marketdata", "stream", "settlement", "webhooks"]
     clock.now += 1.0
     watch.look(1)
-    assert len(asked) == 10
+    assert len(asked) == 12
 
 
 def test_an_engine_whose_numbers_begin_again_makes_nobody_late() -> None:

@@ -20,6 +20,9 @@ from tandem_client.generated.models import (
     CancelAllView,
     CandlesView,
     DeadMansSwitchView,
+    DeletedWebhookView,
+    DeliveriesView,
+    DeliveryView,
     DepositAddressAnswer,
     DepositAddressesView,
     DepositAnswer,
@@ -55,6 +58,10 @@ from tandem_client.generated.models import (
     TransferAnswer,
     TransferView,
     TransfersView,
+    WebhookErrandView,
+    WebhookSecretView,
+    WebhookView,
+    WebhooksView,
     WithdrawalAnswer,
     WithdrawalView,
     WithdrawalsView,
@@ -1409,6 +1416,233 @@ class Operations(ABC):
             query={},
             body=None,
             idempotency_key=idempotency_key,
+        )
+
+    def get_webhooks(
+        self,
+        *,
+        account: str | None = None,
+    ) -> WebhooksView:
+        """List the account's endpoints and how they do."""
+        return self._call(
+            "get_webhooks", WebhooksView,
+            parts={},
+            query={
+                "account": account,
+            },
+            body=None,
+            idempotency_key=None,
+        )
+
+    def create_webhook(
+        self,
+        *,
+        name: str,
+        url: str,
+        events: list[Literal["*", "deposit.*", "fill.*", "withdrawal.*"] | Literal["deposit.confirming", "deposit.credited", "deposit.detected", "fill.created", "withdrawal.approved", "withdrawal.broadcasting", "withdrawal.canceled", "withdrawal.completed", "withdrawal.confirming", "withdrawal.expired", "withdrawal.failed", "withdrawal.pending_approval", "withdrawal.queued", "withdrawal.rejected", "withdrawal.requested"]],
+        account: str | None = None,
+        firm_wide: bool | None = None,
+        idempotency_key: str | None = None,
+    ) -> WebhookSecretView:
+        """Register an endpoint. It is told of what happens from now on; its secret is in the
+        answer.
+
+        An endpoint to register. You choose `name`, which is unique within the account.
+
+        `firm_wide` includes every account of the firm; only its main account may ask for
+        that.
+        """
+        return self._call(
+            "create_webhook", WebhookSecretView,
+            parts={},
+            query={},
+            body={
+                "account": account,
+                "name": name,
+                "url": url,
+                "events": events,
+                "firm_wide": firm_wide,
+            },
+            idempotency_key=idempotency_key,
+        )
+
+    def get_webhook(
+        self,
+        webhook: str,
+    ) -> WebhookView:
+        """Get one endpoint and how it does."""
+        return self._call(
+            "get_webhook", WebhookView,
+            parts={
+                "webhook": webhook,
+            },
+            query={},
+            body=None,
+            idempotency_key=None,
+        )
+
+    def change_webhook(
+        self,
+        webhook: str,
+        *,
+        name: str | None = None,
+        url: str | None = None,
+        events: list[Literal["*", "deposit.*", "fill.*", "withdrawal.*"] | Literal["deposit.confirming", "deposit.credited", "deposit.detected", "fill.created", "withdrawal.approved", "withdrawal.broadcasting", "withdrawal.canceled", "withdrawal.completed", "withdrawal.confirming", "withdrawal.expired", "withdrawal.failed", "withdrawal.pending_approval", "withdrawal.queued", "withdrawal.rejected", "withdrawal.requested"]] | None = None,
+        state: Literal["active", "disabled"] | None = None,
+        skip_missed: bool | None = None,
+        idempotency_key: str | None = None,
+    ) -> WebhookView:
+        """Change an endpoint; what had failed is tried again at once.
+
+        Changes to an endpoint; what is absent stays.
+
+        `state` active ends a pause after failures and enables a disabled endpoint, which
+        then gets what it missed, or with `skip_missed` only what happens from now on.
+        """
+        return self._call(
+            "change_webhook", WebhookView,
+            parts={
+                "webhook": webhook,
+            },
+            query={},
+            body={
+                "name": name,
+                "url": url,
+                "events": events,
+                "state": state,
+                "skip_missed": skip_missed,
+            },
+            idempotency_key=idempotency_key,
+        )
+
+    def delete_webhook(
+        self,
+        webhook: str,
+        *,
+        idempotency_key: str | None = None,
+    ) -> DeletedWebhookView:
+        """Delete an endpoint with its log. Nothing more is sent to it."""
+        return self._call(
+            "delete_webhook", DeletedWebhookView,
+            parts={
+                "webhook": webhook,
+            },
+            query={},
+            body=None,
+            idempotency_key=idempotency_key,
+        )
+
+    def rotate_webhook_secret(
+        self,
+        webhook: str,
+        *,
+        old_valid_s: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> WebhookSecretView:
+        """Make a new secret; for a time deliveries are signed with the old one too. While an
+        old one is valid already, it stays, and only the newest secret is replaced.
+
+        How long the old secret signs beside the new one.
+        """
+        return self._call(
+            "rotate_webhook_secret", WebhookSecretView,
+            parts={
+                "webhook": webhook,
+            },
+            query={},
+            body={
+                "old_valid_s": old_valid_s,
+            },
+            idempotency_key=idempotency_key,
+        )
+
+    def ping_webhook(
+        self,
+        webhook: str,
+        *,
+        idempotency_key: str | None = None,
+    ) -> WebhookErrandView:
+        """Send a test, once. If it succeeds, deliveries that wait after a failure follow at
+        once.
+        """
+        return self._call(
+            "ping_webhook", WebhookErrandView,
+            parts={
+                "webhook": webhook,
+            },
+            query={},
+            body=None,
+            idempotency_key=idempotency_key,
+        )
+
+    def resend_webhook(
+        self,
+        webhook: str,
+        *,
+        event_id: str | None = None,
+        from_seq: int | None = None,
+        to_seq: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> WebhookErrandView:
+        """Send events again, under their own ids. It ends at the first that fails. Only events
+        of types that the endpoint has chosen are sent, also those from before it was made.
+
+        What to send again: one event, or all with a sequence from `from_seq` to `to_seq`.
+        """
+        return self._call(
+            "resend_webhook", WebhookErrandView,
+            parts={
+                "webhook": webhook,
+            },
+            query={},
+            body={
+                "event_id": event_id,
+                "from_seq": from_seq,
+                "to_seq": to_seq,
+            },
+            idempotency_key=idempotency_key,
+        )
+
+    def get_webhook_deliveries(
+        self,
+        webhook: str,
+        *,
+        event_id: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+    ) -> DeliveriesView:
+        """List attempts to deliver to an endpoint, newest first."""
+        return self._call(
+            "get_webhook_deliveries", DeliveriesView,
+            parts={
+                "webhook": webhook,
+            },
+            query={
+                "event_id": event_id,
+                "cursor": cursor,
+                "limit": limit,
+            },
+            body=None,
+            idempotency_key=None,
+        )
+
+    def iter_webhook_deliveries(
+        self,
+        webhook: str,
+        *,
+        event_id: str | None = None,
+        limit: int = 1000,
+    ) -> Iterator[DeliveryView]:
+        """Yield every row of `get_webhook_deliveries`, however many pages that takes, ``limit``
+        at a time.
+        """
+        return self._pages(
+            "get_webhook_deliveries", DeliveriesView, "deliveries",
+            query={
+                "event_id": event_id,
+                "limit": limit,
+            },
+            following="cursor",
         )
 
     def get_health(self) -> HealthView:

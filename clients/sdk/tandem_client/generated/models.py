@@ -305,6 +305,39 @@ class DeadMansSwitchView(Document, frozen=True, kw_only=True):
     """The request had been executed before; this is its result."""
 
 
+class DeletedWebhookView(Document, frozen=True, kw_only=True):
+    """An endpoint that was deleted."""
+
+    webhook_id: str
+    deleted: bool
+    replayed: bool = False
+    """The request had been executed before; this is its result."""
+
+
+class DeliveriesView(Document, frozen=True, kw_only=True):
+    """Attempts of an endpoint, newest first; the last 1,000 are kept."""
+
+    webhook_id: str
+    deliveries: list[DeliveryView]
+    next_cursor: str | None
+
+
+class DeliveryView(Document, frozen=True, kw_only=True):
+    """One attempt. `kind` is event, resend or ping. Without an answer `http_status` is null;
+    `answer` holds its first 256 bytes.
+    """
+
+    event_id: str
+    type: str
+    kind: str
+    attempted_at: str
+    delivered: bool
+    http_status: int | None
+    latency_ms: int
+    error: str | None
+    answer: str | None
+
+
 class DepositAddressAnswer(Document, frozen=True, kw_only=True):
     """An address for deposits as of a sequence."""
 
@@ -872,6 +905,81 @@ class TransferView(Document, frozen=True, kw_only=True):
     asset: str
     change: Decimal
     time: datetime
+
+
+class WebhookErrandView(Document, frozen=True, kw_only=True):
+    """What will be sent out of turn; for a test `event_id` finds its attempt in the log."""
+
+    webhook_id: str
+    kind: str
+    event_id: str | None
+    from_seq: int | None
+    to_seq: int | None
+    replayed: bool = False
+    """The request had been executed before; this is its result."""
+
+
+class WebhookSecretView(Document, frozen=True, kw_only=True):
+    """An endpoint with its secret, which is shown only this once."""
+
+    webhook_id: str
+    account: str
+    firm_wide: bool
+    name: str
+    url: str
+    events: list[str]
+    state: str
+    reason: str | None
+    seq: int
+    failures: int
+    failing_since: str | None
+    next_attempt_at: str | None
+    last_error: str | None
+    last_delivered_at: str | None
+    old_secret_until: str | None
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    secret: str | None
+    replayed: bool = False
+    """The request had been executed before; this is its result."""
+
+
+class WebhookView(Document, frozen=True, kw_only=True):
+    """An endpoint, without its secret.
+
+    `state` is active, failing (its newest delivery failed and is tried again) or disabled;
+    then `reason` is by_request, gave_up or gone. `seq` is the sequence up to which it was
+    served.
+    """
+
+    webhook_id: str
+    account: str
+    firm_wide: bool
+    name: str
+    url: str
+    events: list[str]
+    state: str
+    reason: str | None
+    seq: int
+    failures: int
+    failing_since: str | None
+    next_attempt_at: str | None
+    last_error: str | None
+    last_delivered_at: str | None
+    old_secret_until: str | None
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    replayed: bool = False
+    """The request had been executed before; this is its result."""
+
+
+class WebhooksView(Document, frozen=True, kw_only=True):
+    """The endpoints of an account, oldest first."""
+
+    account: str
+    webhooks: list[WebhookView]
 
 
 class WithdrawalAnswer(Document, frozen=True, kw_only=True):

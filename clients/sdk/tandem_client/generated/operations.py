@@ -204,6 +204,42 @@ OPERATIONS: Final[dict[str, Operation]] = {
         "approve_key", "POST", "/v1/api-keys/{key}/approve",
         Repeat.KEY, public=False, natural_id="",
     ),
+    "get_webhooks": Operation(
+        "get_webhooks", "GET", "/v1/webhooks",
+        Repeat.READ, public=False, natural_id="",
+    ),
+    "create_webhook": Operation(
+        "create_webhook", "POST", "/v1/webhooks",
+        Repeat.KEY, public=False, natural_id="",
+    ),
+    "get_webhook": Operation(
+        "get_webhook", "GET", "/v1/webhooks/{webhook}",
+        Repeat.READ, public=False, natural_id="",
+    ),
+    "change_webhook": Operation(
+        "change_webhook", "PATCH", "/v1/webhooks/{webhook}",
+        Repeat.KEY, public=False, natural_id="",
+    ),
+    "delete_webhook": Operation(
+        "delete_webhook", "DELETE", "/v1/webhooks/{webhook}",
+        Repeat.KEY, public=False, natural_id="",
+    ),
+    "rotate_webhook_secret": Operation(
+        "rotate_webhook_secret", "POST", "/v1/webhooks/{webhook}/rotate-secret",
+        Repeat.KEY, public=False, natural_id="",
+    ),
+    "ping_webhook": Operation(
+        "ping_webhook", "POST", "/v1/webhooks/{webhook}/ping",
+        Repeat.KEY, public=False, natural_id="",
+    ),
+    "resend_webhook": Operation(
+        "resend_webhook", "POST", "/v1/webhooks/{webhook}/resend",
+        Repeat.KEY, public=False, natural_id="",
+    ),
+    "get_webhook_deliveries": Operation(
+        "get_webhook_deliveries", "GET", "/v1/webhooks/{webhook}/deliveries",
+        Repeat.READ, public=False, natural_id="",
+    ),
     "get_health": Operation(
         "get_health", "GET", "/healthz",
         Repeat.READ, public=True, natural_id="",
