@@ -12,6 +12,7 @@ import { mountQuestions } from "./view/confirm.js";
 import { mountChart } from "./view/chart.js";
 import { mountDepth } from "./view/depth.js";
 import { mountFigures } from "./view/figures.js";
+import { mountMoney } from "./view/money.js";
 import { Panels } from "./view/panels.js";
 import { mountSessions } from "./view/sessions.js";
 import { mountShortcuts } from "./view/shortcuts.js";
@@ -68,7 +69,8 @@ mountFigures(stream, new Figures());
 mountRoute(market, panels);
 mountQuestions();
 mountZone();
-mountShortcuts({ ticket, panels, signIn, showPane, toggleTheme });
+const openMarkets = mountMoney(market, account);
+mountShortcuts({ ticket, panels, signIn, showPane, toggleTheme, openMarkets });
 for (const button of $$(".panes button")) {
   button.addEventListener("click", () => showPane(button.dataset.pane));
 }

@@ -1,10 +1,10 @@
 /* Keys. Single letters do nothing while something is being typed or a dialog is open. */
 
-import { $ } from "../lib/dom.js";
+import { $, $$ } from "../lib/dom.js";
 
-const PANELS = ["orders", "fills", "balances", "transfers", "sessions"];
+const NUMBERS = 9;
 
-export function mountShortcuts({ ticket, panels, signIn, showPane, toggleTheme }) {
+export function mountShortcuts({ ticket, panels, signIn, showPane, toggleTheme, openMarkets }) {
   const help = $("#help");
   $("#help-open").addEventListener("click", () => help.showModal());
   const side = (which) => () => {
@@ -15,16 +15,17 @@ export function mountShortcuts({ ticket, panels, signIn, showPane, toggleTheme }
   const keys = {
     b: side("buy"),
     s: side("sell"),
-    "/": () => $("#symbol").focus(),
+    "/": openMarkets,
     i: () => signIn.toggle(),
     t: toggleTheme,
     X: () => panels.cancelAll(),
     "?": () => help.showModal(),
   };
-  PANELS.forEach((name, index) => {
+  // The tabs of the account, from the left.
+  $$("[role=tab]").slice(0, NUMBERS).forEach((tab, index) => {
     keys[String(index + 1)] = () => {
       showPane("account");
-      panels.show(name);
+      panels.show(tab.id.slice(4));
     };
   });
   addEventListener("keydown", (event) => {

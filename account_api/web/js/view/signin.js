@@ -1,15 +1,9 @@
 /* Signing in: the public keys of a demo by one click, or a key of one's own. */
 
 import { $, make, say } from "../lib/dom.js";
+import { PEOPLE, demoKeys } from "./forms.js";
 import { toast } from "./toasts.js";
 
-/** What the people of a firm are there for, by the purpose in the name of a demo's key. */
-const PEOPLE = {
-  trade: ["Trader", "buys and sells"],
-  withdraw: ["Treasurer", "withdraws, and transfers within the firm"],
-  approve: ["Approver", "decides about withdrawals and keys of others"],
-  keys: ["Administrator", "addresses, API keys, withdrawals, trading"],
-};
 const OPERATOR = ["Operator", "runs the venue: sees all sessions, halts trading"];
 const WRONG = "The key is not known here, or the secret is wrong.";
 
@@ -27,7 +21,7 @@ export class SignIn {
   constructor(account) {
     this.#account = account;
     this.dialog = $("#signin");
-    const keys = document.documentElement.dataset.demoKeys.split(" ").filter(Boolean);
+    const keys = demoKeys();
     $("#demo-part").hidden = keys.length === 0;
     $("#own-part").open = keys.length === 0;
     const names = [...new Set(keys.map((key) => key.split("-")[1]))];

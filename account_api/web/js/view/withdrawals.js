@@ -1,106 +1,168 @@
-/* Asking for withdrawals, and deciding about them: what the key that is signed in may do. */
+/* Asking for withdrawals, deciding about them, and the list of all that came and went. */
 
 import { $, make, say } from "../lib/dom.js";
-import { add, isZero, parse, show } from "../lib/decimal.js";
+import { add, compare, divideDown, isZero, parse, show, subtract } from "../lib/decimal.js";
 import { confirm } from "./confirm.js";
+import { lacking, options, twice } from "./forms.js";
+import { networks } from "./networks.js";
+import { TIME, draw, keep, rowButton, table, when } from "./table.js";
 import { toast } from "./toasts.js";
 
 const UNDECIDED = "pending_approval";
 const BEFORE_SENDING = new Set(["requested", "pending_approval", "approved", "queued"]);
 const DECISIONS = [
   ["approve", "Approve", "quiet", "approve", (state) => state === UNDECIDED],
-  ["reject", "Refuse", "quiet danger", "approve", (state) => state === UNDECIDED],
+  ["reject", "Reject", "quiet danger", "approve", (state) => state === UNDECIDED],
   ["cancel", "Cancel", "quiet danger", "withdraw", (state) => BEFORE_SENDING.has(state)],
 ];
-
 const WORDS = {
-  approve: ["Approve", "Approve and send", "approved"], reject: ["Refuse", "Refuse it", "refused"],
+  approve: ["Approve", "Approve and send", "approved"], reject: ["Reject", "Reject it", "rejected"],
   cancel: ["Cancel", "Cancel it", "canceled"],
 };
 
-/** The form above the list; returns what fills the last cell of a row. */
-export class Withdrawals {
+/** Returns the form, which suggests the addresses of the book. */
+export function mountMovements(account) {
+  const panel = $("#panel-transfers");
+  const needs = make("p", { class: "hint", id: "withdraw-needs" });
+  const view = table(panel, "Your withdrawals, deposits and transfers", [
+    [TIME], ["Kind"], ["Amount", "n"], ["Fee", "n lo"], ["State"], ["To or from", "id"], ["", "act"],
+  ], "", needs, $("#withdraw"));
+  const form = new Withdrawals(account);
+  const began = (row) => row.created_at ?? row.time;
+  keep(account, view, "withdrawals and deposits", "None yet.", ["transfers"], () => {
+    say(needs, account.name ? lacking(account, "withdraw", "withdraw") : "");
+    needs.hidden = !needs.textContent;
+    const list = [...account.transfers.entries()].map(([key, row]) => ({ key, ...row }))
+      .sort((one, other) => (began(one) < began(other) ? 1 : -1));
+    draw(view, list, (row) => row.key, (row, transfer) => {
+      const [time, kind, amount, fee, state, place, act] = row.children;
+      when(time, began(transfer));
+      say(kind, transfer.event);
+      say(amount, `${show(transfer.amount ?? transfer.change)} ${transfer.asset}`);
+      say(fee, transfer.fee ? `${show(transfer.fee)} ${transfer.asset}` : "–");
+      say(state, transfer.state?.replaceAll("_", " ") ??
+        (transfer.event === "deposit" && !transfer.credited
+          ? `${transfer.confirmations} of ${transfer.confirmations_required} confirmations` : "done"));
+      say(place, transfer.address ?? transfer.other_account ?? transfer.deposit_id ?? "");
+      place.title = [transfer.txid && `Transaction ${transfer.txid}`, transfer.requested_by && `requested by ${transfer.requested_by}`,
+        transfer.approved_by && `approved by ${transfer.approved_by}`].filter(Boolean).join(", ") || place.textContent;
+      form.fill(act, transfer);
+    });
+  });
+  return form;
+}
+
+/** The form above the list, and what may be decided about a row. */
+class Withdrawals {
   #account;
-  #networks = [];
 
   constructor(account) {
     this.#account = account;
     this.form = $("#withdraw");
+    const { network, amount } = this.form.elements;
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#ask();
     });
-    this.form.elements.network.addEventListener("change", () => this.#hint());
-    account.on("signed", () => this.#show());
+    network.addEventListener("change", () => this.#draw());
+    $("#withdraw-max").addEventListener("click", () => { amount.value = this.#most() ?? ""; });
+    account.on("signed", () => {
+      say($("#withdraw-error"), "");
+      amount.value = "";
+      this.#draw();
+    });
+    account.on("balances", () => this.#draw());
+    networks.on("networks", () => this.#draw());
     $("#panel-transfers").addEventListener("click", (event) => {
       const { verb, withdrawal } = event.target.closest("button")?.dataset ?? {};
-      if (verb) this.#decide(event.target, verb, withdrawal);
+      if (withdrawal) this.#decide(event.target, verb, withdrawal);
     });
+  }
+
+  /** Offer the addresses of the book. */
+  suggest(book) {
+    this.book = book;
+    this.#draw();
   }
 
   /** Buttons for what may be decided about a row. */
   fill(cell, row) {
     const wanted = row.event !== "withdrawal" ? [] : DECISIONS.filter(
-      ([, , , scope, may]) => this.#account.scopes.includes(scope) && may(row.state));
+      ([, , , scope, may]) => this.#account.may(scope) && may(row.state));
     const key = wanted.map(([verb]) => verb).join(" ");
     if (cell.dataset.verbs === key) return;
     cell.dataset.verbs = key;
-    cell.replaceChildren(...wanted.map(([verb, text, kind]) => make("button", {
-      type: "button", class: kind, textContent: text, "data-verb": verb,
-      "data-withdrawal": row.withdrawal_id,
-      "aria-label": `${text} the withdrawal of ${row.amount} ${row.asset}`,
-    })));
+    cell.replaceChildren(...wanted.map(([verb, text, kind]) => rowButton(text,
+      `${text} the withdrawal of ${row.amount} ${row.asset}`, { "data-verb": verb, "data-withdrawal": row.withdrawal_id }, kind)));
   }
 
-  async #show() {
-    const may = this.#account.scopes.includes("withdraw");
-    this.form.hidden = !may;
-    say($("#withdraw-error"), "");
-    if (!may || this.#networks.length) return;
-    try {
-      this.#networks = (await (await fetch("/v1/networks")).json()).networks
-        .filter((one) => !one.suspended);
-    } catch {
-      say($("#withdraw-error"), "The venue does not tell its networks at this moment.");
-      return;
-    }
-    this.form.elements.network.replaceChildren(...this.#networks.map((one) =>
-      make("option", { textContent: `${one.asset} over ${one.network}` })));
-    this.#hint();
+  get #network() {
+    return networks.list[this.form.elements.network.selectedIndex];
   }
 
-  #network() {
-    return this.#networks[this.form.elements.network.selectedIndex];
+  get #available() {
+    return this.#account.balances.get(this.#network?.asset)?.available ?? null;
   }
 
-  #hint() {
-    const network = this.#network();
+  /** What can be withdrawn at most: what is available less the fee, in whole steps; null: nothing. */
+  #most() {
+    const network = this.#network;
+    const available = this.#available;
+    if (!network || available === null || compare(available, network.withdrawal_fee) <= 0) return null;
+    return divideDown(subtract(available, network.withdrawal_fee), "1", network.withdrawal_step);
+  }
+
+  #draw() {
+    const { network: select } = this.form.elements;
+    this.form.hidden = !this.#account.name || !this.#account.may("withdraw");
+    options(select, networks.list.map((one) => `${one.asset} over ${one.network}`));
+    const network = this.#network;
+    const available = this.#available;
+    say($("#withdraw-available"), available === null ? "" : `of ${show(available)}`);
+    $("#withdraw-memo").hidden = !network?.memo_required;
+    const entries = (this.book?.entries ?? []).filter((one) => one.asset === network?.asset && one.network === network?.network);
+    options($("#withdraw-book"), entries.map((one) => [one.address, one.label || one.address]));
+    const most = this.#most();
     say($("#withdraw-hint"), network
-      ? `At least ${show(network.withdrawal_min)} ${network.asset}; the fee is ` +
-        `${show(network.withdrawal_fee)} ${network.asset} on top.` : "");
+      ? `At least ${show(network.withdrawal_min)} ${network.asset}; the fee is ${show(network.withdrawal_fee)} ${network.asset} on top` +
+        `${most === null ? "" : `, so at most ${show(most)} ${network.asset}`}.` : "");
   }
 
   async #ask() {
-    const { address, amount } = this.form.elements;
-    const network = this.#network();
-    say($("#withdraw-error"), "");
-    const body = {
-      client_withdrawal_id: `page-${crypto.randomUUID()}`, asset: network.asset,
-      network: network.network, address: address.value.trim(), amount: amount.value.trim(),
+    const { address, amount, memo } = this.form.elements;
+    const network = this.#network;
+    const complain = (text, where) => {
+      say($("#withdraw-error"), text);
+      where.focus();
     };
-    if (!parse(body.amount) || isZero(body.amount)) {
-      say($("#withdraw-error"), "Enter an amount in digits with at most one point, like 0.5.");
-      amount.focus();
+    say($("#withdraw-error"), "");
+    if (!network) {
+      complain("The venue does not tell its networks at this moment.", address);
       return;
     }
+    const body = {
+      client_withdrawal_id: `page-${crypto.randomUUID()}`, asset: network.asset, network: network.network,
+      address: address.value.trim(), amount: amount.value.trim(), ...this.#account.named,
+      ...(network.memo_required ? { memo: memo.value.trim() } : {}),
+    };
+    if (!body.address) return void complain("Enter the address to which it goes.", address);
+    if (!parse(body.amount) || body.amount.startsWith("-") || isZero(body.amount)) {
+      return void complain("Enter an amount in digits with at most one point, like 0.5.", amount);
+    }
     const fee = network.withdrawal_fee;
+    const taken = add(body.amount, fee);
+    if (this.#available !== null && compare(taken, this.#available) > 0) {
+      return void complain(`With the fee it would take ${show(taken)} ${body.asset}; ${show(this.#available)} ${body.asset} is available.`, amount);
+    }
+    const known = (this.book?.entries ?? []).find((one) => one.address === body.address);
     const sure = await confirm({
       kind: "money", danger: true,
       title: `Withdraw ${show(body.amount)} ${body.asset}?`,
       rows: [
-        ["To", body.address], ["Network", body.network],
+        ["From", this.#account.name], ["To", body.address], ...(known?.label ? [["In the book as", known.label]] : []),
+        ["Network", body.network], ...(body.memo ? [["Memo", body.memo]] : []),
         ["Arrives", `${show(body.amount)} ${body.asset}`], ["Fee", `${show(fee)} ${body.asset}`],
-        ["Taken from your balance", `${show(add(body.amount, fee))} ${body.asset}`],
+        ["Taken from your balance", `${show(taken)} ${body.asset}`],
       ],
       warnings: ["What is sent to a wrong address is lost."], go: "Request the withdrawal",
     });
@@ -108,7 +170,7 @@ export class Withdrawals {
     const button = $("#withdraw-go");
     button.disabled = true;
     try {
-      const asked = await this.#twice("/v1/withdrawals", body);
+      const asked = await twice(this.#account, "/v1/withdrawals", body);
       toast(asked.state === UNDECIDED
         ? `The withdrawal of ${show(asked.amount)} ${asked.asset} waits for somebody else's approval.`
         : `The withdrawal of ${show(asked.amount)} ${asked.asset} is on its way.`, "good");
@@ -117,16 +179,6 @@ export class Withdrawals {
       say($("#withdraw-error"), problem.message);
     } finally {
       button.disabled = false;
-    }
-  }
-
-  /** A lost answer is asked for again under the same id, which does it at most once. */
-  async #twice(target, body) {
-    try {
-      return await this.#account.rest("POST", target, body);
-    } catch (problem) {
-      if (problem.outcome !== "unknown") throw problem;
-      return this.#account.rest("POST", target, body);
     }
   }
 
@@ -143,11 +195,11 @@ export class Withdrawals {
     });
     if (!sure) return;
     button.disabled = true;
-    const target = `/v1/withdrawals/${id}`;
+    const path = `/v1/withdrawals/${id}`;
     try {
       await (verb === "cancel"
-        ? this.#account.rest("DELETE", target)
-        : this.#account.rest("POST", `${target}/${verb}`));
+        ? this.#account.rest("DELETE", this.#account.target(path))
+        : this.#account.rest("POST", this.#account.target(`${path}/${verb}`)));
       toast(`The withdrawal of ${show(row.amount)} ${row.asset} is ${done}.`, "good");
     } catch (problem) {
       toast(problem.message, "bad");
