@@ -138,7 +138,7 @@ def test_a_withdrawal_is_asked_for_by_one_and_approved_by_another(
     page.sign_in("demo-alice-approve")
     page.click("#tab-transfers")
     assert not page.one("#withdraw").is_displayed()
-    page.until(lambda: page.rows("#panel-transfers tbody")[1][6] == "ApproveRefuse")
+    page.until(lambda: page.rows("#panel-transfers tbody")[1][6] == "ApproveReject")
     page.click("#panel-transfers tbody [data-verb=approve]")
     page.confirm("Approve the withdrawal of 20 BTC?", "Once it is approved the venue sends it.")
     page.until(lambda: "The withdrawal of 20 BTC is approved." in page.text("#toasts"))

@@ -8,13 +8,13 @@ import { Emitter } from "../lib/events.js";
 import { Signer, Token } from "../lib/sign.js";
 import { forget, keep } from "./keep.js";
 import { OrderHistory, Orders } from "./orders.js";
-import { FILLS_KEPT, all, newestFills } from "./past.js";
+import { FILLS_KEPT, all, past } from "./past.js";
 import { rest } from "./rest.js";
 import { send } from "./sending.js";
+import { rate } from "./sessions.js";
 import { lost } from "./stream.js";
 
 const CHANNELS = ["orders", "executions", "balances", "transfers"];
-const PAGES_MAX = 10;
 const SESSIONS_MS = 5_000;
 const AGAIN_MS = 1_000;
 const WAIT_BACK_MS = 15_000;
@@ -129,39 +129,37 @@ export class Account extends Emitter {
 
   /** Send an order; `onLost` is called when its answer is lost, and it is asked for instead. */
   create(order, onLost) {
-    const signer = this.signer;
-    const found = (id) => this.target(`/v1/orders/client:${id}`);
-    const ask = (id) => rest(signer, "GET", found(id));
-    return send(this.#stream, ask, { ...order, ...this.named }, onLost);
+    const { signer, named } = this;
+    const query = this.target("");
+    const ask = (id) => rest(signer, "GET", `/v1/orders/client:${id}${query}`);
+    return send(this.#stream, ask, { ...order, ...named }, onLost);
   }
 
   /** Cancel an order; where the answer is lost, once more on the next connection. */
   async cancel(orderId) {
-    const { named } = this;
-    try {
-      await this.#stream.request("cancel_order", { order: orderId, ...named });
-    } catch (problem) {
-      if (problem.outcome !== "unknown") throw problem;
-      await this.#connected();
-      await this.#stream.request("cancel_order", { order: orderId, ...named }).catch((second) => {
-        if (second.code !== "too_late") throw second;
-      });
-    }
+    const done = (second) => second.code === "too_late";
+    await this.#twice("cancel_order", { order: orderId, ...this.named }, done);
   }
 
   /**
    * Change an open order; gives it as it is then. Where the answer is lost it is asked for again
    * under the same request id, which changes nothing twice.
    */
-  async replace(orderId, changes) {
-    const request = { order: orderId, request_id: `web-${crypto.randomUUID()}`, ...changes, ...this.named };
+  replace(orderId, changes) {
+    const id = `web-${crypto.randomUUID()}`;
+    return this.#twice("replace_order", { order: orderId, request_id: id, ...changes, ...this.named });
+  }
+
+  async #twice(op, params, done = () => false) {
     try {
-      return await this.#stream.request("replace_order", request);
+      return await this.#stream.request(op, params);
     } catch (problem) {
       if (problem.outcome !== "unknown") throw problem;
-      await this.#connected();
-      return this.#stream.request("replace_order", request);
     }
+    await this.#connected();
+    return this.#stream.request(op, params).catch((second) => {
+      if (!done(second)) throw second;
+    });
   }
 
   /** An order as the venue has it, with all its fills. */
@@ -190,24 +188,11 @@ export class Account extends Emitter {
     try {
       const { sessions } = await this.rest("GET", "/v1/sessions");
       if (signer !== this.signer) return;
-      this.#rates(sessions);
+      rate(sessions, this.sessions);
       this.sessions = sessions;
       this.emit("sessions");
     } catch {
       // Asked again in a moment.
-    }
-  }
-
-  /** Messages per second of each session, from what was received since the last look. */
-  #rates(sessions) {
-    const now = performance.now();
-    const before = new Map(this.sessions.map((one) => [one.session, one]));
-    for (const one of sessions) {
-      one.at = now;
-      const last = before.get(one.session);
-      if (last && last.epoch === one.epoch && now > last.at) {
-        one.rate = Math.max(0, one.received - last.received) / ((now - last.at) / 1000);
-      }
     }
   }
 
@@ -258,9 +243,8 @@ export class Account extends Emitter {
   }
 
   #keep() {
-    const proof = this.signer.keepable;
-    const { home: account, name: viewed, scopes } = this;
-    if (proof) keep({ ...proof, account, viewed, scopes });
+    const { signer, home: account, name: viewed, scopes } = this;
+    if (signer.keepable) keep({ ...signer.keepable, account, viewed, scopes });
   }
 
   async #subscribe() {
@@ -284,19 +268,11 @@ export class Account extends Emitter {
 
   /** What snapshots do not hold: past fills, transfers that are done, the fees. */
   async #loadPast() {
-    const signer = this.signer;
-    const { name } = this;
-    const [fills, withdrawals, deposits, transfers, fees] = await Promise.all([
-      newestFills(this.#stream, this.named),
-      ...["withdrawals", "deposits", "transfers"].map((what) =>
-        this.all(`/v1/${what}`, what, PAGES_MAX).catch(() => [])),
-      this.#stream.request("get_fees", this.named).catch(() => null),
-    ]);
+    const { signer, name } = this;
+    const { fills, transfers, fees } = await past(this, this.#stream);
     if (signer !== this.signer || !signer || name !== this.name) return;
     for (const fill of fills) this.#fill(fill);
-    for (const row of withdrawals) this.#transfer({ event: "withdrawal", ...row });
-    for (const row of deposits) this.#transfer({ event: "deposit", ...row });
-    for (const row of transfers) this.#transfer({ event: "transfer", ...row });
+    for (const row of transfers) this.#transfer(row);
     this.fees = fees;
     this.loaded = true;
     for (const type of ["fills", "transfers", "fees"]) this.emit(type);

@@ -18,7 +18,7 @@ export async function all(ask, what, pages) {
 }
 
 /** The newest fills of an account; none while the history is away. */
-export async function newestFills(stream, named) {
+async function newestFills(stream, named) {
   let after = 0;
   let found = [];
   try {
@@ -34,4 +34,16 @@ export async function newestFills(stream, named) {
     // Fills from now on are shown all the same.
   }
   return found;
+}
+
+/** What snapshots do not hold: past fills, transfers of all kinds that are done, the fees. */
+export async function past(account, stream) {
+  const list = (event) => account.all(`/v1/${event}s`, `${event}s`, PAGES_MAX)
+    .then((rows) => rows.map((row) => ({ event, ...row })), () => []);
+  const [fills, fees, ...transfers] = await Promise.all([
+    newestFills(stream, account.named),
+    stream.request("get_fees", account.named).catch(() => null),
+    ...["withdrawal", "deposit", "transfer"].map(list),
+  ]);
+  return { fills, fees, transfers: transfers.flat() };
 }
