@@ -61,7 +61,7 @@ def looks_dead(page: Browser) -> None:
         getComputedStyle(document.querySelector('#chart')).opacity]""")
     assert float(style[0]) < 0.7 and style[1] == "line-through" and float(style[2]) < 0.7
     assert page.one("#go").get_property("disabled")
-    assert page.text("#book-note") == "not live"
+    page.until(lambda: page.text("#book-note") == "not live")  # Drawn with the next frame.
     assert "as they were before" in page.text("#ticket-hint")
 
 
