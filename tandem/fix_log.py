@@ -10,8 +10,8 @@ from typing import Final
 
 import msgspec
 
-from account_api import fix_messages
-from account_api.fix_messages import Dictionary, Message, Wanted
+from account_api.schema import fix_messages
+from account_api.schema.fix_messages import Dictionary, Message, Wanted
 from config.control import ControlError, ask, socket_path
 from config.settings import Settings
 from config.shipped import shipped

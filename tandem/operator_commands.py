@@ -59,7 +59,7 @@ def _fix_log(app: typer.Typer, load: Load) -> None:
         data: Data = None,
     ) -> None:
         """Show the messages of a FIX session, decoded and without secrets."""
-        from account_api.fix_messages import Wanted
+        from account_api.schema.fix_messages import Wanted
         from tandem import fix_log as log
 
         if direction not in ("", "in", "out"):

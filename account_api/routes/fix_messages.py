@@ -8,12 +8,12 @@ from typing import Final
 
 import msgspec
 
-from account_api import fix_messages
 from account_api.errors import Problem
-from account_api.fix_messages import Dictionary, Message, Wanted
 from account_api.http.routing import QueryCall, Route
 from account_api.reply import Reply
 from account_api.routes.common import reaches
+from account_api.schema import fix_messages
+from account_api.schema.fix_messages import Dictionary, Message, Wanted
 from account_api.schema.requests import FixMessagesQuery
 from account_api.schema.responses import View
 from account_api.schema.to_commands import instant_us

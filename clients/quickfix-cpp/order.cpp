@@ -1,8 +1,9 @@
-// Sends one order by FIX and prints the report that comes back, with QuickFIX in C++ (1.16 or
-// later; before that QuickFIX does not know NonStopSession).
+// Sends one order by FIX and prints the report that comes back, with QuickFIX in C++.
 //
 //   g++ -std=c++17 -o order clients/quickfix-cpp/order.cpp -lquickfix -lpthread
 //   ./order clients/quickfix-cpp/tandem.cfg buy BTC-USD 0.5 60000 my-first
+//
+// QuickFIX 1.15, which Debian 12 has (libquickfix-dev), needs -std=c++14 and debian12.cfg.
 #include <quickfix/Application.h>
 #include <quickfix/FileStore.h>
 #include <quickfix/SessionSettings.h>
@@ -11,6 +12,13 @@
 #include <future>
 #include <iostream>
 #include <string>
+
+// Before C++17 an override must name the exceptions of what it overrides.
+#if __cplusplus < 201703L
+#define THROWS(...) throw(__VA_ARGS__)
+#else
+#define THROWS(...)
+#endif
 
 class Client : public FIX::NullApplication {
 public:
@@ -33,7 +41,9 @@ public:
         }
     }
 
-    void fromApp(const FIX::Message& message, const FIX::SessionID&) override {
+    void fromApp(const FIX::Message& message, const FIX::SessionID&)
+        THROWS(FIX::FieldNotFound, FIX::IncorrectDataFormat, FIX::IncorrectTagValue,
+               FIX::UnsupportedMessageType) override {
         // Reports that were missed come first; a real program takes them in.
         if (told_ || !message.isSetField(11) || message.getField(11) != name_) return;
         report.set_value(message.toString());

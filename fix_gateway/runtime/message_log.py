@@ -28,7 +28,7 @@ REST_BYTES_MAX: Final = 1 << 17
 STAMP_BYTES_MAX: Final = 32
 INCOMING: Final = b", incoming>\n  ("
 HIDDEN: Final = "***"
-SECRETS: Final = frozenset(("89", "91", "96", "554", "925"))
+NEVER_SHOWN: Final = frozenset(("89", "91", "96", "554", "925"))
 """Signature, SecureData, RawData, Password, NewPassword."""
 _STAMP: Final = "29999"
 _FIELD: Final = re.compile(r"\|(?=[0-9]+=|\Z)")
@@ -148,6 +148,6 @@ def shown(text: str) -> str:
     for tag, _, value in fields:
         if tag == _STAMP:
             continue
-        hidden = tag in SECRETS or (logon and tag not in _LOGON_SHOWN)
+        hidden = tag in NEVER_SHOWN or (logon and tag not in _LOGON_SHOWN)
         parts.append(f"{tag}={HIDDEN if hidden else value}|")
     return "".join(parts)

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -80,8 +81,41 @@ HEADERS = Path(os.environ.get("TANDEM_QUICKFIX_CPP", ""))
 distribution, ``pip download --no-binary :all: --no-deps quickfix``."""
 
 
+@pytest.fixture(scope="module")
+def fix_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with TemporaryVenue(tmp_path_factory.mktemp("venue"), print) as venue:
+        yield venue.settings.fix.port
+
+
+def traded(folder: Path, port: int, name: str, order: str) -> None:
+    """Run the program in C++ with one of its settings files; its order is acknowledged."""
+    text = (CLIENTS / "quickfix-cpp" / name).read_text(encoding="utf-8")
+    text = text.replace("=9878", f"={port}").replace("=spec/", f"={ROOT}/spec/")
+    (folder / name).write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        ["./order", name, "buy", "BTC-USD", "0.25", "41000", order],
+        cwd=folder, capture_output=True, text=True, timeout=pace.seconds(60), check=True,
+    )  # fmt: skip
+    report = dict(field.split("=", 1) for field in done.stdout.split("\x01") if "=" in field)
+    assert (report["35"], report["11"], report["150"], report["38"]) == ("8", order, "0", "0.25")
+
+
+@pytest.mark.skipif(
+    not Path("/usr/include/quickfix/Application.h").exists() or not shutil.which("g++"),
+    reason="QuickFIX in C++ is not installed (apt-get install libquickfix-dev build-essential)",
+)
+def test_the_program_in_cpp_trades_with_debians_quickfix(tmp_path: Path, fix_port: int) -> None:
+    subprocess.run(
+        ["g++", "-std=c++14", "-O0", "-w", "-o", "order", CLIENTS / "quickfix-cpp" / "order.cpp",
+         "-lquickfix", "-lpthread"],
+        cwd=tmp_path, check=True, timeout=pace.seconds(200),
+    )  # fmt: skip
+    traded(tmp_path, fix_port, "debian12.cfg", "cpp-1")
+    traded(tmp_path, fix_port, "debian12.cfg", "cpp-2")  # Its numbers begin again.
+
+
 @pytest.mark.skipif(not HEADERS.name, reason="TANDEM_QUICKFIX_CPP names no headers of QuickFIX")
-def test_the_program_in_cpp_logs_on_and_trades(tmp_path: Path) -> None:
+def test_the_program_in_cpp_logs_on_and_trades(tmp_path: Path, fix_port: int) -> None:
     """Linked with the C++ core that the Python binding has inside."""
     core = next(Path(quickfix.__file__).parent.glob("_quickfix*.so"))
     (tmp_path / "libcore.so").symlink_to(core)
@@ -91,18 +125,7 @@ def test_the_program_in_cpp_logs_on_and_trades(tmp_path: Path) -> None:
          CLIENTS / "quickfix-cpp" / "order.cpp", "./libcore.so", python, "-lpthread"],
         cwd=tmp_path, check=True, timeout=pace.seconds(200),
     )  # fmt: skip
-    (tmp_path / "venue").mkdir()
-    with TemporaryVenue(tmp_path / "venue", print) as venue:
-        text = (CLIENTS / "quickfix-cpp" / "tandem.cfg").read_text(encoding="utf-8")
-        text = text.replace("=9878", f"={venue.settings.fix.port}")
-        text = text.replace("=spec/", f"={ROOT}/spec/")
-        (tmp_path / "tandem.cfg").write_text(text, encoding="utf-8")
-        done = subprocess.run(
-            ["./order", "tandem.cfg", "buy", "BTC-USD", "0.25", "41000", "cpp-1"],
-            cwd=tmp_path, capture_output=True, text=True, timeout=pace.seconds(60), check=True,
-        )  # fmt: skip
-    report = dict(field.split("=", 1) for field in done.stdout.split("\x01") if "=" in field)
-    assert (report["35"], report["11"], report["150"], report["38"]) == ("8", "cpp-1", "0", "0.25")
+    traded(tmp_path, fix_port, "tandem.cfg", "cpp-3")
 
 
 def test_what_is_made_from_the_specifications_is_current() -> None:

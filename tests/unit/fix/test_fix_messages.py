@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from account_api.fix_messages import Answer, Dictionary, Wanted, decode, iso, iso_of, lines
+from account_api.schema.fix_messages import Answer, Dictionary, Wanted, decode, iso, iso_of, lines
 from tests.support.processes import ROOT
 
 DICTIONARY = Dictionary(ROOT / "spec" / "FIX44.xml")
