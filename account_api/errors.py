@@ -100,8 +100,11 @@ _EDGE: Final = (
               "The route defines no body, so one that was sent, and perhaps signed, would have no "
               "effect; send none."),
     ErrorKind("unauthorized", 401, "The request is not authenticated",
-              "There is no credential, the key or token is unknown, or the signature is wrong; the "
-              "response does not say which."),
+              "There is no credential, the key or token is unknown, or the signature is wrong. In "
+              "production the response does not say which. Elsewhere `string_to_sign` has the "
+              "lines as the venue received them, and `differs` the part that was signed otherwise, "
+              "if the venue can tell: timestamp, method, target, body, idempotency_key, newlines "
+              "or signature."),
     ErrorKind("outside_window", 401, "The timestamp is outside the window",
               "The signature is valid, but its timestamp is too old or in the future; "
               "`server_time_ms` is the venue's clock."),

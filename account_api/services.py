@@ -108,7 +108,10 @@ class Services:
         self.key_store = KeyStore(settings.key_file, settings.key_master)
         self.webhooks = WebhookStore(settings.webhooks.file, settings.key_master)
         self.ring = KeyRing(settings.keys, self.key_store)
-        self.authenticator = Authenticator(self.ring, settings.window_ms, settings.ahead_ms)
+        self.authenticator = Authenticator(
+            self.ring, settings.window_ms, settings.ahead_ms,
+            explains=settings.page.environment not in ("", "production"),
+        )  # fmt: skip
         # Made here, before a fork: its memory is shared by all workers.
         self.limiter = RateLimiter(
             settings.rate_limits, (key.key for key in settings.keys), lambda: clock_us() / 1e6,

@@ -46,7 +46,7 @@ _log: Final = structlog.get_logger("account_api")
 _FIELD_NAMES: Final = {
     name: "HTTP_" + name.upper().replace("-", "_")
     for name in (
-        "Authorization", auth.KEY_HEADER, auth.TIMESTAMP_HEADER, auth.SIGNATURE_HEADER,
+        "Authorization", "Host", auth.KEY_HEADER, auth.TIMESTAMP_HEADER, auth.SIGNATURE_HEADER,
         auth.IDEMPOTENCY_HEADER,
     )
 }  # fmt: skip

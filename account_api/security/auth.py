@@ -30,7 +30,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from account_api.errors import Problem
-from account_api.security.keyring import KeyRing
+from account_api.security.keyring import KeyRing, Keys
+from account_api.security.wrong_signature import Signed, explain
 from account_api.settings import ApiKey
 from engine.core import authority
 from engine.core.authority import Reach, Thing
@@ -109,8 +110,12 @@ def sign_hmac(
 class Authenticator:
     """Finds the caller of a request among the valid keys. Thread-safe."""
 
-    def __init__(self, ring: KeyRing, window_ms: int, ahead_ms: int) -> None:
+    def __init__(
+        self, ring: KeyRing, window_ms: int, ahead_ms: int, explains: bool = False
+    ) -> None:
+        """``explains``: the response says what is wrong with a signature; not in production."""
         self.ring = ring
+        self._explains = explains
         self._window_ms = window_ms
         self._ahead_ms = ahead_ms
 
@@ -169,7 +174,7 @@ class Authenticator:
         timestamp = headers.get(TIMESTAMP_HEADER, "")
         signature = headers.get(SIGNATURE_HEADER, "")
         if _TIMESTAMP.match(timestamp) is None:
-            raise _unauthorized()
+            raise self._no_timestamp(timestamp) if self._explains else _unauthorized()
         keys = self.ring.current()
         key = keys.signing.get(name)
         idempotency_key = headers.get(IDEMPOTENCY_HEADER, "")
@@ -183,6 +188,9 @@ class Authenticator:
             given = signature if well_formed else "0" * 64
             genuine = hmac.compare_digest(expected, given) and well_formed
         if key is None or not genuine:
+            if self._explains:
+                signed = Signed(timestamp, method, target, body, idempotency_key)
+                raise self._explained(keys, name, signed, signature, headers.get("Host", ""))
             raise _unauthorized()
         stamped_ms, now_ms = int(timestamp), now_us // 1000
         if now_ms - stamped_ms > self._window_ms or stamped_ms - now_ms > self._ahead_ms:
@@ -196,6 +204,34 @@ class Authenticator:
             )
         token = hashlib.sha256(signature.encode("ascii")).hexdigest()
         return Principal(key, token, (stamped_ms + self._window_ms) * 1000)
+
+    def _no_timestamp(self, timestamp: str) -> Problem:
+        return Problem(
+            "unauthorized",
+            f"The header {TIMESTAMP_HEADER} must have milliseconds since 1970, in digits; it has "
+            f"{timestamp[:40]!r}.",
+            headers=CHALLENGE, differs="timestamp",
+        )  # fmt: skip
+
+    def _explained(
+        self, keys: Keys, name: str, signed: Signed, signature: str, host: str
+    ) -> Problem:
+        """Make the problem that says what is wrong. An unknown key gets the same as a wrong
+        secret, after the same work."""
+        key = keys.signing.get(name)
+
+        def verify(text: bytes, given: str) -> bool:
+            if key is not None and key.kind == "ed25519":
+                return _verify_ed25519(keys.public[name], given, text)
+            secret = _DUMMY_SECRET if key is None else key.secret
+            expected = hmac.new(secret, text, hashlib.sha256).hexdigest()
+            return hmac.compare_digest(expected.encode(), given.encode()) and key is not None
+
+        detail, part = explain(signed, signature, host, verify)
+        text = "\n".join(signed.lines)
+        return Problem(
+            "unauthorized", detail, headers=CHALLENGE, string_to_sign=text, differs=part
+        )
 
 
 def _in_other_unit(stamped: int, now_ms: int) -> str:
