@@ -83,13 +83,13 @@ def _message(payload: dict[str, Any], spec: dict[str, Any]) -> Iterator[str]:
         for field, form in part.get("properties", {}).items():
             if not isinstance(form, dict):
                 continue  # ``true``: it may be there, and the prose says what it is.
-            always = "always" if field in required else ""
+            always = "yes" if field in required else ""
             about = " ".join(str(form.get("description", "")).split())
             shown = rest.form(form) if set(form) - {"description"} else ""
             cell = " · ".join(text for text in (shown, about) if text).replace("|", "\\|")
             rows.append(f"| `{field}` | {always} | {cell} |")
     if rows:
-        yield from ("| member | | form |", "|---|---|---|", *rows, "")
+        yield from ("| member | required | type |", "|---|---|---|", *rows, "")
 
 
 # Postman, which Bruno and Insomnia import too.

@@ -20,9 +20,10 @@ _ELSEWHERE: Final = {
 HEAD: Final = """# Who may do what
 
 Made by `python docs/generate.py` from `engine/core/authority.py`; a test holds the two together,
-and another walks every door with every holder.
+and another tries every interface with every kind of session and key.
 
-One table stands for every door: the FIX gateway, the HTTP API, the WebSocket and the engine ask it.
+One table applies to every interface: the FIX gateway, the HTTP API, the WebSocket and the engine
+all use it.
 A FIX session has the authority of its kind, an API key that of all its scopes. **own** means the
 account of the session or key; where that is the account that bears the firm's name, every account
 of the firm, by Account(1) or `account`. A session or key of a sub-account reaches that account
@@ -33,14 +34,14 @@ alone. **every** means every account. An empty cell means no.
 def document() -> str:
     """The page: the table, then the doors of each thing."""
     holders = list(Holder)
-    lines = [HEAD, f"| | {' | '.join(_title(each) for each in holders)} |"]
+    lines = [HEAD, f"| Action | {' | '.join(_title(each) for each in holders)} |"]
     lines.append("|---" * (len(holders) + 1) + "|")
     for row in TABLE:
         cells = [_SHOWN[reach(holder, row.thing)] for holder in holders]
         lines.append(f"| {_name(row)} | {' | '.join(cells)} |")
-    lines += ["", "¹ only the account that bears the firm's name, which speaks for the firm.",
-              "² anybody, without a key.", "", "## By which door", "",
-              "| | FIX | HTTP | WebSocket |", "|---|---|---|---|"]  # fmt: skip
+    lines += ["", "¹ only for the account that bears the firm's name, which acts for the firm.",
+              "² public: no key is needed.", "", "## Over which interface", "",
+              "| Action | FIX | HTTP | WebSocket |", "|---|---|---|---|"]  # fmt: skip
     lines += [f"| {row.thing.value} | {' | '.join(_doors(row.thing))} |" for row in TABLE]
     return "\n".join(lines) + "\n"
 
