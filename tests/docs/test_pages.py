@@ -102,14 +102,17 @@ def test_every_block_is_run_or_says_why_not() -> None:
 def test_programs_in_specifications_are_run_by_tests_of_their_own() -> None:
     """Those that run REST.md and FIX.md are tests/api/test_processes.py, which takes every
     block, and tests/fix/test_signed_logon.py; that of the client library is run by
-    tests/api/test_client_library.py, and README.md has tests/tandem/test_readme.py."""
+    tests/api/test_client_library.py, that of ccxt by tests/clients/test_ccxt.py, and README.md
+    has tests/tandem/test_readme.py."""
     found = {
         path.relative_to(ROOT).as_posix()
         for folder in ("spec", "clients")
         for path in (ROOT / folder).rglob("*.md")
         if any(block.language in RUN for block in blocks(path.read_text(encoding="utf-8")))
     }
-    assert found == {"spec/REST.md", "spec/FIX.md", "clients/sdk/README.md"}
+    assert found == {
+        "spec/REST.md", "spec/FIX.md", "clients/sdk/README.md", "clients/ccxt/README.md",
+    }  # fmt: skip
 
 
 def runnable(page: str) -> bool:

@@ -21,6 +21,8 @@ QUESTIONS = {
     "sandbox": "test-net",
     "glossary": "glossary",
     "FAQ": "faq",
+    "webhook": "webhooks",
+    "ccxt": "clients",
     "rate limit": "spec/REST",
     "rate limits": "faq",
     "cancel on disconnect": "trading-firm",
