@@ -34,7 +34,6 @@ KEYWORDS: Final[dict[str, tuple[str, ...]]] = {
     "reference/websocket": ("websocket", "streaming", "asyncapi", "channels"),
     "spec/ERRORS": ("error codes", "errors"),
     "spec/FIX": ("rules of engagement", "reject reasons", "throttle", "tags"),
-    "webhooks": ("webhook", "callback", "notification", "notifications", "push"),
     "operator": ("prometheus", "grafana", "metrics", "monitoring", "health check", "halt"),
     "deployment": ("docker", "container", "compose", "systemd", "nginx", "install"),
     "runbooks": ("backup", "restore", "upgrade", "alerts", "disaster recovery"),
