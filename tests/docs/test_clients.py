@@ -21,6 +21,7 @@ import quickfix
 from account_api.security.auth import sign_hmac
 from tandem.demo.venue import TemporaryVenue
 from tests.docs.blocks import ROOT
+from tests.fix.rawfix import RawFix
 from tests.support import pace
 
 CLIENTS = ROOT / "clients"
@@ -126,6 +127,38 @@ def test_the_program_in_cpp_logs_on_and_trades(tmp_path: Path, fix_port: int) ->
         cwd=tmp_path, check=True, timeout=pace.seconds(200),
     )  # fmt: skip
     traded(tmp_path, fix_port, "tandem.cfg", "cpp-3")
+
+
+JSPUREFIX = CLIENTS / "jspurefix" / "node_modules"
+
+
+@pytest.mark.skipif(
+    not JSPUREFIX.exists() or not shutil.which("node"),
+    reason="jspurefix is not installed (cd clients/jspurefix && npm ci --ignore-scripts)",
+)
+def test_jspurefix_trades_cancels_and_comes_back_in_step(tmp_path: Path, fix_port: int) -> None:
+    """Another engine with the venue's dictionary; the second Logon goes on with the numbers."""
+    bob = RawFix(("127.0.0.1", fix_port), "BOB")
+    bob.logon(reset=True)
+    bob.order("js-bob", 2, "0.2", "60000")
+    assert bob.expect("8")["150"] == "0"
+    program = (CLIENTS / "jspurefix" / "order.js").read_text(encoding="utf-8")
+    program = program.replace("ALICE", "CAROL").replace("'alice", "'carol")
+    (tmp_path / "order.js").write_text(program, encoding="utf-8")
+    done = subprocess.run(
+        ["node", "order.js", str(ROOT / "spec" / "FIX44.xml"), "127.0.0.1", str(fix_port),
+         "BTC-USD", "0.5", "60000", "js-1"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=pace.seconds(60),
+        env=os.environ | {"NODE_PATH": str(JSPUREFIX), "WAIT_S": str(pace.seconds(20))},
+    )  # fmt: skip
+    bob.logout()
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [json.loads(row) for row in done.stdout.splitlines()]
+    assert [(row["ClOrdID"], row["ExecType"]) for row in rows] == [
+        ("js-1", "0"), ("js-1", "F"), ("js-1-cancel", "4"), ("js-1-2", "0"), ("js-1-2", "4"),
+    ]  # fmt: skip
+    assert (rows[1]["CumQty"], rows[1]["LeavesQty"]) == (0.2, 0.3)
+    assert [row["MsgSeqNum"] for row in rows] == [2, 3, 4, 7, 8]
 
 
 def test_what_is_made_from_the_specifications_is_current() -> None:
