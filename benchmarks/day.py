@@ -53,7 +53,7 @@ def trading_day(seconds: float) -> tuple[dict[str, list[Sample]], int]:
                 ",".join(takers),
                 "--seconds",
                 str(seconds),
-                timeout_s=seconds + 120,
+                timeout_s=seconds + 300,
             )  # fmt: skip
         )
     done()

@@ -25,6 +25,8 @@ QUOTES: Final = 6
 MOVE_S: Final = 0.1
 TAKE_S: Final = 0.5
 POLL_S: Final = 0.2
+ANSWER_S: Final = 120.0
+"""A request without an answer for so long ends the day, however slow the machine is."""
 MIDDLE: Final = 4_000_000
 REACH: Final = 100_000
 """Ticks beyond the middle that an immediate order may go."""
@@ -171,7 +173,7 @@ class Treasury(threading.Thread):
 
     def __init__(self, port: int, market: Market, end: float) -> None:
         super().__init__(daemon=True)
-        self.http = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        self.http = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_S)
         self.market = market
         self.finish = end
         self.fault: Exception | None = None
@@ -206,8 +208,8 @@ def trade(traders: list[Maker | Taker], market: Market, end: float) -> None:
             selector.register(trader.socket, selectors.EVENT_READ, trader)
         while table or any(trader.due for trader in traders):
             now = time.perf_counter()
-            if now > end + 30:
-                raise TimeoutError("some requests were not answered within 30 s")
+            if now > end + ANSWER_S:
+                raise TimeoutError(f"some requests were not answered within {ANSWER_S:.0f} s")
             while table and table[0][0] <= now:
                 due, number, act, every_s = heapq.heappop(table)
                 if due > moves:

@@ -19,7 +19,7 @@ from argon2 import PasswordHasher
 from config.ports import free_ports
 
 ROOT: Final = Path(__file__).parent.parent
-START_TIMEOUT_S: Final = 60.0
+START_TIMEOUT_S: Final = 240.0
 STOP_TIMEOUT_S: Final = 15.0
 
 

@@ -24,10 +24,12 @@ pytestmark = pytest.mark.timeout(300)
 
 def printed(module: str, *arguments: str) -> str:
     """What a benchmark prints."""
-    return subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", f"benchmarks.{module}", *arguments],
-        cwd=ROOT, check=True, capture_output=True, text=True, timeout=pace.seconds(240),
-    ).stdout  # fmt: skip
+        cwd=ROOT, capture_output=True, text=True, timeout=pace.seconds(240),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-4_000:]
+    return done.stdout
 
 
 def figures(text: str, row: str) -> list[str]:
