@@ -267,3 +267,27 @@ def test_on_a_phone_no_number_is_broken_and_nothing_is_too_wide(
     page.click("#enlarge")
     assert page.one("#ticket").is_displayed()
     page.sign_out()
+
+
+def test_the_newest_fills_are_found_however_many_there_were(page: Browser) -> None:
+    """Pages ascend: the page looks near the newest trade first, and further back as it must."""
+    script = """(() => {
+        const asked = [], trades = a[0];
+        const request = async (op, params) => {
+            if (op === "get_tickers") return {tickers: [{last_trade_id: 50000},
+                {last_trade_id: null}]};
+            if (op !== "get_fills") return null;
+            asked.push(params.after_trade_id);
+            const after = trades.filter(id => id > params.after_trade_id);
+            const fills = after.slice(0, 1000).map(trade_id => ({trade_id}));
+            return {fills, next_cursor: after.length > 1000 ? "more" : null};
+        };
+        const account = {named: {}, all: async () => []};
+        return m.past(account, {request}).then(({fills}) =>
+            [fills.length, fills.at(-1)?.trade_id, asked]);
+    })()"""
+    busy = list(range(1, 50_001))
+    found = page.module("/web/js/model/past.js", script, busy)
+    assert found == [300, 50_000, [49_000]]
+    quiet = [5, 41_000, 49_500]
+    assert page.module("/web/js/model/past.js", script, quiet) == [3, 49_500, [49_000, 40_000, 0]]

@@ -8,7 +8,8 @@ export const KINDS = {
   each: "every order",
   order: "an order far from the market, or larger than the book",
   cancel: "canceling all orders",
-  money: "a withdrawal, and a decision about one",
+  money: "withdrawals, decisions about them, transfers, addresses",
+  keys: "approving and revoking API keys",
   trading: "halting and resuming an instrument",
 };
 

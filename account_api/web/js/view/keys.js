@@ -119,10 +119,10 @@ export function mountKeys(account) {
   async function decide(button, verb, one) {
     const what = one.name ?? one.key;
     const sure = await confirm(verb === "approve" ? {
-      kind: "money", danger: true, title: `Approve the key ${what}?`, go: "Approve it",
+      kind: "keys", danger: true, title: `Approve the key ${what}?`, go: "Approve it",
       rows: [["Key", one.key], ["Permissions", one.scopes.join(", ")], ["Networks", one.allow.join(", ") || "any"], ["Made by", one.created_by ?? "–"]],
     } : {
-      kind: "money", danger: true, title: `Revoke the key ${what}?`, go: "Revoke it",
+      kind: "keys", danger: true, title: `Revoke the key ${what}?`, go: "Revoke it",
       rows: [["Key", one.key], ["Permissions", one.scopes.join(", ")], ["User", one.user]],
       warnings: ["For good and at once: whoever uses it is refused from now on."],
     });

@@ -12,7 +12,7 @@ export function mountTransfers(account) {
   const asset = make("select", { name: "asset" });
   const amount = input({ name: "amount", inputMode: "decimal", maxLength: 30 });
   const has = make("i", { id: "transfer-available" });
-  const most = make("button", { type: "button", class: "quiet", textContent: "Max", "aria-label": "All that is available" });
+  const most = make("button", { type: "button", class: "quiet", textContent: "Max", "aria-label": "Max: all that is available" });
   const available = () => account.balances.get(asset.value)?.available ?? null;
   const ask = form("transfer", "Transfer to another account", [
     field("To the account", to), field("Asset", asset), field("Amount", amount, has), most,
