@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from bots.grid import Grid
+from tandem_client import Side
 
 HOME: Final = 40
 """At a position of this many typical orders reducing it is twice as likely as adding to it."""
@@ -28,7 +29,7 @@ class Appetite:
         """Return the instrument of the next order."""
         return self._draw.choice(symbols)
 
-    def side(self, grid: Grid, typical: int) -> str:
+    def side(self, grid: Grid, typical: int) -> Side:
         """Return "buy" or "sell"."""
         position = self._positions.get(grid.symbol, 0)
         limit = HOME * max(typical, 1)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, Protocol
 
 from bots.grid import Grid
+from tandem_client.book import Level
+from tandem_client.generated.models import LevelView
 
 SLIP_PPM: Final = 1_500
 """How far beyond the best price an order may reach."""
@@ -32,10 +33,22 @@ class Best:
         return max(1, self.bid - self.bid * SLIP_PPM // 1_000_000)
 
 
-def best_of(row: Mapping[str, Any], grid: Grid) -> Best:
-    """Build it from the response to GET /v1/books/{symbol}."""
-    bids, asks = row["bids"], row["asks"]
+class Depth(Protocol):
+    """A response to GET /v1/books/{symbol}, or the stream's copy of a book."""
+
+    @property
+    def bids(self) -> list[LevelView] | list[Level]:
+        """Return the bids, best first."""
+
+    @property
+    def asks(self) -> list[LevelView] | list[Level]:
+        """Return the asks, best first."""
+
+
+def best_of(book: Depth, grid: Grid) -> Best:
+    """Return the best prices of a book."""
+    bids, asks = book.bids, book.asks
     return Best(
-        grid.ticks(bids[0]["price"]) if bids else 0,
-        grid.ticks(asks[0]["price"]) if asks else 0,
+        grid.ticks(bids[0].price) if bids else 0,
+        grid.ticks(asks[0].price) if asks else 0,
     )

@@ -21,7 +21,7 @@ import structlog
 from bots.appetite import Appetite
 from bots.book import best_of
 from bots.grid import Grid
-from bots.rest import Refused, Rest, Unavailable
+from tandem_client import Client, TandemError
 
 ANSWER_S: Final = 5.0
 RETRY_S: Final = 2.0
@@ -52,12 +52,12 @@ class FixTaker(quickfix.Application):  # type: ignore[misc]
     """Runs on its own thread until ``stop`` is set; reads the book before it takes."""
 
     def __init__(
-        self, access: FixAccess, rest: Rest, appetite: Appetite,
+        self, access: FixAccess, venue: Client, appetite: Appetite,
         quantities: Mapping[str, str], stop: threading.Event,
     ) -> None:  # fmt: skip
         super().__init__()
         self._access = access
-        self._rest = rest
+        self._venue = venue
         self._appetite = appetite
         self._quantities = quantities
         self._stop = stop
@@ -110,11 +110,11 @@ class FixTaker(quickfix.Application):  # type: ignore[misc]
                 break
             try:
                 grids = grids or {
-                    row["symbol"]: Grid.of(row)
-                    for row in self._rest.call("GET", "/v1/instruments")["instruments"]
+                    row.symbol: Grid.of(row)
+                    for row in self._venue.get_instruments().instruments
                 }
                 self._take(f"fx-{began}-{number}", grids)
-            except (Unavailable, Refused) as error:
+            except TandemError as error:
                 self.failures += 1
                 _log.warning("waiting", reason=str(error))
                 self._stop.wait(RETRY_S)
@@ -127,9 +127,7 @@ class FixTaker(quickfix.Application):  # type: ignore[misc]
         grid = grids[self._appetite.symbol(sorted(grids))]
         typical = grid.lots(self._quantities.get(grid.base, "1"))
         side = self._appetite.side(grid, typical)
-        price = best_of(
-            self._rest.call("GET", f"/v1/books/{grid.symbol}?depth=1"), grid
-        ).limit(side)
+        price = best_of(self._venue.get_book(grid.symbol, depth=1), grid).limit(side)
         if not price:
             return
         lots = self._appetite.lots(grid, typical)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+
+from tandem_client.generated.models import InstrumentView
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,19 +21,18 @@ class Grid:
     max_lots: int
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Grid:
+    def of(cls, row: InstrumentView) -> Grid:
         """Build it from a row of GET /v1/instruments."""
-        tick, lot = Decimal(row["tick"]), Decimal(row["lot"])
         return cls(
-            row["symbol"], row["base"], row["quote"], tick, lot,
-            int(Decimal(row["max_price"]) / tick), int(Decimal(row["max_quantity"]) / lot),
+            row.symbol, row.base, row.quote, row.tick, row.lot,
+            int(row.max_price / row.tick), int(row.max_quantity / row.lot),
         )  # fmt: skip
 
-    def ticks(self, price: str) -> int:
+    def ticks(self, price: Decimal | str) -> int:
         """Return a price in ticks, rounded down."""
         return int(Decimal(price) / self.tick)
 
-    def lots(self, quantity: str) -> int:
+    def lots(self, quantity: Decimal | str) -> int:
         """Return a quantity in lots, rounded down."""
         return int(Decimal(quantity) / self.lot)
 

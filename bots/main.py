@@ -20,8 +20,8 @@ from bots.appetite import Appetite
 from bots.fix_taker import FixAccess, FixTaker
 from bots.maker import Maker, Plan
 from bots.metrics import BotMetrics
-from bots.rest import Rest
 from bots.stream_taker import StreamTaker
+from bots.venue import account_api
 from config.control import ControlServer, socket_path
 from config.process import EXIT_CONFIGURATION, on_signals, run
 from config.settings import Settings
@@ -53,12 +53,15 @@ def bots(settings: Settings, stop: threading.Event) -> tuple[Maker, FixTaker, St
         session.username, wanted.taker_password,
     )  # fmt: skip
     return (
-        Maker(Rest(base, wanted.maker_key, _secret(settings, wanted.maker_key)), plan, stop),
+        Maker(
+            account_api(base, wanted.maker_key, _secret(settings, wanted.maker_key)), plan, stop
+        ),
         FixTaker(
-            access, Rest(base), Appetite(f"{wanted.seed}:fix", rate), wanted.quantities, stop
+            access, account_api(base), Appetite(f"{wanted.seed}:fix", rate), wanted.quantities,
+            stop,
         ),
         StreamTaker(
-            stream, Rest(base, wanted.taker_key, _secret(settings, wanted.taker_key)),
+            stream, wanted.taker_key, _secret(settings, wanted.taker_key),
             Appetite(f"{wanted.seed}:stream", rate), wanted.quantities, stop,
         ),
     )  # fmt: skip

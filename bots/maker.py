@@ -13,14 +13,15 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
 from bots.grid import Grid
-from bots.quotes import OPERATIONS_MAX, Quote, Resting, Slot, ladder, operations
-from bots.rest import Refused, Rest, Unavailable
+from bots.quotes import OPERATIONS_MAX, Operation, Quote, Resting, Slot, ladder, operations
 from bots.walk import Prices
+from tandem_client import Client, TandemError
+from tandem_client.generated.models import BatchResult, InstrumentView, OrderAnswer, OrderView
 
 SWITCH_S: Final = 20
 SWITCH_EVERY_S: Final = 6.0
@@ -56,8 +57,8 @@ class _Market:
 class Maker:
     """Runs on its own thread until ``stop`` is set; ``active`` is true while it quotes."""
 
-    def __init__(self, rest: Rest, plan: Plan, stop: threading.Event) -> None:
-        self._rest = rest
+    def __init__(self, venue: Client, plan: Plan, stop: threading.Event) -> None:
+        self._venue = venue
         self._plan = plan
         self._stop = stop
         self._draw = random.Random(f"{plan.seed}:maker")
@@ -70,7 +71,7 @@ class Maker:
         while not self._stop.is_set():
             try:
                 self._quote()
-            except (Unavailable, Refused) as error:
+            except TandemError as error:
                 self.failures += 1
                 if self.active.is_set():
                     pause_s = RETRY_FIRST_S
@@ -79,8 +80,8 @@ class Maker:
                 self._stop.wait(pause_s)
                 pause_s = min(2 * pause_s, RETRY_MAX_S)
         try:
-            self._rest.call("DELETE", "/v1/orders")
-        except (Unavailable, Refused) as error:
+            self._venue.cancel_all()
+        except TandemError as error:
             # The dead man's switch does it instead.
             _log.warning("not_canceled", reason=str(error))
 
@@ -90,7 +91,7 @@ class Maker:
         switch_at = 0.0
         for step in itertools.count(1):
             if time.monotonic() >= switch_at:
-                self._rest.call("PUT", "/v1/dead-man-switch", {"timeout_s": SWITCH_S})
+                self._venue.set_dead_mans_switch(timeout_s=SWITCH_S)
                 switch_at = time.monotonic() + SWITCH_EVERY_S
             if step % CHECK_EVERY_STEPS == 0:
                 self._check(market)
@@ -104,8 +105,8 @@ class Maker:
 
     def _begin(self) -> _Market:
         """Load the instruments, and cancel orders that an earlier run left in the book."""
-        rows = self._rest.call("GET", "/v1/instruments")["instruments"]
-        grids = {row["symbol"]: Grid.of(row) for row in rows}
+        rows = self._venue.get_instruments().instruments
+        grids = {row.symbol: Grid.of(row) for row in rows}
         anchors = {
             symbol: grids[symbol].ticks(text)
             for symbol, text in self._plan.prices.items()
@@ -113,9 +114,9 @@ class Maker:
         }
         prices = Prices(self._plan.seed, grids, anchors)
         for row in rows:
-            if row["last_price"] is not None:
-                prices.resume(row["symbol"], grids[row["symbol"]].ticks(row["last_price"]))
-        self._rest.call("DELETE", "/v1/orders")
+            if row.last_price is not None:
+                prices.resume(row.symbol, grids[row.symbol].ticks(row.last_price))
+        self._venue.cancel_all()
         return _Market(grids, prices, _open(rows))
 
     def _ids(self) -> Iterator[str]:
@@ -135,8 +136,7 @@ class Maker:
         batch = operations(wanted, market.resting, market.grids, ids)
         if not batch:
             return
-        body = {"operations": [operation for _, operation in batch]}
-        results = self._rest.call("POST", "/v1/orders/batch", body)["results"]
+        results = self._venue.submit_batch(operations=[one for _, one in batch]).results
         self.orders_sent += len(batch)
         for (slot, operation), result in zip(batch, results, strict=True):
             self._learn(market, slot, operation, result)
@@ -146,29 +146,29 @@ class Maker:
         return max(1, min(self._plan.levels, OPERATIONS_MAX // (2 * len(market.open or "1"))))
 
     def _learn(
-        self, market: _Market, slot: Slot, operation: dict[str, Any], result: dict[str, Any]
+        self, market: _Market, slot: Slot, operation: Operation, result: BatchResult
     ) -> None:
-        if result["accepted"]:
+        if result.order is not None:
             market.resting.pop(slot, None)
-            self._keep(market, slot, result["order"])
-        elif operation["op"] == "replace" and result["error"]["code"] in GONE:
+            self._keep(market, slot, result.order)
+        elif operation["op"] == "replace" and result.error and result.error.code in GONE:
             market.resting.pop(slot, None)
 
-    def _keep(self, market: _Market, slot: Slot, order: dict[str, Any]) -> None:
+    def _keep(self, market: _Market, slot: Slot, order: OrderView | OrderAnswer) -> None:
         grid = market.grids[slot[0]]
-        if order["status"] in ("new", "partially_filled"):
+        if order.status in ("new", "partially_filled") and order.price is not None:
             market.resting[slot] = Resting(
-                order["client_order_id"],
-                grid.ticks(order["price"]),
-                grid.lots(order["leaves_quantity"]),
-                grid.lots(order["filled_quantity"]),
+                order.client_order_id,
+                grid.ticks(order.price),
+                grid.lots(order.leaves_quantity),
+                grid.lots(order.filled_quantity),
             )
 
     def _check(self, market: _Market) -> None:
         """Query which orders are open and which instruments trade."""
-        market.open = _open(self._rest.call("GET", "/v1/instruments")["instruments"])
-        rows = self._rest.call("GET", "/v1/orders?limit=1000")["orders"]
-        by_id = {row["client_order_id"]: row for row in rows}
+        market.open = _open(self._venue.get_instruments().instruments)
+        rows = self._venue.get_orders(limit=1000).orders
+        by_id = {row.client_order_id: row for row in rows}
         slots = {slot: known.client_order_id for slot, known in market.resting.items()}
         market.resting.clear()
         for slot, client_order_id in slots.items():
@@ -177,8 +177,8 @@ class Maker:
                 self._keep(market, slot, row)
         for client_order_id in by_id:
             # Only this bot trades for the account: the order is from before a lost response.
-            self._rest.call("DELETE", f"/v1/orders/client:{client_order_id}")
+            self._venue.cancel_order(f"client:{client_order_id}")
 
 
-def _open(rows: list[dict[str, Any]]) -> set[str]:
-    return {row["symbol"] for row in rows if row["status"] == "open"}
+def _open(rows: list[InstrumentView]) -> set[str]:
+    return {row.symbol for row in rows if row.status == "open"}

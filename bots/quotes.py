@@ -9,20 +9,23 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from bots.grid import Grid
+from tandem_client import Side
+from tandem_client.generated.requests import BatchCancel, BatchCreate, BatchReplace
 
 OPERATIONS_MAX: Final = 50
 """The maximum number of operations in one batch."""
-SIDES: Final = ("buy", "sell")
+SIDES: Final[tuple[Side, Side]] = ("buy", "sell")
 HALF_SPREAD_PPM: Final = 150
 STEP_PPM: Final = 140
 SLACK_PPM: Final = 60
 SLACK_STEP_PPM: Final = 40
 """How far a quote may be from its target before it is moved; deeper ones farther."""
-Slot = tuple[str, str, int]
+Slot = tuple[str, Side, int]
 """Symbol, side and level."""
+Operation = BatchCreate | BatchReplace | BatchCancel
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ def operations(
     resting: Mapping[Slot, Resting],
     grids: Mapping[str, Grid],
     new_id: Iterable[str],
-) -> list[tuple[Slot, dict[str, Any]]]:
+) -> list[tuple[Slot, Operation]]:
     """Return the operations from the resting to the target quotes, in an order that does not cross.
 
     If the market moves up the asks move before the bids, and the other way round. A quote that
@@ -82,7 +85,7 @@ def operations(
     permanently.
     """
     ids = iter(new_id)
-    changed = []
+    changed: list[tuple[tuple[int, int], Slot, Operation]] = []
     for slot, quote in wanted.items():
         known = resting.get(slot)
         if known is None:
@@ -108,7 +111,7 @@ def _turn(slot: Slot, move: int) -> tuple[int, int]:
 
 def _create(
     slot: Slot, quote: Quote, grids: Mapping[str, Grid], client_order_id: str
-) -> dict[str, Any]:
+) -> BatchCreate:
     symbol, side, _ = slot
     grid = grids[symbol]
     return {
@@ -125,7 +128,7 @@ def _create(
 
 def _replace(
     slot: Slot, quote: Quote, known: Resting, grids: Mapping[str, Grid]
-) -> dict[str, Any]:
+) -> BatchReplace:
     """Return the quantity of a replace, which includes executions."""
     grid = grids[slot[0]]
     lots = min(known.filled + quote.lots, grid.max_lots)

@@ -158,12 +158,14 @@ class Stream(StreamOperations):
     def receive(self, timeout_s: float | None = None) -> StreamItem | None:
         """Return the next item; None if none comes within ``timeout_s``. Raises TandemError."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        left = timeout_s
         while not self._items:
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left < 0:
-                return None
-            self._pump(left)
-        return self._items.popleft()
+            self._pump(left)  # Once at least: what has arrived is there without a wait too.
+            if deadline is not None:
+                left = max(0.0, deadline - time.monotonic())
+                if not left:
+                    break
+        return self._items.popleft() if self._items else None
 
     def __iter__(self) -> Iterator[StreamItem]:
         while True:

@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from account_api.security.auth import sign_hmac
 from bots.appetite import Appetite
 from bots.book import Best, best_of
 from bots.grid import Grid
 from bots.quotes import OPERATIONS_MAX, Quote, Resting, ladder, operations
-from bots.rest import signature
 from bots.walk import Prices
+from tandem_client import Book, Level
+from tandem_client.document import convert
+from tandem_client.generated.models import InstrumentView
 
 BTC = Grid("BTC-USD", "BTC", "USD", Decimal("0.01"), Decimal("0.00001"), 10**8, 10**9)
 ETH = Grid("ETH-USD", "ETH", "USD", Decimal("0.01"), Decimal("0.0001"), 10**7, 10**9)
@@ -35,7 +36,9 @@ def test_a_grid_counts_in_whole_steps_and_writes_plain_decimals() -> None:
         "symbol": "BTC-USD", "base": "BTC", "quote": "USD", "tick": "0.01", "lot": "0.00001",
         "max_price": "1000000", "max_quantity": "10000",
     }  # fmt: skip
-    assert Grid.of(row) == BTC
+    more = {"min_quantity": "0", "status": "open", "last_price": None, "band": None,
+            "reference_price": None, "band_low": None, "band_high": None}  # fmt: skip
+    assert Grid.of(convert(row | more, InstrumentView)) == BTC
     assert (BTC.ticks("60000.01"), BTC.price_text(6_000_001)) == (6_000_001, "60000.01")
     assert (BTC.lots("0.00003"), BTC.quantity_text(3)) == (3, "0.00003")
 
@@ -151,13 +154,7 @@ def test_a_taker_takes_near_the_best_price_and_from_no_broken_book(
     bid: int, ask: int, side: str, limit: int
 ) -> None:
     assert Best(bid, ask).limit(side) == limit
-    row = {
-        "bids": [{"price": BTC.price_text(bid)}] if bid else [],
-        "asks": [{"price": BTC.price_text(ask)}] if ask else [],
-    }
-    assert best_of(row, BTC) == Best(bid, ask)
-
-
-def test_their_signature_is_the_one_that_the_venue_checks() -> None:
-    mine = signature("secret", "1900000000000", "POST", "/v1/orders/batch", b"{}")
-    assert mine == sign_hmac(b"secret", "1900000000000", "POST", "/v1/orders/batch", b"{}")
+    book = Book("BTC-USD")
+    sides = [[Level(price * BTC.tick, Decimal(1), 1)] if price else [] for price in (bid, ask)]
+    book.replace("open", *sides, seq=1)
+    assert best_of(book, BTC) == Best(bid, ask)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import threading
+from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 from bots.maker import Maker, Plan
-from bots.rest import Refused, Unavailable
+from tandem_client import NoAnswer
+from tandem_client.document import convert
+from tandem_client.errors import api_error
+from tandem_client.generated.models import InstrumentView
 from tests.support import pace
 
 INSTRUMENT = {
     "symbol": "BTC-USD", "base": "BTC", "quote": "USD", "tick": "0.01", "lot": "0.00001",
     "max_price": "1000000", "max_quantity": "10000", "status": "open", "last_price": None,
+    "min_quantity": "0", "band": None, "reference_price": None, "band_low": None, "band_high": None,
 }  # fmt: skip
 PLAN = Plan(1, 0.0, 2, {"BTC-USD": "60000"}, {"BTC": "0.5"})
 
@@ -23,44 +29,57 @@ class Venue:
         self.stop = threading.Event()
         self.steps = steps
         self.faults = faults or {}
-        self.calls: list[tuple[str, str]] = []
-        self.open: dict[str, dict[str, Any]] = {}
+        self.calls: list[str] = []
+        self.open: dict[str, Any] = {}
         self.batches: list[list[dict[str, Any]]] = []
         self.status = "open"
 
-    def call(self, method: str, target: str, body: Any = None) -> dict[str, Any]:
-        self.calls.append((method, target))
+    def called(self, name: str) -> None:
+        self.calls.append(name)
         fault = self.faults.get(len(self.calls))
         if fault is not None:
             raise fault
-        if target == "/v1/instruments":
-            return {"instruments": [{**INSTRUMENT, "status": self.status}]}
-        if target.startswith("/v1/orders?"):
-            return {"orders": list(self.open.values())}
-        if method == "DELETE":
-            name = target.removeprefix("/v1/orders").removeprefix("/client:")
-            for one in [name] if name else list(self.open):
-                del self.open[one]
-        if target == "/v1/orders/batch":
-            return self.batch(body["operations"])
-        return {}
 
-    def batch(self, operations: list[dict[str, Any]]) -> dict[str, Any]:
+    def get_instruments(self) -> Any:
+        self.called("get_instruments")
+        row = {**INSTRUMENT, "status": self.status}
+        return SimpleNamespace(instruments=[convert(row, InstrumentView)])
+
+    def get_orders(self, limit: int) -> Any:
+        self.called("get_orders")
+        return SimpleNamespace(orders=list(self.open.values()))
+
+    def cancel_all(self) -> None:
+        self.called("cancel_all")
+        self.open.clear()
+
+    def cancel_order(self, order: str) -> None:
+        self.called("cancel_order")
+        del self.open[order.removeprefix("client:")]
+
+    def set_dead_mans_switch(self, timeout_s: int) -> None:
+        self.called("set_dead_mans_switch")
+
+    def submit_batch(self, operations: list[dict[str, Any]]) -> Any:
+        self.called("submit_batch")
+        return self.batch(operations)
+
+    def batch(self, operations: list[dict[str, Any]]) -> Any:
         self.batches.append(operations)
         if len(self.batches) == self.steps:
             self.stop.set()
-        return {"results": [self.one(operation) for operation in operations]}
+        return SimpleNamespace(results=[self.one(operation) for operation in operations])
 
-    def one(self, operation: dict[str, Any]) -> dict[str, Any]:
+    def one(self, operation: dict[str, Any]) -> Any:
         name = operation.get("client_order_id") or operation["order"].removeprefix("client:")
         if operation["op"] == "replace" and name not in self.open:
-            return {"accepted": False, "order": None, "error": {"code": "too_late"}}
-        order = {
-            "client_order_id": name, "price": operation["price"], "status": "new",
-            "leaves_quantity": operation["quantity"], "filled_quantity": "0",
-        }  # fmt: skip
+            return SimpleNamespace(order=None, error=SimpleNamespace(code="too_late"))
+        order = SimpleNamespace(
+            client_order_id=name, price=Decimal(operation["price"]), status="new",
+            leaves_quantity=Decimal(operation["quantity"]), filled_quantity=Decimal(0),
+        )  # fmt: skip
         self.open[name] = order
-        return {"accepted": True, "order": order, "error": None}
+        return SimpleNamespace(order=order, error=None)
 
     def run(self) -> None:
         thread = threading.Thread(target=Maker(self, PLAN, self.stop).run)  # type: ignore[arg-type]
@@ -71,12 +90,10 @@ class Venue:
 
 def test_it_begins_and_ends_with_an_empty_book_and_arms_the_switch() -> None:
     venue = Venue(steps=5)
-    venue.open["left-over"] = {}
+    venue.open["left-over"] = None
     venue.run()
-    assert venue.calls[:3] == [
-        ("GET", "/v1/instruments"), ("DELETE", "/v1/orders"), ("PUT", "/v1/dead-man-switch"),
-    ]  # fmt: skip
-    assert venue.calls[-1] == ("DELETE", "/v1/orders") and venue.open == {}
+    assert venue.calls[:3] == ["get_instruments", "cancel_all", "set_dead_mans_switch"]
+    assert venue.calls[-1] == "cancel_all" and venue.open == {}
     assert [operation["op"] for operation in venue.batches[0]] == ["create"] * 4
     assert {operation["op"] for batch in venue.batches[1:] for operation in batch} == {"replace"}
 
@@ -86,7 +103,7 @@ def test_a_quote_that_was_taken_is_made_again() -> None:
     taken: list[str] = []
     batch = venue.batch
 
-    def take(operations: list[dict[str, Any]]) -> dict[str, Any]:
+    def take(operations: list[dict[str, Any]]) -> Any:
         answer = batch(operations)
         if len(venue.batches) == 3:
             taken.append(next(iter(venue.open)))
@@ -100,23 +117,23 @@ def test_a_quote_that_was_taken_is_made_again() -> None:
 
 
 def test_after_a_lost_answer_or_a_refusal_it_begins_anew() -> None:
-    for fault in (Unavailable("no answer"), Refused("outside_window", "late")):
+    for fault in (NoAnswer("no answer"), api_error({"code": "outside_window", "status": 401})):
         venue = Venue(steps=3, faults={5: fault})
         venue.run()
-        assert venue.calls[5:7] == [("GET", "/v1/instruments"), ("DELETE", "/v1/orders")]
+        assert venue.calls[5:7] == ["get_instruments", "cancel_all"]
         assert {len(batch) for batch in venue.batches} == {4}
 
 
 def test_an_instrument_that_is_halted_is_left_alone() -> None:
     venue = Venue(steps=99)
     venue.status = "halted"
-    counted = venue.call
+    counted = venue.called
 
-    def call(method: str, target: str, body: Any = None) -> dict[str, Any]:
+    def called(name: str) -> None:
         if len(venue.calls) > 6:
             venue.stop.set()
-        return counted(method, target, body)
+        counted(name)
 
-    venue.call = call  # type: ignore[method-assign]
+    venue.called = called  # type: ignore[method-assign]
     venue.run()
     assert venue.batches == []
