@@ -17,8 +17,8 @@ from tandem.processes import venue_processes
 from tests.support import pace
 
 HEAVY: Final = {
-    "asyncio", "cryptography", "flask", "gunicorn", "prometheus_client", "quickfix", "requests",
-    "rich", "sqlalchemy", "typer", "websockets", "werkzeug",
+    "asyncio", "cryptography", "flask", "gunicorn", "httpx", "prometheus_client", "quickfix",
+    "requests", "rich", "sqlalchemy", "typer", "websockets", "werkzeug",
 }  # fmt: skip
 """Packages whose import takes more than a hundredth of a second."""
 NEEDED: Final = {
