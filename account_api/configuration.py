@@ -37,6 +37,7 @@ def api_settings(settings: Settings) -> ApiSettings:
         page=_page(settings),
         proxies=frozenset(http.proxies),
         cors_origins=frozenset(http.cors_origins),
+        gzip_bytes_min=http.gzip_bytes_min,
         webhooks=WebhookSettings(
             file=str(settings.data / "webhooks.db"),
             account_max=settings.webhooks.endpoints_max,

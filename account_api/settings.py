@@ -125,6 +125,8 @@ class ApiSettings:
     """Addresses of reverse proxies whose X-Forwarded-For is trusted."""
     cors_origins: frozenset[str] = frozenset()
     """Origins whose pages may send any request; every other may read what is public."""
+    gzip_bytes_min: int = 1_024
+    """The smallest response that is compressed; 0: none is."""
     rate_limits: tuple[tuple[str, RateLimit], ...] = ()
     """(group, limit); the groups are ``read``, ``trade`` and ``money``."""
     faucet: Faucet | None = None

@@ -130,6 +130,7 @@ class Http(_Section, frozen=True, kw_only=True):
     the allow-lists of keys; the WebSocket process believes the same ones.
     ``cors_origins`` lists the origins whose pages may send any request from a browser, such as
     https://app.example.com; pages of all others may read what is public.
+    Responses to GET of at least ``gzip_bytes_min`` are compressed for clients that ask; 0: none is.
     Each key may send ``<group>_quota`` requests in ``rate_window_s``; a quota of 0 is no limit.
     """
 
@@ -137,6 +138,7 @@ class Http(_Section, frozen=True, kw_only=True):
     port: Port = 8080
     proxies: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
+    gzip_bytes_min: Annotated[int, Meta(ge=0, le=1 << 30)] = 1_024
     workers: Annotated[int, Meta(ge=1, le=64)] = 1
     threads: Annotated[int, Meta(ge=1, le=256)] = 8
     body_bytes_max: Annotated[int, Meta(ge=1024, le=1 << 20)] = 65_536
@@ -152,10 +154,13 @@ class Stream(_Section, frozen=True, kw_only=True):
 
     ``public_url`` is where browsers find it when a proxy stands before it: /v1/stream at the
     origin of the page, or wss://stream.example/v1/stream; "" means the page's host and ``port``.
+    Messages of at least ``deflate_bytes_min`` are compressed (permessage-deflate) on connections
+    whose client offers it; 0: the extension is refused.
     """
 
     host: str = "127.0.0.1"
     port: Port = 8081
+    deflate_bytes_min: Annotated[int, Meta(ge=0, le=1 << 30)] = 1_024
     public_url: Annotated[str, Meta(max_length=200)] = ""
 
 

@@ -19,6 +19,7 @@ from account_api.errors import PROBLEM_TYPE, Problem, internal_error
 from account_api.http import cors
 from account_api.http.answer import Answer
 from account_api.http.bad_request import BODY_UNREADABLE
+from account_api.http.compression import compressed
 from account_api.http.docs import add_docs, add_errors
 from account_api.http.downloads import add_downloads
 from account_api.http.openapi import document
@@ -103,8 +104,9 @@ def create_app(
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
     app.extensions["tandem"] = services
-    shared: Any = cors.for_origins(app.wsgi_app, settings.cors_origins)
-    app.wsgi_app = shared  # type: ignore[method-assign]
+    shared = cors.for_origins(app.wsgi_app, settings.cors_origins)
+    outer: Any = compressed(shared, settings.gzip_bytes_min)
+    app.wsgi_app = outer  # type: ignore[method-assign]
     return app
 
 

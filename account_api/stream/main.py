@@ -36,6 +36,7 @@ async def run(settings: Settings) -> None:
             engine_path=str(settings.engine.socket),
             host=settings.stream.host,
             port=settings.stream.port,
+            deflate_bytes_min=settings.stream.deflate_bytes_min,
         ),
         ROUTES,
         lambda: history.open_reader(settings.history.url),

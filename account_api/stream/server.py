@@ -19,6 +19,7 @@ from account_api.ports import ClockUs
 from account_api.schema.from_rows import instant_text
 from account_api.security.keyring import Keys
 from account_api.services import HistoryOpener, Services
+from account_api.stream.compression import DeflateFactory
 from account_api.stream.handler import STREAM_PATH, Handler
 from account_api.stream.hub import Hub
 from account_api.stream.loading import Loader
@@ -89,6 +90,7 @@ class StreamServer:
                     settings.port,
                     process_request=self._accept,
                     compression=None,
+                    extensions=self._extensions(),
                     max_size=settings.message_bytes_max,
                     ping_interval=settings.ping_s,
                     ping_timeout=settings.ping_s,
@@ -120,6 +122,10 @@ class StreamServer:
         self._keys = keys
         for peer in list(self.hub.peers):
             peer.check_key(keys)
+
+    def _extensions(self) -> list[DeflateFactory]:
+        least = self._settings.deflate_bytes_min
+        return [DeflateFactory(least)] if least else []
 
     def _peer(self, connection: ServerConnection) -> Peer:
         name = f"{self._start_ms:x}-{next(self._names)}"

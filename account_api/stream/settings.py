@@ -12,7 +12,8 @@ class StreamSettings:
     """Settings of the WebSocket service.
 
     A connection with more than ``buffer_bytes_max`` unsent bytes is closed as too slow. A
-    client may resume from at most ``replay_events_max`` of its account's events ago.
+    client may resume from at most ``replay_events_max`` of its account's events ago. Messages of at
+    least ``deflate_bytes_min`` are compressed for clients that offer it; 0: the offer is refused.
     """
 
     api: ApiSettings
@@ -32,3 +33,4 @@ class StreamSettings:
     state_wait_s: float = 5.0
     workers: int = 8
     grace_s_max: int = 300
+    deflate_bytes_min: int = 1_024
