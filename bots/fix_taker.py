@@ -20,7 +20,7 @@ import structlog
 
 from bots.appetite import Appetite
 from bots.book import best_of
-from bots.grid import Grid
+from bots.grid import Grid, traded
 from tandem_client import Client, TandemError
 
 ANSWER_S: Final = 5.0
@@ -109,10 +109,7 @@ class FixTaker(quickfix.Application):  # type: ignore[misc]
             if self._stop.wait(self._appetite.pause_s()):
                 break
             try:
-                grids = grids or {
-                    row.symbol: Grid.of(row)
-                    for row in self._venue.get_instruments().instruments
-                }
+                grids = grids or traded(self._venue.get_instruments().instruments)
                 self._take(f"fx-{began}-{number}", grids)
             except TandemError as error:
                 self.failures += 1

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from tandem_client.generated.models import InstrumentView
+
+SIMULATED: Final = "SIM"
+"""The asset of orders that behave as their quantity says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +53,9 @@ class Grid:
 def _plain(value: Decimal) -> str:
     """Return decimal text without an exponent."""
     return format(value, "f")
+
+
+def traded(rows: Iterable[InstrumentView]) -> dict[str, Grid]:
+    """Return the instruments that takers trade: not the simulated one, where only its counterparty
+    may touch an order."""
+    return {row.symbol: Grid.of(row) for row in rows if row.base != SIMULATED}

@@ -15,7 +15,7 @@ import structlog
 
 from bots.appetite import Appetite
 from bots.book import Best, best_of
-from bots.grid import Grid
+from bots.grid import Grid, traded
 from tandem_client import (
     ApiError,
     Disconnected,
@@ -79,7 +79,7 @@ class StreamTaker:
         """Follow the books, and take at random times. Raises TandemError."""
         stream.cancel_on_disconnect("connection")
         rows = stream.get_instruments().instruments
-        grids = {row.symbol: Grid.of(row) for row in rows}
+        grids = traded(rows)
         stream.subscribe("book", symbols=sorted(grids))
         self.active.set()
         due = self._due()

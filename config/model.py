@@ -224,6 +224,18 @@ class Webhooks(_Section, frozen=True, kw_only=True):
     poll_ms: Annotated[int, Meta(ge=10, le=60_000)] = 200
 
 
+class Simulation(_Section, frozen=True, kw_only=True):
+    """The symbol ``SIM-<quote>``, whose orders behave as their quantity says: docs/test-net.md."""
+
+    enabled: bool = False
+    quote: str = "USD"
+
+    @property
+    def symbol(self) -> str:
+        """The symbol; "" where it is not enabled."""
+        return f"SIM-{self.quote}" if self.enabled else ""
+
+
 class Bots(_Section, frozen=True, kw_only=True):
     """The market of a test-net: a market maker and takers, clients like any other.
 
@@ -416,6 +428,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     history: History
     settlement: Settlement
     webhooks: Webhooks
+    simulation: Simulation
     bots: Bots
     faucet: Faucet
     assets: tuple[Asset, ...]

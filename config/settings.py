@@ -19,7 +19,7 @@ from typing import Any, Final, get_args
 
 import msgspec
 
-from config import checks, container, reading
+from config import checks, container, reading, simulation
 from config.model import (
     Account,
     AccountTable,
@@ -42,6 +42,7 @@ from config.model import (
     SessionTable,
     Settings,
     Settlement,
+    Simulation,
     Stream,
     Venue,
     Webhooks,
@@ -88,8 +89,8 @@ TLS_SOURCE: Final = "127.0.0.9"
 DEMO_FILE: Final = Path(__file__).parent / "demo.toml"
 _TOP_LEVEL: Final = frozenset(
     ["environment", "data", "venue", "engine", "fix", "http", "stream", "metrics",
-     "market_data", "history", "settlement", "webhooks", "bots", "faucet", "assets", "networks",
-     "instruments", "accounts", "sessions", "keys"]
+     "market_data", "history", "settlement", "webhooks", "simulation", "bots", "faucet", "assets",
+     "networks", "instruments", "accounts", "sessions", "keys"]
 )  # fmt: skip
 
 
@@ -111,6 +112,7 @@ def load(path: Path | None = None, env: Mapping[str, str] | None = None) -> Sett
     settings = _read(file, document, env, problems)
     if settings is not None and not problems.lines:
         checks.check(settings, problems)
+        settings = simulation.extended(settings, problems)
         settings = _in_container(settings, env, problems)
     if settings is None or problems.lines:
         listed = "\n".join(f"  {line}" for line in problems.lines)
@@ -162,6 +164,9 @@ def _read(
     history = reader.table("history", History)
     settlement = reader.table("settlement", Settlement)
     webhooks = reader.table("webhooks", Webhooks)
+    simulated = reader.table("simulation", Simulation)
+    if simulated is not None and env.get(MARKET_VARIABLE) and "simulation" in document:
+        simulated = msgspec.structs.replace(simulated, enabled=True)
     bots = reader.table("bots", Bots)
     assets = _assets(reader)
     scales = {asset.asset: asset.scale for asset in assets}
@@ -182,7 +187,7 @@ def _read(
         venue is None or engine is None or fix is None or http is None
         or stream is None or metrics is None or market_data is None
         or history is None or settlement is None or webhooks is None or bots is None
-        or faucet is None
+        or faucet is None or simulated is None
     ):  # fmt: skip
         return None
     return Settings(
@@ -201,6 +206,7 @@ def _read(
         history=history if history.url else History(url=f"sqlite:///{data / 'history.db'}"),
         settlement=settlement,
         webhooks=webhooks,
+        simulation=simulated,
         bots=bots,
         faucet=faucet,
         assets=assets,

@@ -20,7 +20,7 @@ KEYWORDS: Final[dict[str, tuple[str, ...]]] = {
     "fix-card": ("cheat sheet", "fix tags", "fix messages", "message types", "quick reference"),
     "glossary": ("terms", "definitions", "vocabulary"),
     "test-net": ("sandbox", "testnet", "demo", "paper trading", "faucet", "test coins",
-                 "fund an account", "bots"),
+                 "fund an account", "bots", "simulate", "simulation"),
     "treasury": ("fund", "fund an account", "funding", "deposit", "deposits", "withdraw",
                  "withdrawal", "withdrawals", "transfer", "approval", "address book"),
     "webhooks": ("webhook", "callback", "callbacks", "notifications", "events", "svix",

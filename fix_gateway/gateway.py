@@ -29,6 +29,7 @@ from fix_gateway.market_data.hosting import HostedMarketData, MarketDataTerms
 from fix_gateway.quickfix_import import quickfix
 from fix_gateway.runtime.callbacks import AWAY_TEXT, Application
 from fix_gateway.runtime.delivery import Delivery
+from fix_gateway.runtime.faults import Faults
 from fix_gateway.runtime.housekeeping import Housekeeping
 from fix_gateway.runtime.outbox import Outbox
 from fix_gateway.runtime.quickfix_log import UNNUMBERED_TEXT, QuickfixLog
@@ -107,6 +108,7 @@ class Gateway:
             dictionary,
             self._sender,
             self._connect,
+            Faults(settings.simulated_symbol) if settings.simulated_symbol else None,
         )
         self.market_data = HostedMarketData(
             market_data,

@@ -73,6 +73,7 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
         heartbeat_s_max=fix.heartbeat_s_max,
         outstanding_bytes_max=fix.outstanding_bytes_max,
         explain_refusals=settings.explains_refusals,
+        simulated_symbol=settings.simulation.symbol,
         passing_socket=control_folder(settings.data) / PASSING,
     )
 

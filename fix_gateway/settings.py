@@ -29,7 +29,8 @@ class GatewaySettings:
     ``connections_max`` and ``address_connections_max`` bound the connections whose Logon has not
     passed; those that are logged on are bounded by the sessions that there are.
     A connection from an address in ``proxies`` begins with a PROXY header, and no other may;
-    with ``proxy_protocol`` no other is let in at all.
+    with ``proxy_protocol`` no other is let in at all. Orders of ``simulated_symbol`` choose faults
+    of the session (``runtime/faults.py``); "" on every venue that is not a test-net.
     """
 
     host: str
@@ -39,6 +40,7 @@ class GatewaySettings:
     dictionary: Path
     proxy_protocol: bool = False
     proxies: frozenset[str] = frozenset()
+    simulated_symbol: str = ""
     connections_max: int = 256
     address_connections_max: int = 128
     logon_bytes_max: int = 4096

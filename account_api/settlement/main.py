@@ -13,6 +13,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollecto
 
 from account_api.settlement.simulated import Behaviour, SimulatedNetwork
 from account_api.settlement.worker import SettlementWorker
+from account_api.simulation.counterparty import Counterparty
+from config import simulation
 from config.control import ControlServer, socket_path
 from config.health import health_verb
 from config.process import get_logger, on_signals, run, start_failure
@@ -83,6 +85,13 @@ def settle(settings: Settings) -> int:
         socket_path(settings.data, "settlement"), registry, health_verb(health)
     )
     control.start()
+    if settings.simulation.enabled:
+        counterparty = Counterparty(
+            engine, settings.simulation.symbol, simulation.ACCOUNT, clock_us
+        )
+        threading.Thread(
+            target=counterparty.run, args=(stopping,), name="counterparty", daemon=True
+        ).start()
     log.info("ready", mode=own.mode, engine=str(settings.engine.socket))
     try:
         worker.run(stopping, own.poll_ms / 1000, on_turn)

@@ -29,6 +29,7 @@ from fix_gateway.codec.requests import NotAvailable, TradesQuery
 from fix_gateway.codec.routing import OutMessage, Router, messages
 from fix_gateway.quickfix_import import quickfix
 from fix_gateway.runtime.burst import Burst
+from fix_gateway.runtime.faults import Faults
 from fix_gateway.runtime.outbox import Outbox
 from fix_gateway.runtime.store_recovery import reopen
 from fix_gateway.runtime.trade_capture import CAPTURES_MAX, Capture, captured
@@ -63,6 +64,7 @@ class Delivery:
         dictionary: quickfix.DataDictionary,
         sender: Sender,
         connect: Connect,
+        faults: Faults | None = None,
     ) -> None:
         self._sessions = sessions
         self._instruments = instruments
@@ -71,6 +73,7 @@ class Delivery:
         self._dictionary = dictionary
         self._sender = sender
         self._connect = connect
+        self._faults = faults
         self._catching_up: dict[str, EngineClient] = {}
         self._burst = Burst()
         self._routing = threading.Lock()
@@ -252,8 +255,13 @@ class Delivery:
         except Exception:
             log.exception("report_not_made", session=session.comp_id, seq=seq)
             return True
+        faults = self._faults
         try:
-            return self._sender.send(session, ready, len(text))
+            if faults is None:
+                return self._sender.send(session, ready, len(text))
+            return faults.around(
+                session, text, lambda: self._sender.send(session, ready, len(text))
+            )
         except Exception:
             log.exception("report_not_stored", session=session.comp_id, seq=seq)
             return False

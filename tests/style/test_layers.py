@@ -62,6 +62,8 @@ ACCOUNT_API_MAY: dict[str, set[str]] = {
                "http.routing", "http.forwarded", "routes.common"},
     "stream/main.py": {"configuration", "routes"},
     "settlement": {"ports"},
+    "settlement/main.py": {"simulation"},
+    "simulation": {"ports"},
     "webhooks": {"schema", "security.sealing", "security.sqlite_file"},
 }  # fmt: skip
 """Rooms and modules of the account API, and what of the others each may import: a whole room, or

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bots.appetite import Appetite
 from bots.book import Best, best_of
-from bots.grid import Grid
+from bots.grid import Grid, traded
 from bots.quotes import OPERATIONS_MAX, Quote, Resting, ladder, operations
 from bots.walk import Prices
 from tandem_client import Book, Level
@@ -39,6 +39,9 @@ def test_a_grid_counts_in_whole_steps_and_writes_plain_decimals() -> None:
     more = {"min_quantity": "0", "status": "open", "last_price": None, "band": None,
             "reference_price": None, "band_low": None, "band_high": None}  # fmt: skip
     assert Grid.of(convert(row | more, InstrumentView)) == BTC
+    simulated = row | more | {"symbol": "SIM-USD", "base": "SIM"}
+    rows = [convert(one, InstrumentView) for one in (simulated, row | more)]
+    assert traded(rows) == {"BTC-USD": BTC}, "takers trade in the simulated symbol"
     assert (BTC.ticks("60000.01"), BTC.price_text(6_000_001)) == (6_000_001, "60000.01")
     assert (BTC.lots("0.00003"), BTC.quantity_text(3)) == (3, "0.00003")
 

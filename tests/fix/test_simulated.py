@@ -1,0 +1,95 @@
+"""Orders of the simulated symbol by FIX: faults of the session, fills, and cancels by the venue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fix.processes import Venue, logged_on
+from tests.fix.rawfix import RawFix, now_text
+from tests.support.processes import Process
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Venue]:
+    """Engine, gateway and settlement, which hosts the counterparty, of a test-net."""
+    with Venue(tmp_path_factory.mktemp("venue")) as running:
+        running.environment["TANDEM_MARKET"] = "1"
+        running.start()
+        with Process("account_api.settlement", running.environment) as settlement:
+            settlement.wait_for("ready")
+            yield running
+
+
+def simulated(client: RawFix, name: str, qty: str, price: str = "50") -> None:
+    """Send a limit order of the simulated symbol."""
+    client.send(
+        "D", f"11={name}|55=SIM-USD|54=1|60={now_text()}|38={qty}|40=2|44={price}|59=1|"
+    )
+
+
+def test_7_cuts_the_connection_after_the_acknowledgement(net: Venue) -> None:
+    client = logged_on(net, "ALICE")
+    simulated(client, "cut", "7")
+    assert client.expect("8")["150"] == "0"
+    client.closed()
+    again = logged_on(net, "ALICE", num=client.num)
+    again.send("F", f"11=cut-c|41=cut|55=SIM-USD|54=1|60={now_text()}|")
+    assert again.expect("8")["150"] == "4"
+    again.logout()
+
+
+def test_8_leaves_out_a_number_which_a_resend_request_explains(net: Venue) -> None:
+    client = logged_on(net, "BOB")
+    expected = int(client.received[-1]["34"]) + 1
+    simulated(client, "gap", "8")
+    report = client.expect("8")
+    assert int(report["34"]) == expected + 1 and report["150"] == "0"
+    client.send("2", f"7={expected}|16=0|")
+    fill = client.expect("4")
+    assert (fill["34"], fill["123"], fill["36"]) == (str(expected), "Y", report["34"])
+    again = client.expect("8")
+    assert (again["34"], again["43"], again["17"]) == (report["34"], "Y", report["17"])
+    client.send("F", f"11=gap-c|41=gap|55=SIM-USD|54=1|60={now_text()}|")
+    canceled = client.expect("8")
+    assert (int(canceled["34"]), canceled["150"]) == (expected + 2, "4")
+    # The numbers stay as they are over a new connection.
+    client.logout()
+    back = logged_on(net, "BOB", num=client.num)
+    assert int(back.received[-1]["34"]) > expected + 2
+    back.logout()
+
+
+def test_the_venue_fills_and_cancels_what_was_not_asked_for(net: Venue) -> None:
+    client = logged_on(net, "CAROL")
+    simulated(client, "six", "6", "60")
+    accepted, filled, canceled = client.collect(3, timeout=20.0)
+    assert [one["150"] for one in (accepted, filled, canceled)] == ["0", "F", "4"]
+    assert (filled["32"], filled["39"]) == ("2", "1")
+    assert (canceled["11"], canceled["14"], canceled["39"]) == ("six", "2", "4")
+    assert canceled.get("41") is None
+    client.logout()
+
+
+def test_another_symbol_has_no_faults(net: Venue) -> None:
+    client = logged_on(net, "CERT")
+    client.order("plain", qty="7", price="10")
+    first = client.expect("8")
+    client.order("plain-2", qty="8", price="10")
+    second = client.expect("8")
+    assert int(second["34"]) == int(first["34"]) + 1
+    for name in ("plain", "plain-2"):
+        client.send("F", f"11={name}-c|41={name}|55=BTC-USD|54=1|60={now_text()}|")
+        assert client.expect("8")["150"] == "4"
+    client.logout()
+
+
+def test_without_the_simulation_there_is_no_such_symbol(tmp_path: Path) -> None:
+    with Venue(tmp_path) as plain:
+        assert "TANDEM_MARKET" not in plain.environment
+        client = logged_on(plain.start(), "ALICE")
+        simulated(client, "none", "7")
+        assert client.expect("8")["150"] == "8"
+        client.logout()
