@@ -176,8 +176,11 @@ class Outbox:
 
     def _send_gathered(self) -> None:
         """Send what was gathered from here, or leave it to the thread; the lock is held."""
-        under_way = len(self._kept) - len(self._unsent)
-        if self.online and not self._sending and under_way <= UNDER_WAY_MAX:
+        if self.online and not self._sending:
+            if len(self._kept) - len(self._unsent) > UNDER_WAY_MAX:
+                # Transactions of what is under way come, and ``flush`` with them. To wake the
+                # thread for each command meanwhile takes longer than all else done with it.
+                return
             self._post(self._take())
         if self._unsent:
             self._work.notify()

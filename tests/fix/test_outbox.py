@@ -11,11 +11,12 @@ import pytest
 from engine.client import EngineUnavailable
 from engine.core.commands import CancelOrder, Command, NewOrder
 from engine.core.types import OrdType, Origin, Side, TimeInForce
-from fix_gateway.runtime.outbox import DIRECT_MAX, Outbox
+from fix_gateway.runtime.outbox import DIRECT_MAX, PIECE, UNDER_WAY_MAX, Outbox
 from fix_gateway.session.session import Session
 from fix_gateway.settings import GatewaySettings
 from tests.support import pace
 from tests.support.fix_settings import session_settings
+from tests.support.waiting import until
 
 
 class Engine:
@@ -163,6 +164,45 @@ def test_commands_are_not_gathered_for_long_when_nothing_is_done(
     for num in range(1, DIRECT_MAX + 2):
         outbox.submit(session, cancel(num), 0)
     assert nums(engine.wait_for(DIRECT_MAX + 1)) == list(range(1, DIRECT_MAX + 2))
+
+
+def test_while_enough_is_under_way_nobody_is_woken_and_what_was_gathered_goes_with_the_next_done(
+    engine: Engine, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each waking of the thread would cost more than the command for which it is woken."""
+    woken: list[int] = []
+
+    class Waits(threading.Condition):
+        def notify(self, n: int = 1) -> None:
+            woken.append(n)
+            super().notify(n)
+
+        def wait(self, timeout: float | None = None) -> bool:
+            return super().wait(None if timeout is None else pace.seconds(60))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading, "Condition", Waits)
+        outbox = Outbox(2_000, 5_000_000, list)
+    outbox.start(engine)
+    until(lambda: outbox.online)
+    last = DIRECT_MAX
+    while last <= UNDER_WAY_MAX:  # Beyond the first few they go in pieces.
+        last += PIECE
+    for num in range(1, last + 1):
+        assert outbox.submit(session, cancel(num), 0)
+    engine.wait_for(last)
+    woken.clear()
+    for num in range(last + 1, last + 101):
+        assert outbox.submit(session, cancel(num), 0)
+    assert not woken
+    with engine.news:
+        assert len(engine.got) == last
+    for num in range(1, 51):
+        outbox.done(cancel(num).origin)
+    outbox.flush()
+    with engine.news:
+        assert nums(engine.got) == list(range(1, last + 101))
+    assert not woken
 
 
 def test_what_is_not_done_is_repeated_in_order_before_anything_new(
