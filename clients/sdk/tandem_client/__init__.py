@@ -58,6 +58,9 @@ if TYPE_CHECKING:
     from tandem_client.values import Amount as Amount
     from tandem_client.values import Instant as Instant
     from tandem_client.values import Side as Side
+    from tandem_client.webhooks import WebhookEvent as WebhookEvent
+    from tandem_client.webhooks import WebhookRefused as WebhookRefused
+    from tandem_client.webhooks import verify_webhook as verify_webhook
 
 HOMES: Final = {
     name: module
@@ -80,6 +83,7 @@ HOMES: Final = {
         "retry": "Retry",
         "stream": "Stream",
         "values": "Amount Instant Side",
+        "webhooks": "WebhookEvent WebhookRefused verify_webhook",
     }.items()
     for name in names.split()
 }
