@@ -90,6 +90,8 @@ HOMES: Final = {
 """Where each name of the package is. Its module is loaded when the name is first used, so that a
 program that only signs does not load the HTTP and WebSocket libraries."""
 
+__all__ = sorted(HOMES)
+
 
 def __getattr__(name: str) -> Any:
     if name not in HOMES:

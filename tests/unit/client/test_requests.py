@@ -281,6 +281,7 @@ def test_a_raw_request_reaches_the_venue_byte_for_byte() -> None:
 
 
 def test_every_name_of_the_package_is_there_and_signing_loads_no_library() -> None:
+    assert tandem_client.__all__ == sorted(tandem_client.HOMES)
     for name in tandem_client.HOMES:
         assert getattr(tandem_client, name) is not None and name in dir(tandem_client)
     with pytest.raises(AttributeError, match="no 'Nothing'"):
