@@ -56,7 +56,9 @@ def send(page: Browser, said: str) -> None:
     page.run("document.querySelector('#toasts').replaceChildren()")
 
 
-def test_every_type_of_order_is_sent_as_it_is_filled_in(desk: Browser, alice: Firm) -> None:
+def test_every_type_of_order_is_sent_as_it_is_filled_in(
+    desk: Browser, alice: Firm, bob: Firm
+) -> None:
     # A stop: no price of its own, and no time in force that cannot wait.
     choose(desk, "type", "stop")
     assert not desk.one("#price-field").is_displayed()
@@ -130,6 +132,17 @@ def test_every_type_of_order_is_sent_as_it_is_filled_in(desk: Browser, alice: Fi
     choose(desk, "tif", "ioc")
     assert not desk.one("#display_quantity-field").is_displayed()
 
+    # What was entered by hand and waits is told of when it trades; what a program sent is not.
+    bob.cancel_all()
+    bob.order("sell", "0.05", "58000")
+    desk.until(lambda: "Bought 0.05 BTC at 58,000.00 USD; 0.45 BTC left." in desk.text("#toasts"))
+    bob.order("sell", "0.1", "61000")
+    bob.order("sell", "0.9", "61100")
+    alice.order("buy", "0.1", "61000")
+    desk.until(lambda: all(f"Bought {quantity} BTC at 61,100.00 USD." in desk.text("#toasts")
+                           for quantity in ("0.4", "0.3")))  # fmt: skip
+    assert "Bought 0.1 BTC" not in desk.text("#toasts")
+
 
 def test_an_order_is_changed_from_its_row(desk: Browser, alice: Firm, bob: Firm) -> None:
     alice.order("buy", "1", "59100")
@@ -198,12 +211,14 @@ def test_the_history_has_every_order_with_its_state_and_its_fills(
     filled = order("history-filled", price="60000", quantity="1")
     order("history-ioc", time_in_force="ioc")
     order("history-fok", time_in_force="fok")
-    order("history-gtd", time_in_force="gtd", expire_at=f"{soon:%Y-%m-%dT%H:%M:%S.%f}Z")
+    order("history-gtd", time_in_force="gtd", manual=True,
+          expire_at=f"{soon:%Y-%m-%dT%H:%M:%S.%f}Z")  # fmt: skip
     order("history-open", symbol="ETH-USD", price="3000")
     with pytest.raises(AssertionError, match="post_only_would_trade"):
         bob.order("sell", "1", "60000")
         order("history-rejected", price="60000", post_only=True)
     desk.until(lambda: desk.text("#panel-orders tbody").count("Expired") == 1)
+    desk.until(lambda: "Buy 0.5 BTC at 58,000.00: Expired." in desk.text("#toasts .warn"))
     states = {row[8] for row in desk.rows("#panel-orders tbody")}
     rejected = "Rejected: the order is post-only and would trade on arrival"
     assert states >= {

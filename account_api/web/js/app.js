@@ -14,6 +14,8 @@ import { mountDepth } from "./view/depth.js";
 import { mountFigures } from "./view/figures.js";
 import { mountFixMessages } from "./view/fix-messages.js";
 import { mountMoney } from "./view/money.js";
+import { mountNotices } from "./view/notices.js";
+import { showOrder } from "./view/order-detail.js";
 import { Panels } from "./view/panels.js";
 import { mountSessions } from "./view/sessions.js";
 import { mountShortcuts } from "./view/shortcuts.js";
@@ -72,6 +74,7 @@ mountRoute(market, panels);
 mountQuestions();
 mountZone();
 const openMarkets = mountMoney(market, account);
+mountNotices(market, account, (id) => showOrder(market, account, id));
 mountShortcuts({ ticket, panels, signIn, showPane, toggleTheme, openMarkets });
 for (const button of $$(".panes button")) {
   button.addEventListener("click", () => showPane(button.dataset.pane));

@@ -7,8 +7,8 @@ import { TIME, draw, keep, rowButton, table } from "./table.js";
 
 export function mountFills(market, account) {
   const view = table($("#panel-fills"), "Your fills, newest first", [
-    [TIME], ["Instrument"], ["Side"], ["Quantity", "n"], ["Price", "n"], ["Value", "n lo"],
-    ["Fee", "n lo"], ["Role", "lo"], ["Client order id", "lo id"], ["", "act"],
+    [TIME], ["Instrument"], ["Side"], ["Quantity", "n"], ["Price", "n"], ["Value", "n"],
+    ["Fee", "n"], ["Role", "lo"], ["Client order id", "lo id"], ["", "act"],
   ]);
   view.body.addEventListener("click", (event) => {
     const { order } = event.target.closest("button")?.dataset ?? {};

@@ -34,7 +34,7 @@ export class OrdersPanel {
     const panel = $("#panel-orders");
     this.#view = table(panel, "Your orders", [
       [TIME], ["Instrument"], ["Side"], ["Type"], ["Price", "n"], ["Quantity", "n"],
-      ["Filled", "n"], ["Average", "n lo"], ["Status", "state"], ["", "act"],
+      ["Filled", "n"], ["Average", "n"], ["Status", "state"], ["", "act"],
     ], "", this.#toolbar());
     panel.append(this.#older);
     this.#older.addEventListener("click", () => this.#load((history) => history.older()));
