@@ -56,8 +56,7 @@ def page(window: Browser, url: str) -> Iterator[Browser]:
     """The page, freshly opened by nobody; the browser must have nothing to complain about."""
     window.screen(1440, 900)
     window.chrome.delete_all_cookies()
-    # Whoever was signed in would be so again; a window that is new has no storage yet.
-    window.run("try { sessionStorage.clear() } catch {}")
+    window.forget()
     window.open(url)
     window.complaints()
     yield window
