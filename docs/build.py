@@ -82,7 +82,7 @@ def staged_text(name: str, path: Path, names: dict[Path, str]) -> str:
 def _searchable(name: str, text: str) -> str:
     """The page with what the search needs: its keywords, or that it is not to be found."""
     if name.startswith(DECISIONS):
-        return f"---\nnosearch: true\n---\n{text}"
+        return f"---\nnosearch: true\norphan: true\n---\n{text}"
     entries = "".join(
         f"```{{index}} ! single: {phrase}\n```\n\n" for phrase in KEYWORDS.get(name, ())
     )
@@ -91,12 +91,13 @@ def _searchable(name: str, text: str) -> str:
 
 
 def decisions(found: dict[str, Path]) -> str:
-    """The page that lists the decisions."""
+    """The page that lists the decisions. They are in no menu, which every page would repeat."""
     listed = sorted(name for name in found if name.startswith(DECISIONS))
+    titles = {name: found[name].read_text(encoding="utf-8").split("\n", 1)[0] for name in listed}
+    rows = "".join(f"- [{titles[name].lstrip('# ')}]({name}.md)\n" for name in listed)
     return (
         "---\nnosearch: true\n---\n# Decisions\n\nWhy the venue is built as it is, one page for "
-        "each decision that a newcomer would ask about.\n\n"
-        + _tree("", listed).replace(":hidden:\n:caption: \n", "")
+        f"each decision that a newcomer would ask about.\n\n{rows}"
     )
 
 

@@ -39,7 +39,7 @@ def document() -> str:
         "front of ClOrdID(11), `client_order_id` or `client_withdrawal_id`, or by its quantity. "
         "*Needed* cases must pass for a client to be certified for that interface; the others are "
         "certified if they are shown.", "",
-        "| Case | | Interface | Quantity | Needed |", "|---|---|---|---|---|",
+        "| Case | Title | Interface | Quantity | Needed |", "|---|---|---|---|---|",
         *(_row(scenario) for scenario in every), "",
     ]  # fmt: skip
     part = ""

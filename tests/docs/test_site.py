@@ -72,6 +72,12 @@ def test_links_between_pages_lead_somewhere(site: Path) -> None:
                 assert f'id="{anchor[1:]}"' in there, f"{path.name}: {target}{anchor}"
 
 
+def test_every_column_of_a_table_has_a_name(site: Path) -> None:
+    for path in pages(site):
+        heads = re.findall(r"(?s)<th[^>]*>(.*?)</th>", path.read_text(encoding="utf-8"))
+        assert all(re.sub(r"<[^>]+>", "", head).strip() for head in heads), path.name
+
+
 def test_it_is_served_with_a_policy(http: FlaskClient) -> None:
     moved = http.get("/docs")
     assert (moved.status_code, moved.headers["Location"]) == (302, "/docs/")

@@ -96,7 +96,7 @@ def table() -> str:
         f"The {len(DEFINITIONS)} acceptance definitions for FIX 4.4 in QuickFIX's sources "
         "(`test/definitions/server/fix44`):",
         "",
-        "| Definition | Scripts | |",
+        "| Definition | Scripts | Remarks |",
         "|---|---|---|",
     ]
     for name, scripts in sorted(DEFINITIONS.items(), key=lambda item: item[0].lower()):
