@@ -60,7 +60,7 @@ class Thing(Enum):
     READ_ORDERS = "read orders, their reports and replays"
     READ_FILLS = "read fills, subscribe to trade capture"
     READ_MONEY = "read balances, holds, ledger, transfers, deposits, withdrawals, limits and fees"
-    READ_SESSIONS = "read sessions"
+    READ_SESSIONS = "read sessions, and the messages of FIX sessions"
     STREAM_ACCOUNT = "subscribe to private channels"
     REQUEST_WITHDRAWALS = "request, quote and cancel withdrawals"
     TRANSFER = "transfer within the firm"

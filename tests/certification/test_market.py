@@ -43,7 +43,7 @@ def lane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lane]:
         folder, "ACME", MARKET_DATA_PROCESSES, lambda name, text: said.append(name + text)
     ) as lane:
         yield lane
-    assert not said, said
+    assert not [text for text in said if "was not let in" not in text], said
 
 
 async def play(stand: Bench, cases: list[str], broken: frozenset[str]) -> dict[str, str]:
