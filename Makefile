@@ -4,27 +4,35 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: compiled plain help setup install update lock run demo docs documents test check prove \
+.PHONY: compiled plain quickfix wheel image help setup install update lock run demo docs documents test check prove \
 	bench day clean
 
 VENV := .venv
 BIN := $(VENV)/bin
+# `source` compiles the official QuickFIX, `wheel` installs the prebuilt quickfix-tls. What was
+# chosen holds until something else is.
+QUICKFIX ?= $(or $(shell cat $(VENV)/quickfix 2>/dev/null),source)
+ifeq ($(filter source wheel,$(QUICKFIX)),)
+$(error QUICKFIX is source or wheel, not $(QUICKFIX))
+endif
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 WORKERS ?= 3
 PYTEST_ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # What is installed is what the lock files say, to the hash; `make update` moves them. The stamps
-# say what is installed. QuickFIX has its own, which no change of another dependency touches: it
-# is compiled once per virtual environment, and pip keeps the wheel.
+# say what is installed. QuickFIX has its own: it is compiled once per user (tools/quickfix.py keeps
+# the wheel), and left out of what pip installs.
 BASE := $(VENV)/.stamp-base
-QUICKFIX := $(VENV)/.stamp-quickfix
+ENGINE := $(VENV)/.stamp-quickfix-$(QUICKFIX)
 RUNNING := $(VENV)/.stamp-running
 PAGES := $(VENV)/.stamp-pages
 READY := $(VENV)/.stamp-ready
 CCXT := $(VENV)/.stamp-ccxt
 SITE := build/docs/.stamp
-LOCKED := $(BIN)/python -m pip install -qq --require-hashes --no-deps --requirement
+WITHOUT_QUICKFIX := sed '/^quickfix==/,/[^\\]$$/d'
+LOCKED = $(WITHOUT_QUICKFIX) $(1) > $(VENV)/$(1) && \
+	$(BIN)/python -m pip install -qq --require-hashes --no-deps --requirement $(VENV)/$(1)
 # Byte code of our own sources. Where they are installed as they lie here, pip makes none, and a
 # process whose user may not write here would compile them anew at each start.
 COMPILED := $(BIN)/python -m compileall -q engine fix_gateway account_api config tandem \
@@ -49,13 +57,23 @@ update: $(READY)  ## move the lock files to the newest releases, run the tests, 
 lock: $(READY)  ## write the lock files after a change of setup.cfg; nothing else moves
 	@$(BIN)/python -m tools.locks lock
 
-run: $(RUNNING) $(SITE)  ## start the venue on the demo configuration; MARKET=1 with bots, TLS=1 with TLS
+run: $(RUNNING)  ## start a demo venue; MARKET=1 with bots, TLS=1 with TLS
 	@$(COMPILED)
+	@$(MAKE) -q $(SITE) 2>/dev/null || { \
+		echo "The documentation is built meanwhile; /docs has it a minute after (build/docs.log)."; \
+		mkdir -p build; nice -n 19 $(MAKE) $(SITE) >build/docs.log 2>&1 </dev/null & }
 	@exec $(BIN)/tandem up $(if $(filter-out 0,$(MARKET)),--market) \
 		$(if $(filter-out 0,$(TLS)),--tls)
 
 docs: $(PAGES)  ## build the documentation into build/docs, which a running venue serves at /docs
 	@$(BIN)/python docs/build.py build/docs && touch $(SITE)
+
+image: $(READY)  ## build the image with podman and try what compose.yaml says: minutes
+	@exec $(BIN)/python -m tools.image $(PYTEST_ARGS)
+
+wheel: $(READY) $(SITE)  ## build the wheel into dist; it has the documentation and runs by itself
+	@rm -rf build/lib build/bdist.*
+	@$(BIN)/python -m pip wheel -qq --no-deps --no-build-isolation --wheel-dir dist . && ls dist/*.whl
 
 documents: $(READY)  ## write the documents that are made from the code
 	@$(BIN)/python -m tests.docs.examples
@@ -114,26 +132,14 @@ $(BASE): requirements-build.txt
 	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "Python's venv module is needed (Debian 12: apt-get install python3-venv)." >&2; exit 1; }
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
-	@$(LOCKED) requirements-build.txt
+	@$(call LOCKED,requirements-build.txt)
 	@touch $@
 
-$(QUICKFIX): $(BASE) requirements.txt
-	@sed -n '/^quickfix==/,/[^\\]$$/p' requirements.txt > $(VENV)/quickfix.txt
-	@wanted=$$(sed -nE 's/^quickfix==([^ ]+).*/\1/p' $(VENV)/quickfix.txt); \
-	if ! $(BIN)/python -c 'import quickfix, sys; from importlib.metadata import version; sys.exit(version("quickfix") != sys.argv[1])' "$$wanted" 2>/dev/null; then \
-		echo "Installing QuickFIX. Unless pip has its wheel already, it is compiled from source now:"; \
-		echo "about five minutes on two cores, this once."; \
-		command -v g++ >/dev/null || { \
-			echo "A C++ compiler is needed (Debian 12: apt-get install build-essential)." >&2; exit 1; }; \
-		$(BIN)/python -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")))' || { \
-			echo "Python's headers are needed (Debian 12: apt-get install python3-dev)." >&2; exit 1; }; \
-		( trap 'kill $$!; exit 0' TERM; while :; do \
-			sleep 20 >/dev/null 2>&1 & wait $$!; echo "  … still at it, $$SECONDS s so far"; done ) & \
-		ticker=$$!; trap 'kill $$ticker 2>/dev/null || true' EXIT; \
-		$(LOCKED) $(VENV)/quickfix.txt --no-build-isolation; \
-		echo "QuickFIX is installed after $$SECONDS s."; \
-	fi
-	@touch $@
+$(ENGINE): $(BASE) requirements.txt requirements-quickfix-wheel.txt
+	@$(BIN)/python -m tools.quickfix $(QUICKFIX)
+	@rm -f $(VENV)/.stamp-quickfix* && echo $(QUICKFIX) > $(VENV)/quickfix && touch $@
+
+quickfix: $(ENGINE)
 
 # ccxt, against which its class for Tandem is tested, in an environment inside the other.
 $(CCXT): $(BASE) requirements-ccxt.txt
@@ -142,24 +148,24 @@ $(CCXT): $(BASE) requirements-ccxt.txt
 	@touch $@
 
 # A venue runs without its documentation, so a page that cannot be built is no reason to stop.
-$(SITE): $(PAGES) $(shell find docs spec -name '*.md' -o -name '*.png' -o -name 'conf.py')
+$(SITE): $(PAGES) $(shell find docs spec 2>/dev/null -name '*.md' -o -name '*.png' -o -name 'conf.py')
 	@echo "Building the documentation."
 	@$(BIN)/python docs/build.py build/docs || { mkdir -p build/docs; \
 		echo "It could not be built; /docs shows the API reference alone." >&2; }
 	@touch $@
 
-$(RUNNING): $(QUICKFIX) requirements.txt setup.cfg pyproject.toml
+$(RUNNING): $(ENGINE) requirements.txt setup.cfg pyproject.toml
 	@echo "Installing Tandem and what it runs on."
-	@$(LOCKED) requirements.txt
+	@$(call LOCKED,requirements.txt)
 	@$(ITSELF)
 	@touch $@
 
 $(PAGES): $(RUNNING) requirements-docs.txt
 	@echo "Installing what builds the documentation."
-	@$(LOCKED) requirements-docs.txt
+	@$(call LOCKED,requirements-docs.txt)
 	@touch $@
 
 $(READY): $(PAGES) requirements-test.txt
 	@echo "Installing what the tests need."
-	@$(LOCKED) requirements-test.txt
+	@$(call LOCKED,requirements-test.txt)
 	@touch $@

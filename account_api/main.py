@@ -18,7 +18,6 @@ from account_api.configuration import api_settings
 from account_api.crypto_addresses import simulated_deposit_address
 from account_api.errors import Problem
 from account_api.http.app import create_app
-from account_api.http.docs import built_site
 from account_api.http.forwarded import behind_proxies
 from account_api.http.metrics import watch
 from config.control import (
@@ -45,7 +44,6 @@ def application() -> Any:
     settings = load()
     path, history_url = str(settings.engine.socket), settings.history.url
     wait_s = settings.engine.min_seq_wait_ms_max / 1000
-    site = built_site(shipped("build/docs"))
     fix = socket_path(settings.data, "fix")
 
     def fix_messages(comp_id: str, cursor: str, limit: int) -> str:
@@ -55,8 +53,8 @@ def application() -> Any:
             raise Problem("gateway_unavailable", f"The messages cannot be read: {error}.") from None
 
     api = replace(
-        api_settings(settings), docs=site, downloads=downloads, fix_messages=fix_messages,
-        fix_dictionary=shipped("spec/FIX44.xml"),
+        api_settings(settings), docs=shipped("build/docs"), downloads=downloads,
+        fix_messages=fix_messages, fix_dictionary=shipped("spec/FIX44.xml"),
     )  # fmt: skip
     # A venue with a short wait for min_seq may still have a busy engine.
     timeout_s = max(api.engine_timeout_s, wait_s + 1)

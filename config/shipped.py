@@ -1,8 +1,7 @@
 """Where the files are that come with the venue and are no modules.
 
 In a checkout they are where people look for them: ``spec/``, ``clients/``, ``build/docs``. A wheel
-has copies inside this package (``setup.py`` puts them there), since a site-packages folder has no
-place of ours besides packages.
+has the same folders, beside the same packages (``setup.py``, decision 32).
 """
 
 from __future__ import annotations
@@ -10,8 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-INSIDE: Final = Path(__file__).resolve().parent / "files"
-CHECKOUT: Final = Path(__file__).resolve().parent.parent
+_TREE: Final = Path(__file__).resolve().parent.parent
 DOWNLOADS: Final = (
     "clients", "spec/golden", "spec/FIX44.xml", "spec/openapi.yaml", "spec/asyncapi.yaml",
     "config/grafana", "config/prometheus",
@@ -28,8 +26,7 @@ DOWNLOAD_BYTES_MAX: Final = 1 << 20
 
 def shipped(name: str) -> Path:
     """Return the file or folder of that name, like ``spec/FIX44.xml``; it need not exist."""
-    inside = INSIDE / name
-    return inside if inside.exists() else CHECKOUT / name
+    return _TREE / name
 
 
 def downloads() -> dict[str, Path]:

@@ -176,10 +176,15 @@ def build(target: Path) -> int:
         _no_inline_scripts(site)
         (site / ".buildinfo").unlink(missing_ok=True)
         (site / "objects.inv").unlink(missing_ok=True)
+        # A venue that runs serves what is there: the old site, and then the new one.
+        new, old = (target.with_name(f"{target.name}.{word}") for word in ("new", "old"))
+        for left in (new, old):
+            shutil.rmtree(left, ignore_errors=True)
+        shutil.copytree(site, new)
         if target.exists():
-            shutil.rmtree(target)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(site, target)
+            target.rename(old)
+        new.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
     return 0
 
 

@@ -1,4 +1,7 @@
-"""The command-line interface of ``tandem conform`` and ``tandem certify``."""
+"""The command-line interface of ``tandem conform`` and ``tandem certify``.
+
+What they call is imported when they are called: every other command would wait for it.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,6 @@ import typer
 from rich.console import Console
 
 from config.settings import DATA_VARIABLE
-from tandem import certify as certifying
-from tandem import conform as conforming
 
 FOLDER: Final = Path("data/certification")
 KEY_NAME: Final = "signing-key.pem"
@@ -55,6 +56,8 @@ def _conform(app: typer.Typer) -> None:
         key: Annotated[Path | None, typer.Option(help="Ed25519 key that signs the report.")] = None,
     ) -> None:
         """Play the certification scenarios as a client, against any FIX 4.4 acceptor."""
+        from tandem import conform as conforming
+
         read = conforming.settings(settings, comp_id, target, username, symbol)
         where = conforming.target(host, port, read, seconds=seconds, extensions=extensions)
         console = Console(highlight=False)
@@ -100,6 +103,8 @@ def _certify(app: typer.Typer) -> None:
         ] = None,
     ) -> None:
         """Certify clients of FIX, REST and WebSocket: each case is judged at once, and reported."""
+        from tandem import certify as certifying
+
         console = Console(highlight=False)
         own_key = data_folder() / KEY_NAME
         if check is not None:

@@ -1,7 +1,8 @@
 """Runs a module as a child that cannot outlive its supervisor: ``child.py PARENT_PID MODULE``.
 
 It asks the kernel to send SIGTERM when the parent dies (PR_SET_PDEATHSIG) and then executes a new
-interpreter that runs the module. The request survives the exec.
+interpreter that runs the module. The request survives the exec. The interpreter does not look for
+modules in the folder where it was started, which may have a ``config`` of its own.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def main() -> None:
     if os.getppid() != parent:
         # The parent died before the request, so no signal would ever come.
         raise SystemExit(f"the supervisor {parent} is gone")
-    os.execv(sys.executable, [sys.executable, "-m", module])
+    os.execv(sys.executable, [sys.executable, "-P", "-m", module])
 
 
 if __name__ == "__main__":

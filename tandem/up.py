@@ -29,7 +29,7 @@ from config.settings import (
     ensure_data,
 )
 from engine.server.bootstrap import refused
-from tandem import certificates, tls_proxy
+from tandem import PACKAGES, certificates, tls_proxy
 from tandem.http_client import base_url
 from tandem.output import CommandError, open_private
 from tandem.processes import venue_processes
@@ -40,8 +40,10 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def environment(config: Path | None, data: Path | None) -> dict[str, str]:
-    """Return this process's environment with the file and the folder of the venue in it."""
+    """Return the environment of a venue's processes: its file, its folder, and its packages."""
     env = dict(os.environ)
+    others = env.get("PYTHONPATH")
+    env["PYTHONPATH"] = os.pathsep.join((str(PACKAGES), *((others,) if others else ())))
     if config is not None:
         env[CONFIG_VARIABLE] = str(config.absolute())
     if data is not None:

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from tools import quickfix
 from tools.locks import LOCKS, PYTHON_MIN, ROOT, environment, moved, pinned
 
 RESOLUTIONS: Final = {"oldest": "lowest-direct", "newest": "highest"}
@@ -77,12 +78,18 @@ def resolved(which: str, folder: Path, ends: float) -> Path:
 
 
 def tried(which: str, folder: Path, ends: float) -> list[str]:
-    """Return what broke at a bound, in lines. pip installs, as it has cached QuickFIX's wheel."""
+    """Return what broke at a bound, in lines."""
     versions = resolved(which, folder, ends)
     own = folder / "venv"
     python = str(own / "bin" / "python")
     run([sys.executable, "-m", "venv", str(own)], ends)
-    run([python, "-m", "pip", "install", "-qq", "--no-deps", "-r", str(versions)], ends)
+    # QuickFIX's wheel is there already, if it is the version that the lock has.
+    wheels = str(quickfix.cache(quickfix.pinned("source")[1]))
+    run(
+        [python, "-m", "pip", "install", "-qq", "--no-deps", "--find-links", wheels,
+         "-r", str(versions)],
+        ends,
+    )  # fmt: skip
     code, said = attempt(
         [python, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", "-p", "no:cacheprovider",
          "--maxfail", "30", *TESTS],

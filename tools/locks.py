@@ -27,7 +27,12 @@ LOCKS: Final[Mapping[str, tuple[str, ...]]] = {
 """Lock file → the extras that it contains. The first has all; the others are subsets of it."""
 BUILD: Final = "requirements-build.txt"
 """pip and setuptools, with which all others are installed; the extra ``build`` alone."""
-APART: Final[Mapping[str, str]] = {"requirements-ccxt.txt": "ccxt"}
+QUICKFIX_WHEEL: Final = "requirements-quickfix-wheel.txt"
+"""The prebuilt QuickFIX, for who wants it instead of the source in ``requirements.txt``."""
+APART: Final[Mapping[str, str]] = {
+    "requirements-ccxt.txt": "ccxt",
+    QUICKFIX_WHEEL: "quickfix-wheel",
+}
 """Lock file → the extra that it contains alone: its packages share no environment with others."""
 PYTHON_MIN: Final = "3.11"
 

@@ -39,11 +39,6 @@ _HEADERS: Final = {
 }
 
 
-def built_site(folder: Path) -> Path | None:
-    """Return the folder of the site, or None if it was not built."""
-    return folder if (folder / "index.html").is_file() else None
-
-
 def add_docs(
     app: Flask, content: Reference, plain: Callable[[dict[str, Any]], str], site: Path | None,
     demo_keys: tuple[str, ...], finish: Finish,
@@ -52,7 +47,8 @@ def add_docs(
 
     ``content`` makes the OpenAPI document and ``plain`` a page of it, both at their first use:
     clients are waiting for a worker that replaces a killed one. ``demo_keys`` are keys whose secret
-    is public, which the reference offers. ``finish`` adds the headers of every response.
+    is public, which the reference offers. ``finish`` adds the headers of every response. ``site``
+    may be built while the venue runs; until then /docs leads to the reference.
     """
     known = cache(content)
     page = cache(lambda: plain(known()))
@@ -87,9 +83,13 @@ def add_docs(
     if site is None:
         views["/docs"] = views["/docs/"] = ("docs", lambda: moved("/docs/api"))
     else:
-        built = site
-        views["/docs"] = ("docs", lambda: moved("/docs/"))
-        views["/docs/"] = ("docs_home", lambda: file_of(built, "index.html"))
+        built, index_file = site, site / "index.html"
+
+        def home(there: Callable[[], Response]) -> Response:
+            return there() if index_file.is_file() else moved("/docs/api")
+
+        views["/docs"] = ("docs", lambda: home(lambda: moved("/docs/")))
+        views["/docs/"] = ("docs_home", lambda: home(lambda: file_of(built, index_file.name)))
         views["/docs/<path:name>"] = ("docs_file", lambda name: file_of(built, name))
     for rule, (name, view) in views.items():
         app.add_url_rule(rule, name, view, methods=["GET"])

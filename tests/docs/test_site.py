@@ -98,6 +98,20 @@ def test_nothing_else_is_served(http: FlaskClient, path: str) -> None:
     assert http.get(f"/docs/{path}").status_code == 404
 
 
+def test_a_site_that_is_built_while_the_venue_runs_is_served(tmp_path: Path) -> None:
+    app = Flask("test", static_folder=None)
+    site = tmp_path / "docs"
+    add_docs(app, dict, lambda _: "<p>the reference", site, (), lambda response: response)
+    client = app.test_client()
+    for target in ("/docs", "/docs/"):
+        assert client.get(target).headers["Location"] == "/docs/api"
+    assert client.get("/docs/index.html").status_code == 404
+    site.mkdir()
+    (site / "index.html").write_text("<h1>Built")
+    assert client.get("/docs").headers["Location"] == "/docs/"
+    assert client.get("/docs/").get_data(as_text=True) == "<h1>Built"
+
+
 def test_without_a_site_the_reference_is_all() -> None:
     app = Flask("test", static_folder=None)
     add_docs(app, dict, lambda _: "<p>the reference", None, (), lambda response: response)

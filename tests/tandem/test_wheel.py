@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -23,14 +24,30 @@ from tests.support import pace
 
 pytestmark = [pytest.mark.serial, pytest.mark.timeout(280)]
 ROOT = Path(__file__).parent.parent.parent
-PACKAGES = ("engine", "fix_gateway", "account_api", "config", "certification", "tandem", "bots")
-BESIDES = ("spec", "clients", "setup.cfg", "setup.py", "pyproject.toml", "MANIFEST.in",
+PACKAGES = ("engine", "fix_gateway", "account_api", "config", "certification", "bots")
+BESIDES = ("tandem", "spec", "clients", "setup.cfg", "setup.py", "pyproject.toml", "MANIFEST.in",
            "README.md", "LICENSE")  # fmt: skip
+STEPS = """
+import sys
+from setuptools import build_meta
+print(getattr(build_meta, sys.argv[1])(sys.argv[2]))
+"""
+
+
+def built(what: str, tree: Path, out: Path) -> Path:
+    """Call a hook of the build backend in the tree, as `python -m build` does."""
+    done = subprocess.run(
+        [sys.executable, "-c", STEPS, f"build_{what}", str(out)], cwd=tree,
+        capture_output=True, text=True, timeout=pace.seconds(120),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return out / done.stdout.splitlines()[-1]
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy of the tree, since a build leaves its traces in it."""
+    """The source distribution, and the wheel out of that, from a copy of the tree: a build leaves
+    its traces in it."""
     tree = tmp_path_factory.mktemp("tree")
     for name in (*PACKAGES, *BESIDES):
         if (ROOT / name).is_dir():
@@ -38,20 +55,18 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copytree(ROOT / name, tree / name, ignore=ignore)
         else:
             shutil.copy(ROOT / name, tree / name)
-    out = tmp_path_factory.mktemp("wheel")
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index",
-         "--no-build-isolation", "--wheel-dir", str(out), str(tree)],
-        capture_output=True, text=True, timeout=pace.seconds(240),
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    (found,) = out.glob("*.whl")
-    return found
+    (tree / "build" / "docs").mkdir(parents=True)
+    (tree / "build" / "docs" / "index.html").write_text("<h1>The documentation</h1>")
+    out = tmp_path_factory.mktemp("built")
+    with tarfile.open(built("sdist", tree, out)) as archive:
+        archive.extractall(out, filter="data")
+    (unpacked,) = (path for path in out.iterdir() if path.is_dir())
+    return built("wheel", unpacked, out)
 
 
 @dataclass
 class Installed:
-    """A virtual environment with the wheel, and an empty folder to work in."""
+    """A virtual environment with the wheel, and a folder to work in."""
 
     bin: Path
     folder: Path
@@ -82,13 +97,11 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
     # A plain line is a folder and no more: the .pth of the editable install is not read there.
     others = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
     (site / "dependencies.pth").write_text("\n".join(others) + "\n", encoding="utf-8")
-    (base / "empty").mkdir()
-    one = Installed(python.parent, base / "empty")
-    said = subprocess.run(
-        [str(python), "-c", "import engine, tandem; print(engine.__file__, tandem.__file__)"],
-        cwd=one.folder, env=one.env, capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    assert str(ROOT) not in said and str(site) in said
+    # Where it is started is the folder of another project, which has names of ours.
+    one = Installed(python.parent, base / "project")
+    for name in PACKAGES:
+        (one.folder / name).mkdir(parents=True)
+        (one.folder / name / "__init__.py").write_text("raise ImportError('not the venue')\n")
     return one
 
 
@@ -142,14 +155,32 @@ def url(installed: Installed) -> Iterator[str]:
 
 
 def test_the_wheel_has_what_the_venue_reads_and_nothing_of_ours_besides(wheel: Path) -> None:
-    names = zipfile.ZipFile(wheel).namelist()
+    archive = zipfile.ZipFile(wheel)
+    names = archive.namelist()
     for name in ("spec/FIX44.xml", "spec/certification/session.toml", "spec/FIX.md",
-                 "spec/openapi.yaml", "clients/quickfixj/tandem.cfg",
-                 "config/haproxy/tandem.cfg"):  # fmt: skip
-        assert f"config/files/{name}" in names
-    assert "account_api/web/js/view/ticket.js" in names and "config/demo.toml" in names
-    tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
-    assert tops == {*PACKAGES, "tandem_client"}
+                 "spec/openapi.yaml", "clients/quickfixj/tandem.cfg", "config/haproxy/tandem.cfg",
+                 "config/demo.toml", "account_api/web/js/view/ticket.js",
+                 "build/docs/index.html"):  # fmt: skip
+        assert f"tandem/venue/{name}" in names
+    assert {f"tandem/venue/{name}/__init__.py" for name in PACKAGES} <= set(names)
+    assert not [name for name in names if name.startswith("tests/") or "/tests/" in name]
+
+
+def test_the_wheel_puts_one_name_on_the_path(wheel: Path, installed: Installed) -> None:
+    archive = zipfile.ZipFile(wheel)
+    (listed,) = (name for name in archive.namelist() if name.endswith("/top_level.txt"))
+    assert archive.read(listed).decode().split() == ["tandem"]
+    tops = {name.split("/")[0] for name in archive.namelist()} - {listed.split("/")[0]}
+    assert tops == {"tandem"}
+    look = ("import importlib.util as i, sys; names = sys.argv[1:]\n"
+            "print([name for name in names if i.find_spec(name)])\n"
+            "import tandem\nprint(*{i.find_spec(name).origin for name in names}, sep='\\n')")
+    before, *after = subprocess.run(
+        [str(installed.bin / "python"), "-P", "-c", look, *PACKAGES], cwd=installed.folder,
+        env=installed.env, capture_output=True, text=True, check=True,
+    ).stdout.splitlines()  # fmt: skip
+    assert before == "[]" and len(after) == len(PACKAGES)
+    assert all("/site-packages/tandem/venue/" in path for path in after)
 
 
 def test_it_says_its_version(installed: Installed) -> None:
@@ -162,7 +193,7 @@ def test_up_serves_the_venue_and_its_page(installed: Installed, url: str) -> Non
     assert requests.get(f"{url}/v1/instruments", timeout=pace.seconds(10)).json()["instruments"]
     assert "Order book" in requests.get(f"{url}/", timeout=pace.seconds(10)).text
     assert requests.get(f"{url}/web/js/app.js", timeout=pace.seconds(10)).ok
-    assert requests.get(f"{url}/docs", timeout=pace.seconds(10)).ok
+    assert "The documentation" in requests.get(f"{url}/docs", timeout=pace.seconds(10)).text
     for name in ("FIX44.xml", "openapi.yaml", "asyncapi.yaml",
                  "docs/files/config/grafana/tandem.json",
                  "docs/files/clients/quickfixj/tandem.cfg"):  # fmt: skip
