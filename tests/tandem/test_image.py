@@ -33,7 +33,7 @@ pytestmark = [
 
 
 def podman(*arguments: str, good: bool = True) -> str:
-    done = subprocess.run([*PODMAN, *arguments], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([*PODMAN, *arguments], capture_output=True, text=True, timeout=pace.seconds(120))
     assert done.returncode == 0 or not good, done.stderr + done.stdout
     return done.stdout
 
@@ -119,11 +119,11 @@ def demo() -> Iterator[tuple[Services, dict[str, int]]]:
 
 def test_the_demo_serves_on_the_hosts_loopback(demo: tuple[Services, dict[str, int]]) -> None:
     _, ports = demo
-    answer = requests.get(f"http://127.0.0.1:{ports['8080']}/readyz", timeout=10)
+    answer = requests.get(f"http://127.0.0.1:{ports['8080']}/readyz", timeout=pace.seconds(10))
     assert answer.status_code == 200, answer.text
-    page = requests.get(f"http://127.0.0.1:{ports['8080']}/", timeout=10)
+    page = requests.get(f"http://127.0.0.1:{ports['8080']}/", timeout=pace.seconds(10))
     assert "Order book" in page.text
-    assert "tandem_" in requests.get(f"http://127.0.0.1:{ports['9464']}/metrics", timeout=10).text
+    assert "tandem_" in requests.get(f"http://127.0.0.1:{ports['9464']}/metrics", timeout=pace.seconds(10)).text
     client = RawFix(("127.0.0.1", ports["9878"]), "ALICE")
     assert client.logon()["35"] == "A"
 
@@ -144,11 +144,11 @@ def test_the_demo_ends_when_told_and_keeps_its_state(
     services, ports = demo
     url = f"http://127.0.0.1:{ports['8080']}/v1/balances"
     reader = {"Authorization": "Bearer demo-alice-read"}
-    before = requests.get(url, headers=reader, timeout=10).json()
+    before = requests.get(url, headers=reader, timeout=pace.seconds(10)).json()
     assert services.end("demo", 30) == 0
     podman("start", services.container("demo"))
     services.healthy("demo")
-    after = requests.get(url, headers=reader, timeout=10).json()
+    after = requests.get(url, headers=reader, timeout=pace.seconds(10)).json()
     assert after["balances"] == before["balances"] and before["balances"]
 
 
@@ -165,7 +165,7 @@ def test_production_runs_each_process_in_a_container_of_its_own(tmp_path: Path) 
         for name in services.names:
             services.healthy(name)
         url = f"http://127.0.0.1:{settings.http.port}/readyz"
-        answer = requests.get(url, timeout=10)
+        answer = requests.get(url, timeout=pace.seconds(10))
         assert answer.status_code == 200, answer.text
         client = RawFix(("127.0.0.1", settings.fix.port), "ALICE")
         assert client.logon()["35"] == "A"
