@@ -33,7 +33,8 @@ pytestmark = [
 
 
 def podman(*arguments: str, good: bool = True) -> str:
-    done = subprocess.run([*PODMAN, *arguments], capture_output=True, text=True, timeout=pace.seconds(120))
+    command, limit_s = [*PODMAN, *arguments], pace.seconds(120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s)
     assert done.returncode == 0 or not good, done.stderr + done.stdout
     return done.stdout
 
@@ -123,7 +124,8 @@ def test_the_demo_serves_on_the_hosts_loopback(demo: tuple[Services, dict[str, i
     assert answer.status_code == 200, answer.text
     page = requests.get(f"http://127.0.0.1:{ports['8080']}/", timeout=pace.seconds(10))
     assert "Order book" in page.text
-    assert "tandem_" in requests.get(f"http://127.0.0.1:{ports['9464']}/metrics", timeout=pace.seconds(10)).text
+    url = f"http://127.0.0.1:{ports['9464']}/metrics"
+    assert "tandem_" in requests.get(url, timeout=pace.seconds(10)).text
     client = RawFix(("127.0.0.1", ports["9878"]), "ALICE")
     assert client.logon()["35"] == "A"
 
