@@ -17,7 +17,7 @@ OURS = (
 )  # fmt: skip
 _NAMED = re.compile(rf"(?<![\w/.<-])(?:\.\./)*((?:{'|'.join(OURS)})/[\w./{{}},*-]*[\w/}}*])")
 _BRACES = re.compile(r"\{([^{}]*)\}")
-MADE = ("docs/api", "config/files/", "certification/ACME/")
+MADE = ("docs/api", "tandem/venue", "certification/ACME/")
 """An address of a running venue, what only a built package has, and what a run writes."""
 
 
