@@ -18,6 +18,7 @@ import yaml
 from config.ports import free_ports
 from config.settings import load
 from tandem.demo.venue import write_configuration
+from tandem.processes import venue_processes
 from tests.fix.rawfix import RawFix
 from tests.support import pace
 
@@ -163,7 +164,7 @@ def test_production_runs_each_process_in_a_container_of_its_own(tmp_path: Path) 
     text = text.replace("/etc/tandem/venue.toml:/etc/", f"{file}:/etc/")
     settings = load(file)
     with Services("production", text) as services:
-        assert len(services.names) == 8
+        assert len(services.names) == len(venue_processes())
         for name in services.names:
             services.healthy(name)
         url = f"http://127.0.0.1:{settings.http.port}/readyz"
