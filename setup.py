@@ -3,7 +3,7 @@
 In the tree the packages are folders of their own, beside ``spec/`` and ``clients/``. Installed as
 they lie, they would put names like ``config`` and ``engine`` on everybody's path. So a wheel has
 the tree as it is in the folder ``tandem/venue``, which ``tandem`` puts on the path of its own
-processes (decision 33). An editable install is the checkout.
+processes (decision 34). An editable install is the checkout.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Where the files are that come with the venue and are no modules.
 
 In a checkout they are where people look for them: ``spec/``, ``clients/``, ``build/docs``. A wheel
-has the same folders, beside the same packages (``setup.py``, decision 33).
+has the same folders, beside the same packages (``setup.py``, decision 34).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The command line: starts, supervises, inspects and checks a venue. Composition only.
 
 A wheel has the other packages of the venue inside this one, in ``tandem/venue``, so that it puts
-one name on everybody's path (decision 33). Whoever imports ``tandem`` finds them there.
+one name on everybody's path (decision 34). Whoever imports ``tandem`` finds them there.
 """
 
 from __future__ import annotations
