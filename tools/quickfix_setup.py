@@ -6,8 +6,8 @@ output has one line for each file that is compiled: how many are done, of how ma
 distutils compiles one file after the other, with the flags that Python itself was built with:
 ``-O3 -g``. Of the 54 files one, which SWIG wrote, takes a third of the time. Here as many files are
 compiled at once as there are cores, that one first, and without debugging information, which is
-nine tenths of the result. The library keeps ``-O3``: with ``-O2`` it parses a message in a tenth more
-time.
+nine tenths of the result. The library keeps ``-O3``: with ``-O2`` it takes a tenth longer to parse
+a message.
 """
 
 from __future__ import annotations
