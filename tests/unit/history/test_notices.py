@@ -40,7 +40,7 @@ def test_every_state_and_every_fill_is_noticed_once_and_in_order(url: str) -> No
     reader = open_reader(url)
     found = read(reader)
     assert [one.place for one in found] == sorted({one.place for one in found})
-    assert read(reader, limit=3) == found
+    assert read(reader, limit=40) == found
     expected = [
         (transaction.seq, index)
         for transaction in transactions
