@@ -115,6 +115,8 @@ _EDGE: Final = (
     ErrorKind("key_pending", 403, "The key is not approved yet",
               "It has a scope by which money can leave, so a user other than its creator must "
               "approve it first."),
+    ErrorKind("key_expired", 403, "The key has expired",
+              "It was made with `valid_until`, which has passed."),
     ErrorKind("not_found", 404, "Not found",
               "The path does not exist, or the object does not exist for this account."),
     ErrorKind("method_not_allowed", 405, "The path does not support this method",

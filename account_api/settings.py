@@ -28,7 +28,8 @@ class ApiKey:
     key of 32 bytes). ``account`` is empty for an operator. ``user`` is the person or program
     behind the key. ``allow`` lists the networks it may be used from; empty allows all.
     ``slot`` is the slot of a made key in the rate limits, 0 for a configured one; ``pending``:
-    it is not active until a second person approves it.
+    it is not active until a second person approves it. From ``valid_until`` (µs since 1970, 0:
+    for ever) on it is not valid.
     """
 
     key: str
@@ -43,6 +44,11 @@ class ApiKey:
     allow: tuple[IPv4Network | IPv6Network, ...] = ()
     slot: int = 0
     pending: bool = False
+    valid_until: int = 0
+
+    def has_expired(self, now_us: int) -> bool:
+        """Return True from the key's end on."""
+        return 0 < self.valid_until <= now_us
 
     @property
     def holders(self) -> frozenset[Holder]:

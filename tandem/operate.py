@@ -89,6 +89,7 @@ def _set_account_status(
 def keys(settings: Settings, as_json: bool) -> None:
     """Print the API keys of the configuration and those created since, without secrets."""
     store = _key_store(settings)
+    now_us = time.time_ns() // 1000
     revoked = store.revocations()
     rows = [
         (key.key, key.kind, key.account or "(venue)", key.user, " ".join(key.scopes),
@@ -99,7 +100,7 @@ def keys(settings: Settings, as_json: bool) -> None:
     rows += [
         (key.key, key.kind, key.account, key.user, " ".join(key.scopes),
          " ".join(key.allow) or "any", f"{key.created_by} as {key.name}",
-         "revoked" if key.revoked_at else key.state)
+         key.state_at(now_us))
         for key in store.everything()
     ]  # fmt: skip
     store.close()

@@ -67,7 +67,7 @@ _SECURITY: Final[dict[str, Any]] = {
 _ALWAYS: Final = ("malformed_http", "invalid_request", "internal_error")
 _SIGNED: Final = (
     "unauthorized", "outside_window", "insufficient_scope", "source_not_allowed",
-    "rate_limited", "key_pending", "keys_unavailable",
+    "rate_limited", "key_pending", "key_expired", "keys_unavailable",
 )  # fmt: skip
 _KEYED: Final = (
     "idempotency_key_reused", "idempotency_key_in_flight", "idempotency_unavailable",

@@ -24,8 +24,10 @@ from account_api.routes.common import (
     require_active,
 )
 from account_api.schema.from_rows import instant_text
-from account_api.schema.requests import ActingQuery, ForAccount, Name, Request
-from account_api.schema.responses import View, extended
+from account_api.schema.key_responses import KeysView, KeyView, NewKeyView, RevokedKeyView
+from account_api.schema.requests import ActingQuery, ForAccount, Instant, Name, Request
+from account_api.schema.responses import extended
+from account_api.schema.to_commands import instant_us
 from account_api.security.auth import CHALLENGE
 from account_api.security.keystore import (
     ActorRevoked,
@@ -51,7 +53,8 @@ class NewKeyRequest(ForAccount, frozen=True, kw_only=True):
     """A key to create. Its scopes and networks cannot exceed those of the key that creates it.
 
     You choose `name`, which is unique within the account permanently. `public_key` (base64, 32
-    bytes) is for the kind ed25519 only. Without `allow` it has the networks of its creator.
+    bytes) is for the kind ed25519 only. Without `allow` it has the networks of its creator, and
+    without `valid_until`, an instant in the future, the end of its creator, if that has one.
     """
 
     name: Name
@@ -61,56 +64,13 @@ class NewKeyRequest(ForAccount, frozen=True, kw_only=True):
         list[Annotated[str, Meta(max_length=43)]], Meta(min_length=1, max_length=_NETWORKS_MAX)
     ] | None = None
     public_key: Annotated[str, Meta(max_length=44)] | None = None
-
-
-class KeyView(View, frozen=True, kw_only=True):
-    """An API key, without its secret.
-
-    `state` is active, pending_approval or revoked. For keys of the venue's configuration `name` and
-    `created_at` are null. An empty `allow` means from anywhere.
-    """
-
-    key: str
-    name: str | None
-    account: str
-    kind: str
-    user: str
-    scopes: list[str]
-    allow: list[str]
-    state: str
-    created_at: str | None
-    created_by: str | None
-    approved_at: str | None
-    approved_by: str | None
-    revoked_at: str | None
-    revoked_by: str | None
-
-
-class NewKeyView(KeyView, frozen=True, kw_only=True):
-    """A created key. `secret` (of a bearer key: the token) is shown only this once."""
-
-    secret: str | None
+    valid_until: Instant | None = None
 
 
 class RevokeQuery(Request, frozen=True, kw_only=True):
     """Whether to revoke also the keys that the key made, and those that they made."""
 
     descendants: bool = False
-
-
-class RevokedKeyView(KeyView, frozen=True, kw_only=True):
-    """A revoked key. `descendants` are the keys revoked with it, oldest first; none without
-    `descendants=true`.
-    """
-
-    descendants: list[str]
-
-
-class KeysView(View, frozen=True, kw_only=True):
-    """The keys of an account: those of the configuration, then the others, oldest first."""
-
-    account: str
-    keys: list[KeyView]
 
 
 def create_key(call: BodyCall[NewKeyRequest]) -> Reply:
@@ -137,6 +97,7 @@ def create_key(call: BodyCall[NewKeyRequest]) -> Reply:
         secret=b"" if request.kind == "bearer" else secret.encode(),
         token_sha256=token_sha256,
         public_key=public_key,
+        valid_until=_end(call, request.valid_until),
     )
     try:
         made = call.services.key_store.add(wanted)
@@ -148,7 +109,7 @@ def create_key(call: BodyCall[NewKeyRequest]) -> Reply:
         raise _actor_revoked(maker) from None
     except KeyStoreError as error:
         raise _unavailable() from error
-    view = _view(made)
+    view = _view(made, call.now_us)
     return Reply(
         extended(view, NewKeyView, secret=secret or None),
         201,
@@ -169,7 +130,8 @@ def get_keys(call: QueryCall[ActingQuery]) -> Reply:
         for key in call.services.ring.configured
         if key.account == account
     ]
-    return Reply(KeysView(account=account, keys=[_view(key) for key in configured + made]))
+    keys = [_view(key, call.now_us) for key in configured + made]
+    return Reply(KeysView(account=account, keys=keys))
 
 
 def approve_key(call: PlainCall) -> Reply:
@@ -184,7 +146,7 @@ def approve_key(call: PlainCall) -> Reply:
             f"The key {made.key} must be approved by a user other than {made.user}.",
         )
     if made.state == "active":
-        return answered(_view(made), replayed=True)
+        return answered(_view(made, call.now_us), replayed=True)
     require_active(call, made.account)
     try:
         call.services.key_store.approve(made.key, caller.key, call.now_us)
@@ -192,7 +154,7 @@ def approve_key(call: PlainCall) -> Reply:
         raise _actor_revoked(caller) from None
     except KeyStoreError as error:
         raise _unavailable() from error
-    return Reply(_view(_made_key(call)))
+    return Reply(_view(_made_key(call), call.now_us))
 
 
 def revoke_key(call: QueryCall[RevokeQuery]) -> Reply:
@@ -213,7 +175,8 @@ def revoke_key(call: QueryCall[RevokeQuery]) -> Reply:
         )
     except KeyStoreError as error:
         raise _unavailable() from error
-    view = _view(replace(key, revoked_at=revoked.ended.at, revoked_by=revoked.ended.by))
+    ended = replace(key, revoked_at=revoked.ended.at, revoked_by=revoked.ended.by)
+    view = _view(ended, call.now_us)
     answer = extended(view, RevokedKeyView, descendants=list(revoked.descendants))
     return answered(answer, replayed=not revoked.changed)
 
@@ -295,7 +258,9 @@ def _within(inner: IPv4Network | IPv6Network, outer: IPv4Network | IPv6Network) 
 
 def _repeated(call: AnyCall, wanted: StoredKey) -> Reply:
     """Answer a repeated request with the key that has the name, without its secret."""
-    terms = attrgetter("kind", "user", "scopes", "allow", "public_key", "created_by")
+    terms = attrgetter(
+        "kind", "user", "scopes", "allow", "public_key", "created_by", "valid_until"
+    )
     taken = Problem(
         "key_name_taken",
         f"The account {wanted.account} has, or had, another key named {wanted.name}.",
@@ -303,7 +268,8 @@ def _repeated(call: AnyCall, wanted: StoredKey) -> Reply:
     )
     named = call.services.key_store.named(wanted.account, wanted.name)
     found = original(named, lambda found: terms(found) == terms(wanted), taken)
-    return answered(extended(_view(found), NewKeyView, secret=None), replayed=True)
+    view = _view(found, call.now_us)
+    return answered(extended(view, NewKeyView, secret=None), replayed=True)
 
 
 def _made_key(call: AnyCall) -> StoredKey:
@@ -328,7 +294,25 @@ def _configured(key: ApiKey, ended: Revocation | None = None) -> StoredKey:
     )  # fmt: skip
 
 
-def _view(key: StoredKey) -> KeyView:
+def _end(call: AnyCall, wanted: Instant | None) -> int:
+    """Return when a key to create ends, 0 for never: not after its maker. Raises Problem."""
+    maker = call.principal.key
+    if wanted is None:
+        return maker.valid_until
+    end = instant_us(wanted, "valid_until")
+    if end <= call.now_us:
+        raise Problem("invalid_request", "A key must end in the future.", field="valid_until")
+    if maker.valid_until and end > maker.valid_until:
+        raise Problem(
+            "not_permitted",
+            f"The key {maker.key} ends at {instant_text(maker.valid_until)}, so it cannot make "
+            "one that ends later.",
+            field="valid_until",
+        )
+    return end
+
+
+def _view(key: StoredKey, now_us: int) -> KeyView:
     """Render a key; what never happened to it is null."""
 
     def instant(time_us: int) -> str | None:
@@ -342,13 +326,14 @@ def _view(key: StoredKey) -> KeyView:
         user=key.user,
         scopes=[scope for scope in SCOPES if scope in key.scopes],
         allow=list(key.allow),
-        state="revoked" if key.revoked_at else key.state,
+        state=key.state_at(now_us),
         created_at=instant(key.created_at),
         created_by=key.created_by or None,
         approved_at=instant(key.approved_at),
         approved_by=key.approved_by or None,
         revoked_at=instant(key.revoked_at),
         revoked_by=key.revoked_by or None,
+        valid_until=instant(key.valid_until),
     )
 
 

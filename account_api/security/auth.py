@@ -131,8 +131,8 @@ class Authenticator:
         """Find the caller of a request, whose time of arrival is ``now_us``.
 
         ``target`` is the raw request target, ``address`` the peer's IP address. Raises Problem:
-        ``unauthorized``, ``outside_window``, ``source_not_allowed``, ``key_pending``,
-        ``keys_unavailable``.
+        ``unauthorized``, ``outside_window``, ``source_not_allowed``, ``key_expired``,
+        ``key_pending``, ``keys_unavailable``.
         """
         bearer = headers.get("Authorization", "")
         signed = headers.get(KEY_HEADER, "")
@@ -143,6 +143,12 @@ class Authenticator:
         else:
             raise _unauthorized()
         _check_address(principal.key, address)
+        if principal.key.has_expired(now_us):
+            raise Problem(
+                "key_expired",
+                f"The key {principal.key.key} has expired; make another one, or use one that is "
+                "still valid.",
+            )
         if principal.key.pending:
             raise Problem(
                 "key_pending",

@@ -89,6 +89,7 @@ def api_key(key: StoredKey) -> ApiKey:
         allow=tuple(ip_network(text) for text in key.allow),
         slot=key.slot,
         pending=key.state != "active",
+        valid_until=key.valid_until,
     )
 
 

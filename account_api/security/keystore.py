@@ -42,10 +42,18 @@ create table if not exists revoked (
     key text primary key, at integer not null, by text not null
 ) without rowid
 """,
+    # A table of its own: files of versions before it get it without a change of what they hold.
+    """
+create table if not exists ends (key text primary key, at integer not null) without rowid
+""",
 )
 _COLUMNS: Final = (
     "slot, key, name, kind, account, firm, user, scopes, allow, secret, token_sha256, "
     "public_key, state, created_at, created_by, approved_at, approved_by"
+)
+_FIELDS: Final = (*_COLUMNS.split(", "), "valid_until")
+_SELECTED: Final = (
+    f"select {_COLUMNS}, coalesce((select at from ends where ends.key = keys.key), 0) from keys"
 )
 
 State = Literal["active", "pending_approval"]
@@ -76,7 +84,8 @@ class StoredKey:
     """One key as it is stored. ``slot`` counts from 1 and is never reused.
 
     ``secret`` is the plain secret of an HMAC key, empty if it cannot be decrypted.
-    Instants are µs since 1970, 0 for never. ``revoked_at`` is set for a revoked key.
+    Instants are µs since 1970, 0 for never. ``revoked_at`` is set for a revoked key; from
+    ``valid_until`` on the key is not valid.
     """
 
     key: str
@@ -98,6 +107,13 @@ class StoredKey:
     approved_by: str = ""
     revoked_at: int = 0
     revoked_by: str = ""
+    valid_until: int = 0
+
+    def state_at(self, now_us: int) -> str:
+        """Return active, pending_approval, expired or revoked."""
+        if self.revoked_at:
+            return "revoked"
+        return "expired" if 0 < self.valid_until <= now_us else self.state
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +192,7 @@ class KeyStore:
         with self._reading() as database:
             revoked = self._revocations(database)
             rows = database.execute(
-                f"select {_COLUMNS} from keys where {where} order by slot", values
+                f"{_SELECTED} where {where} order by slot", values
             ).fetchall()
             return [self._key(row, revoked) for row in rows]
 
@@ -208,9 +224,9 @@ class KeyStore:
                 )  # fmt: skip
             except sqlite3.IntegrityError:
                 raise NameTaken(f"{key.account} has had a key {key.name}") from None
-            row = database.execute(
-                f"select {_COLUMNS} from keys where key = ?", (key.key,)
-            ).fetchone()
+            if key.valid_until:
+                database.execute("insert into ends values (?, ?)", (key.key, key.valid_until))
+            row = database.execute(f"{_SELECTED} where key = ?", (key.key,)).fetchone()
             return self._key(row, {})
 
     def approve(self, key: str, by: str, at: int) -> None:
@@ -309,7 +325,7 @@ class KeyStore:
         return {key: Revocation(at, by) for key, at, by in rows}
 
     def _key(self, row: tuple[object, ...], revoked: dict[str, Revocation]) -> StoredKey:
-        fields = dict(zip(_COLUMNS.split(", "), row, strict=True))
+        fields = dict(zip(_FIELDS, row, strict=True))
         sealed: bytes = fields["secret"]  # type: ignore[assignment]
         fields["secret"] = self._sealer.open(sealed, str(fields["key"]))
         for name in ("scopes", "allow"):

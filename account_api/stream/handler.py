@@ -107,7 +107,7 @@ class Handler:
         request_id = uuid.uuid4().hex
         op, req_id = "", None
         try:
-            if not peer.check_key(self._authenticator.ring.current()):
+            if not peer.check_key(self._authenticator.ring.current(), self._clock_us()):
                 return
             message = requests.parse(text)
             op, req_id = message.op, message.req_id

@@ -73,7 +73,7 @@ class Peer:
         # Neither reading what has arrived nor writing what the kernel takes yields to others.
         await asyncio.sleep(0)
 
-    def check_key(self, keys: Keys | None) -> bool:
+    def check_key(self, keys: Keys | None, now_us: int) -> bool:
         """Close the connection if the key that logged in is no longer valid, or nobody knows."""
         if self.principal is None:
             return True
@@ -82,6 +82,9 @@ class Peer:
             return False
         if self.principal.key.key not in keys.named:
             self.fail(CLOSE_CREDENTIALS, "the key was revoked")
+            return False
+        if self.principal.key.has_expired(now_us):
+            self.fail(CLOSE_CREDENTIALS, "the key has expired")
             return False
         return True
 

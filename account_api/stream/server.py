@@ -32,6 +32,7 @@ from account_api.stream.sessions import Sessions
 from account_api.stream.settings import StreamSettings
 from engine.client import AsyncEngineClient, EngineClient
 
+_LOOK_US: Final = 1_000_000
 _log: Final = structlog.get_logger("account_api.stream")
 
 
@@ -58,6 +59,7 @@ class StreamServer:
         self._start_ms = clock_us() // 1000
         self._routes = tuple(routes)
         self._keys: Keys | None = None
+        self._look_us = 0
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Server]:
@@ -112,16 +114,21 @@ class StreamServer:
             await watched.close()
 
     def _end_revoked(self) -> None:
-        """Close connections whose key is no longer valid, before anything more is sent to them."""
+        """Close connections whose key is no longer valid, before anything more is sent to them.
+
+        One that expires is noticed within a second, and at once by a request.
+        """
         try:
             keys = self._services.ring.current()
         except Problem:
             keys = None  # A revocation may be unread: all logged-in connections are closed.
-        if keys is self._keys:
+        now_us = self._clock_us()
+        # Keys that expire are looked for once a second: messages of the market come more often.
+        if keys is self._keys and now_us < self._look_us:
             return
-        self._keys = keys
+        self._keys, self._look_us = keys, now_us + _LOOK_US
         for peer in list(self.hub.peers):
-            peer.check_key(keys)
+            peer.check_key(keys, now_us)
 
     def _extensions(self) -> list[DeflateFactory]:
         least = self._settings.deflate_bytes_min

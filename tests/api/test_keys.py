@@ -253,6 +253,35 @@ def test_networks_bind_a_key_and_those_of_its_maker_bind_what_it_may_allow(
     holder.get("/v1/balances").ok()
 
 
+def test_a_key_ends_when_it_was_said_to_and_makes_none_that_outlives_it(
+    caller: CallerOf, app: Flask, clock: Clock
+) -> None:
+    maker = caller("alice-keys")
+    day_ms = clock() // 1000 + 86_400_000
+    forever = maker.post("/v1/api-keys", wanted("forever")).ok(201)
+    assert (forever["valid_until"], forever["state"]) == (None, "active")
+    past = maker.post("/v1/api-keys", wanted("past", valid_until=clock() // 1000))
+    assert past.problem(400, "invalid_request")["field"] == "valid_until"
+    scopes = ["read", "trade", "keys"]
+    view, holder = made(caller, app, clock, scopes=scopes, valid_until=day_ms)
+    assert view["valid_until"].startswith("2030-03-18T")
+    caller("alice-approve").post(f"/v1/api-keys/{view['key']}/approve").ok()
+    own = holder.post("/v1/api-keys", wanted("own")).ok(201)
+    assert own["valid_until"] == view["valid_until"]
+    assert holder.post("/v1/api-keys", wanted("own")).replayed
+    later = holder.post("/v1/api-keys", wanted("later", valid_until=day_ms + 1))
+    assert later.problem(403, "not_permitted")["field"] == "valid_until"
+    clock.advance(86_399)
+    holder.get("/v1/balances").ok()
+    clock.advance(1)
+    holder.get("/v1/balances").problem(403, "key_expired")
+    states = {row["key"]: row["state"] for row in maker.get("/v1/api-keys").ok()["keys"]}
+    assert states[view["key"]] == states[own["key"]] == "expired"
+    assert states[forever["key"]] == "active"
+    revoked = maker.delete(f"/v1/api-keys/{view['key']}").ok()
+    assert revoked["state"] == "revoked"
+
+
 @pytest.mark.parametrize("scope", ["withdraw", "address", "keys"])
 def test_a_key_that_may_move_money_waits_for_a_second_person(
     caller: CallerOf, app: Flask, clock: Clock, scope: str

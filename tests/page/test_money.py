@@ -136,6 +136,10 @@ def test_a_key_is_made_approved_used_and_revoked(page: Browser, url: str) -> Non
     page.until(lambda: page.one("#new-key [value=withdraw]").is_enabled())
     assert not page.one("#new-key [value=approve]").is_enabled()  # Its maker does not have it.
     page.click("#new-key [value=withdraw]")
+    page.run("document.querySelector('#new-key [type=datetime-local]').value = '2020-01-01T00:00'")
+    page.click("#new-key [type=submit]")
+    page.until(lambda: page.text("#new-key-error") == "The key must end in the future.")
+    page.run("document.querySelector('#new-key [type=datetime-local]').value = '2099-12-31T12:00'")
     page.until(lambda: "another person has to approve" in page.text("#new-key"))
     page.click("#new-key [type=submit]")
     secret = page.until(lambda: page.text("#secret-text"))
@@ -148,6 +152,7 @@ def test_a_key_is_made_approved_used_and_revoked(page: Browser, url: str) -> Non
     assert secret not in page.run("return document.documentElement.outerHTML")
     row = f"#panel-keys tr[data-key='key {key[0]}']"
     page.until(lambda: "waits for approval" in page.text(row))
+    assert "2099-12-31 12:00:00" in page.text(row)
     page.sign_out()
     page.sign_in("demo-alice-approve")
     page.click("#tab-keys")

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from account_api.configuration import api_settings
-from account_api.security.keystore import KeyStore
+from account_api.security.keystore import KeyStore, StoredKey
 from engine.client import queries
 from engine.core.commands import (
     AddAddress,
@@ -32,6 +33,7 @@ from tests.api.stream.harness import (
     running_stream,
     signed,
 )
+from tests.support import pace
 from tests.support.processes import EngineProcess
 
 PRIVATE = ["orders", "executions", "balances", "ledger", "transfers"]
@@ -370,6 +372,28 @@ async def test_login_is_signed_used_once_and_bounded_in_time(engine: EngineProce
         assert (await two.ask("login", **login))["error"]["code"] == "unauthorized"
         old = signed("demo-alice-trade", int(login["timestamp"]) - 60_000)
         assert (await two.ask("login", **old))["error"]["code"] == "outside_window"
+
+
+async def test_a_key_that_ends_ends_its_connections(engine: EngineProcess) -> None:
+    async with running_stream(engine) as stream:
+        api = api_settings(engine.settings)
+        store = KeyStore(api.key_file, api.key_master)
+        end_us = time.time_ns() // 1000 + int(pace.seconds(0.5) * 1_000_000)
+        store.add(
+            StoredKey(
+                "tk-short", "short", "hmac", "alice", "alice", "u", ("read",), (), "active", 1,
+                "test", secret=b"tk-short-secret", valid_until=end_us,
+            )
+        )  # fmt: skip
+        async with stream.client("tk-short") as alice:
+            with pytest.raises(ConnectionClosed) as closed:
+                # Nobody asks here: a heartbeat finds the key at its end.
+                while await alice.receive():
+                    pass
+            assert time.time_ns() // 1000 >= end_us
+            assert closed.value.rcvd is not None and closed.value.rcvd.code == 4001
+            assert closed.value.rcvd.reason == "the key has expired"
+        store.close()
 
 
 async def test_a_revoked_key_ends_its_connections_before_anything_more_is_told(

@@ -15,7 +15,7 @@ const RETRY_MAX_MS = 4_000;
 
 /** Why a known key is let in no more; whatever else happens, it is tried again. */
 const REFUSALS = new Set([
-  "unauthorized", "outside_window", "source_not_allowed", "key_pending", "not_permitted",
+  "unauthorized", "outside_window", "source_not_allowed", "key_pending", "key_expired", "not_permitted",
 ]);
 
 /** A refusal, as the venue words it; `outcome` says whether something was done. */

@@ -1352,6 +1352,7 @@ class AsyncOperations(ABC):
         account: str | None = None,
         allow: list[str] | None = None,
         public_key: str | None = None,
+        valid_until: Instant | None = None,
         idempotency_key: str | None = None,
     ) -> NewKeyView:
         """Create a key. If it could let money leave, it needs the approval of a second person.
@@ -1361,7 +1362,8 @@ class AsyncOperations(ABC):
 
         You choose `name`, which is unique within the account permanently. `public_key`
         (base64, 32 bytes) is for the kind ed25519 only. Without `allow` it has the networks
-        of its creator.
+        of its creator, and without `valid_until`, an instant in the future, the end of its
+        creator, if that has one.
         """
         return await self._call(
             "create_key", NewKeyView,
@@ -1374,6 +1376,7 @@ class AsyncOperations(ABC):
                 "scopes": scopes,
                 "allow": allow,
                 "public_key": public_key,
+                "valid_until": valid_until,
             },
             idempotency_key=idempotency_key,
         )

@@ -551,8 +551,9 @@ class InstrumentView(Document, frozen=True, kw_only=True):
 class KeyView(Document, frozen=True, kw_only=True):
     """An API key, without its secret.
 
-    `state` is active, pending_approval or revoked. For keys of the venue's configuration
-    `name` and `created_at` are null. An empty `allow` means from anywhere.
+    `state` is active, pending_approval, expired (from `valid_until` on) or revoked. For keys
+    of the venue's configuration `name` and `created_at` are null. An empty `allow` means
+    from anywhere.
     """
 
     key: str
@@ -569,6 +570,7 @@ class KeyView(Document, frozen=True, kw_only=True):
     approved_by: str | None
     revoked_at: datetime | None
     revoked_by: str | None
+    valid_until: str | None
     replayed: bool = False
     """The request had been executed before; this is its result."""
 
@@ -663,6 +665,7 @@ class NewKeyView(Document, frozen=True, kw_only=True):
     approved_by: str | None
     revoked_at: datetime | None
     revoked_by: str | None
+    valid_until: str | None
     secret: str | None
     replayed: bool = False
     """The request had been executed before; this is its result."""
@@ -784,6 +787,7 @@ class RevokedKeyView(Document, frozen=True, kw_only=True):
     approved_by: str | None
     revoked_at: datetime | None
     revoked_by: str | None
+    valid_until: str | None
     descendants: list[str]
     replayed: bool = False
     """The request had been executed before; this is its result."""
