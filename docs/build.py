@@ -159,6 +159,14 @@ def _no_inline_scripts(site: Path) -> None:
         path.write_text(re.sub(r"(?s)<script>(.*?)</script>", moved, text), encoding="utf-8")
 
 
+def _keywords_lead_to_pages(site: Path) -> None:
+    """Let the entries of the search lead to the top of a page: their own places hold no text,
+    of which the search would show a piece."""
+    index = site / "searchindex.js"
+    text = index.read_text(encoding="utf-8")
+    index.write_text(re.sub(r'(?<=\d,)"index-\d+"(?=,(?:true|false)\])', '""', text), "utf-8")
+
+
 def build(target: Path) -> int:
     """Build the site; any warning is a failure. Returns Sphinx's exit code."""
     from sphinx.cmd.build import build_main
@@ -174,6 +182,7 @@ def build(target: Path) -> int:
         if code:
             return int(code)
         _no_inline_scripts(site)
+        _keywords_lead_to_pages(site)
         (site / ".buildinfo").unlink(missing_ok=True)
         (site / "objects.inv").unlink(missing_ok=True)
         # A venue that runs serves what is there: the old site, and then the new one.

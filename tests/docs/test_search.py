@@ -79,6 +79,13 @@ def test_a_question_without_an_answer_finds_nothing(site: Path) -> None:
     assert asked(site, "gibberish zzyzx") == [[]]
 
 
+def test_what_is_found_has_a_text_to_show(site: Path) -> None:
+    """An entry that leads to an empty place makes the search stop at it."""
+    text = (site / "searchindex.js").read_text(encoding="utf-8")
+    entries = text.partition('"indexentries":')[2].partition('"objects"')[0]
+    assert '"sandbox"' in entries and '"index-' not in entries
+
+
 def test_every_keyword_is_of_a_page_that_exists() -> None:
     assert KEYWORDS.keys() <= pages().keys()
     for phrases in KEYWORDS.values():
