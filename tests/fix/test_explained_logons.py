@@ -124,3 +124,9 @@ def test_quickfix_is_in_step_after_it_was_told_and_needs_no_reset(
     finally:
         initiator.stop(True)
     assert came == ["Password(554) is wrong for BOB", "logged on"]
+
+
+def test_a_market_data_session_is_told_too_and_its_numbers_begin_at_1(venue: Venue) -> None:
+    for _ in range(2):
+        (logout,) = told(venue, "ALICE-MD", t554="guess")
+        assert (logout["34"], logout["58"]) == ("1", "Password(554) is wrong for ALICE-MD")
