@@ -131,6 +131,7 @@ def test_fix_over_tls_with_the_clients_own_address(
     assert alice.expect("5")
     stranger = over_tls(stunnel, "ALICE", OTHER, context)
     stranger.send("A", stranger.logon_fields())
+    assert "Address is not allowed" in stranger.expect("5")["58"]
     with pytest.raises((Closed, OSError)):
         stranger.receive()
 
