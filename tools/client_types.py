@@ -9,21 +9,17 @@ from typing import Any, Final
 DECIMALS: Final = frozenset(
     """
     amount approval_above available available_change average_price band band_high band_low
-    cash_quantity change close daily_limit daily_remaining daily_used display_quantity fee fees
-    filled_quantity held held_change high last_price leaves_quantity lot low maker max_price
-    max_quantity min_quantity net notional open pending posted price quantity quote_volume
-    reference_price stop_price taker tick total volume withdrawal_fee withdrawal_min
+    cash_quantity change change_percent close daily_limit daily_remaining daily_used
+    display_quantity fee fees filled_quantity held held_change high last_price leaves_quantity lot
+    low maker max_price max_quantity min_quantity net notional open pending posted price quantity
+    quote_volume reference_price stop_price taker tick total volume withdrawal_fee withdrawal_min
     withdrawal_step
     """.split()
 )
 """Members of responses that are decimal text."""
-INSTANTS: Final = frozenset(
-    """
-    approved_at available_at closes_at created_at expire_at expires_at fires_at revoked_at start
-    time updated_at
-    """.split()
-)
-"""Members of responses that are times."""
+INSTANTS: Final = frozenset(("start", "time"))
+INSTANT_ENDS: Final = ("_at", "_since", "_until")
+"""Members of responses that are times, by their whole name or its end."""
 DECIMAL_PATTERN: Final = r"^[0-9]+(\.[0-9]+)?$"
 SIDE: Final = ["buy", "sell"]
 
@@ -52,7 +48,7 @@ def response_type(name: str, kind: Kind) -> str:
             return "bool"
     if name in DECIMALS:
         return "Decimal"
-    return "datetime" if name in INSTANTS else "str"
+    return "datetime" if name in INSTANTS or name.endswith(INSTANT_ENDS) else "str"
 
 
 def request_type(kind: Kind, required: bool) -> tuple[str, str]:

@@ -25,8 +25,8 @@ RECORDED: dict[str, Any] = json.loads(
 )
 """A response of a venue to each of these operations."""
 NAMES_AND_IDS = {
-    "address_id", "hold_id", "order_id", "withdrawal_id", "transfer_id", "quote_id", "next_cursor",
-    "batch_id",
+    "address_id", "batch_id", "hold_id", "next_cursor", "order_id", "quote_id", "raw",
+    "transfer_id", "value", "withdrawal_id",
 }  # fmt: skip
 
 
@@ -80,6 +80,25 @@ def test_a_recorded_response_is_read_with_every_amount_as_a_decimal(name: str) -
     compare(read, RECORDED[name], name)
 
 
+def examples() -> list[tuple[str, str, Any]]:
+    """The responses that the document shows: operation, type, value."""
+    return [
+        (one.name, one.answer, example["value"])
+        for one in client_code.operations(OPENAPI)
+        for status, response in OPENAPI["paths"][one.path][one.method.lower()]["responses"].items()
+        if status < "300"
+        for example in response["content"]["application/json"].get("examples", {}).values()
+    ]
+
+
+def test_an_example_of_the_document_is_read_with_every_amount_as_a_decimal() -> None:
+    """A new member that is an amount or a time belongs into tools/client_types.py."""
+    found = examples()
+    assert len({name for name, _, _ in found}) > 40
+    for name, answer, value in found:
+        compare(decode(json.dumps(value), getattr(models, answer)), value, name)
+
+
 def compare(read: Any, sent: Any, where: str) -> None:
     """What was read is what was sent, and no number or time is left as text."""
     if isinstance(read, Document):
@@ -97,8 +116,8 @@ def compare(read: Any, sent: Any, where: str) -> None:
         assert read == sent, where
         last = where.rpartition(".")[2]
         if isinstance(read, str) and not (last.endswith("_id") or last in NAMES_AND_IDS):
-            assert not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", read), f"{where} is a number"
-            assert not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T", read), f"{where} is a time"
+            assert not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", read), f"{where}: a number"
+            assert not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T", read), f"{where}: a time"
 
 
 def test_members_that_are_new_are_passed_over_and_missing_ones_are_told() -> None:

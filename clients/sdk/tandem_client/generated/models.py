@@ -50,7 +50,7 @@ class AddressAnswer(Document, frozen=True, kw_only=True):
     asset: str
     network: str
     address: str
-    memo: str | None
+    memo: str | None = None
     label: str
     created_at: datetime
     available_at: datetime
@@ -79,7 +79,7 @@ class AddressView(Document, frozen=True, kw_only=True):
     asset: str
     network: str
     address: str
-    memo: str | None
+    memo: str | None = None
     label: str
     created_at: datetime
     available_at: datetime
@@ -136,7 +136,7 @@ class BatchResult(Document, frozen=True, kw_only=True):
 
     index: int
     op: str
-    client_order_id: str | None
+    client_order_id: str | None = None
     accepted: bool
     replayed: bool = False
     order: OrderAnswer | None = None
@@ -158,28 +158,28 @@ class OrderAnswer(Document, frozen=True, kw_only=True):
     type: str
     time_in_force: str
     quantity: Decimal
-    cash_quantity: Decimal | None
-    price: Decimal | None
-    stop_price: Decimal | None
-    min_quantity: Decimal | None
-    display_quantity: Decimal | None
-    expire_at: datetime | None
+    cash_quantity: Decimal | None = None
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+    min_quantity: Decimal | None = None
+    display_quantity: Decimal | None = None
+    expire_at: datetime | None = None
     post_only: bool
     self_trade_prevention: str
-    strategy: str | None
+    strategy: str | None = None
     manual: bool
     entered_by: str
-    third_party: ThirdPartyView | None
+    third_party: ThirdPartyView | None = None
     status: str
     filled_quantity: Decimal
     leaves_quantity: Decimal
-    average_price: Decimal | None
+    average_price: Decimal | None = None
     fees: Decimal
     fee_asset: str
     held: Decimal
     held_asset: str
     triggered: bool
-    cancel_reason: str | None
+    cancel_reason: str | None = None
     created_at: datetime
     updated_at: datetime
     fills: list[FillView] = []
@@ -195,10 +195,10 @@ class ThirdPartyView(Document, frozen=True, kw_only=True):
     OnBehalfOfCompID(115), OnBehalfOfSubID(116), DeliverToCompID(128), DeliverToSubID(129).
     """
 
-    on_behalf_of_comp_id: str | None
-    on_behalf_of_sub_id: str | None
-    deliver_to_comp_id: str | None
-    deliver_to_sub_id: str | None
+    on_behalf_of_comp_id: str | None = None
+    on_behalf_of_sub_id: str | None = None
+    deliver_to_comp_id: str | None = None
+    deliver_to_sub_id: str | None = None
 
 
 class FillView(Document, frozen=True, kw_only=True):
@@ -208,7 +208,7 @@ class FillView(Document, frozen=True, kw_only=True):
     order_id: str
     client_order_id: str
     first_client_order_id: str
-    strategy: str | None
+    strategy: str | None = None
     symbol: str
     side: Side
     quantity: Decimal
@@ -238,7 +238,7 @@ class BookView(Document, frozen=True, kw_only=True):
     status: str
     bids: list[LevelView]
     asks: list[LevelView]
-    last_price: Decimal | None
+    last_price: Decimal | None = None
     as_of_seq: int
 
 
@@ -298,8 +298,8 @@ class CandleView(Document, frozen=True, kw_only=True):
 class DeadMansSwitchView(Document, frozen=True, kw_only=True):
     """When the switch fires; null if it is off."""
 
-    strategy: str | None
-    fires_at: datetime | None
+    strategy: str | None = None
+    fires_at: datetime | None = None
     as_of_seq: int
     replayed: bool = False
     """The request had been executed before; this is its result."""
@@ -319,7 +319,7 @@ class DeliveriesView(Document, frozen=True, kw_only=True):
 
     webhook_id: str
     deliveries: list[DeliveryView]
-    next_cursor: str | None
+    next_cursor: str | None = None
 
 
 class DeliveryView(Document, frozen=True, kw_only=True):
@@ -330,12 +330,12 @@ class DeliveryView(Document, frozen=True, kw_only=True):
     event_id: str
     type: str
     kind: str
-    attempted_at: str
+    attempted_at: datetime
     delivered: bool
-    http_status: int | None
+    http_status: int | None = None
     latency_ms: int
-    error: str | None
-    answer: str | None
+    error: str | None = None
+    answer: str | None = None
 
 
 class DepositAddressAnswer(Document, frozen=True, kw_only=True):
@@ -344,7 +344,7 @@ class DepositAddressAnswer(Document, frozen=True, kw_only=True):
     asset: str
     network: str
     address: str
-    memo: str | None
+    memo: str | None = None
     confirmations_required: int
     created_at: datetime
     as_of_seq: int
@@ -366,7 +366,7 @@ class DepositAddressView(Document, frozen=True, kw_only=True):
     asset: str
     network: str
     address: str
-    memo: str | None
+    memo: str | None = None
     confirmations_required: int
     created_at: datetime
 
@@ -377,9 +377,9 @@ class DepositAnswer(Document, frozen=True, kw_only=True):
     deposit_id: str
     account: str
     asset: str
-    network: str | None
-    address: str | None
-    txid: str | None
+    network: str | None = None
+    address: str | None = None
+    txid: str | None = None
     amount: Decimal
     confirmations: int
     confirmations_required: int
@@ -396,7 +396,7 @@ class DepositsView(Document, frozen=True, kw_only=True):
 
     account: str
     deposits: list[DepositView]
-    next_cursor: str | None
+    next_cursor: str | None = None
     as_of_seq: int
 
 
@@ -406,9 +406,9 @@ class DepositView(Document, frozen=True, kw_only=True):
     deposit_id: str
     account: str
     asset: str
-    network: str | None
-    address: str | None
-    txid: str | None
+    network: str | None = None
+    address: str | None = None
+    txid: str | None = None
     amount: Decimal
     confirmations: int
     confirmations_required: int
@@ -447,7 +447,7 @@ class FillsView(Document, frozen=True, kw_only=True):
 
     account: str
     fills: list[FillView]
-    next_cursor: str | None
+    next_cursor: str | None = None
     as_of_seq: int
 
 
@@ -468,7 +468,7 @@ class FixMessageView(Document, frozen=True, kw_only=True):
 
     direction: str
     number: int
-    time: datetime | None
+    time: datetime | None = None
     type: str
     name: str
     raw: str
@@ -481,7 +481,7 @@ class FixFieldView(Document, frozen=True, kw_only=True):
     tag: int
     name: str
     value: str
-    meaning: str | None
+    meaning: str | None = None
 
 
 class HealthView(Document, frozen=True, kw_only=True):
@@ -505,8 +505,8 @@ class HoldView(Document, frozen=True, kw_only=True):
     hold_id: str
     asset: str
     amount: Decimal
-    order_id: str | None
-    withdrawal_id: str | None
+    order_id: str | None = None
+    withdrawal_id: str | None = None
 
 
 class InstrumentStatusView(Document, frozen=True, kw_only=True):
@@ -541,11 +541,11 @@ class InstrumentView(Document, frozen=True, kw_only=True):
     max_quantity: Decimal
     max_price: Decimal
     status: str
-    last_price: Decimal | None
-    band: Decimal | None
-    reference_price: Decimal | None
-    band_low: Decimal | None
-    band_high: Decimal | None
+    last_price: Decimal | None = None
+    band: Decimal | None = None
+    reference_price: Decimal | None = None
+    band_low: Decimal | None = None
+    band_high: Decimal | None = None
 
 
 class KeyView(Document, frozen=True, kw_only=True):
@@ -557,20 +557,20 @@ class KeyView(Document, frozen=True, kw_only=True):
     """
 
     key: str
-    name: str | None
+    name: str | None = None
     account: str
     kind: str
     user: str
     scopes: list[str]
     allow: list[str]
     state: str
-    created_at: datetime | None
-    created_by: str | None
-    approved_at: datetime | None
-    approved_by: str | None
-    revoked_at: datetime | None
-    revoked_by: str | None
-    valid_until: str | None
+    created_at: datetime | None = None
+    created_by: str | None = None
+    approved_at: datetime | None = None
+    approved_by: str | None = None
+    revoked_at: datetime | None = None
+    revoked_by: str | None = None
+    valid_until: datetime | None = None
     replayed: bool = False
     """The request had been executed before; this is its result."""
 
@@ -587,7 +587,7 @@ class LedgerView(Document, frozen=True, kw_only=True):
 
     account: str
     entries: list[LedgerEntryView]
-    next_cursor: str | None
+    next_cursor: str | None = None
     as_of_seq: int
 
 
@@ -604,10 +604,10 @@ class LedgerEntryView(Document, frozen=True, kw_only=True):
     held: Decimal
     cause: str
     reference: str
-    order_id: str | None
-    trade_id: int | None
-    client_order_id: str | None
-    strategy: str | None
+    order_id: str | None = None
+    trade_id: int | None = None
+    client_order_id: str | None = None
+    strategy: str | None = None
 
 
 class LimitsView(Document, frozen=True, kw_only=True):
@@ -634,11 +634,11 @@ class WithdrawalLimitView(Document, frozen=True, kw_only=True):
     """
 
     asset: str
-    daily_limit: Decimal | None
+    daily_limit: Decimal | None = None
     daily_used: Decimal
-    daily_remaining: Decimal | None
+    daily_remaining: Decimal | None = None
     limit_of: str
-    approval_above: Decimal | None
+    approval_above: Decimal | None = None
 
 
 class NetworksView(Document, frozen=True, kw_only=True):
@@ -652,21 +652,21 @@ class NewKeyView(Document, frozen=True, kw_only=True):
     """A created key. `secret` (of a bearer key: the token) is shown only this once."""
 
     key: str
-    name: str | None
+    name: str | None = None
     account: str
     kind: str
     user: str
     scopes: list[str]
     allow: list[str]
     state: str
-    created_at: datetime | None
-    created_by: str | None
-    approved_at: datetime | None
-    approved_by: str | None
-    revoked_at: datetime | None
-    revoked_by: str | None
-    valid_until: str | None
-    secret: str | None
+    created_at: datetime | None = None
+    created_by: str | None = None
+    approved_at: datetime | None = None
+    approved_by: str | None = None
+    revoked_at: datetime | None = None
+    revoked_by: str | None = None
+    valid_until: datetime | None = None
+    secret: str | None = None
     replayed: bool = False
     """The request had been executed before; this is its result."""
 
@@ -676,7 +676,7 @@ class OrdersView(Document, frozen=True, kw_only=True):
 
     account: str
     orders: list[OrderView]
-    next_cursor: str | None
+    next_cursor: str | None = None
     as_of_seq: int
 
 
@@ -692,28 +692,28 @@ class OrderView(Document, frozen=True, kw_only=True):
     type: str
     time_in_force: str
     quantity: Decimal
-    cash_quantity: Decimal | None
-    price: Decimal | None
-    stop_price: Decimal | None
-    min_quantity: Decimal | None
-    display_quantity: Decimal | None
-    expire_at: datetime | None
+    cash_quantity: Decimal | None = None
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+    min_quantity: Decimal | None = None
+    display_quantity: Decimal | None = None
+    expire_at: datetime | None = None
     post_only: bool
     self_trade_prevention: str
-    strategy: str | None
+    strategy: str | None = None
     manual: bool
     entered_by: str
-    third_party: ThirdPartyView | None
+    third_party: ThirdPartyView | None = None
     status: str
     filled_quantity: Decimal
     leaves_quantity: Decimal
-    average_price: Decimal | None
+    average_price: Decimal | None = None
     fees: Decimal
     fee_asset: str
     held: Decimal
     held_asset: str
     triggered: bool
-    cancel_reason: str | None
+    cancel_reason: str | None = None
     created_at: datetime
     updated_at: datetime
 
@@ -774,20 +774,20 @@ class RevokedKeyView(Document, frozen=True, kw_only=True):
     """
 
     key: str
-    name: str | None
+    name: str | None = None
     account: str
     kind: str
     user: str
     scopes: list[str]
     allow: list[str]
     state: str
-    created_at: datetime | None
-    created_by: str | None
-    approved_at: datetime | None
-    approved_by: str | None
-    revoked_at: datetime | None
-    revoked_by: str | None
-    valid_until: str | None
+    created_at: datetime | None = None
+    created_by: str | None = None
+    approved_at: datetime | None = None
+    approved_by: str | None = None
+    revoked_at: datetime | None = None
+    revoked_by: str | None = None
+    valid_until: datetime | None = None
     descendants: list[str]
     replayed: bool = False
     """The request had been executed before; this is its result."""
@@ -814,7 +814,7 @@ class SessionView(Document, frozen=True, kw_only=True):
     received: int
     cancel_on_disconnect: str
     grace_s: int
-    closes_at: datetime | None
+    closes_at: datetime | None = None
 
 
 class TickersView(Document, frozen=True, kw_only=True):
@@ -835,17 +835,17 @@ class TickerView(Document, frozen=True, kw_only=True):
 
     symbol: str
     start: datetime
-    open: Decimal | None
-    high: Decimal | None
-    low: Decimal | None
-    change: Decimal | None
-    change_percent: str | None
+    open: Decimal | None = None
+    high: Decimal | None = None
+    low: Decimal | None = None
+    change: Decimal | None = None
+    change_percent: Decimal | None = None
     volume: Decimal
     quote_volume: Decimal
     trades: int
-    last_price: Decimal | None
-    last_trade_id: int | None
-    last_trade_at: str | None
+    last_price: Decimal | None = None
+    last_trade_id: int | None = None
+    last_trade_at: datetime | None = None
 
 
 class TimeView(Document, frozen=True, kw_only=True):
@@ -859,7 +859,7 @@ class TradesView(Document, frozen=True, kw_only=True):
     """Public trades, ascending."""
 
     trades: list[TradeView]
-    next_after_trade_id: int | None
+    next_after_trade_id: int | None = None
     as_of_seq: int
 
 
@@ -895,7 +895,7 @@ class TransfersView(Document, frozen=True, kw_only=True):
 
     account: str
     transfers: list[TransferView]
-    next_cursor: str | None
+    next_cursor: str | None = None
     as_of_seq: int
 
 
@@ -916,9 +916,9 @@ class WebhookErrandView(Document, frozen=True, kw_only=True):
 
     webhook_id: str
     kind: str
-    event_id: str | None
-    from_seq: int | None
-    to_seq: int | None
+    event_id: str | None = None
+    from_seq: int | None = None
+    to_seq: int | None = None
     replayed: bool = False
     """The request had been executed before; this is its result."""
 
@@ -933,18 +933,18 @@ class WebhookSecretView(Document, frozen=True, kw_only=True):
     url: str
     events: list[str]
     state: str
-    reason: str | None
+    reason: str | None = None
     seq: int
     failures: int
-    failing_since: str | None
-    next_attempt_at: str | None
-    last_error: str | None
-    last_delivered_at: str | None
-    old_secret_until: str | None
+    failing_since: datetime | None = None
+    next_attempt_at: datetime | None = None
+    last_error: str | None = None
+    last_delivered_at: datetime | None = None
+    old_secret_until: datetime | None = None
     created_at: datetime
     created_by: str
     updated_at: datetime
-    secret: str | None
+    secret: str | None = None
     replayed: bool = False
     """The request had been executed before; this is its result."""
 
@@ -964,14 +964,14 @@ class WebhookView(Document, frozen=True, kw_only=True):
     url: str
     events: list[str]
     state: str
-    reason: str | None
+    reason: str | None = None
     seq: int
     failures: int
-    failing_since: str | None
-    next_attempt_at: str | None
-    last_error: str | None
-    last_delivered_at: str | None
-    old_secret_until: str | None
+    failing_since: datetime | None = None
+    next_attempt_at: datetime | None = None
+    last_error: str | None = None
+    last_delivered_at: datetime | None = None
+    old_secret_until: datetime | None = None
     created_at: datetime
     created_by: str
     updated_at: datetime
@@ -995,20 +995,20 @@ class WithdrawalAnswer(Document, frozen=True, kw_only=True):
     asset: str
     network: str
     address: str
-    memo: str | None
+    memo: str | None = None
     amount: Decimal
     fee: Decimal
     state: str
     cancellable: bool
     hold_id: str
     requested_by: str
-    approved_by: str | None
-    txid: str | None
+    approved_by: str | None = None
+    txid: str | None = None
     confirmations: int
     confirmations_required: int
     created_at: datetime
     updated_at: datetime
-    expires_at: datetime | None
+    expires_at: datetime | None = None
     history: list[HistoryView]
     as_of_seq: int
     replayed: bool = False
@@ -1029,7 +1029,7 @@ class WithdrawalsView(Document, frozen=True, kw_only=True):
 
     account: str
     withdrawals: list[WithdrawalView]
-    next_cursor: str | None
+    next_cursor: str | None = None
     as_of_seq: int
 
 
@@ -1042,18 +1042,18 @@ class WithdrawalView(Document, frozen=True, kw_only=True):
     asset: str
     network: str
     address: str
-    memo: str | None
+    memo: str | None = None
     amount: Decimal
     fee: Decimal
     state: str
     cancellable: bool
     hold_id: str
     requested_by: str
-    approved_by: str | None
-    txid: str | None
+    approved_by: str | None = None
+    txid: str | None = None
     confirmations: int
     confirmations_required: int
     created_at: datetime
     updated_at: datetime
-    expires_at: datetime | None
+    expires_at: datetime | None = None
     history: list[HistoryView]
