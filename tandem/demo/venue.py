@@ -41,14 +41,16 @@ class TemporaryVenue:
         folder: Path,
         say: Callable[[str, str], None],
         changes: Mapping[str, str] | None = None,
+        market: bool = False,
     ) -> None:
+        """``market``: with the bots of the test-net, which quote and trade."""
         config = write_configuration(folder, changes)
         self.settings: Settings = load(config, environment(config, folder / "data"))
         ensure_data(self.settings)
         env = environment(config, self.settings.data)
         env["PYTHONUNBUFFERED"] = "1"
         self._supervisor = Supervisor(
-            venue_processes(), env, self.settings.data / "log", say
+            venue_processes(market), env, self.settings.data / "log", say
         )
         self._watching = threading.Thread(target=self._supervisor.watch, name="watch")
 

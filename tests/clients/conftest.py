@@ -21,6 +21,15 @@ sys.path.append(sysconfig.get_path("purelib", vars={"base": str(APART)}))
 Settings = Callable[[str], dict[str, Any]]
 
 
+def settings_of(http: str, stream: str, name: str) -> dict[str, Any]:
+    """The settings of ccxt for a key of the demo at a venue."""
+    urls = dict.fromkeys(("public", "private", "root"), http)
+    return {
+        "apiKey": f"demo-{name}", "secret": f"demo-{name}-secret",
+        "urls": {"api": {**urls, "ws": stream}},
+    }  # fmt: skip
+
+
 @pytest.fixture(scope="session")
 def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Venue]:
     changes = (("port = 8081", "port = 0"),)
@@ -33,11 +42,4 @@ def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Venue]:
 def settings(venue: Venue) -> Settings:
     """Give the settings of ccxt for a key of the demo, such as ``alice-trade``."""
 
-    def of(name: str) -> dict[str, Any]:
-        http = dict.fromkeys(("public", "private", "root"), venue.url)
-        return {
-            "apiKey": f"demo-{name}", "secret": f"demo-{name}-secret",
-            "urls": {"api": {**http, "ws": venue.stream_url}},
-        }  # fmt: skip
-
-    return of
+    return lambda name: settings_of(venue.url, venue.stream_url, name)

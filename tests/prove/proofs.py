@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from tests.prove import ccxt_suite
 from tests.prove.crash.harness import survive
 from tests.prove.disk.bits import flip
 from tests.prove.disk.enginefaults import engine_faults, try_engine_faults
@@ -200,6 +201,7 @@ PROOFS: Final[dict[str, Proof]] = {
     "security": security,
     "market data": market_data,
     "overload": overload,
+    "ccxt": ccxt_suite.run,
     "soak": steady_load,
 }
 
