@@ -33,6 +33,11 @@ EXACT = {
     "unknown_account": errors.BadRequest,
     "key_name_taken": errors.BadRequest,
     "too_many_keys": errors.OperationRejected,
+    # Webhooks
+    "invalid_webhook_url": errors.BadRequest,
+    "webhook_name_taken": errors.BadRequest,
+    "webhook_disabled": errors.OperationRejected,
+    "too_many_webhooks": errors.OperationRejected,
     # How often
     "rate_limited": errors.RateLimitExceeded,
     "throttled": errors.RateLimitExceeded,
@@ -51,6 +56,8 @@ EXACT = {
     "not_caught_up": errors.OperationFailed,
     "engine_unavailable": errors.ExchangeNotAvailable,
     "engine_refused": errors.ExchangeNotAvailable,
+    "gateway_unavailable": errors.ExchangeNotAvailable,
+    "webhooks_unavailable": errors.ExchangeNotAvailable,
     "history_unavailable": errors.ExchangeNotAvailable,
     "keys_unavailable": errors.ExchangeNotAvailable,
     "idempotency_unavailable": errors.ExchangeNotAvailable,
