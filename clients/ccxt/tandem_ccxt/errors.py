@@ -25,6 +25,7 @@ EXACT = {
     "unauthorized": errors.AuthenticationError,
     "outside_window": errors.InvalidNonce,
     "key_pending": errors.AuthenticationError,
+    "key_expired": errors.AuthenticationError,
     "insufficient_scope": errors.PermissionDenied,
     "source_not_allowed": errors.PermissionDenied,
     "not_permitted": errors.PermissionDenied,
