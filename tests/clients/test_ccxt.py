@@ -84,12 +84,10 @@ def test_no_two_requests_of_one_object_have_the_same_timestamp() -> None:
     assert len(set(stamps)) == 500 and stamps == sorted(stamps)
 
 
-@pytest.mark.parametrize("options", [("--sync",), ()], ids=["sync", "async"])
-def test_the_suite_of_ccxt_finds_nothing(
-    settings: Settings, traded: Any, tmp_path: Path, options: tuple[str, ...]
-) -> None:
+def test_the_suite_of_ccxt_finds_nothing(settings: Settings, traded: Any, tmp_path: Path) -> None:
+    """With the sync class; ``tests.prove --only ccxt`` has the async one and the stream too."""
     tested, told = run_suite(
-        tmp_path, settings("alice-trade"), "--private", *options, limit_s=pace.seconds(100)
+        tmp_path, settings("alice-trade"), "--private", "--sync", limit_s=pace.seconds(100)
     )
     assert {
         "loadMarkets", "features", "fetchCurrencies", "fetchTicker", "fetchTickers", "fetchOHLCV",
