@@ -199,7 +199,7 @@ async def test_a_wrong_password_is_the_venues_to_refuse(lane: Lane, tmp_path: Pa
             broken=frozenset(),
         )  # fmt: skip
         starting = asyncio.create_task(engine.start())
-        assert "Logon(A) was expected" in await table.verdict("S01")
+        assert "Password(554) is wrong for" in await table.verdict("S01")
         assert not engine.online.is_set()
         starting.cancel()
         await engine.stop()
