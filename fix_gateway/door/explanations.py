@@ -61,7 +61,8 @@ def words(
             if not value:
                 return f"{name} is missing"
         if not hmac.compare_digest(logon.username.encode(), session.username.encode()):
-            return f"Username(553) {logon.username} is not that of {logon.comp_id}"
+            # It is not shown: a password stands in the wrong field as easily.
+            return f"Username(553) is not that of {logon.comp_id}"
         return f"Password(554) is wrong for {logon.comp_id}"
     return reason[:1].upper() + reason[1:]
 

@@ -43,7 +43,7 @@ def told(venue: Venue, comp_id: str = "ALICE", num: int = 1, **changed: str) -> 
 CAUSES = {
     "wrong password": ({"t554": "guess"}, "Password(554) is wrong for ALICE"),
     "no password": ({"t554": ""}, "Password(554) is missing"),
-    "wrong Username": ({"t553": "bob"}, "Username(553) bob is not that of ALICE"),
+    "wrong Username": ({"t553": "bob"}, "Username(553) is not that of ALICE"),
     "wrong TargetCompID": ({"t56": "OTHER"}, "TargetCompID(56) is OTHER, and this venue is TANDEM"),
     "unknown SenderCompID": ({"t49": "NOBODY"}, "SenderCompID(49) NOBODY is not known here"),
     "the clock": ({"t52": now_text(-700)}, "seconds behind the venue's clock"),

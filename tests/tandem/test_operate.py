@@ -283,7 +283,7 @@ def test_P2_an_operator_sets_a_reference_price(venue: TemporaryVenue) -> None:
     )
     for arguments, sentence in (
         (("ETH-BTC", "5.5e1"), "price '5.5e1' is not a plain decimal number such as 1 or 0.5"),
-        (("XXX-USD", "1"), "there is no instrument 'XXX-USD'"),
+        (("XXX-USD", "1"), "there is no instrument 'XXX-USD'; there are BTC-USD, ETH-BTC, ETH-USD"),
     ):
         refused = tandem(venue, "instruments", "reference", *arguments)
         assert (refused.returncode, refused.stderr) == (1, f"tandem: {sentence}\n")

@@ -58,8 +58,9 @@ class Up:
                 words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
             except FileNotFoundError:
                 continue
-            name = "account_api.main" if "gunicorn" in " ".join(words) else words[2:3]
-            found[name if isinstance(name, str) else "".join(name)] = int(pid)
+            gunicorn = "gunicorn" in " ".join(words)
+            named = words[words.index("-m") + 1] if "-m" in words else ""
+            found["account_api.main" if gunicorn else named] = int(pid)
         return found
 
     def wait_for(self, condition: Callable[[], bool], what: str, seconds: float = 40) -> None:
