@@ -26,6 +26,7 @@ CONNECTIONS_MAX: Final = 64
 VENUE_S: Final = 30.0
 IDLE_S: Final = 300.0
 LAST_ANSWER_S: Final = 3.0
+ENCODING: Final = "accept-encoding"
 VERDICT_HEADER: Final = "X-Certification"
 _HOP_BY_HOP: Final = frozenset(
     {"connection", "keep-alive", "transfer-encoding", "content-length", "expect"}
@@ -198,13 +199,16 @@ async def _receive_request(
 
 
 async def forward(request: Request, host: str, port: int) -> Reply:
-    """Send a request to the venue and return its response. Raises OSError, TimeoutError,
-    HttpFault."""
+    """Send a request to the venue and return its response, which is not compressed: it is judged.
+
+    Raises OSError, TimeoutError, HttpFault.
+    """
     client = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_BYTES_MAX)
     async with asyncio.timeout(VENUE_S):
         reader, writer = await asyncio.open_connection(host, port)
         try:
-            headers = [*_end_to_end(request.headers), ("Connection", "close"),
+            asked = [one for one in _end_to_end(request.headers) if one[0].lower() != ENCODING]
+            headers = [*asked, ("Connection", "close"),
                        ("Content-Length", str(len(request.body)))]  # fmt: skip
             if not request.header("host"):  # HTTP/1.0 does not need it, and 1.1 does.
                 headers.append(("Host", f"{host}:{port}"))

@@ -214,7 +214,7 @@ def test_walks_along_the_links_keep_to_the_document(held: Held, source: str) -> 
 
     # Which links the walks take is drawn, also from what other modules have loaded before: more
     # walks are made while a link was not followed.
-    for more in (1, 2, 4, 8):
+    for more in (1, 2, 4, 8, 16, 32):
         Walk.run(settings=settings(BOUNDED, max_examples=max(8, EXAMPLES) * more))
         left = [name for name in followers if not any(name in link for link in followed)]
         if not left:
