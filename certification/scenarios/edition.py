@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from typing import Final
 
-EDITION: Final = "1252774798585ae1cb0e4ec6f0358cb3e693824d109ce2d6beda0c0b7e7d942f"
+EDITION: Final = "94e219fbb4b584c01def115917c5e2a0bbf8cdb92394577084c3a85bb747d96a"
 """Names the scenarios of this release. A run with others certifies nothing."""
