@@ -59,9 +59,9 @@ lock: $(READY)  ## write the lock files after a change of setup.cfg; nothing els
 
 run: $(RUNNING)  ## start a demo venue; MARKET=1 with bots, TLS=1 with TLS
 	@$(COMPILED)
-	@$(MAKE) -q $(SITE) 2>/dev/null || { \
+	@$(MAKE) --no-print-directory -q $(SITE) 2>/dev/null || { \
 		echo "The documentation is built meanwhile; /docs has it a minute after (build/docs.log)."; \
-		mkdir -p build; nice -n 19 $(MAKE) $(SITE) >build/docs.log 2>&1 </dev/null & }
+		mkdir -p build; nice -n 19 $(MAKE) --no-print-directory $(SITE) >build/docs.log 2>&1 </dev/null & }
 	@exec $(BIN)/tandem up $(if $(filter-out 0,$(MARKET)),--market) \
 		$(if $(filter-out 0,$(TLS)),--tls)
 

@@ -24,8 +24,8 @@ def test_what_every_client_was_told_is_what_the_venue_holds() -> None:
     assert survived.findings == [], f"seed {SEED}"
     assert survived.count >= KILLS
     assert survived.transactions > 50
-    # How many depends on what the clients chose and on how quick the machine is.
-    assert survived.pieces > 0, "what one command left over was done in Ticks"
+    # How many commands went on in Ticks depends on what the clients chose and on how quick the
+    # machine is: the long form meets hundreds, this one may meet none.
 
 
 class Killed:
