@@ -7,6 +7,7 @@ Its errors carry a sentence and nothing else, so this is the one place that know
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from enum import Enum, auto
 from typing import Any, Final, NamedTuple
 
@@ -78,44 +79,39 @@ def read(message: str) -> Mismatch:
 
 def names(shape: type[Any], path: str) -> list[str]:
     """The fields of the object at a path, as JSON has them; of all that it may be."""
-    return list(dict.fromkeys(_names(inspect.type_info(shape), _PART.findall(path))))
-
-
-def _names(kind: inspect.Type, path: list[str]) -> list[str]:
-    if isinstance(kind, inspect.Metadata):
-        return _names(kind.type, path)
-    if isinstance(kind, inspect.UnionType):
-        return [name for one in kind.types for name in _names(one, path)]
-    if isinstance(kind, inspect.ListType | inspect.VarTupleType):
-        return _names(kind.item_type, path[1:])
-    if isinstance(kind, inspect.StructType):
-        if not path:
-            return [field.encode_name for field in kind.fields]
-        inner = [field.type for field in kind.fields if field.encode_name == path[0]]
-        return [name for one in inner for name in _names(one, path[1:])]
-    return []
+    objects = [kind for kind in _at(shape, path) if isinstance(kind, inspect.StructType)]
+    return list(dict.fromkeys([field.encode_name for kind in objects for field in kind.fields]))
 
 
 def choices(shape: type[Any], path: str) -> list[Any]:
     """The values that the field at a path may have, where they are few and fixed, each once."""
-    return list(dict.fromkeys(_choices(inspect.type_info(shape), _PART.findall(path))))
-
-
-def _choices(kind: inspect.Type, path: list[str]) -> list[Any]:
-    if isinstance(kind, inspect.Metadata):
-        return _choices(kind.type, path)
-    if isinstance(kind, inspect.UnionType):
-        return [value for one in kind.types for value in _choices(one, path)]
-    if not path:
+    found: list[Any] = []
+    for kind in _at(shape, path):
         if isinstance(kind, inspect.EnumType):
-            return [one.value for one in kind.cls]
-        return list(kind.values) if isinstance(kind, inspect.LiteralType) else []
-    if isinstance(kind, inspect.ListType | inspect.VarTupleType):
-        return _choices(kind.item_type, path[1:])
-    if isinstance(kind, inspect.StructType):
+            found += [one.value for one in kind.cls]
+        elif isinstance(kind, inspect.LiteralType):
+            found += kind.values
+    return list(dict.fromkeys(found))
+
+
+def _at(shape: type[Any], path: str) -> Iterator[inspect.Type]:
+    """Yield what may stand at a path, the members of a union apart."""
+    return _below(inspect.type_info(shape), _PART.findall(path))
+
+
+def _below(kind: inspect.Type, path: list[str]) -> Iterator[inspect.Type]:
+    if isinstance(kind, inspect.Metadata):
+        yield from _below(kind.type, path)
+    elif isinstance(kind, inspect.UnionType):
+        for one in kind.types:
+            yield from _below(one, path)
+    elif not path:
+        yield kind
+    elif isinstance(kind, inspect.ListType | inspect.VarTupleType):
+        yield from _below(kind.item_type, path[1:])
+    elif isinstance(kind, inspect.StructType):
         if path == [kind.tag_field]:
-            return [kind.tag]
+            yield inspect.LiteralType((kind.tag,))
         for field in kind.fields:
             if field.encode_name == path[0]:
-                return _choices(field.type, path[1:])
-    return []
+                yield from _below(field.type, path[1:])

@@ -150,9 +150,9 @@ class Deliverer:
             if task is None:
                 courier.task = asyncio.create_task(self._serve(courier), name=name)
             elif task.done():
-                self._mourn(courier, task, now)
+                self._restart_later(courier, task, now)
 
-    def _mourn(self, courier: _Courier, task: asyncio.Task[None], now: int) -> None:
+    def _restart_later(self, courier: _Courier, task: asyncio.Task[None], now: int) -> None:
         """Log why a task ended that should not, and start it again some time later."""
         if not courier.restart_at:
             error = None if task.cancelled() else task.exception()
