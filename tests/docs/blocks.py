@@ -24,6 +24,8 @@ ROOT = Path(__file__).parent.parent.parent
 RUN = {"sh", "python"}
 SHOWN = {"text", "json", "ini", "toml", "xml", "yaml", "promql", "nginx", "http", "js", ""}
 """Languages of blocks that are shown and not run."""
+INSTALLED = {"node_modules"}
+"""Folders of other people's files, which an installation leaves among ours."""
 _BLOCK = re.compile(
     r"(?:<!-- test: skip, (?P<why>[^>]*?) -->\n+)?"
     r"^```(?P<info>[^\n`]*)\n(?P<text>.*?)^```$",
@@ -41,6 +43,11 @@ class Block:
     text: str
     skip: str = ""
     output: str | None = None
+
+
+def pages(folder: Path, pattern: str) -> list[Path]:
+    """The pages of a folder and of those below it, without what is installed there."""
+    return [path for path in folder.rglob(pattern) if not INSTALLED & set(path.parts)]
 
 
 def blocks(page: str) -> list[Block]:

@@ -27,7 +27,7 @@ from engine.core.types import Origin
 from tandem.demo.venue import TemporaryVenue, write_configuration
 from tandem_client import ApiError
 from tests.docs import examples
-from tests.docs.blocks import ROOT, RUN, SHOWN, blocks, environment, run
+from tests.docs.blocks import ROOT, RUN, SHOWN, blocks, environment, pages, run
 from tests.support import pace
 
 pytestmark = pytest.mark.serial
@@ -109,7 +109,7 @@ def test_programs_in_specifications_are_run_by_tests_of_their_own() -> None:
     found = {
         path.relative_to(ROOT).as_posix()
         for folder in ("spec", "clients")
-        for path in (ROOT / folder).rglob("*.md")
+        for path in pages(ROOT / folder, "*.md")
         if any(block.language in RUN for block in blocks(path.read_text(encoding="utf-8")))
     }
     assert found == {

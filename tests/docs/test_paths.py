@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.blocks import ROOT
+from tests.docs.blocks import ROOT, pages
 
 OURS = (
     "account_api", "benchmarks", "bots", "certification", "clients", "config", "docs", "engine",
@@ -24,8 +24,8 @@ MADE = ("docs/api", "tandem/venue", "certification/ACME/")
 def documents() -> list[Path]:
     """The pages that describe the project as it is; CHANGELOG.md tells of what was."""
     found = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
-    found += [path for folder in ("docs", "spec") for path in (ROOT / folder).rglob("*.md")]
-    found += [path for room in OURS for path in (ROOT / room).rglob("README.md")]
+    found += [path for folder in ("docs", "spec") for path in pages(ROOT / folder, "*.md")]
+    found += [path for room in OURS for path in pages(ROOT / room, "README.md")]
     return sorted({path for path in found if path.is_file()})
 
 
