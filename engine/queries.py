@@ -239,6 +239,20 @@ class AccountSnapshot(Query[types.AccountSnapshot | None], frozen=True):
     account: str
 
 
+class StoredRecords(Query[types.StoredRecords], frozen=True):
+    """What of a collection has changed after the version ``after``; 0: all of it."""
+
+    name: ClassVar = "stored_records"
+    collection: str
+    after: int = 0
+
+
+class Standing(Query[types.Standing], frozen=True):
+    """Whether the engine leads, and how old its state may be."""
+
+    name: ClassVar = "standing"
+
+
 class Check(Query[list[str]], frozen=True):
     """Run the invariant checks; empty when all hold."""
 

@@ -427,6 +427,21 @@ class DefineVenue(NamedTuple):
     """Trades, cancels and triggered stops of one command (rule M-10)."""
 
 
+class StoreRecords(NamedTuple):
+    """Change records that another process stores in the engine, all of one owner.
+
+    ``expected`` is the version of the owner's records in the collection on which the change is
+    based: the seq of their last change, 0 if there was none. ``changes`` lists (key, value); an
+    empty value deletes. ``owner`` is a firm, or "" for the venue.
+    """
+
+    origin: Origin
+    collection: str
+    owner: str
+    expected: int
+    changes: tuple[tuple[str, str], ...]
+
+
 Command: TypeAlias = (
     NewOrder
     | CancelOrder
@@ -458,6 +473,7 @@ Command: TypeAlias = (
     | SetAccountStatus
     | SetReferencePrice
     | DefineVenue
+    | StoreRecords
 )
 
 COMMAND_KINDS: Final[dict[type[Command], int]] = {
@@ -491,5 +507,6 @@ COMMAND_KINDS: Final[dict[type[Command], int]] = {
     DefineVenue: 35,
     SetAccountStatus: 36,
     SetReferencePrice: 37,
+    StoreRecords: 50,
 }
 """The number of each command on the wire and in the journal; numbers are never reused."""

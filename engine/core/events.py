@@ -426,6 +426,17 @@ class ClientIdsRetired(NamedTuple):
     ids: tuple[RetiredId, ...]
 
 
+class RecordsStored(NamedTuple):
+    """Records of an owner were changed; their values are in the command."""
+
+    account: str
+    account_seq: int
+    collection: str
+    owner: str
+    version: int
+    keys: tuple[str, ...]
+
+
 Event: TypeAlias = (
     OrderAccepted
     | OrderRejected
@@ -455,6 +466,7 @@ Event: TypeAlias = (
     | AccountDefined
     | NetworkDefined
     | ClientIdsRetired
+    | RecordsStored
 )
 
 EVENT_KINDS: Final[dict[type[Event], int]] = {
@@ -486,5 +498,6 @@ EVENT_KINDS: Final[dict[type[Event], int]] = {
     ClientIdsRetired: 35,
     AccountStatusChanged: 36,
     ReferencePriceSet: 37,
+    RecordsStored: 50,
 }
 """The number of each event on the wire and in the journal; numbers are never reused."""

@@ -16,6 +16,7 @@ from engine.core import (
     replaces,
     sessions,
     snapshot,
+    stored_records,
     suspensions,
     ticks,
     withdrawals,
@@ -50,6 +51,7 @@ from engine.core.commands import (
     SetInstrumentStatus,
     SetReferencePrice,
     StartEpoch,
+    StoreRecords,
     Tick,
     Transfer,
 )
@@ -219,4 +221,5 @@ _HANDLERS: Final[dict[type, Handler]] = {
     SetAccountStatus: suspensions.set_status,
     SetReferencePrice: definitions.reference_price,
     DefineVenue: definitions.venue,
+    StoreRecords: stored_records.store,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.core import stored_records
 from engine.core.book import Book, BookSide
 from engine.core.ledger import limit_hold
 from engine.core.types import OrdStatus, OrdType
@@ -21,6 +22,7 @@ def violations(venue: Venue) -> list[str]:
     if venue.wary is not bool(venue.purges or venue.expired_to):
         faults.append("whether cancels are in progress is not remembered")
     _orders(venue, faults)
+    faults.extend(stored_records.violations(venue))
     return faults
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from engine.core import purges
+from engine.core import purges, stored_records
 from engine.core.book import Book, BookSide, Order
 from engine.core.firms import settle_suspension
 from engine.core.instruments import Instrument
@@ -42,8 +42,8 @@ from engine.core.types import (
 from engine.core.venue import Venue
 from engine.core.withdrawals import MOVES
 
-STATE_VERSION: Final = 3
-READABLE: Final = (1, 2, 3)
+STATE_VERSION: Final = 4
+READABLE: Final = (1, 2, 3, 4)
 """Versions that can be restored; fields that a later version added get their former value."""
 _text: Final = json.JSONEncoder(separators=(",", ":")).encode
 _fast_text: Final = msgspec.json.Encoder().encode
@@ -98,6 +98,7 @@ def export_state(venue: Venue) -> dict[str, Any]:
             for w in venue.withdrawals.values()
         ],
         "transfers": [[*key, number] for key, number in venue.transfer_ids.items()],
+        **stored_records.export(venue),
     }  # fmt: skip
 
 
@@ -346,3 +347,4 @@ def _restore_others(venue: Venue, exported: dict[str, Any]) -> None:
             theirs = venue.open_withdrawals.setdefault(withdrawal.account, {})
             theirs[withdrawal.withdrawal_id] = None
     venue.transfer_ids = {(a, t): number for a, t, number in exported["transfers"]}
+    stored_records.restore(venue, exported)

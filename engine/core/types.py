@@ -11,7 +11,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final, Generic, NamedTuple, TypeVar
 
-ENGINE_VERSION: Final = "3"
+ENGINE_VERSION: Final = "4"
 """Version of the matching semantics; a journal segment records the one that wrote it."""
 
 INT64_MAX: Final = 2**63 - 1
@@ -575,6 +575,46 @@ class InstrumentRow(NamedTuple):
     reference: int = 0
     band_low: int = 0
     band_high: int = 0
+
+
+class StoredRecord(NamedTuple):
+    """A record that another process has stored in the engine.
+
+    ``number`` counts the records of the collection from 1 and is never used again;
+    ``changed_at`` is the seq of its last change.
+    """
+
+    owner: str
+    key: str
+    value: str
+    number: int
+    changed_at: int
+
+
+class StoredRecords(NamedTuple):
+    """What has changed of a collection since a version, oldest first, and its version now.
+
+    With ``whole`` these are all of its records, and others are there no more. ``versions`` lists
+    (owner, version) of the owners that have changed. ``age_ms`` is how long ago this state was
+    last known to be the newest.
+    """
+
+    whole: bool
+    version: int
+    records: list[StoredRecord]
+    versions: list[tuple[str, int]]
+    age_ms: int
+
+
+class Standing(NamedTuple):
+    """What an engine is to processes of which one must act for the venue.
+
+    ``leads`` is true for the one engine that takes commands. ``age_ms`` is how long ago its state
+    was last known to be the newest; 0 while no other engine can have a newer one.
+    """
+
+    leads: bool
+    age_ms: int
 
 
 class AccountSnapshot(NamedTuple):

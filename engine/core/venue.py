@@ -19,7 +19,15 @@ from engine.core.ledger import Account, House
 from engine.core.ordertable import PARTS_MASK, RUN_BITS, OrderTable
 from engine.core.records import DepositRecord, Network, Purge, Session, WithdrawalRecord
 from engine.core.timers import Timers
-from engine.core.types import CancelReason, OrdStatus, RejectReason, RetiredId, Route, make
+from engine.core.types import (
+    CancelReason,
+    OrdStatus,
+    RejectReason,
+    RetiredId,
+    Route,
+    StoredRecord,
+    make,
+)
 
 _E = TypeVar("_E", bound=Event)
 
@@ -29,6 +37,23 @@ RETIRED_IDS_MAX: Final = 1000
 _BY_TIME: Final = CancelReason.EXPIRED
 _EXPIRED: Final = OrdStatus.EXPIRED
 _CANCELED: Final = OrdStatus.CANCELED
+
+
+class Collection:
+    """Records that other processes store, by owner and key, in the order of their last change.
+
+    ``versions`` has the seq of the last change of each owner's records and ``version`` that of the
+    whole collection; ``deleted_at`` is the seq of the last deletion.
+    """
+
+    __slots__ = ("deleted_at", "next_number", "records", "version", "versions")
+
+    def __init__(self) -> None:
+        self.records: dict[tuple[str, str], StoredRecord] = {}
+        self.versions: dict[str, int] = {}
+        self.version = 0
+        self.deleted_at = 0
+        self.next_number = 1
 
 
 class Venue:
@@ -84,6 +109,7 @@ class Venue:
         self.open_withdrawals: dict[str, dict[int, None]] = {}
         self.withdrawal_ids: dict[tuple[str, str], int] = {}
         self.transfer_ids: dict[tuple[str, str], int] = {}
+        self.collections: dict[str, Collection] = {}
 
     def open_orders(self, symbol: str) -> Iterator[Order]:
         """Yield the open orders of an instrument, of all accounts. O(open orders of the venue)."""

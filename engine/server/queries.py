@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from engine import queries
-from engine.core import firms, invariants
+from engine.core import firms, invariants, stored_records
 from engine.core.authority import reaches
 from engine.core.book import Order
 from engine.core.exchange import Exchange
@@ -37,6 +37,8 @@ from engine.core.types import (
     NetworkRow,
     OrderRow,
     SessionRow,
+    Standing,
+    StoredRecords,
     Withdrawal,
 )
 from engine.journal.base import Journal, JournalError
@@ -66,7 +68,10 @@ class QueryError(Exception):
 
 
 class Queries:
-    """Answers queries over an exchange and its journal. ``about`` adds to the status."""
+    """Answers queries over an exchange and its journal. ``about`` adds to the status.
+
+    ``standing`` says what this engine is among several; one by itself leads and is current.
+    """
 
     def __init__(
         self,
@@ -74,11 +79,13 @@ class Queries:
         journal: Journal,
         about: Callable[[], tuple[str, int, int]],
         metrics: Callable[[], EngineMetrics] | None = None,
+        standing: Callable[[], Standing] = lambda: Standing(leads=True, age_ms=0),
     ) -> None:
         self._exchange = exchange
         self._journal = journal
         self._about = about
         self._read_metrics = metrics
+        self._standing_now = standing
         self._money = MoneyIndex(exchange)
         handlers: dict[type[queries.Query[Any]], Callable[[Any], Any]] = {
             queries.Status: self._status,
@@ -106,6 +113,8 @@ class Queries:
             queries.Transaction: self._transaction,
             queries.Locate: self._locate,
             queries.AccountSnapshot: self._account_snapshot,
+            queries.StoredRecords: self._stored_records,
+            queries.Standing: self._standing,
             queries.Check: self._check,
             queries.StateHash: self._state_hash,
         }
@@ -149,6 +158,11 @@ class Queries:
             return self._money.deposits_of(account_name)
         if name == queries.Withdrawals.name:
             return self._money.withdrawals_of(account_name, bool(arguments.get("open_only")))
+        if name == queries.StoredRecords.name:
+            collection = exchange.collections.get(str(arguments.get("collection", "")))
+            after = arguments.get("after", 0)
+            if collection is not None and isinstance(after, int):
+                return stored_records.changed_count(collection, after)
         return 0
 
     def _balances(self, query: queries.Balances) -> list[Balance]:
@@ -263,6 +277,26 @@ class Queries:
 
     def _deposits(self, query: queries.Deposits) -> list[Deposit]:
         return self._money.deposits(query.account)
+
+    def _stored_records(self, query: queries.StoredRecords) -> StoredRecords:
+        if query.collection not in stored_records.COLLECTIONS:
+            raise QueryError("bad_arguments", f"there is no collection {query.collection[:40]!r}")
+        age_ms = self._standing_now().age_ms
+        collection = self._exchange.collections.get(query.collection)
+        if collection is None:
+            return StoredRecords(True, 0, [], [], age_ms)
+        if query.after == collection.version:
+            return StoredRecords(False, collection.version, [], [], age_ms)
+        whole, records = stored_records.changed_since(collection, query.after)
+        versions = [
+            (owner, version)
+            for owner, version in collection.versions.items()
+            if whole or version > query.after
+        ]
+        return StoredRecords(whole, collection.version, records, versions, age_ms)
+
+    def _standing(self, query: queries.Standing) -> Standing:
+        return self._standing_now()
 
     def _check(self, query: queries.Check) -> list[str]:
         return invariants.violations(self._exchange)

@@ -29,6 +29,7 @@ from engine.core.commands import (
     RequestWithdrawal,
     SetDeadMansSwitch,
     StartEpoch,
+    StoreRecords,
     Tick,
     Transfer,
 )
@@ -48,7 +49,7 @@ class WideFlow(Flow):
             self.cancel_withdrawal, self.advance, self.advance, self.advance, self.advance,
             self.transfer, self.switch, self.open_session, self.close_session, self.epoch,
             self.redefine, self.jump, self.add_address, self.remove_address, self.quote,
-            self.deposit_address,
+            self.deposit_address, self.store_records,
         )  # fmt: skip
 
     def definitions(self) -> list[Command]:
@@ -170,6 +171,15 @@ class WideFlow(Flow):
             self.numbers[session] = 0
         cursor = (self.random.randint(0, 99), 0, 0)
         return StartEpoch(self.session(account), account, cursor, "reset")
+
+    def store_records(self, account: str) -> StoreRecords:
+        """The first change of an owner's records, or one on a version that is not the newest."""
+        owner = self.random.choice(("", ACCOUNTS[account]))
+        keys = self.random.sample(("a", "b", "c", "d"), self.random.randint(1, 3))
+        changes = tuple((key, self.random.choice(("", "1", "2"))) for key in keys)
+        collection = self.random.choice(("api_keys", "webhook_endpoints", "webhook_places"))
+        expected = self.random.choice((0, 0, 7))
+        return StoreRecords(Origin(f"api:{account}"), collection, owner, expected, changes)
 
     def redefine(self, account: str) -> Command:
         definitions: list[Any] = self.definitions()
