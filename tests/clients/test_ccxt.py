@@ -91,10 +91,49 @@ def test_the_suite_of_ccxt_finds_nothing(settings: Settings, traded: Any, tmp_pa
     )
     assert {
         "loadMarkets", "features", "fetchCurrencies", "fetchTicker", "fetchTickers", "fetchOHLCV",
-        "fetchTrades", "fetchOrderBook", "fetchStatus", "fetchBalance", "fetchTradingFees",
-        "fetchOrders", "fetchOpenOrders", "fetchClosedOrders", "fetchMyTrades", "fetchLedger",
-        "fetchDeposits", "fetchWithdrawals", "fetchTransfers",
+        "fetchTrades", "fetchOrderBook", "fetchStatus", "fetchAccounts", "fetchBalance",
+        "fetchTradingFees", "fetchOrders", "fetchOpenOrders", "fetchClosedOrders", "fetchMyTrades",
+        "fetchLedger", "fetchDeposits", "fetchWithdrawals", "fetchTransfers",
     } <= set(tested), told  # fmt: skip
+
+
+def test_tickers_are_those_of_the_venue(alice: Any, traded: Any) -> None:
+    asked = []
+    page = alice.publicGetTickers
+    alice.publicGetTickers = lambda request: asked.append(request) or page(request)
+    try:
+        every = alice.fetch_tickers()
+        assert list(alice.fetch_tickers([SYMBOL])) == [SYMBOL]
+        one = alice.fetch_ticker(SYMBOL)
+    finally:
+        del alice.publicGetTickers
+    assert asked == [{}, {}, {"symbol": "BTC-USD"}]
+    assert set(every) == set(alice.symbols)
+    rows = {row["symbol"]: row for row in alice.publicGetTickers()["tickers"]}
+    assert {one["info"]["symbol"]: one["info"] for one in every.values()} == rows
+    row = rows["BTC-USD"]
+    assert [one[name] for name in ("open", "high", "low", "last")] == [
+        float(row[name]) for name in ("open", "high", "low", "last_price")
+    ]
+    assert (one["baseVolume"], one["quoteVolume"]) == (
+        float(row["volume"]), float(row["quote_volume"])
+    )  # fmt: skip
+    book = alice.fetch_order_book(SYMBOL, 1)
+    assert [[one["bid"], one["bidVolume"]], [one["ask"], one["askVolume"]]] == [
+        book["bids"][0], book["asks"][0]
+    ]  # fmt: skip
+    assert every[SYMBOL]["bid"] is None and every[SYMBOL]["last"] == one["last"]
+    quiet = alice.fetch_ticker("ETH/USD")
+    assert quiet["last"] is None and quiet["baseVolume"] == 0
+
+
+def test_accounts_are_those_that_the_key_reaches(settings: Settings, alice: Any) -> None:
+    rows = alice.fetch_accounts()
+    assert [row["id"] for row in rows] == ["alice", "alice:desk"]
+    for row in rows:
+        assert row["info"]["firm"] == "alice"
+        desk = ccxt.tandem(settings("alice-trade") | {"options": {"account": row["id"]}})
+        assert "USD" in desk.fetch_balance()
 
 
 def test_a_trade_is_the_same_for_both_sides(alice: Any, bob: Any, traded: Any) -> None:

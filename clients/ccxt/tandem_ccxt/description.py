@@ -9,22 +9,22 @@ from tandem_ccxt.errors import EXACT
 _NO = (
     "margin", "swap", "future", "option", "CORS", "signIn", "createOrderWithTakeProfitAndStopLoss",
     "fetchOrderBooks", "fetchL3OrderBook", "fetchPositions", "fetchFundingRate", "fetchLeverage",
-    "fetchAccounts", "fetchBidsAsks", "fetchLastPrices", "fetchLedgerEntry", "fetchTransactions",
+    "fetchBidsAsks", "fetchLastPrices", "fetchLedgerEntry", "fetchTransactions",
     "fetchTransactionFees", "fetchDepositWithdrawFees", "setLeverage", "setMarginMode",
 )  # fmt: skip
 _YES = (
     "spot", "cancelAllOrders", "cancelAllOrdersAfter", "cancelOrder", "cancelOrders",
-    "createDepositAddress", "createLimitOrder", "createMarketBuyOrderWithCost",
-    "createMarketOrder", "createMarketSellOrderWithCost", "createOrder", "createOrders",
-    "createPostOnlyOrder", "createStopLimitOrder", "createStopMarketOrder", "createStopOrder",
-    "createTriggerOrder", "editOrder", "editOrders", "fetchBalance", "fetchClosedOrders",
+    "createDepositAddress", "createLimitOrder", "createMarketBuyOrderWithCost", "createMarketOrder",
+    "createMarketSellOrderWithCost", "createOrder", "createOrders", "createPostOnlyOrder",
+    "createStopLimitOrder", "createStopMarketOrder", "createStopOrder", "createTriggerOrder",
+    "editOrder", "editOrders", "fetchAccounts", "fetchBalance", "fetchClosedOrders",
     "fetchCurrencies", "fetchDepositAddress", "fetchDepositAddresses", "fetchDeposits",
     "fetchLedger", "fetchMarkets", "fetchMyTrades", "fetchOHLCV", "fetchOpenOrders", "fetchOrder",
-    "fetchOrderBook", "fetchOrderTrades", "fetchOrders", "fetchStatus", "fetchTime", "fetchTrades",
-    "fetchTradingFee", "fetchTradingFees", "fetchTransfers", "fetchWithdrawal",
-    "fetchWithdrawals", "transfer", "withdraw",
+    "fetchOrderBook", "fetchOrderTrades", "fetchOrders", "fetchStatus", "fetchTicker",
+    "fetchTickers", "fetchTime", "fetchTrades", "fetchTradingFee", "fetchTradingFees",
+    "fetchTransfers", "fetchWithdrawal", "fetchWithdrawals", "transfer", "withdraw",
 )  # fmt: skip
-_EMULATED = ("createMarketOrderWithCost", "fetchCanceledOrders", "fetchTicker", "fetchTickers")
+_EMULATED = ("createMarketOrderWithCost", "fetchCanceledOrders")
 _LISTED = {"marginMode": False, "trigger": False, "trailing": False, "symbolRequired": False}
 
 DESCRIPTION = {
@@ -58,7 +58,7 @@ DESCRIPTION = {
                 path: {"cost": 1}
                 for path in (
                     "time", "assets", "networks", "instruments", "books/{symbol}", "trades",
-                    "candles",
+                    "candles", "tickers",
                 )
             },
         },
@@ -67,9 +67,9 @@ DESCRIPTION = {
             "get": {
                 path: {"cost": 1}
                 for path in (
-                    "balances", "ledger", "holds", "fees", "limits", "orders", "orders/{order}",
-                    "fills", "deposits", "addresses", "deposit-addresses", "withdrawals",
-                    "withdrawals/{withdrawal}", "transfers", "sessions", "api-keys",
+                    "accounts", "balances", "ledger", "holds", "fees", "limits", "orders",
+                    "orders/{order}", "fills", "deposits", "addresses", "deposit-addresses",
+                    "withdrawals", "withdrawals/{withdrawal}", "transfers", "sessions", "api-keys",
                 )
             },
             "post": {

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from ccxt.base.errors import ExchangeNotAvailable
-from ccxt.base.precise import Precise
-
-_DAY_MS = 86_400_000
 
 
 class Market:
@@ -202,48 +199,35 @@ class Market:
         ]
 
     def fetch_ticker(self, symbol, params={}):
-        """Work out the last 24 hours from the book and the candles of 15 minutes."""
+        """Fetch the last 24 hours of a symbol, and its best prices."""
         yield self.load_markets()
         market = self.market(symbol)
         book = yield self.publicGetBooksSymbol({"symbol": market["id"], "depth": 1})
-        now = self.milliseconds()
-        # At most 96 candles of 15 minutes begin within a day.
-        candles = yield self.publicGetCandles(
-            {"symbol": market["id"], "interval": "15m", "start": now - _DAY_MS, "limit": 100}
-        )
-        return self.parse_ticker(self.extend(book, {
-            "candles": candles["candles"], "candles_seq": candles["as_of_seq"], "timestamp": now,
-        }), market)  # fmt: skip
+        response = yield self.publicGetTickers(self.extend({"symbol": market["id"]}, params))
+        ticker = self.extend(response["tickers"][0], {
+            "as_of_seq": response["as_of_seq"], "bids": book["bids"], "asks": book["asks"],
+        })  # fmt: skip
+        return self.parse_ticker(ticker, market)
 
     def fetch_tickers(self, symbols=None, params={}):
-        """Work out the tickers of some symbols, or of all."""
+        """Fetch the last 24 hours of some symbols or of all, without best prices."""
         yield self.load_markets()
-        symbols = self.market_symbols(symbols)
-        tickers = {}
-        for symbol in self.symbols if symbols is None else symbols:
-            tickers[symbol] = yield self.fetch_ticker(symbol, params)
-        return tickers
+        response = yield self.publicGetTickers(params)
+        return self.parse_tickers(response["tickers"], self.market_symbols(symbols))
 
     def parse_ticker(self, ticker, market=None):
         market = self.safe_market(self.safe_string(ticker, "symbol"), market)
-        candles = self.safe_list(ticker, "candles", [])
         bid = self.safe_dict(self.safe_list(ticker, "bids", []), 0, {})
         ask = self.safe_dict(self.safe_list(ticker, "asks", []), 0, {})
-        high = low = open = None
-        volume = quoteVolume = "0"
-        for candle in candles:
-            open = candle["open"] if open is None else open
-            high = candle["high"] if high is None else Precise.string_max(high, candle["high"])
-            low = candle["low"] if low is None else Precise.string_min(low, candle["low"])
-            volume = Precise.string_add(volume, candle["volume"])
-            quoteVolume = Precise.string_add(quoteVolume, candle["quote_volume"])
         last = self.safe_string(ticker, "last_price")
-        timestamp = self.safe_integer(ticker, "timestamp")
+        timestamp = self.milliseconds()
         return self.safe_ticker({
             "symbol": market["symbol"], "timestamp": timestamp,
             "datetime": self.iso8601(timestamp),
             "bid": self.safe_string(bid, "price"), "bidVolume": self.safe_string(bid, "quantity"),
             "ask": self.safe_string(ask, "price"), "askVolume": self.safe_string(ask, "quantity"),
-            "open": open, "high": high, "low": low, "close": last, "last": last,
-            "baseVolume": volume, "quoteVolume": quoteVolume, "info": ticker,
+            "open": self.safe_string(ticker, "open"), "high": self.safe_string(ticker, "high"),
+            "low": self.safe_string(ticker, "low"), "close": last, "last": last,
+            "baseVolume": self.safe_string(ticker, "volume"),
+            "quoteVolume": self.safe_string(ticker, "quote_volume"), "info": ticker,
         }, market)  # fmt: skip

@@ -15,6 +15,17 @@ _TYPES = {"fill": "trade", "fee": "fee", "deposit": "transaction", "transfer": "
 class Money:
     """The money of an account."""
 
+    def fetch_accounts(self, params={}):
+        """Fetch the accounts that the key reaches; ``options.account`` takes their ids."""
+        response = yield self.privateGetAccounts(params)
+        return self.parse_accounts(response["accounts"])
+
+    def parse_account(self, account):
+        return {
+            "id": self.safe_string(account, "account"), "type": "spot", "code": None,
+            "info": account,
+        }  # fmt: skip
+
     def fetch_balance(self, params={}):
         """Fetch what is free and what is held."""
         yield self.load_markets()

@@ -246,7 +246,7 @@ class tandem(Books, Async):
 
     def update_last(self, client, symbol, row):
         ticker = self.tickers.get(symbol)
-        if ticker is None or row["seq"] <= ticker["info"]["candles_seq"]:
+        if ticker is None or row["seq"] <= ticker["info"]["as_of_seq"]:
             return
         price, text = self.parse_number(row["price"]), row["price"]
         time = self.parse8601(row["time"])
