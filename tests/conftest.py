@@ -1,9 +1,9 @@
 """What all tests share. A venue, an engine or a gateway has its fixtures beside its tests.
 
-Limits of time are scaled by how slow it is here (``tests/support/pace.py``). A test that is
-tried again is named at the end with what went wrong first; one that uses a fixture that others
-use too is never tried again, for a second try would judge the same results, or a venue that the
-first try has left behind.
+Limits of time are scaled by how slow it is here (``tests/support/pace.py``). What failed and what
+was tried again is named at the end (``tests/support/summary.py``). A test that uses a fixture that
+others use too is never tried again, for a second try would judge the same results, or a venue that
+the first try has left behind.
 """
 
 from __future__ import annotations
@@ -19,20 +19,28 @@ import pytest
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
-from tests.support import pace
+from tests.support import pace, summary
 
 ROOT = Path(__file__).parent.parent
-WHOLE_FILES = ("fix", "api", "crash", "demo", "certification", "docs")
-"""Folders whose files start processes: the tests of such a file stay on one worker."""
-WHOLE_FOLDERS = ("clients",)
-"""Folders whose files share one venue: all their tests stay on one worker."""
+WHOLE_FILES = ("fix", "api", "crash", "certification", "docs", "tandem", "unit", "golden")
+"""Folders whose files start processes, or are many and short: the tests of such a file stay on one
+worker."""
+WHOLE_FOLDERS = ("clients", "page", "style")
+"""Folders whose files share one venue, or the syntax trees of all sources: all their tests stay
+on one worker."""
+FIRST = ("serial", "page", "tests/docs/test_pages.py", "certification", "benchmarks", "docs", "fix")
+"""Groups and folders that take long, the longest first: short tests fill up the end."""
+LAST = ("style", "golden", "property", "differential", "unit")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> Generator[None, None, None]:
-    """Group tests for xdist: serial ones together, those of a venue by their file."""
+    """Group tests for xdist: serial ones together, those of a venue by their file.
+
+    Where several workers share them, what takes long is begun first.
+    """
     groups = {item: _group(item) for item in items}
     for item, group in groups.items():
         if group:
@@ -47,6 +55,7 @@ def pytest_collection_modifyitems(
         # without this the tests of a group would be spread over the workers, in silence.
         if group and not item.nodeid.endswith(f"@{group}") and hasattr(item, "_id"):
             item._id = type(item._id).parse(f"{item.nodeid}@{group}")
+    items.sort(key=lambda item: _rank(item, groups[item]))
 
 
 def _group(item: pytest.Item) -> str:
@@ -56,6 +65,16 @@ def _group(item: pytest.Item) -> str:
     if folder in WHOLE_FOLDERS:
         return folder
     return str(item.path.relative_to(ROOT)) if folder in WHOLE_FILES else ""
+
+
+def _rank(item: pytest.Item, group: str) -> int:
+    folder = item.path.relative_to(ROOT / "tests").parts[0]
+    for name in (group, folder):
+        if name in FIRST:
+            return FIRST.index(name)
+        if name in LAST:
+            return len(FIRST) + 1 + LAST.index(name)
+    return len(FIRST)
 
 
 def shares_a_fixture(item: pytest.Item) -> bool:
@@ -103,11 +122,12 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     return (yield)
 
 
-# What was tried again.
+# What went wrong.
 
 
-def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
-    """Name each test that was tried again, with its first failure."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> Generator[None]:
+    """Show the first failure of what was tried again; at the very end, the names of all."""
     first: dict[str, pytest.TestReport] = {}
     for report in terminalreporter.stats.get("rerun", ()):
         first.setdefault(report.nodeid, report)
@@ -116,6 +136,12 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     for nodeid, report in first.items():
         terminalreporter.write_line(f"{nodeid}, {report.when}:", bold=True)
         terminalreporter.write_line(report.longreprtext)
+    yield
+    lines = summary.last_lines(terminalreporter.stats)
+    if lines:
+        terminalreporter.section("what went wrong")
+    for line in lines:
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

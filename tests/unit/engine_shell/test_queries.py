@@ -30,7 +30,7 @@ def test_every_query_has_one_name_and_one_handler() -> None:
     assert set(names) == set(handlers())
 
 
-@pytest.mark.parametrize("kind", declared(), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [*declared()], ids=lambda kind: kind.__name__)
 def test_a_handler_takes_its_query_and_gives_the_answer_that_it_promises(
     kind: type[queries.Query[Any]],
 ) -> None:
