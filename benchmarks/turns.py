@@ -45,11 +45,15 @@ EXPIRES_S: Final = 2.0
 
 
 class Plan(NamedTuple):
-    """Accounts of one firm, orders of each, and how often each kind is measured."""
+    """Accounts of one firm, orders of each, and how often each kind is measured.
+
+    A snapshot begins ``spare`` commands after as many as enter all orders once.
+    """
 
     accounts: int
     orders: int
     rounds: int
+    spare: int = 20_000
 
     @property
     def names(self) -> list[str]:
@@ -58,7 +62,7 @@ class Plan(NamedTuple):
 
 FULL: Final = Plan(10, 5_000, 5)
 QUICK: Final = Plan(4, 2_500, 2)
-TINY: Final = Plan(2, 700, 1)
+TINY: Final = Plan(2, 700, 1, 500)
 
 
 def account_table(name: str, firm: str) -> str:
@@ -84,7 +88,7 @@ class Bench:
         text = (ROOT / "config" / "demo.toml").read_text(encoding="utf-8")
         text += "".join(account_table(name, plan.names[0]) for name in plan.names)
         text += account_table("sweeper", "sweeper") + account_table("ping", "ping")
-        every = plan.accounts * plan.orders + 20_000
+        every = plan.accounts * plan.orders + plan.spare
         text = re.sub(r"(?m)^\[venue\]", f"[engine]\nsnapshot_every = {every}\n\n[venue]", text)
         config = folder / "venue.toml"
         config.write_text(text, encoding="utf-8")
