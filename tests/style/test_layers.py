@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -118,13 +119,14 @@ def imported(text: str, package: tuple[str, ...]) -> set[str]:
     return found
 
 
-def imports(path: Path) -> set[str]:
-    """The modules that a file imports."""
+@cache
+def imports(path: Path) -> frozenset[str]:
+    """The modules that a file imports. Many laws ask for those of one file."""
     package = path.relative_to(ROOT).parts[:-1]
-    return imported(path.read_text(encoding="utf-8"), package)
+    return frozenset(imported(path.read_text(encoding="utf-8"), package))
 
 
-def ours(found: set[str]) -> set[str]:
+def ours(found: Set[str]) -> set[str]:
     """The modules among the names that are ours and exist."""
     modules = set()
     for name in found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
+from functools import cache
 from typing import Final
 
 from account_api.errors import CATALOGUE
@@ -18,6 +19,7 @@ COMPOSED: Final = re.compile(r"tandem_[a-z_]+_\Z")
 """The beginning of metrics that are named in a table: tandem_engine_, tandem_fix_session_."""
 
 
+@cache
 def literals() -> dict[str, list[str]]:
     """Each string of the product's code, docstrings apart, with where it is written."""
     found = defaultdict(list)
