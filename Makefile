@@ -99,7 +99,7 @@ test: $(READY) $(CCXT)  ## run every test; LOADED=1 with four busy loops beside 
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || echo \
 		"There is no PostgreSQL server (Debian: apt-get install postgresql): the history is tested on SQLite alone."
 	@for loop in $(if $(filter-out 0,$(LOADED)),1 2 3 4); do $(BIN)/python -c '$(BUSY)' & done; \
-		$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --reruns $(RERUNS) $(PYTEST_ARGS)
+		$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder --reruns $(RERUNS) $(PYTEST_ARGS)
 
 check: $(READY)  ## lint, types, layer rules: seconds
 	@$(BIN)/ruff check .

@@ -30,7 +30,6 @@ from tests.docs import examples
 from tests.docs.blocks import ROOT, RUN, SHOWN, blocks, environment, pages, run
 from tests.support import pace
 
-pytestmark = pytest.mark.serial
 DOCS = ROOT / "docs"
 OTHERS = {"benchmarks", "security", "proofs", "rest"}
 """Pages that are written by their own commands, or have no program to run. The programs of the

@@ -10,8 +10,6 @@ from selenium.webdriver.common.keys import Keys
 from tests.page.browser import Browser
 from tests.page.firm import Firm
 
-pytestmark = pytest.mark.serial
-
 
 def pixels(page: Browser, selector: str) -> set[str]:
     """The colours that are drawn on the canvases within an element."""

@@ -10,8 +10,6 @@ from tests.page.browser import Browser
 from tests.page.firm import Firm
 from tests.page.reading import unreadable
 
-pytestmark = pytest.mark.serial
-
 
 def test_levels_are_shown_together_by_steps(page: Browser, bob: Firm) -> None:
     bob.order("sell", "1", "60000")

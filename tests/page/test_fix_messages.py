@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tandem.demo.venue import TemporaryVenue
 from tests.fix.rawfix import RawFix
 from tests.page.browser import Browser
 from tests.page.firm import Firm
-
-pytestmark = pytest.mark.serial
 
 
 def test_messages_are_shown_decoded_filtered_and_followed(

@@ -21,7 +21,6 @@ from tests.page.firm import Firm
 from tests.support import pace
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.serial
 SYMBOLS = ("BTC-USD", "ETH-USD", "ETH-BTC")
 WAIT_S = 20.0
 

@@ -15,7 +15,6 @@ from tests.page.firm import Firm
 from tests.support import pace
 from tests.support.signing import signed_headers
 
-pytestmark = pytest.mark.serial
 ADDRESS = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
 DESK = "alice:desk"
 

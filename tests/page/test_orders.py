@@ -12,8 +12,6 @@ from selenium.webdriver.common.keys import Keys
 from tests.page.browser import Browser
 from tests.page.firm import Firm
 
-pytestmark = pytest.mark.serial
-
 
 @pytest.fixture
 def desk(page: Browser, alice: Firm, bob: Firm) -> Iterator[Browser]:

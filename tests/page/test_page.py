@@ -14,8 +14,6 @@ from tandem.demo.venue import TemporaryVenue
 from tests.page.browser import Browser
 from tests.page.firm import Firm
 
-pytestmark = pytest.mark.serial
-
 
 def first_row(page: Browser, panel: str) -> list[str]:
     rows = page.rows(f"#panel-{panel} tbody")

@@ -15,7 +15,6 @@ import account_api
 from tests.page.browser import Browser
 from tests.page.firm import Firm
 
-pytestmark = pytest.mark.serial
 FILES = Path(account_api.__file__).parent / "reference"
 FORM = "document.querySelector('#explorer').shadowRoot?.querySelector('api-request')"
 

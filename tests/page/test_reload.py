@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
 from selenium.webdriver.common.keys import Keys
 
 from tests.page.browser import Browser
 from tests.page.firm import Firm
-
-pytestmark = pytest.mark.serial
 
 
 def address(page: Browser) -> str:

@@ -18,7 +18,6 @@ from tests.page.browser import Browser
 from tests.page.firm import Firm
 from tests.support import pace
 
-pytestmark = pytest.mark.serial
 HEARTBEATS_S = 10.0
 """Two of them: within this time silence is noticed, wherever it begins."""
 SLACK_S = 2.0
