@@ -19,6 +19,7 @@ from config.settings import Settings, SettingsError, load
 from tandem import (
     certificates,
     certification_commands,
+    cluster_commands,
     engine_state,
     health,
     http_client,
@@ -236,6 +237,7 @@ def _settings(config: Path | None, data: Path | None) -> Settings:
 
 register(app, _settings)
 certification_commands.register(app)
+cluster_commands.register(app)
 
 
 def main() -> None:

@@ -33,12 +33,14 @@ PROXY_CONFIGURATION: Final = "config/haproxy/tandem.cfg"
 DAYS_MAX: Final = 3650
 _EARLIER: Final = timedelta(hours=1)
 """So that a clock that is behind does not refuse what was made just now."""
-_HOST: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:-]{0,63}\Z")
+HOST: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:-]{0,63}\Z")
 """As long as a CN may be."""
 _HASH: Final = hashes.SHA256()
 
 
-class _Signer(NamedTuple):
+class Signer(NamedTuple):
+    """An authority: its name, and the key with which it signs."""
+
     name: x509.Name
     key: ec.EllipticCurvePrivateKey
 
@@ -66,7 +68,7 @@ def run(
 ) -> None:
     """Make certificates for the sessions of a configuration and say how to use them."""
     for host in hosts:
-        if not _HOST.match(host):
+        if not HOST.match(host):
             raise CommandError(
                 f"{host!r} is no name of a host and no address; expected something like "
                 "fix.venue.example or 192.0.2.1"
@@ -132,36 +134,40 @@ def ends(folder: Path) -> datetime:
 def _fill(
     folder: Path, clients: Mapping[str, str], hosts: Sequence[str], days: int
 ) -> list[ClientPair]:
-    name = _named("Tandem test authority")
-    key = ec.generate_private_key(ec.SECP256R1())
-    root = _signed(_Signer(name, key), name, key, days, (
-        (x509.BasicConstraints(ca=True, path_length=0), True),
-        (_usage(signs_certificates=True), True),
-    ))  # fmt: skip
-    _write(folder / AUTHORITY, root, key)
-    (folder / TRUSTED).write_bytes(root.public_bytes(serialization.Encoding.PEM))
-    by = _Signer(name, key)
-    _issue(by, folder / VENUE, hosts[0], days, ExtendedKeyUsageOID.SERVER_AUTH, hosts)
+    by = authority(folder / AUTHORITY, "Tandem test authority", days)
+    shutil.copyfile(folder / AUTHORITY, folder / TRUSTED)
+    issue(by, folder / VENUE, hosts[0], days, (ExtendedKeyUsageOID.SERVER_AUTH,), hosts)
     (folder / CLIENTS).mkdir(mode=0o700)
     made = []
     for comp_id, common_name in clients.items():
         path = folder / CLIENTS / f"{comp_id}.crt"
-        one = _issue(by, path, common_name, days, ExtendedKeyUsageOID.CLIENT_AUTH, ())
+        one = issue(by, path, common_name, days, (ExtendedKeyUsageOID.CLIENT_AUTH,), ())
         fingerprint = f"sha256:{one.fingerprint(hashes.SHA256()).hex()}"
         made.append(ClientPair(comp_id, common_name, fingerprint))
     return made
 
 
-def _issue(
-    by: _Signer, path: Path, name: str, days: int, purpose: x509.ObjectIdentifier,
+def authority(path: Path, name: str, days: int) -> Signer:
+    """Make an authority, its certificate at ``path`` and its key beside it."""
+    by = Signer(_named(name), ec.generate_private_key(ec.SECP256R1()))
+    root = _signed(by, by.name, by.key, days, (
+        (x509.BasicConstraints(ca=True, path_length=0), True),
+        (_usage(signs_certificates=True), True),
+    ))  # fmt: skip
+    _write(path, root, by.key)
+    return by
+
+
+def issue(
+    by: Signer, path: Path, name: str, days: int, purposes: Sequence[x509.ObjectIdentifier],
     hosts: Iterable[str],
 ) -> x509.Certificate:  # fmt: skip
-    """Make a key, and a certificate for it that is good for one purpose."""
+    """Make a key, and a certificate for it that is good for some purposes and no others."""
     key = ec.generate_private_key(ec.SECP256R1())
     extensions: list[tuple[x509.ExtensionType, bool]] = [
         (x509.BasicConstraints(ca=False, path_length=None), True),
         (_usage(signs_certificates=False), True),
-        (x509.ExtendedKeyUsage([purpose]), False),
+        (x509.ExtendedKeyUsage(purposes), False),
     ]
     alternative = [_alternative(host) for host in hosts]
     if alternative:
@@ -172,7 +178,7 @@ def _issue(
 
 
 def _signed(
-    by: _Signer, subject: x509.Name, key: ec.EllipticCurvePrivateKey, days: int,
+    by: Signer, subject: x509.Name, key: ec.EllipticCurvePrivateKey, days: int,
     extensions: Iterable[tuple[x509.ExtensionType, bool]],
 ) -> x509.Certificate:  # fmt: skip
     now = datetime.now(UTC)

@@ -1,8 +1,9 @@
-"""The Unix-socket server: sockets, framing, bounded queues. It does not know commands.
+"""The server of frames: sockets, framing, bounded queues. It does not know commands.
 
 ``Server.poll`` returns what arrived, in order, as (connection, item) pairs; an item is a
 frame, ``Malformed`` or ``Gone``. Replies are queued on a connection and leave with ``flush``,
-all frames of a batch in one send. Every queue is bounded: see ``Limits``.
+all frames of a batch in one send. Every queue is bounded: see ``Limits``. It listens on a Unix
+socket, and on TCP as well if it is given a listener.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
 from engine import wire
+from engine.server.tcp import TcpListener
+from engine.server.tls import RECEIVE_BYTES, TlsSocket
 from engine.server.unixsocket import listen
 from engine.wire import ClientFrame
 
-RECEIVE_BYTES: Final = 1 << 18
 SEND_CHUNK_BYTES: Final = 1 << 20
 SOCKET_BUFFER_BYTES: Final = 1 << 20
 ACCEPTS_PER_POLL: Final = 32
@@ -55,11 +57,16 @@ class Connection:
     __slots__ = (
         "number", "socket", "name", "greeted", "open", "reading", "inbox", "parts", "bytes",
         "chunk", "chunk_seq", "sent_seq", "closing", "blocked_since", "writing", "refused",
+        "remote", "peer",
     )  # fmt: skip
 
-    def __init__(self, number: int, sock: socket.socket) -> None:
+    def __init__(self, number: int, sock: socket.socket | TlsSocket) -> None:
         self.number = number
         self.socket = sock
+        self.remote = isinstance(sock, TlsSocket)
+        """It came over TCP, from another machine."""
+        self.peer = sock.peer if isinstance(sock, TlsSocket) else ""
+        """The common name of its certificate; "" on the Unix socket."""
         self.name = ""
         self.greeted = False
         self.open = True
@@ -90,10 +97,10 @@ class Server:
     """Accepts, receives and sends without ever blocking; used by one thread.
 
     Times are monotonic seconds, passed with the calls. Raises OSError or ValueError if
-    the socket cannot be created.
+    the socket cannot be created. ``tcp`` is closed with the server.
     """
 
-    def __init__(self, path: Path, limits: Limits) -> None:
+    def __init__(self, path: Path, limits: Limits, tcp: TcpListener | None = None) -> None:
         self.path = Path(path)
         self.limits = limits
         self.connections: dict[int, Connection] = {}
@@ -109,6 +116,9 @@ class Server:
         self._listener = listen(self.path)
         self._selector.register(self._listener, selectors.EVENT_READ, None)
         self._selector.register(self._wake_read, selectors.EVENT_READ, None)
+        self._tcp = tcp
+        if tcp is not None:
+            tcp.register(self._selector)
 
     def wake(self) -> None:
         """End a waiting ``poll``; may be called from a signal handler."""
@@ -131,8 +141,10 @@ class Server:
             if connection is None:
                 if key.fileobj is self._listener:
                     self._accept()
-                else:
+                elif key.fd == self._wake_read:
                     os.read(self._wake_read, 4096)
+                elif self._tcp is not None:
+                    self._tcp.attend(key.fileobj, now)
                 continue
             if events & selectors.EVENT_WRITE:
                 self._send(connection, now)
@@ -142,6 +154,9 @@ class Server:
                 and connection.number not in unread
             ):
                 self._receive(connection, items)
+        if self._tcp is not None:
+            for sock in self._tcp.shaken(now):
+                self._admit(sock, items)
         for connection in self._gone:
             items.append((connection, Gone()))
         self._gone = []
@@ -225,6 +240,8 @@ class Server:
         self._selector.unregister(self._listener)
         self._listener.close()
         self.path.unlink(missing_ok=True)
+        if self._tcp is not None:
+            self._tcp.close()
         for connection in list(self.connections.values()):
             self.end(connection)
         self._selector.close()
@@ -246,12 +263,23 @@ class Server:
                 self._turn_away(sock)
                 continue
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
-            self._last_number += 1
-            connection = Connection(self._last_number, sock)
-            self.connections[connection.number] = connection
-            self._selector.register(sock, selectors.EVENT_READ, connection)
+            self._add(sock)
 
-    def _turn_away(self, sock: socket.socket) -> None:
+    def _add(self, sock: socket.socket | TlsSocket) -> Connection:
+        self._last_number += 1
+        connection = Connection(self._last_number, sock)
+        self.connections[connection.number] = connection
+        self._selector.register(sock, selectors.EVENT_READ, connection)
+        return connection
+
+    def _admit(self, sock: TlsSocket, items: list[tuple[Connection, Item]]) -> None:
+        """Take a connection whose handshake is done, with what it has sent behind that."""
+        if len(self.connections) >= self.limits.clients_max:
+            self._turn_away(sock)
+        else:
+            self._receive(self._add(sock), items)
+
+    def _turn_away(self, sock: socket.socket | TlsSocket) -> None:
         text = f"the engine serves {self.limits.clients_max} clients already"
         try:
             sock.send(wire.encode_frame(wire.Failed(0, "too_many_clients", text)))

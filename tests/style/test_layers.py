@@ -30,6 +30,8 @@ MARKET_DATA_MAY = {
 }
 """Of ours what the room of the public market may import; of others the standard library of the
 core and its libraries."""
+CLUSTER_MAY = {"engine.wire", "engine.queries", "engine.cluster", "engine.journal", "engine.server"}
+"""What the room of the cluster may import whole, beside the vocabulary of the core."""
 CERTIFICATION_MAY: dict[str, set[str]] = {
     "scenarios": set(),
     "report": {"scenarios"},
@@ -235,6 +237,13 @@ def test_an_engine_client_knows_the_vocabulary_of_the_core_alone(path: str) -> N
     for name in ours(imports(ROOT / path)):
         own = name.startswith("engine.client") or name in {"engine.wire", "engine.queries"}
         assert own or name in VOCABULARY, f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", relative(sources("engine/cluster")))
+def test_the_cluster_knows_journal_wire_and_server_and_no_book_or_ledger(path: str) -> None:
+    for name in ours(imports(ROOT / path)):
+        within = any(name == one or name.startswith(f"{one}.") for one in CLUSTER_MAY)
+        assert within or name in VOCABULARY, f"{path} imports {name}"
 
 
 @pytest.mark.parametrize("path", relative(sources("engine")))

@@ -16,6 +16,7 @@ from engine.journal.recovery import recover
 from engine.journal.snapshots import SnapshotWriter
 from engine.server.ipc import Limits, Server
 from engine.server.sequencer import Bounds, Sequencer
+from engine.server.tcp import TcpListener
 from tests.support import pace
 from tests.support.venue import SYMBOL, definitions
 
@@ -48,6 +49,7 @@ class EngineThread:
         bounds: Bounds | None = None,
         wrap: Callable[[LocalJournal], Journal] = lambda journal: journal,
         venue: dict[str, Any] | None = None,
+        tcp: TcpListener | None = None,
         **journal_options: Any,
     ) -> None:
         self.folder = folder
@@ -63,7 +65,7 @@ class EngineThread:
             self.local.close()
             raise
         self.snapshots.last_seq = self.recovered_from
-        self.server = Server(self.path, limits or Limits())
+        self.server = Server(self.path, limits or Limits(), tcp)
         self.sequencer = Sequencer(
             self.exchange, wrap(self.local), self.server, self.snapshots, boot_id="test",
             bounds=bounds or Bounds(),
