@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 from tests.support import pace, summary
 
 ROOT = Path(__file__).parent.parent
-WHOLE_FILES = ("fix", "api", "crash", "certification", "docs", "tandem", "unit", "golden")
+WHOLE_FILES = ("fix", "api", "crash", "certification", "docs", "tandem", "unit", "golden",
+               "cluster")  # fmt: skip
 """Folders whose files start processes, or are many and short: the tests of such a file stay on one
 worker."""
 WHOLE_FOLDERS = ("clients", "page", "style")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 import pytest
 
 from tests.cluster.members import Leader, Owner, authority, files
+from tests.support.etcd import MISSING, PROGRAM, EtcdCluster
+
+_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +49,19 @@ def own(authority_folder: Path) -> Iterator[Callable[..., Owner]]:
     yield start
     for owner in made:
         owner.link.close()
+
+
+@pytest.fixture(scope="module")
+def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdCluster]:
+    """Three members for the tests of a file."""
+    if PROGRAM is None:
+        pytest.skip(MISSING)
+    folder: Path = tmp_path_factory.mktemp("etcd")
+    with EtcdCluster(folder, 3) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A part of it for one test."""
+    return f"/tandem/test{next(_numbers)}/"
