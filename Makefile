@@ -77,6 +77,7 @@ wheel: $(READY) $(SITE)  ## build the wheel into dist; it has the documentation 
 
 documents: $(READY)  ## write the documents that are made from the code
 	@$(BIN)/python -m tests.docs.examples
+	@$(BIN)/python -m tests.docs.conversations
 	@$(BIN)/python -m account_api.documents spec
 	@$(BIN)/python -m tools.client_code
 	@$(BIN)/python docs/generate.py

@@ -1,7 +1,8 @@
 """Writes what is made from specifications: ``python docs/generate.py``.
 
 docs/reference/rest.md, docs/reference/websocket.md and the collection of requests in
-clients/postman/ from the OpenAPI and AsyncAPI documents, docs/reference/certification.md from
+clients/postman/ from the OpenAPI and AsyncAPI documents, the examples of spec/asyncapi.yaml from
+the recorded conversations, docs/reference/certification.md from
 the scenarios, and certification/scenarios/edition.py, which names them;
 docs/reference/authority.md from the table of authority. A test holds them to their sources.
 """
@@ -19,7 +20,7 @@ import yaml
 ROOT: Final = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from docs import cases, rest, rights  # noqa: E402
+from docs import cases, conversations, rest, rights  # noqa: E402
 
 
 def head(source: str) -> str:
@@ -31,14 +32,17 @@ def head(source: str) -> str:
 def documents() -> dict[str, str]:
     """The text of each file by its path in the repository."""
     openapi = yaml.safe_load((ROOT / "spec/openapi.yaml").read_text(encoding="utf-8"))
-    asyncapi = yaml.safe_load((ROOT / "spec/asyncapi.yaml").read_text(encoding="utf-8"))
+    asyncapi = conversations.with_examples(
+        (ROOT / "spec/asyncapi.yaml").read_text(encoding="utf-8"), conversations.recorded()
+    )
     collection = json.dumps(postman(openapi), indent=2, ensure_ascii=False)
     return {
         "certification/scenarios/edition.py": cases.edition_module(),
         "docs/reference/authority.md": rights.document(),
         "docs/reference/certification.md": cases.document(),
         "docs/reference/rest.md": rest.document(openapi, head("spec/openapi.yaml")),
-        "docs/reference/websocket.md": websocket(asyncapi),
+        "docs/reference/websocket.md": websocket(yaml.safe_load(asyncapi)),
+        "spec/asyncapi.yaml": asyncapi,
         "clients/postman/tandem.postman_collection.json": f"{collection}\n",
     }
 
@@ -59,8 +63,7 @@ def websocket(spec: dict[str, Any]) -> str:
     for name, message in spec["components"]["messages"].items():
         lines += [f"### {name}", "", " ".join(message.get("summary", "").split()), ""]
         lines += _message(message.get("payload", {}), spec)
-        for example in message.get("examples", ()):
-            lines += ["```json", json.dumps(example["payload"], ensure_ascii=False), "```", ""]
+    lines += conversations.page(conversations.recorded())
     schemas = spec["components"].get("schemas", {})
     if schemas:
         lines += ["## Types", ""]
