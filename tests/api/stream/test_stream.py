@@ -303,7 +303,8 @@ async def test_requests_of_a_connection_are_done_in_order(engine: EngineProcess)
 
 async def test_hundreds_of_requests_at_once_leave_others_their_turn(engine: EngineProcess) -> None:
     async with running_stream(engine) as stream:
-        async with stream.client() as eager, stream.client() as patient:
+        # Known, for what a stranger sends waits in its own socket.
+        async with stream.client("demo-alice-trade") as eager, stream.client() as patient:
             first, had = asyncio.Event(), 0
 
             async def read_all() -> None:
@@ -375,7 +376,7 @@ async def test_login_is_signed_used_once_and_bounded_in_time(engine: EngineProce
 
 
 async def test_a_key_that_ends_ends_its_connections(engine: EngineProcess) -> None:
-    async with running_stream(engine) as stream:
+    async with running_stream(engine, heartbeat_s=0.2) as stream:
         api = api_settings(engine.settings)
         store = KeyStore(api.key_file, api.key_master)
         end_us = time.time_ns() // 1000 + int(pace.seconds(0.5) * 1_000_000)
