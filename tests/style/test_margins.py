@@ -24,6 +24,8 @@ BY_NAME = {
 FIRST = {"wait", "join", "settimeout", "timeout", "result"}
 """What waits for as long as its first argument says; ``wait_for`` and others, its second."""
 SECOND = {"wait_for", "create_connection"}
+PATIENCE = {"patience_s", "venue_s", "way_s"}
+"""How long the certifier waits for a client and for a venue."""
 CLIENTS = {"EngineClient", "DirectEngineClient", "AsyncEngineClient"}
 """What waits for as long as a default of the product says, unless it is told otherwise."""
 MARGIN_S_MIN = 1.0
@@ -50,13 +52,23 @@ def margins(tree: ast.Module) -> Iterator[int]:
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
             if ast.unparse(node.left) == "time.monotonic()" and fixed(node.right):
                 yield node.lineno
+        if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Lt | ast.LtE):
+            # Within how long something must have happened.
+            most = node.comparators[0]
+            whole = isinstance(most, ast.BinOp) and isinstance(most.op, ast.Add)
+            parts = [most.left, most.right] if whole else [most]  # type: ignore[attr-defined]
+            scaled = any(ast.unparse(part).startswith("pace.") for part in parts)
+            since = ast.unparse(node.left).startswith("time.monotonic() - ")
+            if since and not scaled and any(map(fixed, parts)):
+                yield node.lineno
         # A clock of its own is a clock that the test moves.
         if not isinstance(node, ast.Call) or any(word.arg == "clock" for word in node.keywords):
             continue
         name = getattr(node.func, "attr", getattr(node.func, "id", ""))
         if name in CLIENTS and all(word.arg != "timeout_s" for word in node.keywords):
             yield node.lineno
-        waits = [word.value for word in node.keywords if word.arg == "timeout" and name in BY_NAME]
+        waits = [word.value for word in node.keywords
+                 if word.arg == "timeout" and name in BY_NAME or word.arg in PATIENCE]  # fmt: skip
         waits += node.args[:1] if name in FIRST else node.args[1:2] if name in SECOND else []
         if any(fixed(value) for value in waits):
             yield node.lineno
@@ -67,12 +79,14 @@ def test_fixed_margins_are_recognised() -> None:
         "deadline = time.monotonic() + 20", "x.wait(5)", "thread.join(10)", "x.wait(timeout=5)",
         "subprocess.run(command, timeout=60)", "asyncio.timeout(WAIT_S)", "s.settimeout(5)",
         "asyncio.wait_for(x, 20)", "requests.get(url, timeout=10)", "EngineClient(path, 'a')",
+        "assert time.monotonic() - began < 12", "bench(lane, folder, patience_s=PATIENCE_S)",
     ):  # fmt: skip
         assert list(margins(ast.parse(text))), text
     for text in (
         "time.monotonic() + pace.seconds(20)", "x.wait(0.05)", "x.wait(pace.seconds(5))",
         "pytest.mark.timeout(200)", "names.get(1)", "', '.join(names)",
         "EngineClient(path, 'a', timeout_s=pace.seconds(5))",
+        "assert time.monotonic() - began < BEATS_S + pace.seconds(2)",
     ):  # fmt: skip
         assert not list(margins(ast.parse(text))), text
 
