@@ -95,6 +95,7 @@ BUSY := import os; p = os.getppid(); \
 	all(sum(range(10**6)) for _ in iter(lambda: os.getppid() == p, False))
 
 test: $(READY) $(CCXT)  ## run every test; LOADED=1 with four busy loops beside them
+	@$(COMPILED)
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || echo \
 		"There is no chromium with its driver (Debian: apt-get install chromium chromium-driver): the tests of the web page are skipped."
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || echo \

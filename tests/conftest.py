@@ -9,6 +9,7 @@ the first try has left behind.
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 from collections.abc import Generator
 from pathlib import Path
@@ -32,6 +33,18 @@ on one worker."""
 FIRST = ("serial", "page", "tests/docs/test_pages.py", "certification", "benchmarks", "docs", "fix")
 """Groups and folders that take long, the longest first: short tests fill up the end."""
 LAST = ("style", "golden", "property", "differential", "unit")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect no garbage while tests are: there is none. What they are made of stays to the end,
+    and every later round of the collector would walk all of it."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
