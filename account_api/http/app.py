@@ -22,6 +22,7 @@ from account_api.http.bad_request import BODY_UNREADABLE
 from account_api.http.compression import compressed
 from account_api.http.docs import add_docs, add_errors
 from account_api.http.downloads import add_downloads
+from account_api.http.missing_page import asked_for, missing_page
 from account_api.http.openapi import document
 from account_api.http.plain_reference import page
 from account_api.http.request_ids import RequestIds
@@ -99,7 +100,7 @@ def create_app(
         app, lambda: document(ROUTES), page, settings.docs, settings.page.demo_keys, _finished
     )
     add_downloads(app, settings.downloads, _finished)
-    add_errors(app, _finished, lambda: _problem(_no_such_error(), []))
+    add_errors(app, _finished, lambda: _missing(_no_such_error()))
     add_page(app, settings.page, settings.faucet, services)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
@@ -379,8 +380,9 @@ def _http_error(error: HTTPException) -> Response:
         return _finish(Response(status=error.code or 500), [])
     code = _HTTP_CODES.get(error.code or 500)
     if code == "not_found":
-        problem = Problem(code, f"There is nothing at this path.{_without_slash(request.path)}")
-    elif code == "method_not_allowed":
+        detail = f"There is nothing at this path.{_without_slash(request.path)}"
+        return _missing(Problem(code, detail))
+    if code == "method_not_allowed":
         valid = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
         problem = Problem(
             code,
@@ -394,6 +396,13 @@ def _http_error(error: HTTPException) -> Response:
     else:
         return _unexpected(error)
     return _problem(problem, [])
+
+
+def _missing(problem: Problem) -> Response:
+    """Answer at a path where there is nothing: a page for people, the problem for programs."""
+    response = _finished(missing_page(problem)) if asked_for() else _problem(problem, [])
+    response.headers["Vary"] = "Accept"
+    return response
 
 
 def _without_slash(path: str) -> str:

@@ -83,6 +83,7 @@ def add_page(app: Flask, page: Page, faucet: Faucet | None, engine: Engine) -> N
     for name, value in told.items():
         text = text.replace(f"%{name}%", html.escape(value, quote=True))
     index = _file(text.encode("utf-8"), ".html")
+    files.pop("missing.html")  # Made for each path by missing_page.
 
     def show_page() -> Response:
         response = _answer(index)

@@ -58,7 +58,7 @@ def test_a_strange_host_cannot_widen_the_policy(page: Page, host: str, source: s
 def test_every_file_is_served_once_and_then_known(app: Flask, caller: CallerOf) -> None:
     kinds = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
     for name in FILES:
-        if name == "index.html":
+        if name.endswith(".html"):
             continue
         answer = caller("").get(f"/web/{name}")
         assert answer.status == 200, name
@@ -69,9 +69,60 @@ def test_every_file_is_served_once_and_then_known(app: Flask, caller: CallerOf) 
         assert again.status_code == 304 and again.data == b""
 
 
-@pytest.mark.parametrize("name", ["nothing.js", "../page.py", "..%2fpage.py", "index.html", ""])
+@pytest.mark.parametrize(
+    "name",
+    ["nothing.js", "../page.py", "..%2fpage.py", "index.html", "missing.html", ""],
+)
 def test_nothing_else_is_served(caller: CallerOf, name: str) -> None:
     caller("").get(f"/web/{name}").problem(404, "not_found")
+
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/v1/nothing", "/docs/nothing.html", "/errors/none"])
+def test_a_browser_is_shown_a_page_where_there_is_nothing(caller: CallerOf, path: str) -> None:
+    answer = caller("").send("GET", path, headers={"Accept": BROWSER})
+    assert answer.status == 404
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert {part.strip() for part in answer.headers["Vary"].split(",")} >= {"Accept"}
+    text = answer.raw.decode()
+    sentence = "There is no error with this code." if "errors" in path else (
+        "There is nothing at this path."
+    )  # fmt: skip
+    assert f"<p>{sentence}</p>" in text and 'href="/"' in text and 'href="/docs"' in text
+    rules = answer.headers["Content-Security-Policy"]
+    assert rules.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
+    assert "unsafe" not in rules and "frame-ancestors 'none'" in rules
+    for loaded in re.findall(r'(?:href|src)="(/web/[^"]+)"', text):
+        assert caller("").get(loaded).status == 200, loaded
+
+
+@pytest.mark.parametrize(
+    "accept", ["", "*/*", "application/json", "application/json, text/html", "text/html;q=0, */*",
+               "application/problem+json, text/html;q=0.9", "nonsense", "text/plain"],
+)  # fmt: skip
+def test_a_program_gets_the_problem_where_there_is_nothing(caller: CallerOf, accept: str) -> None:
+    headers = {"Accept": accept} if accept else {}
+    answer = caller("").send("GET", "/nothing", headers=headers)
+    answer.problem(404, "not_found")
+    assert answer.headers["Vary"].startswith("Accept")
+
+
+def test_only_a_missing_page_is_a_page(caller: CallerOf) -> None:
+    """A missing instrument, another method, a fault: a browser gets what a program gets."""
+    headers = {"Accept": BROWSER}
+    caller("").send("GET", "/v1/books/XRP-USD", headers=headers).problem(404, "unknown_symbol")
+    caller("").send("POST", "/nothing", headers=headers).problem(404, "not_found")
+    caller("").send("DELETE", "/", headers=headers).problem(405, "method_not_allowed")
+
+
+def test_what_a_path_holds_is_not_in_the_page_as_markup(caller: CallerOf) -> None:
+    path = "/v1/<b>/"
+    text = caller("").send("GET", path, headers={"Accept": BROWSER}).raw.decode()
+    assert "<b>" not in text
+    slashed = caller("").send("GET", "/v1/time/", headers={"Accept": BROWSER}).raw.decode()
+    assert "Paths end without a slash: /v1/time." in slashed
 
 
 def test_the_page_names_what_is_public_and_no_secret(
