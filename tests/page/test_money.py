@@ -12,6 +12,7 @@ from selenium.webdriver.common.keys import Keys
 
 from tests.page.browser import Browser
 from tests.page.firm import Firm
+from tests.page.pictures import scanned
 from tests.support import pace
 from tests.support.signing import signed_headers
 
@@ -38,6 +39,14 @@ def test_addresses_and_a_withdrawal_of_all_there_is(page: Browser, alice: Firm) 
     assert page.one("#deposit-addresses button").get_attribute("aria-label") == (
         "Copy the address for BTC"
     )
+    assert page.one("#deposit-addresses .qr").get_attribute("aria-label") == (
+        "QR code of the address for BTC"
+    )
+    for scheme in ("light", "dark"):
+        page.screen(1440, 900, scheme)
+        page.run("document.querySelector('#deposit-addresses .qr').scrollIntoView()")
+        assert scanned(page.one("#deposit-addresses .qr")) == [given[0]["address"]]
+    page.screen(1440, 900)
     page.click("#tab-addresses")
     page.click("#address-part summary")
     page.type("#address [name=address]", ADDRESS)

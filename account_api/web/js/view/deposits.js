@@ -4,6 +4,7 @@ import { $, make, say } from "../lib/dom.js";
 import { show } from "../lib/decimal.js";
 import { copyButton, field, form, lacking, options } from "./forms.js";
 import { networks } from "./networks.js";
+import { qrCode } from "./qr.js";
 import { draw, keep, table, when } from "./table.js";
 
 export function mountDeposits(account) {
@@ -80,9 +81,10 @@ export function mountDeposits(account) {
 /** An address with what has to be known before money is sent to it. */
 function card(row) {
   return make("section", { class: "address" },
+    qrCode(row.address, `QR code of the address for ${row.asset}`),
     make("h3", { textContent: `${row.asset} over ${row.network}` }),
     make("p", { class: "code", textContent: row.address }), copyButton(row.address, `the address for ${row.asset}`),
     ...(row.memo ? [make("p", { class: "code", textContent: `Memo ${row.memo}` }), copyButton(row.memo, "the memo")] : []),
-    make("p", { class: "hint", textContent: `Send only ${row.asset}, only over ${row.network}${row.memo ? ", and with the memo" : ""}: anything ` +
+    make("p", { class: "hint", textContent: `Send only ${row.asset}, only over ${row.network}${row.memo ? ", and with the memo, which is not in the QR code" : ""}: anything ` +
       `else may be lost. Credited after ${row.confirmations_required} ${row.confirmations_required === 1 ? "confirmation" : "confirmations"}.` }));
 }
