@@ -35,6 +35,7 @@ from engine.core.events import (
     OrderRejected,
     OrderReplaced,
     SessionChanged,
+    SessionHeld,
     Transferred,
     WithdrawalUpdated,
 )
@@ -175,7 +176,7 @@ def _switch(event: DeadMansSwitchSet, c: Any) -> bool:
     return bool(event.account == c.account and event.strategy == c.strategy)
 
 
-def _session(event: SessionChanged, c: Any) -> bool:
+def _session(event: SessionChanged | SessionHeld, c: Any) -> bool:
     return bool(event.session == c.origin.source)
 
 
@@ -196,6 +197,7 @@ _CHECKS: Final[dict[type, Callable[[Any, Any], bool]]] = {
     Transferred: _transferred,
     DeadMansSwitchSet: _switch,
     SessionChanged: _session,
+    SessionHeld: _session,
     InstrumentStatusChanged: _instrument,
 }
 """What must match besides the account, for the kinds of which a turn can hold several."""

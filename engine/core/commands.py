@@ -322,6 +322,29 @@ class StartEpoch(NamedTuple):
     cause: str
 
 
+class TakeSession(NamedTuple):
+    """A FIX gateway takes a session; ``holder`` is its name, which no other gateway has.
+
+    Refused while the session is connected through another (rule S-7).
+    """
+
+    origin: Origin
+    account: str
+    holder: str
+
+
+class ReserveNumbers(NamedTuple):
+    """The gateway that holds a session may use outgoing numbers up to ``through`` (rule S-8).
+
+    The client has everything up to ``cursor``. Refused unless ``origin`` has the session's
+    epoch and term.
+    """
+
+    origin: Origin
+    through: int
+    cursor: tuple[int, int, int]
+
+
 class Tick(NamedTuple):
     """Fire due timers (expiry, roll, grace periods, switches) and continue unfinished work."""
 
@@ -464,6 +487,8 @@ Command: TypeAlias = (
     | OpenSession
     | CloseSession
     | StartEpoch
+    | TakeSession
+    | ReserveNumbers
     | Tick
     | DefineAsset
     | DefineInstrument
@@ -499,6 +524,8 @@ COMMAND_KINDS: Final[dict[type[Command], int]] = {
     CloseSession: 22,
     StartEpoch: 23,
     Tick: 24,
+    TakeSession: 25,
+    ReserveNumbers: 26,
     DefineAsset: 30,
     DefineInstrument: 31,
     DefineAccount: 32,

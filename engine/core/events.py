@@ -343,6 +343,27 @@ class SessionChanged(NamedTuple):
     cause: str
 
 
+class SessionHeld(NamedTuple):
+    """Which gateway holds a session, and the outgoing numbers that it may use (rules S-7, S-8).
+
+    ``what`` is taken, reserved or refused; ``text`` says why it was refused. ``before`` is the
+    holder before, and all else is as it is now. It belongs to no account's sequence.
+    """
+
+    account: str
+    account_seq: int
+    session: str
+    what: str
+    holder: str
+    before: str
+    term: int
+    epoch: int
+    mark: int
+    reserved: int
+    cursor: tuple[int, int, int]
+    text: str
+
+
 class InstrumentStatusChanged(NamedTuple):
     """An instrument was halted or resumed."""
 
@@ -458,6 +479,7 @@ Event: TypeAlias = (
     | DepositAddressAssigned
     | DeadMansSwitchSet
     | SessionChanged
+    | SessionHeld
     | InstrumentStatusChanged
     | AccountStatusChanged
     | ReferencePriceSet
@@ -490,6 +512,7 @@ EVENT_KINDS: Final[dict[type[Event], int]] = {
     DepositAddressAssigned: 42,
     DeadMansSwitchSet: 23,
     SessionChanged: 24,
+    SessionHeld: 25,
     InstrumentStatusChanged: 30,
     AssetDefined: 31,
     InstrumentDefined: 32,

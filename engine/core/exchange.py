@@ -46,12 +46,14 @@ from engine.core.commands import (
     RemoveAddress,
     ReplaceOrder,
     RequestWithdrawal,
+    ReserveNumbers,
     SetAccountStatus,
     SetDeadMansSwitch,
     SetInstrumentStatus,
     SetReferencePrice,
     StartEpoch,
     StoreRecords,
+    TakeSession,
     Tick,
     Transfer,
 )
@@ -87,7 +89,7 @@ class Exchange(Venue):
         self.triggers_left = self.cascade_max
         self.retire_left = RETIRED_IDS_MAX
         origin = command.origin
-        source, epoch, num, token, valid_until, _, _ = origin
+        source, epoch, num, token, valid_until, _, _, _ = origin
         refusal = None
         if num or token or valid_until:
             session = self.sessions.get(source)
@@ -112,19 +114,26 @@ class Exchange(Venue):
     def find_duplicate(self, command: Command) -> int | None:
         """Return the seq of the original if a command was applied before, else None.
 
-        0 stands for a FIX message at or below its session's last number, whose seq is not kept
-        (rules I-1, I-2). O(1).
+        0 stands for a FIX message at or below its session's last number, whose seq is not kept,
+        and for one of a gateway from which the session was taken (rules I-1, I-2, S-7). O(1).
         """
         origin = command.origin
         if origin.num:
             session = self.sessions.get(origin.source)
-            if session and origin.epoch == session.epoch and origin.num <= session.last_num_applied:
+            if session and (
+                origin.term != session.term
+                or (origin.epoch == session.epoch and origin.num <= session.last_num_applied)
+            ):
                 return 0
         if origin.token:
             seen = self.tokens.get(origin.token)
             if seen is not None and seen[1] >= self.time_us:
                 return seen[0]
         return None
+
+    def fenced(self, origin: Origin) -> bool:
+        """Return whether a command comes from a gateway that does not hold its session (S-7)."""
+        return sessions.fenced(self.sessions.get(origin.source), origin)
 
     def next_timer(self) -> int:
         """Return when a Tick is due (microseconds), 0 if nothing waits."""
@@ -212,6 +221,8 @@ _HANDLERS: Final[dict[type, Handler]] = {
     OpenSession: sessions.open_session,
     CloseSession: sessions.close_session,
     StartEpoch: sessions.start_epoch,
+    TakeSession: sessions.take_session,
+    ReserveNumbers: sessions.reserve_numbers,
     Tick: ticks.tick,
     DefineAsset: definitions.asset,
     DefineInstrument: definitions.instrument,

@@ -34,11 +34,13 @@ class Session:
     """The engine's record of a FIX session (or of a WebSocket with cancel on disconnect).
 
     ``last_num_applied`` is the highest MsgSeqNum applied in this epoch, ``cursor`` the outbound
-    position at its start, ``closes_at`` the end of a running grace period (0 for none).
+    position at its start or at the last reservation, ``closes_at`` the end of a running grace
+    period (0 for none). ``holder`` is the gateway that has taken the session, ``term`` counts
+    how often that changed, and ``reserved`` is the highest outgoing number it may have used.
     """
 
     __slots__ = ("account", "cancel_scope", "closes_at", "connected", "cursor", "epoch",
-                 "grace_us", "last_num_applied", "name")  # fmt: skip
+                 "grace_us", "holder", "last_num_applied", "name", "reserved", "term")  # fmt: skip
 
     def __init__(self, name: str, epoch: int) -> None:
         self.name = name
@@ -50,12 +52,16 @@ class Session:
         self.grace_us = 0
         self.cursor = (0, 0, 0)
         self.closes_at = 0
+        self.holder = ""
+        self.term = 0
+        self.reserved = 0
 
     def row(self) -> SessionRow:
         """Return the session as a query shows it."""
         return SessionRow(
             self.name, self.account, self.epoch, self.last_num_applied, self.connected,
-            self.cancel_scope, self.grace_us, self.cursor, self.closes_at,
+            self.cancel_scope, self.grace_us, self.cursor, self.closes_at, self.holder,
+            self.term, self.reserved,
         )  # fmt: skip
 
 

@@ -81,7 +81,7 @@ def export_state(venue: Venue) -> dict[str, Any]:
         "purges": [purges.export(purge) for purge in venue.purges],
         "sessions": [
             [s.name, s.account, s.epoch, s.last_num_applied, s.connected, int(s.cancel_scope),
-             s.grace_us, list(s.cursor), s.closes_at]
+             s.grace_us, list(s.cursor), s.closes_at, s.holder, s.term, s.reserved]
             for s in venue.sessions.values()
         ],
         "tokens": [[token, *seen] for token, seen in venue.tokens.items()],
@@ -295,9 +295,8 @@ def _restore_order(venue: Venue, row: list[Any]) -> None:
 
 
 def _restore_others(venue: Venue, exported: dict[str, Any]) -> None:
-    for name, account, epoch, mark, connected, scope, grace, cursor, closes in exported[
-        "sessions"
-    ]:
+    for row in exported["sessions"]:
+        name, account, epoch, mark, connected, scope, grace, cursor, closes, *held = row
         session = Session(name, epoch)
         session.account = account
         session.last_num_applied = mark
@@ -306,6 +305,8 @@ def _restore_others(venue: Venue, exported: dict[str, Any]) -> None:
         session.grace_us = grace
         session.cursor = (cursor[0], cursor[1], cursor[2])
         session.closes_at = closes
+        if held:  # Before version 4 no gateway held a session.
+            session.holder, session.term, session.reserved = held
         venue.sessions[name] = session
     for symbol, current, queued in exported.get("busy", ()):
         book = venue.books[symbol]

@@ -240,6 +240,7 @@ class Origin(NamedTuple):
     A command that reaches the engine after ``valid_until`` (if not 0) is refused.
     ``user`` is the person or program behind an API key, for the four-eyes rule.
     ``route`` is the message's, None where it has none.
+    ``term`` is the session's when its gateway took it (rule S-7), 0 where it was never taken.
     """
 
     source: str
@@ -249,6 +250,7 @@ class Origin(NamedTuple):
     valid_until: int = 0
     user: str = ""
     route: Route | None = None
+    term: int = 0
 
 
 class OrderTerms(NamedTuple):
@@ -429,7 +431,10 @@ class SessionRow(NamedTuple):
     """The engine's record of a FIX session.
 
     ``last_num_applied`` is the highest MsgSeqNum that became a command in this epoch.
-    ``cursor`` is the outbound position (seq, event index, part) at the start of the epoch.
+    ``cursor`` is the outbound position (seq, event index, part) at the start of the epoch, or
+    that of the last ReserveNumbers in it. ``holder`` is the gateway that has taken the session
+    ("" for none), ``term`` how often it was taken, ``reserved`` the highest outgoing number that
+    may have been used (rules S-7, S-8).
     """
 
     session: str
@@ -441,6 +446,9 @@ class SessionRow(NamedTuple):
     grace_us: int
     cursor: tuple[int, int, int]
     closes_at: int
+    holder: str = ""
+    term: int = 0
+    reserved: int = 0
 
 
 class PriceLevel(NamedTuple):

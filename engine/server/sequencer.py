@@ -263,10 +263,11 @@ class Sequencer:
         exchange = self._exchange
         original = exchange.find_duplicate(command)
         kind = type(command)
-        if kind is OpenSession:
-            self._owners[command.origin.source] = connection.number
-        elif kind is CloseSession:
-            self._owners.pop(command.origin.source, None)
+        if (kind is OpenSession or kind is CloseSession) and not exchange.fenced(command.origin):
+            if kind is OpenSession:
+                self._owners[command.origin.source] = connection.number
+            else:
+                self._owners.pop(command.origin.source, None)
         if original is not None:
             self._metrics.duplicates += 1
             if frame.id:

@@ -38,6 +38,8 @@ ANSWERS: Final[dict[type, tuple[type, ...]]] = {
     c.SetDeadMansSwitch: (e.DeadMansSwitchSet, e.Refused),
     c.OpenSession: (e.SessionChanged, e.Refused),
     c.StartEpoch: (e.SessionChanged, e.Refused),
+    c.TakeSession: (e.SessionHeld,),
+    c.ReserveNumbers: (e.SessionHeld,),
 }
 """The kinds of events that answer each kind of command; the others need not be answered."""
 ENTRIES: Final = (

@@ -27,9 +27,11 @@ from engine.core.commands import (
     RejectWithdrawal,
     RemoveAddress,
     RequestWithdrawal,
+    ReserveNumbers,
     SetDeadMansSwitch,
     StartEpoch,
     StoreRecords,
+    TakeSession,
     Tick,
     Transfer,
 )
@@ -49,7 +51,7 @@ class WideFlow(Flow):
             self.cancel_withdrawal, self.advance, self.advance, self.advance, self.advance,
             self.transfer, self.switch, self.open_session, self.close_session, self.epoch,
             self.redefine, self.jump, self.add_address, self.remove_address, self.quote,
-            self.deposit_address, self.store_records,
+            self.deposit_address, self.store_records, self.take, self.reserve,
         )  # fmt: skip
 
     def definitions(self) -> list[Command]:
@@ -171,6 +173,16 @@ class WideFlow(Flow):
             self.numbers[session] = 0
         cursor = (self.random.randint(0, 99), 0, 0)
         return StartEpoch(self.session(account), account, cursor, "reset")
+
+    def take(self, account: str) -> TakeSession:
+        return TakeSession(
+            Origin(f"fix:{account}/moved"), account, self.random.choice(("A", "A", "B"))
+        )
+
+    def reserve(self, account: str) -> ReserveNumbers:
+        origin = Origin(f"fix:{account}/moved", term=self.random.randint(0, 4))
+        cursor = (self.random.randint(0, 99), 0, 0)
+        return ReserveNumbers(origin, self.random.randint(0, 9_000), cursor)
 
     def store_records(self, account: str) -> StoreRecords:
         """The first change of an owner's records, or one on a version that is not the newest."""
