@@ -33,6 +33,7 @@ def api_settings(settings: Settings) -> ApiSettings:
         logins=str(settings.data / "logins.db"),
         key_file=str(settings.data / "keys.db"),
         key_master=str(settings.data / "keys.master"),
+        shared=http.shared,
         faucet=_faucet(settings),
         page=_page(settings),
         proxies=frozenset(http.proxies),

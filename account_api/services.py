@@ -24,7 +24,9 @@ from account_api.security.idempotency import Idempotency
 from account_api.security.keyring import KeyRing
 from account_api.security.keystore import KEYS_MAX, KeyStore
 from account_api.security.rate_limit import RateLimiter
+from account_api.security.shared_keys import RECORDS_MAX, SharedKeyStore
 from account_api.settings import ApiSettings
+from account_api.shared import EngineRecords
 from account_api.webhooks.store import WebhookStore
 from config.model import AddressFormat
 from engine.client import (
@@ -105,7 +107,14 @@ class Services:
         }
         self.clock_us = clock_us
         self.idempotency = Idempotency(settings.answers, clock_us)
-        self.key_store = KeyStore(settings.key_file, settings.key_master)
+        self.key_store: KeyStore | SharedKeyStore
+        if settings.shared:
+            self.key_store = SharedKeyStore(
+                EngineRecords(self._engine_port), settings.key_master,
+                ((key.key, key.firm) for key in settings.keys), settings.key_file,
+            )  # fmt: skip
+        else:
+            self.key_store = KeyStore(settings.key_file, settings.key_master)
         self.webhooks = WebhookStore(settings.webhooks.file, settings.key_master)
         self.ring = KeyRing(settings.keys, self.key_store)
         self.authenticator = Authenticator(
@@ -115,7 +124,7 @@ class Services:
         # Made here, before a fork: its memory is shared by all workers.
         self.limiter = RateLimiter(
             settings.rate_limits, (key.key for key in settings.keys), lambda: clock_us() / 1e6,
-            KEYS_MAX,
+            RECORDS_MAX if settings.shared else KEYS_MAX,
         )  # fmt: skip
         self._engine_factory = engine_factory
         self.history_opener = history

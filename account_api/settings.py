@@ -120,6 +120,8 @@ class ApiSettings:
     """The file of the API keys made through the API, and of revocations."""
     key_master: str = ""
     """The file of the key that encrypts their secrets; "": a key that is not stored."""
+    shared: bool = False
+    """The venue runs on several machines: what they must all know is in the engine."""
     docs: Path | None = None
     """The folder of the built documentation; None: only the API reference is served."""
     fix_messages: Callable[[str, str, int], str] | None = None

@@ -132,6 +132,8 @@ class Http(_Section, frozen=True, kw_only=True):
     https://app.example.com; pages of all others may read what is public.
     Responses to GET of at least ``gzip_bytes_min`` are compressed for clients that ask; 0: none is.
     Each key may send ``<group>_quota`` requests in ``rate_window_s``; a quota of 0 is no limit.
+    With ``shared`` the venue has account APIs on several machines: API keys are stored in the
+    engine and not in a file of one machine (decision 37).
     """
 
     host: str = "127.0.0.1"
@@ -147,6 +149,7 @@ class Http(_Section, frozen=True, kw_only=True):
     trade_quota: Annotated[int, Meta(ge=0, le=10_000_000)] = 10_000
     money_quota: Annotated[int, Meta(ge=0, le=10_000_000)] = 10_000
     rate_window_s: Annotated[int, Meta(ge=1, le=3_600)] = 2
+    shared: bool = False
 
 
 class Stream(_Section, frozen=True, kw_only=True):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from config.control import ControlError, ask, socket_path
@@ -20,6 +22,7 @@ from tandem.tables import moment, show
 
 if TYPE_CHECKING:
     from account_api.security.keystore import KeyStore
+    from account_api.security.shared_keys import SharedKeyStore
 
 ORIGIN = Origin("operator:tandem", user="operator")
 
@@ -88,9 +91,9 @@ def _set_account_status(
 
 def keys(settings: Settings, as_json: bool) -> None:
     """Print the API keys of the configuration and those created since, without secrets."""
-    store = _key_store(settings)
     now_us = time.time_ns() // 1000
-    revoked = store.revocations()
+    with _key_store(settings) as store:
+        revoked, made = store.revocations(), store.everything()
     rows = [
         (key.key, key.kind, key.account or "(venue)", key.user, " ".join(key.scopes),
          " ".join(key.allow) or "any", "configuration",
@@ -101,9 +104,8 @@ def keys(settings: Settings, as_json: bool) -> None:
         (key.key, key.kind, key.account, key.user, " ".join(key.scopes),
          " ".join(key.allow) or "any", f"{key.created_by} as {key.name}",
          key.state_at(now_us))
-        for key in store.everything()
+        for key in made
     ]  # fmt: skip
-    store.close()
     columns = ("key", "kind", "account", "user", "scopes", "allow", "made_by", "state")
     show(f"API keys of {settings.file} and {settings.data}", columns, rows, as_json)
 
@@ -115,15 +117,12 @@ def revoke_key(settings: Settings, key: str, descendants: bool) -> None:
     """
     if not settings.data.is_dir():
         raise CommandError(f"there is no data folder {settings.data}; no venue runs there")
-    store = _key_store(settings)
-    try:
+    with _key_store(settings) as store:
         if store.find(key) is None and key not in {each.key for each in settings.keys}:
             raise CommandError(f"there is no API key {key}; `tandem keys` lists them")
         known = store.revocations().get(key)
         now_us = time.time_ns() // 1000
         done = store.revoke(key, ORIGIN.source, now_us, descendants=descendants)
-    finally:
-        store.close()
     ended = done.ended
     when = "is revoked" if known is None else f"was revoked at {moment(ended.at)} by {ended.by}"
     print(f"{key} {when}.")
@@ -131,13 +130,31 @@ def revoke_key(settings: Settings, key: str, descendants: bool) -> None:
         print(f"{made}, which it or one of its keys made, is revoked.")
 
 
-def _key_store(settings: Settings) -> KeyStore:
-    """Return the key store; an empty one in memory if the venue has never run."""
-    from account_api.security.keystore import KeyStore
+@contextmanager
+def _key_store(settings: Settings) -> Iterator[KeyStore | SharedKeyStore]:
+    """Open the key store; an empty one in memory if the venue has never run."""
+    from account_api.security.keystore import KeyStore, KeyStoreError
+    from account_api.security.shared_keys import SharedKeyStore
+    from account_api.shared import EngineRecords
 
-    if not settings.data.is_dir():
-        return KeyStore(":memory:")
-    return KeyStore(str(settings.data / "keys.db"), str(settings.data / "keys.master"))
+    file, master = str(settings.data / "keys.db"), str(settings.data / "keys.master")
+    store: KeyStore | SharedKeyStore
+    if settings.http.shared:
+        with connected(settings) as client:
+            configured = ((key.key, key.firm) for key in settings.keys)
+            store = SharedKeyStore(EngineRecords(lambda: client), master, configured, file)
+            try:
+                yield store
+            except KeyStoreError as error:
+                raise CommandError(str(error)) from None
+            finally:
+                store.close()
+        return
+    store = KeyStore(file, master) if settings.data.is_dir() else KeyStore(":memory:")
+    try:
+        yield store
+    finally:
+        store.close()
 
 
 def sessions(settings: Settings, as_json: bool) -> None:

@@ -108,7 +108,7 @@ def create_key(call: BodyCall[NewKeyRequest]) -> Reply:
     except ActorRevoked:
         raise _actor_revoked(maker) from None
     except KeyStoreError as error:
-        raise _unavailable() from error
+        raise _unavailable(error) from error
     view = _view(made, call.now_us)
     return Reply(
         extended(view, NewKeyView, secret=secret or None),
@@ -124,7 +124,7 @@ def get_keys(call: QueryCall[ActingQuery]) -> Reply:
         made = call.services.key_store.of(account)
         revoked = call.services.key_store.revocations()
     except KeyStoreError as error:
-        raise _unavailable() from error
+        raise _unavailable(error) from error
     configured = [
         _configured(key, revoked.get(key.key))
         for key in call.services.ring.configured
@@ -153,7 +153,7 @@ def approve_key(call: PlainCall) -> Reply:
     except ActorRevoked:
         raise _actor_revoked(caller) from None
     except KeyStoreError as error:
-        raise _unavailable() from error
+        raise _unavailable(error) from error
     return Reply(_view(_made_key(call), call.now_us))
 
 
@@ -174,7 +174,7 @@ def revoke_key(call: QueryCall[RevokeQuery]) -> Reply:
             name, call.principal.key.key, call.now_us, descendants=descendants
         )
     except KeyStoreError as error:
-        raise _unavailable() from error
+        raise _unavailable(error) from error
     ended = replace(key, revoked_at=revoked.ended.at, revoked_by=revoked.ended.by)
     view = _view(ended, call.now_us)
     answer = extended(view, RevokedKeyView, descendants=list(revoked.descendants))
@@ -278,7 +278,7 @@ def _made_key(call: AnyCall) -> StoredKey:
     try:
         found = call.services.key_store.find(name)
     except KeyStoreError as error:
-        raise _unavailable() from error
+        raise _unavailable(error) from error
     if found is None or not reaches(call, found.account):
         raise _not_found(name)
     return found
@@ -349,8 +349,11 @@ def _actor_revoked(key: ApiKey) -> Problem:
     )  # fmt: skip
 
 
-def _unavailable() -> Problem:
-    return Problem("keys_unavailable", "The API keys cannot be read or written at this moment.")
+def _unavailable(error: KeyStoreError) -> Problem:
+    return Problem(
+        "keys_unavailable", "The API keys cannot be read or written at this moment.",
+        outcome="unknown" if error.unknown else None,
+    )  # fmt: skip
 
 
 ROUTES: Final = (

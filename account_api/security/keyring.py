@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from account_api.errors import Problem
 from account_api.security.keystore import KeyStore, KeyStoreError, StoredKey
+from account_api.security.shared_keys import SharedKeyStore
 from account_api.settings import SCOPES, ApiKey
 
 _log: Final = structlog.get_logger("account_api")
@@ -40,7 +41,9 @@ class Keys:
 class KeyRing:
     """Indexes the valid keys. Thread-safe; may be constructed before a fork."""
 
-    def __init__(self, configured: Iterable[ApiKey], store: KeyStore | None = None) -> None:
+    def __init__(
+        self, configured: Iterable[ApiKey], store: KeyStore | SharedKeyStore | None = None
+    ) -> None:
         self.store = store
         self.configured = tuple(configured)
         self._lock = threading.Lock()
@@ -57,12 +60,23 @@ class KeyRing:
                 with self._lock:
                     self._read(self.store)
         except KeyStoreError as error:
-            raise Problem(
-                "keys_unavailable", "The service cannot read which API keys are valid."
-            ) from error
+            raise _unavailable(error) from error
         return self._keys
 
-    def _read(self, store: KeyStore) -> None:
+    def renewed(self) -> Keys:
+        """Return the keys with all that was committed before this call, on any machine.
+
+        For who is about to refuse a key because it is not there. Raises Problem
+        ``keys_unavailable``.
+        """
+        if self.store is not None:
+            try:
+                self.store.renew()
+            except KeyStoreError as error:
+                raise _unavailable(error) from error
+        return self.current()
+
+    def _read(self, store: KeyStore | SharedKeyStore) -> None:
         """Read the keys (the lock is held), the version first, so that no change is missed."""
         version = store.version()
         if version == self._version and not version & 1:
@@ -91,6 +105,11 @@ def api_key(key: StoredKey) -> ApiKey:
         pending=key.state != "active",
         valid_until=key.valid_until,
     )
+
+
+def _unavailable(error: KeyStoreError) -> Problem:
+    _log.warning("keys_unavailable", reason=str(error))
+    return Problem("keys_unavailable", "The service cannot read which API keys are valid.")
 
 
 def _usable(key: StoredKey) -> bool:

@@ -60,7 +60,9 @@ State = Literal["active", "pending_approval"]
 
 
 class KeyStoreError(RuntimeError):
-    """The file of keys cannot be read or written."""
+    """Keys cannot be read or written. ``unknown``: it may have been done all the same."""
+
+    unknown = False
 
 
 class NoRoom(KeyStoreError):
@@ -165,6 +167,9 @@ class KeyStore:
             except NoRoom:
                 return 1
         return changes.count()
+
+    def renew(self) -> None:
+        """Do nothing: what is read is always the newest."""
 
     def live(self) -> list[StoredKey]:
         """Return every key that is not revoked, oldest first."""

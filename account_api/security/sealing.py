@@ -38,12 +38,12 @@ class Sealer:
 
     def _aead(self) -> AESGCM:
         if self._cipher is None:
-            self._cipher = AESGCM(_master_key(self._master))
+            self._cipher = AESGCM(master_key(self._master))
         return self._cipher
 
 
-def _master_key(path: str) -> bytes:
-    """Read the key in the file, which is created atomically: under another name first."""
+def master_key(path: str) -> bytes:
+    """Read the key in the file, created if it is missing: atomically, under another name first."""
     if not path:
         return AESGCM.generate_key(_MASTER_BYTES * 8)
     file = Path(path)
