@@ -160,9 +160,12 @@ def authority(path: Path, name: str, days: int) -> Signer:
 
 def issue(
     by: Signer, path: Path, name: str, days: int, purposes: Sequence[x509.ObjectIdentifier],
-    hosts: Iterable[str],
+    hosts: Iterable[str], attribute: x509.ObjectIdentifier = NameOID.COMMON_NAME,
 ) -> x509.Certificate:  # fmt: skip
-    """Make a key, and a certificate for it that is good for some purposes and no others."""
+    """Make a key, and a certificate for it that is good for some purposes and no others.
+
+    ``attribute`` is what of the subject has the name.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     extensions: list[tuple[x509.ExtensionType, bool]] = [
         (x509.BasicConstraints(ca=False, path_length=None), True),
@@ -172,7 +175,7 @@ def issue(
     alternative = [_alternative(host) for host in hosts]
     if alternative:
         extensions.append((x509.SubjectAlternativeName(alternative), False))
-    certificate = _signed(by, _named(name), key, days, extensions)
+    certificate = _signed(by, _named(name, attribute), key, days, extensions)
     _write(path, certificate, key)
     return certificate
 
@@ -200,8 +203,8 @@ def _signed(
     return builder.sign(by.key, _HASH)
 
 
-def _named(name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+def _named(name: str, attribute: x509.ObjectIdentifier = NameOID.COMMON_NAME) -> x509.Name:
+    return x509.Name([x509.NameAttribute(attribute, name)])
 
 
 def _alternative(host: str) -> x509.GeneralName:

@@ -2,6 +2,9 @@
 
 A node's folder has the same three files on every machine: copied there whole, they are what etcd
 and the members of the venue need. The authority's key stays where it was made.
+
+The node's name is the OU of the certificate's subject, which has no CN: where users are enabled,
+the gateway of etcd refuses a client's certificate that has one.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tandem.certificates import HOST, Signer, authority, issue
 from tandem.output import CommandError
@@ -115,7 +118,7 @@ def _node(by: Signer, folder: Path, name: str, hosts: Sequence[str], days: int) 
     new = folder / f".{name}.{os.getpid()}"
     new.mkdir(mode=0o700)
     try:
-        issue(by, new / CERTIFICATE, name, days, _BOTH, hosts)
+        issue(by, new / CERTIFICATE, name, days, _BOTH, hosts, NameOID.ORGANIZATIONAL_UNIT_NAME)
         shutil.copyfile(folder / CA, new / CA)
         place = folder / name
         place.mkdir(mode=0o700, exist_ok=True)

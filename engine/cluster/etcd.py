@@ -360,8 +360,9 @@ def _fault(status: int, answer: bytes) -> _Fault:
     except msgspec.MsgspecError:
         if status >= 500:
             return _Fault(f"HTTP status {status}")
-        text = f"it is no gateway of etcd 3.4 or later (HTTP status {status})"
-        return _Fault(text, UNIMPLEMENTED)
+        # What stands before the gateway, or is no gateway of etcd 3.4 or later, answers in words.
+        text = answer[:200].decode("utf-8", "replace").strip()
+        return _Fault(f"HTTP status {status}, {text}", UNIMPLEMENTED)
 
 
 _LEASE: Final = msgspec.json.Decoder(_Lease, strict=False)

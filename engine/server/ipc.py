@@ -66,7 +66,7 @@ class Connection:
         self.remote = isinstance(sock, TlsSocket)
         """It came over TCP, from another machine."""
         self.peer = sock.peer if isinstance(sock, TlsSocket) else ""
-        """The common name of its certificate; "" on the Unix socket."""
+        """The node that its certificate names; "" on the Unix socket."""
         self.name = ""
         self.greeted = False
         self.open = True

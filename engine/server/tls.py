@@ -182,7 +182,7 @@ class TlsSocket:
         self.socket = sock
         self.where = where
         self.peer = ""
-        """The common name of the other side's certificate; known after the handshake."""
+        """The node that the other side's certificate names; known after the handshake."""
         self._buffer = buffer
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
@@ -264,7 +264,7 @@ class TlsSocket:
                 raise TlsError(f"no TLS with {self.where}: {reason_of(error)}") from error
         if not self._flush() or not self._shaken:
             return False
-        self.peer = _common_name(self._tls.getpeercert())
+        self.peer = _node_of(self._tls.getpeercert())
         return True
 
     def _receive(self, at_end: bool = True) -> bool:
@@ -318,10 +318,10 @@ class TlsSocket:
             pass  # It has gone, and need not know.
 
 
-def _common_name(certificate: dict[str, Any] | None) -> str:
-    """Return the CN of a certificate's subject, "" if it has none."""
+def _node_of(certificate: dict[str, Any] | None) -> str:
+    """Return the node of a certificate, the OU of its subject, "" if it has none."""
     for part in (certificate or {}).get("subject", ()):
         for name, value in part:
-            if name == "commonName":
+            if name == "organizationalUnitName":
                 return str(value)
     return ""

@@ -6,15 +6,18 @@ import os
 import shutil
 import signal
 import subprocess
+import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 
 from config.ports import free_ports
 from engine.cluster.connection import Tls
 from engine.cluster.etcd import Etcd, EtcdUnavailable
+from engine.cluster.operations import prefix_end
 from tests.support import pace
 from tests.support.waiting import until
 
@@ -152,6 +155,46 @@ class EtcdCluster:
         )
         self._clients.append(etcd)
         return etcd
+
+    def ready(self) -> bool:
+        """Whether every member answers and knows who leads."""
+        return all(_ready(self.client([member.endpoint])) for member in self.members)
+
+    def ask(self, path: str, body: object, token: str = "") -> Any:
+        """Ask the first member what our own client has no call for."""
+        scheme, context = ("http", None) if self._tls is None else ("https", self._tls.context())
+        request = urllib.request.Request(
+            f"{scheme}://{self.members[0].endpoint}/v3/{path}",
+            data=msgspec.json.encode(body),
+            headers={"Authorization": token} if token else {},
+        )
+        with urllib.request.urlopen(request, context=context, timeout=pace.seconds(10)) as answer:
+            return msgspec.json.decode(answer.read())
+
+    def guard(self, prefix: str, user: str = "tandem", password: str = "secret") -> None:
+        """Enable users: root (password "root"), and one that may read and write one prefix."""
+        permission = {
+            "permType": "READWRITE",
+            "key": prefix.encode(),
+            "range_end": prefix_end(prefix.encode()),
+        }
+        for path, body in (
+            ("auth/user/add", {"name": "root", "password": "root"}),
+            ("auth/role/add", {"name": "root"}),
+            ("auth/user/grant", {"user": "root", "role": "root"}),
+            ("auth/user/add", {"name": user, "password": password}),
+            ("auth/role/add", {"name": "tandem"}),
+            ("auth/role/grant", {"name": "tandem", "perm": permission}),
+            ("auth/user/grant", {"user": user, "role": "tandem"}),
+            ("auth/enable", {}),
+        ):
+            self.ask(path, body)
+
+    def make_room(self) -> None:
+        """What an operator does when the quota was reached: defragment, and disarm the alarm."""
+        self.ask("maintenance/defragment", {})
+        for alarm in self.ask("maintenance/alarm", {"action": "GET"}).get("alarms", []):
+            self.ask("maintenance/alarm", {"action": "DEACTIVATE", **alarm})
 
     def leader(self) -> EtcdMember:
         """Return the member that leads, once there is one."""
