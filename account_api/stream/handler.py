@@ -33,6 +33,7 @@ from account_api.security.auth import (
 )
 from account_api.stream import requests
 from account_api.stream.hub import Hub
+from account_api.stream.late_answers import hold_back
 from account_api.stream.loading import Loaded, Loader, send_loaded
 from account_api.stream.logins import Logins
 from account_api.stream.messages import refusal, reply
@@ -116,6 +117,7 @@ class Handler:
                 await own(peer, message)
                 return
             done = await self._operations.run(op, message.params, peer.principal, request_id)
+            await hold_back(done, self._settings.simulated_symbol)
             replayed = REPLAYED in done.headers
             await peer.send(
                 reply(op, req_id, done.body, status=done.status, replayed=replayed)

@@ -37,6 +37,7 @@ async def run(settings: Settings) -> None:
             host=settings.stream.host,
             port=settings.stream.port,
             deflate_bytes_min=settings.stream.deflate_bytes_min,
+            simulated_symbol=settings.simulation.symbol,
         ),
         ROUTES,
         lambda: history.open_reader(settings.history.url),

@@ -14,6 +14,7 @@ class StreamSettings:
     A connection with more than ``buffer_bytes_max`` unsent bytes is closed as too slow. A
     client may resume from at most ``replay_events_max`` of its account's events ago. Messages of at
     least ``deflate_bytes_min`` are compressed for clients that offer it; 0: the offer is refused.
+    Orders of ``simulated_symbol`` may ask for a late answer; "" on every venue that is no test-net.
     """
 
     api: ApiSettings
@@ -34,3 +35,4 @@ class StreamSettings:
     workers: int = 8
     grace_s_max: int = 300
     deflate_bytes_min: int = 1_024
+    simulated_symbol: str = ""

@@ -229,7 +229,7 @@ class Delivery:
             cursor = (seq, message.event_index, message.part)
             if cursor <= place.cursor:
                 continue
-            if life.holds:
+            if life.holds or (self._faults is not None and self._faults.late(session, message)):
                 return False
             if not self._store(session, message, seq):
                 if not life.holds:  # Else it has just gone, which is why.

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from engine.client import queries
+from fix_gateway.runtime.faults import LATE_S
 from tests.fix.processes import Venue, logged_on
 from tests.fix.rawfix import RawFix, now_text
 from tests.support.processes import Process
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +76,48 @@ def test_the_venue_fills_and_cancels_what_was_not_asked_for(net: Venue) -> None:
     assert (canceled["11"], canceled["14"], canceled["39"]) == ("six", "2", "4")
     assert canceled.get("41") is None
     client.logout()
+
+
+def test_10_is_acknowledged_late_and_trades_meanwhile(net: Venue) -> None:
+    """What a client must not conclude from silence: that its order is not there."""
+    alice, bob = logged_on(net, "ALICE", reset=True), logged_on(net, "BOB", reset=True)
+    begin = time.monotonic()
+    simulated(alice, "late", "10", "70")
+    until(lambda: _in_book(net), "the order in the book")
+    bob.send("D", f"11=late-b|55=SIM-USD|54=2|60={now_text()}|38=9|40=2|44=70|59=3|")
+    taken = bob.collect(2)
+    assert [one["150"] for one in taken] == ["0", "F"] and taken[1]["32"] == "9"
+    alice.send("F", f"11=late-c|41=late|55=SIM-USD|54=1|60={now_text()}|")
+    reports = alice.collect(3, timeout=20.0)
+    assert time.monotonic() - begin >= LATE_S
+    assert [one["150"] for one in reports] == ["0", "F", "4"]
+    assert (reports[1]["32"], reports[2]["11"]) == ("9", "late-c")
+    assert taken[1]["52"] < reports[0]["52"], "another session waits as well"
+    numbers = [int(one["34"]) for one in reports]
+    assert numbers == list(range(numbers[0], numbers[0] + 3))
+    assert all("97" not in one and "43" not in one for one in reports)
+    for client in (alice, bob):
+        client.logout()
+
+
+def test_a_report_that_is_late_survives_the_connection(net: Venue) -> None:
+    client = logged_on(net, "CAROL", reset=True)
+    simulated(client, "lost", "10", "71")
+    until(lambda: _in_book(net), "the order in the book")
+    client.close()
+    again = logged_on(net, "CAROL", num=client.num)
+    again.send("2", f"7={int(client.received[-1]['34']) + 1}|16=0|")
+    report = again.expect("8")
+    assert (report["150"], report["11"]) == ("0", "lost")
+    again.send("F", f"11=lost-c|41=lost|55=SIM-USD|54=1|60={now_text()}|")
+    assert again.expect("8")["150"] == "4"
+    again.logout()
+
+
+def _in_book(net: Venue) -> bool:
+    with contextlib.closing(net.client()) as engine:
+        book = engine.fetch(queries.Book("SIM-USD")).value
+        return bool(book and book.bids)
 
 
 def test_another_symbol_has_no_faults(net: Venue) -> None:
