@@ -29,7 +29,7 @@ from tests.support.wide_flow import WideFlow
 
 PUBLIC = {
     ev.InstrumentStatusChanged, ev.AssetDefined, ev.InstrumentDefined, ev.NetworkDefined,
-    ev.ClientIdsRetired, ev.ReferencePriceSet,
+    ev.ClientIdsRetired, ev.ReferencePriceSet, ev.RecordsStored, ev.SessionHeld,
 }  # fmt: skip
 """Events of the venue, which belong to no account."""
 
