@@ -42,6 +42,7 @@ class LinkLimits(NamedTuple):
     welcome_s: float = 2.0
     """From the TCP connection to Welcome, the handshake included."""
     ping_s: float = 1.0
+    """A question is sent this often, so that each side hears the other."""
     silence_s: float = 3.0
     inbox_bytes_max: int = 64 << 20
     outbox_bytes_max: int = 64 << 20
@@ -90,7 +91,7 @@ class Dial:
         self._since = now
         """When the present state began: connecting, or being welcomed."""
         self._heard_at = now
-        self._asked = False
+        self._ping_at = now
         self._host, port = split_address(address)
         try:
             found = socket.getaddrinfo(self._host, port, type=socket.SOCK_STREAM)
@@ -130,7 +131,7 @@ class Dial:
     def pause(self, paused: bool, now: float) -> None:
         """Receive nothing for now, or receive again."""
         if self._paused and not paused:
-            self._heard_at, self._asked = now, False
+            self._heard_at = now
         self._paused = paused
 
     def events(self) -> int:
@@ -143,16 +144,15 @@ class Dial:
         reads = 0 if self._paused else selectors.EVENT_READ
         return reads | (selectors.EVENT_WRITE if self._blocked else 0)
 
-    def deadline(self) -> float | None:
+    def deadline(self) -> float:
         """Return when ``advance`` is due even though nothing has happened."""
         if self._tls is None:
             return self._since + self._limits.connect_s
         if self.welcome is None:
             return self._since + self._limits.welcome_s
         if self._paused:
-            return None
-        limits = self._limits
-        return self._heard_at + (limits.silence_s if self._asked else limits.ping_s)
+            return self._ping_at
+        return min(self._ping_at, self._heard_at + self._limits.silence_s)
 
     def advance(self, events: int, now: float) -> list[EngineFrame]:
         """Do what can be done without waiting; return the frames that have arrived.
@@ -213,7 +213,7 @@ class Dial:
                 f": {self._last_words}" if self._last_words else ""
             )
             return
-        self._heard_at, self._asked = now, False
+        self._heard_at = now
         self.arrived_bytes += size
         self._inbox += self._buffers.received[:size]
         try:
@@ -240,26 +240,27 @@ class Dial:
         elif kind is wire.Welcome:
             self.welcome = frame  # type: ignore[assignment]
             self.up_since = now
+            self._ping_at = now + self._limits.ping_s
         elif kind is not wire.Failed:
             raise wire.WireError("the first frame must be Welcome")
 
     def _look_at_the_clock(self, now: float) -> None:
-        """End what has taken too long; ask, when nothing was heard for a while."""
-        due = self.deadline()
-        if due is None or now < due:
+        """End what has taken too long; ask, when it is time to."""
+        if now < self.deadline():
             return
         limits = self._limits
         if self._tls is None:
             self.ended = f"no connection to {self.address} within {limits.connect_s:g} s"
         elif self.welcome is None:
             self.ended = f"no Welcome from {self.address} within {limits.welcome_s:g} s"
-        elif self._asked:
+        elif not self._paused and now >= self._heard_at + limits.silence_s:
             self.ended = f"nothing heard from {self.address} for {limits.silence_s:g} s"
         else:
-            # Before what else waits; a chunk that is sent in part still goes first.
-            self._asked = True
-            self._parts.appendleft(PING)
-            self._bytes += len(PING)
+            self._ping_at = now + limits.ping_s
+            if not self._parts or self._parts[0] is not PING:
+                # Before what else waits; a chunk that is sent in part still goes first.
+                self._parts.appendleft(PING)
+                self._bytes += len(PING)
 
     def _send(self, frames: list[EngineFrame], now: float) -> None:
         """Send until nothing is left or the kernel takes no more."""

@@ -157,6 +157,10 @@ class Server:
         if self._tcp is not None:
             for sock in self._tcp.shaken(now):
                 self._admit(sock, items)
+            if silent := self._tcp.silent(now):
+                for connection in [*self.connections.values()]:
+                    if connection.socket in silent:
+                        self.end(connection)
         for connection in self._gone:
             items.append((connection, Gone()))
         self._gone = []

@@ -39,7 +39,9 @@ class TcpListener:
 
     It stands in the selector of a server, on whose thread it is used. At most
     ``handshakes_max`` are under way, for at most ``handshake_s`` each: of more, the oldest ends.
-    Raises OSError if it cannot listen, TlsError if the certificates cannot be used.
+    A connection that is up sends something every second; one that does not for ``silence_s`` is
+    taken for gone, for TCP itself would wait for minutes. Raises OSError if it cannot listen,
+    TlsError if the certificates cannot be used.
     """
 
     def __init__(
@@ -49,17 +51,22 @@ class TcpListener:
         *,
         handshakes_max: int = 64,
         handshake_s: float = 5.0,
-        user_timeout_s: float = 5.0,
+        silence_s: float = 5.0,
+        user_timeout_s: float = 30.0,
     ) -> None:
         host, port = split_address(address)
         self._contexts = Contexts(files, server_side=True)
         self._handshakes_max = handshakes_max
         self._handshake_s = handshake_s
+        self._silence_s = silence_s
+        # Whoever is there and does not read for a while is not gone: see Limits.stall_s.
         self._user_timeout_s = user_timeout_s
         self._buffer = scratch()
         self._handshakes: dict[TlsSocket, float] = {}
         """Those under way and when each began, the oldest first."""
         self._done: list[TlsSocket] = []
+        self._up: dict[TlsSocket, tuple[int, float]] = {}
+        """What each connection that is up had received, and when that was seen first."""
         self._steps = 0
         self._log_after = 0.0
         self._unlogged = 0
@@ -103,7 +110,25 @@ class TcpListener:
                 break
             self._end(sock, f"no TLS with {sock.where}: its handshake took too long", now)
         done, self._done = self._done, []
+        for sock in done:
+            self._up[sock] = sock.received, now
         return done
+
+    def silent(self, now: float) -> list[TlsSocket]:
+        """Return the connections from which nothing has come for too long."""
+        found = []
+        for sock, (received, since) in [*self._up.items()]:
+            if sock.fileno() < 0:
+                del self._up[sock]  # The server has closed it.
+            elif sock.received != received:
+                self._up[sock] = sock.received, now
+            elif now - since > self._silence_s:
+                if sock.has_unread():  # The server was held up, or has enough to do.
+                    self._up[sock] = received, now
+                else:
+                    found.append(sock)
+                    log.warning("member_silent", peer=sock.peer, where=sock.where)
+        return found
 
     def close(self) -> None:
         """Close the listener and what is in a handshake."""

@@ -8,6 +8,7 @@ therefore knows of everything that can be read.
 from __future__ import annotations
 
 import errno
+import re
 import socket
 import ssl
 from pathlib import Path
@@ -107,13 +108,15 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not accepted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
-        reason = error.reason or ""
-        return _REASONS.get(reason) or reason.replace("_", " ").lower() or str(error)
+        # An error of another library than TLS has no reason: "[SSL] PEM lib (_ssl.c:3905)".
+        reason = error.reason or _SOURCE.sub("", str(error))
+        return _REASONS.get(reason) or reason.replace("_", " ").lower()
     if isinstance(error, OSError):
         return error.strerror or str(error)
     return str(error)
 
 
+_SOURCE: Final = re.compile(r"^\[\w+\] | \(_ssl\.c:\d+\)$")
 _REASONS: Final = {
     "TLSV1_ALERT_UNKNOWN_CA": "it does not accept this node's certificate: unknown authority",
     "SSLV3_ALERT_CERTIFICATE_EXPIRED": "it does not accept this node's certificate: expired",
@@ -128,7 +131,7 @@ _REASONS: Final = {
     "TLSV1_ALERT_PROTOCOL_VERSION": "it does not speak TLS 1.3",
     "UNSUPPORTED_PROTOCOL": "it does not speak TLS 1.3",
     "NO_CERTIFICATE_OR_CRL_FOUND": "there is no certificate in it",
-    "PEM_LIB": "it is no PEM",
+    "PEM lib": "it is no PEM",
     "KEY_VALUES_MISMATCH": "the key is that of another certificate",
 }  # fmt: skip
 
@@ -183,6 +186,8 @@ class TlsSocket:
         self.where = where
         self.peer = ""
         """The node that the other side's certificate names; known after the handshake."""
+        self.received = 0
+        """Bytes received since the beginning, to see whether the other side is there."""
         self._buffer = buffer
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
@@ -207,6 +212,16 @@ class TlsSocket:
     def waits_to_send(self) -> bool:
         """Return whether the handshake goes on when there is room to send."""
         return bool(self._unsent)
+
+    def has_unread(self) -> bool:
+        """Return whether something has arrived that was not received yet, an end included."""
+        try:
+            self.socket.recv(1, socket.MSG_PEEK)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError:
+            return True  # The next call of recv_into says so.
+        return True
 
     def handshake(self) -> bool:
         """Take the handshake a step further; return whether it is done.
@@ -278,6 +293,7 @@ class TlsSocket:
         if not size and at_end:
             raise TlsError(f"no TLS with {self.where}: it closed the connection")
         self._incoming.write(self._buffer[:size])
+        self.received += size
         return bool(size)
 
     def _decrypt(self, buffer: memoryview) -> int:
