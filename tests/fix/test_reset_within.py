@@ -381,7 +381,8 @@ def test_the_gateway_is_killed_before_it_answers(own_venue: Venue, journalled: b
     alice.send("A", alice.logon_fields(reset=True), num=1)
     gateway = venue.gateway
     assert gateway is not None
-    time.sleep(0.3)  # It waits for the engine, with the new epoch in the engine's socket.
+    # It waits for the engine, with the new epoch in the engine's socket, where nobody can look.
+    time.sleep(pace.seconds(0.3))
     gateway.kill()
     if journalled:
         engine.popen.send_signal(signal.SIGCONT)
@@ -402,7 +403,7 @@ def test_who_was_not_answered_and_goes_on_with_old_numbers_is_told(own_venue: Ve
     engine = stop(venue.engine)
     alice.send("A", alice.logon_fields(reset=True), num=1)
     assert venue.gateway is not None
-    time.sleep(0.3)
+    time.sleep(pace.seconds(0.3))
     venue.gateway.kill()
     engine.popen.send_signal(signal.SIGCONT)
     venue.start_gateway()
@@ -424,7 +425,7 @@ def test_the_engine_is_killed_before_it_has_recorded(own_venue: Venue) -> None:
     epoch = row(venue.client()).epoch
     engine = stop(venue.engine)
     alice.send("A", alice.logon_fields(reset=True), num=1)
-    time.sleep(0.3)
+    time.sleep(pace.seconds(0.3))
     engine.kill()
     venue.start_engine()
     told = end(alice)

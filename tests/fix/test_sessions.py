@@ -257,7 +257,7 @@ def test_S2_cancel_on_disconnect_as_the_logon_says(
     alice.close()
     wait_for_orders(venue, "alice", remain)
     if tags == "20003=0|":
-        time.sleep(0.3)
+        time.sleep(pace.seconds(0.3))
         assert open_ids(venue, "alice") == remain
 
 
