@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import os
 import random
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -18,15 +21,20 @@ OUTGOING_FIRST: Final = 32_768
 TRIES_MAX: Final = 1_000
 TAKE_AGAIN_S: Final = 0.1
 TELL_EVERY_S: Final = 30.0
+PROMISED_MAX: Final = 512
+"""So many ports are kept for those to whom they were told; one is listened on within seconds."""
 _random: Final = random.SystemRandom()
+_promised: Final[deque[int]] = deque()
+_promising: Final = threading.Lock()
+_register: int | None = None
 
 
 def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
     """TCP ports of an interface ("": of all) that are free at this moment, all different.
 
     Between now and the moment at which somebody listens there, the kernel gives none of them
-    to an outgoing connection, as it would do with those that it picks itself. Raises OSError
-    when none can be found.
+    to an outgoing connection, as it would do with those that it picks itself, and no other process
+    of this user gets one from here. Raises OSError when none can be found.
     """
     sockets: list[socket.socket] = []
     try:
@@ -87,12 +95,47 @@ def _bound(host: str) -> socket.socket:
         try:
             # Where the kernel uses nearly all ports for outgoing connections it has to pick.
             one.bind((host, _random.randint(LOWEST, last) if last > 2 * LOWEST else 0))
-            return one
+            if _promise(int(one.getsockname()[1])):
+                return one
+            raise OSError(errno.EADDRINUSE, "every port is taken or promised")
         except OSError:
             one.close()
             if number == TRIES_MAX - 1:
                 raise
     raise AssertionError("unreachable")
+
+
+def _promise(port: int) -> bool:
+    """Note that a port is promised, for other processes too: by a lock on one byte of a file,
+    which ends with this process. False if it is promised already."""
+    with _promising:
+        if port in _promised:
+            return False
+        register = _opened()
+        if register is not None:
+            try:
+                fcntl.lockf(register, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+            except OSError:
+                return False
+        _promised.append(port)
+        if len(_promised) > PROMISED_MAX:
+            old = _promised.popleft()
+            if register is not None:
+                fcntl.lockf(register, fcntl.LOCK_UN, 1, old)
+        return True
+
+
+def _opened() -> int | None:
+    """Return the file of promises; None where there can be none, and luck has to do."""
+    global _register
+    if _register is None:
+        path = Path(os.environ.get("TMPDIR") or "/tmp") / f"tandem-ports-{os.getuid()}"
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            _register = os.open(path, flags, 0o600)
+        except OSError:
+            return None
+    return _register
 
 
 def _outgoing_first() -> int:

@@ -98,8 +98,7 @@ def environment() -> dict[str, str]:
 def write(upgrade: bool) -> list[str]:
     """Write every lock file. Return what changed."""
     whole = next(iter(LOCKS))
-    path = ROOT / whole
-    before = pinned(path.read_text(encoding="utf-8")) if path.exists() else {}
+    before = locked()
     for name, extras in LOCKS.items():
         chosen = [part for extra in extras for part in ("--extra", extra)]
         constraint = "" if name == whole else whole
@@ -107,7 +106,20 @@ def write(upgrade: bool) -> list[str]:
     compile_lock(BUILD, ["-"], upgrade, whole, "\n".join(requirements("build")))
     for name, extra in APART.items():
         compile_lock(name, ["-"], upgrade, text="\n".join(requirements(extra)))
-    return moved(before, pinned(path.read_text(encoding="utf-8")))
+    lines: list[str] = []
+    for name, after in locked().items():
+        # What stands in several files is told once.
+        lines += [line for line in moved(before[name], after) if line not in lines]
+    return lines
+
+
+def locked() -> dict[str, dict[str, str]]:
+    """Return the versions in the lock file that has all, and in those apart from it."""
+    paths = {name: ROOT / name for name in (next(iter(LOCKS)), *APART)}
+    return {
+        name: pinned(path.read_text(encoding="utf-8")) if path.exists() else {}
+        for name, path in paths.items()
+    }
 
 
 def requirements(*extras: str) -> list[str]:

@@ -17,6 +17,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from tools import locks
 from tools.locks import APART, BUILD, LOCKS, PYTHON_MIN, QUICKFIX_WHEEL, entries, moved, pinned
 
 ROOT = Path(__file__).parent.parent.parent
@@ -208,3 +209,19 @@ def test_what_moved_is_told() -> None:
     assert moved(before, {"a": "1.1", "c": "4"}) == [
         "a: 1 -> 1.1", "b: 2, 3 -> gone", "c: not there -> 4",
     ]  # fmt: skip
+
+
+def test_what_moved_in_a_lock_apart_is_told_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "ROOT", tmp_path)
+    for name in (*LOCKS, BUILD, *APART):
+        (tmp_path / name).write_text("a==1\nccxt==1\n" if name in APART else "a==1\n")
+
+    def newer(target: str, *_: object, **__: object) -> None:
+        path = tmp_path / target
+        path.write_text(path.read_text().replace("==1", "==2"))
+
+    monkeypatch.setattr(locks, "compile_lock", newer)
+    monkeypatch.setattr(locks, "requirements", lambda *_: [])
+    assert locks.write(upgrade=True) == ["a: 1 -> 2", "ccxt: 1 -> 2"]

@@ -14,6 +14,7 @@ from typing import Final
 from _pytest.reports import BaseReport
 
 CHARACTERS_MAX: Final = 200
+END: Final = 60
 LINES_MAX: Final = 32
 """With the title and the line of totals below it that fits well into the last 40."""
 KINDS: Final = {"rerun": "RERUN", "error": "ERROR", "failed": "FAILED"}
@@ -23,9 +24,12 @@ GROUP: Final = re.compile(r"@(?:[a-z]+|tests/[\w/]+\.py)\]?$")
 
 
 def one_line(text: str) -> str:
-    """Return a text in one line that is not too long."""
+    """Return a text in one line that is not too long: of a long one its beginning and its end,
+    for what a process has said before it ended badly ends with why."""
     line = " ".join(text.split())
-    return line if len(line) <= CHARACTERS_MAX else line[: CHARACTERS_MAX - 1] + "…"
+    if len(line) <= CHARACTERS_MAX:
+        return line
+    return f"{line[: CHARACTERS_MAX - END - 3]} … {line[-END:]}"
 
 
 def cause(report: BaseReport) -> str:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import socket
 import struct
+import subprocess
+import sys
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +17,8 @@ import pytest
 
 from config import ports
 from tests.support import pace
+
+ROOT = Path(ports.__file__).parent.parent
 
 
 def test_ports_are_different_free_and_not_for_outgoing_connections() -> None:
@@ -51,7 +56,45 @@ def test_a_port_that_somebody_has_is_not_given(monkeypatch: pytest.MonkeyPatch) 
                 return next(wanted)
 
         monkeypatch.setattr(ports, "_random", Next())
+        monkeypatch.setattr(ports, "_promised", deque())
         assert ports.free_ports(1) == [other]
+
+
+ASKS = """
+import random, sys
+from config import ports
+wanted = iter([int(sys.argv[1]), int(sys.argv[2])])
+ports._random.randint = lambda low, high: next(wanted)
+print(ports.free_ports(1)[0])
+"""
+
+
+def test_a_port_that_was_promised_is_not_promised_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither by this process nor by another one, until it has ended or has told many others."""
+
+    def told_another(wanted: int, other: int) -> int:
+        command = [sys.executable, "-c", ASKS, str(wanted), str(other)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT,
+                              timeout=pace.seconds(30))  # fmt: skip
+        return int(done.stdout)
+
+    monkeypatch.setattr(ports, "PROMISED_MAX", 2)
+    monkeypatch.setattr(ports, "_promised", deque())
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        other = free.getsockname()[1]
+    (first,) = ports.free_ports(1)
+    assert told_another(first, other) == other
+    assert first not in ports.free_ports(2)
+    assert told_another(first, other) == first, "two later ones have taken its place"
+
+
+def test_where_nothing_can_be_noted_ports_are_found_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ports, "_register", None)
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "none"))
+    assert len(set(ports.free_ports(3))) == 3
 
 
 @contextmanager
