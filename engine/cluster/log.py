@@ -30,7 +30,8 @@ from engine.journal.base import Record
 
 BATCH_BYTES: Final = 1 << 20
 """A transaction has no more bytes of records than this, or one record."""
-DEFLATE_BYTES: Final = 1 << 16
+DEFLATE_BYTES: Final = 1 << 13
+"""Larger batches are deflated: three members flush a third, which takes longer than deflating."""
 PAGE: Final = 16
 """Batches that are read at a time."""
 FORMAT: Final = 1
