@@ -41,6 +41,11 @@ def fixed(node: ast.expr) -> bool:
 
 def margins(tree: ast.Module) -> Iterator[int]:
     """Lines that wait for as long as a constant says."""
+    paced = {
+        target.id for node in tree.body if isinstance(node, ast.Assign)
+        and ast.unparse(node.value).startswith("pace.")
+        for target in node.targets if isinstance(target, ast.Name)
+    }  # fmt: skip
     marks = {
         id(node) for top in ast.walk(tree) if isinstance(top, ast.Call)
         and ast.unparse(top.func).startswith(("pytest.mark", "pace."))
@@ -57,7 +62,8 @@ def margins(tree: ast.Module) -> Iterator[int]:
             most = node.comparators[0]
             whole = isinstance(most, ast.BinOp) and isinstance(most.op, ast.Add)
             parts = [most.left, most.right] if whole else [most]  # type: ignore[attr-defined]
-            scaled = any(ast.unparse(part).startswith("pace.") for part in parts)
+            words = [ast.unparse(part) for part in parts]
+            scaled = any(word.startswith("pace.") or word in paced for word in words)
             since = ast.unparse(node.left).startswith("time.monotonic() - ")
             if since and not scaled and any(map(fixed, parts)):
                 yield node.lineno
@@ -87,6 +93,7 @@ def test_fixed_margins_are_recognised() -> None:
         "pytest.mark.timeout(200)", "names.get(1)", "', '.join(names)",
         "EngineClient(path, 'a', timeout_s=pace.seconds(5))",
         "assert time.monotonic() - began < BEATS_S + pace.seconds(2)",
+        "LATE_S = pace.seconds(3)\nassert time.monotonic() - began < LATE_S",
     ):  # fmt: skip
         assert not list(margins(ast.parse(text))), text
 
