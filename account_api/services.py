@@ -112,6 +112,7 @@ class Services:
             self.key_store = SharedKeyStore(
                 EngineRecords(self._engine_port), settings.key_master,
                 ((key.key, key.firm) for key in settings.keys), settings.key_file,
+                settings.records_wait_s,
             )  # fmt: skip
         else:
             self.key_store = KeyStore(settings.key_file, settings.key_master)

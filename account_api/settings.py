@@ -122,6 +122,8 @@ class ApiSettings:
     """The file of the key that encrypts their secrets; "": a key that is not stored."""
     shared: bool = False
     """The venue runs on several machines: what they must all know is in the engine."""
+    records_wait_s: float = 5.0
+    """How long a request waits for the engine to say what has changed of it."""
     docs: Path | None = None
     """The folder of the built documentation; None: only the API reference is served."""
     fix_messages: Callable[[str, str, int], str] | None = None

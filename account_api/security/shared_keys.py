@@ -94,7 +94,8 @@ class SharedKeyStore:
     """The keys of all machines; has what ``KeyStore`` has. Thread-safe, also after a fork.
 
     ``configured`` are the configured keys and their firms. ``file`` is where a machine by itself
-    keeps its keys: what is in it is added to the shared ones, and it is renamed.
+    keeps its keys: what is in it is added to the shared ones, and it is renamed. A call waits for
+    the engine ``wait_s`` at most.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class SharedKeyStore:
         master: str,
         configured: Iterable[tuple[str, str]] = (),
         file: str = "",
+        wait_s: float = 5.0,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._master = MasterKey(records, master)
@@ -110,7 +112,7 @@ class SharedKeyStore:
         self._configured: Mapping[str, str] = dict(configured)
         self._file = file
         self._pause = pause
-        self._replica: Replica[_Entry] = Replica(COLLECTION, records, self._entry)
+        self._replica: Replica[_Entry] = Replica(COLLECTION, records, self._entry, wait_s)
         self._ready = False
 
     # What is read.

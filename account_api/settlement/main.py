@@ -11,6 +11,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
 
+from account_api.settlement.derived import DerivedNetwork
 from account_api.settlement.simulated import Behaviour, SimulatedNetwork
 from account_api.settlement.worker import SettlementWorker
 from account_api.simulation.counterparty import Counterparty
@@ -57,9 +58,15 @@ def settle(settings: Settings) -> int:
         fail_prefix=own.fail_prefix,
         reorganise_prefix=own.reorganise_prefix,
     )
-    network = SimulatedNetwork(settings.data / "network.db", behaviour, clock_us)
     engine = EngineClient(str(settings.engine.socket), "settlement")
-    worker = SettlementWorker(engine, network, clock_us, own.queue_delay_ms * 1000)
+    network: SimulatedNetwork | DerivedNetwork
+    if settings.http.shared:
+        network = DerivedNetwork(engine, behaviour, clock_us)
+    else:
+        network = SimulatedNetwork(settings.data / "network.db", behaviour, clock_us)
+    worker = SettlementWorker(
+        engine, network, clock_us, own.queue_delay_ms * 1000, settings.http.shared
+    )
     registry = CollectorRegistry()
     steps = Counter("tandem_settlement_steps", "Steps of withdrawals", registry=registry)
     turned = Gauge(

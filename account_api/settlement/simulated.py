@@ -114,8 +114,7 @@ class SimulatedNetwork:
                 "UPDATE payments SET reorganised_us = ? WHERE key = ?", (now, key)
             )
             return NetworkStatus("pending", note="the chain was reorganised")
-        txid = hashlib.sha256(f"simulated:{key}".encode()).hexdigest()
-        return NetworkStatus("sent", txid, min(confirmations, 1_000_000))
+        return NetworkStatus("sent", txid_of(key), min(confirmations, 1_000_000))
 
     def payments(self) -> list[tuple[str, str, int]]:
         """Return (key, address, amount) of every payment that was accepted, for tests."""
@@ -123,3 +122,8 @@ class SimulatedNetwork:
             "SELECT key, address, amount FROM payments ORDER BY accepted_us, key"
         )
         return [(key, address, int(amount)) for key, address, amount in rows]
+
+
+def txid_of(key: str) -> str:
+    """Return the id of a payment in the simulated chain."""
+    return hashlib.sha256(f"simulated:{key}".encode()).hexdigest()

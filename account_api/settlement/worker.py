@@ -31,7 +31,12 @@ _log: Final = structlog.get_logger("settlement")
 
 
 class SettlementWorker:
-    """Advances open withdrawals; ``queue_delay_us`` is how long a queued one can be canceled."""
+    """Advances open withdrawals; ``queue_delay_us`` is how long a queued one can be canceled.
+
+    With ``shared`` there are others on other machines, and the one works whose engine leads. Two
+    at once do no harm: the engine makes each step once, and the network knows each payment by its
+    permanent key.
+    """
 
     def __init__(
         self,
@@ -39,11 +44,13 @@ class SettlementWorker:
         network: Network,
         clock_us: Callable[[], int],
         queue_delay_us: int = 0,
+        shared: bool = False,
     ) -> None:
         self._engine = engine
         self._network = network
         self._clock_us = clock_us
         self._queue_delay_us = queue_delay_us
+        self._shared = shared
 
     def run(
         self,
@@ -73,6 +80,8 @@ class SettlementWorker:
 
         Raises EngineError if the engine cannot be asked; the next turn continues.
         """
+        if self._shared and not self._engine.fetch(queries.Standing()).value.leads:
+            return 0
         steps = 0
         for row in self._engine.fetch(queries.Withdrawals(open_only=True)).value:
             try:

@@ -152,7 +152,10 @@ class Handler:
             headers, "GET", STREAM_PATH, b"", address, now_us
         )
         token = caller.token
-        if token and not self._logins.first(token, caller.valid_until, now_us):
+        if token and not (
+            self._logins.first(token, caller.valid_until, now_us)
+            and (not self._settings.api.shared or await self._sessions.first_login(caller.origin()))
+        ):
             raise Problem("unauthorized", "This signature was used before; sign a new login.")
         peer.principal = StreamPrincipal(key=caller.key, connection=peer.name)
         if isinstance(peer.connection, PacedConnection):

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -33,6 +34,7 @@ from account_api.stream.settings import StreamSettings
 from engine.client import AsyncEngineClient, EngineClient
 
 _LOOK_US: Final = 1_000_000
+_RECORDS_WAIT_S: Final = 0.25
 _log: Final = structlog.get_logger("account_api.stream")
 
 
@@ -50,8 +52,10 @@ class StreamServer:
         self._clock_us = clock_us
         path, timeout_s = settings.engine_path, settings.api.engine_timeout_s
         self.hub = Hub(lambda name: AsyncEngineClient(path, name, timeout_s=timeout_s))
+        # One that asks on the loop's thread must not hold up all connections.
+        api = replace(settings.api, records_wait_s=_RECORDS_WAIT_S)
         self._services = Services(
-            settings.api, lambda: EngineClient(path, "stream-orders", timeout_s=timeout_s),
+            api, lambda: EngineClient(path, "stream-orders", timeout_s=timeout_s),
             history, clock_us,
         )  # fmt: skip
         self.handler: Handler | None = None

@@ -14,10 +14,10 @@ import structlog
 
 from account_api.errors import Problem
 from account_api.schema.from_events import accepted
-from engine.client import AsyncEngineClient, EngineError
-from engine.core.commands import CloseSession, OpenSession
+from engine.client import AsyncEngineClient, EngineError, EngineRefused
+from engine.core.commands import CloseSession, OpenSession, RecordRefusal
 from engine.core.events import SessionChanged
-from engine.core.types import CancelScope, Origin
+from engine.core.types import CancelScope, Origin, RejectReason, RequestKind
 
 RETRY_S: Final = 0.2
 _log: Final = structlog.get_logger("account_api.stream")
@@ -61,6 +61,25 @@ class Sessions:
             except Problem as problem:
                 _log.error("session_not_reopened", session=source, reason=problem.detail)
                 return
+
+    async def first_login(self, origin: Origin) -> bool:
+        """Record the signature of a login in the engine; False if any machine has seen it.
+
+        Raises Problem.
+        """
+        # A command that only marks its origin as seen: the engine knows its token from then on.
+        mark = RecordRefusal(
+            origin, "", RequestKind.OTHER, RejectReason.INVALID_FIELD, "", mark_only=True
+        )
+        try:
+            outcome = await self._client.submit(mark)
+        except EngineRefused:
+            return False
+        except EngineError as error:
+            raise Problem(
+                "engine_unavailable", "The engine did not respond; sign a new login."
+            ) from error
+        return not outcome.duplicate and not outcome.transaction.events
 
     async def open(self, source: str, terms: Terms) -> None:
         """Let the engine watch the connection. Raises Problem."""

@@ -247,6 +247,64 @@ def test_numbers_of_keys_are_places_of_the_rate_limits(both: tuple[Machine, Mach
     assert slots == [1, 2]
 
 
+# What is repeated at another machine.
+
+
+def test_money_and_orders_that_are_repeated_at_another_machine_happen_once(
+    both: tuple[Machine, Machine], engine: InProcessEngine
+) -> None:
+    """The stored answer is the first machine's; the engine knows the client's own id."""
+    a, b = both
+    order = {
+        "client_order_id": "o1", "symbol": "BTC-USD", "side": "buy", "type": "limit",
+        "quantity": "1", "price": "100",
+    }  # fmt: skip
+    withdrawal = {
+        "client_withdrawal_id": "w1", "asset": "BTC", "amount": "1",
+        "address": "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
+    }  # fmt: skip
+    for who, target, body, name in (
+        ("alice-trade", "/v1/orders", order, "order_id"),
+        ("alice-withdraw", "/v1/withdrawals", withdrawal, "withdrawal_id"),
+    ):
+        first = a.as_(who).send("POST", target, body, idempotency_key=name).ok(201)
+        again = b.as_(who).send("POST", target, body, idempotency_key=name)
+        assert again.replayed and again.ok()[name] == first[name]
+    assert len(engine.exchange.accounts["alice"].orders) == 1
+    assert len(engine.exchange.withdrawals) == 1
+
+
+def test_a_signature_is_accepted_once_by_all_machines(
+    both: tuple[Machine, Machine], engine: InProcessEngine
+) -> None:
+    a, b = both
+    target, body = "/v1/faucet", b'{"asset":"BTC"}'
+    caller = a.as_("alice-trade")
+    headers = caller.headers("POST", target, body)
+    first = caller.send("POST", target, body, headers=headers).ok(201)
+    again = b.as_("alice-trade").send("POST", target, body, headers=headers)
+    assert again.replayed and again.ok()["deposit_id"] == first["deposit_id"]
+
+
+def test_the_faucet_gives_each_portion_once_whichever_machine_is_asked(
+    both: tuple[Machine, Machine], engine: InProcessEngine
+) -> None:
+    settings = both[0].app.extensions["tandem"].settings
+    portions = settings.faucet.portions_per_day
+    before = engine.exchange.accounts["alice"].balances["BTC"].available
+
+    def work(number: int) -> Callable[[], Answer]:
+        caller = both[number % 2].as_("alice-trade")
+        return lambda: caller.post("/v1/faucet", {"asset": "BTC"})
+
+    for _ in range(3):
+        at_once([work(number) for number in range(portions)])
+    given = [name for name in engine.exchange.deposits if name.startswith("faucet:alice:BTC:")]
+    money = engine.exchange.accounts["alice"].balances["BTC"].available - before
+    assert 0 < len(given) <= portions
+    assert money == len(given) * engine.exchange.deposits[given[0]].row.amount
+
+
 # The master key.
 
 

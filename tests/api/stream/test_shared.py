@@ -1,0 +1,62 @@
+"""Streams of two machines on one engine: what one has seen or revoked holds for the other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from account_api.configuration import api_settings
+from account_api.security.shared_keys import SharedKeyStore
+from account_api.shared import EngineRecords
+from account_api.stream.peer import CLOSE_CREDENTIALS
+from engine.client import EngineClient
+from engine.core.commands import SetReferencePrice
+from engine.core.types import Origin
+from tests.api.stream.harness import Stream, running_stream, signed
+from tests.support.processes import EngineProcess
+
+
+@contextlib.asynccontextmanager
+async def machine(engine: EngineProcess, folder: Path) -> AsyncIterator[Stream]:
+    folder.mkdir(exist_ok=True)
+    api = replace(
+        api_settings(engine.settings), shared=True, key_file=str(folder / "keys.db"),
+        key_master=str(folder / "keys.master"), logins=str(folder / "logins.db"),
+    )  # fmt: skip
+    async with running_stream(engine, api=api) as stream:
+        yield stream
+
+
+async def test_a_login_counts_once_and_a_revocation_everywhere(
+    engine: EngineProcess, tmp_path: Path
+) -> None:
+    login = signed("demo-alice-trade")
+    async with machine(engine, tmp_path / "a") as a:
+        async with a.client() as client:
+            assert (await client.ask("login", **login))["ok"]
+        (tmp_path / "b").mkdir()
+        shutil.copy(tmp_path / "a" / "keys.master", tmp_path / "b")
+        async with machine(engine, tmp_path / "b") as b, b.client() as client:
+            answer = await client.ask("login", **login)
+            assert answer["error"]["code"] == "unauthorized"
+            assert "used before" in answer["error"]["detail"]
+            assert (await client.ask("login", **signed("demo-alice-trade")))["ok"]
+            operator = EngineClient(engine.socket, "operator")
+            store = SharedKeyStore(
+                EngineRecords(lambda: operator), str(tmp_path / "a" / "keys.master")
+            )
+            await asyncio.to_thread(store.revoke, "demo-alice-trade", "operator:test", 1)
+            # Before anything is sent again, it is known there.
+            operator.submit(SetReferencePrice(Origin("operator:test"), "BTC-USD", 5_000_000))
+            with pytest.raises(ConnectionClosed) as closed:
+                await client.receive()
+            assert closed.value.rcvd is not None and closed.value.rcvd.code == CLOSE_CREDENTIALS
+            store.close()
+            operator.close()
