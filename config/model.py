@@ -15,6 +15,7 @@ from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
 
 from msgspec import Meta, Struct
 
+from config.cluster import Cluster
 from engine.core.authority import Reports, SessionKind
 from engine.core.instruments import SCALE_MAX, Instrument
 from engine.core.types import CancelScope, SelfTrade
@@ -423,6 +424,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     data: Path
     venue: Venue
     engine: Engine
+    cluster: Cluster | None
     fix: Fix
     http: Http
     stream: Stream

@@ -20,6 +20,7 @@ from typing import Any, Final, get_args
 import msgspec
 
 from config import checks, container, reading, simulation
+from config.cluster import Cluster, beside
 from config.model import (
     Account,
     AccountTable,
@@ -57,6 +58,7 @@ __all__ = [
     "Account",
     "Asset",
     "Bots",
+    "Cluster",
     "Engine",
     "Faucet",
     "Fix",
@@ -88,7 +90,7 @@ TLS_SOURCE: Final = "127.0.0.9"
 """An address of this machine that nobody else comes from by chance."""
 DEMO_FILE: Final = Path(__file__).parent / "demo.toml"
 _TOP_LEVEL: Final = frozenset(
-    ["environment", "data", "venue", "engine", "fix", "http", "stream", "metrics",
+    ["environment", "data", "venue", "engine", "cluster", "fix", "http", "stream", "metrics",
      "market_data", "history", "settlement", "webhooks", "simulation", "bots", "faucet", "assets",
      "networks", "instruments", "accounts", "sessions", "keys"]
 )  # fmt: skip
@@ -154,6 +156,7 @@ def _read(
     if venue is not None:
         reading.check_day_roll(venue, problems)
     engine = reader.table("engine", Engine)
+    cluster = reader.table("cluster", Cluster) if "cluster" in document else None
     fix = reader.table("fix", Fix)
     if fix is not None and env.get(TLS_VARIABLE) and not fix.trusted_proxies:
         fix = msgspec.structs.replace(fix, proxies=(TLS_SOURCE,))
@@ -198,6 +201,7 @@ def _read(
         engine=msgspec.structs.replace(
             engine, socket=data / engine.socket, journal=data / engine.journal
         ),
+        cluster=None if cluster is None else beside(cluster, file.parent),
         fix=msgspec.structs.replace(fix, store=data / fix.store),
         http=http,
         stream=stream,

@@ -27,16 +27,24 @@ from config.process import (
     run,
     start_failure,
 )
-from config.settings import Settings, SettingsError
+from config.settings import Cluster, Settings, SettingsError
+from engine.cluster import assembly
+from engine.cluster.journal import MemberJournal
+from engine.cluster.member import Member
+from engine.core.commands import Command
 from engine.core.events import Refused
+from engine.core.exchange import Exchange
 from engine.journal.base import JournalError, JournalFailed, JournalForbidden, JournalLocked
 from engine.journal.local import LocalJournal
 from engine.journal.recovery import recover
 from engine.journal.snapshots import SnapshotWriter
 from engine.memory import Memory
 from engine.server.bootstrap import bootstrap_commands, refused
+from engine.server.following import Following
 from engine.server.ipc import Limits, Server
-from engine.server.sequencer import Bounds, EngineStopped, Sequencer
+from engine.server.sequencer import Sequencer
+from engine.server.tcp import TcpListener
+from engine.server.terms import Bounds, EngineStopped
 
 DESCRIPTORS_OWN: Final = 64
 
@@ -52,35 +60,91 @@ class ConfigurationRefused(Exception):
 
 
 def build(settings: Settings) -> tuple[Sequencer, LocalJournal, Server]:
-    """Recover the state and wire the engine around it."""
+    """Recover the state and wire the engine of a single machine around it."""
     limits = settings.engine
     journal = LocalJournal(
         limits.journal,
         segment_records_max=limits.segment_records_max,
         on_note=lambda text: log.info("journal", note=text),
     )
-    snapshots = SnapshotWriter(limits.journal / "snapshots")
-    exchange, snapshot_seq = recover(
+    exchange, snapshots = _recovered(settings, journal)
+    _check(settings, exchange, journal)
+    server = _server(settings, None)
+    sequencer = _sequencer(settings, exchange, journal, server, snapshots, None)
+    for command in bootstrap_commands(settings, exchange):
+        _submit(sequencer, command)
+    return sequencer, journal, server
+
+
+def build_member(
+    settings: Settings, cluster: Cluster
+) -> tuple[Member, Sequencer, LocalJournal, Server]:
+    """Recover the state and wire a member of a cluster around it; it begins as a follower."""
+    limits = settings.engine
+    journal = MemberJournal(
+        limits.journal,
+        segment_records_max=limits.segment_records_max,
+        on_note=lambda text: log.info("journal", note=text),
+        copy=True,
+    )
+    exchange, snapshots = _recovered(settings, journal)
+    if exchange.seq:
+        _check(settings, exchange, journal)
+    server = _server(settings, assembly.listener(cluster))
+    parts = assembly.parts(cluster, journal, server)
+    sequencer = _sequencer(settings, exchange, journal, server, snapshots, parts.relay)
+
+    def configure() -> None:
+        _check(settings, exchange, journal)
+        for command in bootstrap_commands(settings, exchange):
+            _submit(sequencer, command)
+
+    return Member(sequencer, journal, parts, configure), sequencer, journal, server
+
+
+def _recovered(settings: Settings, journal: LocalJournal) -> tuple[Exchange, SnapshotWriter]:
+    folder = settings.engine.journal / "snapshots"
+    snapshots = SnapshotWriter(folder)
+    exchange, snapshots.last_seq = recover(
         journal,
-        limits.journal / "snapshots",
+        folder,
         lambda text: log.warning("recovery", note=text),
         lambda done, total: log.info("recovery", replayed=done, of=total),
     )
-    snapshots.last_seq = snapshot_seq
-    log.info("recovered", seq=exchange.seq, from_snapshot=snapshot_seq)
+    log.info("recovered", seq=exchange.seq, from_snapshot=snapshots.last_seq)
+    return exchange, snapshots
+
+
+def _check(settings: Settings, exchange: Exchange, journal: LocalJournal) -> None:
+    """Raise ConfigurationRefused if the exchange would refuse a part of the configuration."""
     reasons = refused(settings, exchange)
     if reasons:
         journal.close()
         listed = "\n".join(f"  {reason}" for reason in reasons)
         raise ConfigurationRefused(f"{settings.file} cannot be used with this journal:\n{listed}")
+
+
+def _server(settings: Settings, tcp: TcpListener | None) -> Server:
+    limits = settings.engine
     bounds = Limits(limits.clients_max, limits.client_queue_bytes_max, limits.frame_bytes_max)
     try:
-        server = Server(limits.socket, bounds)
+        return Server(limits.socket, bounds, tcp)
     except (OSError, ValueError) as error:
         if no_space(error):
             raise
         raise NotServing(f"the socket {limits.socket} cannot be used: {error}") from error
-    sequencer = Sequencer(
+
+
+def _sequencer(
+    settings: Settings,
+    exchange: Exchange,
+    journal: LocalJournal,
+    server: Server,
+    snapshots: SnapshotWriter,
+    following: Following | None,
+) -> Sequencer:
+    limits = settings.engine
+    return Sequencer(
         exchange,
         journal,
         server,
@@ -92,14 +156,16 @@ def build(settings: Settings) -> tuple[Sequencer, LocalJournal, Server]:
             min_seq_wait_ms_max=limits.min_seq_wait_ms_max,
         ),
         memory=Memory(exchange.seq),
+        following=following,
     )
-    for command in bootstrap_commands(settings, exchange):
-        transaction = sequencer.submit(command)
-        for event in transaction.events if transaction else ():
-            if isinstance(event, Refused):
-                text = f"{event.subject}: {event.text}, although the dry run accepted it"
-                raise EngineStopped("fault", text)
-    return sequencer, journal, server
+
+
+def _submit(sequencer: Sequencer, command: Command) -> None:
+    transaction = sequencer.submit(command)
+    for event in transaction.events if transaction else ():
+        if isinstance(event, Refused):
+            text = f"{event.subject}: {event.text}, although the dry run accepted it"
+            raise EngineStopped("fault", text)
 
 
 def prepare_process(settings: Settings) -> None:
@@ -114,7 +180,12 @@ def prepare_process(settings: Settings) -> None:
 def serve(settings: Settings) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code."""
     prepare_process(settings)
-    sequencer, journal, server = build(settings)
+    member: Member | None = None
+    journal: LocalJournal
+    if settings.cluster is None:
+        sequencer, journal, server = build(settings)
+    else:
+        member, sequencer, journal, server = build_member(settings, settings.cluster)
 
     def stop(number: int, frame: FrameType | None) -> None:
         sequencer.stop()
@@ -124,8 +195,18 @@ def serve(settings: Settings) -> int:
     awake = Awake()
     if settings.engine.keep_awake:
         awake.start()
-    log.info("ready", socket=str(settings.engine.socket), seq=journal.last_seq)
-    sequencer.run()
+
+    def ready() -> None:
+        log.info("ready", socket=str(settings.engine.socket), seq=journal.last_seq)
+
+    if member is None:
+        ready()
+        sequencer.run()
+    else:
+        try:
+            member.run(ready)
+        finally:
+            member.close()
     awake.close()
     server.close()
     sequencer.close()
@@ -146,7 +227,7 @@ def explain(error: Exception) -> Failure | None:
         case JournalError():
             return Failure(EXIT_DAMAGED, str(error), "journal_not_usable")
         case EngineStopped():
-            code = EXIT_UNAVAILABLE if error.kind == "journal" else EXIT_FAULT
+            code = EXIT_FAULT if error.kind == "fault" else EXIT_UNAVAILABLE
             return Failure(code, str(error), "engine_stopped", {"kind": error.kind})
         case OSError():
             return Failure(*start_failure(error), "engine_stopped", {"kind": "system"})

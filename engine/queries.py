@@ -229,6 +229,19 @@ class Transaction(Query[wire.Transaction], frozen=True):
             raise wire.WireError(f"the engine's answer is malformed: {error}") from None
 
 
+class Cluster(Query[types.ClusterStatus | None], frozen=True):
+    """The cluster as this member knows it; None on a single machine."""
+
+    name: ClassVar = "cluster"
+
+
+class Crc(Query[int], frozen=True):
+    """The chained crc of the transaction ``seq``; refused as gap_too_old when it was archived."""
+
+    name: ClassVar = "crc"
+    seq: int
+
+
 class Locate(Query[int], frozen=True):
     """Seq of the first transaction that holds that ``account_seq`` of the account, or
     would: one past the last one when the account has not come so far."""

@@ -83,12 +83,16 @@ class Subscribe(msgspec.Struct, frozen=True, array_like=True, tag=4):
 
 
 class Welcome(msgspec.Struct, frozen=True, array_like=True, tag=11):
-    """The engine's answer to Hello. ``boot_id`` changes with every start of the engine."""
+    """The engine's answer to Hello. ``boot_id`` changes with every start of the engine.
+
+    ``role`` is "leader" where commands are executed, "follower" where they are forwarded.
+    """
 
     version: int
     boot_id: str
     seq: int
     first_seq: int
+    role: str = "leader"
 
 
 class Result(msgspec.Struct, frozen=True, array_like=True, tag=12):
@@ -235,6 +239,15 @@ def decode_transaction(raw: msgspec.Raw | bytes) -> Transaction:
         )
     except KeyError as error:
         raise WireError(f"a transaction holds an event of unknown kind {error}") from None
+    except msgspec.MsgspecError as error:
+        raise WireError(f"a transaction is malformed: {error}") from None
+
+
+def transaction_seq(body: bytes | memoryview) -> int:
+    """Return the sequence number of an encoded transaction, without the rest. Raises WireError."""
+    try:
+        seq: int = _raw_transactions.decode(body).seq
+        return seq
     except msgspec.MsgspecError as error:
         raise WireError(f"a transaction is malformed: {error}") from None
 

@@ -11,10 +11,10 @@ import os
 import selectors
 import socket
 from collections import deque
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from engine import wire
-from engine.queries import Ping
+from engine.queries import Standing
 from engine.server.tls import (
     RECEIVE_BYTES,
     Contexts,
@@ -28,7 +28,7 @@ from engine.wire import EngineFrame
 
 PING_ID: Final = (1 << 63) - 1
 """The id of the link's own questions, whose answers are not passed on."""
-PING: Final = wire.encode_frame(wire.Ask(PING_ID, Ping.name, {}))
+PING: Final = wire.encode_frame(wire.Ask(PING_ID, Standing.name, {}))
 SEND_CHUNK_BYTES: Final = 1 << 18
 
 
@@ -41,7 +41,7 @@ class LinkLimits(NamedTuple):
     connect_s: float = 1.0
     welcome_s: float = 2.0
     """From the TCP connection to Welcome, the handshake included."""
-    ping_s: float = 1.0
+    ping_s: float = 0.5
     """A question is sent this often, so that each side hears the other."""
     silence_s: float = 3.0
     inbox_bytes_max: int = 64 << 20
@@ -55,6 +55,15 @@ class Buffers:
     def __init__(self) -> None:
         self.encrypted = scratch()
         self.received = memoryview(bytearray(RECEIVE_BYTES))
+
+
+class Fresh(NamedTuple):
+    """What has arrived before this is all that the cluster had at ``at`` (monotonic seconds)."""
+
+    at: float
+
+
+Carried: TypeAlias = EngineFrame | Fresh
 
 
 class Dial:
@@ -92,6 +101,8 @@ class Dial:
         """When the present state began: connecting, or being welcomed."""
         self._heard_at = now
         self._ping_at = now
+        self._asked: deque[float] = deque()
+        """When the questions were sent that are not answered yet."""
         self._host, port = split_address(address)
         try:
             found = socket.getaddrinfo(self._host, port, type=socket.SOCK_STREAM)
@@ -154,13 +165,13 @@ class Dial:
             return self._ping_at
         return min(self._ping_at, self._heard_at + self._limits.silence_s)
 
-    def advance(self, events: int, now: float) -> list[EngineFrame]:
+    def advance(self, events: int, now: float) -> list[Carried]:
         """Do what can be done without waiting; return the frames that have arrived.
 
         Welcome and the answers to the link's own questions are not among them.
         """
         self.arrived_bytes = 0
-        frames: list[EngineFrame] = []
+        frames: list[Carried] = []
         try:
             if self._tls is None and events:
                 self._open(now)
@@ -201,7 +212,7 @@ class Dial:
             self._shaken = True
             self.queue(self._hello)
 
-    def _receive(self, frames: list[EngineFrame], now: float) -> None:
+    def _receive(self, frames: list[Carried], now: float) -> None:
         """Receive once."""
         assert self._tls is not None
         try:
@@ -224,10 +235,11 @@ class Dial:
         for body in bodies:
             self._take(wire.decode_engine_frame(body), frames, now)
 
-    def _take(self, frame: EngineFrame, frames: list[EngineFrame], now: float) -> None:
+    def _take(self, frame: EngineFrame, frames: list[Carried], now: float) -> None:
         kind = type(frame)
         if kind is wire.Answer or kind is wire.Failed:
             if frame.id == PING_ID:  # type: ignore[union-attr]
+                self._answered(frame, frames)
                 return
             if frame.id == 0:  # type: ignore[union-attr]
                 self._last_words = getattr(frame, "text", "")
@@ -243,6 +255,16 @@ class Dial:
             self._ping_at = now + self._limits.ping_s
         elif kind is not wire.Failed:
             raise wire.WireError("the first frame must be Welcome")
+
+    def _answered(self, frame: EngineFrame, frames: list[Carried]) -> None:
+        """Take in the leader's standing: what it had when it was asked has arrived by now."""
+        if not self._asked:
+            raise wire.WireError("an answer to no question")
+        asked_at = self._asked.popleft()
+        if isinstance(frame, wire.Answer):
+            standing = Standing().decode(frame.body)
+            if standing.leads:
+                frames.append(Fresh(asked_at - standing.age_ms / 1_000))
 
     def _look_at_the_clock(self, now: float) -> None:
         """End what has taken too long; ask, when it is time to."""
@@ -261,8 +283,9 @@ class Dial:
                 # Before what else waits; a chunk that is sent in part still goes first.
                 self._parts.appendleft(PING)
                 self._bytes += len(PING)
+                self._asked.append(now)
 
-    def _send(self, frames: list[EngineFrame], now: float) -> None:
+    def _send(self, frames: list[Carried], now: float) -> None:
         """Send until nothing is left or the kernel takes no more."""
         assert self._tls is not None
         if self.ended is not None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Final, Literal, TypeVar
 
 import msgspec
@@ -148,7 +148,7 @@ class Etcd:
 
     ``timeout_s`` is how long one endpoint may take to answer. Without a deadline of its own
     (seconds of ``clock``) a call takes that for each endpoint at most. Every call raises
-    EtcdUnavailable or EtcdRefused.
+    EtcdUnavailable or EtcdRefused. ``guard`` is held while a call waits for its answer.
     """
 
     def __init__(
@@ -161,6 +161,7 @@ class Etcd:
         user: str = "",
         password: str = "",
         timeout_s: float = 0.5,
+        guard: AbstractContextManager[object] | None = None,
     ) -> None:
         if not endpoints:
             raise ValueError("There are no endpoints of etcd.")
@@ -168,6 +169,7 @@ class Etcd:
         self._tls = Tls(ca, cert, key) if ca and cert and key else None
         self._user, self._password = user, password
         self._timeout_s = timeout_s
+        self._guard = guard or nullcontext()
         self._current = 0
         self._token = ""
         self._token_lock = threading.Lock()
@@ -279,15 +281,16 @@ class Etcd:
     def _post(
         self, endpoint: int, path: str, token: str, content: bytes, deadline: float
     ) -> tuple[int, bytes]:
-        until = min(deadline, self.clock() + self._timeout_s)
-        connection = self._take(endpoint)
-        if connection is None:
-            host, port = self._endpoints[endpoint]
-            connection = Connection(host, port, self._tls, until)
-        status, answer = connection.post(f"/v3/{path}", token, content, until)
-        if not connection.closed:
-            self._idle.append(connection)
-        return status, answer
+        with self._guard:
+            until = min(deadline, self.clock() + self._timeout_s)
+            connection = self._take(endpoint)
+            if connection is None:
+                host, port = self._endpoints[endpoint]
+                connection = Connection(host, port, self._tls, until)
+            status, answer = connection.post(f"/v3/{path}", token, content, until)
+            if not connection.closed:
+                self._idle.append(connection)
+            return status, answer
 
     def _take(self, endpoint: int) -> Connection | None:
         """An idle connection to the endpoint; what is of no use any more is closed."""

@@ -18,9 +18,9 @@ from typing import Final, NamedTuple, TypeAlias
 import structlog
 
 from engine import wire
-from engine.cluster.dial import Buffers, Dial, LinkLimits
+from engine.cluster import forks
+from engine.cluster.dial import Buffers, Carried, Dial, LinkLimits
 from engine.server.tls import Contexts, TlsFiles, split_address
-from engine.wire import EngineFrame
 
 BACKOFF_FIRST_S: Final = 0.05
 BACKOFF_MAX_S: Final = 0.5
@@ -46,7 +46,7 @@ class Lost(NamedTuple):
     address: str
 
 
-Arrived: TypeAlias = EngineFrame | Connected | Lost
+Arrived: TypeAlias = Carried | Connected | Lost
 
 
 class Link:
@@ -199,7 +199,8 @@ class Link:
                 )  # fmt: skip
             events = self._wait(address, now)
             if self._dial is not None:
-                self._serve(self._dial, events)
+                with forks.LOCK:
+                    self._serve(self._dial, events)
 
     def _wait(self, address: str | None, now: float) -> int:
         """Wait for the socket, the owner or a deadline; return the events of the socket."""

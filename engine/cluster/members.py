@@ -6,6 +6,7 @@ goes when the member has gone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -51,6 +52,7 @@ class Members:
         self._node = node
         self._members = f"{prefix}members/".encode()
         self._progress = f"{prefix}progress/".encode()
+        self._wanted = f"{prefix}wanted".encode()
         self._ttl_s = ttl_s
         self._lease = 0
         self._renew_at = 0.0
@@ -79,13 +81,22 @@ class Members:
             self._lease = self._etcd.grant(self._ttl_s)
             self._put(Put(key, value, self._lease))
 
+    def want(self, node: str, ttl_s: int) -> None:
+        """Say that ``node`` is to lead: whoever leads gives way, and no other tries meanwhile."""
+        self._put(Put(self._wanted, node.encode(), self._etcd.grant(ttl_s)))
+
     def list(self) -> list[Member]:
         """Return all members, ordered by name."""
+        return [*self.view()[0]]
+
+    def view(self) -> tuple[Sequence[Member], str]:
+        """Return all members, ordered by name, and which of them is wanted as leader, or ""."""
         done = self._etcd.txn(
             [],
             [
                 Get(self._members, prefix_end(self._members)),
                 Get(self._progress, prefix_end(self._progress)),
+                Get(self._wanted),
             ],
         )
         progress = {
@@ -97,7 +108,8 @@ class Members:
             name = found.key[len(self._members) :]
             one = msgspec.json.decode(found.value, type=Registration)
             members.append(Member(name.decode(), one.address, one.candidate, progress.get(name)))
-        return members
+        wanted = done.found[2][0].value.decode() if done.found[2] else ""
+        return members, wanted
 
     def remove(self, node: str) -> None:
         """Take a member out; what it had is waited for by nobody."""

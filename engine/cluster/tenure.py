@@ -6,6 +6,7 @@ the head of the log (``EtcdLog.append``) keeps it from doing harm.
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import Final, NamedTuple
 
@@ -89,6 +90,19 @@ class Tenure:
             return False
         self.valid_until = begin + self._ttl_s
         return True
+
+    @property
+    def held_at(self) -> float:
+        """Return when the lease was certainly held last, in seconds of the etcd's ``clock``."""
+        return self.valid_until - self._ttl_s if self.valid_until else -math.inf
+
+    def depose(self, leader: Leader) -> None:
+        """Take the lease of ``leader`` away, if it is still the one that leads."""
+        found = self._etcd.range(Get(self.key))
+        if found:
+            value = msgspec.json.decode(found[0].value, type=_Value)
+            if (value.node, value.address) == leader:
+                self._etcd.revoke(found[0].lease)
 
     def start(self) -> None:
         """Renew from now on, on a thread of its own, until the lease ends or ``resign``."""

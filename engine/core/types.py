@@ -636,6 +636,40 @@ class AccountSnapshot(NamedTuple):
     as_of_seq: int = 0
 
 
+class MemberRow(NamedTuple):
+    """A member of the cluster as the one that answers knows it.
+
+    ``role`` is "leader", "follower" or, for one that says nothing, "away". ``behind`` is how many
+    transactions it lacks, ``behind_ms`` for how long it has lacked one.
+    """
+
+    node: str
+    address: str
+    candidate: bool
+    role: str
+    seq: int
+    flushed: int
+    behind: int
+    behind_ms: int
+
+
+class ClusterStatus(NamedTuple):
+    """The cluster as one of its members knows it.
+
+    ``leader`` is "" while nobody leads, ``trouble`` what keeps this member from etcd or from the
+    leader. ``log_records`` and ``log_bytes`` are what etcd holds, as the leader last counted.
+    """
+
+    node: str
+    role: str
+    epoch: int
+    leader: str
+    trouble: str
+    log_records: int
+    log_bytes: int
+    members: tuple[MemberRow, ...]
+
+
 class EngineStatus(NamedTuple):
     """What the engine tells about itself; ``first_seq`` is the oldest one it can replay."""
 

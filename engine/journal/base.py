@@ -94,6 +94,9 @@ class Journal(Protocol):
     def accounts_with_retired(self) -> set[str]:
         """Return accounts for which ``find_retired`` can find anything."""
 
+    def flush(self) -> int:
+        """Bring everything onto the disk, where ``append`` did not; return the last such seq."""
+
     def forget_before(self, seq: int) -> None:
         """Stop serving whole segments that end before ``seq``; delete nothing."""
 

@@ -47,8 +47,10 @@ _decode_retired: Final = msgspec.msgpack.Decoder(RetiredId).decode
 class LocalJournal:
     """The ``Journal`` protocol over a folder. One writer at a time, held by a file lock.
 
-    ``on_note(text)`` is called for anything unusual when it is opened. If it cannot be opened
-    it raises JournalLocked, JournalForbidden, JournalFailed (the disk is full or fails) or
+    ``on_note(text)`` is called for anything unusual when it is opened. With ``copy`` the journal is
+    a member's copy of what the cluster has: commits are not flushed one by one, and an end that is
+    missing is noted and fetched again, where it is otherwise a reason not to start. If it cannot be
+    opened it raises JournalLocked, JournalForbidden, JournalFailed (the disk is full or fails) or
     JournalCorrupt.
     """
 
@@ -59,8 +61,10 @@ class LocalJournal:
         segment_records_max: int = SEGMENT_RECORDS_MAX,
         engine_version: str = ENGINE_VERSION,
         on_note: Callable[[str], None] | None = None,
+        copy: bool = False,
     ) -> None:
         self._folder = Path(folder)
+        self._copy = copy
         self._segment_records_max = segment_records_max
         self._engine_version = engine_version
         self._note: Callable[[str], None] = on_note or (lambda text: None)
@@ -197,6 +201,10 @@ class LocalJournal:
             if known is not None:
                 known[0].close()
 
+    def flush(self) -> int:
+        """See the protocol."""
+        return self._last_seq
+
     def close(self) -> None:
         """See the protocol. The write-ahead log is checkpointed into the segment files."""
         self._close_readers()
@@ -240,11 +248,13 @@ class LocalJournal:
         paths = files.segment_paths(self._folder)
         self._without_log = mark.log_missing(paths[-1] if paths else None)
         damage = wal.damage(paths[-1]) if paths else ""
-        if damage:
+        if damage and self._copy:
+            self._note(f"segment {paths[-1].name} ends before {damage}")
+        elif damage:
             raise JournalCorrupt(
                 f"segment {paths[-1].name} would lose transactions that were durable: {damage}"
             )
-        while paths and not self._whole(paths[-1]):
+        while paths and not files.is_whole(paths[-1]):
             self._check_end(int(paths[-1].name.removesuffix(files.SUFFIX)) - 1)
             self._note(f"removing segment {paths[-1].name}, whose creation was cut short")
             paths.pop().unlink()
@@ -264,7 +274,7 @@ class LocalJournal:
 
     def _open_newest(self, paths: list[Path]) -> None:
         path = paths[-1]
-        connection = files.open_writing(path)
+        connection = files.open_writing(path, not self._copy)
         try:
             self._meta = files.read_meta(connection, path)
             self._last_seq, self._crc = files.last_record(connection, self._meta, path)
@@ -291,17 +301,13 @@ class LocalJournal:
     def _check_end(self, last_seq: int) -> None:
         """Raise JournalCorrupt if the journal ends before what was acknowledged."""
         acknowledged = self._mark.seq
-        if last_seq < acknowledged:
+        if last_seq < acknowledged and self._copy:
+            self._note(f"seq {last_seq + 1} to {acknowledged} are missing and fetched again")
+            self._mark.set(last_seq)
+        elif last_seq < acknowledged:
             raise JournalCorrupt(
                 mark.lost(self._folder, last_seq, acknowledged, self._without_log)
             )
-
-    def _whole(self, path: Path) -> bool:
-        connection = sqlite3.connect(path, timeout=files.BUSY_S, isolation_level=None)
-        try:
-            return files.has_meta(connection, path) or path.stat().st_size > 2 * files.PAGE_BYTES
-        finally:
-            connection.close()
 
     def _check_order(self, paths: list[Path]) -> None:
         """Check that each segment continues the seq and the crc with which the last one ended."""
@@ -318,7 +324,7 @@ class LocalJournal:
     def _create(self, first_seq: int) -> None:
         self._path = files.segment_path(self._folder, first_seq)
         self._meta = SegmentMeta(files.FORMAT, self._engine_version, first_seq, self._crc)
-        connection = files.create_segment(self._path, self._meta)
+        connection = files.create_segment(self._path, self._meta, not self._copy)
         if first_seq not in self._firsts:
             self._firsts.append(first_seq)
         self._attach(connection)

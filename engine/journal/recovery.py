@@ -29,8 +29,8 @@ class ReplayDiffers(JournalError):
         self.seq = seq
 
 
-def replay_record(exchange: Exchange, record: Record) -> None:
-    """Apply one stored transaction again. Raises ReplayDiffers."""
+def replay_record(exchange: Exchange, record: Record) -> wire.Transaction:
+    """Apply one stored transaction again and return it. Raises ReplayDiffers."""
     try:
         transaction = wire.decode_transaction(record.body)
     except wire.WireError as error:
@@ -45,6 +45,7 @@ def replay_record(exchange: Exchange, record: Record) -> None:
         raise ReplayDiffers(seq, text) from error
     if wire.encode_transaction(seq, time_us, command, again) != record.body:
         raise ReplayDiffers(seq, _difference(events, again))
+    return transaction
 
 
 def _difference(stored: object, again: object) -> str:

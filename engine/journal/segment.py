@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from zlib import crc32
 
-from engine.journal import trouble
+from engine.journal import trouble, wal
 from engine.journal.base import JournalCorrupt, JournalError, JournalFailed, Record
 from engine.journal.trouble import DAMAGE
 
@@ -81,9 +81,10 @@ def _unreadable(error: Exception, path: Path) -> JournalError:
     return trouble.of_reading(error, f"segment {path.name} cannot be read", path.parent)
 
 
-def open_writing(path: Path) -> sqlite3.Connection:
+def open_writing(path: Path, flushed: bool = True) -> sqlite3.Connection:
     """Return a connection with the journal's durability settings: WAL, flushed at every commit.
 
+    Without ``flushed`` a commit reaches the kernel only, and the disk with the next checkpoint.
     It is used by one thread at a time, which need not be the one that opened it.
     """
     connection = sqlite3.connect(
@@ -95,14 +96,14 @@ def open_writing(path: Path) -> sqlite3.Connection:
     if mode != "wal":
         connection.close()
         raise JournalError(f"the file system of {path.parent} does not support sqlite's WAL")
-    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA synchronous = {'FULL' if flushed else 'NORMAL'}")
     connection.execute(f"PRAGMA wal_autocheckpoint = {AUTOCHECKPOINT_PAGES}")
     return connection
 
 
-def create_segment(path: Path, meta: SegmentMeta) -> sqlite3.Connection:
+def create_segment(path: Path, meta: SegmentMeta, flushed: bool = True) -> sqlite3.Connection:
     """Create an empty segment durably, including its directory entry."""
-    connection = open_writing(path)
+    connection = open_writing(path, flushed)
     connection.execute("BEGIN IMMEDIATE")
     for statement in _SCHEMA.split(";"):
         if statement.strip():
@@ -135,6 +136,19 @@ def make_folder(folder: Path) -> None:
             sync_folder(path.parent)
 
 
+def flush(path: Path) -> None:
+    """Bring a segment and its log from the kernel onto the disk; any thread may. Raises OSError."""
+    for file in (wal.wal_path(path), path):
+        try:
+            descriptor = os.open(file, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def has_meta(connection: sqlite3.Connection, path: Path) -> bool:
     """Return False for a segment whose creation was interrupted. Raises JournalFailed.
 
@@ -148,6 +162,15 @@ def has_meta(connection: sqlite3.Connection, path: Path) -> bool:
         if isinstance(found, JournalFailed):
             raise found from error
         return False
+
+
+def is_whole(path: Path) -> bool:
+    """Return False for a segment whose creation was interrupted. Raises JournalFailed."""
+    connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+    try:
+        return has_meta(connection, path) or path.stat().st_size > 2 * PAGE_BYTES
+    finally:
+        connection.close()
 
 
 def read_meta(connection: sqlite3.Connection, path: Path) -> SegmentMeta:

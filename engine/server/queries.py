@@ -28,6 +28,7 @@ from engine.core.types import (
     Balance,
     BookOrders,
     BookRow,
+    ClusterStatus,
     Deposit,
     DepositAddress,
     EngineMetrics,
@@ -49,8 +50,6 @@ from engine.wire import decode_transaction
 
 DEPTH_MAX: Final = 1_000
 LEVELS_COUNTED: Final = 1_000
-
-
 _OF_THE_STATE: Final = frozenset((queries.Check.name, queries.StateHash.name))
 _OF_ORDERS: Final = frozenset(
     (queries.OpenOrders.name, queries.Holds.name, queries.AccountSnapshot.name)
@@ -63,8 +62,6 @@ class QueryError(Exception):
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
         self.code = code
-
-
 
 
 class Queries:
@@ -80,12 +77,14 @@ class Queries:
         about: Callable[[], tuple[str, int, int]],
         metrics: Callable[[], EngineMetrics] | None = None,
         standing: Callable[[], Standing] = lambda: Standing(leads=True, age_ms=0),
+        cluster: Callable[[], ClusterStatus | None] = lambda: None,
     ) -> None:
         self._exchange = exchange
         self._journal = journal
         self._about = about
         self._read_metrics = metrics
         self._standing_now = standing
+        self._cluster_now = cluster
         self._money = MoneyIndex(exchange)
         handlers: dict[type[queries.Query[Any]], Callable[[Any], Any]] = {
             queries.Status: self._status,
@@ -112,6 +111,8 @@ class Queries:
             queries.Session: self._session,
             queries.Sessions: self._sessions,
             queries.Transaction: self._transaction,
+            queries.Cluster: self._cluster,
+            queries.Crc: self._crc,
             queries.Locate: self._locate,
             queries.AccountSnapshot: self._account_snapshot,
             queries.StoredRecords: self._stored_records,
@@ -302,6 +303,9 @@ class Queries:
     def _standing(self, query: queries.Standing) -> Standing:
         return self._standing_now()
 
+    def _cluster(self, query: queries.Cluster) -> ClusterStatus | None:
+        return self._cluster_now()
+
     def _check(self, query: queries.Check) -> list[str]:
         return invariants.violations(self._exchange)
 
@@ -384,6 +388,13 @@ class Queries:
 
     def _transaction(self, query: queries.Transaction) -> bytes:
         return transaction_body(self._journal, query.seq)
+
+    def _crc(self, query: queries.Crc) -> int:
+        first, last = self._journal.first_seq, self._journal.last_seq
+        if not first - 1 <= query.seq <= last:
+            code = "gap_too_old" if query.seq < first else "seq_ahead"
+            raise QueryError(code, f"seq {query.seq} is not one of {first - 1} to {last}")
+        return self._journal.crc_at(query.seq)
 
     def _locate(self, query: queries.Locate) -> int:
         """Return the first transaction with ``account_seq`` of the account."""

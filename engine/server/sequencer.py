@@ -9,14 +9,16 @@ command did not finish (rule M-10) continues with one Tick per turn, in a batch 
 those of the clients: a command that arrives in between waits for one piece of it, not for two.
 Any failure between apply and commit is ``EngineStopped``: the process must end, and recovers from
 the journal.
+
+In a cluster a follower runs the same loop: ``follow`` applies what the leader committed, and
+``Following`` forwards commands. Timers and sessions that end are the leader's, until ``lead``.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import structlog
@@ -29,48 +31,32 @@ from engine.core.commands import (
     Tick,
 )
 from engine.core.exchange import Exchange
-from engine.core.types import Origin
+from engine.core.types import Origin, Standing
 from engine.journal.base import Journal, JournalFailed, Record
 from engine.journal.index import IndexFeed
 from engine.journal.prior import with_prior
+from engine.journal.recovery import replay_record
 from engine.journal.snapshots import SnapshotWriter
 from engine.memory import Memory
 from engine.server.backlog import Backlog
+from engine.server.following import Following
 from engine.server.ipc import Connection, Gone, Item, Malformed, Server
 from engine.server.metrics import Counters
 from engine.server.publisher import Publisher
-from engine.server.queries import Queries, QueryError, transaction_body
+from engine.server.queries import Queries
 from engine.server.query_queue import QueryDesk
+from engine.server.results import Results
 from engine.server.snapshot_schedule import SnapshotSchedule
+from engine.server.terms import Bounds, EngineStopped
 from engine.wire import Ask, Hello, Submit, Subscribe, Transaction, Welcome
 
 IDLE_S: Final = 1.0
 CHILD_POLL_S: Final = 0.05
 ANSWER_POLL_S: Final = 0.005
 SOURCE: Final = "engine"
+ALONE: Final = Standing(leads=True, age_ms=0)
 
 log = structlog.get_logger("engine.server.sequencer")
-
-
-class EngineStopped(Exception):
-    """The engine cannot continue; nothing of the current batch was published.
-
-    ``kind`` is "journal" (a write failed) or "fault" (apply broke an invariant).
-    """
-
-    def __init__(self, kind: str, text: str) -> None:
-        super().__init__(text)
-        self.kind = kind
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Bounds:
-    """Numeric limits of the sequencer, passed by name so that they are not confused."""
-
-    batch_max: int = 512
-    turn_ms_max: float = 10.0
-    snapshot_every: int = 200_000
-    min_seq_wait_ms_max: int = 5_000
 
 
 def clock_us() -> int:
@@ -93,8 +79,10 @@ class Sequencer:
         clock: Callable[[], int] = clock_us,
         monotonic: Callable[[], float] = time.monotonic,
         memory: Memory | None = None,
+        following: Following | None = None,
     ) -> None:
         self._exchange = exchange
+        self._following = following
         self._memory = memory
         self._journal = journal
         self._server = server
@@ -108,6 +96,8 @@ class Sequencer:
         queries = Queries(
             exchange, journal, self._about,
             lambda: self._metrics.read(exchange, server, self._publisher.catching_up),
+            lambda: ALONE if following is None else following.standing(),
+            lambda: None if following is None else following.status(),
         )  # fmt: skip
         wait_ms_max = self._bounds.min_seq_wait_ms_max
         self._desk = QueryDesk(queries, journal, server, wait_ms_max)
@@ -124,8 +114,39 @@ class Sequencer:
         )
         self._records: list[Record] = []
         self._transactions: list[Transaction] = []
-        self._results: list[tuple[Connection, int, int, bool]] = []
-        for session in exchange.sessions.values():
+        self._results = Results(server, journal)
+        if following is None:
+            self._close_sessions()
+
+    @property
+    def role(self) -> str:
+        """"leader", in a cluster or alone, or "follower"."""
+        return "leader" if self._following is None else "follower"
+
+    def follow(self, records: Sequence[Record]) -> None:
+        """Apply again what the leader committed, and publish it. Raises ReplayDiffers too."""
+        for record in records:
+            transaction = replay_record(self._exchange, record)
+            self._index.take(record.seq, transaction.events)
+            self._records.append(record)
+            self._transactions.append(transaction)
+        if records:
+            transactions = self._transactions
+            self._commit()
+            self._publisher.publish(records, transactions)
+
+    def lead(self, waiting: Sequence[tuple[Connection, Item]] = ()) -> None:
+        """Take commands from now on, and do what is due.
+
+        ``waiting`` are commands that came before there was a leader. Sessions that were connected
+        are closed, as after a restart.
+        """
+        self._following = None
+        self._close_sessions()
+        self._backlog.add(waiting)
+
+    def _close_sessions(self) -> None:
+        for session in self._exchange.sessions.values():
             if session.connected:
                 self._close_session(session.name)
 
@@ -149,7 +170,12 @@ class Sequencer:
     def run(self) -> None:
         """Serve until ``stop``. Raises EngineStopped."""
         while not self._stopping:
-            self.turn(self._timeout())
+            self.turn(self.timeout())
+
+    @property
+    def stopping(self) -> bool:
+        """Whether ``stop`` was called."""
+        return self._stopping
 
     def turn(self, timeout_s: float) -> None:
         """Run one turn: what has arrived, what is due, a piece for subscribers that catch up."""
@@ -157,7 +183,8 @@ class Sequencer:
         items = self._server.poll(timeout_s, now, self._backlog)
         self._turn_ends = self._monotonic() + self._bounds.turn_ms_max / 1_000
         seq, anybody = self._exchange.seq, bool(items or self._backlog)
-        self._tick_later = anybody and self._exchange.only_left_over(self._clock())
+        leads = self._following is None
+        self._tick_later = leads and anybody and self._exchange.only_left_over(self._clock())
         if self._backlog:
             self._backlog.add(items)
             while self._batch(self._backlog.take()):
@@ -170,6 +197,8 @@ class Sequencer:
         if self._tick_later:
             self._tick_later = False
             self._batch(iter(()))
+        if self._following is not None:
+            self._follow_leader(self._following)
         self._publisher.replay()
         now = self._monotonic()
         self._desk.answer_waiters(now)
@@ -186,6 +215,15 @@ class Sequencer:
                 self._memory.broken_up()
             self._memory.turn(self._exchange.seq, idle)
 
+    def _follow_leader(self, following: Following) -> None:
+        """Apply what has arrived from the leader until the turn's time is over."""
+        while records := following.arrived():
+            self.follow(records)
+            if self._is_over:
+                break
+        following.applied(self._exchange.seq, self._monotonic())
+        self._server.flush(self._monotonic())
+
     def close(self) -> None:
         """Write a last snapshot; called once after ``run`` has returned by ``stop``.
 
@@ -198,6 +236,7 @@ class Sequencer:
             return
         try:
             crc = self._journal.crc_at(exchange.seq)
+            self._journal.flush()
             self._snapshots.write_now(exchange, exchange.time_us, crc)
         except Exception as error:
             self._metrics.snapshots_failed += 1
@@ -231,10 +270,10 @@ class Sequencer:
         if self._records:
             records, transactions = self._records, self._transactions
             self._commit()
-            self._send_results(records)
+            self._results.send(records)
             self._publisher.publish(records, transactions)
         elif self._results:
-            self._send_results([])
+            self._results.send(())
         for index, (connection, item) in enumerate(later):
             if index and self._is_over:
                 self._backlog.put_back(later[index:])
@@ -260,6 +299,9 @@ class Sequencer:
             connection.refused = True
             later.append((connection, Malformed(frame.id, str(error))))
             return
+        if self._following is not None:
+            self._following.forward(connection, frame, command)
+            return
         exchange = self._exchange
         original = exchange.find_duplicate(command)
         kind = type(command)
@@ -271,11 +313,11 @@ class Sequencer:
         if original is not None:
             self._metrics.duplicates += 1
             if frame.id:
-                self._results.append((connection, frame.id, original, True))
+                self._results.add(connection, frame.id, original, True)
             return
         self._apply(with_prior(command, self._index, self._journal))
         if frame.id:
-            self._results.append((connection, frame.id, exchange.seq, False))
+            self._results.add(connection, frame.id, exchange.seq, False)
 
     def _apply(self, command: Command) -> None:
         """Stamp and apply. Anything unexpected here is an internal fault and stops the engine."""
@@ -316,54 +358,19 @@ class Sequencer:
         self._records = []
         self._transactions = []
 
-    def _send_results(self, records: list[Record]) -> None:
-        first = records[0].seq if records else self._exchange.seq + 1
-        results, self._results = self._results, []
-        for connection, number, seq, duplicate in results:
-            if not connection.open:
-                continue
-            if seq >= first:
-                body = records[seq - first].body
-            else:
-                found = self._original(connection, number, seq)
-                if found is None:
-                    continue
-                body = found
-            try:
-                frame = wire.result_frame(number, duplicate, body)
-            except wire.WireError as error:
-                text = f"the command was done as seq {seq}, but cannot be told whole: {error}"
-                frame = wire.encode_frame(wire.Failed(number, "too_large", text))
-            self._server.reply(connection, frame)
-
-    def _original(self, connection: Connection, number: int, seq: int) -> bytes | None:
-        """Return the stored transaction of a duplicate; fail the request if it is not kept."""
-        try:
-            if seq == 0:
-                raise QueryError("duplicate", "this command was done before")
-            return transaction_body(self._journal, seq)
-        except QueryError as error:
-            code = "duplicate" if error.code == "gap_too_old" else error.code
-            self._server.send(connection, wire.Failed(number, code, str(error)))
-            return None
-
     # What is not a command.
 
     def _greet(self, connection: Connection, hello: Hello) -> None:
         if hello.version != wire.PROTOCOL_VERSION:
-            self._server.fail(
-                connection,
-                0,
-                "version",
-                f"this engine speaks version {wire.PROTOCOL_VERSION} of the protocol, not "
-                f"{hello.version}",
-            )
+            text = f"this engine speaks version {wire.PROTOCOL_VERSION} of the protocol, not"
+            self._server.fail(connection, 0, "version", f"{text} {hello.version}")
             return
         connection.greeted = True
         connection.name = hello.name[:64]
         welcome = Welcome(
-            wire.PROTOCOL_VERSION, self._boot_id, self._journal.last_seq, self._journal.first_seq
-        )
+            wire.PROTOCOL_VERSION, self._boot_id, self._journal.last_seq, self._journal.first_seq,
+            self.role,
+        )  # fmt: skip
         self._server.send(connection, welcome)
 
     def _serve(self, connection: Connection, item: Item) -> None:
@@ -390,6 +397,8 @@ class Sequencer:
         """Handle the end of a connection: the engine closes the sessions that it opened."""
         self._publisher.forget(connection)
         self._desk.forget(connection)
+        if self._following is not None:
+            self._following.gone(connection)
         opened = [name for name, number in self._owners.items() if number == connection.number]
         for name in opened:
             self._close_session(name)
@@ -407,6 +416,8 @@ class Sequencer:
 
         Only one Tick, even if more are due: clients' commands are executed in between.
         """
+        if self._following is not None:
+            return
         due = 0 if self._tick_later else self._exchange.next_timer()
         if due and due <= max(self._clock(), self._exchange.time_us):
             self._apply(Tick(Origin(SOURCE)))
@@ -415,8 +426,10 @@ class Sequencer:
             if self._is_over:
                 break
 
-    def _timeout(self) -> float:
+    def timeout(self) -> float:
         """Return how long the next poll may wait, in seconds."""
+        if self._following is not None and self._following.pending:
+            return 0.0
         if self._backlog or self._injected or self._publisher.can_replay or self._server.has_gone:
             return 0.0
         if self._memory is not None and self._memory.pending and not self._snapshots.busy:
@@ -426,7 +439,7 @@ class Sequencer:
         timeout = CHILD_POLL_S if self._snapshots.busy else IDLE_S
         if self._desk.busy:
             timeout = ANSWER_POLL_S
-        due = self._exchange.next_timer()
+        due = self._exchange.next_timer() if self._following is None else 0
         if due:
             timeout = min(timeout, max(0.0, (due - self._clock()) / 1e6))
         return self._desk.wait_s(self._monotonic(), timeout)

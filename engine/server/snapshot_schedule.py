@@ -69,6 +69,7 @@ class SnapshotSchedule:
         started = self._monotonic()
         try:
             crc = self._journal.crc_at(exchange.seq)
+            self._journal.flush()  # A snapshot must not outlive the end of its journal.
             self._writer.start(exchange, exchange.time_us, crc)
         except OSError as error:
             self._counters.snapshots_failed += 1

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from engine import wire
-from engine.cluster.dial import LinkLimits
+from engine.cluster.dial import Fresh, LinkLimits
 from engine.cluster.link import Arrived, Connected, Link, Lost
+from engine.core.types import Standing
 from engine.server.ipc import Connection, Item, Limits, Server
 from engine.server.tcp import TcpListener
 from engine.server.tls import TlsFiles
@@ -72,8 +73,9 @@ class Leader:
                 for connection, item in server.poll(0.2, time.monotonic()):
                     if isinstance(item, wire.Hello) and self._greets:
                         server.send(connection, wire.Welcome(1, "boot", 7, 1))
-                    elif isinstance(item, wire.Ask) and item.query == "ping":
-                        answer = wire.Answer(item.id, 7, wire.EMPTY)
+                    elif isinstance(item, wire.Ask) and item.query == "standing":
+                        standing = wire.encode_value(Standing(leads=True, age_ms=0))
+                        answer = wire.Answer(item.id, 7, wire.raw(standing))
                         server.send(connection, answer)
                     else:
                         self._serve(server, connection, item)
@@ -138,7 +140,7 @@ class Owner:
                 f"not arrived; trouble: {self.link.trouble!r}, last: {self.arrived[-3:]!r}"[:900]
             )
             self._woken.clear()
-            self.arrived += self.link.take()
+            self.arrived += [item for item in self.link.take() if not isinstance(item, Fresh)]
 
     def connected(self) -> Connected:
         item = self.wait_for(lambda item: isinstance(item, Connected))

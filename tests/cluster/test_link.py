@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 import time
@@ -13,7 +14,7 @@ from typing import TypeAlias
 import pytest
 
 from engine import wire
-from engine.cluster.dial import LinkLimits
+from engine.cluster.dial import Fresh, LinkLimits
 from engine.cluster.link import Connected, Lost
 from engine.core.commands import COMMAND_KINDS, NewOrder
 from engine.server.ipc import Connection, Gone, Item, Limits, Server
@@ -211,8 +212,10 @@ def test_an_idle_connection_stays_and_a_leader_that_hangs_is_lost(lead: Lead, ow
     owner = own(LinkLimits(ping_s=0.2, silence_s=0.6))
     owner.link.follow(leader.address)
     owner.connected()
-    leader.wait_for(lambda item: isinstance(item, wire.Ask) and item.query == "ping", count=5)
-    assert owner.link.take() == [], "answers to the link's own questions are its own"
+    leader.wait_for(lambda item: isinstance(item, wire.Ask) and item.query == "standing", count=5)
+    told = owner.link.take()
+    assert len(told) >= 4 and {type(item) for item in told} == {Fresh}, "the answers are its own"
+    assert all(before.at < after.at for before, after in itertools.pairwise(told))
     owner.link.send(wire.encode_frame(wire.Ask(1, "hang", {})))
     assert hung.wait(pace.seconds(10))
     began = time.monotonic()

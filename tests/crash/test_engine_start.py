@@ -17,7 +17,7 @@ from engine.core.commands import NewOrder
 from engine.core.types import OrdType, Origin, Side, TimeInForce
 from engine.main import build
 from engine.server.bootstrap import refused
-from engine.server.sequencer import Bounds
+from engine.server.terms import Bounds
 from tandem.output import CommandError
 from tandem.up import rehearse
 from tests.support import pace

@@ -9,7 +9,8 @@ from engine.core.commands import Command
 from engine.core.exchange import Exchange
 from engine.journal.recovery import ReplayDiffers
 from engine.server.ipc import Limits
-from engine.server.sequencer import Bounds, EngineStopped, Sequencer
+from engine.server.sequencer import Sequencer
+from engine.server.terms import Bounds, EngineStopped
 from tests.prove.simulation.storage import Disk, Fault, SimJournal, SimSnapshots
 from tests.prove.simulation.transport import ClientEnd, Crash, SimServer
 from tests.prove.simulation.world import World
@@ -188,7 +189,7 @@ class SimEngine:
         if self._amid and self.unfinished and self.world.chance(0.5):
             self.crash()
             return
-        timeout_s = self.sequencer._timeout()
+        timeout_s = self.sequencer.timeout()
         if self.server.selector.anything or timeout_s == 0:
             self._wake()
             return

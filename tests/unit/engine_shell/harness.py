@@ -15,8 +15,9 @@ from engine.journal.local import LocalJournal
 from engine.journal.recovery import recover
 from engine.journal.snapshots import SnapshotWriter
 from engine.server.ipc import Limits, Server
-from engine.server.sequencer import Bounds, Sequencer
+from engine.server.sequencer import Sequencer
 from engine.server.tcp import TcpListener
+from engine.server.terms import Bounds
 from tests.support import pace
 from tests.support.venue import SYMBOL, definitions
 

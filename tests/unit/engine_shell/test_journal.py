@@ -26,7 +26,7 @@ from engine.journal.index import IndexFeed
 from engine.journal.local import LocalJournal
 from engine.journal.snapshots import Outcome, SnapshotWriter, snapshot_paths
 from engine.journal.verify import VerifyReport, verify
-from engine.server.sequencer import Bounds
+from engine.server.terms import Bounds
 from tests.unit.engine_shell.harness import EngineThread, Start, cancel, new_order
 
 NEWER = str(int(ENGINE_VERSION) + 1)

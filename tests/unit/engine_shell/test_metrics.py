@@ -8,7 +8,7 @@ import pytest
 
 from engine.client import EngineRefused, GapTooOld, queries
 from engine.server.metrics import COMMIT_BUCKETS_US, Counters
-from engine.server.sequencer import Bounds
+from engine.server.terms import Bounds
 from tests.unit.engine_shell.harness import EngineThread, new_order
 
 

@@ -23,7 +23,7 @@ from engine.core.types import (
 )
 from engine.journal.base import AccountMark, JournalFailed, Record
 from engine.journal.local import LocalJournal
-from engine.server.sequencer import Bounds, EngineStopped
+from engine.server.terms import Bounds, EngineStopped
 from tests.support import pace
 from tests.support.venue import SYMBOL
 from tests.unit.engine_shell.harness import WAIT_S, Collector, Start, cancel, new_order

@@ -37,7 +37,7 @@ from engine.journal.base import Record
 from engine.journal.local import LocalJournal
 from engine.server.query_child import QueryChild
 from engine.server.query_queue import INLINE_ROWS
-from engine.server.sequencer import Bounds, EngineStopped
+from engine.server.terms import Bounds, EngineStopped
 from tests.support import pace
 from tests.support.waiting import until
 from tests.unit.engine_shell.harness import WAIT_S, Collector, EngineThread, Start, new_order
