@@ -20,6 +20,7 @@ from engine.client import EngineClient
 from engine.core.commands import SetReferencePrice
 from engine.core.types import Origin
 from tests.api.stream.harness import Stream, running_stream, signed
+from tests.support import pace
 from tests.support.processes import EngineProcess
 
 
@@ -48,7 +49,7 @@ async def test_a_login_counts_once_and_a_revocation_everywhere(
             assert answer["error"]["code"] == "unauthorized"
             assert "used before" in answer["error"]["detail"]
             assert (await client.ask("login", **signed("demo-alice-trade")))["ok"]
-            operator = EngineClient(engine.socket, "operator")
+            operator = EngineClient(engine.socket, "operator", timeout_s=pace.seconds(5))
             store = SharedKeyStore(
                 EngineRecords(lambda: operator), str(tmp_path / "a" / "keys.master")
             )
