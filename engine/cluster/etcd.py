@@ -273,7 +273,7 @@ class Etcd:
                 raise EtcdUnavailable(f"{self._name(endpoint)}: {reason}.", "unknown")
             # Each endpoint is asked at once; only when all have failed is there a pause.
             wait_s = pause_s if tries % len(self._endpoints) == 0 else 0.0
-            if self.clock() + wait_s >= deadline or self._closed.wait(wait_s):
+            if self.clock() + wait_s >= deadline or self._ended_within(wait_s):
                 raise EtcdUnavailable(f"{self._name(endpoint)}: {reason}.", "not_applied")
             if wait_s:
                 pause_s = min(2 * pause_s, PAUSE_MAX_S)
@@ -304,6 +304,10 @@ class Etcd:
                 return connection
             connection.close()
 
+    def _ended_within(self, pause_s: float) -> bool:
+        """Wait; whether this client was closed meanwhile."""
+        return self._closed.wait(pause_s)
+
     def _leave(self, endpoint: int) -> None:
         """Go on with the next endpoint, unless another thread has done it."""
         if self._current == endpoint:
@@ -329,7 +333,7 @@ class Etcd:
                 except (NotConnected, NoAnswer) as error:
                     reason = str(error)
                 self._leave(endpoint)
-                if self.clock() + PAUSE_MIN_S >= deadline or self._closed.wait(PAUSE_MIN_S):
+                if self.clock() + PAUSE_MIN_S >= deadline or self._ended_within(PAUSE_MIN_S):
                     raise EtcdUnavailable(f"{name}: {reason}.", "not_applied")
 
 

@@ -122,14 +122,19 @@ class EtcdLog:
         """Begin the log behind ``head``. Raises HeadMoved if there is one."""
         put = Put(self._head_key, head.encode())
         try:
-            created = self._etcd.txn([Missing(self._head_key)], [put]).succeeded
+            if self._etcd.txn([Missing(self._head_key)], [put]).succeeded:
+                return
+            there = self.head()
         except EtcdUnavailable as error:
             if error.outcome == "not_applied":
                 raise
+            there = self.head()
+            if there is None:
+                raise
             # Whoever wrote the same head: this is the log that was to be there.
-            created = self.head() == head
-        if not created:
-            raise HeadMoved(f"There is a log already: {self.head()}.")
+            if there == head:
+                return
+        raise HeadMoved(f"There is a log already: {there}.")
 
     def take(self, read: Head, tenure: Tenure) -> Head:
         """Move the head from what was ``read`` to the next epoch, and return it.

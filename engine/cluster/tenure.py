@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from engine.cluster.etcd import Etcd, EtcdRefused, EtcdUnavailable
+from engine.cluster.etcd import NOT_FOUND, Etcd, EtcdRefused, EtcdUnavailable
 from engine.cluster.operations import Get, Missing, Put
 
 RENEWALS: Final = 4
@@ -78,6 +78,11 @@ class Tenure:
                 raise
             found = self._etcd.range(Get(self.key))
             won = bool(found) and found[0].lease == self.lease
+        except EtcdRefused as error:
+            # This process was stopped for longer than its new lease lasts.
+            if error.code != NOT_FOUND:
+                raise
+            won = False
         if won:
             self.valid_until = begin + self._ttl_s
         return won

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from tests.cluster.contest import Contest
 from tests.prove import ccxt_suite
 from tests.prove.crash.harness import survive
 from tests.prove.disk.bits import flip
@@ -43,6 +44,20 @@ def simulation(options: Options) -> Result:
             answers=outcome.answers,
         )  # fmt: skip
         options.say(f"{number + 1} of {seeds} seeds, {sums['crashes']} crashes")
+    result.tried = [f"{count:,} {what.replace('_', ' ')}" for what, count in sums.items()]
+    return result
+
+
+def cluster_log(options: Options) -> Result:
+    """Members that reach for the log in a simulated etcd."""
+    seeds = options.size(10_000, 100)
+    result, sums = Result(), Counter[str]()
+    for number in range(seeds):
+        contest = Contest(options.seed * 100_000 + number)
+        found = contest.run(options.size(120, 30))
+        result.findings += [f"cluster log seed {contest.world.seed}: {one}" for one in found]
+        sums.update(contest.counts, seeds=1, steps=contest.world.steps)
+        options.say(f"{number + 1} of {seeds} seeds, {sums['taken']} times taken")
     result.tried = [f"{count:,} {what.replace('_', ' ')}" for what, count in sums.items()]
     return result
 
@@ -194,6 +209,7 @@ def _pytest(
 PROOFS: Final[dict[str, Proof]] = {
     "core": core,
     "simulation": simulation,
+    "cluster log": cluster_log,
     "crashes": crashes,
     "faulty disk": faulty_disk,
     "loss of power": power,
