@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from config.control import SUFFIX, ControlError, Verb, ask, control_folder, socket_path
+from engine.core.types import ClusterStatus
 
 FOLLOWERS: Final = ("history", "fix", "marketdata", "stream")
 """Processes that follow the engine transaction by transaction."""
@@ -48,6 +49,23 @@ class Part(NamedTuple):
     def ok(self) -> bool:
         """Whether nothing need be done."""
         return self.state == "ok"
+
+
+def cluster_part(status: ClusterStatus) -> Part:
+    """Return how the cluster is, as one of its members knows it."""
+    away = [row.node for row in status.members if row.role == "away"]
+    if status.trouble:
+        return Part("cluster", "troubled", status.trouble)
+    if not status.leader:
+        return Part("cluster", "troubled", "nobody leads")
+    if away:
+        return Part("cluster", "troubled", f"{', '.join(away)} away; {status.leader} leads")
+    mine = next((row for row in status.members if row.node == status.node), None)
+    if mine is not None and mine.behind_ms > BEHIND_S * 1_000:
+        text = f"this member is {mine.behind} transactions behind {status.leader}, which leads"
+        return Part("cluster", "behind", text, mine.seq, mine.behind, mine.behind_ms / 1_000)
+    what = "leads" if status.role == "leader" else f"follows {status.leader}"
+    return Part("cluster", "ok", f"{status.node} {what}; {len(status.members)} members")
 
 
 def health_verb(health: Health) -> Mapping[str, Verb]:

@@ -237,7 +237,7 @@ def _settings(config: Path | None, data: Path | None) -> Settings:
 
 register(app, _settings)
 certification_commands.register(app)
-cluster_commands.register(app)
+cluster_commands.register(app, _settings)
 
 
 def main() -> None:

@@ -1,14 +1,11 @@
-"""``tandem cluster``: begin a cluster, look at it, move the lead, remove a member."""
+"""What ``tandem cluster`` does: begin a cluster, show it, move the lead, remove a member."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Annotated, Final
-
-import typer
+from typing import Final
 
 from config.settings import Cluster, Settings
 from engine.cluster import assembly
@@ -18,47 +15,9 @@ from engine.journal import segment
 from tandem.output import CommandError
 from tandem.tables import show
 
-Load = Callable[[Path | None, Path | None], Settings]
-Config = Annotated[
-    Path | None, typer.Option("--config", "-c", help="The TOML file (or TANDEM_CONFIG).")
-]
-Data = Annotated[Path | None, typer.Option("--data", help="The data folder (or TANDEM_DATA).")]
-Node = Annotated[str, typer.Argument(help="The member's name, its `node` in [cluster].")]
 SWITCH_S: Final = 10.0
 WANTED_S: Final = 5
 POLL_S: Final = 0.02
-
-
-def register(app: typer.Typer, load: Load) -> None:
-    """Add the commands to ``tandem cluster``; ``load`` reads the configuration."""
-
-    @app.command("init")
-    def init_command(config: Config = None, data: Data = None) -> None:
-        """Begin the cluster's log from this member's journal; once for the whole cluster."""
-        init(load(config, data))
-
-    @app.command("status")
-    def status_command(
-        as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-        config: Config = None,
-        data: Data = None,
-    ) -> None:
-        """Show the members: who leads, and how far each has come."""
-        status(load(config, data), as_json)
-
-    @app.command("switch")
-    def switch_command(
-        node: Annotated[str, typer.Argument(help="Who is to lead; any other if omitted.")] = "",
-        config: Config = None,
-        data: Data = None,
-    ) -> None:
-        """Move the lead to another member, in order: for the upgrade of a machine."""
-        switch(load(config, data), node)
-
-    @app.command("remove")
-    def remove_command(node: Node, config: Config = None, data: Data = None) -> None:
-        """Take out a member that is gone for good: nothing is kept in etcd for it any more."""
-        remove(load(config, data), node)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from config.health import Part, Watch
+from config.health import Part, Watch, cluster_part
 from config.settings import Settings
 from engine.client import EngineClient, EngineError, queries
 from engine.journal.base import JournalError
@@ -35,6 +35,8 @@ def connected(settings: Settings) -> Iterator[EngineClient]:
 
 ADVICE: Final = {
     ("engine", "away"): "last lines of its log, log/engine.log; runbook “A process has died”",
+    ("cluster", "behind"): "the network to the leader, and this machine's processor time",
+    ("cluster", "troubled"): "`tandem cluster status`; docs/cluster.md, the runbooks",
     ("history", "behind"): "its log, and the disk or database; runbook “The history is behind”",
     ("history", "troubled"): "its log says why; runbook “The history is behind”",
     ("fix", "behind"): "restart it: clients log on again and lose nothing; keep its log",
@@ -62,7 +64,10 @@ def status(settings: Settings) -> None:
     try:
         engine = client.fetch(queries.Status()).value
         sessions = client.fetch(queries.Sessions()).value
+        cluster = client.fetch(queries.Cluster()).value
         parts = _parts(settings, lambda: client.fetch(queries.Status()).value.seq)
+        if cluster is not None:
+            parts = (cluster_part(cluster), *parts)
         _show_parts(console, [Part("engine", "ok", f"at seq {engine.seq}"), *parts])
     except EngineError as error:
         away = Part("engine", "away", str(error))

@@ -30,7 +30,13 @@ from config.health import FOLLOWERS, Watch, free_bytes
 from config.process import EXIT_UNAVAILABLE, get_logger, on_signals, run
 from config.settings import Settings
 from engine.client import EngineClient, EngineError, queries
-from engine.core.types import EngineMetrics, EngineStatus, InstrumentStatus, WithdrawalState
+from engine.core.types import (
+    ClusterStatus,
+    EngineMetrics,
+    EngineStatus,
+    InstrumentStatus,
+    WithdrawalState,
+)
 from tandem.processes import venue_processes
 
 ENGINE_TIMEOUT_S: Final = 5.0
@@ -145,7 +151,36 @@ def engine_families(engine: EngineClient) -> list[Metric]:
     )
     for state in engine.fetch(queries.InstrumentStates()).value:
         halted.add_metric([state.symbol], int(state.status is InstrumentStatus.HALTED))
-    return [*families, halted, *_of_withdrawals(engine)]
+    cluster = engine.fetch(queries.Cluster()).value
+    more = [] if cluster is None else _of_cluster(cluster)
+    return [*families, halted, *_of_withdrawals(engine), *more]
+
+
+def _of_cluster(cluster: ClusterStatus) -> Iterator[Metric]:
+    for name, text, value in (
+        ("leads", "1 while this member leads", int(cluster.role == "leader")),
+        ("has_leader", "1 while this member knows of a leader", int(bool(cluster.leader))),
+        ("epoch", "Epoch of this member's lead, 0 for a follower", cluster.epoch),
+        ("log_transactions", "Transactions in etcd, as the leader counts", cluster.log_records),
+        ("log_bytes", "Size of etcd's database, as the leader sees it", cluster.log_bytes),
+    ):
+        yield GaugeMetricFamily(f"tandem_cluster_{name}", text, value=value)
+    there = GaugeMetricFamily(
+        "tandem_cluster_member_up", "1 while a member says how far it is", labels=["node"]
+    )
+    behind = GaugeMetricFamily(
+        "tandem_cluster_member_lag_transactions", "What a member lacks", labels=["node"]
+    )
+    seconds = GaugeMetricFamily(
+        "tandem_cluster_member_lag_seconds", "How long a member has lacked some", labels=["node"]
+    )
+    for row in cluster.members:
+        up = row.role != "away"
+        there.add_metric([row.node], int(up))
+        if up:
+            behind.add_metric([row.node], row.behind)
+            seconds.add_metric([row.node], row.behind_ms / 1e3)
+    yield from (there, behind, seconds)
 
 
 def _of_status(status: EngineStatus) -> Iterator[Metric]:

@@ -44,6 +44,14 @@ def get_ready(call: PlainCall) -> Reply:
     if call.services.history_opener is not None:
         stored = _ask(parts, failures, "history", lambda: _history_seq(call))
         detail += f", history at seq {stored}"
+    cluster = None if failures else call.services.fetch(queries.Cluster()).value
+    if cluster is not None:
+        whole = cluster.leader and not cluster.trouble
+        whole = whole and not any(row.role == "away" for row in cluster.members)
+        parts.append(PartView(
+            part="cluster", status="ok" if whole else "troubled", required=False,
+            detail="works" if whole else "does not do all of its work",
+        ))  # fmt: skip
     for seen in call.services.parts(seq):
         view = _view(seen)
         known = next((one for one in parts if one.part == view.part), None)

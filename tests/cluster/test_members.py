@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
+from config.health import cluster_part
 from config.process import EXIT_DAMAGED
 from engine.client import EngineClient, EngineError, Outcome, queries
 from engine.core.commands import Command, Deposit, OpenSession
 from engine.core.types import Answered, CancelScope, Origin
 from tandem import cluster_state
+from tandem.metrics import engine_families
 from tandem.output import CommandError
 from tests.support import pace
 from tests.support.cluster import Cluster, Node, running
@@ -261,6 +263,11 @@ def test_the_cluster_says_how_it_is(
         assert status.node == node.name
         assert status.leader == leader.name
         assert status.role == ("leader" if node is leader else "follower")
+        client = node.client()
+        names = {family.name for family in engine_families(client)}
+        client.close()
+        assert {"tandem_cluster_leads", "tandem_cluster_member_lag_seconds"} <= names
+        assert cluster_part(status).state == "ok"
     cluster_state.status(leader.settings, as_json=True)
     rows = {row["node"]: row for row in json.loads(capsys.readouterr().out)}
     assert {row["role"] for row in rows.values()} == {"leader", "follower"}
