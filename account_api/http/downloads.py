@@ -72,7 +72,7 @@ def add_downloads(
             f"{path.stat().st_size:,} bytes</li>"
             for name, path in sorted(known().items())
         )
-        head = "<!doctype html><meta charset=utf-8><title>Files</title><h1>Files</h1>"
+        head = "<!doctype html><html lang=en><meta charset=utf-8><title>Files</title><h1>Files</h1>"
         page = f"{head}<ul>{rows}</ul>"
         response = finish(Response(page, content_type="text/html; charset=utf-8"))
         response.headers.update(_HEADERS | {"Content-Security-Policy": "default-src 'none'"})
