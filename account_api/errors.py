@@ -250,7 +250,8 @@ _ENGINE: Final = (
     _reason(_R.NO_LIQUIDITY, 422, "There is no liquidity",
             "A market order found no order to trade with.", True),
     _reason(_R.INVALID_BATCH, 422, "The batch is not valid",
-            "It is empty, has more than 50 entries, or names one id twice."),
+            "It has no entry, more than 50, or one for an account out of its reach. "
+            "By REST and WebSocket `invalid_request` or `not_found` says so before."),
     _reason(_R.BATCH_REFUSED, 422, "The batch was refused as a whole",
             "In mode `validate_all` one operation was refused; `results` says which and why."),
     _reason(_R.INVALID_FIELD, 422, "A field is not valid", "`detail` says which and why."),
@@ -285,7 +286,7 @@ _ENGINE: Final = (
     _reason(_R.DUPLICATE_CLIENT_TRANSFER_ID, 409, "The client transfer id is taken",
             "A transfer with other terms has this id permanently; `transfer_id` names it."),
     _reason(_R.UNKNOWN_QUOTE, 422, "There is no such quote",
-            "No quote with this id belongs to the account."),
+            "No quote with this id belongs to the account, or it was used already."),
     _reason(_R.UNKNOWN_ADDRESS, 404, "There is no such address",
             "The address is not in the account's address book."),
     _reason(_R.NETWORK_SUSPENDED, 409, "The network is suspended",

@@ -252,7 +252,8 @@ def _repeated(
     """Return the order if a refused operation repeats one that was done. Raises Problem."""
     if isinstance(event, OrderRejected):
         duplicate = event.reason is RejectReason.DUPLICATE_CLIENT_ORDER_ID
-        if duplicate and isinstance(entry, NewOrder):
+        # Without an order it is the batch itself that has the id twice.
+        if duplicate and event.order_id and isinstance(entry, NewOrder):
             return repeated_create(call, entry, event, catalogue)
         raise from_events.rejected(event)
     if not isinstance(event, CancelRejected):

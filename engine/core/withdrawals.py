@@ -205,7 +205,7 @@ def approve(venue: Venue, c: commands.ApproveWithdrawal) -> None:
 
 
 def reject(venue: Venue, c: commands.RejectWithdrawal) -> None:
-    """Reject a withdrawal as a second person; the requester may not (rule W-4)."""
+    """Reject a withdrawal that waits for its approval, whoever requested it (rule W-4)."""
     found = _find(venue, c.account, c.withdrawal_id)
     if isinstance(found, WithdrawalRecord) and found.row.state is not S.PENDING_APPROVAL:
         found = _wrong_state(found.row, "rejected")

@@ -40,6 +40,19 @@ def test_T2_a_stop_that_a_batch_sets_off_does_not_hide_its_answer(
     assert triggered["triggered"] and triggered["status"] == "canceled"
 
 
+def test_B3_an_id_that_the_batch_has_twice_is_said_to_be_that(alice: Caller) -> None:
+    entry = create(limit("twice", "buy", "1", "10"))
+    answer = alice.post(
+        "/v1/orders/batch", {"mode": "validate_all", "operations": [entry, entry]}
+    ).ok()
+    first, second = (row["error"] for row in answer["results"])
+    assert first["code"] == "batch_refused"
+    assert (second["code"], second["detail"]) == (
+        "duplicate_client_order_id", "Client order id twice is in the batch twice.",
+    )  # fmt: skip
+    alice.get("/v1/orders/client:twice").problem(404, "unknown_order")
+
+
 def test_a_fill_by_a_stop_after_the_batch_is_told_once_and_with_its_order(
     alice: Caller, bob: Caller, carol: Caller
 ) -> None:

@@ -234,6 +234,13 @@ def test_W4_who_approves_and_rejects_is_in_the_history(bank: Venue) -> None:
         assert [step.actor for step in row.history if step.state is state] == ["ben"]
 
 
+def test_W4_the_requester_may_reject_what_waits(bank: Venue) -> None:
+    request(bank, 510)
+    assert last_state(bank, 1) is S.PENDING_APPROVAL
+    bank.do(RejectWithdrawal(bank.origin("alice", user="ann"), "alice", 1))
+    assert last_state(bank, 1) is S.REJECTED and bank.held("alice", "BTC") == 0
+
+
 def test_W4_an_approval_from_another_account_is_refused(bank: Venue) -> None:
     bring_to(bank, S.PENDING_APPROVAL)
     refused = only(bank.do(ApproveWithdrawal(bank.origin("bob", user="bob"), "bob", 1)), Refused)
