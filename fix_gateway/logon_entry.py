@@ -19,8 +19,7 @@ from fix_gateway.door.logon import Logon, Wishes, for_quickfix
 from fix_gateway.runtime.delivery import Delivery
 from fix_gateway.runtime.housekeeping import Housekeeping
 from fix_gateway.runtime.outbox import Outbox
-from fix_gateway.runtime.store_recovery import reopen
-from fix_gateway.session.epochs import EpochError, start_epoch
+from fix_gateway.session.epochs import EpochError, begin_store, start_epoch
 from fix_gateway.session.handover import HandOverError, InnerListener, let_go
 from fix_gateway.session.life import Event, Hold
 from fix_gateway.session.sender import Sender
@@ -171,7 +170,7 @@ class Entrance:
         if session.answer_num and not session.store.holds_number(session.answer_num):
             # Its answer to the last Logon failed, and each further one would.
             with session.gate:
-                if not reopen(session):
+                if not self._delivery.reopen(session):
                     return wishes, STORE_TEXT
         settings = session.settings
         quickfix_session = session.qf
@@ -226,10 +225,12 @@ class Entrance:
         try:
             start_epoch(session, self._client, cause)
             with session.gate:
-                if session.qf is not None:
-                    session.qf.reset()
-                session.store.set_epoch(session.epoch)
-                session.delivery.repeat_until = 0
+                try:
+                    begin_store(session)
+                except Exception as error:
+                    # What is sent until then would be lost when the store does begin again.
+                    session.store_failed()
+                    raise EpochError(f"{STORE_TEXT}: {error}") from error
         finally:
             session.handle(Event.RESET_DONE)
             self._housekeeping.wake()

@@ -28,8 +28,12 @@ from tandem.sqlite_copy import copy_database, copy_file, flush
 
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = 1
-_STORE_ORDER: Final = (".state", ".epoch", ".seqnums", ".session", ".header", ".body")
-"""In reverse of the order in which QuickFIX writes, so that counted messages are always there."""
+_REPEATS: Final = ".repeats"
+_STORE_ORDER: Final = (
+    ".state", ".epoch", ".seqnums", ".session", ".header", ".body", _REPEATS,
+)  # fmt: skip
+"""In reverse of the order in which QuickFIX writes, so that counted messages are always there; at
+the end what is being sent a second time, which is written before the index changes."""
 Say = Callable[[str], None]
 
 
@@ -89,7 +93,12 @@ def _copy_followers(settings: Settings, target: Path, say: Say) -> None:
     into.mkdir(mode=0o700, parents=True)
     for suffix in _STORE_ORDER:
         for path in sorted(store.glob(f"*{suffix}")):
-            copy_file(path, into / path.name)
+            try:
+                copy_file(path, into / path.name)
+            except FileNotFoundError:
+                if suffix != _REPEATS:
+                    raise
+                # All of it was sent meanwhile.
     flush(into)
 
 

@@ -247,7 +247,7 @@ class Delivery:
         Returns False where it was not stored, and True where it can never be made: one report
         must not hold up all that follow.
         """
-        resend = "\x0197=Y" if seq <= session.delivery.repeat_until else ""
+        resend = "\x0197=Y" if seq <= session.delivery.repeats.until else ""
         text = envelope(f"{message.msg_type}{resend}\x01{message.header}{message.body}")
         ready = session.delivery.message
         try:
@@ -271,7 +271,26 @@ class Delivery:
     def reopen_store(self, session: Session) -> bool:
         """Open the store of a session that is away; return False while it cannot be written."""
         with session.gate:
-            return session.phase is Phase.FREE and reopen(session)
+            return session.phase is Phase.FREE and self.reopen(session)
+
+    def reopen(self, session: Session) -> bool:
+        """Open a session's store; return False while it cannot be written. The gate is held.
+
+        What the store holds has been delivered, even if QuickFIX failed after it was written:
+        a resend brings it. What is missing in it is sent once more, marked as such.
+        """
+        place, life = session.delivery, session.life
+        self._stop(session)
+        lost = reopen(session, self.position)
+        if lost is None:
+            return False
+        if not lost:
+            place.cursor = max(place.cursor, session.stored_cursor())
+        elif life.progress is Progress.BEHIND:
+            # The backlog begins later than what is sent once more.
+            place.backlog.clear()
+            life.advance(Step.OVERFLOW)
+        return True
 
     def pause(self, session: Session, event: Event) -> None:
         """Take in an event that may hold delivery. If it does, nothing is under way on return.

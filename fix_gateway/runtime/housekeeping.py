@@ -18,7 +18,7 @@ from fix_gateway.runtime.delivery import Delivery
 from fix_gateway.session.life import Event, Hold, Phase
 from fix_gateway.session.sender import Sender
 from fix_gateway.session.session import Session, Sessions
-from fix_gateway.session.store import GatewayState, boot_id, write_state
+from fix_gateway.session.store import NO_REPEATS, GatewayState, boot_id, write_state
 from fix_gateway.settings import GatewaySettings
 
 log = structlog.get_logger()
@@ -164,6 +164,16 @@ class Housekeeping:
             self._written = delivered
             state = GatewayState(boot_id(), False, False, delivered)
             write_state(self._settings.store, state, durable=False)
+            for session in self._sessions:
+                self._end_repeats(session)
+
+    @staticmethod
+    def _end_repeats(session: Session) -> None:
+        """Forget what was to be sent a second time, once all of it is out. Raises OSError."""
+        with session.gate:
+            if session.delivery.repeats.until and not session.delivery.repeating:
+                session.store.set_repeats(NO_REPEATS)
+                session.delivery.repeats = NO_REPEATS
 
     def _delivered(self) -> dict[str, int]:
         return {s.comp_id: self._delivery.in_step_to(s) for s in self._sessions}

@@ -16,7 +16,13 @@ from engine.core.commands import StartEpoch
 from engine.core.events import Refused, SessionChanged
 from engine.core.types import Origin
 from fix_gateway.session.session import Session
-from fix_gateway.session.store import LAST_INDEX, GatewayState, boot_id
+from fix_gateway.session.store import (
+    LAST_INDEX,
+    NO_REPEATS,
+    GatewayState,
+    Repeats,
+    boot_id,
+)
 
 log = structlog.get_logger()
 
@@ -42,6 +48,7 @@ def start_epoch(session: Session, client: EngineClient, cause: str) -> None:
         if isinstance(event, SessionChanged):
             with session.gate:
                 session.epoch, session.last_num_applied = event.epoch, 0
+                session.delivery.begun = command.cursor
             log.info("epoch", session=session.comp_id, epoch=epoch, cause=cause)
             return
         if isinstance(event, Refused):
@@ -74,50 +81,84 @@ def restore(session: Session, client: EngineClient, last: GatewayState | None) -
         store.reset()
         place.cursor = (engine_seq, LAST_INDEX, 0)
         return _begin(session, client, "first")
-    place.cursor = row.cursor
+    place.cursor = place.begun = row.cursor
     numbers = store.numbers()
     if store.epoch() == row.epoch - 1 and row.last_num_applied == 0 and store.epoch() > 0:
         # A reset was recorded but not finished; the client has not heard of it.
+        known = store.repeats()
+        if known.epoch in (row.epoch - 1, row.epoch):
+            place.repeats = known
         store.reset()
-        store.set_epoch(row.epoch)
+        finish_epoch(session)
         return Start(0, 0)
     if store.epoch() != row.epoch or (row.last_num_applied > 0 and numbers.sender == 1):
         log.error("store_reset_unexplained", session=session.comp_id, epoch=row.epoch)
+        session.repeat(Repeats(row.epoch + 1, 1, engine_seq, row.cursor))
         store.reset()
-        place.repeat_until = engine_seq
         return _begin(session, client, "store lost")
     return _continue(session, last, engine_seq)
 
 
 def _begin(session: Session, client: EngineClient, cause: str) -> Start:
     start_epoch(session, client, cause)
-    session.store.set_epoch(session.epoch)
+    finish_epoch(session)
     return Start(0, 0)
+
+
+def begin_store(session: Session) -> None:
+    """Empty the store of a running gateway for the epoch that the engine has recorded.
+
+    The gate must be held. Raises what QuickFIX does, or OSError: the epoch is due then.
+    """
+    session.epoch_due = True
+    if session.qf is not None:
+        session.qf.reset()
+    finish_epoch(session)
+    session.epoch_due = False
+
+
+def finish_epoch(session: Session) -> None:
+    """Mark a store that begins again as the epoch's that the engine has. Raises OSError.
+
+    Reports that are to be sent a second time are that in the new epoch as well.
+    """
+    place = session.delivery
+    if place.repeating:
+        place.repeats = Repeats(session.epoch, 1, place.repeats.until, place.cursor)
+    else:
+        place.repeats = NO_REPEATS
+    session.store.set_repeats(place.repeats)
+    session.store.set_epoch(session.epoch)
 
 
 def _continue(session: Session, last: GatewayState | None, engine_seq: int) -> Start:
     """Go on where the store ends, which is the one that we left."""
-    place = session.delivery
-    numbers = session.store.numbers()
-    lost = 0 if last is not None and last.clean else session.store.mend_index()
-    begun = place.cursor
-    place.cursor = max(place.cursor, session.store.newest_cursor() or place.cursor)
+    place, store = session.delivery, session.store
+    known = store.repeats()
+    if known.epoch == session.epoch:
+        place.repeats = known
+    numbers = store.numbers()
+    found = None if last is not None and last.clean else store.survey()
     same_boot = last is not None and last.boot_id == boot_id()
-    if last is not None and (same_boot or last.synced):
+    sender = place.repeats.number if place.repeats.number > numbers.sender else 0
+    place.cursor = max(place.begun, session.stored_cursor())
+    if found is not None and found.lost:
+        # The disk was full, and the gateway was killed before it could open the store again. What
+        # stood under that number and later ones may not have been sent: it is sent once more.
+        log.error("store_mended", session=session.comp_id, lost_from=found.lost)
+        told = session.stored_cursor(below=found.lost)
+        session.repeat(Repeats(session.epoch, sender or numbers.sender, engine_seq, told))
+    elif last is not None and not place.repeating and (same_boot or last.synced):
         place.done_to(min(last.delivered.get(session.comp_id, 0), engine_seq))
-    sender = 0
     if last is not None and not same_boot and not last.clean:
         # What the kernel had not written is lost: numbers that the client has seen may be
         # free again, and so may be reports.
-        sender = numbers.sender + session.gateway.unclean_margin
-        place.repeat_until = engine_seq
+        used = max(numbers.sender, place.repeats.number)
+        sender = used + session.gateway.unclean_margin
+        session.repeat(Repeats(session.epoch, sender, engine_seq, place.cursor))
         log.warning("unclean_start", session=session.comp_id, next_sender=sender)
-    if lost:
-        # The disk was full, and the gateway was killed before it could open the store again. What
-        # stood under that number and later ones may not have been sent: it is sent once more.
-        log.error("store_mended", session=session.comp_id, lost_from=lost)
-        place.cursor = session.store.newest_cursor(below=lost) or begun
-        place.repeat_until = engine_seq
+    if found is not None:
+        store.mend_index(found)
     trusted = last is not None and last.clean
     applied = session.last_num_applied + 1
     target = max(numbers.target, applied) if trusted else applied

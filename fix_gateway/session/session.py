@@ -27,7 +27,7 @@ from fix_gateway.quickfix_import import quickfix
 from fix_gateway.session.handover import Handover
 from fix_gateway.session.life import Action, Event, Life, Move, Phase
 from fix_gateway.session.pending_requests import PendingRequests
-from fix_gateway.session.store import LAST_INDEX, Cursor, SessionStore
+from fix_gateway.session.store import LAST_INDEX, NO_REPEATS, Cursor, Repeats, SessionStore
 from fix_gateway.session.throttle import Throttle
 from fix_gateway.settings import GatewaySettings, session_id
 
@@ -157,6 +157,8 @@ class Session:
         """A second Logon did."""
         self.reset_within = False
         """The numbers have begun again within the session, and the answer is under way."""
+        self.epoch_due = False
+        """The engine has recorded an epoch with which the store could not begin again yet."""
         self.gone: Callable[[Session], None] = _nobody
         """Has the engine told that the session has gone."""
 
@@ -175,6 +177,26 @@ class Session:
         """Take over what the engine remembers."""
         if row is not None:
             self.epoch, self.last_num_applied = row.epoch, row.last_num_applied
+
+    def repeat(self, repeats: Repeats) -> None:
+        """Go back to a cursor: what is after it is sent once more and says so. Raises OSError.
+
+        Written down first, since what tells that it is a repeat may go with the next step.
+        """
+        self.store.set_repeats(repeats)
+        self.delivery.repeats, self.delivery.cursor = repeats, repeats.cursor
+
+    def stored_cursor(self, below: int = 0) -> Cursor:
+        """Return how far the store has been told, under numbers lower than ``below`` if given.
+
+        While reports are repeated, what it was told before says nothing.
+        """
+        place = self.delivery
+        first = place.repeats.number
+        if below and below <= first:
+            first = 0
+        told = self.store.newest_cursor(below, first)
+        return told or (max(place.begun, place.repeats.cursor) if first else place.begun)
 
     @property
     def phase(self) -> Phase:
@@ -285,17 +307,24 @@ class Session:
 class DeliveryState:
     """Where delivery to a session stands; guarded by the session's gate.
 
-    Transactions meant for the session wait in ``backlog`` while it is behind. Up to
-    ``repeat_until`` a message may have been sent before, and says so (PossResend).
-    ``message`` is used for one report after the other.
+    Transactions meant for the session wait in ``backlog`` while it is behind. A message of
+    ``repeats`` may have been sent before, and says so (PossResend). ``begun`` is
+    the cursor with which the epoch began. ``message`` is used for one report after the other.
     """
 
     def __init__(self) -> None:
         self.cursor: Cursor = (0, 0, 0)
         self.backlog: deque[Transaction] = deque()
-        self.repeat_until = 0
+        self.begun: Cursor = (0, 0, 0)
+        self.repeats = NO_REPEATS
         self.retry_at = 0.0
         self.message = quickfix.Message()
+
+    @property
+    def repeating(self) -> bool:
+        """Whether reports are still to come that may have been sent before."""
+        until = self.repeats.until
+        return until > 0 and self.cursor < (until, LAST_INDEX, 0)
 
     def done_to(self, seq: int) -> None:
         """Count everything up to and including ``seq`` as delivered."""

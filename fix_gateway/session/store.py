@@ -7,8 +7,9 @@ and sends after that: a message may be in the body under a number that does not 
 that the next message uses again. What counts is below the next outgoing number, and of two
 triples with one number the later one.
 
-Our own marks: ``<session>.epoch`` says which epoch the store's numbers belong to, and
-``gateway.state`` how the gateway ended and how far each session was delivered.
+Our own marks: ``<session>.epoch`` says which epoch the store's numbers belong to,
+``<session>.repeats`` which reports are being sent a second time, and ``gateway.state`` how the
+gateway ended and how far each session was delivered.
 """
 
 from __future__ import annotations
@@ -43,6 +44,31 @@ class Numbers(NamedTuple):
     target: int
 
 
+class Repeats(NamedTuple):
+    """Reports that may be sent a second time: those after ``cursor``, up to seq ``until``.
+
+    They go out under ``number`` and later ones, in ``epoch``. Kept until all of them are out, as
+    whoever goes on with them after a crash must know it.
+    """
+
+    epoch: int
+    number: int
+    until: int
+    cursor: Cursor
+
+
+NO_REPEATS: Final = Repeats(0, 0, 0, (0, 0, 0))
+
+
+class Survey(NamedTuple):
+    """What is sound in an index: its triples, whether that is all, and the lowest number that has
+    lost its message, 0 if none has."""
+
+    rows: list[bytes]
+    whole: bool
+    lost: int
+
+
 class SessionStore:
     """The files of one session in ``folder``; reads them while QuickFIX does not write."""
 
@@ -66,16 +92,18 @@ class SessionStore:
         """Return True if a message of ours with this number was stored."""
         return self.numbers().sender > sender
 
-    def newest_cursor(self, below: int = 0) -> Cursor | None:
+    def newest_cursor(self, below: int = 0, first: int = 0) -> Cursor | None:
         """Find the cursor of the newest message that counts and that the engine caused.
 
         Reads back from the end of the store as far as that message, or where ``below`` is given
-        as far as one under a lower number than that.
+        as far as one under a lower number than that; no further than number ``first``.
         """
         sender = below or self.numbers().sender
         try:
             with self.path(".body").open("rb") as body:
-                for _, offset, length in self._counted(sender):
+                for number, offset, length in self._counted(sender):
+                    if number < first:
+                        return None
                     cursor = _cursor(body, offset, length)
                     if cursor is not None:
                         return cursor
@@ -135,42 +163,65 @@ class SessionStore:
         finally:
             os.close(handle)
 
-    def mend_index(self) -> int:
-        """Leave out of the index what is torn or does not count, while nobody writes.
+    def survey(self) -> Survey:
+        """Look for what is torn in the index or does not count, while nobody writes.
 
         A triple of which a part was written would run into the next one, and QuickFIX reads no
         further than the first that it does not understand. A triple whose message was not
         written points into the next message: QuickFIX would answer no ResendRequest that comes
-        to it. Returns the lowest number that has lost its message so, 0 if none has. Raises
-        OSError.
+        to it. Raises OSError.
         """
-        path, sender = self.path(".header"), self.numbers().sender
+        sender = self.numbers().sender
         try:
-            rows = path.read_bytes().split(b" ")[:-1]
+            rows = self.path(".header").read_bytes().split(b" ")[:-1]
             end = self.path(".body").stat().st_size
         except FileNotFoundError:
-            return 0
+            return Survey([], True, 0)
         kept: list[bytes] = []
+        known: set[int] = set()
         lost = 0
         for row in reversed(rows):
             if not _WHOLE.match(row):
                 continue
             number, offset, length = map(int, row.split(b","))
-            if number >= sender:
-                continue
+            if number >= sender or number in known:
+                continue  # It does not count, or a later triple of its number does.
+            known.add(number)
             # Messages stand one after the other, so each ends where the next begins, or before.
             if offset + length > end:
                 lost = number
                 continue
             end = offset
             kept.append(row)
-        if len(kept) == len(rows):
-            return 0
         kept.reverse()
+        return Survey(kept, len(kept) == len(rows), lost)
+
+    def mend_index(self, found: Survey) -> None:
+        """Leave in the index what a survey has found sound, while nobody writes. Raises OSError."""
+        if found.whole:
+            return
+        path = self.path(".header")
         temporary = path.with_name(path.name + ".new")
-        temporary.write_bytes(b"".join([row + b" " for row in kept]))
+        temporary.write_bytes(b"".join([row + b" " for row in found.rows]))
         temporary.replace(path)
-        return lost
+
+    def repeats(self) -> Repeats:
+        """Read which reports are being sent a second time."""
+        try:
+            values = self.path(".repeats").read_text(encoding="ascii").split()
+            epoch, number, until, seq, index, part = map(int, values)
+        except (FileNotFoundError, ValueError):
+            return NO_REPEATS
+        return Repeats(epoch, number, until, (seq, index, part))
+
+    def set_repeats(self, repeats: Repeats) -> None:
+        """Write down which reports are about to be sent a second time, durably. Raises OSError."""
+        if repeats == NO_REPEATS:
+            self.path(".repeats").unlink(missing_ok=True)
+            return
+        epoch, number, until, (seq, index, part) = repeats
+        text = f"{epoch} {number} {until} {seq} {index} {part}\n"
+        write_durably(self.path(".repeats"), text)
 
     def epoch(self) -> int:
         """Read the epoch that the numbers belong to, 0 when nothing says so."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -14,6 +16,7 @@ from engine.core.commands import StartEpoch
 from engine.core.events import SessionChanged
 from engine.core.types import CancelScope
 from fix_gateway.gateway import Gateway
+from fix_gateway.session.epochs import EpochError
 from fix_gateway.session.life import Event, Hold, OutOfOrder, Progress
 from fix_gateway.settings import GatewaySettings
 from tests.support import pace
@@ -97,3 +100,26 @@ def test_a_session_that_left_again_stays_away(tmp_path: Path) -> None:
     assert not session.life.holds and session.life.progress is Progress.IN_STEP
     gateway.on_disconnect(session)
     assert session.life.holds == {Hold.AWAY}
+
+
+def test_a_store_that_cannot_begin_again_gets_no_report_until_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was stored meanwhile under the old numbers would be lost with them."""
+    gateway = gateway_of(tmp_path)
+    engine: Any = Engine(gateway)
+    gateway._entrance._client = engine
+    session = gateway.sessions.by_comp_id["ALICE"]
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with monkeypatch.context() as away:
+        away.setattr(session.store, "set_epoch", Mock(side_effect=full))
+        assert session.claim(NOBODY)
+        with pytest.raises(EpochError, match="No space left"):
+            gateway._entrance.reset(session, "141=Y")
+        session.handle(Event.GIVE_BACK)
+        assert Hold.STORE in session.life.holds
+        session.qf = Mock()
+        assert not gateway.delivery.reopen_store(session), "its disk is full"
+    assert gateway.delivery.reopen_store(session)
+    assert session.qf.reset.call_count == 2, "the store begins again, in the epoch of the engine"
+    assert session.store.epoch() == session.epoch == 1
