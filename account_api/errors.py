@@ -143,6 +143,11 @@ _EDGE: Final = (
     ErrorKind("idempotency_key_in_flight", 409, "The request is in progress",
               "An earlier copy with the same Idempotency-Key, or `request_id`, has no response "
               "yet.", retryable=True, outcome="unknown"),
+    ErrorKind("idempotency_outcome_unknown", 409, "The outcome of the first request is unknown",
+              "The first request with this Idempotency-Key, or `request_id`, got no response, and "
+              "more than a minute later the venue can no longer determine whether it was done. It "
+              "is not done a second time; query what it would have changed, and use a new key.",
+              outcome="unknown"),
     ErrorKind("idempotency_unavailable", 503, "Idempotency-Keys are unavailable",
               "The store of earlier responses cannot be read; nothing was done.",
               retryable=True),
@@ -150,8 +155,8 @@ _EDGE: Final = (
               "The bounded wait for `min_seq` ended; `as_of_seq` is the sequence that was reached.",
               retryable=True),
     ErrorKind("already_done", 409, "The request was done before",
-              "An identical signed request was done, and its response is no longer stored; query "
-              "the object itself.", outcome="applied"),
+              "An identical signed request, or one with the same Idempotency-Key, was done, and "
+              "its response is not stored; query the object itself.", outcome="applied"),
     ErrorKind("key_name_taken", 409, "The name is taken",
               "The account has, or had, another key of this name; a name is never free again."),
     ErrorKind("too_many_keys", 409, "Too many keys",

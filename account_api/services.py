@@ -38,10 +38,19 @@ from engine.client import (
     GapTooOld,
     Outcome,
     Transaction,
+    own_event,
     queries,
 )
-from engine.core.commands import Command
+from engine.core.commands import Command, RecordRefusal
+from engine.core.events import (
+    BatchDone,
+    CancelRejected,
+    MassCanceled,
+    OrderRejected,
+    Refused,
+)
 from engine.core.instruments import Instrument
+from engine.core.types import Origin, RejectReason, RequestKind
 from engine.history import reader as history_reader
 
 if TYPE_CHECKING:
@@ -56,6 +65,9 @@ CATALOGUE_AGE_US_MIN: Final = 200_000
 WAITERS_MAX: Final = 4
 """Requests of one worker that may wait for a sequence; each holds a thread."""
 
+_REFUSED: Final = (Refused, OrderRejected, CancelRejected)
+_ANSWERS: Final = (*_REFUSED, MassCanceled, BatchDone)
+
 _REFUSALS: Final = {
     "behind": "not_caught_up",
     "bad_arguments": "invalid_request",
@@ -64,6 +76,15 @@ _REFUSALS: Final = {
 
 
 UNCHANGED_TEXT: Final = "The engine does not respond, and nothing was changed; try again."
+
+
+def _only_marked(known: Command, command: Command) -> bool:
+    """Return True if a token was only asked about, so that what was to come with it cannot."""
+    return (
+        type(known) is RecordRefusal
+        and known.mark_only
+        and not (type(command) is RecordRefusal and command.mark_only)
+    )
 
 
 def _unavailable(error: EngineError) -> Problem:
@@ -179,9 +200,28 @@ class Services:
     def submit(self, command: Command) -> Outcome:
         """Submit a command to the engine and wait until it is durable. Raises Problem."""
         try:
-            return self._engine_port().submit(command, self.settings.engine_timeout_s)
+            outcome = self._engine_port().submit(command, self.settings.engine_timeout_s)
         except EngineError as error:
             raise _unavailable(error) from error
+        if outcome.duplicate and _only_marked(outcome.transaction.command, command):
+            raise Problem(
+                "request_expired", "A repeat has taken the place of this request.",
+                outcome="unknown",
+            )  # fmt: skip
+        return outcome
+
+    def find(self, origin: Origin) -> int:
+        """Return the seq in which the engine did a request under its token, 0 if it did not.
+
+        In that case it never will: the engine records the token. Raises Problem.
+        """
+        mark = RecordRefusal(
+            origin, "", RequestKind.OTHER, RejectReason.REQUEST_EXPIRED, "repeated", mark_only=True
+        )
+        found = self.submit(mark).transaction
+        answer = own_event(found.events, found.command, *_ANSWERS)
+        refused = isinstance(answer, _REFUSED) or getattr(answer, "reason", None) is not None
+        return 0 if refused or type(found.command) is RecordRefusal else found.seq
 
     def fetch(self, query: queries.Query[T], min_seq: int = 0) -> Answered[T]:
         """Ask the engine; wait, bounded, for ``min_seq``. Raises Problem."""

@@ -201,7 +201,7 @@ class _Server:
         same = fingerprint(route.method, _target(incoming), body)
         return self._services.idempotency.once(
             owner, key, same, lambda token: route.handler(call.under(token)), caller.token,
-            money=route.group == "money",
+            money=route.group == "money", find=call.find, repeatable=route.repeatable,
         )  # fmt: skip
 
     def _limit(self, key: ApiKey, group: str, headers: list[tuple[str, str]]) -> None:

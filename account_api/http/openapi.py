@@ -70,7 +70,8 @@ _SIGNED: Final = (
     "rate_limited", "key_pending", "key_expired", "keys_unavailable",
 )  # fmt: skip
 _KEYED: Final = (
-    "idempotency_key_reused", "idempotency_key_in_flight", "idempotency_unavailable",
+    "idempotency_key_reused", "idempotency_key_in_flight", "idempotency_outcome_unknown",
+    "idempotency_unavailable",
 )  # fmt: skip
 _WITH_BODY: Final = ("invalid_json", "body_too_large", "unsupported_media_type")
 _LINKS: Final = {

@@ -56,6 +56,14 @@ class Call(msgspec.Struct, Generic[B, Q], frozen=True):
         return structs.replace(self, caller=structs.replace(self.caller, token=token))
 
 
+    def find(self, token: str) -> int:
+        """Return the seq in which a request of the caller was done under a token, 0 if it was not.
+
+        In that case it cannot be done any more. Raises Problem.
+        """
+        return self.services.find(self.under(token).principal.origin())
+
+
 AnyCall = Call[Any, Any]
 """A request of any route."""
 PlainCall = Call[None, NoQuery]
@@ -73,6 +81,7 @@ class Route:
     ``body`` and ``query`` are the types in the handler's signature: ``BodyCall[NewOrderRequest]``.
 
     ``needs_key``: the request has no id of its own, so it needs an Idempotency-Key.
+    ``repeatable``: done twice, it does no more than once, whatever came between.
 
     ``errors`` are the codes that are particular to the route; those that every route of its
     kind can answer are added by the OpenAPI document.
@@ -88,6 +97,7 @@ class Route:
     status: int = 200
     replays: bool = False
     needs_key: bool = False
+    repeatable: bool = True
     errors: tuple[str, ...] = ()
     tag: str = "market"
     body: type[Request] | None = field(init=False)

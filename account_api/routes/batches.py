@@ -280,7 +280,7 @@ def _error(problem: Problem) -> BatchError:
 ROUTES: Final = (
     Route(
         "POST", "/v1/orders/batch", submit_batch, "Create, replace and cancel in one turn",
-        BatchView, thing=Thing.BATCH_ORDERS, replays=True, tag="orders",
+        BatchView, thing=Thing.BATCH_ORDERS, replays=True, repeatable=False, tag="orders",
         errors=("request_expired", "not_permitted", "invalid_batch"),
     ),
 )  # fmt: skip

@@ -74,7 +74,7 @@ def _nothing_given(now_us: int, is_empty: bool) -> Problem:
 ROUTES: Final = (
     Route(
         "POST", "/v1/faucet", ask_faucet, "Ask for test coins (not in production)", DepositAnswer,
-        thing=Thing.FAUCET, status=201, replays=True, tag="money",
+        thing=Thing.FAUCET, status=201, replays=True, repeatable=False, tag="money",
         errors=("not_permitted", "account_suspended", "unknown_account", "unknown_asset",
                 "request_expired"),
     ),

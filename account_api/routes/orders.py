@@ -140,7 +140,7 @@ def replace_order(call: BodyCall[ReplaceOrderRequest]) -> Reply:
     key = f"request_id {request.request_id}"
     return call.services.idempotency.once(
         account, key, same, lambda token: _replace(call.under(token), request, account),
-        call.principal.token, money=False,
+        call.principal.token, money=False, find=call.find, repeatable=False,
     )  # fmt: skip
 
 
@@ -372,7 +372,7 @@ ROUTES: Final = (
     ),
     Route(
         "DELETE", "/v1/orders", cancel_all, "Cancel all orders that match", CancelAllView,
-        thing=Thing.CANCEL_ORDERS, replays=True, tag="orders",
+        thing=Thing.CANCEL_ORDERS, replays=True, repeatable=False, tag="orders",
         errors=("unknown_symbol", "request_expired", "not_permitted"),
     ),
     Route(
@@ -382,7 +382,7 @@ ROUTES: Final = (
     ),
     Route(
         "PATCH", "/v1/orders/{order}", replace_order, "Change an order", OrderAnswer,
-        thing=Thing.CHANGE_ORDERS, replays=True, tag="orders",
+        thing=Thing.CHANGE_ORDERS, replays=True, repeatable=False, tag="orders",
         errors=(*_TERMS, "unknown_order", "too_late", "mismatch", "duplicate_client_order_id",
                 "invalid_client_order_id"),
     ),

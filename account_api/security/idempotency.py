@@ -6,11 +6,14 @@ such id, and clients that prefer one rule for all requests; the decisions are in
 ``spec/decisions/0005-idempotency.md`` and ``spec/decisions/0021-answers-and-who-gave-them.md``.
 
 An entry is written before the request goes to the engine and completed with the answer. If its
-worker has died, or its outcome is unknown, the next identical request is done again under the
-token of the first: the engine recognises a token for a minute, and a client id for longer. A
-refused request leaves no entry: nothing was done, so the key is free. An answer that cannot be
-written (because the disk is full, say) is retried, so that a repeat is refused as in progress no
-longer than the disk is full.
+worker has died, or its outcome is unknown, the next identical request first has the engine say what
+became of the first one's token, which the engine remembers for a minute, and which can do nothing
+any more after that. If the request was done, it goes to the engine under that token again, for the
+original result; if it was not, it is a new one. After that minute what does no more the second
+time is done again, and anything else is refused, since it might be done twice. A refused request
+leaves no entry: nothing was done, so the key is free. An answer that cannot be written (because the
+disk is full, say) is retried, so that a repeat is refused as in progress no longer than the disk is
+full.
 
 Answers about money are kept permanently. Others are kept for a day, or less if they are many.
 """
@@ -20,12 +23,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import secrets
 import sqlite3
 import threading
 import time
 import zlib
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import structlog
@@ -35,6 +39,8 @@ from account_api.reply import REPLAYED, Reply
 from account_api.security.process_locks import Holders
 from account_api.security.sqlite_file import open_private, transaction
 
+TOKEN_US: Final = 55_000_000
+"""The engine remembers a token at least for so long after its request was claimed."""
 BUSY_US: Final = 30_000_000
 """After this long without an answer the thread counts as stuck, even if its process lives."""
 KEPT_US: Final = 86_400_000_000
@@ -59,6 +65,7 @@ _COLUMNS: Final = {
     "token": "text not null default ''",
     "money": "integer not null default 1",
     "at": "integer not null default 0",
+    "seq": "integer not null default 0",
 }
 """Columns added since the first release; rows from before are kept permanently."""
 _encoder: Final = msgspec.json.Encoder()
@@ -72,6 +79,16 @@ def fingerprint(*parts: str | bytes) -> bytes:
         data = part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part
         digest.update(len(data).to_bytes(8) + data)
     return digest.digest()
+
+
+class _Claim(NamedTuple):
+    """The right to do a request. ``again``: an earlier copy had it, of which nobody knows more than
+    that it was claimed ``at`` (µs) under ``token``, and was done as ``seq`` unless that is 0."""
+
+    token: str
+    again: bool = False
+    at: int = 0
+    seq: int = 0
 
 
 class Idempotency:
@@ -99,26 +116,37 @@ class Idempotency:
         work: Callable[[str], Reply],
         token: str = "",
         money: bool = True,
+        find: Callable[[str], int] | None = None,
+        repeatable: bool = True,
     ) -> Reply:
         """Do ``work``, or return the reply that was given under the same key of the owner before.
 
         ``work`` gets the token to send to the engine: ``token``, or that of the earlier request
-        whose outcome is not known. Raises Problem: ``idempotency_key_reused`` (422) for another
-        request, ``idempotency_key_in_flight`` (409) while the first one is in progress,
-        ``idempotency_unavailable`` (503), and what ``work`` raises.
+        whose outcome is not known. ``find`` returns the seq in which a token was done, 0 if it was
+        not and cannot be any more; it raises Problem. What is not ``repeatable`` is not done a
+        second time while it may have been done.
+
+        Raises Problem: ``idempotency_key_reused`` (422) for another request,
+        ``idempotency_key_in_flight`` (409) while the first one is in progress, ``already_done`` or
+        ``idempotency_outcome_unknown`` (409), ``idempotency_unavailable`` (503), and what ``work``
+        raises.
         """
         try:
-            known = self._claim(owner, key, request, token, money)
+            claim = self._claim(owner, key, request, token, money)
         except (sqlite3.Error, OSError) as error:
-            raise Problem(
-                "idempotency_unavailable", "The store of earlier responses cannot be read."
-            ) from error
-        if isinstance(known, Reply):
-            return known
+            raise _unavailable() from error
+        if isinstance(claim, Reply):
+            return claim
+        repeats = claim.again and bool(claim.token) and find is not None
         try:
-            reply = work(known)
+            if repeats and find is not None:
+                claim = self._find_out(owner, key, claim, find, repeatable)
+            reply = work(claim.token)
         except Problem as problem:
-            self._settle(owner, key, None, unknown=problem.outcome == "unknown")
+            # A repeat frees no key: its signature may be that of the first, whose token is spent.
+            self._settle(owner, key, None, unknown=repeats or problem.outcome == "unknown")
+            if claim.seq:
+                raise _was_done(problem) from problem
             raise
         except BaseException:
             self._settle(owner, key, None, unknown=True)
@@ -126,14 +154,64 @@ class Idempotency:
         self._settle(owner, key, reply, unknown=False)
         return reply
 
+    def _find_out(
+        self,
+        owner: str,
+        key: str,
+        claim: _Claim,
+        find: Callable[[str], int],
+        repeatable: bool,
+    ) -> _Claim:
+        """Find out what became of an earlier copy; return the claim with which to go on.
+
+        Raises Problem, with the outcome "unknown" where it is.
+        """
+        if self._clock_us() - claim.at > TOKEN_US:
+            if claim.seq and not repeatable:
+                raise Problem("already_done", "The request was done; query what it has changed.")
+            if not repeatable:
+                raise Problem(
+                    "idempotency_outcome_unknown",
+                    "The first request with this key got no response, and whether it was done can "
+                    "no longer be determined; query what it would have changed, and use a new key.",
+                )
+            return claim
+        if claim.seq:
+            return claim
+        try:
+            seq = find(claim.token)
+        except Problem as problem:
+            problem.outcome = "unknown"
+            problem.detail = (
+                "Whether the first request with this key was done cannot be determined at this "
+                "moment; repeat the identical request."
+            )
+            raise
+        if seq:
+            claim = claim._replace(seq=seq)
+        else:
+            claim = _Claim(secrets.token_hex(32), at=self._clock_us())
+        try:
+            with self._lock:
+                self._database().execute(
+                    "update answers set token = ?, at = ?, seq = ?"
+                    " where owner = ? and key = ? and holder = ? and status = 0",
+                    (claim.token, claim.at, claim.seq, owner, key, self._holders.own()),
+                )
+        except (sqlite3.Error, OSError) as error:
+            unavailable = _unavailable()
+            unavailable.outcome = "unknown"
+            raise unavailable from error
+        return claim
+
     def _claim(
         self, owner: str, key: str, request: bytes, token: str = "", money: bool = True
-    ) -> Reply | str:
-        """Return the stored reply, or the token with which the caller is to do the work."""
+    ) -> Reply | _Claim:
+        """Return the stored reply, or the claim with which the caller is to do the work."""
         with self._lock, transaction(database := self._database()):
             now, own = self._clock_us(), self._holders.own()
             row = database.execute(
-                "select request, busy_until, status, body, holder, token from answers"
+                "select request, busy_until, status, body, holder, token, at, seq from answers"
                 " where owner = ? and key = ?",
                 (owner, key),
             ).fetchone()
@@ -143,8 +221,8 @@ class Idempotency:
                     " money, at) values (?, ?, ?, ?, 0, ?, ?, ?, ?)",
                     (owner, key, request, now + BUSY_US, own, token, money, now),
                 )
-                return token
-            known_request, busy_until, status, body, holder, first_token = row
+                return _Claim(token, at=now)
+            known_request, busy_until, status, body, holder, first_token, at, seq = row
             if known_request != request:
                 raise Problem(
                     "idempotency_key_reused",
@@ -163,7 +241,7 @@ class Idempotency:
                 "update answers set busy_until = ?, holder = ? where owner = ? and key = ?",
                 (now + BUSY_US, own, owner, key),
             )
-            return str(first_token)
+            return _Claim(first_token, True, at, seq)
 
     def _settle(self, owner: str, key: str, reply: Reply | None, *, unknown: bool) -> None:
         """Store the reply, free the key, or let the next identical request find out."""
@@ -263,6 +341,19 @@ class Idempotency:
             self._open, self._pid = None, 0
             self._unwritten.clear()
             self._holders.close()
+
+
+def _unavailable() -> Problem:
+    return Problem("idempotency_unavailable", "The store of earlier responses cannot be read.")
+
+
+def _was_done(problem: Problem) -> Problem:
+    """Say of a request that was done why its result cannot be shown now."""
+    if problem.status < 500:
+        return Problem("already_done", f"The request was done before. {problem.detail}")
+    problem.outcome = "applied"
+    problem.detail = "The request was done; repeat it for its result, which cannot be read now."
+    return problem
 
 
 def _unpacked(body: bytes) -> bytes:

@@ -10,6 +10,7 @@ import sys
 import threading
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import msgspec
 import pytest
@@ -21,11 +22,14 @@ from account_api.security.idempotency import (
     BUSY_US,
     KEPT_US,
     PRUNE_EVERY,
+    TOKEN_US,
     Idempotency,
     fingerprint,
 )
-from engine.client import EngineTimeout, EngineUnavailable
-from tests.api.client import Caller, CallerOf
+from engine.client import EngineTimeout, EngineUnavailable, Outcome
+from engine.core.commands import Command, Deposit
+from engine.core.exchange import TOKEN_GRACE_US
+from tests.api.client import Answer, Caller, CallerOf
 from tests.api.inprocess import START_US, Clock, InProcessEngine
 from tests.support import pace
 from tests.support.waiting import until
@@ -211,7 +215,7 @@ def test_a_request_in_flight_is_not_done_twice(memory: Idempotency, clock: Clock
 
 
 def test_what_a_stuck_thread_began_is_done_again(memory: Idempotency, clock: Clock) -> None:
-    assert memory._claim("alice", "k", SAME, "first") == "first"
+    assert memory._claim("alice", "k", SAME, "first").token == "first"
     with pytest.raises(Problem):
         memory.once("alice", "k", SAME, lambda token: Reply(Body(1)))
     clock.now_us += BUSY_US
@@ -425,3 +429,113 @@ def test_a_retry_signed_anew_is_the_first_request_for_the_engine(
     deposits = [t for t in engine.transactions if type(t.command).__name__ == "Deposit"]
     faucet = [t for t in deposits if t.command.deposit_id.startswith("faucet:")]
     assert len(faucet) == 1
+
+
+def portions(engine: InProcessEngine) -> int:
+    """How many portions of the faucet were given."""
+    deposits = [t.command for t in engine.transactions if isinstance(t.command, Deposit)]
+    return sum(one.deposit_id.startswith("faucet:") for one in deposits)
+
+
+def unknown_portion(alice: Caller, engine: InProcessEngine, key: str = "f-1") -> None:
+    """Ask for a portion, which is given, and get no response."""
+    engine.lost = EngineTimeout("no answer came")
+    asked = alice.post("/v1/faucet", {"asset": "BTC"}, key)
+    assert asked.problem(503, "engine_unavailable")["outcome"] == "unknown"
+    engine.lost = None
+
+
+def test_a_repeat_that_cannot_ask_the_engine_says_so_and_keeps_the_key(
+    alice: Caller, engine: InProcessEngine
+) -> None:
+    """That nothing changed by the repeat says nothing about the first request."""
+    unknown_portion(alice, engine)
+    engine.failure = EngineUnavailable("away", "not_applied")
+    again = alice.post("/v1/faucet", {"asset": "BTC"}, "f-1").problem(503, "engine_unavailable")
+    assert again["outcome"] == "unknown" and "nothing was changed" not in again["detail"]
+    engine.failure = None
+    answer = alice.post("/v1/faucet", {"asset": "BTC"}, "f-1")
+    assert answer.replayed and answer.ok()["credited"]
+    assert portions(engine) == 1
+
+
+def test_a_repeat_that_would_be_refused_now_says_that_the_request_was_done(
+    alice: Caller, caller: CallerOf, engine: InProcessEngine, clock: Clock
+) -> None:
+    operator, status = caller("operator"), "/v1/accounts/alice/status"
+    unknown_portion(alice, engine)
+    operator.put(status, {"status": "suspended", "note": "a test"}).ok()
+    again = alice.post("/v1/faucet", {"asset": "BTC"}, "f-1").problem(409, "already_done")
+    assert again["outcome"] == "applied" and "suspended" in again["detail"]
+    # What is known to be done stays known when the engine has forgotten the first signature.
+    clock.now_us += 10 * TOKEN_GRACE_US
+    alice.post("/v1/faucet", {"asset": "BTC"}, "f-1").problem(409, "already_done")
+    operator.put(status, {"status": "active", "note": "a test"}).ok()
+    alice.post("/v1/faucet", {"asset": "BTC"}, "f-1").problem(409, "already_done")
+    assert portions(engine) == 1
+
+
+def test_a_first_request_that_was_not_done_is_a_new_one_and_can_be_done_no_more(
+    alice: Caller, engine: InProcessEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late: list[Command] = []
+
+    def lost(command: Command, timeout_s: float | None = None) -> Outcome:
+        late.append(command)
+        raise EngineTimeout("it is on its way")
+
+    with monkeypatch.context() as away:
+        away.setattr(engine, "submit", lost)
+        alice.post("/v1/faucet", {"asset": "BTC"}, "f-1").problem(503, "engine_unavailable")
+    answer = alice.post("/v1/faucet", {"asset": "BTC"}, "f-1")
+    assert not answer.replayed and answer.ok(201)["credited"]
+    assert portions(engine) == 1
+    # The first copy arrives after all, from a buffer somewhere.
+    assert engine.submit(late[0]).duplicate
+    assert portions(engine) == 1
+
+
+def test_a_repeat_under_the_very_same_signature_finds_the_outcome_too(
+    alice: Caller, engine: InProcessEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = b'{"asset": "BTC"}'
+    headers = alice.headers("POST", "/v1/faucet", body, "f-1")
+
+    def sent() -> Answer:
+        return alice.send("POST", "/v1/faucet", body, headers)
+
+    with monkeypatch.context() as away:
+        away.setattr(engine, "submit", Mock(side_effect=EngineTimeout("it is on its way")))
+        sent().problem(503, "engine_unavailable")
+    # It was not done, and the repeat finds the engine away: that frees nothing.
+    engine.failure = EngineUnavailable("away", "not_applied")
+    assert sent().problem(503, "engine_unavailable")["outcome"] == "unknown"
+    engine.failure = None
+    # Nor does it when it could ask the engine about the first one, and nothing more.
+    with monkeypatch.context() as away:
+        away.setattr(engine, "fetch", Mock(side_effect=EngineUnavailable("away", "not_applied")))
+        sent().problem(503, "engine_unavailable")
+    assert not (first := sent()).replayed and first.ok(201)["credited"]
+    assert (again := sent()).replayed and again.ok()["deposit_id"] == first.json["deposit_id"]
+    assert portions(engine) == 1
+
+
+def test_what_may_have_been_done_long_ago_is_not_done_a_second_time(
+    alice: Caller, engine: InProcessEngine, clock: Clock
+) -> None:
+    unknown_portion(alice, engine)
+    clock.now_us += 10 * TOKEN_GRACE_US
+    again = alice.post("/v1/faucet", {"asset": "BTC"}, "f-1")
+    assert again.problem(409, "idempotency_outcome_unknown")["outcome"] == "unknown"
+    assert portions(engine) == 1
+    # A request with an id of its own is found by that.
+    engine.lost = EngineTimeout("no answer came")
+    alice.post("/v1/orders", order(), "k1").problem(503, "engine_unavailable")
+    engine.lost = None
+    clock.now_us += 10 * TOKEN_GRACE_US
+    assert alice.post("/v1/orders", order(), "k1").replayed
+    assert len(alice.get("/v1/orders").ok()["orders"]) == 1
+
+
+def test_the_engine_remembers_a_token_longer_than_the_store_relies_on_it() -> None:
+    assert TOKEN_US < TOKEN_GRACE_US
