@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from tests.prove.disk.faults import some_faults, try_faults
 from tests.prove.disk.fullstart import PROCESSES, try_full_processes, try_full_starts
 from tests.prove.disk.powerloss import explore
-from tests.prove.disk.shim import NoCompiler, library
+from tests.prove.disk.shim import NoCompiler, environment, library
 
 SEED = int(os.environ.get("TANDEM_SEED", "1"))
 
@@ -53,3 +55,26 @@ def test_a_process_that_starts_on_a_full_disk_goes_on_or_names_the_disk() -> Non
     """One of them; the long form starts each on many a write."""
     one = sorted(PROCESSES)[SEED % len(PROCESSES)]
     assert try_full_processes((one,), (1,)).findings == []
+
+
+WRITE_TWICE = """
+import ctypes, sys
+libc = ctypes.CDLL(None)
+libc.fopen.restype = ctypes.c_void_p
+libc.fopen.argtypes = [ctypes.c_char_p, ctypes.c_char_p]
+libc.fwrite.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_void_p]
+libc.ferror.argtypes = [ctypes.c_void_p]
+stream = libc.fopen(sys.argv[1].encode(), b"w")
+for _ in range(2):
+    print(libc.fwrite(b"abc", 1, 3, stream), bool(libc.ferror(stream)))
+"""
+
+
+def test_a_failed_fwrite_leaves_the_streams_error_as_the_c_library_does(tmp_path: Path) -> None:
+    """QuickFIX looks at nothing else: a report would be lost that no real disk loses."""
+    path = tmp_path / "watched"
+    ran = subprocess.run(
+        [sys.executable, "-c", WRITE_TWICE, str(path)], text=True, check=True, capture_output=True,
+        env=os.environ | environment(str(path), fault="write:2:brief"),
+    )  # fmt: skip
+    assert ran.stdout == "3 False\n0 True\n"

@@ -122,15 +122,19 @@ def pieces(journal: list[Transaction]) -> int:
     )
 
 
-def portions(answered: list[str], journal: list[Transaction], found: Found) -> int:
+def portions(clients: list[OrderClient], journal: list[Transaction], found: Found) -> int:
     """What was asked for under one Idempotency-Key was done once, whoever died on the way."""
+    answered = [name for client in clients for name in client.portions]
+    least = len(answered) + sum(client.done for client in clients)
+    most = least + sum(client.doubtful for client in clients)
     made = {
         transaction.command.deposit_id for transaction in journal
         if isinstance(transaction.command, Deposit)
         and transaction.command.deposit_id.startswith("faucet")
     }  # fmt: skip
-    if len(answered) != len(set(answered)) or set(answered) != made:
-        found(f"the faucet was asked for {len(answered)} portions and gave {len(made)}")
+    once = len(answered) == len(set(answered)) and set(answered) <= made
+    if not once or not least <= len(made) <= most:
+        found(f"the faucet said that it gave {least} to {most} portions and gave {len(made)}")
     return len(made)
 
 

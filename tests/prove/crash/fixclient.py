@@ -112,6 +112,7 @@ class FixClient(Client):
             self.last_end = repr(error)
         except OSError as error:
             self.last_end = repr(error)  # The next life goes on with the same numbers.
+            self.story.note(f"-- {self.last_end}")
         finally:
             self._connected_at = 0.0
 
@@ -153,6 +154,7 @@ class FixClient(Client):
         assert self._socket is not None
         self._spoke = time.monotonic()
         header = f"35={msg_type}|34={num}|49={self.comp_id}|52={now_text()}|56=TANDEM|{extra}"
+        self.story.note(f"> {header}{fields}")
         self._socket.sendall(encode(header + fields))
 
     def _admin(self, msg_type: str, fields: str) -> None:
@@ -217,6 +219,7 @@ class FixClient(Client):
         self.next_out += num == self.next_out
         user = f"553={self.comp_id.lower()}|554={password}|"
         head = f"35=A|34={num}|49={self.comp_id}|52={now_text(age)}|56=TANDEM|"
+        self.story.note(f"> within: {head}141={reset}, password {password == self._password}")
         assert self._socket is not None
         self._socket.sendall(encode(f"{head}98=0|108={HEARTBEAT_S}|141={reset}|{user}{self._more}"))
 
@@ -262,6 +265,7 @@ class FixClient(Client):
 
     def _take(self, message: Message) -> None:
         kind, num = message["35"], int(message["34"])
+        self.story.note(f"< {message!r}")
         if kind == "A":
             self.logons += 1
         if kind == "2":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 import tempfile
 import time
 from collections import Counter
@@ -103,19 +104,33 @@ def survive(
     names: tuple[str, ...] = (),
 ) -> Survived:  # fmt: skip
     """Run a venue of a seed through so many kills; ``names`` are its processes, else all."""
-    with tempfile.TemporaryDirectory(prefix="tandem-crash-") as name:
-        changes = {"[fix]": LIMITS, "[venue]\n": WORK, "portions_per_day = 10": PORTIONS,
-                   "\n# API keys.": DESK + "\n# API keys.",
-                   "confirmation_delay_ms = 200": "confirmation_delay_ms = 50"}  # fmt: skip
-        venue, told = Venue(Path(name), changes), Told()
-        clients = Clients(venue, told, seed)
-        try:
-            venue.start_all(*names)
-            _fund(venue)
-            return _survive(venue, told, clients, seed, kills, say)
-        finally:
-            clients.end(clients.all)
-            venue.kill_all()
+    changes = {"[fix]": LIMITS, "[venue]\n": WORK, "portions_per_day = 10": PORTIONS,
+               "\n# API keys.": DESK + "\n# API keys.",
+               "confirmation_delay_ms = 200": "confirmation_delay_ms = 50"}  # fmt: skip
+    folder = Path(tempfile.mkdtemp(prefix="tandem-crash-"))
+    venue, told = Venue(folder, changes), Told()
+    clients, killer = Clients(venue, told, seed), Killer(venue, told, seed, say)
+    survived = None
+    try:
+        venue.start_all(*names)
+        _fund(venue)
+        survived = _survive(venue, told, clients, killer, kills)
+    finally:
+        clients.end(clients.all)
+        venue.kill_all()
+        if survived is not None and not survived.findings:
+            shutil.rmtree(folder)
+        else:
+            _keep(folder, clients, killer, told)
+    return survived
+
+
+def _keep(folder: Path, clients: Clients, killer: Killer, told: Told) -> None:
+    """Leave stores, journal and logs for whoever looks for the cause, and what was told."""
+    for client in clients.all:
+        client.story.write(folder / f"client-{client.name.replace(' ', '-')}.txt")
+    killer.story.write(folder / "kills.txt")
+    told.found(f"what there is to look at is in {folder}")
 
 
 def _fund(venue: Venue) -> None:
@@ -127,12 +142,10 @@ def _fund(venue: Venue) -> None:
 
 
 def _survive(
-    venue: Venue, told: Told, clients: Clients, seed: int, kills: int,
-    say: Callable[[int], None],
-) -> Survived:  # fmt: skip
+    venue: Venue, told: Told, clients: Clients, killer: Killer, kills: int
+) -> Survived:
     for client in clients.all:
         client.start()
-    killer = Killer(venue, told, seed, say)
     killer.states = lambda: [client.state() for client in clients.all]
     killer.run(kills)
     told.ending.set()
@@ -165,8 +178,9 @@ def _compare(venue: Venue, told: Told, clients: Clients, result: Survived) -> No
     compare.sequences(journal, found)
     compare.authority(journal, found)
     result.pieces = compare.pieces(journal)
-    portions = [name for client in clients.rest for name in client.portions]
-    count["portions of the faucet"] += compare.portions(portions, journal, found)
+    count["portions of the faucet"] += compare.portions(clients.rest, journal, found)
+    count["portions of which only that was told"] += sum(one.done for one in clients.rest)
+    count["portions in doubt"] += sum(one.doubtful for one in clients.rest)
     for session in clients.fix:
         reports = compare.fix_session(session, venue, journal, instruments, found)
         count["reports by FIX"] += reports

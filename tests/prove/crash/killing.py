@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tests.api.processes import children
-from tests.prove.crash.told import Told
+from tests.prove.crash.told import Story, Told
 from tests.prove.disk.faults import WRITE_FAILED as TRY_AGAIN
 from tests.prove.disk.shim import NoCompiler, environment
 from tests.prove.venue import STORES, Child, Venue
@@ -45,6 +45,7 @@ class Killer:
         """Kills of the engine just after a command that leaves work over was sent."""
         self.full = 0
         """Processes that were given a disk that is full for a moment."""
+        self.story = Story()
         self._venue = venue
         self._told = told
         self._random = random.Random(f"killer {seed}")
@@ -84,6 +85,7 @@ class Killer:
         if name == "api" and self._random.random() < 0.6:
             self._kill_workers(child.pid)
             return
+        self.story.note(f"kill {name} {child.pid}")
         child.kill()
 
     def _kill_workers(self, api: int) -> None:
@@ -97,6 +99,7 @@ class Killer:
         for worker in workers:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(worker, signal.SIGKILL)
+                self.story.note(f"kill worker {worker}")
                 self.kills["api worker, from outside"] += 1
 
     def _await_progress(self) -> None:
@@ -157,6 +160,7 @@ class Killer:
 
     def _note(self, child: Child) -> None:
         """A death by our hand counts; any other is a finding."""
+        self.story.note(f"ended {child.name} {child.pid} with {child.code}")
         inside = child.code == -9 and not child.killed
         if child.code == -9 and (child.killed or child.name in STORES):
             self.kills[f"{child.name}, from {'within' if inside else 'outside'}"] += 1
@@ -189,6 +193,7 @@ class Killer:
             extra = environment(DISKS[name], fault=f"write:{number}:brief")
             self.full += 1
         child = self._venue.start(name, extra)
+        self.story.note(f"start {name} {child.pid} {extra.get('SHIM_FAULT', '')}")
         child.doomed = bool(extra)
         child.full = full
         return child

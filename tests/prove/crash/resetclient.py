@@ -18,6 +18,8 @@ PRICE: Final = "0.5"
 """Below whatever the other clients sweep."""
 PACE_S: Final = 0.05
 ANSWER_S: Final = 30.0
+TOO_LATE: Final = ("stale_resend", "request_expired")
+"""Why an order is refused that has waited for the engine for long."""
 
 
 class ResetClient(Client):
@@ -117,7 +119,7 @@ class ResetClient(Client):
         self._doubtful.remove(name)
         if report["150"] == "0":
             self._open.append(name)
-        elif report.get("20016") != "stale_resend":
+        elif report.get("20016") not in TOO_LATE:
             self.told.found(f"CERT: an order was answered by {report!r}")
 
     def _cancel(self, orders: list[str], *, certain: bool) -> None:

@@ -105,14 +105,17 @@ class RestClient(Client):
         if request.idempotency_key:
             self.told.claim()
         self.retries += request.attempts > 1
+        what = f"{request.method} {request.target} {data!r} {request.idempotency_key}"
         try:
             response = session.request(
                 request.method, self._url + request.target, data=data or None,
                 headers=request.headers, timeout=TIMEOUT_S,
             )  # fmt: skip
             body = response.json()
-        except (requests.RequestException, ValueError):
+        except (requests.RequestException, ValueError) as error:
+            self.story.note(f"{what}: {error!r}")
             return False
+        self.story.note(f"{what}: {response.status_code} {body}")
         if response.status_code in AGAIN or body.get("code") == "outside_window":
             return False
         if body.get("code") == "idempotency_key_in_flight":
@@ -150,6 +153,10 @@ class OrderClient(RestClient):
         self._open: list[str] = []
         self.portions: list[str] = []
         """Ids of the deposits that the faucet made, one for each key that it was asked with."""
+        self.done = 0
+        """How many more it was told were made."""
+        self.doubtful = 0
+        """How many more may have been made, which the venue could not tell any more."""
 
     def next_request(self) -> Request:
         pick, kind = self.random, self.random.random()
@@ -184,9 +191,15 @@ class OrderClient(RestClient):
         if status == 403 and answer.body.get("code") == "account_suspended":
             pass
         elif request.kind == "faucet":
-            if status not in (200, 201):
+            code = answer.body.get("code")
+            if status in (200, 201):
+                self.portions.append(str(answer.body.get("deposit_id")))
+            elif code == "already_done":
+                self.done += 1
+            elif code == "idempotency_outcome_unknown":
+                self.doubtful += 1
+            else:
                 self.told.found(f"{self.key}: faucet got {status}: {answer.body}")
-            self.portions.append(str(answer.body.get("deposit_id")))
         elif request.kind == "create":
             if status not in (200, 201) or answer.replayed != (status == 200):
                 self.told.found(f"{self.key}: create got {status}: {answer.body}")
@@ -214,8 +227,10 @@ class Operator(RestClient):
         """What is suspended in the end is let go."""
         return self.suspended
 
-    def next_request(self) -> Request:
+    def next_request(self) -> Request | None:
         self.over.wait(0.2 if self.suspended else self.random.choice((0.3, 2.0)))
+        if self.told.ending.is_set() and not self.suspended:
+            return None  # It may have waited since before that.
         status = "active" if self.suspended else "suspended"
         if not self.suspended:
             self.told.begun()

@@ -6,6 +6,23 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
+
+
+class Story:
+    """What was sent, received or done, each with its time, for whoever looks for a cause."""
+
+    def __init__(self) -> None:
+        self._told: list[tuple[float, str]] = []
+
+    def note(self, text: str) -> None:
+        """Remember something that has just happened."""
+        self._told.append((time.time(), text))
+
+    def write(self, path: Path) -> None:
+        """Write all of it, one a line, each with its time in seconds since 1970."""
+        lines = [f"{at:.6f} {text}\n" for at, text in self._told]
+        path.write_text("".join(lines), encoding="utf-8")
 
 
 class Told:
@@ -78,6 +95,7 @@ class Client(threading.Thread):
         self.over = threading.Event()
         """It ends, whatever it still waits for."""
         self.reconnects = 0
+        self.story = Story()
 
     @property
     def busy(self) -> bool:

@@ -34,6 +34,7 @@
 #include <unistd.h>
 
 enum { WRITE = 1, SYNC = 2, TRUNCATE = 4, NAME = 8 };
+enum { STREAM_ERROR = 0x20 }; /* glibc's _IO_ERR_SEEN, which no header has */
 
 static char *words;
 static int trace = -1;
@@ -335,8 +336,10 @@ size_t fwrite(const void *data, size_t size, size_t count, FILE *file)
         real_fflush(file);
         kill_now();
     }
-    if (what && fails(what))
+    if (what && fails(what)) {
+        file->_flags |= STREAM_ERROR; /* As the C library does: ferror() says so from here on. */
         return 0;
+    }
     size_t done = real_fwrite(data, size, count, file);
     if (what && !strcmp(what, "killafter")) {
         real_fflush(file);
