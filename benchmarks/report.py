@@ -56,6 +56,7 @@ PARTS: Final = (
     Part("fix", "fix"),
     Part("day", "day", ("--plot", PLOT), ("--seconds", "5"), asked_for=True),
     Part("turns", "turns"),
+    Part("cluster", "cluster", asked_for=True),
     Part("journal", "journal"),
     Part("recovery", "recovery"),
     Part("recovery-compiled", "recovery", compiled=True),

@@ -240,7 +240,10 @@ class Relay:
     def _failed(self, failed: wire.Failed) -> None:
         if failed.id and failed.id in (self._crc_asked, self._subscribing):
             if failed.code == "gap_too_old":
-                raise TooFarBehind(failed.text)
+                raise TooFarBehind(
+                    f"this member ends with seq {self._received}, and the leader has archived what "
+                    "follows; restore a backup of another member here, and start again"
+                )
             raise Diverged(
                 f"this member has seq {self._received}, which the leader does not know: "
                 f"{failed.text}"

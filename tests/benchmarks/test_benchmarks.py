@@ -17,6 +17,7 @@ from benchmarks.book_flow import BookFlow
 from benchmarks.book_own import BareBook
 from benchmarks.plot import Panel, plot
 from tests.support import pace
+from tests.support.etcd import needs_etcd
 
 ROOT = Path(__file__).parent.parent.parent
 pytestmark = pytest.mark.timeout(300)
@@ -157,3 +158,13 @@ def test_the_day_runs_only_when_it_is_named() -> None:
 def test_a_plot_is_sound_even_with_next_to_nothing_in_it() -> None:
     text = plot([Panel("a & b", [[(1.0, 0.2), (2.0, 0.0)], []])], ("p50", "p99"), 2.0)
     assert ElementTree.fromstring(text) is not None
+
+
+@needs_etcd
+@pytest.mark.xdist_group("cluster")
+def test_a_cluster_is_measured_beside_a_single_machine_and_bare_appends() -> None:
+    text = printed("cluster", "--tiny")
+    for row in ("single machine", "cluster, at the leader", "cluster, at a follower"):
+        assert float(figures(text, row)[0].split(" / ")[0]) > 0
+    assert figures(text, "leader lost")[0] == "1"
+    assert 0 < float(figures(text, "planned switch")[1]) < 60

@@ -18,6 +18,7 @@ from engine.client import EngineClient, EngineError, Outcome, queries
 from engine.core.commands import Command, Deposit, OpenSession
 from engine.core.types import Answered, CancelScope, Origin
 from tandem import cluster_state
+from tandem.backup import backup, restore
 from tandem.metrics import engine_families
 from tandem.output import CommandError
 from tests.support import pace
@@ -208,6 +209,40 @@ def test_an_empty_member_joins_and_has_everything(cluster: Cluster) -> None:
     assert follower.process is not None
     follower.process.wait_for("ready")
     assert fetched(follower, queries.Status()).value.seq >= cluster.leader().seq() - 1
+
+
+def test_a_member_restored_from_a_backup_joins_where_the_leader_has_archived(
+    tmp_path: Path,
+) -> None:
+    engine = "[engine]\nsegment_records_max = 50\nsnapshot_every = 60\n"
+    small = {"\n[venue]\n": f"\n{engine}\n[venue]\n"}
+    with running(tmp_path, 1, changes=small) as cluster:
+        leader = cluster.leader()
+        follower, absent = cluster.followers()
+        assert absent.process is not None
+        absent.process.wait_for("ready")
+        absent.kill()
+        shutil.rmtree(absent.data)
+        depositor = Depositor(follower, "archived")
+        until(lambda: len(depositor.done), enough=lambda made: made >= 200)
+        depositor.stop()
+        until(follower.seq, enough=lambda seq: seq >= depositor.seq)
+        taken = until(
+            lambda: fetched(leader, queries.Status()).value.snapshot_seq,
+            enough=lambda seq: seq > 60,
+        )
+        assert fetched(leader, queries.Forget(taken)).value > 1
+        process = absent.start()
+        assert process.wait() == EXIT_DAMAGED
+        (line,) = process.events("journal_not_usable")
+        assert "restore a backup of another member" in line["reason"]
+        shutil.rmtree(absent.data)
+        backup(follower.settings, tmp_path / "backup", lambda text: None)
+        restore(tmp_path / "backup", absent.data, lambda text: None)
+        absent.start().wait_for("ready")
+        until(absent.seq, enough=lambda seq: seq >= depositor.seq)
+        assert credited(absent, "archived", depositor.seq) == depositor.done
+        assert len({fetched(n, queries.StateHash()).value for n in cluster.nodes.values()}) == 1
 
 
 def test_what_all_have_is_deleted_from_etcd(cluster: Cluster) -> None:

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from config.ports import free_ports
@@ -25,7 +26,10 @@ NAMES = ("a", "b", "c")
 class Node:
     """One machine's engine; its folder holds the configuration, the data and the certificates."""
 
-    def __init__(self, folder: Path, name: str, port: int, etcd: EtcdCluster, tls: Path) -> None:
+    def __init__(
+        self, folder: Path, name: str, port: int, etcd: EtcdCluster, tls: Path,
+        changes: Mapping[str, str],
+    ) -> None:  # fmt: skip
         self.name = name
         self.folder = folder
         self.data = folder / "data"
@@ -42,6 +46,9 @@ certificate = "{tls / cluster_certificates.CERTIFICATE}"
 key = "{tls / cluster_certificates.KEY}"
 """
         text = DEMO_FILE.read_text(encoding="utf-8").replace("\n[fix]\n", f"{table}\n[fix]\n", 1)
+        for old, new in changes.items():
+            assert old in text, f"the demo configuration has no {old!r}"
+            text = text.replace(old, new)
         self.config = folder / "venue.toml"
         self.config.write_text(text, encoding="utf-8")
         self.config.chmod(0o600)
@@ -96,14 +103,16 @@ key = "{tls / cluster_certificates.KEY}"
 class Cluster:
     """Three nodes over ``etcd``. As a context they run, and what runs is killed at the end."""
 
-    def __init__(self, folder: Path, etcd: EtcdCluster, names: tuple[str, ...] = NAMES) -> None:
+    def __init__(
+        self, folder: Path, etcd: EtcdCluster, changes: Mapping[str, str], names: tuple[str, ...]
+    ) -> None:
         self.etcd = etcd
         tls = folder / "tls"
         hosts: Mapping[str, list[str]] = {name: ["127.0.0.1"] for name in names}
         cluster_certificates.make(tls, hosts, 30)
         ports = free_ports(len(names))
         self.nodes = {
-            name: Node(folder / name, name, port, etcd, tls / name)
+            name: Node(folder / name, name, port, etcd, tls / name, changes)
             for name, port in zip(names, ports, strict=True)
         }
         self.log = assembly.log_of(self.node.settings.cluster)
@@ -150,8 +159,15 @@ class Cluster:
 
 
 @contextmanager
-def running(folder: Path, members: int = 3, *, fsync: bool = False) -> Iterator[Cluster]:
-    """A cluster that runs, on as many members of etcd."""
+def running(
+    folder: Path,
+    members: int = 3,
+    *,
+    fsync: bool = False,
+    changes: Mapping[str, str] = MappingProxyType({}),
+    names: tuple[str, ...] = NAMES,
+) -> Iterator[Cluster]:
+    """A cluster that runs, on as many members of etcd; ``changes`` are those of EngineProcess."""
     with EtcdCluster(folder / "etcd", members, fsync=fsync) as etcd:
-        with Cluster(folder, etcd) as cluster:
+        with Cluster(folder, etcd, changes, names) as cluster:
             yield cluster
