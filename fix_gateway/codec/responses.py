@@ -231,8 +231,13 @@ def answer_security_list(
     instruments: Mapping[str, Instrument],
     states: Mapping[str, InstrumentRow],
     as_of_seq: int,
+    attributes: bool = False,
 ) -> list[Response]:
-    """Answer with SecurityList(y): grid and bounds of one instrument or of all, in parts."""
+    """Answer with SecurityList(y): grid and bounds of one instrument or of all, in parts.
+
+    With ``attributes`` what FIX 4.4 has no field for stands in its group NoInstrAttrib(870), so
+    that a client without our dictionary accepts the message.
+    """
     request = f"320={clean(query.request_id)}\x01"
     chosen = sorted(instruments) if not query.symbol else [query.symbol]
     chosen = [symbol for symbol in chosen if symbol in instruments]
@@ -242,7 +247,8 @@ def answer_security_list(
     for start in range(0, len(chosen), SECURITIES_MAX):
         part = chosen[start : start + SECURITIES_MAX]
         last = "Y" if start + len(part) == len(chosen) else "N"
-        rows = "".join([_security(instruments[symbol], states.get(symbol)) for symbol in part])
+        write = _security_of_44 if attributes else _security
+        rows = "".join([write(instruments[symbol], states.get(symbol)) for symbol in part])
         answers.append(
             Response(
                 "y",
@@ -254,15 +260,32 @@ def answer_security_list(
 
 
 def _security(i: Instrument, state: InstrumentRow | None) -> str:
-    """Write a row; the highest price is the end of the price band where there is one (rules P)."""
+    """Write a row with the fields of later versions of FIX, and one of ours."""
+    return f"55={i.symbol}\x01{_lots(i)}{_grid(i, state)}"
+
+
+def _security_of_44(i: Instrument, state: InstrumentRow | None) -> str:
+    """Write a row of FIX 4.4 alone: each further field is an attribute, as text ``tag=value``."""
+    fields = _grid(i, state).split("\x01")[:-1]
+    attributes = "".join([f"871=99\x01872={field}\x01" for field in fields])
+    return f"55={i.symbol}\x01870={len(fields)}\x01{attributes}{_lots(i)}"
+
+
+def _lots(i: Instrument) -> str:
+    return (
+        f"15={i.quote}\x01561={i.quantity_text(1)}\x01562={i.quantity_text(i.min_qty)}\x01"
+    )
+
+
+def _grid(i: Instrument, state: InstrumentRow | None) -> str:
+    """Write status, tick and bounds; the highest price is the end of a price band (rules P)."""
     trading = {InstrumentStatus.OPEN: "326=17\x01", InstrumentStatus.HALTED: "326=2\x01"}
     highest, band = i.max_price, ""
     if state is not None and state.band_high:
         highest = min(highest, state.band_high)
         band = f"1148={i.price_text(state.band_low)}\x011150={i.price_text(state.reference)}\x01"
     return (
-        f"55={i.symbol}\x0115={i.quote}\x01561={i.quantity_text(1)}\x01"
-        f"562={i.quantity_text(i.min_qty)}\x01{trading[state.status] if state is not None else ''}"
+        f"{trading[state.status] if state is not None else ''}"
         f"969={i.price_text(1)}\x011140={i.quantity_text(i.max_qty)}\x01"
         f"1149={i.price_text(highest)}\x01{band}20021={i.base}\x01"
     )

@@ -285,7 +285,10 @@ class MarketDataProcess:
         while True:
             connection, query = self._lists.get()
             try:
-                answers = security_list(self._asking, query, self.service.instruments)
+                # Who reads market data needs no dictionary of ours.
+                answers = security_list(
+                    self._asking, query, self.service.instruments, attributes=True
+                )
             except EngineError as error:
                 log.warning("request_not_answered", session=connection.name, reason=str(error))
                 answers = [reject_query(query, "4", AGAIN_TEXT)]

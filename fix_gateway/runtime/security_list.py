@@ -12,9 +12,15 @@ from fix_gateway.codec.responses import Response
 
 
 def security_list(
-    client: EngineClient, query: SecurityListQuery, instruments: Mapping[str, Instrument]
-) -> Sequence[Response]:
-    """Return SecurityList(y), in as many messages as it takes. Raises EngineError."""
+    client: EngineClient, query: SecurityListQuery, instruments: Mapping[str, Instrument],
+    attributes: bool = False,
+) -> Sequence[Response]:  # fmt: skip
+    """Return SecurityList(y), in as many messages as it takes. Raises EngineError.
+
+    ``attributes``: in the fields of FIX 4.4 alone (``responses.answer_security_list``).
+    """
     states = client.fetch(queries.InstrumentStates())
     by_symbol = {state.symbol: state for state in states.value}
-    return responses.answer_security_list(query, instruments, by_symbol, states.as_of_seq)
+    return responses.answer_security_list(
+        query, instruments, by_symbol, states.as_of_seq, attributes
+    )

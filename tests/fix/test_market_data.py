@@ -203,6 +203,42 @@ def test_a_stock_client_rebuilds_the_book_and_refuses_nothing(
     bob.close()
 
 
+def test_a_stock_client_accepts_the_list_of_instruments_and_reads_all_of_it(
+    venue: MarketVenue, stock: StockClient
+) -> None:
+    stock.send("35=x|320=list|559=4|")
+    stock.until(lambda: any(m["35"] == "y" for m in stock.app()) or stock.count("refuses") > 0)
+    assert stock.count("refuses") == 0
+    (listed,) = [m for m in stock.app() if m["35"] == "y"]
+    assert (listed["320"], listed["560"], listed["393"]) == ("list", "0", "3")
+    found = securities(listed)
+    # An order session gets the same in fields of its own.
+    with logged_on(venue, "CERT", reset=True) as other:
+        other.send("x", "320=list|559=4|")
+        expected = securities(other.expect("y"))
+        other.logout()
+    assert found == expected
+    assert {"15", "326", "561", "562", "969", "1140", "1149", "20021"} <= found["BTC-USD"].keys()
+
+
+def securities(message: Message) -> dict[str, dict[str, str]]:
+    """The fields of each instrument of a y; those that stand as attributes as well."""
+    found: dict[str, dict[str, str]] = {}
+    row: dict[str, str] = {}
+    for field in message.text.partition("\x01146=")[2].split("\x01")[1:]:
+        tag, _, value = field.partition("=")
+        if tag == "55":
+            row = found[value] = {}
+        elif tag in ("20001", "10"):
+            break
+        elif tag == "872":
+            name, _, text = value.partition("=")
+            row[name] = text
+        elif tag not in ("870", "871"):
+            row[tag] = value
+    return found
+
+
 def test_the_state_of_the_market_and_its_end_is_told(
     venue: MarketVenue, stock: StockClient
 ) -> None:
