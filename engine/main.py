@@ -39,7 +39,7 @@ from engine.journal.local import LocalJournal
 from engine.journal.recovery import recover
 from engine.journal.snapshots import SnapshotWriter
 from engine.memory import Memory
-from engine.server.bootstrap import bootstrap_commands, refused
+from engine.server.bootstrap import bootstrap_commands, digest, refused
 from engine.server.following import Following
 from engine.server.ipc import Limits, Server
 from engine.server.sequencer import Sequencer
@@ -91,7 +91,7 @@ def build_member(
     if exchange.seq:
         _check(settings, exchange, journal)
     server = _server(settings, assembly.listener(cluster))
-    parts = assembly.parts(cluster, journal, server)
+    parts = assembly.parts(cluster, journal, server, digest(settings))
     sequencer = _sequencer(settings, exchange, journal, server, snapshots, parts.relay)
 
     def configure() -> None:

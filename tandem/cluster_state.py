@@ -11,6 +11,7 @@ from config.settings import Cluster, Settings
 from engine.cluster import assembly
 from engine.cluster.etcd import EtcdError
 from engine.cluster.log import Head, LogError
+from engine.cluster.members import Member
 from engine.journal import segment
 from tandem.output import CommandError
 from tandem.tables import show
@@ -59,6 +60,7 @@ def status(settings: Settings, as_json: bool) -> None:
         raise CommandError(
             f"etcd has no log of the cluster {cluster.name}; `tandem cluster init` begins it"
         )
+    configured = {one.node: one.configuration for one in members}
     rows = []
     for one in members:
         leads = leader is not None and leader.node == one.node
@@ -68,7 +70,7 @@ def status(settings: Settings, as_json: bool) -> None:
             one.node, one.address, role,
             *(("", "", "") if had is None else
               (str(had.seq), str(had.flushed), str(max(0, head.seq - had.seq)))),
-            "" if one.candidate else "never leads",
+            _note(one, configured.get("" if leader is None else leader.node)),
         ])  # fmt: skip
     columns = ("node", "address", "role", "seq", "on_disk", "behind", "note")
     title = (
@@ -78,6 +80,13 @@ def status(settings: Settings, as_json: bool) -> None:
     show(title, columns, rows, as_json)
     if leader is None and not as_json:
         raise CommandError("nobody leads: expected a majority of etcd and a member with the log")
+
+
+def _note(member: Member, configuration: str | None) -> str:
+    notes = [] if member.candidate else ["never leads"]
+    if configuration is not None and member.configuration != configuration:
+        notes.append("has another configuration than the leader")
+    return ", ".join(notes)
 
 
 def switch(settings: Settings, node: str) -> None:

@@ -77,15 +77,21 @@ def listener(cluster: Any) -> TcpListener:
     return TcpListener(cluster.address, _files(cluster))
 
 
-def parts(cluster: Any, journal: MemberJournal, server: Server) -> Parts:
-    """Make the parts of a member. Raises OSError or TlsError."""
+def parts(
+    cluster: Any, journal: MemberJournal, server: Server, configuration: str
+) -> Parts:
+    """Make the parts of a member. Raises OSError or TlsError.
+
+    ``configuration`` is the digest that the members compare.
+    """
     prefix, node, address = prefix_of(cluster), cluster.node, cluster.address
     # The engine's thread and the watch have a client each: neither waits for the other.
     appending, watching = etcd_of(cluster), etcd_of(cluster, forks.LOCK)
     tenure = Tenure(watching, prefix, node, address, cluster.lease_s)
     link = Link(_files(cluster), f"member:{node}", server.wake)
     terms = Terms(
-        node, address, cluster.candidate, cluster.log_records_max, cluster.lease_s / 2
+        node, address, cluster.candidate, cluster.log_records_max, cluster.lease_s / 2,
+        configuration,
     )
     watch = Watch(
         terms, tenure, Members(watching, prefix, node), EtcdLog(watching, prefix, node), journal,

@@ -26,10 +26,14 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 class Registration(msgspec.Struct, frozen=True):
-    """Where the others reach a member ("host:port"), and whether it may lead."""
+    """Where the others reach a member ("host:port"), and whether it may lead.
+
+    ``configuration`` is a digest of what it would have the venue be, as leader.
+    """
 
     address: str
     candidate: bool = True
+    configuration: str = ""
 
 
 class Member(NamedTuple):
@@ -39,6 +43,7 @@ class Member(NamedTuple):
     address: str
     candidate: bool
     progress: Progress | None
+    configuration: str = ""
 
 
 class Members:
@@ -57,9 +62,11 @@ class Members:
         self._lease = 0
         self._renew_at = 0.0
 
-    def register(self, address: str, *, candidate: bool = True) -> None:
+    def register(
+        self, address: str, *, candidate: bool = True, configuration: str = ""
+    ) -> None:
         """Say that this member is one, and where; a repeat replaces what was said."""
-        value = msgspec.json.encode(Registration(address, candidate))
+        value = msgspec.json.encode(Registration(address, candidate, configuration))
         self._put(Put(self._members + self._node.encode(), value))
 
     def report(self, progress: Progress) -> None:
@@ -107,7 +114,8 @@ class Members:
         for found in done.found[0]:
             name = found.key[len(self._members) :]
             one = msgspec.json.decode(found.value, type=Registration)
-            members.append(Member(name.decode(), one.address, one.candidate, progress.get(name)))
+            node, there = name.decode(), progress.get(name)
+            members.append(Member(node, one.address, one.candidate, there, one.configuration))
         wanted = done.found[2][0].value.decode() if done.found[2] else ""
         return members, wanted
 

@@ -48,6 +48,7 @@ class Terms(NamedTuple):
     candidate: bool
     records_max: int
     silence_s: float
+    configuration: str = ""
 
 
 class Lag:
@@ -103,6 +104,7 @@ class Watch:
         self._not_before = 0.0
         self._report_at = self._trim_at = self._flush_at = 0.0
         self._flushed = 0
+        self._differs = False
         self._heard: Progress | None = None
         self._silent = 0
         self._closed = threading.Event()
@@ -140,7 +142,10 @@ class Watch:
         now = time.monotonic()
         place = self.place()
         if not self._registered:
-            self._members.register(self.terms.address, candidate=self.terms.candidate)
+            terms = self.terms
+            self._members.register(
+                terms.address, candidate=terms.candidate, configuration=terms.configuration
+            )
             self._registered = True
         if now >= self._report_at:
             self._report_at = now + REPORT_S
@@ -150,6 +155,7 @@ class Watch:
             self._members.report(told)
         members, wanted = self._members.view()
         self._note_lags(members, now)
+        self._compare(members)
         if self.won:
             self._give_way(wanted)
         else:
@@ -176,6 +182,15 @@ class Watch:
         for node, seq in seqs.items():
             self._lags.setdefault(node, Lag()).note(newest, seq, now)
         self.members = tuple(members)
+
+    def _compare(self, members: Sequence[Member]) -> None:
+        """Log it once if the leader's configuration is another than this member's."""
+        theirs = {one.node: one.configuration for one in members}
+        leader = "" if self.leader is None else self.leader.node
+        differs = theirs.get(leader, self.terms.configuration) != self.terms.configuration
+        if differs and not self._differs:
+            log.warning("configuration_differs", leader=leader)
+        self._differs = differs
 
     def rows(self) -> tuple[MemberRow, ...]:
         """Return the members as this one knows them; may be called by another thread."""

@@ -12,9 +12,11 @@ nothing is journaled of a configuration that is not valid as a whole.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any, Final
 
+from engine import wire
 from engine.core.commands import (
     Command,
     DefineAccount,
@@ -96,6 +98,15 @@ def refused(settings: Any, exchange: Exchange | None = None) -> list[str]:
         for event in rehearsal.apply(rehearsal.seq + 1, rehearsal.time_us, command)
         if isinstance(event, Refused)
     ]
+
+
+def digest(settings: Any) -> str:
+    """Return what two members compare: a hash of all that the configuration has a venue be."""
+    rehearsal, found = Exchange(), hashlib.sha256()
+    for command in bootstrap_commands(settings, rehearsal):
+        found.update(wire.encode_command(command))
+        rehearsal.apply(rehearsal.seq + 1, rehearsal.time_us, command)
+    return found.hexdigest()
 
 
 def _account(account: Any, exchange: Exchange) -> Iterator[Command]:

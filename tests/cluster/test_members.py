@@ -285,6 +285,24 @@ def test_the_sessions_of_a_client_that_goes_are_closed_through_any_member(
     )
 
 
+def test_a_member_with_another_configuration_is_named(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    follower = cluster.followers()[0]
+    text = follower.config.read_text(encoding="utf-8")
+    follower.kill()
+    other = text.replace("closed_orders_kept", "# closed_orders_kept")
+    other = other.replace("[venue]\n", "[venue]\nclosed_orders_kept = 5000\n")
+    follower.config.write_text(other, encoding="utf-8")
+    follower.start().wait_for("configuration_differs")
+    cluster_state.status(follower.settings, as_json=True)
+    notes = {row["node"]: row["note"] for row in json.loads(capsys.readouterr().out)}
+    assert notes.pop(follower.name) == "has another configuration than the leader"
+    assert set(notes.values()) == {""}
+    follower.kill()
+    follower.config.write_text(text, encoding="utf-8")
+
+
 def test_the_cluster_says_how_it_is(
     cluster: Cluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -294,15 +312,20 @@ def test_the_cluster_says_how_it_is(
         enough=lambda rows: [row.role for row in rows].count("follower") == 2,
     )
     for node in cluster.nodes.values():
-        status = fetched(node, queries.Cluster()).value
+        status = until(
+            lambda one=node: fetched(one, queries.Cluster()).value,
+            enough=lambda found: found.leader == leader.name and not found.trouble,
+        )
         assert status.node == node.name
-        assert status.leader == leader.name
         assert status.role == ("leader" if node is leader else "follower")
         client = node.client()
         names = {family.name for family in engine_families(client)}
         client.close()
         assert {"tandem_cluster_leads", "tandem_cluster_member_lag_seconds"} <= names
-        assert cluster_part(status).state == "ok"
+        until(
+            lambda one=node: cluster_part(fetched(one, queries.Cluster()).value).state,
+            enough=lambda state: state == "ok",
+        )
     cluster_state.status(leader.settings, as_json=True)
     rows = {row["node"]: row for row in json.loads(capsys.readouterr().out)}
     assert {row["role"] for row in rows.values()} == {"leader", "follower"}
