@@ -27,6 +27,7 @@ from account_api.security.rate_limit import RateLimiter
 from account_api.security.shared_keys import RECORDS_MAX, SharedKeyStore
 from account_api.settings import ApiSettings
 from account_api.shared import EngineRecords
+from account_api.webhooks.shared_store import SharedWebhookStore
 from account_api.webhooks.store import WebhookStore
 from config.model import AddressFormat
 from engine.client import (
@@ -129,15 +130,19 @@ class Services:
         self.clock_us = clock_us
         self.idempotency = Idempotency(settings.answers, clock_us)
         self.key_store: KeyStore | SharedKeyStore
+        self.webhooks: WebhookStore | SharedWebhookStore
+        alone = WebhookStore(settings.webhooks.file, settings.key_master)
         if settings.shared:
+            records = EngineRecords(self._engine_port)
+            self.webhooks = SharedWebhookStore(records, alone, settings.key_master)
             self.key_store = SharedKeyStore(
-                EngineRecords(self._engine_port), settings.key_master,
+                records, settings.key_master,
                 ((key.key, key.firm) for key in settings.keys), settings.key_file,
                 settings.records_wait_s,
             )  # fmt: skip
         else:
+            self.webhooks = alone
             self.key_store = KeyStore(settings.key_file, settings.key_master)
-        self.webhooks = WebhookStore(settings.webhooks.file, settings.key_master)
         self.ring = KeyRing(settings.keys, self.key_store)
         self.authenticator = Authenticator(
             self.ring, settings.window_ms, settings.ahead_ms,

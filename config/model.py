@@ -133,8 +133,8 @@ class Http(_Section, frozen=True, kw_only=True):
     https://app.example.com; pages of all others may read what is public.
     Responses to GET of at least ``gzip_bytes_min`` are compressed for clients that ask; 0: none is.
     Each key may send ``<group>_quota`` requests in ``rate_window_s``; a quota of 0 is no limit.
-    With ``shared`` the venue has account APIs on several machines: API keys are stored in the
-    engine and not in a file of one machine (decision 37).
+    With ``shared`` the venue has account APIs on several machines: API keys and webhook endpoints
+    are stored in the engine and not in files of one machine (decision 37).
     """
 
     host: str = "127.0.0.1"

@@ -20,6 +20,7 @@ from account_api.webhooks import events
 from account_api.webhooks.backoff import Backoff
 from account_api.webhooks.events import Event, Page, Source
 from account_api.webhooks.post import Answer, shown
+from account_api.webhooks.shared_store import SharedWebhookStore
 from account_api.webhooks.signing import signed_headers
 from account_api.webhooks.store import (
     Attempt,
@@ -29,6 +30,7 @@ from account_api.webhooks.store import (
     WebhookStore,
     WebhookStoreError,
 )
+from engine.client import EngineError
 from engine.history import reader as history
 
 GONE: Final = 410
@@ -54,11 +56,15 @@ class _Courier:
 
 
 class Deliverer:
-    """Runs until ``stop``; ``give_up_s`` is how long an endpoint may fail without a success."""
+    """Runs until ``stop``; ``give_up_s`` is how long an endpoint may fail without a success.
+
+    While ``acts`` returns False another machine delivers, and this one does not. Should both do so
+    for a moment, an event arrives twice under the same id.
+    """
 
     def __init__(
         self,
-        store: WebhookStore,
+        store: WebhookStore | SharedWebhookStore,
         source: Callable[[], Source],
         post: Post,
         *,
@@ -66,6 +72,7 @@ class Deliverer:
         give_up_s: float,
         backoff: Backoff | None = None,
         clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        acts: Callable[[], bool] = lambda: True,
     ) -> None:
         self._store = store
         self._open_source = source
@@ -75,6 +82,8 @@ class Deliverer:
         self._give_up_us = int(give_up_s * 1_000_000)
         self._backoff = backoff or Backoff()
         self._clock_us = clock_us
+        self._acts = acts
+        self._acted = True
         self._couriers: dict[str, _Courier] = {}
         self._in_flight = asyncio.Semaphore(IN_FLIGHT_MAX)
         self._seen = (0, 0)
@@ -98,15 +107,21 @@ class Deliverer:
         """Deliver until ``stop``."""
         while not self._stopping.is_set():
             try:
-                changed = await asyncio.to_thread(self._look_at_store)
+                acts = await asyncio.to_thread(self._acts)
+                changed = acts and await asyncio.to_thread(self._look_at_store)
+                if not acts:
+                    self.endpoints = ()
                 self._adjust()
+                if self._acted and not acts:
+                    await asyncio.to_thread(self._store.hand_over)
+                self._acted = acts
                 if changed:
                     for courier in self._couriers.values():
                         courier.wake.set()
                 if self._couriers:
                     await self._look_at_history()
                 self.trouble = ""
-            except (WebhookStoreError, history.SQLAlchemyError) as error:
+            except (WebhookStoreError, EngineError, history.SQLAlchemyError) as error:
                 self._troubled(error)
             await _within(self._stopping, self._poll_s)
         tasks = [one.task for one in self._couriers.values() if one.task]
@@ -127,7 +142,7 @@ class Deliverer:
 
     def _look_at_store(self) -> bool:
         """Read the endpoints if somebody else has changed something; returns whether it did."""
-        if not (self._store.changed() or self.trouble):
+        if not (self._store.changed() or self.trouble or not self._acted):
             return False
         self.endpoints = tuple(self._store.everything())
         return True

@@ -23,6 +23,8 @@ from config.settings import Settings
 
 if TYPE_CHECKING:
     from account_api.webhooks.deliverer import Deliverer
+    from account_api.webhooks.shared_store import SharedWebhookStore
+    from engine.client import DirectEngineClient
 
 LOOK_S: Final = 0.5
 """How often to look whether there is a file of endpoints."""
@@ -70,7 +72,8 @@ class _Service:
         log.info("ready")
         try:
             file = self._settings.data / "webhooks.db"
-            while not self._stopping.is_set() and not file.exists():
+            shared = self._settings.http.shared
+            while not self._stopping.is_set() and not (shared or file.exists()):
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_S):
                         await self._stopping.wait()
@@ -104,22 +107,36 @@ class _Service:
         from engine.history import reader as history
 
         settings, own = self._settings, self._settings.webhooks
-        store = WebhookStore(
-            str(settings.data / "webhooks.db"), str(settings.data / "keys.master")
-        )
+        master = str(settings.data / "keys.master")
+        alone = WebhookStore(str(settings.data / "webhooks.db"), master)
+        store: WebhookStore | SharedWebhookStore = alone
+        engine: DirectEngineClient | None = None
+        if settings.http.shared:
+            from account_api.shared import EngineRecords
+            from account_api.webhooks.shared_store import SharedWebhookStore
+            from engine.client import DirectEngineClient, queries
+
+            engine = client = DirectEngineClient(str(settings.engine.socket), "webhooks")
+            store = SharedWebhookStore(EngineRecords(lambda: client), alone, master)
+
+        def acts() -> bool:
+            return engine is None or engine.fetch(queries.Standing()).value.leads
+
         policy = Policy(
             tuple(ip_network(text) for text in own.allow), settings.environment == "production"
         )
         poster = Poster(policy, own.timeout_ms / 1000)
         self._deliverer = Deliverer(
             store, lambda: Source(history.open_reader(settings.history.url)), poster.post,
-            poll_s=own.poll_ms / 1000, give_up_s=own.give_up_h * 3600,
+            poll_s=own.poll_ms / 1000, give_up_s=own.give_up_h * 3600, acts=acts,
         )  # fmt: skip
         try:
             await self._deliverer.run()
         finally:
             poster.close()
             store.close()
+            if engine is not None:
+                engine.close()
 
 
 if __name__ == "__main__":

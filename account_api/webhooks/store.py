@@ -248,17 +248,7 @@ class WebhookStore:
             alive = self._update(database, attempt.endpoint, changes)
             if not alive:
                 return  # It was deleted meanwhile, and its log with it.
-            marks = ", ".join("?" * len(_ATTEMPT))
-            cursor = database.execute(
-                f"insert into attempts ({', '.join(_ATTEMPT)}) values ({marks})",
-                [getattr(attempt, name) for name in _ATTEMPT],
-            )
-            database.execute(
-                "delete from attempts where endpoint = ? and number <= (select number from "
-                "attempts where endpoint = ? order by number desc limit 1 offset ?)",
-                (attempt.endpoint, attempt.endpoint, LOG_ROWS_MAX),
-            )
-            assert cursor.lastrowid is not None
+            _log(database, attempt)
             if done is not None and errand_at == (0, 0):
                 database.execute("delete from errands where number = ?", (done.number,))
             elif done is not None:
@@ -266,6 +256,17 @@ class WebhookStore:
                     "update errands set seq = ?, event_index = ? where number = ?",
                     (*errand_at, done.number),
                 )
+
+    def log(self, attempt: Attempt) -> None:
+        """Log an attempt to an endpoint that is not in this file."""
+        with self._changing() as database:
+            _log(database, attempt)
+
+    def forget_endpoints(self) -> None:
+        """Forget every endpoint and errand, and keep the log."""
+        with self._changing() as database:
+            for table in ("endpoints", "errands"):
+                database.execute(f"delete from {table}")
 
     def attempts(
         self, endpoint_id: str, *, before: int = 0, event_id: str = "", limit: int = 100
@@ -311,6 +312,9 @@ class WebhookStore:
         """Remove an errand."""
         with self._changing() as database:
             database.execute("delete from errands where number = ?", (errand.number,))
+
+    def hand_over(self) -> None:
+        """Do nothing: what this file has is stored with every attempt."""
 
     def close(self) -> None:
         """Close the file, if this process has opened it."""
@@ -376,6 +380,20 @@ class WebhookStore:
         fields["events"] = json.loads(fields["events"])
         fields["firm_wide"] = bool(fields["firm_wide"])
         return Endpoint(**fields)
+
+
+def _log(database: sqlite3.Connection, attempt: Attempt) -> None:
+    """Add an attempt, and delete the oldest of the endpoint that are too many."""
+    marks = ", ".join("?" * len(_ATTEMPT))
+    database.execute(
+        f"insert into attempts ({', '.join(_ATTEMPT)}) values ({marks})",
+        [getattr(attempt, name) for name in _ATTEMPT],
+    )
+    database.execute(
+        "delete from attempts where endpoint = ? and number <= (select number from "
+        "attempts where endpoint = ? order by number desc limit 1 offset ?)",
+        (attempt.endpoint, attempt.endpoint, LOG_ROWS_MAX),
+    )
 
 
 def _attempt(row: tuple[Any, ...]) -> Attempt:

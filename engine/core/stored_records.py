@@ -31,8 +31,7 @@ COLLECTIONS: Final = {
     "api_keys": Bounds(65_536 + 4_096, 4_096),
     "master_key": Bounds(1, 128),
     "webhook_endpoints": Bounds(10_000, 8_192),
-    "webhook_places": Bounds(10_000, 1_024),
-    "webhook_requests": Bounds(10_000, 512),
+    "webhook_requests": Bounds(100_000, 512),
 }
 """API keys are never deleted; above the most that can be made there is room for revocations of
 configured ones."""

@@ -56,7 +56,7 @@ ACCOUNT_API_MAY: dict[str, set[str]] = {
     "security": {"errors", "reply", "settings"},
     "shared.py": {"ports", "security"},
     "services.py": {"errors", "ports", "settings", "crypto_addresses", "schema", "security",
-                    "shared", "webhooks.store"},
+                    "shared", "webhooks.store", "webhooks.shared_store"},
     "http": {"errors", "ports", "settings", "crypto_addresses", "reply", "schema", "security",
              "services"},
     "http/app.py": {"routes"},
@@ -68,7 +68,9 @@ ACCOUNT_API_MAY: dict[str, set[str]] = {
     "settlement": {"ports"},
     "settlement/main.py": {"simulation"},
     "simulation": {"ports"},
-    "webhooks": {"schema", "security.sealing", "security.sqlite_file"},
+    "webhooks": {"schema", "security.sealing", "security.sqlite_file", "security.replica",
+                 "security.master_key"},
+    "webhooks/main.py": {"shared"},
 }  # fmt: skip
 """Rooms and modules of the account API, and what of the others each may import: a whole room, or
 one module of it. A file that is named has its room's rights and its own; what is not named here

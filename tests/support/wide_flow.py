@@ -189,7 +189,7 @@ class WideFlow(Flow):
         owner = self.random.choice(("", ACCOUNTS[account]))
         keys = self.random.sample(("a", "b", "c", "d"), self.random.randint(1, 3))
         changes = tuple((key, self.random.choice(("", "1", "2"))) for key in keys)
-        collection = self.random.choice(("api_keys", "webhook_endpoints", "webhook_places"))
+        collection = self.random.choice(("api_keys", "webhook_endpoints", "webhook_requests"))
         expected = self.random.choice((0, 0, 7))
         return StoreRecords(Origin(f"api:{account}"), collection, owner, expected, changes)
 
