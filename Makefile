@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: compiled plain quickfix wheel image help setup install update lock run demo docs documents test check prove \
-	bench day clean
+	prove-cluster bench day clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -111,6 +111,10 @@ check: $(READY)  ## lint, types, layer rules: seconds
 prove: $(READY)  ## the long forms of the proofs, two hours; SEED=n MINUTES=n PROVE_ARGS="--only soak"
 	@exec $(BIN)/python -m tests.prove $(if $(SEED),--seed $(SEED)) \
 		$(if $(MINUTES),--soak-minutes $(MINUTES)) $(PROVE_ARGS)
+
+prove-cluster: $(READY)  ## three machines lose their leader a hundred times, an hour; SEED=n LOSSES=n
+	@exec $(BIN)/python -m tests.prove.cluster $(if $(SEED),--seed $(SEED)) \
+		$(if $(LOSSES),--losses $(LOSSES)) $(PROVE_ARGS)
 
 bench: $(READY)  ## run every benchmark and write docs/benchmarks.md: a quarter of an hour
 	@exec $(BIN)/python -m benchmarks.report

@@ -55,6 +55,8 @@ class RestClient(Client):
 
     pace_s: ClassVar[float] = PACE_S
     """How long it rests after an answer."""
+    timeout_s: ClassVar[float] = TIMEOUT_S
+    """How long it waits for one."""
 
     def __init__(self, url: str, key: str, told: Told, seed: int) -> None:
         super().__init__(key, told)
@@ -109,7 +111,7 @@ class RestClient(Client):
         try:
             response = session.request(
                 request.method, self._url + request.target, data=data or None,
-                headers=request.headers, timeout=TIMEOUT_S,
+                headers=request.headers, timeout=self.timeout_s,
             )  # fmt: skip
             body = response.json()
         except (requests.RequestException, ValueError) as error:
