@@ -17,8 +17,11 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from engine.core.types import StoredRecord, StoredRecords
 
-TRUST_S: Final = 1.0
-"""How long a copy is used after it was last known to be the newest state of the venue."""
+TRUST_S: Final = 2.0
+"""How long a copy is used after it was last known to be the newest state of the venue.
+
+An engine that follows knows that twice a second, of a leader that knows it four times a second; the
+rest is for a network or machine that is slow for a moment."""
 SETTLED_S: Final = TRUST_S * 1.1
 """How long after a commit nobody has the former state; a tenth more than ``TRUST_S``, for clocks
 of machines that do not run equally fast."""

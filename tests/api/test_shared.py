@@ -88,6 +88,14 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared_keys, "SETTLED_S", 0)
 
 
+@pytest.fixture
+def short_trust(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copies are trusted for a tenth of the time, and revocations wait as much shorter."""
+    monkeypatch.setattr(replica, "TRUST_S", replica.TRUST_S / 10)
+    monkeypatch.setattr(replica, "REFRESH_S", replica.REFRESH_S / 10)
+    monkeypatch.setattr(shared_keys, "SETTLED_S", shared_keys.SETTLED_S / 10)
+
+
 def test_a_key_made_at_one_machine_works_at_the_other_at_once(
     both: tuple[Machine, Machine],
 ) -> None:
@@ -129,6 +137,7 @@ def test_a_key_approved_at_one_machine_is_active_at_the_other_at_once(
     assert (shown["state"], shown["approved_by"]) == ("active", "demo-alice-approve")
 
 
+@pytest.mark.usefixtures("short_trust")
 def test_a_revoked_key_is_refused_at_the_other_machine_from_the_answer_on(
     both: tuple[Machine, Machine],
 ) -> None:
@@ -142,6 +151,7 @@ def test_a_revoked_key_is_refused_at_the_other_machine_from_the_answer_on(
     assert again.replayed and again.ok()["revoked_by"] == "demo-alice-keys"
 
 
+@pytest.mark.usefixtures("short_trust")
 def test_a_configured_key_is_revoked_everywhere(both: tuple[Machine, Machine]) -> None:
     a, b = both
     b.as_("alice-trade").get("/v1/balances").ok()
@@ -453,7 +463,8 @@ def test_a_copy_that_may_be_too_old_is_not_used(port: Port, copy: Replica[str]) 
     copy.state()
 
 
-def test_a_copy_is_used_for_a_second_after_the_engine_was_last_heard(
+@pytest.mark.usefixtures("short_trust")
+def test_a_copy_is_used_for_some_time_after_the_engine_was_last_heard(
     port: Port, copy: Replica[str]
 ) -> None:
     copy.state()
