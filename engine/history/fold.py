@@ -25,7 +25,6 @@ from engine.core.types import (
 )
 from engine.history.candles import CANDLE_INTERVALS_US, add_trade, new_candle
 from engine.history.postings import Pair, Posting, postings
-from engine.history.rows import LedgerEntry
 from engine.wire import Transaction
 
 SqlRow = dict[str, Any]
@@ -43,8 +42,10 @@ class HistoryFault(AssertionError):
 class Rows:
     """Rows to write. Lists are inserted, dictionaries (by primary key) inserted or updated."""
 
-    ledger: list[SqlRow] = field(default_factory=list)
-    fills: list[SqlRow] = field(default_factory=list)
+    ledger: list[tuple[Any, ...]] = field(default_factory=list)
+    """In the order of ``LedgerEntry``."""
+    fills: list[tuple[Any, ...]] = field(default_factory=list)
+    """In the order of ``Fill``."""
     trades: list[SqlRow] = field(default_factory=list)
     transfers: list[SqlRow] = field(default_factory=list)
     money_events: list[SqlRow] = field(default_factory=list)
@@ -126,27 +127,13 @@ class Fold:
         row["held"] += event.hold_change
         pair = self._pair(terms.symbol)
         self.rows.fills.append(
-            {
-                "trade_id": event.trade_id,
-                "order_id": terms.order_id,
-                "account": terms.account,
-                "client_order_id": terms.client_order_id,
-                "first_client_order_id": terms.first_client_order_id,
-                "strategy": terms.strategy,
-                "symbol": terms.symbol,
-                "side": int(terms.side),
-                "qty": event.last_qty,
-                "price": event.last_price,
-                "liquidity": int(event.liquidity),
-                "cash": event.cash,
-                "fee": event.fee,
-                "fee_asset": pair.quote,
-                "time_us": place.time_us,
-                "seq": place.seq,
-                "event_index": place.event_index,
-                "account_seq": place.account_seq,
-            }
-        )
+            (
+                event.trade_id, terms.order_id, terms.account, terms.client_order_id,
+                terms.first_client_order_id, terms.strategy, terms.symbol, int(terms.side),
+                event.last_qty, event.last_price, int(event.liquidity), event.cash, event.fee,
+                pair.quote, place.time_us, place.seq, place.event_index, place.account_seq,
+            )
+        )  # fmt: skip
         if event.liquidity is Liquidity.TAKER:
             self._traded(event, place)
 
@@ -314,14 +301,15 @@ class Fold:
         balance["available"] += posting.available_change
         balance["held"] += posting.held_change
         self.rows.balances[account, asset] = balance
-        entry = LedgerEntry(
-            place.seq, place.event_index, line, account, asset,
-            posting.available_change, posting.held_change,
-            balance["available"], balance["held"], posting.cause, posting.reference,
-            posting.order_id, posting.trade_id, posting.client_order_id, posting.strategy,
-            0 if account.startswith("@") else place.account_seq, place.time_us,
+        self.rows.ledger.append(
+            (
+                place.seq, place.event_index, line, account, asset,
+                posting.available_change, posting.held_change,
+                balance["available"], balance["held"], posting.cause, posting.reference,
+                posting.order_id, posting.trade_id, posting.client_order_id, posting.strategy,
+                0 if account[0] == "@" else place.account_seq, place.time_us,
+            )
         )  # fmt: skip
-        self.rows.ledger.append(entry._asdict())
 
     def _traded(self, event: ev.OrderFilled, place: Place) -> None:
         terms = event.order
