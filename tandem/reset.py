@@ -61,6 +61,7 @@ def _paths(settings: Settings) -> list[Path]:
     return [
         settings.data / "log", settings.data / "control", *files,
         settings.data / "keys.master", settings.data / "keys.db-changes",
+        settings.data / "keys.db.shared",
         settings.data / "answers.db-holders", settings.fix.store,
         settings.engine.socket, settings.engine.journal,
     ]  # fmt: skip
