@@ -33,6 +33,7 @@ MEMBER_PORT: Final = 7010
 ASK_S: Final = 2.0
 RESTART_S: Final = 1.0
 """What started the venue starts it again after so long, should it end by itself."""
+UNHEALTHY: Final = 503
 FILLER: Final = "filler"
 DISK_BYTES: Final = 256 << 20
 SECTIONS: Final = ("fix", "http", "stream", "metrics")
@@ -258,8 +259,15 @@ key = "{tls / cluster_certificates.KEY}"
         self._ask_etcd("cluster/member/add", {"peerURLs": [self.plan.peer(other.name)]})
 
     def _ask_etcd(self, path: str, body: object) -> Any:
+        """Ask as an operator does: again, while etcd finds its members not healthy enough."""
         url = f"http://{self.address}:{CLIENT_PORT}/v3/{path}"
-        answer = requests.post(url, json=body, timeout=30)
+
+        def attempt() -> requests.Response | None:
+            answer = requests.post(url, json=body, timeout=30)
+            return None if answer.status_code == UNHEALTHY else answer
+
+        answer = until(attempt, f"etcd does not answer {path}", 30, lambda one: one is not None)
+        assert answer is not None
         answer.raise_for_status()
         return answer.json()
 
@@ -274,9 +282,14 @@ key = "{tls / cluster_certificates.KEY}"
             etcd.close()
 
     def empty(self) -> None:
-        """Leave nothing on its disk but the configuration, as on a machine that is new."""
+        """Leave nothing on its disk but the configuration, as on a machine that is new.
+
+        The stores of FIX sessions stay: their numbers are in no other place.
+        """
         for folder in (self.data, self.folder / "etcd"):
             for path in folder.iterdir():
+                if path.name == "fix":
+                    continue
                 if path.is_dir():
                     shutil.rmtree(path)
                 else:

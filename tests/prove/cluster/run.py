@@ -28,6 +28,8 @@ from tests.prove.cluster.faults import KINDS, Faults
 from tests.prove.cluster.machine import SECTIONS, Machine, Plan
 from tests.prove.cluster.network import network
 from tests.prove.crash import compare
+from tests.prove.crash.fixclient import FixClient
+from tests.prove.crash.harness import await_quiet
 from tests.prove.crash.told import Client, Told, await_rest
 from tests.support import pace
 from tests.support.waiting import until
@@ -89,6 +91,7 @@ class Clients:
         self.keys: list[Keys] = []
         self.treasuries: list[MovingTreasury] = []
         self.streams: list[MovingWs] = []
+        self.fix: list[FixClient] = []
         if serves("api"):
             names = ("demo-alice-keys", "demo-bob-trade")
             self.orders = [
@@ -99,6 +102,12 @@ class Clients:
             self.treasuries = [
                 MovingTreasury(Places(urls, 2), "demo-bob-withdraw", told, seed)
             ]
+        if serves("fix"):
+            # Each stays with the gateway of one machine, which has its numbers.
+            self.fix = [
+                FixClient(one.fix, account.upper(), told, seed)
+                for one, account in zip(machines, accounts, strict=True)
+            ]
         if serves("stream"):
             places = Places([one.stream_url for one in machines], 1)
             self.streams = [MovingWs(places, "demo-carol-trade", told, seed)]
@@ -106,7 +115,8 @@ class Clients:
     @property
     def all(self) -> list[Client]:
         """Every one that waits for answers."""
-        return [*self.pulses, *self.orders, *self.keys, *self.treasuries, *self.streams]
+        some: list[Client] = [*self.pulses, *self.orders, *self.keys, *self.treasuries]
+        return [*some, *self.fix, *self.streams]
 
     def start(self) -> None:
         """Begin."""
@@ -217,11 +227,12 @@ def _compare(
 ) -> None:  # fmt: skip
     every, count, found = list(machines.values()), Counter[str](), told.found
     proved.told = count
-    clients.end([*clients.pulses, *clients.orders, *clients.treasuries, *clients.keys])
+    clients.end([one for one in clients.all if one not in clients.streams])
     leader = faults.await_whole()
     if leader is None:
         return
     engine = leader.client(timeout_s=pace.seconds(10))
+    await_quiet(engine, told)
     for stream in clients.streams:
         compare_stream_end(stream, engine, told)
     clients.end(clients.streams)
@@ -240,6 +251,12 @@ def _compare(
     for listener in clients.listeners:
         told.wait_for(lambda heard=listener.heard: len(heard) >= last, pace.seconds(30))
         count["transactions heard of members"] += check.listener(listener, journal, found)
+    instruments = {row.symbol: row for row in engine.fetch(queries.Instruments()).value}
+    for session, one in zip(clients.fix, every, strict=False):
+        reports = compare.fix_session(session, one.settings, journal, instruments, found)
+        count["reports by FIX"] += reports
+        count["FIX logons"] += session.logons
+        count["FIX messages sent again"] += session.resent
     replayed = compare.Replayed(journal)
     for client in clients.orders:
         count["REST answers"] += len(client.answers)

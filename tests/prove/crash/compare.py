@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from config.settings import Settings
 from engine.client import EngineClient, Transaction, queries
 from engine.core import events as ev
 from engine.core.commands import Deposit, Tick
@@ -139,7 +140,7 @@ def portions(clients: list[OrderClient], journal: list[Transaction], found: Foun
 
 
 def fix_session(
-    client: FixClient, venue: Venue, journal: list[Transaction],
+    client: FixClient, settings: Settings, journal: list[Transaction],
     instruments: dict[str, Instrument], found: Found,
 ) -> int:  # fmt: skip
     """Every report came, once, in order, with the content that the journal gives it.
@@ -147,7 +148,6 @@ def fix_session(
     What was canceled because it left in the end is for its next Logon.
     """
     journal = _until_left(client, journal)
-    settings = venue.settings
     gateway = gateway_settings(settings)
     every = {s.comp_id: Session(s, gateway).context for s in settings.sessions}
     context = every[client.comp_id]

@@ -167,7 +167,7 @@ def _compare(venue: Venue, told: Told, clients: Clients, result: Survived) -> No
     engine, count = venue.client(), result.told
     found = told.found
     clients.end(clients.all[:-1])
-    _await_quiet(engine, told)
+    await_quiet(engine, told)
     _await_stream(clients.ws, engine, told)
     clients.end([clients.ws])
     for text in engine.fetch(queries.Check()).value:
@@ -182,7 +182,7 @@ def _compare(venue: Venue, told: Told, clients: Clients, result: Survived) -> No
     count["portions of which only that was told"] += sum(one.done for one in clients.rest)
     count["portions in doubt"] += sum(one.doubtful for one in clients.rest)
     for session in clients.fix:
-        reports = compare.fix_session(session, venue, journal, instruments, found)
+        reports = compare.fix_session(session, venue.settings, journal, instruments, found)
         count["reports by FIX"] += reports
         count["FIX logons"] += session.logons
         count["FIX messages sent again"] += session.resent
@@ -230,7 +230,7 @@ def _see_what_is_wrong(
         else:
             session.received[num] = other
         noticed.clear()
-        compare.fix_session(session, venue, journal, instruments, noticed.append)
+        compare.fix_session(session, venue.settings, journal, instruments, noticed.append)
         session.received[num] = report
         if not noticed:
             found(f"nobody notices that {report!r:.100} is missing or another")
@@ -243,7 +243,7 @@ def _see_what_is_wrong(
         found("nobody notices that an event by WebSocket is missing")
 
 
-def _await_quiet(engine: compare.EngineClient, told: Told) -> None:
+def await_quiet(engine: compare.EngineClient, told: Told) -> None:
     """Wait until sessions that have left are closed, their grace is over and all is canceled."""
     deadline = time.monotonic() + REST_S_MAX
     seq, since = 0, time.monotonic()
