@@ -58,9 +58,13 @@ class Buffers:
 
 
 class Fresh(NamedTuple):
-    """What has arrived before this is all that the cluster had at ``at`` (monotonic seconds)."""
+    """Whoever has everything up to ``seq`` has all that the cluster had at ``at`` (monotonic).
+
+    It may arrive before what it speaks of: a subscriber that is behind is served piece by piece.
+    """
 
     at: float
+    seq: int
 
 
 Carried: TypeAlias = EngineFrame | Fresh
@@ -257,14 +261,14 @@ class Dial:
             raise wire.WireError("the first frame must be Welcome")
 
     def _answered(self, frame: EngineFrame, frames: list[Carried]) -> None:
-        """Take in the leader's standing: what it had when it was asked has arrived by now."""
+        """Take in the leader's standing, and how far it was when it answered."""
         if not self._asked:
             raise wire.WireError("an answer to no question")
         asked_at = self._asked.popleft()
         if isinstance(frame, wire.Answer):
             standing = Standing().decode(frame.body)
             if standing.leads:
-                frames.append(Fresh(asked_at - standing.age_ms / 1_000))
+                frames.append(Fresh(asked_at - standing.age_ms / 1_000, frame.seq))
 
     def _look_at_the_clock(self, now: float) -> None:
         """End what has taken too long; ask, when it is time to."""

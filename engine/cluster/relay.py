@@ -138,7 +138,7 @@ class Relay:
             elif isinstance(item, Lost):
                 self._lost(item.reason)
             elif isinstance(item, Fresh):
-                self._fresh = (self._received, item.at)
+                self._fresh = (item.seq, item.at)
             else:
                 self._take(item)
         records = self._records
