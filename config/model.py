@@ -100,6 +100,7 @@ class Fix(_Section, frozen=True, kw_only=True):
     ``proxies`` names none. ``tls_port`` is where `tandem up --tls` has HAProxy listen.
     ``explain_refusals`` tells a client whose Logon is refused why; without it that is so unless
     the environment is production, in which it cannot be true.
+    ``shared`` says that several gateways, each with its own port and store, serve the sessions.
     """
 
     host: str = "127.0.0.1"
@@ -117,6 +118,7 @@ class Fix(_Section, frozen=True, kw_only=True):
     proxies: tuple[str, ...] = ()
     tls_port: Port = 0
     explain_refusals: bool | None = None
+    shared: bool = False
 
     @property
     def trusted_proxies(self) -> tuple[str, ...]:

@@ -88,6 +88,8 @@ def announce(sessions: Sessions, text: str, send: Callable[[Session, str], bool]
         away = session.phase is Phase.FREE
         if away and session.settings.reset_on_logon:
             continue  # It has nowhere to keep what is sent while it is away.
+        if not session.held:
+            continue  # The gateway that holds it announces it.
         if send(session, text):
             told, live = told + 1, live + (not away)
     log.info("announced", text=text, sessions=told)

@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -35,6 +36,7 @@ from fix_gateway.runtime.outbox import Outbox
 from fix_gateway.runtime.quickfix_log import UNNUMBERED_TEXT, QuickfixLog
 from fix_gateway.runtime.replay import HistoryRequests, open_history
 from fix_gateway.runtime.request_worker import RequestWorker
+from fix_gateway.session import holding
 from fix_gateway.session.epochs import Start, restore
 from fix_gateway.session.handover import INNER, InnerListener
 from fix_gateway.session.life import Action, Event, Move, Phase
@@ -81,6 +83,9 @@ class Gateway:
         on_failed: Callable[[], None],
         market_data: MarketDataTerms = MarketDataTerms(),  # noqa: B008 - it is immutable.
     ) -> None:
+        if settings.shared:
+            settings.store.mkdir(mode=0o700, parents=True, exist_ok=True)
+            settings = replace(settings, holder=holding.holder_name(settings.store))
         self.settings = settings
         served, passed = apart(sessions)
         self.sessions = Sessions(settings, served)
@@ -159,7 +164,7 @@ class Gateway:
 
     def reset(self, comp_id: str) -> str:
         """Begin a session's numbers again; return what happened. Raises ControlRefused."""
-        return control.reset(self.sessions, comp_id, self._entrance.reset)
+        return control.reset(self.sessions, comp_id, self._entrance.begin_again)
 
     def announce(self, text: str) -> str:
         """Tell every session something by News(B); return to how many. Raises ControlRefused."""
@@ -200,6 +205,11 @@ class Gateway:
         self._start_quickfix(starts, inner_port)
         for session in self.sessions:
             self.delivery.pause(session, Event.START)
+            if not session.held:
+                self.delivery.pause(session, Event.ELSEWHERE)
+            elif self.settings.shared:
+                holding.count_room(session)
+        self.delivery.update_sessions()
         self._subscribe()
         self._requests.start()
         self._housekeeping.start()
@@ -247,7 +257,9 @@ class Gateway:
 
     def _subscribe(self) -> None:
         """Go on from the smallest cursor, or from the oldest transaction that there is."""
-        first = min((session.delivery.cursor[0] for session in self.sessions), default=1)
+        held = [session for session in self.sessions if session.held]
+        nothing = self._client.connect().seq if self.settings.shared else 1
+        first = min((session.delivery.cursor[0] for session in held), default=nothing)
         self.delivery.position = first
         try:
             self._client.subscribe(max(1, first), self.delivery.on_transactions)

@@ -19,8 +19,10 @@ from fix_gateway.door.logon import Logon, Wishes, for_quickfix
 from fix_gateway.runtime.delivery import Delivery
 from fix_gateway.runtime.housekeeping import Housekeeping
 from fix_gateway.runtime.outbox import Outbox
-from fix_gateway.session.epochs import EpochError, begin_store, start_epoch
+from fix_gateway.session import holding
+from fix_gateway.session.epochs import EpochError, begin_store, finish_epoch, start_epoch
 from fix_gateway.session.handover import HandOverError, InnerListener, let_go
+from fix_gateway.session.holding import NotHeld
 from fix_gateway.session.life import Event, Hold
 from fix_gateway.session.sender import Sender
 from fix_gateway.session.session import Clock, Link, Session
@@ -131,7 +133,7 @@ class Entrance:
                     logon, granted, self._stamp, self._clock()
                 )
                 session.hand_over(self.inner.handover(link.socket, unread, whole))
-        except (EngineError, EpochError, HandOverError, OSError) as error:
+        except (EngineError, EpochError, HandOverError, NotHeld, OSError) as error:
             reason = str(error) or type(error).__name__
         return reason
 
@@ -167,6 +169,8 @@ class Entrance:
         """
         if not let_go(session.id):
             return wishes, "QuickFIX has not let go of the last connection"
+        if self._settings.shared:
+            self._hold(session)
         if session.answer_num and not session.store.holds_number(session.answer_num):
             # Its answer to the last Logon failed, and each further one would.
             with session.gate:
@@ -194,6 +198,7 @@ class Entrance:
             reason = self.reset(session, "141=Y" if wishes.reset else "reset of the store")
             if reason:
                 return wishes, reason
+            self._reserve(session)
         elif session.rewind_to:
             quickfix_session.setNextTargetMsgSeqNum(session.rewind_to)
         session.rewind_to = 0
@@ -210,6 +215,44 @@ class Entrance:
             # Whatever number the Logon came under, it is the first one now.
             wishes = replace(wishes, num=1, next_expected=None)
         return wishes, ""
+
+    def _hold(self, session: Session) -> None:
+        """Have a claimed session for this gateway, and numbers for it.
+
+        Waits a moment where it is connected through another one. Raises NotHeld, EngineError,
+        EpochError or OSError.
+        """
+        session.closed_elsewhere.clear()
+        try:
+            event, seq = holding.take(session, self._client)
+        except holding.NotHeld:
+            if not session.closed_elsewhere.wait(FREE_WAIT_S):
+                raise
+            event, seq = holding.take(session, self._client)
+        if not session.held or event.term != session.term:
+            holding.adopt(session, event, seq)
+            self._delivery.adopted(session)
+            if event.reserved == 0:
+                # Nobody knows which numbers were used, if any were.
+                start_epoch(session, self._client, "store lost" if event.epoch else "first")
+                with session.gate:
+                    finish_epoch(session)
+        self._reserve(session)
+
+    def _reserve(self, session: Session) -> None:
+        """See that a claimed session has numbers. Raises NotHeld or EngineError."""
+        holding.count_room(session)
+        if session.room < holding.ASK_BELOW:
+            holding.reserve(session, self._client)
+
+    def begin_again(self, session: Session, cause: str) -> str:
+        """Begin a new epoch without a client; as ``reset``."""
+        if self._settings.shared:
+            try:
+                self._hold(session)
+            except holding.NotHeld as error:
+                return str(error)
+        return self.reset(session, cause)
 
     def reset(self, session: Session, cause: str) -> str:
         """Begin a new epoch: in the engine, in the store, in its mark; in this order.

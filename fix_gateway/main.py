@@ -74,6 +74,7 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
         outstanding_bytes_max=fix.outstanding_bytes_max,
         explain_refusals=settings.explains_refusals,
         simulated_symbol=settings.simulation.symbol,
+        shared=fix.shared,
         passing_socket=control_folder(settings.data) / PASSING,
     )
 

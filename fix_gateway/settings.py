@@ -60,6 +60,10 @@ class GatewaySettings:
     outstanding_timeout_s: float = 20.0
     received_bytes_max: int = 4 << 20
     unclean_margin: int = 1_000_000
+    shared: bool = False
+    """Other gateways serve the same sessions: see ``session/holding.py``."""
+    holder: str = ""
+    """The name of this one, where it is shared."""
     explain_refusals: bool = False
     """Strangers are told why they are not let in, and so is the console; never in production."""
     passing_socket: Path = Path("marketdata.passing")

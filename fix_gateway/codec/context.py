@@ -61,11 +61,12 @@ class SessionContext:
 
     PossDup creates and replaces older than ``stale_after_us`` are refused. ``source`` is its id
     ("fix:ALICE"): the ``Origin.source`` of its commands, which the engine keeps as the ``session``
-    of its orders and of its row.
+    of its orders and of its row. ``term`` is the one in which this gateway holds the session.
     """
 
     settings: SessionTerms
     stale_after_us: int
+    term: int = 0
     source: str = field(init=False)
 
     def __post_init__(self) -> None:

@@ -106,7 +106,7 @@ def translate(
         if msg_type not in QUERY_TYPES:
             return None
         return translate_query(message, session, msg_type in _ALLOWED[session.settings.kind])
-    origin = Origin(session.source, epoch, int(fields["34"]))
+    origin = Origin(session.source, epoch, int(fields["34"]), term=session.term)
     fault = ""
     if has_fields(fields):
         route, fault = read_route(fields)

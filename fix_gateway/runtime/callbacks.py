@@ -132,6 +132,9 @@ class Application(quickfix.Application):  # type: ignore[misc]
         header = message.getHeader()
         msg_type = header.getField(35)
         resetting = session.phase is Phase.RESETTING
+        claimed = session.phase is Phase.CLAIMED  # QuickFIX writes a Logout for nobody.
+        if session.gateway.shared and not claimed and msg_type != "4":
+            self._count_number(session, int(header.getField(34)))
         if session.phase is Phase.ENTERING:
             session.answer_num = max(session.answer_num, int(header.getField(34)))
         if msg_type == "5":
@@ -152,6 +155,17 @@ class Application(quickfix.Application):  # type: ignore[misc]
             self._logon_within(session, message)
         if resetting and msg_type != "0":
             session.lost_input = True  # QuickFIX answers something that came behind the Logon.
+
+    @staticmethod
+    def _count_number(session: Session, num: int) -> None:
+        """Count a number that QuickFIX uses; one that is not ours to use never leaves.
+
+        A gap fill has the number of the gap, and is not counted.
+        """
+        session.room = session.reserved - num
+        if session.room < 0 or not session.held:
+            log.warning("cut", session=session.comp_id, reason="no outgoing numbers are reserved")
+            session.cut()
 
     def _logon_within(self, session: Session, answer: quickfix.Message) -> None:
         """Answer a Logon within a session, which QuickFIX is about to reject."""
@@ -208,6 +222,7 @@ class Application(quickfix.Application):  # type: ignore[misc]
             session.logon_read()
             self._admit_logon(session, message)
         elif msg_type == "2":
+            session.flow.probe_cursor = (0, 0, 0)  # It has not got all, whatever it answers.
             admin.check_resend(session, message)
             self._resend(session)
         elif msg_type == "4" and session.qf is not None and not session.qf.receivedLogon():

@@ -15,14 +15,21 @@ from __future__ import annotations
 
 import operator
 import threading
+import time
 from collections.abc import Callable
 from typing import Final
 
 import structlog
 
 from engine.client import EngineClient, EngineError, EngineRefused, GapTooOld, Transaction
-from engine.core.commands import DefineAsset, DefineInstrument
-from engine.core.events import AssetDefined, InstrumentDefined
+from engine.core.commands import (
+    CloseSession,
+    DefineAsset,
+    DefineInstrument,
+    ReserveNumbers,
+    TakeSession,
+)
+from engine.core.events import AssetDefined, InstrumentDefined, SessionHeld
 from engine.core.instruments import Instrument, defined_instrument
 from fix_gateway.codec.message import envelope
 from fix_gateway.codec.requests import NotAvailable, TradesQuery
@@ -33,6 +40,7 @@ from fix_gateway.runtime.faults import Faults
 from fix_gateway.runtime.outbox import Outbox
 from fix_gateway.runtime.store_recovery import reopen
 from fix_gateway.runtime.trade_capture import CAPTURES_MAX, Capture, captured
+from fix_gateway.session import holding
 from fix_gateway.session.life import Event, Phase, Progress, Step
 from fix_gateway.session.sender import Sender
 from fix_gateway.session.session import Session, Sessions
@@ -45,6 +53,7 @@ DRAIN_STEP: Final = 100
 
 PLACE: Final = operator.attrgetter("event_index", "part")
 _DEFINITIONS: Final = frozenset((DefineAsset, DefineInstrument))
+_HOLDING: Final = frozenset((TakeSession, ReserveNumbers, CloseSession))
 Connect = Callable[[str, Callable[[EngineError], None]], EngineClient]
 
 
@@ -74,7 +83,7 @@ class Delivery:
         self._sender = sender
         self._connect = connect
         self._faults = faults
-        self._catching_up: dict[str, EngineClient] = {}
+        self._catching_up: dict[str, threading.Event] = {}
         self._burst = Burst()
         self._routing = threading.Lock()
         self._routed_to = 0
@@ -84,7 +93,7 @@ class Delivery:
 
     def update_sessions(self) -> None:
         """Take in changed settings of the sessions."""
-        self._router = Router(session.context for session in self._sessions)
+        self._router = Router(session.context for session in self._sessions if session.held)
 
     def on_transactions(self, batch: list[Transaction]) -> None:
         """Deliver what the engine has committed; the subscription's callback."""
@@ -108,6 +117,8 @@ class Delivery:
                     if origin.epoch == session.epoch:
                         session.last_num_applied = max(session.last_num_applied, origin.num)
             self._outbox.done(origin)
+        if type(transaction.command) in _HOLDING:
+            self._follow_holders(transaction)
         self._learn(transaction)
         with self._routing:
             routed = list(self._routed(transaction).items())
@@ -145,6 +156,57 @@ class Delivery:
         except Exception:
             log.exception("reports_not_made", seq=transaction.seq)
             return []
+
+    # Other gateways.
+
+    def _follow_holders(self, transaction: Transaction) -> None:
+        """Take in who holds a session now, and which numbers we may use."""
+        session = self._sessions.by_source.get(transaction.command.origin.source)
+        if session is None:
+            return
+        if type(transaction.command) is CloseSession:
+            session.closed_elsewhere.set()
+        for event in transaction.events:
+            if not isinstance(event, SessionHeld) or not session.gateway.shared:
+                continue
+            if event.what == "reserved" and event.holder == session.gateway.holder:
+                holding.granted(session, event)
+            elif event.what == "taken" and event.holder != session.gateway.holder:
+                holding.lose(session, event)
+                self._end_catch_up(session)
+                self._outbox.forget(session.source)
+                self.update_sessions()
+
+    def _end_catch_up(self, session: Session) -> None:
+        """Have no thread go on where it was before the session was taken."""
+        running = self._catching_up.get(session.source)
+        if running is not None:
+            running.set()
+
+    def adopted(self, session: Session) -> None:
+        """Take in that a session is ours from now on."""
+        self._end_catch_up(session)
+        self.update_sessions()
+
+    def keep_numbers(self, session: Session, now: float) -> None:
+        """Reserve numbers in time, and record what the client has (from housekeeping)."""
+        if not session.held:
+            return
+        if holding.due(session, now, self.in_step_to(session)):
+            self._outbox.send_unretained(holding.asked(session))
+        flow, told = session.flow, session.delivery.told
+        waits = now - flow.probe_at > holding.CONFIRM_EVERY_S and not flow.probe
+        if session.phase is Phase.LIVE and waits and told > session.confirmed:
+            self._sender.probe(session)
+
+    def _has_numbers(self, session: Session) -> bool:
+        """Ask for more of them in time; return False where too few are left."""
+        now = time.monotonic()
+        if now - session.numbers_asked_at > holding.ASK_AGAIN_S and session.held:
+            self._outbox.send_unretained(holding.asked(session))
+            if session.phase is Phase.LIVE and not session.flow.probe:
+                self._sender.probe(session)
+        return session.room > holding.KEPT_BACK
 
     # Trade capture.
 
@@ -231,6 +293,8 @@ class Delivery:
                 continue
             if life.holds or (self._faults is not None and self._faults.late(session, message)):
                 return False
+            if session.room < holding.ASK_BELOW and not self._has_numbers(session):
+                return False
             if not self._store(session, message, seq):
                 if not life.holds:  # Else it has just gone, which is why.
                     log.error("report_not_stored", session=session.comp_id, seq=seq)
@@ -238,7 +302,7 @@ class Delivery:
                 return False
             if session.lost_from and session.goes_nowhere(place.message):
                 return False
-            place.cursor = cursor
+            place.cursor = place.told = cursor
         return True
 
     def _store(self, session: Session, message: OutMessage, seq: int) -> bool:
@@ -340,14 +404,14 @@ class Delivery:
         """Subscribe for one session from its cursor; the gate is held."""
         if session.source in self._catching_up:
             return
+        finished = self._catching_up[session.source] = threading.Event()
         threading.Thread(
-            target=self._run_catch_up, args=(session,), name=f"catch-up-{session.comp_id}",
+            target=self._run_catch_up, args=(session, finished), name=f"catch-up-{session.comp_id}",
             daemon=True,
         ).start()  # fmt: skip
 
-    def _run_catch_up(self, session: Session) -> None:
+    def _run_catch_up(self, session: Session, finished: threading.Event) -> None:
         place, life = session.delivery, session.life
-        finished = threading.Event()
 
         def lost(error: EngineError) -> None:
             log.warning("catch_up_lost", session=session.comp_id, error=str(error))
@@ -372,7 +436,6 @@ class Delivery:
                         return
 
         client = self._connect(f"fix-catch-up-{session.comp_id}", lost)
-        self._catching_up[session.source] = client
         try:
             client.subscribe(max(1, place.cursor[0]), take)
             finished.wait()

@@ -103,6 +103,8 @@ class Housekeeping:
                 self._delivery.resume(session)
             elif session.phase is Phase.LIVE:
                 session.cut()
+        if self._settings.shared:
+            self._delivery.keep_numbers(session, now)
         if session.phase is Phase.LIVE:
             self._watch_time(session, now)
             self._watch_bytes(session, now)

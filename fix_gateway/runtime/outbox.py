@@ -140,6 +140,13 @@ class Outbox:
         """Keep the command of this origin no longer: its transaction was seen."""
         self._kept.pop((origin.source, origin.epoch, origin.num), None)
 
+    def forget(self, source: str) -> None:
+        """Keep the commands of a session no longer: another gateway holds it."""
+        with self._lock:
+            for key in [key for key in self._kept if key[0] == source]:
+                del self._kept[key]
+        self._tell_waiters()
+
     def connected(self) -> None:
         """Say on a new connection who is there, then repeat what was kept."""
         with self._lock:

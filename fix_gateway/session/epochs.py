@@ -14,7 +14,8 @@ import structlog
 from engine.client import EngineClient, own_event, queries
 from engine.core.commands import StartEpoch
 from engine.core.events import Refused, SessionChanged
-from engine.core.types import Origin
+from engine.core.types import Origin, SessionRow
+from fix_gateway.session.holding import NotHeld, take
 from fix_gateway.session.session import Session
 from fix_gateway.session.store import (
     LAST_INDEX,
@@ -39,9 +40,11 @@ def start_epoch(session: Session, client: EngineClient, cause: str) -> None:
     """
     for _ in range(2):
         epoch = session.epoch + 1
+        shared = session.gateway.shared
         command = StartEpoch(
-            Origin(session.source, epoch), session.settings.account, session.delivery.cursor, cause
-        )
+            Origin(session.source, epoch, term=session.term), session.settings.account,
+            session.confirmed if shared else session.delivery.cursor, cause,
+        )  # fmt: skip
         event = own_event(
             client.submit(command).transaction.events, command, SessionChanged, Refused
         )
@@ -49,6 +52,8 @@ def start_epoch(session: Session, client: EngineClient, cause: str) -> None:
             with session.gate:
                 session.epoch, session.last_num_applied = event.epoch, 0
                 session.delivery.begun = command.cursor
+                if shared:
+                    session.reserved = session.room = 0
             log.info("epoch", session=session.comp_id, epoch=epoch, cause=cause)
             return
         if isinstance(event, Refused):
@@ -76,10 +81,12 @@ def restore(session: Session, client: EngineClient, last: GatewayState | None) -
     session.restore(row)
     store, place = session.store, session.delivery
     engine_seq = client.connect().seq
+    if session.gateway.shared and not _held(session, row, client):
+        return Start(0, 0)
     if row is None or row.epoch == 0:
         # Never seen before: nothing that happened so far is for this session.
         store.reset()
-        place.cursor = (engine_seq, LAST_INDEX, 0)
+        place.cursor = session.confirmed = (engine_seq, LAST_INDEX, 0)
         return _begin(session, client, "first")
     place.cursor = place.begun = row.cursor
     numbers = store.numbers()
@@ -97,6 +104,35 @@ def restore(session: Session, client: EngineClient, last: GatewayState | None) -
         store.reset()
         return _begin(session, client, "store lost")
     return _continue(session, last, engine_seq)
+
+
+def _held(session: Session, row: SessionRow | None, client: EngineClient) -> bool:
+    """Have the session for this gateway where its store is the one that it was left in.
+
+    So is that of a session which no gateway has held so far, if it has one here or nowhere.
+    """
+    store, name = session.store, session.gateway.holder
+    session.held = False
+    session.reserved = session.room = 0
+    if row is not None and row.holder:
+        if row.holder != name or store.term() != row.term:
+            return False
+        session.set_term(row.term)
+        session.reserved = row.reserved
+    elif row is None or row.epoch in (0, store.epoch()):
+        try:
+            taken, _ = take(session, client)
+        except NotHeld as error:
+            log.warning("session_not_taken", session=session.comp_id, reason=str(error))
+            return False
+        store.set_term(taken.term)
+        session.set_term(taken.term)
+    else:
+        return False
+    if row is not None:
+        session.confirmed = session.recorded = row.cursor
+    session.held = True
+    return True
 
 
 def _begin(session: Session, client: EngineClient, cause: str) -> Start:
@@ -141,20 +177,25 @@ def _continue(session: Session, last: GatewayState | None, engine_seq: int) -> S
     found = None if last is not None and last.clean else store.survey()
     same_boot = last is not None and last.boot_id == boot_id()
     sender = place.repeats.number if place.repeats.number > numbers.sender else 0
-    place.cursor = max(place.begun, session.stored_cursor())
+    place.cursor = place.told = max(place.begun, session.stored_cursor())
+    shared = session.gateway.shared  # Then what was delivered may have been to another store.
     if found is not None and found.lost:
         # The disk was full, and the gateway was killed before it could open the store again. What
         # stood under that number and later ones may not have been sent: it is sent once more.
         log.error("store_mended", session=session.comp_id, lost_from=found.lost)
         told = session.stored_cursor(below=found.lost)
         session.repeat(Repeats(session.epoch, sender or numbers.sender, engine_seq, told))
-    elif last is not None and not place.repeating and (same_boot or last.synced):
+    elif (
+        last is not None and not shared and not place.repeating and (same_boot or last.synced)
+    ):
         place.done_to(min(last.delivered.get(session.comp_id, 0), engine_seq))
     if last is not None and not same_boot and not last.clean:
         # What the kernel had not written is lost: numbers that the client has seen may be
         # free again, and so may be reports.
         used = max(numbers.sender, place.repeats.number)
         sender = used + session.gateway.unclean_margin
+        if shared and session.reserved:
+            sender = max(used, session.reserved + 1)
         session.repeat(Repeats(session.epoch, sender, engine_seq, place.cursor))
         log.warning("unclean_start", session=session.comp_id, next_sender=sender)
     if found is not None:

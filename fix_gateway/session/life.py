@@ -5,8 +5,9 @@ The laws:
 1. A session's phase, its holds, its connection and the progress of its delivery change here
    alone, by the two tables below. A style test refuses any assignment to them elsewhere.
 2. What comes from outside (QuickFIX, the client's kernel, a disk, a timer) has a row in every
-   phase: it may come late or twice. The steps of our own (``CLAIM`` to ``RESET_DONE``) have rows
-   only where they belong. Anything else is refused: it raises ``OutOfOrder`` and changes nothing.
+   phase: it may come late or twice. The steps of our own (``CLAIM`` to ``RESET_DONE``, ``HELD``)
+   have rows only where they belong. Anything else is refused: it raises ``OutOfOrder`` and
+   changes nothing.
 3. Only the thread that claimed a session takes it from ``CLAIMED`` to ``ENTERING`` or back.
    What QuickFIX says of the connection before does not touch the claim. A session that is
    ``RESETTING`` is claimed, by the thread that judges the Logon, as soon as QuickFIX has let go.
@@ -67,6 +68,8 @@ class Hold(Enum):
     """Its store cannot be written."""
     UNREAD = auto()
     """Its client leaves too much unread."""
+    ELSEWHERE = auto()
+    """Another gateway holds it."""
 
 
 class Event(Enum):
@@ -104,6 +107,10 @@ class Event(Enum):
     """A message could not be stored."""
     STORE_REOPENED = auto()
     """The store takes messages again."""
+    ELSEWHERE = auto()
+    """Another gateway has taken it."""
+    HELD = auto()
+    """Who claimed it has taken it from another gateway."""
 
 
 class Action(Enum):
@@ -135,6 +142,7 @@ _LOGON: Final = frozenset((Hold.LOGON,))
 _RESET: Final = frozenset((Hold.RESET,))
 _STORE: Final = frozenset((Hold.STORE,))
 _UNREAD: Final = frozenset((Hold.UNREAD,))
+_ELSEWHERE: Final = frozenset((Hold.ELSEWHERE,))
 _F, _C, _E, _L, _R = Phase.FREE, Phase.CLAIMED, Phase.ENTERING, Phase.LIVE, Phase.RESETTING
 _OPEN, _CLOSE = (Action.OPEN,), (Action.CLOSE,)
 _RESUME, _CUT = (Action.RESUME,), (Action.CUT,)
@@ -204,6 +212,13 @@ TABLE: Final[Mapping[tuple[Phase, Event], Move]] = {
     (_E, Event.STORE_REOPENED): Move(_E, drops=_STORE, does=_RESUME),
     (_L, Event.STORE_REOPENED): Move(_L, drops=_STORE, does=_RESUME),
     (_R, Event.STORE_REOPENED): Move(_R, drops=_STORE, does=_RESUME),
+    # Other gateways. Who goes on here would speak under numbers that are theirs.
+    (_F, Event.ELSEWHERE): Move(_F, adds=_ELSEWHERE),
+    (_C, Event.ELSEWHERE): Move(_C, adds=_ELSEWHERE, does=_CUT),
+    (_E, Event.ELSEWHERE): Move(_E, adds=_ELSEWHERE, does=_CUT),
+    (_L, Event.ELSEWHERE): Move(_L, adds=_ELSEWHERE, does=_CUT),
+    (_R, Event.ELSEWHERE): Move(_R, adds=_ELSEWHERE, does=_CUT),
+    (_C, Event.HELD): Move(_C, drops=_ELSEWHERE, does=_RESUME),
 }
 
 

@@ -36,8 +36,12 @@ class Sender:
 
         ``size`` is in bytes.
         """
+        if session.room <= 0:
+            self._out_of_numbers(session)
+            return False
         if session.qf is None or not session.qf.send(message):
             return False
+        session.room -= 1
         flow = session.flow
         flow.sent_at = time.monotonic()
         flow.sent_bytes += size
@@ -45,6 +49,13 @@ class Sender:
             flow.checked_bytes = flow.sent_bytes
             self._check(session)
         return True
+
+    @staticmethod
+    def _out_of_numbers(session: Session) -> None:
+        """End the connection: no number is left that no other gateway may use."""
+        if session.held and session.phase is not Phase.FREE:
+            log.error("cut", session=session.comp_id, reason="no outgoing numbers are reserved")
+        session.cut()
 
     def send_settled(self, session: Session, response: Response) -> bool:
         """Send what is caused by no transaction, from a thread that may wait; as ``send``.
@@ -60,7 +71,7 @@ class Sender:
             with session.gate:
                 if life.phase in (Phase.FREE, Phase.LIVE):
                     sent = self.send(session, message, len(text))
-                    if not sent and life.phase is Phase.LIVE:
+                    if not sent and life.phase is Phase.LIVE and session.room > 0:
                         session.store_failed()
                     if not sent or not session.goes_nowhere(message):
                         return sent
@@ -92,6 +103,7 @@ class Sender:
         self._probes += 1
         flow.probe = f"TANDEM-{self._probes}"
         flow.probe_bytes = flow.sent_bytes
+        flow.probe_cursor = session.delivery.cursor
         flow.probe_at = time.monotonic()
         self.admin(session, f"1\x01112={flow.probe}")
 
@@ -101,6 +113,7 @@ class Sender:
         if not flow.probe or test_request != flow.probe:
             return False
         flow.answered_bytes = flow.probe_bytes
+        session.confirmed = max(session.confirmed, flow.probe_cursor)
         flow.probe = ""
         if flow.outstanding > session.gateway.outstanding_bytes_max // 4:
             self.probe(session)
@@ -118,7 +131,7 @@ class Sender:
         """
         message = _admin(f"5\x0158={text}")
         with session.gate:
-            if session.qf is None or not session.qf.send(message):
+            if session.room <= 0 or session.qf is None or not session.qf.send(message):
                 return b""
         whole: str = message.toString()
         return whole.encode("ascii", "replace")

@@ -34,6 +34,7 @@ from fix_gateway.settings import GatewaySettings, session_id
 log = structlog.get_logger()
 
 GRACE_S_MAX: Final = 86_400
+ROOM_WITHOUT_END: Final = 1 << 62
 LEAVING_S: Final = 0.2
 """How much later than the next Logon the end of a session's last connection may be seen."""
 _TCP_INFO_BYTES: Final = 136
@@ -159,6 +160,24 @@ class Session:
         """The numbers have begun again within the session, and the answer is under way."""
         self.epoch_due = False
         """The engine has recorded an epoch with which the store could not begin again yet."""
+        self.term = 0
+        """The term in which we hold it, 0 where sessions have no holder."""
+        self.held = True
+        """It is ours to serve; False while another gateway holds it."""
+        self.lost_term = 0
+        """The last term that another gateway is known to have had."""
+        self.reserved = 0
+        """The highest outgoing number that may be used."""
+        self.room = ROOM_WITHOUT_END
+        """How many numbers that leaves."""
+        self.confirmed: Cursor = (0, 0, 0)
+        """The client is known to have everything up to here, ..."""
+        self.recorded: Cursor = (0, 0, 0)
+        """... and the engine knows it of this."""
+        self.numbers_asked_at = self.recorded_at = 0.0
+        """When the last block of numbers, and the last record of that, was asked for."""
+        self.closed_elsewhere = threading.Event()
+        """Set when the engine says that the session has been closed."""
         self.gone: Callable[[Session], None] = _nobody
         """Has the engine told that the session has gone."""
 
@@ -171,7 +190,16 @@ class Session:
             self.throttle = _throttle(settings)
         self.settings = settings
         self.life.resets_on_logon = settings.reset_on_logon
-        self.context = SessionContext(settings, self.gateway.stale_after_us)
+        self.set_term(self.term)
+
+    def set_term(self, term: int) -> None:
+        """Hold the session in this term: every command of it says so."""
+        self.term = term
+        self.context = SessionContext(self.settings, self.gateway.stale_after_us, term)
+
+    def origin(self, num: int = 0) -> Origin:
+        """Return the identity of a command of this session in its epoch."""
+        return Origin(self.source, self.epoch, num, term=self.term)
 
     def restore(self, row: SessionRow | None) -> None:
         """Take over what the engine remembers."""
@@ -289,19 +317,18 @@ class Session:
 
     def open_command(self) -> OpenSession:
         """Return the command that says that the session is there, and what to do when it is not."""
-        origin = Origin(self.source, self.epoch)
-        return OpenSession(origin, self.settings.account, self.scope, self.grace_us)
+        return OpenSession(self.origin(), self.settings.account, self.scope, self.grace_us)
 
     def mark_command(self, epoch: int, num: int, text: str) -> RecordRefusal:
         """Return the command that has the engine remember this message as done with, and why."""
         return RecordRefusal(
-            Origin(self.source, epoch, num), self.settings.account, RequestKind.OTHER,
-            RejectReason.INVALID_FIELD, text, mark_only=True,
+            Origin(self.source, epoch, num, term=self.term), self.settings.account,
+            RequestKind.OTHER, RejectReason.INVALID_FIELD, text, mark_only=True,
         )  # fmt: skip
 
     def close_command(self) -> CloseSession:
         """Return the command that says that the session has gone."""
-        return CloseSession(Origin(self.source, self.epoch), self.logout_received)
+        return CloseSession(self.origin(), self.logout_received)
 
 
 class DeliveryState:
@@ -310,10 +337,12 @@ class DeliveryState:
     Transactions meant for the session wait in ``backlog`` while it is behind. A message of
     ``repeats`` may have been sent before, and says so (PossResend). ``begun`` is
     the cursor with which the epoch began. ``message`` is used for one report after the other.
+    ``told`` is the place of the last message.
     """
 
     def __init__(self) -> None:
         self.cursor: Cursor = (0, 0, 0)
+        self.told: Cursor = (0, 0, 0)
         self.backlog: deque[Transaction] = deque()
         self.begun: Cursor = (0, 0, 0)
         self.repeats = NO_REPEATS
@@ -346,6 +375,7 @@ class Flow:
         self.checked_bytes = 0
         self.probe = ""
         self.probe_bytes = 0
+        self.probe_cursor: Cursor = (0, 0, 0)
         self.probe_at = now
         self.messages = 0
         self.messages_seen = 0

@@ -234,6 +234,17 @@ class SessionStore:
         """Write down the epoch that the numbers belong to, durably. Raises OSError."""
         write_durably(self.path(".epoch"), f"{epoch}\n")
 
+    def term(self) -> int:
+        """Read in which of its terms this store was the session's, 0 when nothing says so."""
+        try:
+            return int(self.path(".term").read_text(encoding="ascii"))
+        except (FileNotFoundError, ValueError):
+            return 0
+
+    def set_term(self, term: int) -> None:
+        """Write down the term in which this store is the session's, durably. Raises OSError."""
+        write_durably(self.path(".term"), f"{term}\n")
+
     def flush_to_disk(self) -> None:
         """Bring what the kernel has of these files onto the disk."""
         for suffix in FILES:

@@ -61,8 +61,8 @@ class Client(SilentApplication):
         quickfix.Session.sendToTarget(quickfix.Message(text, False), session_id)
 
 
-def main(port: int, comp_id: str, folder: Path, count: int, rate: float) -> None:
-    """Connect, send, and wait for SIGTERM."""
+def main(ports: list[str], comp_id: str, folder: Path, count: int, rate: float) -> None:
+    """Connect to the first port that takes us, send, and wait for SIGTERM."""
     stop = threading.Event()
     reset = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
@@ -70,10 +70,12 @@ def main(port: int, comp_id: str, folder: Path, count: int, rate: float) -> None
     settings = quickfix.SessionSettings()
     values = {
         "ConnectionType": "initiator", "HeartBtInt": "5", "ReconnectInterval": "1",
-        "SocketConnectHost": "127.0.0.1", "SocketConnectPort": str(port), "NonStopSession": "Y",
+        "SocketConnectHost": "127.0.0.1", "SocketConnectPort": ports[0], "NonStopSession": "Y",
         "FileStorePath": str(folder / f"store-{comp_id}"), "TimestampPrecision": "6",
         "DataDictionary": str(Path(__file__).parent.parent.parent / "spec" / "FIX44.xml"),
     }  # fmt: skip
+    for index, port in enumerate(ports[1:], 1):
+        values |= {f"SocketConnectHost{index}": "127.0.0.1", f"SocketConnectPort{index}": port}
     dictionary = quickfix.Dictionary()
     for key, value in values.items():
         dictionary.setString(key, value)
@@ -106,4 +108,5 @@ def main(port: int, comp_id: str, folder: Path, count: int, rate: float) -> None
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5]))
+    ports, comp_id, folder, count, rate = sys.argv[1:]
+    main(ports.split(","), comp_id, Path(folder), int(count), float(rate))

@@ -31,7 +31,7 @@ FREE, CLAIMED, ENTERING, LIVE, RESETTING = Phase
 ROOT = Path(life.__file__).parent.parent
 OURS = (
     Event.CLAIM, Event.START, Event.PREPARE, Event.HAND_OVER, Event.GIVE_BACK,
-    Event.RESET_BEGINS, Event.RESET_DONE,
+    Event.RESET_BEGINS, Event.RESET_DONE, Event.HELD,
 )  # fmt: skip
 """Steps of our own; every other event comes from outside."""
 
@@ -55,6 +55,8 @@ PHASES: dict[Event, tuple[Follows, Follows, Follows, Follows, Follows]] = {
     Event.READ: (FREE, CLAIMED, ENTERING, LIVE, RESETTING),
     Event.STORE_FAILED: (FREE, CLAIMED, ENTERING, LIVE, RESETTING),
     Event.STORE_REOPENED: (FREE, CLAIMED, ENTERING, LIVE, RESETTING),
+    Event.ELSEWHERE: (FREE, CLAIMED, ENTERING, LIVE, RESETTING),
+    Event.HELD: (None, CLAIMED, None, None, None),
 }
 HELD: dict[Event, Holds] = {
     Event.PREPARE: frozenset({Hold.LOGON}),
@@ -64,6 +66,7 @@ HELD: dict[Event, Holds] = {
     Event.START: frozenset({Hold.AWAY}),
     Event.LOGOUT_READ: frozenset({Hold.AWAY}),
     Event.LOGGED_OUT: frozenset({Hold.AWAY}),
+    Event.ELSEWHERE: frozenset({Hold.ELSEWHERE}),
 }
 """What an event adds in whatever phase it is allowed, beside UNREAD_LIMIT."""
 
@@ -154,6 +157,7 @@ def test_every_phase_with_every_event(phase: Phase, event: Event) -> None:
                 Hold.RESET: {Event.RESET_DONE, Event.GIVE_BACK},
                 Hold.STORE: {Event.STORE_REOPENED},
                 Hold.UNREAD: {Event.READ, Event.LOGGED_OUT, Event.RESET_ASKED},
+                Hold.ELSEWHERE: {Event.HELD},
             }[hold]  # fmt: skip
         assert session.free.is_set() == (session.phase is FREE)
         assert session.settled.is_set() == (session.phase in (FREE, LIVE))
@@ -221,10 +225,11 @@ def test_a_reset_within_a_session_is_neither_an_end_nor_a_chance_for_another_cli
     assert session.handle(Event.GIVE_BACK, mine).does[0] is Action.CLOSE, "refused: it has gone"
 
 
-def test_a_store_that_fails_ends_whatever_connection_there_is() -> None:
+def test_a_lost_store_or_session_ends_whatever_connection_there_is() -> None:
     cuts = {key for key, move in TABLE.items() if Action.CUT in move.does}
     there = (CLAIMED, ENTERING, LIVE, RESETTING)
-    assert cuts == {(phase, Event.STORE_FAILED) for phase in there}
+    events = (Event.STORE_FAILED, Event.ELSEWHERE)
+    assert cuts == {(phase, event) for phase in there for event in events}
 
 
 def legal(session: Life[Cord], event: Event) -> bool:
