@@ -95,12 +95,10 @@ class Engine(_Section, frozen=True, kw_only=True):
 class Fix(_Section, frozen=True, kw_only=True):
     """The FIX gateway. ``inner_port`` 0 takes any free port for QuickFIX behind the door.
 
-    A connection from an address in ``proxies`` must begin with a PROXY header, which is believed,
-    and no other may. With ``proxy_protocol`` only proxies are let in; those on this machine where
-    ``proxies`` names none. ``tls_port`` is where `tandem up --tls` has HAProxy listen.
-    ``explain_refusals`` tells a client whose Logon is refused why; without it that is so unless
-    the environment is production, in which it cannot be true.
-    ``shared`` says that several gateways, each with its own port and store, serve the sessions.
+    A connection from an address in ``proxies`` must begin with a PROXY header, and no other may.
+    With ``proxy_protocol`` only proxies are let in; those on this machine where ``proxies`` names
+    none. HAProxy listens on ``tls_port``. ``explain_refusals``, never true in production, tells why
+    a Logon is refused. ``shared``: several gateways, each with port and store, serve the sessions.
     """
 
     host: str = "127.0.0.1"

@@ -198,7 +198,8 @@ class Entrance:
             reason = self.reset(session, "141=Y" if wishes.reset else "reset of the store")
             if reason:
                 return wishes, reason
-            self._reserve(session)
+            if self._settings.shared:
+                self._reserve(session)
         elif session.rewind_to:
             quickfix_session.setNextTargetMsgSeqNum(session.rewind_to)
         session.rewind_to = 0
@@ -231,7 +232,7 @@ class Entrance:
             event, seq = holding.take(session, self._client)
         if not session.held or event.term != session.term:
             holding.adopt(session, event, seq)
-            self._delivery.adopted(session)
+            self._delivery.taken(session)
             if event.reserved == 0:
                 # Nobody knows which numbers were used, if any were.
                 start_epoch(session, self._client, "store lost" if event.epoch else "first")

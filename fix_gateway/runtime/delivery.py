@@ -29,7 +29,7 @@ from engine.core.commands import (
     ReserveNumbers,
     TakeSession,
 )
-from engine.core.events import AssetDefined, InstrumentDefined, SessionHeld
+from engine.core.events import AssetDefined, InstrumentDefined
 from engine.core.instruments import Instrument, defined_instrument
 from fix_gateway.codec.message import envelope
 from fix_gateway.codec.requests import NotAvailable, TradesQuery
@@ -162,36 +162,19 @@ class Delivery:
     def _follow_holders(self, transaction: Transaction) -> None:
         """Take in who holds a session now, and which numbers we may use."""
         session = self._sessions.by_source.get(transaction.command.origin.source)
-        if session is None:
-            return
-        if type(transaction.command) is CloseSession:
-            session.closed_elsewhere.set()
-        for event in transaction.events:
-            if not isinstance(event, SessionHeld) or not session.gateway.shared:
-                continue
-            if event.what == "reserved" and event.holder == session.gateway.holder:
-                holding.granted(session, event)
-            elif event.what == "taken" and event.holder != session.gateway.holder:
-                holding.lose(session, event)
-                self._end_catch_up(session)
-                self._outbox.forget(session.source)
-                self.update_sessions()
+        if session is not None and holding.follow(session, transaction):
+            self._outbox.forget(session.source)
+            self.taken(session)
 
-    def _end_catch_up(self, session: Session) -> None:
-        """Have no thread go on where it was before the session was taken."""
+    def taken(self, session: Session) -> None:
+        """Take in that we have, or another gateway has, taken a session; nothing goes on."""
         running = self._catching_up.get(session.source)
         if running is not None:
             running.set()
-
-    def adopted(self, session: Session) -> None:
-        """Take in that a session is ours from now on."""
-        self._end_catch_up(session)
         self.update_sessions()
 
     def keep_numbers(self, session: Session, now: float) -> None:
         """Reserve numbers in time, and record what the client has (from housekeeping)."""
-        if not session.held:
-            return
         if holding.due(session, now, self.in_step_to(session)):
             self._outbox.send_unretained(holding.asked(session))
         flow, told = session.flow, session.delivery.told

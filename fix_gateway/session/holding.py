@@ -19,8 +19,8 @@ from typing import Final
 
 import structlog
 
-from engine.client import EngineClient, own_event
-from engine.core.commands import ReserveNumbers, TakeSession
+from engine.client import EngineClient, Transaction, own_event
+from engine.core.commands import CloseSession, ReserveNumbers, TakeSession
 from engine.core.events import SessionHeld
 from engine.core.types import Origin
 from fix_gateway.session.life import Event, Phase, Progress, Step
@@ -159,16 +159,33 @@ def adopt(session: Session, event: SessionHeld, seq: int) -> None:
     )  # fmt: skip
 
 
-def lose(session: Session, event: SessionHeld) -> None:
-    """Take in that another gateway has taken the session: it has no connection here any more."""
+def follow(session: Session, transaction: Transaction) -> bool:
+    """Take in what the engine did with a session; return True if we have lost it by that."""
+    if type(transaction.command) is CloseSession:
+        session.closed_elsewhere.set()
+    if not session.gateway.shared:
+        return False
+    lost = False
+    for event in transaction.events:
+        if isinstance(event, SessionHeld):
+            ours = event.holder == session.gateway.holder
+            if event.what == "reserved" and ours:
+                granted(session, event)
+            elif event.what == "taken" and not ours:
+                lost = _lose(session, event)
+    return lost
+
+
+def _lose(session: Session, event: SessionHeld) -> bool:
     with session.gate:
         session.lost_term = max(session.lost_term, event.term)
         if not session.held or event.term <= session.term:
-            return
+            return False
         session.held, session.room = False, 0
         log.warning("session_lost", session=session.comp_id, term=event.term)
         session.handle(Event.ELSEWHERE)
         lag(session)
+    return True
 
 
 def due(session: Session, now: float, told_to: int) -> bool:
