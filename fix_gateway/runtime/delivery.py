@@ -15,20 +15,13 @@ from __future__ import annotations
 
 import operator
 import threading
-import time
 from collections.abc import Callable
 from typing import Final
 
 import structlog
 
 from engine.client import EngineClient, EngineError, EngineRefused, GapTooOld, Transaction
-from engine.core.commands import (
-    CloseSession,
-    DefineAsset,
-    DefineInstrument,
-    ReserveNumbers,
-    TakeSession,
-)
+from engine.core.commands import DefineAsset, DefineInstrument
 from engine.core.events import AssetDefined, InstrumentDefined
 from engine.core.instruments import Instrument, defined_instrument
 from fix_gateway.codec.message import envelope
@@ -53,7 +46,6 @@ DRAIN_STEP: Final = 100
 
 PLACE: Final = operator.attrgetter("event_index", "part")
 _DEFINITIONS: Final = frozenset((DefineAsset, DefineInstrument))
-_HOLDING: Final = frozenset((TakeSession, ReserveNumbers, CloseSession))
 Connect = Callable[[str, Callable[[EngineError], None]], EngineClient]
 
 
@@ -117,7 +109,7 @@ class Delivery:
                     if origin.epoch == session.epoch:
                         session.last_num_applied = max(session.last_num_applied, origin.num)
             self._outbox.done(origin)
-        if type(transaction.command) in _HOLDING:
+        if type(transaction.command) in holding.COMMANDS:
             self._follow_holders(transaction)
         self._learn(transaction)
         with self._routing:
@@ -177,15 +169,12 @@ class Delivery:
         """Reserve numbers in time, and record what the client has (from housekeeping)."""
         if holding.due(session, now, self.in_step_to(session)):
             self._outbox.send_unretained(holding.asked(session))
-        flow, told = session.flow, session.delivery.told
-        waits = now - flow.probe_at > holding.CONFIRM_EVERY_S and not flow.probe
-        if session.phase is Phase.LIVE and waits and told > session.confirmed:
+        if holding.unsure(session, now):
             self._sender.probe(session)
 
     def _has_numbers(self, session: Session) -> bool:
         """Ask for more of them in time; return False where too few are left."""
-        now = time.monotonic()
-        if now - session.numbers_asked_at > holding.ASK_AGAIN_S and session.held:
+        if holding.wants_numbers(session):
             self._outbox.send_unretained(holding.asked(session))
             if session.phase is Phase.LIVE and not session.flow.probe:
                 self._sender.probe(session)

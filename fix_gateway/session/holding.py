@@ -29,6 +29,8 @@ from fix_gateway.session.store import LAST_INDEX, Cursor, Repeats, write_durably
 
 log = structlog.get_logger()
 
+COMMANDS: Final = frozenset((TakeSession, ReserveNumbers, CloseSession))
+"""What changes who holds a session, its numbers, or that it can be taken."""
 BLOCK: Final = 2_000
 """Numbers that are reserved at a time."""
 ASK_BELOW: Final = BLOCK // 2
@@ -206,6 +208,19 @@ def due(session: Session, now: float, told_to: int) -> bool:
         if place.told <= session.recorded:
             return session.confirmed[0] - session.recorded[0] > MOVED_ON
     return session.confirmed > session.recorded
+
+
+def wants_numbers(session: Session) -> bool:
+    """Return whether delivery, which has little room, asks for numbers now."""
+    waited_s = time.monotonic() - session.numbers_asked_at
+    return session.held and waited_s > ASK_AGAIN_S
+
+
+def unsure(session: Session, now: float) -> bool:
+    """Return whether the client is to be asked now if it has what it was sent."""
+    flow = session.flow
+    waits = now - flow.probe_at > CONFIRM_EVERY_S and not flow.probe
+    return waits and session.phase is Phase.LIVE and session.delivery.told > session.confirmed
 
 
 def asked(session: Session) -> ReserveNumbers:
