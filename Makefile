@@ -4,8 +4,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: compiled plain quickfix wheel image help setup install update lock run demo docs documents test check prove \
-	prove-cluster bench day clean
+.PHONY: compiled plain quickfix wheel image help setup install update lock run demo demo-cluster docs documents \
+	test check prove prove-cluster bench day clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -40,7 +40,7 @@ COMPILED := $(BIN)/python -m compileall -q engine fix_gateway account_api config
 ITSELF := $(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable . --editable clients/sdk
 
 help:  ## show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(READY)  ## make the virtual environment and install everything
 	@$(COMPILED)
@@ -84,6 +84,9 @@ documents: $(READY)  ## write the documents that are made from the code
 
 demo: $(RUNNING)  ## play a checked trading day on a temporary venue
 	@exec $(BIN)/tandem demo
+
+demo-cluster: $(RUNNING)  ## three machines on etcd here; kill the leader's and lose nothing
+	@exec $(BIN)/tandem demo-cluster $(if $(filter-out 0,$(KEEP)),--keep)
 
 # Many tests kill and time out real processes. Where nobody looks on, on a machine that others
 # use too, one that fails is tried once again, unless it shares what it judges with others. The

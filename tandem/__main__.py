@@ -97,6 +97,16 @@ def demo_command(keep: Annotated[bool, typer.Option(help="Keep the data folder."
     raise typer.Exit(play.run(keep))
 
 
+@app.command("demo-cluster")
+def demo_cluster_command(
+    keep: Annotated[bool, typer.Option(help="Leave it running until Ctrl-C.")] = False,
+) -> None:
+    """Trade on three machines on this one, kill the leader's, and show that nothing is lost."""
+    from tandem.demo import cluster_play
+
+    raise typer.Exit(cluster_play.run(keep))
+
+
 @app.command("status")
 def status_command(config: Config = None, data: Data = None) -> None:
     """Show the state of the running venue and its FIX sessions."""
