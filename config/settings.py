@@ -161,8 +161,9 @@ def _read(
     if fix is not None and env.get(TLS_VARIABLE) and not fix.trusted_proxies:
         fix = msgspec.structs.replace(fix, proxies=(TLS_SOURCE,))
     http = reader.table("http", Http)
-    if cluster is not None and http is not None:
+    if cluster is not None and http is not None and fix is not None:
         http = msgspec.structs.replace(http, shared=True)
+        fix = msgspec.structs.replace(fix, shared=True)
     stream = reader.table("stream", Stream)
     metrics = reader.table("metrics", Metrics)
     market_data = reader.table("market_data", MarketData)
