@@ -16,6 +16,7 @@ from engine.client import EngineClient, EngineError, EngineRefused, Transaction
 from engine.core.commands import CancelOrder, Command, NewOrder
 from engine.core.types import OrdType, Origin, Side, TimeInForce
 from tests.prove.cluster.machine import Machine
+from tests.prove.crash.fixclient import FixClient
 from tests.prove.crash.restclient import Answer, OrderClient, Request, RestClient, Treasury
 from tests.prove.crash.told import Client, Told
 from tests.prove.crash.wsclient import WsClient
@@ -289,6 +290,22 @@ class Keys(RestClient):
         if not done:
             self._url = self._places.move()
         return done
+
+
+class MovingFix(FixClient):
+    """A FIX session that goes on with 141=N at the gateway of another machine."""
+
+    def __init__(
+        self, addresses: Sequence[tuple[str, int]], first: int, comp_id: str, told: Told, seed: int
+    ) -> None:
+        super().__init__(addresses[first], comp_id, told, seed)
+        self._addresses = addresses
+        self._at = first
+
+    def life(self) -> None:
+        super().life()
+        self._at = (self._at + 1) % len(self._addresses)
+        self.address = self._addresses[self._at]
 
 
 class MovingWs(WsClient):

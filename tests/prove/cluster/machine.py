@@ -106,6 +106,7 @@ certificate = "{tls / cluster_certificates.CERTIFICATE}"
 key = "{tls / cluster_certificates.KEY}"
 
 [fix]
+shared = true
 """
         text = DEMO_FILE.read_text(encoding="utf-8")
         for old, new in self.plan.changes.items():
@@ -282,14 +283,9 @@ key = "{tls / cluster_certificates.KEY}"
             etcd.close()
 
     def empty(self) -> None:
-        """Leave nothing on its disk but the configuration, as on a machine that is new.
-
-        The stores of FIX sessions stay: their numbers are in no other place.
-        """
+        """Leave nothing on its disk but the configuration, as on a machine that is new."""
         for folder in (self.data, self.folder / "etcd"):
             for path in folder.iterdir():
-                if path.name == "fix":
-                    continue
                 if path.is_dir():
                     shutil.rmtree(path)
                 else:

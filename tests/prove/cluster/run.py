@@ -18,6 +18,7 @@ from tests.prove.cluster import check, machine
 from tests.prove.cluster.clients import (
     Keys,
     Listener,
+    MovingFix,
     MovingOrders,
     MovingTreasury,
     MovingWs,
@@ -28,7 +29,6 @@ from tests.prove.cluster.faults import KINDS, Faults
 from tests.prove.cluster.machine import SECTIONS, Machine, Plan
 from tests.prove.cluster.network import network
 from tests.prove.crash import compare
-from tests.prove.crash.fixclient import FixClient
 from tests.prove.crash.harness import await_quiet
 from tests.prove.crash.told import Client, Told, await_rest
 from tests.support import pace
@@ -68,6 +68,8 @@ class Proved:
     faults: dict[str, int] = field(default_factory=dict)
     waits: list[float] = field(default_factory=list)
     """From each loss of the leader to the next order that was sent and acknowledged; seconds."""
+    longest: dict[str, float] = field(default_factory=dict)
+    """The longest of them after each kind of fault."""
     told: dict[str, int] = field(default_factory=dict)
     transactions: int = 0
     findings: list[str] = field(default_factory=list)
@@ -91,7 +93,7 @@ class Clients:
         self.keys: list[Keys] = []
         self.treasuries: list[MovingTreasury] = []
         self.streams: list[MovingWs] = []
-        self.fix: list[FixClient] = []
+        self.fix: list[MovingFix] = []
         if serves("api"):
             names = ("demo-alice-keys", "demo-bob-trade")
             self.orders = [
@@ -103,10 +105,10 @@ class Clients:
                 MovingTreasury(Places(urls, 2), "demo-bob-withdraw", told, seed)
             ]
         if serves("fix"):
-            # Each stays with the gateway of one machine, which has its numbers.
+            addresses = [one.fix for one in machines]
             self.fix = [
-                FixClient(one.fix, account.upper(), told, seed)
-                for one, account in zip(machines, accounts, strict=True)
+                MovingFix(addresses, n, account.upper(), told, seed)
+                for n, account in enumerate(accounts)
             ]
         if serves("stream"):
             places = Places([one.stream_url for one in machines], 1)
@@ -200,7 +202,10 @@ def _fire(
     told.ending.set()
     await_rest(clients.all, told, pace.seconds(REST_S_MAX))
     proved.faults = faults.done.faults
-    proved.waits = waits([loss.at for loss in faults.done.losses], clients.pulses)
+    for loss in faults.done.losses:
+        for wait_s in waits([loss.at], clients.pulses):
+            proved.waits.append(wait_s)
+            proved.longest[loss.what] = max(wait_s, proved.longest.get(loss.what, 0.0))
     if not told.findings:
         say("comparing")
         _compare(machines, told, clients, proved, faults, form)
@@ -252,8 +257,8 @@ def _compare(
         told.wait_for(lambda heard=listener.heard: len(heard) >= last, pace.seconds(30))
         count["transactions heard of members"] += check.listener(listener, journal, found)
     instruments = {row.symbol: row for row in engine.fetch(queries.Instruments()).value}
-    for session, one in zip(clients.fix, every, strict=False):
-        reports = compare.fix_session(session, one.settings, journal, instruments, found)
+    for session in clients.fix:
+        reports = compare.fix_session(session, every[0].settings, journal, instruments, found)
         count["reports by FIX"] += reports
         count["FIX logons"] += session.logons
         count["FIX messages sent again"] += session.resent
@@ -313,5 +318,7 @@ def rows(proved: Proved) -> list[str]:
             f"{quantile(waits_s, 0.5):.2f} s, p99 {quantile(waits_s, 0.99):.2f} s, longest "
             f"{max(waits_s):.2f} s"
         )
+        longest = sorted(proved.longest.items(), key=lambda item: -item[1])
+        found.append("longest after " + ", ".join(f"{what} {s:.2f} s" for what, s in longest))
     return found
 

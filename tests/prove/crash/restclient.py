@@ -20,6 +20,8 @@ TIMEOUT_S: Final = 10.0
 IN_FLIGHT_S_MAX: Final = 10.0
 """Who holds an Idempotency-Key is soon known to be gone."""
 AGAIN: Final = frozenset((429, 502, 503, 504))
+STALE: Final = frozenset(("outside_window", "request_expired"))
+"""It came too late, and is signed anew."""
 BTC_ADDRESS: Final = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"
 
 
@@ -118,7 +120,7 @@ class RestClient(Client):
             self.story.note(f"{what}: {error!r}")
             return False
         self.story.note(f"{what}: {response.status_code} {body}")
-        if response.status_code in AGAIN or body.get("code") == "outside_window":
+        if response.status_code in AGAIN or body.get("code") in STALE:
             return False
         if body.get("code") == "idempotency_key_in_flight":
             request.in_flight_at = request.in_flight_at or time.monotonic()
