@@ -29,12 +29,12 @@ _FENCE: Final = re.compile(r"^(```[a-z]*) output$", re.MULTILINE)
 SECTIONS: Final = (
     ("Start", ("first-trade", "test-net", "clients", "certification", "faq", "glossary")),
     ("Guides", ("trading-firm", "market-data", "treasury", "webhooks", "operator", "deployment",
-                "tls", "runbooks", "upgrade")),
+                "cluster", "tls", "runbooks", "upgrade")),
     ("How it works", ("money", "spec/ARCHITECTURE", "spec/MATCHING", "security", "proofs",
                       "benchmarks", "comparison", "decisions")),
     ("Reference", ("spec/FIX", "fix-card", "reference/rest", "spec/REST", "reference/websocket",
                    "spec/ERRORS", "reference/authority", "reference/certification", "spec/IPC",
-                   "spec/JOURNAL", "changelog")),
+                   "spec/JOURNAL", "spec/CLUSTER", "changelog")),
 )  # fmt: skip
 """The order of the pages in the menu. One that is not there yet is left out, and one that is
 not named here comes last."""

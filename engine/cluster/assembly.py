@@ -21,7 +21,9 @@ from engine.server.tcp import TcpListener
 from engine.server.tls import TlsFiles
 
 CALL_S: Final = 0.5
-"""How long one endpoint of etcd may take for one call."""
+"""How long one endpoint of etcd may take for one call of a member."""
+ASKED_S: Final = 3.0
+"""The same where nothing but a person waits; etcd takes its time to check a password."""
 
 
 class Parts(NamedTuple):
@@ -34,7 +36,11 @@ class Parts(NamedTuple):
     watch: Watch
 
 
-def etcd_of(cluster: Any, guard: AbstractContextManager[object] | None = None) -> Etcd:
+def etcd_of(
+    cluster: Any,
+    guard: AbstractContextManager[object] | None = None,
+    timeout_s: float = CALL_S,
+) -> Etcd:
     """Return a client of the cluster's etcd; ``cluster`` has the shape of ``config.Cluster``."""
     password = ""
     if cluster.etcd_password_file is not None:
@@ -46,7 +52,7 @@ def etcd_of(cluster: Any, guard: AbstractContextManager[object] | None = None) -
         key=cluster.key if cluster.etcd_tls else None,
         user=cluster.etcd_user,
         password=password,
-        timeout_s=CALL_S,
+        timeout_s=timeout_s,
         guard=guard,
     )
 
@@ -58,18 +64,18 @@ def prefix_of(cluster: Any) -> str:
 
 def log_of(cluster: Any) -> EtcdLog:
     """Return the cluster's log, as this node sees it."""
-    return EtcdLog(etcd_of(cluster), prefix_of(cluster), cluster.node)
+    return EtcdLog(etcd_of(cluster, timeout_s=ASKED_S), prefix_of(cluster), cluster.node)
 
 
 def tenure_of(cluster: Any) -> Tenure:
     """Return the tenure for which this node may try."""
-    etcd, prefix = etcd_of(cluster), prefix_of(cluster)
+    etcd, prefix = etcd_of(cluster, timeout_s=ASKED_S), prefix_of(cluster)
     return Tenure(etcd, prefix, cluster.node, cluster.address, cluster.lease_s)
 
 
 def members_of(cluster: Any) -> Members:
     """Return the members of the cluster."""
-    return Members(etcd_of(cluster), prefix_of(cluster), cluster.node)
+    return Members(etcd_of(cluster, timeout_s=ASKED_S), prefix_of(cluster), cluster.node)
 
 
 def listener(cluster: Any) -> TcpListener:

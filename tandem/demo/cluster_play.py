@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from engine.client import EngineClient, EngineError, queries
-from engine.cluster import assembly
+from engine.cluster.etcd import EtcdError
 from engine.journal.verify import verify
 from tandem import cluster_state
 from tandem.demo.machines import Machine, Machines, wait
@@ -153,7 +153,7 @@ def run(keep: bool) -> int:
         code = 0
     except SurpriseError as error:
         console.print(f"\n[bold red]Surprise:[/] {escape(str(error))}")
-    except (CommandError, EngineError, TandemError) as error:
+    except (CommandError, EngineError, EtcdError, TandemError) as error:
         console.print(f"\n[bold red]The demo was interrupted:[/] {escape(str(error))}")
     except KeyboardInterrupt:
         console.print("\nEnded.")
@@ -204,12 +204,7 @@ def _play(stage: Stage, machines: Machines, desk: Desk) -> None:
     desk.order(others[1], "bob", "buy", PRICE)
     for _ in range(TRADES - 1):
         desk.trade(others[0], others[1])
-    cluster = others[0].settings.cluster
-    members = assembly.members_of(cluster)
-    wait(
-        lambda: all(one.progress is None for one in members.list() if one.node == lost.name),
-        LONGEST_S, f"etcd still has a sign of life of machine {lost.name}",
-    )  # fmt: skip
+    wait(lambda: machines.away(lost), LONGEST_S, f"machine {lost.name} is not missed")
     cluster_state.status(others[0].settings, as_json=False)
 
     stage.step(f"Machine {lost.name} is started again")

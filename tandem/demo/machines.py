@@ -183,6 +183,13 @@ key = "{self.tls / cluster_certificates.KEY}"
             self.kill()
         self._venue = None
 
+    def kill_etcd(self) -> None:
+        """Send SIGKILL to its member of etcd alone."""
+        if self._etcd is not None:
+            self._etcd.kill()
+            self._etcd.wait()
+            self._etcd = None
+
     def stop_etcd(self) -> None:
         """Stop its member of etcd."""
         if self._etcd is not None:
@@ -240,6 +247,14 @@ class Machines:
 
         wait(leads, ETCD_S, "no machine leads")
         return found[0]
+
+    def away(self, machine: Machine) -> bool:
+        """Return whether the others know by now that a machine is gone."""
+        try:
+            members = assembly.members_of(self.every[0].settings.cluster).list()
+        except EtcdError:
+            return False
+        return all(one.progress is None for one in members if one.node == machine.name)
 
     def __enter__(self) -> Machines:
         return self

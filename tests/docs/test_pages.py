@@ -44,6 +44,7 @@ ALONE = {"runbooks"}
 SKIPS = {
     "starts the venue that the rest of this page speaks to",
     "needs root",
+    "needs a cluster",
     "needs HAProxy",
     "installs",
     "needs a registry of images",
