@@ -65,6 +65,7 @@ PARTS: Final = (
     Part("rest", "rest", (), ("--rounds", "3", "--seconds", "2", "--creates", "50")),
     Part("stream", "stream", (), ("--subscribers", "100", "--private", "10", "--seconds", "5")),
     Part("market_data", "market_data"),
+    Part("link", "link"),
 )
 
 

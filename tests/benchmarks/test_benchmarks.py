@@ -78,6 +78,12 @@ def test_fix_pipelined_and_one_at_a_time() -> None:
     assert [float(cell) >= 0 for cell in figures(costs, "2")] == [True] * 3
 
 
+def test_the_link_beside_the_unix_socket() -> None:
+    text = printed("link", "--tiny")
+    assert figures(text, "Unix socket, 64 at a time")[1] == "1.00 (1.00 to 1.00)"
+    assert float(figures(text, "link, 64 at a time")[2].replace(",", "")) > 0
+
+
 def test_market_data_by_fix_beside_the_websocket() -> None:
     text = printed("market_data", "--tiny")
     for readers in ("1", "3"):
