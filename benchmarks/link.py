@@ -67,7 +67,7 @@ def serve(folder: Path) -> None:
             elif isinstance(item, wire.Submit):
                 server.reply(connection, wire.result_frame(item.id, False, body))
             elif isinstance(item, wire.Ask):
-                server.send(connection, wire.Answer(item.id, 1, wire.EMPTY))
+                server.send(connection, wire.Failed(item.id, "unknown_query", "no query is known"))
         server.flush(time.monotonic())
 
 

@@ -87,8 +87,6 @@ class Leader:
                 server.flush(time.monotonic())
         except BaseException as error:
             self.error = error
-        finally:
-            server.close()
 
     def wait_for(self, wanted: Callable[[Item], object], count: int = 1) -> Connection:
         """Wait until so many items are ``wanted``; the connection of the last."""
@@ -111,11 +109,13 @@ class Leader:
         assert done.wait(pace.seconds(WAIT_S))
 
     def stop(self) -> None:
+        if self._ending:
+            return
         self._ending = True
-        if self.thread.is_alive():
-            self.server.wake()
+        self.server.wake()
         self.thread.join(pace.seconds(WAIT_S))
         assert not self.thread.is_alive()
+        self.server.close()
         assert self.error is None, self.error
 
 

@@ -216,6 +216,7 @@ def test_an_idle_connection_stays_and_a_leader_that_hangs_is_lost(lead: Lead, ow
     told = owner.link.take()
     assert len(told) >= 4 and {type(item) for item in told} == {Fresh}, "the answers are its own"
     assert all(before.at < after.at for before, after in itertools.pairwise(told))
+    assert {each.seq for each in told} == {7}, "as of the leader's seq, whatever has arrived here"
     owner.link.send(wire.encode_frame(wire.Ask(1, "hang", {})))
     assert hung.wait(pace.seconds(10))
     began = time.monotonic()
