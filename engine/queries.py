@@ -53,12 +53,6 @@ class Status(Query[types.EngineStatus], frozen=True):
     name: ClassVar = "status"
 
 
-class Ping(Query[None], frozen=True):
-    """Whether the engine's thread goes round; the answer says as of which seq."""
-
-    name: ClassVar = "ping"
-
-
 class Metrics(Query[types.EngineMetrics], frozen=True):
     """What the engine has counted since its start."""
 

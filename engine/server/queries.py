@@ -88,7 +88,6 @@ class Queries:
         self._money = MoneyIndex(exchange)
         handlers: dict[type[queries.Query[Any]], Callable[[Any], Any]] = {
             queries.Status: self._status,
-            queries.Ping: self._ping,
             queries.Metrics: self._metrics,
             queries.Forget: self._forget,
             queries.Assets: self._assets,
@@ -209,9 +208,6 @@ class Queries:
             boot_id, ENGINE_VERSION, exchange.seq, exchange.time_us, self._journal.first_seq,
             snapshot_seq, clients, open_orders, len(exchange.accounts),
         )  # fmt: skip
-
-    def _ping(self, query: queries.Ping) -> None:
-        return None
 
     def _metrics(self, query: queries.Metrics) -> EngineMetrics:
         if self._read_metrics is None:
