@@ -98,7 +98,7 @@ class Fix(_Section, frozen=True, kw_only=True):
     A connection from an address in ``proxies`` must begin with a PROXY header, and no other may.
     With ``proxy_protocol`` only proxies are let in; those on this machine where ``proxies`` names
     none. HAProxy listens on ``tls_port``. ``explain_refusals``, never true in production, tells why
-    a Logon is refused. ``shared``: several gateways, each with port and store, serve the sessions.
+    a Logon is refused. ``shared`` (for good): several gateways with stores serve the sessions.
     """
 
     host: str = "127.0.0.1"

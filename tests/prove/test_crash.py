@@ -31,7 +31,7 @@ def test_what_every_client_was_told_is_what_the_venue_holds() -> None:
 class Killed:
     """A process whose end by SIGKILL nobody has seen yet; it was ready before."""
 
-    code, doomed, full, name = None, False, False, "fix"
+    code, doomed, full, name, pid = None, False, False, "fix", 1
 
     def __init__(self, killed: bool) -> None:
         self.killed = killed
