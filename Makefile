@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: compiled plain quickfix wheel image help setup install update lock run demo demo-cluster docs documents \
-	test check prove prove-cluster bench day clean
+	test check prove prove-cluster bench compare day clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -121,6 +121,9 @@ prove-cluster: $(READY)  ## three machines lose their leader a hundred times, an
 
 bench: $(READY)  ## run every benchmark and write docs/benchmarks.md: a quarter of an hour
 	@exec $(BIN)/python -m benchmarks.report
+
+compare: $(READY)  ## run the whole venue beside its peers (TANDEM_QUICKFIX_SOURCE), some minutes
+	@exec $(BIN)/python -m benchmarks.report --only peers
 
 day: $(READY)  ## run the trading day of the benchmarks and draw it: ten minutes
 	@exec $(BIN)/python -m benchmarks.report --only day

@@ -64,9 +64,7 @@ def definitions(shape: Shape) -> Iterator[Command]:
     for number in range(shape.instruments):
         yield DefineAsset(ENGINE, f"C{number}", 8)
         symbol, tick, lot = f"C{number}-USD", "0.01", "0.00001"
-        yield DefineInstrument(
-            ENGINE, symbol, f"C{number}", "USD", tick, lot, 1, 10**9, 10**8
-        )
+        yield DefineInstrument(ENGINE, symbol, f"C{number}", "USD", tick, lot, 1, 10**9, 10**8)
     # Of every asset there may be as much as an amount can tell.
     funds = min(FUNDS_MAX, INT64_MAX // 2 // shape.accounts)
     for number in range(shape.accounts):

@@ -130,9 +130,7 @@ def sections(quick: bool = False, folder: Path | None = None) -> list[Section]:
                 rates.setdefault((name, batch), []).append(figure)
                 waits.setdefault((name, batch), []).extend(took)
     done()
-    rows = [
-        (name, *(rate(rates[name, batch]) for batch in BATCHES)) for name in STORES
-    ]
+    rows = [(name, *(rate(rates[name, batch]) for batch in BATCHES)) for name in STORES]
     slow = [(name, *(half_and_99(waits[name, batch]) for batch in BATCHES)) for name in STORES]
     header = ("store", *(f"batch {batch}" for batch in BATCHES))
     return [

@@ -334,9 +334,7 @@ def main() -> None:
     readers = connect(options.kind, options.port, options.count, symbols, options.rate > 0)
     os.nice(options.nice)
     if options.rate:
-        orders = Orders(
-            ("127.0.0.1", options.orders_port), options.trader, options.prefix, symbols
-        )
+        orders = Orders(("127.0.0.1", options.orders_port), options.trader, options.prefix, symbols)
         orders.logon()
         waits = paced(readers, orders, options.rate, options.orders)
         orders.logout()

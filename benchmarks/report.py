@@ -54,6 +54,7 @@ PARTS: Final = (
     Part("apply", "apply"),
     Part("apply-compiled", "apply", compiled=True),
     Part("fix", "fix"),
+    Part("peers", "peers", asked_for=True),
     Part("day", "day", ("--plot", PLOT), ("--seconds", "5"), asked_for=True),
     Part("turns", "turns"),
     Part("cluster", "cluster", asked_for=True),

@@ -65,9 +65,7 @@ class Service:
         return self
 
     def _start(self, *command: str, environment: dict[str, str]) -> None:
-        self.children.append(
-            Child(self.folder, *command, ready='"ready"', environment=environment)
-        )
+        self.children.append(Child(self.folder, *command, ready='"ready"', environment=environment))
 
     def worker_cpu_s(self, name: str) -> float:
         """Return processor time that the workers of a gunicorn have had."""
@@ -203,9 +201,7 @@ def creates(service: Service, rounds: int, count: int) -> list[tuple[str, ...]]:
         middle.append(percentile(times, 0.5))
         high.append(percentile(times, 0.99))
         singles.append(sum(times[:BATCH]))
-        operations = [
-            {"op": "create", **order(f"b{number}-{index}")} for index in range(BATCH)
-        ]
+        operations = [{"op": "create", **order(f"b{number}-{index}")} for index in range(BATCH)]
         batches.append(1000 * connection.signed("/v1/orders/batch", {"operations": operations}))
     return [
         ("signed create, p50 ms", rate(middle, 2), "-", "-"),

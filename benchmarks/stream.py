@@ -30,9 +30,7 @@ from engine.core.types import OrdType, Origin, Side, TimeInForce
 
 COMMAND = "python -m benchmarks.stream"
 ROOT: Final = Path(__file__).parent.parent
-_PLACE: Final = re.compile(
-    rb'"channel":"(\w+)".*?"type":"update".*?"seq":(\d+),"prev_seq":(\d+),'
-)
+_PLACE: Final = re.compile(rb'"channel":"(\w+)".*?"type":"update".*?"seq":(\d+),"prev_seq":(\d+),')
 
 
 class Subscriber(asyncio.Protocol):
@@ -236,7 +234,12 @@ def main() -> None:
             port = int(entry["url"].rpartition(":")[2].partition("/")[0])
             rows = asyncio.run(
                 measure(
-                    settings, port, stream.pid, given.subscribers, given.private, given.rate,
+                    settings,
+                    port,
+                    stream.pid,
+                    given.subscribers,
+                    given.private,
+                    given.rate,
                     given.seconds,
                 )
             )

@@ -245,9 +245,7 @@ def cascade(bench: Bench) -> list[float]:
     """Trigger every stop order by one trade; each then trades."""
     everything = bench.plan.accounts * bench.plan.orders
     bench.post(
-        bench.each(
-            ord_type=OrdType.STOP_LIMIT, stop_price=PRICE - 1, price=PRICE - 2
-        )  # fmt: skip
+        bench.each(ord_type=OrdType.STOP_LIMIT, stop_price=PRICE - 1, price=PRICE - 2)  # fmt: skip
     )
     bench.client.submit(bench.order("sweeper", Side.BUY, everything + 1, price=PRICE - 1))
 

@@ -84,6 +84,18 @@ def test_the_link_beside_the_unix_socket() -> None:
     assert float(figures(text, "link, 64 at a time")[2].replace(",", "")) > 0
 
 
+def test_the_venue_beside_its_peers_without_the_order_matcher() -> None:
+    text = printed("peers", "--tiny")
+    for name in ("bare acceptor, file store", "bare acceptor, memory store"):
+        assert all(float(cell.split(" ")[0]) > 0 for cell in figures(text, name)[1:])
+    assert figures(text, "ordermatch (C++)")[1:] == ["not built"] * 4
+    assert "resting 1.0, crossing 2.0" in text
+    costs = text.partition("processor time per order")[2]
+    assert all(
+        len(figures(costs, part)) == 4 for part in ("engine", "gateway", "history", "stream")
+    )
+
+
 def test_market_data_by_fix_beside_the_websocket() -> None:
     text = printed("market_data", "--tiny")
     for readers in ("1", "3"):
