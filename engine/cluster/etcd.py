@@ -166,6 +166,8 @@ class Etcd:
         if not endpoints:
             raise ValueError("There are no endpoints of etcd.")
         self._endpoints = [_address(endpoint) for endpoint in endpoints]
+        if len({bool(ca), bool(cert), bool(key)}) != 1:
+            raise ValueError("TLS with etcd needs all of ca, cert and key; expected three or none.")
         self._tls = Tls(ca, cert, key) if ca and cert and key else None
         self._user, self._password = user, password
         self._timeout_s = timeout_s
@@ -206,9 +208,15 @@ class Etcd:
         answer = self._call("lease/grant", {"TTL": ttl_s}, deadline, repeat=True)
         return _checked(_LEASE.decode, answer).id
 
-    def keep_alive(self, lease: int, deadline: float | None = None) -> bool:
-        """Renew a lease; False when there is none of this id any more."""
-        answer = self._call("lease/keepalive", {"ID": lease}, deadline, repeat=True)
+    def keep_alive(
+        self, lease: int, deadline: float | None = None, timeout_s: float | None = None
+    ) -> bool:
+        """Renew a lease; False when there is none of this id any more.
+
+        ``timeout_s`` is how long one endpoint may take, if not as long as for other calls.
+        """
+        body = {"ID": lease}
+        answer = self._call("lease/keepalive", body, deadline, repeat=True, timeout_s=timeout_s)
         streamed = _checked(_STREAMED.decode, answer)
         if streamed.error is not None:
             raise EtcdUnavailable(f"Etcd did not renew: {streamed.error.message}.", "unknown")
@@ -240,8 +248,17 @@ class Etcd:
         while self._idle:
             self._idle.pop().close()
 
-    def _call(self, path: str, body: object, deadline: float | None, *, repeat: bool) -> bytes:
+    def _call(
+        self,
+        path: str,
+        body: object,
+        deadline: float | None,
+        *,
+        repeat: bool,
+        timeout_s: float | None = None,
+    ) -> bytes:
         content = msgspec.json.encode(body)
+        each_s = self._timeout_s if timeout_s is None else timeout_s
         if deadline is None:
             deadline = self.clock() + self._timeout_s * len(self._endpoints)
         pause_s, tries, tokens = PAUSE_MIN_S, 0, 0
@@ -252,7 +269,7 @@ class Etcd:
             if self.clock() >= deadline:
                 raise EtcdUnavailable(f"{self._name(endpoint)}: no time was left.", "not_applied")
             try:
-                status, answer = self._post(endpoint, path, token, content, deadline)
+                status, answer = self._post(endpoint, path, token, content, deadline, each_s)
             except NotConnected as error:
                 reason, applied = str(error), False
             except NoAnswer as error:
@@ -279,10 +296,16 @@ class Etcd:
                 pause_s = min(2 * pause_s, PAUSE_MAX_S)
 
     def _post(
-        self, endpoint: int, path: str, token: str, content: bytes, deadline: float
+        self,
+        endpoint: int,
+        path: str,
+        token: str,
+        content: bytes,
+        deadline: float,
+        timeout_s: float,
     ) -> tuple[int, bytes]:
         with self._guard:
-            until = min(deadline, self.clock() + self._timeout_s)
+            until = min(deadline, self.clock() + timeout_s)
             connection = self._take(endpoint)
             if connection is None:
                 host, port = self._endpoints[endpoint]
@@ -325,7 +348,9 @@ class Etcd:
                 endpoint = self._current
                 name = self._name(endpoint)
                 try:
-                    status, answer = self._post(endpoint, "auth/authenticate", "", body, deadline)
+                    status, answer = self._post(
+                        endpoint, "auth/authenticate", "", body, deadline, self._timeout_s
+                    )
                     if status == 200:
                         self._token = _checked(_TOKEN.decode, answer).token
                         return

@@ -15,8 +15,11 @@ import msgspec
 from engine.cluster.etcd import NOT_FOUND, Etcd, EtcdRefused, EtcdUnavailable
 from engine.cluster.operations import Get, Missing, Put
 
-RENEWALS: Final = 4
+RENEWALS: Final = 6
 """Renewals within one time to live."""
+TRIES: Final = 8
+"""Endpoints that can be asked within one time to live. When the leader of etcd is lost, a request
+that its members have passed on is never answered; only the next one is, after the election."""
 
 
 class Leader(NamedTuple):
@@ -90,7 +93,10 @@ class Tenure:
     def renew(self) -> bool:
         """Renew the lease; False when it has ended, or may have: a tenure has no second life."""
         begin = self._etcd.clock()
-        if begin >= self.valid_until or not self._etcd.keep_alive(self.lease, self.valid_until):
+        each_s = self._ttl_s / TRIES
+        if begin >= self.valid_until or not self._etcd.keep_alive(
+            self.lease, self.valid_until, each_s
+        ):
             self.valid_until = 0.0
             return False
         self.valid_until = begin + self._ttl_s

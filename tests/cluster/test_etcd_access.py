@@ -23,6 +23,8 @@ from tests.support.waiting import until
 OURS = "/tandem/ours/"
 ELSEWHERE = b"/tandem/theirs/head"
 TOKEN_S = 1
+WAIT_S = 0.5
+"""Where no answer is to come."""
 
 
 def pem(folder: Path, node: str) -> Tls:
@@ -130,12 +132,14 @@ def test_who_has_no_certificate_of_the_cluster_gets_no_answer(
     stranger = pem(authority(tmp_path / "other"), "a")
     ours = pem(authority_folder, "b")
     with pytest.raises(EtcdUnavailable, match="certificate verify failed"):
-        guarded.client(tls=stranger).status()
+        guarded.client(tls=stranger, timeout_s=WAIT_S).status()
     # Etcd's alert may be lost: it closes while our request is on its way.
     with pytest.raises(EtcdUnavailable):
-        guarded.client(tls=Tls(ours.ca, stranger.certificate, stranger.key)).status()
+        guarded.client(
+            tls=Tls(ours.ca, stranger.certificate, stranger.key), timeout_s=WAIT_S
+        ).status()
     with pytest.raises(EtcdUnavailable):
-        Etcd(guarded.endpoints, timeout_s=1.0).status()
+        Etcd(guarded.endpoints, timeout_s=WAIT_S).status()
 
 
 def test_certificates_are_read_for_each_new_connection(
@@ -145,7 +149,7 @@ def test_certificates_are_read_for_each_new_connection(
     own = Tls(*(str(tmp_path / "own" / name) for name in ("ca.crt", "node.crt", "node.key")))
     client = guarded.client(tls=own, user="tandem", password="secret")
     with pytest.raises(EtcdUnavailable):
-        client.range(Get(f"{OURS}head".encode()))
+        client.range(Get(f"{OURS}head".encode()), client.clock() + WAIT_S)
     shutil.copytree(authority_folder / "b", tmp_path / "own", dirs_exist_ok=True)
     client.range(Get(f"{OURS}head".encode()))
 
@@ -156,3 +160,5 @@ def test_what_is_no_etcd_is_named(guarded: EtcdCluster) -> None:
     for wrong in ("", "host", ":1", "host:port"):
         with pytest.raises(ValueError, match="host:port|no endpoints"):
             Etcd([wrong] if wrong else [])
+    with pytest.raises(ValueError, match="all of ca, cert and key"):
+        Etcd(guarded.endpoints, ca="ca.crt")

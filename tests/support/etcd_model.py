@@ -268,10 +268,16 @@ class ModelEtcd(Etcd):
             self._task.sleep(self._world.delay_us(int(self._weather.paused_s * 1e6)) / 1e6)
 
     def _post(
-        self, endpoint: int, path: str, token: str, content: bytes, deadline: float
+        self,
+        endpoint: int,
+        path: str,
+        token: str,
+        content: bytes,
+        deadline: float,
+        timeout_s: float,
     ) -> tuple[int, bytes]:
         world, weather = self._world, self._weather
-        until = min(deadline, self.clock() + self._timeout_s)
+        until = min(deadline, self.clock() + timeout_s)
         self._pause()
         if world.chance(weather.refused):
             self._task.sleep(world.delay_us(10_000) / 1e6)
