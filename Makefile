@@ -119,7 +119,7 @@ prove-cluster: $(READY)  ## three machines lose their leader a hundred times, an
 	@exec $(BIN)/python -m tests.prove.cluster $(if $(SEED),--seed $(SEED)) \
 		$(if $(LOSSES),--losses $(LOSSES)) $(PROVE_ARGS)
 
-bench: $(READY)  ## run every benchmark and write docs/benchmarks.md: a quarter of an hour
+bench: $(READY)  ## run every benchmark, write docs/benchmarks.md: a quarter of an hour
 	@exec $(BIN)/python -m benchmarks.report
 
 compare: $(READY)  ## run the whole venue beside its peers (TANDEM_QUICKFIX_SOURCE), some minutes

@@ -1,4 +1,6 @@
-"""Run every benchmark and write docs/benchmarks.md; ``python -m benchmarks.report``.
+"""Run every benchmark, write docs/benchmarks-figures.md and from it docs/benchmarks.md.
+
+``python -m benchmarks.report``
 
 Each runs as a process of its own, so that none inherits the memory of another, and prints
 its progress. All of them take about a quarter of an hour. The core and its recovery are
@@ -23,16 +25,19 @@ from typing import Final, NamedTuple
 
 from benchmarks.common import machine
 from benchmarks.compiled import COPY, compiled_copy
+from benchmarks.summary import summary
 
 ROOT: Final = Path(__file__).parent.parent
-OUTPUT: Final = ROOT / "docs" / "benchmarks.md"
-INTRO: Final = """# Benchmarks
+OUTPUT: Final = ROOT / "docs" / "benchmarks-figures.md"
+SHORT: Final = ROOT / "docs" / "benchmarks.md"
+INTRO: Final = """# Benchmarks: all figures
 
 Every figure comes from a command in `benchmarks/`; `make bench` runs them and writes this page,
-`make day` adds the trading day. A figure is a median with its spread (lowest to highest round)
-beside it. On a shared machine absolute figures are noisy; ratios are taken between rounds that
-ran one after the other. Where a title does not say that a build is compiled, it is the plain
-one.
+`make compare` adds the peers and `make day` the trading day;
+[Benchmarks](benchmarks.md) is the short form. Each part says when and where it was taken. A
+figure is a median with its spread (lowest to highest round) beside it. On a shared machine
+absolute figures are noisy; ratios are taken between rounds that ran one after the other. Where a
+title does not say that a build is compiled, it is the plain one.
 """
 
 
@@ -76,6 +81,15 @@ def facts() -> str:
     return "\n".join(f"- {line}" for line in [f"Taken on {today}", *machine()])
 
 
+def taken() -> str:
+    """Return the line that begins a part: the day, the processor, the system, the load."""
+    processor, system, _, load = machine()
+    today = datetime.datetime.now(datetime.UTC).date()
+    parts = (processor.removeprefix("CPU: "), system.removeprefix("System: "))
+    load = load.replace("Load before the run (1, 5, 15 min): ", "load ")
+    return f"*Taken on {today}: {'; '.join((*parts, load))}*\n\n"
+
+
 def marked(name: str, text: str) -> str:
     """Return a part's sections between marks, by which the next run finds them."""
     return f"<!-- {name} -->\n\n{text.strip()}\n\n<!-- end of {name} -->\n"
@@ -115,7 +129,9 @@ def run(part: Part, quick: bool, folder: Path) -> str | None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer commands and rounds")
-    parser.add_argument("--output", type=Path, help="where to write, docs/benchmarks.md if absent")
+    parser.add_argument(
+        "--output", type=Path, help="where to write, docs/benchmarks-figures.md if absent"
+    )
     parser.add_argument("--only", nargs="*", help="names of parts, all but the day if absent")
     options = parser.parse_args()
     parts, before = chosen(options.only), facts()
@@ -126,11 +142,12 @@ def main() -> int:
             os.environ[COPY] = str(stack.enter_context(compiled_copy()))
         for part in parts:
             folder = Path(os.environ[COPY]) if part.compiled else ROOT
+            where = taken()
             printed = run(part, options.quick, folder)
             if printed is None:
                 print(f"benchmarks.{part.module} failed; nothing is written", file=sys.stderr)
                 return 1
-            found[part.name] = printed
+            found[part.name] = where + printed
             print(printed, flush=True)
     if options.only:
         before = found.pop("machine", before)
@@ -141,6 +158,9 @@ def main() -> int:
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(page(before, found), encoding="utf-8")
+        if output == OUTPUT:
+            short = summary(found, OUTPUT.parent)
+            SHORT.write_text(short, encoding="utf-8")
         print(f"written to {output}")
     return 0
 

@@ -31,7 +31,7 @@ SECTIONS: Final = (
     ("Guides", ("trading-firm", "market-data", "treasury", "webhooks", "operator", "deployment",
                 "cluster", "tls", "runbooks", "upgrade")),
     ("How it works", ("money", "spec/ARCHITECTURE", "spec/MATCHING", "security", "proofs",
-                      "benchmarks", "comparison", "decisions")),
+                      "benchmarks", "benchmarks-figures", "comparison", "decisions")),
     ("Reference", ("spec/FIX", "fix-card", "reference/rest", "spec/REST", "reference/websocket",
                    "spec/ERRORS", "reference/authority", "reference/certification", "spec/IPC",
                    "spec/JOURNAL", "spec/CLUSTER", "changelog")),

@@ -16,6 +16,7 @@ from benchmarks.apply import is_compiled
 from benchmarks.book_flow import BookFlow
 from benchmarks.book_own import BareBook
 from benchmarks.plot import Panel, plot
+from benchmarks.summary import summary
 from tests.support import pace
 from tests.support.etcd import needs_etcd
 
@@ -165,6 +166,41 @@ def test_a_part_replaces_its_sections_on_the_page() -> None:
     again = report.page(found["machine"], found)
     assert "old" not in again
     assert report.earlier(again)["fix"] == "## F\n\nkept"
+
+
+PEERS = """*Taken on a day: a machine; load 0.52 0.55 0.24*
+
+## Peers: the venue's rate as a multiple of theirs
+
+`python -m benchmarks.peers`
+
+| server                    | durable | resting             | crossing            |
+|---------------------------|---------|---------------------|---------------------|
+| bare acceptor, file store | no      | 1.12 (1.00 to 1.20) | 0.91 (0.80 to 1.00) |
+| ordermatch (C++)          | no      | not built           | not built           |
+
+## Peers: orders per second
+
+| server                    | durable | resting                | crossing               |
+|---------------------------|---------|------------------------|------------------------|
+| Tandem, the whole venue   | yes     | 2,240 (2,000 to 2,300) | 1,820 (1,600 to 1,900) |
+| bare acceptor, file store | no      | 2,000 (2,000 to 2,000) | 2,000 (2,000 to 2,000) |
+"""
+
+
+def test_the_short_page_has_the_ratios_and_draws_the_rates(tmp_path: Path) -> None:
+    text = summary({"peers": PEERS}, tmp_path)
+    assert (
+        "acceptor in Python | **0.91** (0.80 to 1.00) | `python -m benchmarks.peers` | 1 |" in text
+    )
+    assert "order matcher |" not in text, "what was not built has no ratio"
+    assert "1. Taken on a day: a machine; load 0.52 0.55 0.24\n" in text
+    other = summary({"peers": PEERS.replace("0.52", "9.30")}, tmp_path)
+    assert "load 9.30 0.55 0.24. **The machine was busy" in other
+    root = ElementTree.parse(tmp_path / "benchmarks-peers.svg").getroot()
+    widths = [float(each.attrib["width"]) for each in root.iter() if each.tag.endswith("rect")]
+    assert len(widths) == 4 and widths[2] == max(widths)
+    assert widths[0] / widths[2] == pytest.approx(1_820 / 2_240, abs=0.01)
 
 
 def test_the_day_runs_only_when_it_is_named() -> None:

@@ -31,7 +31,7 @@ from tests.docs.blocks import ROOT, RUN, SHOWN, blocks, environment, pages, run
 from tests.support import pace
 
 DOCS = ROOT / "docs"
-OTHERS = {"benchmarks", "security", "proofs", "rest"}
+OTHERS = {"benchmarks", "benchmarks-figures", "security", "proofs", "rest"}
 """Pages that are written by their own commands, or have no program to run. The programs of the
 REST reference are run below, in the order in which they were recorded."""
 PAGES = sorted(
