@@ -21,6 +21,8 @@ class Bar(NamedTuple):
     name: str
     value: float
     words: str
+    ours: bool
+    """Of this venue; the others have another colour."""
 
 
 def bars(title: str, groups: Sequence[tuple[str, Sequence[Bar]]], one: float | None = None) -> str:
@@ -40,9 +42,9 @@ def bars(title: str, groups: Sequence[tuple[str, Sequence[Bar]]], one: float | N
     for name, group in groups:
         parts.append(f'<text x="8" y="{y + 16}" font-weight="bold">{escape(name)}</text>')
         y += GROUP - 6
-        for number, bar in enumerate(group):
+        for bar in group:
             length = room * bar.value / most
-            colour = COLOURS[number % len(COLOURS)]
+            colour = COLOURS[0 if bar.ours else 1]
             parts.append(
                 f'<text x="{LABEL - 8}" y="{y + 14}" text-anchor="end">{escape(bar.name)}</text>'
                 f'<rect x="{LABEL}" y="{y + 3}" width="{length:.1f}" height="{ROW - 8}" '
