@@ -30,6 +30,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tools.locks import QUICKFIX_WHEEL, ROOT, entries
+from tools.unpack import unpack
 
 SETUP: Final = Path(__file__).with_name("quickfix_setup.py")
 NAMES: Final = {"source": "quickfix", "wheel": "quickfix-tls"}
@@ -159,7 +160,7 @@ def unpacked(requirement: Requirement, hashes: Sequence[str], folder: Path) -> P
         "--require-hashes", "--dest", str(folder), "--requirement", str(wanted))  # fmt: skip
     (archive,) = folder.glob("quickfix-*.tar.gz")
     with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data")
+        unpack(tar, folder)
     return archive.with_name(archive.name.removesuffix(".tar.gz"))
 
 

@@ -22,6 +22,7 @@ import requests
 from tandem.demo.venue import write_configuration
 from tandem.processes import venue_processes
 from tests.support import pace
+from tools.unpack import unpack
 
 pytestmark = [pytest.mark.serial, pytest.mark.timeout(280)]
 ROOT = Path(__file__).parent.parent.parent
@@ -60,7 +61,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (tree / "build" / "docs" / "index.html").write_text("<h1>The documentation</h1>")
     out = tmp_path_factory.mktemp("built")
     with tarfile.open(built("sdist", tree, out)) as archive:
-        archive.extractall(out, filter="data")
+        unpack(archive, out)
     (unpacked,) = (path for path in out.iterdir() if path.is_dir())
     return built("wheel", unpacked, out)
 

@@ -19,6 +19,7 @@ from engine.journal.snapshots import SnapshotInvalid, read_snapshot, snapshot_pa
 from engine.wire import decode_transaction
 from tests.support.venue import violations
 from tests.unit.engine_shell.harness import EngineThread, Start
+from tools.unpack import unpack
 
 DATA = Path(__file__).parent / "data"
 LAST = {"1": 433, "2": 778, "3": 900}
@@ -29,7 +30,7 @@ def left(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, int]:
     """The journal folder that a version left at a clean stop, and its last seq."""
     version = request.param
     with tarfile.open(DATA / f"engine-{version}.tar.xz") as archive:
-        archive.extractall(tmp_path, filter="data")
+        unpack(archive, tmp_path)
     (tmp_path / f"engine-{version}").rename(tmp_path / "journal")
     return tmp_path / "journal", LAST[version]
 
