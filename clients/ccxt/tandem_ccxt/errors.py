@@ -46,6 +46,7 @@ EXACT = {
     "idempotency_key_missing": errors.ArgumentsRequired,
     "idempotency_key_reused": errors.BadRequest,
     "idempotency_key_in_flight": errors.OperationFailed,
+    "idempotency_outcome_unknown": errors.ExchangeError,
     "already_done": errors.OperationRejected,
     "duplicate_client_order_id": errors.DuplicateOrderId,
     "duplicate_client_withdrawal_id": errors.BadRequest,

@@ -65,7 +65,7 @@ def be_careless() -> None:
     """Flush at checkpoints only."""
     careful = files.open_writing
 
-    def careless(path: Path) -> sqlite3.Connection:
+    def careless(path: Path, flushed: bool = True) -> sqlite3.Connection:
         connection = careful(path)
         connection.execute("PRAGMA synchronous = NORMAL")
         return connection
