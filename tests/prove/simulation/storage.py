@@ -129,6 +129,9 @@ class SimJournal:
                 break
         return found
 
+    def flush(self) -> int:
+        return self.last_seq
+
     def crc_at(self, seq: int) -> int:
         return self.disk.crcs[seq - 1] if seq else 0
 
