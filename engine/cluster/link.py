@@ -24,6 +24,8 @@ from engine.server.tls import Contexts, TlsFiles, split_address
 
 BACKOFF_FIRST_S: Final = 0.05
 BACKOFF_MAX_S: Final = 0.5
+LEAVE_S: Final = 0.2
+"""Before the next connection to somebody who did not lead."""
 STEADY_S: Final = 1.0
 """A connection that was up for this long is tried again at once when it is lost."""
 JOIN_S: Final = 5.0
@@ -71,6 +73,7 @@ class Link:
         # Under the lock.
         self._address: str | None = None
         self._closing = False
+        self._leaving = False
         self._signalled = False
         self._inbox: list[Arrived] = []
         self._inbox_bytes = 0
@@ -108,6 +111,15 @@ class Link:
             if address == self._address:
                 return
             self._address = address
+            self._signal()
+
+    def leave(self) -> None:
+        """End this connection, whose other side does not lead, and try again after a pause.
+
+        Whoever it was may lead by then, and would not say so on this connection.
+        """
+        with self._lock:
+            self._leaving = True
             self._signal()
 
     def send(self, data: bytes) -> bool:
@@ -185,12 +197,16 @@ class Link:
         while True:
             with self._lock:
                 wanted, closing = self._address, self._closing
+                leaving, self._leaving = self._leaving, False
             if closing or wanted != address:
                 self._end("it is not followed any more")
                 address, self._not_before, self._backoff_s = wanted, 0.0, BACKOFF_FIRST_S
             if closing:
                 return
             now = time.monotonic()
+            if leaving and self._dial is not None:
+                self._not_before = now + LEAVE_S
+                self._end(f"{self._dial.address} does not lead")
             if self._dial is None and address is not None and now >= self._not_before:
                 self._attempts += 1
                 self._dial = Dial(

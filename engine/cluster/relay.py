@@ -195,7 +195,7 @@ class Relay:
 
     def _connected(self, welcome: wire.Welcome) -> None:
         if welcome.role != "leader":
-            self._link.follow(None)  # It no longer leads; etcd will say who does.
+            self._link.leave()  # It does not lead yet, or no longer: etcd says who does.
             return
         # What this member has must be what the leader has there; the rest is sent again.
         self._records.clear()

@@ -121,6 +121,16 @@ def test_many_frames_in_both_directions_at_once_keep_their_order(lead: Lead, own
         assert number_of(owner.wait_for(lambda item: True)) == number
 
 
+def test_who_is_left_is_connected_to_again_after_a_pause(lead: Lead, own: Own) -> None:
+    leader = lead()
+    owner = own()
+    owner.link.follow(leader.address)
+    owner.connected()
+    owner.link.leave()
+    assert owner.lost().reason == f"{leader.address} does not lead"
+    assert owner.connected().address == leader.address
+
+
 def test_nothing_is_sent_on_a_connection_whose_beginning_was_not_taken(
     lead: Lead, own: Own
 ) -> None:
