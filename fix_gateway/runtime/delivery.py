@@ -168,7 +168,8 @@ class Delivery:
     def keep_numbers(self, session: Session, now: float) -> None:
         """Reserve numbers in time, and record what the client has (from housekeeping)."""
         if holding.due(session, now, self.in_step_to(session)):
-            self._outbox.send_unretained(holding.asked(session))
+            ahead = session.phase is Phase.LIVE
+            self._outbox.send_unretained(holding.asked(session, ahead))
         if holding.unsure(session, now):
             self._sender.probe(session)
 

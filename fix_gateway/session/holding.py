@@ -77,10 +77,10 @@ def take(session: Session, client: EngineClient) -> tuple[SessionHeld, int]:
     return event, transaction.seq
 
 
-def reservation(session: Session) -> ReserveNumbers:
-    """Return the command that reserves the next numbers and records what the client has."""
+def reservation(session: Session, ahead: bool = True) -> ReserveNumbers:
+    """Return the command that records what the client has and, if ``ahead``, reserves numbers."""
     through = session.reserved
-    if session.room < ASK_BELOW:
+    if ahead and session.room < ASK_BELOW:
         through += BLOCK - session.room
     return ReserveNumbers(session.origin(), through, session.confirmed)
 
@@ -193,7 +193,8 @@ def _lose(session: Session, event: SessionHeld) -> bool:
 def due(session: Session, now: float, told_to: int) -> bool:
     """Return whether a reservation is to be sent now; ``told_to`` is delivery's position.
 
-    For who is away none is made ahead: delivery asks for one when there is something to tell.
+    For who is away no numbers are reserved ahead: delivery asks for some when there is something to
+    tell. Where none are, another gateway knows that its client has not heard of a reset.
     """
     if not session.held or session.epoch == 0:
         return False
@@ -223,7 +224,9 @@ def unsure(session: Session, now: float) -> bool:
     return waits and session.phase is Phase.LIVE and session.delivery.told > session.confirmed
 
 
-def asked(session: Session) -> ReserveNumbers:
+def asked(session: Session, ahead: bool = True) -> ReserveNumbers:
     """Return the command for a reservation that is sent now and not waited for."""
-    session.numbers_asked_at = session.recorded_at = time.monotonic()
-    return reservation(session)
+    session.recorded_at = time.monotonic()
+    if ahead:
+        session.numbers_asked_at = session.recorded_at
+    return reservation(session, ahead)
