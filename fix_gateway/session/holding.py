@@ -212,9 +212,13 @@ def due(session: Session, now: float, told_to: int) -> bool:
 
 
 def wants_numbers(session: Session) -> bool:
-    """Return whether delivery, which has little room, asks for numbers now."""
+    """Return whether delivery, which has little room, asks for numbers now.
+
+    In an epoch that no Logon of the client has seen none are reserved: what there is to tell waits.
+    """
     waited_s = time.monotonic() - session.numbers_asked_at
-    return session.held and waited_s > ASK_AGAIN_S
+    known = session.reserved > 0 or session.phase is Phase.LIVE
+    return session.held and known and waited_s > ASK_AGAIN_S
 
 
 def unsure(session: Session, now: float) -> bool:
