@@ -26,6 +26,7 @@ from tests.prove.crash.restclient import Operator, OrderClient, Treasury
 from tests.prove.crash.told import Client, Told, await_rest
 from tests.prove.crash.wsclient import WsClient
 from tests.prove.venue import Venue
+from tests.support.waiting import until
 
 REST_S_MAX: Final = 60.0
 QUIET_S: Final = 1.5
@@ -141,11 +142,19 @@ def _fund(venue: Venue) -> None:
             client.submit(transfer)
 
 
+def _told_something(clients: Clients) -> bool:
+    """Return whether the first FIX session has a report, and the stream an order."""
+    received = list(clients.fix[0].received.values())
+    return any(one.cursor is not None for one in received) and bool(clients.ws.events["orders"])
+
+
 def _survive(
     venue: Venue, told: Told, clients: Clients, killer: Killer, kills: int
 ) -> Survived:
     for client in clients.all:
         client.start()
+    # Else a few quick kills could be over before these two were told anything.
+    until(lambda: _told_something(clients), "the first clients are told nothing", 60)
     killer.states = lambda: [client.state() for client in clients.all]
     killer.run(kills)
     told.ending.set()
