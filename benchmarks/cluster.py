@@ -26,7 +26,7 @@ from zlib import crc32
 
 import msgspec
 
-from benchmarks.common import Section, done, percentile, progress, rate, ratios
+from benchmarks.common import Section, done, half_and_99, percentile, progress, rate, ratios
 from benchmarks.etcd import log
 from engine import wire
 from engine.client import EngineClient, EngineError
@@ -283,8 +283,7 @@ def sections(plan: Plan, folder: Path | None = None) -> list[Section]:
 def _speed(ways: list[Way], appends: Appends, plan: Plan) -> Section:
     def row(name: str, single_ms: list[list[float]], rates: list[float]) -> tuple[str, ...]:
         every = [one for each in single_ms for one in each]
-        times = f"{percentile(every, 0.5):.2f} / {percentile(every, 0.99):.2f}"
-        return (name, times, rate(rates))
+        return (name, half_and_99(every), rate(rates))
 
     leads = ways[1]
     single = [statistics.median(each) for each in leads.single_ms]

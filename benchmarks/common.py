@@ -78,6 +78,11 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
+def half_and_99(took: Sequence[float]) -> str:
+    """Return p50 and p99 as text: ``p50 / p99``."""
+    return f"{percentile(took, 0.5):.2f} / {percentile(took, 0.99):.2f}"
+
+
 def machine() -> list[str]:
     """Return the machine and the versions, one fact a line."""
     cpu = next(

@@ -20,7 +20,7 @@ from zlib import crc32
 
 import msgspec
 
-from benchmarks.common import Section, done, percentile, progress, rate, ratios
+from benchmarks.common import Section, done, half_and_99, percentile, progress, rate, ratios
 from benchmarks.journal import encoded_transactions
 from engine.cluster.connection import Connection
 from engine.cluster.etcd import Etcd
@@ -169,7 +169,7 @@ def table(
                     name,
                     str(size),
                     rate([one.rate for one in found]),
-                    f"{percentile(took, 0.5):.2f} / {percentile(took, 0.99):.2f}",
+                    half_and_99(took),
                     rate([one.own_ms for one in found], 2),
                 )
             )

@@ -36,6 +36,13 @@ def encode(content: str) -> bytes:
     return f"{text}10={sum(text.encode()) % 256:03d}{SOH}".encode()
 
 
+def split_whole(buffer: bytes) -> tuple[bytes, bytes]:
+    """Return the whole messages at the front of a buffer, and the rest."""
+    end = buffer.rfind(b"\x0110=")
+    end = buffer.find(b"\x01", end + 4) + 1 if end >= 0 else 0
+    return buffer[:end], buffer[end:]
+
+
 class Load:
     """One session: logs on with both sequence numbers at 1, sends orders, counts reports."""
 
@@ -109,10 +116,7 @@ class Load:
         data = self.socket.recv(1 << 20)
         if not data:
             raise ConnectionError(f"the server closed the connection after {self.reports} reports")
-        buffer = self.tail + data
-        end = buffer.rfind(b"\x0110=")
-        end = buffer.find(b"\x01", end + 4) + 1 if end >= 0 else 0
-        whole, self.tail = buffer[:end], buffer[end:]
+        whole, self.tail = split_whole(self.tail + data)
         self.reports += whole.count(REPORT)
         if b"\x0135=1\x01" in whole:
             for asked in TEST_REQUEST.findall(whole):

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks.common import Section, done, percentile, progress, rate
+from benchmarks.common import Section, done, half_and_99, progress, rate
 from benchmarks.flow import START_US, STEP_US, Shape, record
 from engine.core.events import Event
 from engine.core.exchange import Exchange
@@ -152,11 +152,6 @@ def sections(quick: bool = False, folder: Path | None = None) -> list[Section]:
             slow,
         ),
     ]  # fmt: skip
-
-
-def half_and_99(took: Sequence[float]) -> str:
-    """Return p50 and p99 as text: ``p50 / p99``."""
-    return f"{percentile(took, 0.5):.2f} / {percentile(took, 0.99):.2f}"
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from benchmarks.fix_load import SOH, now_text
+from benchmarks.fix_load import SOH, now_text, split_whole
 from benchmarks.peers_flows import Item, round_of
 
 REPORT: Final = b"\x0135=8\x01"
@@ -76,10 +76,7 @@ class Session:
         data = self.socket.recv(1 << 20)
         if not data:
             raise ConnectionError(f"the server closed the connection after {self.reports} reports")
-        buffer = self.tail + data
-        end = buffer.rfind(b"\x0110=")
-        end = buffer.find(b"\x01", end + 4) + 1 if end >= 0 else 0
-        whole, self.tail = buffer[:end], buffer[end:]
+        whole, self.tail = split_whole(self.tail + data)
         self.reports += whole.count(REPORT)
         for unwanted in UNWANTED:
             if unwanted in whole:

@@ -13,13 +13,8 @@ import time
 from http.client import HTTPException, HTTPResponse
 from typing import Final, NamedTuple
 
-KEEPALIVE: Final = (
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 2),
-    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
-)
+from engine.server.tls import keep_alive
+
 READ_BYTES: Final = 1 << 16
 ANSWER_BYTES_MAX: Final = 1 << 28
 
@@ -60,8 +55,7 @@ class Connection:
         except OSError as error:
             raise NotConnected(str(error)) from error
         try:
-            for level, option, value in KEEPALIVE:
-                self._socket.setsockopt(level, option, value)
+            keep_alive(self._socket)
             if tls is not None:
                 self._socket.settimeout(_left(deadline))
                 self._socket = tls.context().wrap_socket(self._socket, server_hostname=host)

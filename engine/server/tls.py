@@ -144,12 +144,17 @@ def scratch() -> memoryview:
 def tune(sock: socket.socket, user_timeout_s: float) -> None:
     """Make a connection fail soon once the machine at its other end is gone."""
     sock.setblocking(False)
+    keep_alive(sock)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(user_timeout_s * 1_000))
+
+
+def keep_alive(sock: socket.socket) -> None:
+    """Have TCP probe an idle connection, and send small pieces at once."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(user_timeout_s * 1_000))
 
 
 def split_address(address: str) -> tuple[str, int]:

@@ -27,6 +27,7 @@ from engine.core.commands import Deposit
 from engine.core.types import Origin
 from tests.api.stream.harness import Client, Stream, running_stream, signed
 from tests.docs.blocks import ROOT
+from tests.docs.recorded import in_order
 from tests.support.processes import EngineProcess
 
 FILE: Final = ROOT / "account_api" / "examples" / "stream.json"
@@ -242,17 +243,7 @@ _RANDOM: Final = (
 
 def constant(found: list[Conversation]) -> list[Conversation]:
     """Replace what changes from one recording to the next."""
-    text = json.dumps(found)
-    for pattern, form in _RANDOM:
-        seen: dict[str, str] = {}
-
-        def number(
-            match: re.Match[str], seen: dict[str, str] = seen, form: str = form
-        ) -> str:
-            return seen.setdefault(match[0], form.format(len(seen) + 1))
-
-        text = pattern.sub(number, text)
-    numbered = json.loads(text)
+    numbered = json.loads(in_order(json.dumps(found), _RANDOM))
     times: set[int] = set()
     seqs: set[int] = set()
     _changed(numbered, _noting(times), _noting(seqs))

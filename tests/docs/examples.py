@@ -33,6 +33,7 @@ from engine.history.queries import open_reader
 from tests.api.client import Caller
 from tests.api.inprocess import Clock, InProcessEngine
 from tests.docs.blocks import ROOT
+from tests.docs.recorded import in_order
 from tests.support.signing import signed_headers
 
 FILE: Final = ROOT / "account_api" / "examples" / "rest.json"
@@ -286,17 +287,7 @@ _RANDOM: Final = (
 
 def constant(recording: Any) -> Any:
     """Replace what is drawn at random, each value by one of the same form."""
-    text = json.dumps(recording)
-    for pattern, form in _RANDOM:
-        seen: dict[str, str] = {}
-
-        def number(
-            match: re.Match[str], seen: dict[str, str] = seen, form: str = form
-        ) -> str:
-            return seen.setdefault(match[0], form.format(len(seen) + 1))
-
-        text = pattern.sub(number, text)
-    found = json.loads(text)
+    found = json.loads(in_order(json.dumps(recording), _RANDOM))
     for example in itertools.chain.from_iterable(found.values()):
         example["request"]["headers"] |= signature(example["request"])
     return found
