@@ -35,7 +35,8 @@ SEND_CHUNK_BYTES: Final = 1 << 18
 class LinkLimits(NamedTuple):
     """Bounds of a link: deadlines in seconds, queues and frames in bytes.
 
-    Beyond ``inbox_bytes_max`` nothing is received until what has arrived is taken.
+    Beyond ``inbox_bytes_max`` nothing is received until the frames that have arrived are taken; one
+    frame that is larger is received whole.
     """
 
     connect_s: float = 1.0

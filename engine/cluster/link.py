@@ -254,7 +254,9 @@ class Link:
         with self._lock:
             while self._outbox:
                 dial.queue(self._outbox.popleft())
-            dial.pause(self._inbox_bytes >= self._limits.inbox_bytes_max, now)
+            # What is not a whole frame yet cannot be taken: it must not hold up its own rest.
+            full = self._inbox_bytes >= self._limits.inbox_bytes_max
+            dial.pause(full and bool(self._inbox), now)
             overflowed = self._overflowed
         was_up = dial.welcome is not None
         frames = dial.advance(events, now) if dial.ended is None else []

@@ -14,7 +14,7 @@ import structlog
 from engine.client import EngineClient, own_event, queries
 from engine.core.commands import StartEpoch
 from engine.core.events import Refused, SessionChanged
-from engine.core.types import Origin, SessionRow
+from engine.core.types import Origin, RejectReason, SessionRow
 from fix_gateway.session.holding import NotHeld, take
 from fix_gateway.session.session import Session
 from fix_gateway.session.store import (
@@ -32,11 +32,15 @@ class EpochError(Exception):
     """The engine did not record the new epoch; the message says why."""
 
 
+class Fenced(EpochError):
+    """Another gateway holds the session."""
+
+
 def start_epoch(session: Session, client: EngineClient, cause: str) -> None:
     """Have the engine record the next epoch; retry once when ours was out of date.
 
     Delivery to the session must be held, so that its cursor stays; the gate must be free, as
-    the thread that brings the answer may want it first. Raises EpochError or EngineError.
+    the thread that brings the answer may want it first. Raises Fenced, EpochError or EngineError.
     """
     for _ in range(2):
         epoch = session.epoch + 1
@@ -57,6 +61,8 @@ def start_epoch(session: Session, client: EngineClient, cause: str) -> None:
             log.info("epoch", session=session.comp_id, epoch=epoch, cause=cause)
             return
         if isinstance(event, Refused):
+            if event.reason is RejectReason.NOT_PERMITTED:
+                raise Fenced(event.text)
             row = client.fetch(queries.Session(session.source)).value
             if row is None or row.epoch == session.epoch:
                 raise EpochError(event.text)
@@ -125,6 +131,10 @@ def _held(session: Session, row: SessionRow | None, client: EngineClient) -> boo
         except NotHeld as error:
             log.warning("session_not_taken", session=session.comp_id, reason=str(error))
             return False
+        if taken.before:
+            # A gateway that starts beside this one took it after the row was read, and may have
+            # begun its epoch. It is nobody's store's now: whoever its client asks takes it.
+            return False
         store.set_term(taken.term)
         session.set_term(taken.term)
     else:
@@ -136,8 +146,14 @@ def _held(session: Session, row: SessionRow | None, client: EngineClient) -> boo
 
 
 def _begin(session: Session, client: EngineClient, cause: str) -> Start:
-    start_epoch(session, client, cause)
-    finish_epoch(session)
+    try:
+        start_epoch(session, client, cause)
+    except Fenced as error:
+        # A gateway that starts beside this one has taken it meanwhile.
+        log.warning("session_not_taken", session=session.comp_id, reason=str(error))
+        session.held = False
+    else:
+        finish_epoch(session)
     return Start(0, 0)
 
 

@@ -237,6 +237,17 @@ def test_an_idle_connection_stays_and_a_leader_that_hangs_is_lost(lead: Lead, ow
     owner.connected()
 
 
+def test_a_frame_larger_than_the_inbox_arrives_whole(lead: Lead, own: Own) -> None:
+    leader = lead()
+    owner = own(LinkLimits(inbox_bytes_max=1 << 16))
+    owner.link.follow(leader.address)
+    owner.connected()
+    connection = leader.wait_for(lambda item: isinstance(item, wire.Hello))
+    for number in range(3):
+        leader.do(partial(leader.server.reply, connection, published(number, 4 << 20)))
+    assert [number_of(owner.wait_for(lambda item: True)) for _ in range(3)] == [0, 1, 2]
+
+
 def test_an_owner_that_takes_nothing_holds_the_leader_up_and_is_dropped_by_it(
     lead: Lead, own: Own
 ) -> None:
