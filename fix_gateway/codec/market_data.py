@@ -148,20 +148,25 @@ def place(as_of_seq: int, seq: int, prev_seq: int, checksum: int | None) -> str:
     return f"20001={as_of_seq}\x0120024={seq}\x0120025={prev_seq}\x01{tail}"
 
 
-def full_refresh(request_id: str, symbol: str, where: str, entries: list[str]) -> Response:
+def full_refresh(
+    request_id: str, symbol: str, where: str, entries: list[str], header: str = ""
+) -> Response:
     """Build MarketDataSnapshotFullRefresh(W); an empty book has no entries."""
     group = "".join(entries)
     return Response(
-        "W", f"262={clean(request_id)}\x0155={symbol}\x01{where}268={len(entries)}\x01{group}"
-    )
+        "W", f"262={clean(request_id)}\x0155={symbol}\x01{where}268={len(entries)}\x01{group}",
+        header,
+    )  # fmt: skip
 
 
-def incremental_refresh(request_id: str, shared: SharedBody) -> SharedResponse:
+def incremental_refresh(
+    request_id: str, shared: SharedBody, header: str = ""
+) -> SharedResponse:
     """Build MarketDataIncrementalRefresh(X), which all subscriptions with the same state share.
 
     ``request_id`` is as ``clean`` gives it.
     """
-    return SharedResponse("X", 262, request_id, shared)
+    return SharedResponse("X", 262, request_id, shared, header)
 
 
 def changes_body(where: str, group: str) -> SharedBody:
@@ -177,10 +182,12 @@ def entries_group(entries: list[str]) -> str:
 def reject(error: MarketRequestError) -> Response:
     """Build MarketDataRequestReject(Y) for V, BusinessMessageReject(j) for any other request."""
     if error.msg_type != "V":
-        return business_reject(
+        answer = business_reject(
             error.num, error.msg_type, error.request_id, error.reason, error.text
         )
-    return market_data_reject(error.request_id, error.reason, error.text)
+    else:
+        answer = market_data_reject(error.request_id, error.reason, error.text)
+    return answer._replace(header=error.header)
 
 
 def security_status(
@@ -189,6 +196,7 @@ def security_status(
     status: InstrumentStatus,
     now_us: int,
     as_of_seq: int,
+    header: str = "",
     *,
     unsolicited: bool,
 ) -> Response:
@@ -198,11 +206,12 @@ def security_status(
         f"{optional('324', request_id)}55={instrument.symbol}\x01"
         f"325={'Y' if unsolicited else 'N'}\x01326={TRADING_STATUS[status]}\x01"
         f"60={time_text(now_us)}\x0120001={as_of_seq}\x01",
+        header,
     )
 
 
 def trading_session_status(
-    request_id: str, start_us: int, end_us: int, *, unsolicited: bool
+    request_id: str, start_us: int, end_us: int, header: str = "", *, unsolicited: bool
 ) -> Response:
     """Build TradingSessionStatus(h): the day is open from its start to its end."""
     return Response(
@@ -210,4 +219,5 @@ def trading_session_status(
         f"{optional('335', request_id)}336={TRADING_SESSION}\x01"
         f"325={'Y' if unsolicited else 'N'}\x01340=2\x01341={time_text(start_us)}\x01"
         f"345={time_text(end_us)}\x01",
+        header,
     )

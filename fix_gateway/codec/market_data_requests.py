@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from fix_gateway.codec.fields import shown
 from fix_gateway.codec.message import FixMessage
+from fix_gateway.codec.third_party import read_route, reversed_header
 
 ENTRY_TYPES: Final = {
     "0": "bid",
@@ -24,6 +25,8 @@ ENTRY_TYPES: Final = {
     "B": "volume",
 }
 """The supported values of MDEntryType(269)."""
+REQUEST_IDS: Final = {"V": "262", "e": "324", "g": "335"}
+"""The tag of each request's own id, by MsgType(35)."""
 REQUEST_ID_MAX: Final = 64
 TRADING_SESSION: Final = "DAY"
 """TradingSessionID(336): the venue never closes, and its only session is the day."""
@@ -46,6 +49,7 @@ class MarketDataQuery(NamedTuple):
 
     ``incremental`` requests changes (MDUpdateType(265)=1), else each change is a full refresh.
     ``aggregated`` requests levels, else orders. With ``subscription`` END only the id is used.
+    ``header`` are the header fields of what answers it: its third parties, reversed.
     """
 
     num: int
@@ -56,6 +60,7 @@ class MarketDataQuery(NamedTuple):
     aggregated: bool = True
     entry_types: tuple[str, ...] = ()
     symbols: tuple[str, ...] = ()
+    header: str = ""
 
     @property
     def book_types(self) -> tuple[str, ...]:
@@ -70,6 +75,7 @@ class SecurityStatusQuery(NamedTuple):
     request_id: str
     subscription: str
     symbol: str
+    header: str = ""
 
 
 class TradingSessionQuery(NamedTuple):
@@ -78,21 +84,28 @@ class TradingSessionQuery(NamedTuple):
     num: int
     request_id: str
     subscription: str
+    header: str = ""
 
 
 MarketQuery = MarketDataQuery | SecurityStatusQuery | TradingSessionQuery
 
 
 class MarketRequestError(Exception):
-    """A request that cannot be granted; ``reason`` is 281 for V (may be ""), 380 for others."""
+    """A request that cannot be granted; ``reason`` is 281 for V (may be ""), 380 for others.
 
-    def __init__(self, num: int, msg_type: str, request_id: str, reason: str, text: str) -> None:
+    ``header`` are the header fields of the reject.
+    """
+
+    def __init__(
+        self, num: int, msg_type: str, request_id: str, reason: str, text: str, header: str = ""
+    ) -> None:
         super().__init__(text)
         self.num = num
         self.msg_type = msg_type
         self.request_id = request_id
         self.reason = reason
         self.text = text
+        self.header = header
 
 
 def read(text: str, bounds: Bounds, symbols: Container[str]) -> MarketQuery | None:
@@ -101,13 +114,25 @@ def read(text: str, bounds: Bounds, symbols: Container[str]) -> MarketQuery | No
     ``symbols`` are the venue's instruments. Raises MarketRequestError.
     """
     message = FixMessage(text)
-    if message.msg_type == "V":
-        return _market_data(message, bounds, symbols)
-    if message.msg_type == "e":
-        return _security_status(message, symbols)
-    if message.msg_type == "g":
-        return _trading_session(message)
-    return None
+    if message.msg_type not in REQUEST_IDS:
+        return None
+    route, fault = read_route(message.fields)
+    header = reversed_header(route)
+    try:
+        if fault:
+            raise MarketRequestError(
+                int(message.get("34")), message.msg_type,
+                message.get(REQUEST_IDS[message.msg_type]),
+                "" if message.msg_type == "V" else "0", fault,
+            )  # fmt: skip
+        if message.msg_type == "V":
+            return _market_data(message, bounds, symbols)._replace(header=header)
+        if message.msg_type == "e":
+            return _security_status(message, symbols)._replace(header=header)
+        return _trading_session(message)._replace(header=header)
+    except MarketRequestError as error:
+        error.header = header
+        raise
 
 
 def _market_data(

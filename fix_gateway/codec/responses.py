@@ -67,12 +67,13 @@ class SharedBody:
 
 
 class SharedResponse(NamedTuple):
-    """A message whose first field, tag and value, is the receiver's own."""
+    """A message whose first field, tag and value, is the receiver's own; as is its ``header``."""
 
     msg_type: str
     tag: int
     value: str
     shared: SharedBody
+    header: str = ""
 
     @property
     def body(self) -> str:

@@ -153,16 +153,17 @@ class MarketDataApplication(quickfix.Application):  # type: ignore[misc]
             self._events.on_market_request(connection, text)
         elif isinstance(meant, SecurityListQuery):
             if not self._events.on_security_list(connection, meant):
-                connection.send(responses.reject_query(meant, "4", "Too many requests wait"))
+                refusal = responses.reject_query(meant, "4", "Too many requests wait")
+                connection.send(responses.addressed(refusal, meant.route))
         elif isinstance(meant, InvalidRequest):
-            connection.send(responses.answer_invalid_request(meant))
+            answer = responses.answer_invalid_request(meant)
+            connection.send(responses.addressed(answer, meant.route))
         elif isinstance(meant, RecordRefusal):
             message = FixMessage(text)
-            connection.send(
-                responses.business_reject(
-                    meant.origin.num, message.msg_type, meant.client_order_id, NOT_AUTHORIZED,
-                    meant.text,
-                )  # fmt: skip
-            )
+            refusal = responses.business_reject(
+                meant.origin.num, message.msg_type, meant.client_order_id, NOT_AUTHORIZED,
+                meant.text,
+            )  # fmt: skip
+            connection.send(responses.addressed(refusal, meant.origin.route))
         else:
             raise quickfix.UnsupportedMessageType()

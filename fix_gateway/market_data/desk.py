@@ -22,7 +22,7 @@ from fix_gateway.codec.market_data_requests import (
     TradingSessionQuery,
 )
 from fix_gateway.codec.responses import Response
-from fix_gateway.market_data.receiver import Reader
+from fix_gateway.market_data.receiver import Asked, Reader
 from fix_gateway.market_data.views import Shared, Subscription, View
 
 NOT_AVAILABLE: Final = "4"
@@ -84,25 +84,25 @@ class Desk:
     def lost(self, reader: Reader) -> list[Response]:
         """End every subscription of a session, as the market is away; return what says so."""
         found = [
-            render.reject(MarketRequestError(0, "V", request_id, "", ENDED_TEXT))
-            for request_id in reader.requests
+            render.reject(MarketRequestError(0, "V", request_id, "", ENDED_TEXT, made[0].header))
+            for request_id, made in reader.requests.items()
         ]
         found += [
-            render.reject(MarketRequestError(num, "e", request_id, NOT_AVAILABLE, ENDED_TEXT))
-            for request_id, (num, _) in reader.statuses.items()
+            _ended("e", request_id, asked) for request_id, asked in reader.statuses.items()
         ]
         found += [
-            render.reject(MarketRequestError(num, "g", request_id, NOT_AVAILABLE, ENDED_TEXT))
-            for request_id, num in reader.trading_sessions.items()
+            _ended("g", request_id, asked) for request_id, asked in reader.trading_sessions.items()
         ]
         self.forget(reader)
         return found
 
-    def status(self, request_id: str, feed: Feed, *, unsolicited: bool) -> Response:
+    def status(
+        self, request_id: str, feed: Feed, header: str, *, unsolicited: bool
+    ) -> Response:
         """Return SecurityStatus(f) of an instrument."""
         return render.security_status(
             request_id, self.instruments[feed.symbol], feed.status, self._clock(), self.as_of_seq,
-            unsolicited=unsolicited,
+            header, unsolicited=unsolicited,
         )  # fmt: skip
 
     def news(self, reader: Reader) -> Iterable[Response]:
@@ -110,16 +110,20 @@ class Desk:
         news, reader.news = reader.news, {}
         for msg_type, request_id in news:
             if msg_type == "h":
-                yield self.day(request_id, unsolicited=True)
+                header = reader.trading_sessions[request_id].header
+                yield self.day(request_id, header, unsolicited=True)
             else:
-                feed = self.shared(reader.statuses[request_id][1]).feed
-                yield self.status(request_id, feed, unsolicited=True)
+                asked = reader.statuses[request_id]
+                feed = self.shared(asked.symbol).feed
+                yield self.status(request_id, feed, asked.header, unsolicited=True)
 
-    def day(self, request_id: str, *, unsolicited: bool) -> Response:
+    def day(self, request_id: str, header: str, *, unsolicited: bool) -> Response:
         """Return TradingSessionStatus(h) of today."""
         today = day_of(self._clock(), self._day_roll_us)
         start, end = (start_of(day, self._day_roll_us) for day in (today, today + 1))
-        return render.trading_session_status(request_id, start, end, unsolicited=unsolicited)
+        return render.trading_session_status(
+            request_id, start, end, header, unsolicited=unsolicited
+        )
 
     # MarketDataRequest.
 
@@ -140,7 +144,9 @@ class Desk:
         self._check_statistics(query, view)
         if query.subscription == SUBSCRIBE:
             self._check_subscribable(reader, query, view)
-        made = [Subscription(query.request_id, symbol, view) for symbol in query.symbols]
+        made = [
+            Subscription(query.request_id, symbol, view, query.header) for symbol in query.symbols
+        ]
         if query.subscription == SUBSCRIBE:
             reader.requests[query.request_id] = made
             for one in made:
@@ -201,9 +207,9 @@ class Desk:
             return ()
         if query.subscription == SUBSCRIBE:
             self._check_count(reader, query, 1, "0")
-            reader.statuses[query.request_id] = (query.num, query.symbol)
+            reader.statuses[query.request_id] = Asked(query.num, query.header, query.symbol)
         feed = self.shared(query.symbol).feed
-        return (self.status(query.request_id, feed, unsolicited=False),)
+        return (self.status(query.request_id, feed, query.header, unsolicited=False),)
 
     def _trading_session(self, reader: Reader, query: TradingSessionQuery) -> Iterable[Response]:
         self._check_id(reader.trading_sessions, query)
@@ -213,8 +219,8 @@ class Desk:
             return ()
         if query.subscription == SUBSCRIBE:
             self._check_count(reader, query, 1, "0")
-            reader.trading_sessions[query.request_id] = query.num
-        return (self.day(query.request_id, unsolicited=False),)
+            reader.trading_sessions[query.request_id] = Asked(query.num, query.header)
+        return (self.day(query.request_id, query.header, unsolicited=False),)
 
     @staticmethod
     def _check_id(known: Mapping[str, object], query: MarketQuery) -> None:
@@ -230,4 +236,14 @@ class Desk:
 
 
 def _error(query: MarketQuery, reason: str, text: str) -> MarketRequestError:
-    return MarketRequestError(query.num, MSG_TYPES[type(query)], query.request_id, reason, text)
+    return MarketRequestError(
+        query.num, MSG_TYPES[type(query)], query.request_id, reason, text, query.header
+    )
+
+
+def _ended(msg_type: str, request_id: str, asked: Asked) -> Response:
+    return render.reject(
+        MarketRequestError(
+            asked.num, msg_type, request_id, NOT_AVAILABLE, ENDED_TEXT, asked.header
+        )
+    )

@@ -23,16 +23,18 @@ def prepared(
 
     Everything that shares a body must be prepared with the same dictionary.
     """
-    if isinstance(response, SharedResponse):
+    # What has third parties in its header is its receiver's alone.
+    shares = isinstance(response, SharedResponse) and not response.header
+    if isinstance(response, SharedResponse) and shares:
         shared, value = response.shared, response.value
         if shared.made is not None:
             if shared.value != value:
                 shared.made.setField(_field(response.tag, value))
                 shared.value = value
             return shared.made
-    text = envelope(f"{response.msg_type}\x01{response.body}")
+    text = envelope(f"{response.msg_type}\x01{response.header}{response.body}")
     message = quickfix.Message(text, dictionary, False)
-    if isinstance(response, SharedResponse):
+    if shares:
         shared.made, shared.value = message, value
     return message
 

@@ -21,7 +21,7 @@ from config.model import SessionSettings
 from engine.client import EngineClient, EngineError
 from fix_gateway.codec.message import time_text
 from fix_gateway.codec.requests import SecurityListQuery
-from fix_gateway.codec.responses import news, reject_query
+from fix_gateway.codec.responses import addressed, news, reject_query
 from fix_gateway.control import CUT_WAIT_S, LOGOUT_WAIT_S, TEXT, ControlRefused
 from fix_gateway.door import logon_fields
 from fix_gateway.door.logon import stamped_logon
@@ -294,7 +294,7 @@ class MarketDataProcess:
                 answers = [reject_query(query, "4", AGAIN_TEXT)]
             try:
                 for answer in answers:
-                    if not connection.send(answer):
+                    if not connection.send(addressed(answer, query.route)):
                         break
             except Exception:
                 log.exception("answer_not_sent", session=connection.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from fix_gateway.codec.responses import Response, SharedResponse
 from fix_gateway.market_data.views import Subscription
@@ -31,6 +31,14 @@ class Receiver(Protocol):
         """Log the session out with this text."""
 
 
+class Asked(NamedTuple):
+    """A subscription to statuses: MsgSeqNum of its request, its header reversed, its symbol."""
+
+    num: int
+    header: str
+    symbol: str = ""
+
+
 class Reader:
     """What the service keeps of one receiver: its subscriptions, and what waits for it."""
 
@@ -38,10 +46,10 @@ class Reader:
         self.receiver = receiver
         self.requests: dict[str, list[Subscription]] = {}
         self.things: dict[Thing, str] = {}
-        self.statuses: dict[str, tuple[int, str]] = {}
-        """MsgSeqNum and symbol of each subscription to SecurityStatus, by its request id."""
-        self.trading_sessions: dict[str, int] = {}
-        """MsgSeqNum of each subscription to TradingSessionStatus, by its request id."""
+        self.statuses: dict[str, Asked] = {}
+        """Subscriptions to SecurityStatus, by request id."""
+        self.trading_sessions: dict[str, Asked] = {}
+        """Subscriptions to TradingSessionStatus, by request id."""
         self.news: dict[tuple[str, str], None] = {}
         """MsgType, f or h, and request id of what is to be told unasked and is not told yet."""
         self.held: deque[str] = deque()

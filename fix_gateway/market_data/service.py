@@ -290,8 +290,8 @@ class MarketDataService:
 
     def _tell_status(self, feed: Feed) -> None:
         for reader in list(self._readers.values()):
-            for request_id, (_, symbol) in reader.statuses.items():
-                if symbol == feed.symbol:
+            for request_id, asked in reader.statuses.items():
+                if asked.symbol == feed.symbol:
                     reader.news["f", request_id] = None
             self._tell_news(reader)
 

@@ -142,7 +142,7 @@ class MarketConnection:
             if life.connection is not self or life.phase is not Phase.LIVE or self.ending_at:
                 return False
             sent = session.qf is not None and bool(session.qf.send(message))
-        self._unread_most += HEADER_BYTES + len(response.body)
+        self._unread_most += HEADER_BYTES + len(response.header) + len(response.body)
         self.sent_at = time.monotonic()
         return sent
 

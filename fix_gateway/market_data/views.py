@@ -85,15 +85,19 @@ class Shared:
 
 
 class Subscription:
-    """One MDReqID(262) and one symbol. ``chain_seq`` is the BookSeq of its last message."""
+    """One MDReqID(262) and one symbol. ``chain_seq`` is the BookSeq of its last message.
+
+    ``header`` are header fields of each of its messages.
+    """
 
     __slots__ = (
-        "chain_seq", "clean_id", "request_id", "symbol", "told_seq", "told_statistics",
+        "chain_seq", "clean_id", "header", "request_id", "symbol", "told_seq", "told_statistics",
         "told_trades_seq", "view",
     )  # fmt: skip
 
-    def __init__(self, request_id: str, symbol: str, view: View) -> None:
+    def __init__(self, request_id: str, symbol: str, view: View, header: str = "") -> None:
         self.request_id = request_id
+        self.header = header
         self.clean_id = clean(request_id)
         self.symbol = symbol
         self.view = view
@@ -129,7 +133,7 @@ class Subscription:
             shared.as_of_seq, self.chain_seq, self.chain_seq,
             shared.checksum() if view.checked else None,
         )  # fmt: skip
-        return render.full_refresh(self.request_id, self.symbol, where, entries)
+        return render.full_refresh(self.request_id, self.symbol, where, entries, self.header)
 
     def update(self, shared: Shared) -> Response | SharedResponse | None:
         """What has changed for this subscription since it was told last, None for nothing.
@@ -149,7 +153,7 @@ class Subscription:
         if step.body is None:
             return None
         self.chain_seq, self.told_statistics = step.chain_seq, step.statistics
-        return render.incremental_refresh(self.clean_id, step.body)
+        return render.incremental_refresh(self.clean_id, step.body, self.header)
 
     def _step(self, shared: Shared) -> Step:
         """What is told to whoever stands where this one does. Raises TradesLost."""

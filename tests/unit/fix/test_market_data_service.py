@@ -150,6 +150,40 @@ def test_the_next_day_is_told_once(service: MarketDataService, clock: Clock) -> 
     assert "\x01325=Y\x01" in reader.told[1].body
 
 
+def test_every_message_of_a_subscription_has_the_third_parties_of_its_request_reversed(
+    service: MarketDataService, clock: Clock
+) -> None:
+    reader = Reader()
+    service.begin(a_seed())
+    route = "115=NORTH|129=SPOT|"
+    service.request(reader, request("V", f"{route}{BOOK}"))
+    service.request(reader, request("V", f"{route}{BOOK}"))  # Refused: subscribed already.
+    for msg_type, body in (("e", "324=s|263=1|55=BTC-USD|"), ("g", "335=d|263=1|")):
+        service.request(reader, request(msg_type, f"{route}{body}"))
+        service.request(reader, request(msg_type, f"{route}{body}"))
+    reader.until(lambda: reader.types() == "WYfjhj")
+    service.take([halt(11)])
+    reader.until(lambda: reader.types() == "WYfjhjf")
+    clock.offset_us = 86_400_000_000
+    service.take([halt(12)])
+    reader.until(lambda: sorted(reader.types()[7:]) == ["f", "h"])
+    service.lose()
+    reader.until(lambda: reader.types()[9:] == "Yjj")
+    assert {one.header for one in reader.told} == {"116=SPOT\x01128=NORTH\x01"}
+
+
+def test_a_subscription_whose_third_parties_cannot_be_taken_is_refused(
+    service: MarketDataService,
+) -> None:
+    reader = Reader()
+    service.begin(a_seed())
+    for msg_type, body in (("V", BOOK), ("e", "324=s|263=1|55=BTC-USD|"), ("g", "335=d|263=1|")):
+        service.request(reader, request(msg_type, f"115={'x' * 33}|116=desk|{body}"))
+    reader.until(lambda: reader.types() == "Yjj")
+    assert all("OnBehalfOfCompID(115) needs" in one.body for one in reader.told)
+    assert {one.header for one in reader.told} == {"129=desk\x01"}
+
+
 def test_a_flood_of_requests_ends_the_session(service: MarketDataService) -> None:
     reader = Reader()
     service.expect()

@@ -56,6 +56,28 @@ def test_readers_with_the_same_state_share_a_message_in_which_each_has_its_own_i
         assert read.get("268") == ("1" if name == "early" else "2")
 
 
+def test_a_reader_with_third_parties_does_not_lend_them_to_who_stands_where_it_does() -> None:
+    for exchange, _, _, _ in play(Flow(1), 40):
+        books = exchange.books
+    texts = texts_of(SYMBOL, {SYMBOL: books[SYMBOL].instrument})
+    assert texts is not None
+    feed = Market([SYMBOL]).feed(SYMBOL)
+    view = View(MarketDataQuery(1, "r", "1", 0, True, True, ("0", "1"), (SYMBOL,)))
+    headers = ("", "128=NORTH\x01", "", "128=SOUTH\x01")
+    readers = [Subscription("r", SYMBOL, view, header) for header in headers]
+    for one in readers:
+        one.snapshot(Shared(feed, texts, 0))
+    feed.book.show(1, Side.BUY, 100, 1, 5)
+    feed.book_seq = 1
+    work = Shared(feed, texts, 1)
+    for one in readers:
+        response = one.update(work)
+        assert response is not None
+        text = prepared(response, OWN).toString()
+        assert FixMessage(text).get("128") == one.header[4:-1]
+        assert FixMessage(text).get("268") == "1"
+
+
 def test_the_kernel_is_asked_what_is_unread_before_more_than_the_bound_can_be() -> None:
     ours, client = socket.socketpair()
     sent: list[Any] = []
