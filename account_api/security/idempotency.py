@@ -313,6 +313,7 @@ class Idempotency:
     def _prune(self, database: sqlite3.Connection) -> None:
         """Delete some old answers that are not about money; at most a fixed number at once.
 
+        So are entries without an answer that nobody works on: nobody came back for theirs.
         Their space in the file is reused, so it does not grow any further.
         """
         now = self._clock_us()
@@ -322,8 +323,9 @@ class Idempotency:
         full = (pages - free) * size > self._bytes_max
         database.execute(
             "delete from answers where (owner, key) in (select owner, key from answers"
-            " where money = 0 and status > 0 and at < ? order by at limit ?)",
-            (now if full else now - KEPT_US, PRUNED_AT_ONCE),
+            " where money = 0 and at < ? and (status > 0 or at < ? and busy_until <= ?)"
+            " order by at limit ?)",
+            (now if full else now - KEPT_US, now - KEPT_US, now, PRUNED_AT_ONCE),
         )
 
     def _database(self) -> sqlite3.Connection:

@@ -331,6 +331,25 @@ def test_answers_about_money_stay_and_others_go_after_a_day(
     assert len([name for name in names if name.startswith("m")]) == PRUNE_EVERY * 3
 
 
+def test_an_entry_whose_outcome_nobody_came_back_for_goes_after_a_day_too(
+    memory: Idempotency, clock: Clock
+) -> None:
+    def lost(token: str) -> Reply:
+        problem = Problem("engine_unavailable", "No answer.")
+        problem.outcome = "unknown"
+        raise problem
+
+    for name, money in (("t", False), ("m", True)):
+        with pytest.raises(Problem):
+            memory.once("alice", name, SAME, lost, money=money)
+    for passed, left in ((KEPT_US - 1, {"t", "m"}), (2, {"m"})):
+        clock.now_us += passed
+        for number in range(PRUNE_EVERY):
+            key = f"n{passed}-{number}"
+            memory.once("alice", key, SAME, lambda token: Reply(Body(1)), money=False)
+        assert {name for name in kept(memory) if not name.startswith("n")} == left
+
+
 def test_the_memory_of_what_is_not_money_has_a_bound(tmp_path: Path, clock: Clock) -> None:
     bound = 1 << 18
     memory = Idempotency(str(tmp_path / "small.db"), clock, bytes_max=bound)
