@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: compiled plain quickfix wheel image help setup install update lock run demo demo-cluster docs documents \
-	test check prove prove-cluster bench compare day clean
+	test check prove prove-cluster bench compare day sustained growth clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -127,6 +127,12 @@ compare: $(READY)  ## run the whole venue beside its peers (TANDEM_QUICKFIX_SOUR
 
 day: $(READY)  ## run the trading day of the benchmarks and draw it: ten minutes
 	@exec $(BIN)/python -m benchmarks.report --only day
+
+sustained: $(READY)  ## load the whole venue step by step, then steadily for ten minutes, and draw it
+	@exec $(BIN)/python -m benchmarks.report --only sustained
+
+growth: $(READY)  ## measure a venue that has grown old and large: a quarter of an hour
+	@exec $(BIN)/python -m benchmarks.report --only growth stream-large
 
 compiled: $(READY)  ## compile engine/core with mypyc, about a minute; `make plain` undoes it
 	@$(BIN)/python -m tools.compiled build

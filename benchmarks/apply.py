@@ -167,18 +167,37 @@ def throughput(count: int, rounds: int) -> Section:
 
 
 def flatness(count: int, rounds: int, large: int) -> Section:
-    """Return cost per command for small and large books, many accounts, many instruments.
-
-    Each shape is measured in turns of ``TURN`` slices with the smallest one, so that a ratio
-    compares neighbours in time.
-    """
-    base = record(Shape(resting=1_000), count)
+    """Return cost per command for small and large books, many accounts, many instruments."""
     shapes = {
         f"{large:,} resting orders": Shape(resting=large, levels=5_000),
         "1 account": Shape(resting=1_000, accounts=1),
         "1,000 accounts": Shape(resting=1_000, accounts=1_000),
         "500 instruments": Shape(resting=1_000, instruments=500),
     }
+    return Section(
+        "Cost per command as the venue grows",
+        COMMAND,
+        f"CPU time per command in µs over {count:,} commands of the same mix, median and spread "
+        f"of {rounds} rounds. The venue of the first row has 1,000 resting orders, 10 accounts "
+        "and one instrument; each other row changes one of the three and was measured alternately "
+        f"with the first, {TURN * SLICE:,} commands at a time.",
+        ("venue", "µs per command", "ratio", "ratio undisturbed"),
+        compared(shapes, count, rounds),
+        (
+            "Memory is as after a start of the engine: a large state is in huge pages if the "
+            "kernel provides them (`engine/memory.py`).",
+            BOUND_LARGE,
+        ),
+    )
+
+
+def compared(shapes: dict[str, Shape], count: int, rounds: int) -> list[tuple[str, ...]]:
+    """Return the rows of a small venue and of these shapes: µs per command, and the ratios.
+
+    Each shape is measured in turns of ``TURN`` slices with the smallest one, so that a ratio
+    compares neighbours in time.
+    """
+    base = record(Shape(resting=1_000), count)
     small: list[float] = []
     rows = []
     for name, shape in shapes.items():
@@ -194,21 +213,7 @@ def flatness(count: int, rounds: int, large: int) -> Section:
         quietest = undisturbed([a for a, _ in floors]) / undisturbed([b for _, b in floors])
         rows.append((name, rate(costs, 2), ratios(costs, beside), f"{quietest:.2f}"))
     done()
-    return Section(
-        "Cost per command as the venue grows",
-        COMMAND,
-        f"CPU time per command in µs over {count:,} commands of the same mix, median and spread "
-        f"of {rounds} rounds. The venue of the first row has 1,000 resting orders, 10 accounts "
-        "and one instrument; each other row changes one of the three and was measured alternately "
-        f"with the first, {TURN * SLICE:,} commands at a time.",
-        ("venue", "µs per command", "ratio", "ratio undisturbed"),
-        [("1,000 resting orders", rate(small, 2), "1.00", "1.00"), *rows],
-        (
-            "Memory is as after a start of the engine: a large state is in huge pages if the "
-            "kernel provides them (`engine/memory.py`).",
-            BOUND_LARGE,
-        ),
-    )
+    return [("1,000 resting orders", rate(small, 2), "1.00", "1.00"), *rows]
 
 
 def memory(orders: int, accounts: int) -> Section:

@@ -49,17 +49,21 @@ FUNDS_MAX: Final = 10**17
 
 
 class Shape(NamedTuple):
-    """How large the venue is: orders that rest, accounts, instruments, levels a side."""
+    """How large the venue is: orders that rest, accounts, instruments, levels a side.
+
+    ``closed`` orders that are kept after their end are there before the first command.
+    """
 
     resting: int = 2_000
     accounts: int = 10
     instruments: int = 1
     levels: int = 500
+    closed: int = 0
 
 
 def definitions(shape: Shape) -> Iterator[Command]:
     """Yield commands that make the venue: fees 0.05 % and 0.10 %, every account with money."""
-    yield DefineVenue(ENGINE, 0, 1000, 10_000, 30 * 86_400_000_000)
+    yield DefineVenue(ENGINE, 0, 1000, max(10_000, shape.closed), 30 * 86_400_000_000)
     yield DefineAsset(ENGINE, "USD", 8)
     for number in range(shape.instruments):
         yield DefineAsset(ENGINE, f"C{number}", 8)
@@ -209,6 +213,11 @@ def record(shape: Shape, count: int, seed: int = 1) -> Recording:
         flow.do(flow.new())
         if len(flow.open) % 50_000 == 0:
             progress(f"preparing {len(flow.open):,} of {shape.resting:,} resting orders")
+    for number in range(shape.closed):
+        flow.do(flow.new())
+        flow.do(flow.cancel())
+        if number % 50_000 == 0:
+            progress(f"preparing {number:,} of {shape.closed:,} closed orders")
     for _ in range(min(count // 10, 20_000)):
         flow.do(flow.next())
     ready = len(flow.commands)

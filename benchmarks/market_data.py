@@ -22,7 +22,7 @@ from argon2 import PasswordHasher
 from benchmarks.common import Section, done, machine, progress, rate, ratios
 from benchmarks.compiled import printed_here
 from benchmarks.fix import WINDOW
-from benchmarks.venue import ROOT, Venue, traders
+from benchmarks.venue import ROOT, Venue, instrument_tables, traders
 from config.process import log_json_lines
 
 COMMAND: Final = "python -m benchmarks.market_data"
@@ -54,20 +54,7 @@ TINY: Final = Plan(readers=3, rounds=1, singles=20, orders=200)
 def tables(readers: int) -> str:
     """Return the configuration of more instruments, and of one firm with many readers."""
     made = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("reader-demo")
-    instruments = "".join(
-        f"""
-[[instruments]]
-symbol = "{symbol}"
-base = "ETH"
-quote = "USD"
-tick = "0.01"
-lot = "0.0001"
-min_qty = "0.0001"
-max_qty = "100000"
-max_price = "100000"
-"""
-        for symbol in SYMBOLS[2:]
-    )
+    instruments = instrument_tables(SYMBOLS[2:])
     sessions = "".join(
         f"""
 [[sessions]]

@@ -1,4 +1,4 @@
-"""Latencies over time as SVG, without a library: one panel per kind, a logarithmic scale.
+"""Latencies over time or load as SVG, without a library, on a logarithmic scale.
 
 Lines and letters are of middle brightness on no background, so that the plot can be read on
 a light page and on a dark one.
@@ -29,8 +29,10 @@ class Panel(NamedTuple):
     lines: Sequence[Sequence[tuple[float, float]]]
 
 
-def plot(panels: Sequence[Panel], names: Sequence[str], seconds: float) -> str:
-    """Return the whole picture."""
+def plot(
+    panels: Sequence[Panel], names: Sequence[str], seconds: float, unit: str = "s"
+) -> str:
+    """Return the whole picture; the axis below ends at ``seconds``, or so many of ``unit``."""
     height = TOP + len(panels) * (PANEL + GAP)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
@@ -43,11 +45,25 @@ def plot(panels: Sequence[Panel], names: Sequence[str], seconds: float) -> str:
         parts.append(f'<path d="M{x} 14h22" stroke="{COLOURS[number]}" stroke-width="2"/>')
         parts.append(f'<text x="{x + 28}" y="18">{escape(name)}</text>')
     for number, panel in enumerate(panels):
-        parts += _panel(panel, TOP + number * (PANEL + GAP), seconds)
+        parts += _panel(panel, TOP + number * (PANEL + GAP), seconds, unit)
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _panel(panel: Panel, top: float, seconds: float) -> list[str]:
+class Curve(NamedTuple):
+    """A named line of (load, milliseconds) points."""
+
+    name: str
+    points: Sequence[tuple[float, float]]
+
+
+def curve(title: str, unit: str, lines: Sequence[Curve]) -> str:
+    """Return a picture of latencies over a load, given in ``unit``."""
+    panel = Panel(title, [line.points for line in lines])
+    highest = max(load for line in lines for load, _ in line.points)
+    return plot([panel], [line.name for line in lines], highest, unit)
+
+
+def _panel(panel: Panel, top: float, seconds: float, unit: str) -> list[str]:
     """Return one set of axes with its lines."""
     values = [value for line in panel.lines for _, value in line if value > 0] or [1.0]
     low = math.floor(math.log10(min(values)))
@@ -71,7 +87,7 @@ def _panel(panel: Panel, top: float, seconds: float) -> list[str]:
         second = seconds * step / 6
         parts.append(
             f'<text x="{x_of(second):.1f}" y="{upper + PANEL + 15:.1f}" text-anchor="middle">'
-            f"{second:.3g} s</text>"
+            f"{_tick(second)} {unit}</text>"
         )
     for number, line in enumerate(panel.lines):
         points = " ".join(f"{x_of(at):.1f},{y_of(value):.1f}" for at, value in line)
@@ -80,3 +96,8 @@ def _panel(panel: Panel, top: float, seconds: float) -> list[str]:
             'stroke-width="1.6"/>'
         )
     return parts
+
+
+def _tick(value: float) -> str:
+    """Return a number of the axis below with three digits."""
+    return f"{float(f'{value:.3g}'):,g}"

@@ -5,9 +5,9 @@
 Each runs as a process of its own, so that none inherits the memory of another, and prints
 its progress. All of them take about a quarter of an hour. The core and its recovery are
 measured plain and compiled; the compiled build is made in a temporary folder. ``--only`` runs
-some parts, whose sections replace those on the page; that is how the trading day, which takes
-ten minutes and is left out otherwise, gets there. ``--quick`` takes some minutes and writes
-nothing unless ``--output`` says where.
+some parts, whose sections replace those on the page; that is how the peers, the trading day, the
+steady load and the large venue, which are left out otherwise, get there. ``--quick`` takes some
+minutes and writes nothing unless ``--output`` says where.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ SHORT: Final = ROOT / "docs" / "benchmarks.md"
 INTRO: Final = """# Benchmarks: all figures
 
 Every figure comes from a command in `benchmarks/`; `make bench` runs them and writes this page,
-`make compare` adds the peers and `make day` the trading day;
+`make compare` adds the peers, `make day` the trading day, `make sustained` a steady load and
+`make growth` a large venue and a long journal;
 [Benchmarks](benchmarks.md) is the short form. Each part says when and where it was taken. A
 figure is a median with its spread (lowest to highest round) beside it. On a shared machine
 absolute figures are noisy; ratios are taken between rounds that ran one after the other. Where a
@@ -54,6 +55,8 @@ class Part(NamedTuple):
 
 
 PLOT: Final = "docs/trading-day.svg"
+CURVE: Final = "docs/benchmarks-load.svg"
+LARGE: Final = ("--subscribers", "10000", "--private", "100", "--instruments", "500")
 PARTS: Final = (
     Part("book", "book"),
     Part("apply", "apply"),
@@ -61,6 +64,10 @@ PARTS: Final = (
     Part("fix", "fix"),
     Part("peers", "peers", asked_for=True),
     Part("day", "day", ("--plot", PLOT), ("--seconds", "5"), asked_for=True),
+    Part("sustained", "sustained", ("--plot", CURVE), ("--tiny",), asked_for=True),
+    Part("growth", "growth", asked_for=True),
+    Part("stream-large", "stream", (*LARGE, "--rate", "50"), (*LARGE, "--seconds", "5"),
+         asked_for=True),
     Part("turns", "turns"),
     Part("cluster", "cluster", asked_for=True),
     Part("journal", "journal"),
@@ -112,7 +119,8 @@ def chosen(only: list[str] | None) -> list[Part]:
     return [
         part
         for part in PARTS
-        if (part.name in only or part.module in only if only else not part.asked_for)
+        if part.name in (only or ())
+        or (not part.asked_for and (not only or part.module in only))
     ]
 
 

@@ -1,8 +1,9 @@
 """Fan-out of the WebSocket service; ``python -m benchmarks.stream``.
 
 An engine and the service run as processes; 1,000 subscribers are connections of one further
-process: each hears the public book, and all of them together the private events of the
-account. Every message's place in its channel is checked, so a lost one would be seen.
+process: each hears the public book of an instrument, and all of them together the private events
+of the account. Every message's place in its channel is checked, so a lost one would be seen.
+``--subscribers 10000 --instruments 500`` is the large venue of ``benchmarks.growth``.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from account_api.security.auth import sign_hmac
 from benchmarks.common import Section, percentile, progress
+from benchmarks.venue import instrument_tables
 from config.settings import Settings, load
 from engine.client import AsyncEngineClient
 from engine.core.commands import NewOrder
@@ -36,8 +40,8 @@ _PLACE: Final = re.compile(rb'"channel":"(\w+)".*?"type":"update".*?"seq":(\d+),
 class Subscriber(asyncio.Protocol):
     """A WebSocket client that only looks at the place of each message."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, symbol: str) -> None:
+        self.symbol = symbol
         self.buffer = bytearray()
         self.open = False
         self.last: dict[bytes, int] = {}
@@ -136,13 +140,19 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def subscribers(port: int, count: int, private: int) -> list[Subscriber]:
-    """Connect them all; the first ``private`` log in as well and hear alice's orders."""
+async def subscribers(
+    port: int, count: int, private: int, symbols: Sequence[str] = ("BTC-USD",)
+) -> list[Subscriber]:
+    """Connect them all, each to the book of one of the symbols.
+
+    The first ``private`` log in as well and hear alice's orders.
+    """
     loop = asyncio.get_running_loop()
     first_ms = time.time_ns() // 1_000_000 - private
     found: list[Subscriber] = []
     for number in range(count):
-        _, one = await loop.create_connection(lambda: Subscriber(""), "127.0.0.1", port)
+        symbol = symbols[number % len(symbols)]
+        _, one = await loop.create_connection(partial(Subscriber, symbol), "127.0.0.1", port)
         found.append(one)
         while not one.open:
             await asyncio.sleep(0.001)
@@ -153,31 +163,33 @@ async def subscribers(port: int, count: int, private: int) -> list[Subscriber]:
             login = {"key": key, "timestamp": stamp, "signature": sign}
             one.say({"op": "login", "params": login})
             one.say({"op": "subscribe", "params": {"channels": ["orders"]}})
-        one.say({"op": "subscribe", "params": {"channels": ["book"], "symbols": ["BTC-USD"]}})
+        one.say({"op": "subscribe", "params": {"channels": ["book"], "symbols": [symbol]}})
     return found
 
 
 async def measure(
-    settings: Settings, port: int, pid: int, count: int, private: int, rate: int, seconds: int
-) -> list[tuple[str, str]]:
-    """Connect, then change the book ``rate`` times a second and see what arrives where."""
+    settings: Settings, port: int, pid: int, count: int, private: int, rate: int, seconds: int,
+    symbols: Sequence[str],
+) -> list[tuple[str, str]]:  # fmt: skip
+    """Connect, then change the books ``rate`` times a second in turn; see what arrives where."""
     empty = resident_bytes(pid)
     progress(f"connecting {count} subscribers")
-    peers = await subscribers(port, count, private)
+    peers = await subscribers(port, count, private, symbols)
     await asyncio.sleep(2)
     full = resident_bytes(pid)
     client = AsyncEngineClient(str(settings.engine.socket), "benchmark")
-    sent: dict[int, float] = {}
+    sent: dict[str, dict[int, float]] = {symbol: {} for symbol in symbols}
     progress(f"{rate} events a second for {seconds} s")
     cpu, begin = cpu_seconds(pid), time.perf_counter()
     for number in range(rate * seconds):
         await asyncio.sleep(max(0.0, begin + number / rate - time.perf_counter()))
+        symbol = symbols[number % len(symbols)]
         order = NewOrder(
-            Origin("api:benchmark"), "alice", f"b{number}-{begin}", "BTC-USD", Side.BUY,
+            Origin("api:benchmark"), "alice", f"b{number}-{begin}", symbol, Side.BUY,
             OrdType.LIMIT, TimeInForce.GTC, 10, 100 + number % 900,
         )  # fmt: skip
         before = time.perf_counter()
-        sent[(await client.submit(order)).transaction.seq] = before
+        sent[symbol][(await client.submit(order)).transaction.seq] = before
     elapsed = time.perf_counter() - begin
     cpu = cpu_seconds(pid) - cpu
     await asyncio.sleep(2)
@@ -186,13 +198,15 @@ async def measure(
     delays = [
         (min(at for seq, at in peer.arrivals.items() if seq >= wanted) - before) * 1000
         for peer in peers
-        for wanted, before in sent.items()
+        for wanted, before in sent[peer.symbol].items()
         if wanted <= peer.last.get(b"book", 0)
     ]
     events = rate * seconds
-    whole = sum(peer.last.get(b"book") == max(sent) for peer in peers)
+    newest = {symbol: max(each, default=0) for symbol, each in sent.items()}
+    whole = sum(peer.last.get(b"book", 0) >= newest[peer.symbol] for peer in peers)
     return [
         ("subscribers; of them with a private stream", f"{count:,}; {private:,}"),
+        ("instruments", f"{len(symbols):,}"),
         ("events/s", f"{rate}"),
         ("messages delivered/s", f"{sum(peer.updates for peer in peers) / elapsed:,.0f}"),
         ("subscribers that have the last change of the book", f"{whole:,} of {count:,}"),
@@ -218,11 +232,14 @@ def main() -> None:
     parser.add_argument("--private", type=int, default=100)
     parser.add_argument("--rate", type=int, default=10)
     parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--instruments", type=int, default=1)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tandem-b-") as folder:
         config = Path(folder) / "benchmark.toml"
         demo = (ROOT / "config" / "demo.toml").read_text(encoding="utf-8")
-        config.write_text(re.sub(r"(?m)^port = 8081", "port = 0", demo), encoding="utf-8")
+        demo = re.sub(r"(?m)^port = 8081", "port = 0\nconnections_max = 20000", demo)
+        symbols = ["BTC-USD", *(f"M{number:03d}-USD" for number in range(1, given.instruments))]
+        config.write_text(demo + instrument_tables(symbols[1:]), encoding="utf-8")
         names = {"TANDEM_CONFIG": str(config), "TANDEM_DATA": folder}
         environment = os.environ | names
         settings = load(env=environment)
@@ -241,6 +258,7 @@ def main() -> None:
                     given.private,
                     given.rate,
                     given.seconds,
+                    symbols,
                 )
             )
         finally:
@@ -250,9 +268,9 @@ def main() -> None:
     section = Section(
         "The stream: fan-out over WebSocket",
         COMMAND,
-        "Every event changes the book, which is sent to every subscriber, and is an event of the "
-        "account, which is sent to those with a private stream as well. The subscribers run on "
-        "the same machine as the engine and the service.",
+        "Every event changes a book, which is sent to every subscriber of its instrument, and is "
+        "an event of the account, which is sent to those with a private stream as well. The "
+        "subscribers run on the same machine as the engine and the service.",
         ("measure", "figure"),
         rows,
     )

@@ -18,7 +18,8 @@ machine. A ratio above 1 means that Tandem is quicker; in brackets the lowest an
 round. Every figure comes from a command in `benchmarks/`, and
 [all figures]({FIGURES}) has the tables behind this page, with rates, notes and limits.
 `make bench` takes most of them again in a quarter of an hour, `make compare` those of the peers,
-`make day` the trading day.
+`make day` the trading day, `make sustained` those of a steady load, `make growth` those of a large
+venue.
 """
 
 
@@ -150,6 +151,14 @@ def pictures(parts: dict[str, str], folder: Path) -> str:
             "## How long does a request take over a trading day?\n\n"
             "![Latencies over the day](trading-day.svg)\n"
         )
+    if "sustained" in parts:
+        shown.append(
+            "## How long does an order take as the load grows?\n\n"
+            "![An order's time over the load](benchmarks-load.svg)\n\n"
+            + tables(section(parts["sustained"], "The whole venue: a rate that is held"))
+        )
+    if "growth" in parts:
+        shown.append("## What does a large and old venue cost?\n\n" + tables(parts["growth"]))
     if "cluster" in parts:
         shown.append("## What does a cluster cost?\n\n" + tables(parts["cluster"]))
     return "\n".join(shown)
@@ -167,6 +176,12 @@ def picked(text: str, section: str, names: tuple[str, ...]) -> list[tuple[str, l
         if group:
             groups.append((flow, group))
     return groups
+
+
+def section(text: str, title: str) -> str:
+    """Return the section of a part whose title begins so, with the part's own first line."""
+    found = next((each for each in text.split("\n## ") if each.startswith(title)), "")
+    return f"{text.partition('## ')[0]}## {found}"
 
 
 def tables(text: str) -> str:

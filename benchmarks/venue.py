@@ -99,12 +99,30 @@ password_hash = "{hasher.hash(f"{name}-demo")}"
     )
 
 
+def instrument_tables(symbols: Sequence[str]) -> str:
+    """Return more instruments of ETH in USD, which are alike but for their names."""
+    return "".join(
+        f'''
+[[instruments]]
+symbol = "{symbol}"
+base = "ETH"
+quote = "USD"
+tick = "0.01"
+lot = "0.0001"
+min_qty = "0.0001"
+max_qty = "100000"
+max_price = "100000"
+'''
+        for symbol in symbols
+    )
+
+
 class Venue:
     """Engine and FIX gateway on the demo configuration without a bound on open orders.
 
     ``names`` are more traders than the demo has; ``modules`` run besides those two, ``more`` is
     appended to the configuration, and ``port`` is the gateway's, ``http_port`` the account API's,
-    ``stream_port`` the WebSocket's.
+    ``stream_port`` the WebSocket's, ``metrics_port`` that of the metrics.
     """
 
     def __init__(
@@ -113,12 +131,13 @@ class Venue:
     ) -> None:  # fmt: skip
         self.folder = folder
         self.modules = ("engine.main", "fix_gateway.main", *modules)
-        self.port, self.http_port, self.stream_port = free_ports(3)
+        self.port, self.http_port, self.stream_port, self.metrics_port = free_ports(4)
         text = (ROOT / "config" / "demo.toml").read_text(encoding="utf-8")
         text = re.sub(r"port = 9878", f"port = {self.port}", text)
         text = re.sub(r"open_orders_max = \d+", "open_orders_max = 10000000", text)
         text = re.sub(r"port = 8080", f"port = {self.http_port}", text)
         text = re.sub(r"port = 8081", f"port = {self.stream_port}", text)
+        text = re.sub(r"port = 9464", f"port = {self.metrics_port}", text)
         config = folder / "venue.toml"
         config.write_text(text + trader_tables(names) + more, encoding="utf-8")
         self.environment = {

@@ -156,14 +156,15 @@ class Http(_Section, frozen=True, kw_only=True):
 class Stream(_Section, frozen=True, kw_only=True):
     """The WebSocket process.
 
-    ``public_url`` is where browsers find it when a proxy stands before it: /v1/stream at the
-    origin of the page, or wss://stream.example/v1/stream; "" means the page's host and ``port``.
-    Messages of at least ``deflate_bytes_min`` are compressed (permessage-deflate) on connections
-    whose client offers it; 0: the extension is refused.
+    ``public_url`` is where browsers find it behind a proxy: /v1/stream at the origin of the page,
+    or wss://stream.example/v1/stream; "" means the page's host and ``port``.
+    Messages of at least ``deflate_bytes_min`` are compressed (permessage-deflate) where the client
+    offers it; 0: never.
     """
 
     host: str = "127.0.0.1"
     port: Port = 8081
+    connections_max: Annotated[int, Meta(ge=1, le=100_000)] = 4_000
     deflate_bytes_min: Annotated[int, Meta(ge=0, le=1 << 30)] = 1_024
     public_url: Annotated[str, Meta(max_length=200)] = ""
 

@@ -11,7 +11,6 @@ sent a request is closed, so a well-behaved client is served during a flood.
 from __future__ import annotations
 
 import errno
-import resource
 import selectors
 import socket
 import time
@@ -25,6 +24,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from account_api.http.bad_request import answer_by_problem
 from account_api.http.request_framing import Reading, read, without_expectation
+from config.process import descriptors
 
 GATHER_S: Final = 5.0
 """A request must be complete this long after its connection, or its first byte, arrived."""
@@ -33,7 +33,6 @@ LINGER_S: Final = 2.0
 ANSWER_S: Final = 10.0
 """How long a client may take to read a response."""
 ACCEPTS_PER_TURN: Final = 64
-DESCRIPTORS_OWN: Final = 128
 REPORT_S: Final = 1.0
 PIECE_BYTES: Final = 1 << 18
 GATHERED_BYTES_MAX: Final = 64 << 20
@@ -120,9 +119,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     body_bytes_max = 65_536
 
     def init_process(self) -> None:
-        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        self._most = max(1, min(self.cfg.worker_connections, hard - DESCRIPTORS_OWN))
+        self._most = descriptors(self.cfg.worker_connections)
         # The base class's loop must never stop accepting: connections are closed instead.
         self.worker_connections = self._most + ACCEPTS_PER_TURN + 1
         self._gathering: dict[Visit, None] = {}

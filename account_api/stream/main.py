@@ -17,11 +17,22 @@ from account_api.stream.settings import StreamSettings
 from config import process
 from config.control import ControlServer, socket_path
 from config.health import health_verb
-from config.process import get_logger, start_failure
+from config.process import descriptors, get_logger, start_failure
 from config.settings import Settings
 from engine.history import reader as history
 
 log = get_logger("account_api.stream")
+
+
+def _connections(wanted: int) -> int:
+    """Return how many clients can be served at once, and say if it is fewer than were wanted."""
+    found = descriptors(wanted)
+    if found < wanted:
+        log.warning(
+            "descriptors_scarce", connections=found,
+            reason=f"stream.connections_max is {wanted}; raise the hard limit of open files",
+        )  # fmt: skip
+    return found
 
 
 async def run(settings: Settings) -> None:
@@ -36,6 +47,7 @@ async def run(settings: Settings) -> None:
             engine_path=str(settings.engine.socket),
             host=settings.stream.host,
             port=settings.stream.port,
+            connections_max=_connections(settings.stream.connections_max),
             deflate_bytes_min=settings.stream.deflate_bytes_min,
             simulated_symbol=settings.simulation.symbol,
         ),

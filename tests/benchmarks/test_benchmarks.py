@@ -133,6 +133,27 @@ def test_a_trading_day_of_two_seconds_is_drawn(tmp_path: Path) -> None:
     assert "![Latencies over the day](day.svg)" in text
 
 
+def test_the_whole_venue_under_a_steady_load_is_drawn(tmp_path: Path) -> None:
+    text = printed("sustained", "--tiny", "--plot", str(tmp_path / "load.svg"))
+    steps, _, rest = text.partition("a rate that is held for 2 s")
+    assert [float(cell) > 0 for cell in figures(steps, "20")[2:5]] == [True] * 3
+    assert "missed 0;" in steps
+    held, _, costs = rest.partition("what an order costs")
+    assert "In ten pieces of the time" in held
+    assert all(float(figures(costs, part)[1]) > 0 for part in ("engine", "gateway", "stream"))
+    drawn = (tmp_path / "load.svg").read_text(encoding="utf-8")
+    assert drawn.count("<polyline") == 3 and "orders/s</text>" in drawn
+
+
+def test_a_large_venue_and_a_long_journal() -> None:
+    text = printed("growth", "--tiny")
+    for venue in ("500 closed orders", "20 accounts with a FIX session each"):
+        assert float(figures(text, venue)[1].split(" ")[0]) > 0
+    longest, reckoned = figures(text, "4,000"), figures(text, "100,000,000, reckoned")
+    assert reckoned[1] == longest[1]
+    assert float(reckoned[0]) == pytest.approx(float(longest[1]) / 10, abs=0.5)
+
+
 def test_the_flow_keeps_its_size_and_its_book_agrees() -> None:
     flow = BookFlow(seed=3)
     filling = [flow.new() for _ in range(500)]
@@ -207,6 +228,8 @@ def test_the_day_runs_only_when_it_is_named() -> None:
     assert "day" not in [part.name for part in report.chosen(None)]
     assert [part.name for part in report.chosen(["day"])] == ["day"]
     assert [part.name for part in report.chosen(["apply"])] == ["apply", "apply-compiled"]
+    assert [part.name for part in report.chosen(["stream"])] == ["stream"]
+    assert [part.name for part in report.chosen(["stream-large"])] == ["stream-large"]
 
 
 def test_a_plot_is_sound_even_with_next_to_nothing_in_it() -> None:
