@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
+from tests.style.trees import ROOT, tree
 
-ROOT = Path(__file__).parent.parent.parent
 LEFT_OUT = {"prove", "differential"}
 """Long forms with bounds of their own, which are part of what they prove."""
 PATHS = [
@@ -39,19 +37,19 @@ def fixed(node: ast.expr) -> bool:
     return isinstance(node, ast.Name) and node.id.isupper() and node.id.endswith("_S")
 
 
-def margins(tree: ast.Module) -> Iterator[int]:
+def margins(module: ast.Module) -> Iterator[int]:
     """Lines that wait for as long as a constant says."""
     paced = {
-        target.id for node in tree.body if isinstance(node, ast.Assign)
+        target.id for node in module.body if isinstance(node, ast.Assign)
         and ast.unparse(node.value).startswith("pace.")
         for target in node.targets if isinstance(target, ast.Name)
     }  # fmt: skip
     marks = {
-        id(node) for top in ast.walk(tree) if isinstance(top, ast.Call)
+        id(node) for top in ast.walk(module) if isinstance(top, ast.Call)
         and ast.unparse(top.func).startswith(("pytest.mark", "pace."))
         for node in ast.walk(top)
     }  # fmt: skip
-    for node in ast.walk(tree):
+    for node in ast.walk(module):
         if id(node) in marks:
             continue
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
@@ -98,7 +96,7 @@ def test_fixed_margins_are_recognised() -> None:
         assert not list(margins(ast.parse(text))), text
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_no_test_waits_for_as_long_as_a_constant_says(path: str) -> None:
-    found = list(margins(ast.parse((ROOT / path).read_text(encoding="utf-8"))))
-    assert not found, f"{path}:{found[0]} waits for a fixed time; write pace.seconds(…)"
+def test_no_test_waits_for_as_long_as_a_constant_says() -> None:
+    for path in PATHS:
+        found = list(margins(tree(path)))
+        assert not found, f"{path}:{found[0]} waits for a fixed time; write pace.seconds(…)"

@@ -9,7 +9,8 @@ from functools import cache
 from typing import Final
 
 from account_api.errors import CATALOGUE
-from tests.style.test_layers import OURS, ROOT, sources
+from tests.style.test_layers import OURS, sources
+from tests.style.trees import ROOT, tree
 
 OWN_NAME: Final = re.compile(r"(TANDEM_[A-Z_]+|tandem[_.][a-z_]*[a-z])\Z")
 """An environment variable, a metric, or a key under which something of ours is kept."""
@@ -24,12 +25,12 @@ def literals() -> dict[str, list[str]]:
     """Each string of the product's code, docstrings apart, with where it is written."""
     found = defaultdict(list)
     for path in (path for package in OURS for path in sources(package)):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        module = tree(str(path.relative_to(ROOT)))
         said = {
-            id(node.value) for node in ast.walk(tree)
+            id(node.value) for node in ast.walk(module)
             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         }  # fmt: skip
-        for node in ast.walk(tree):
+        for node in ast.walk(module):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 if id(node) not in said:
                     found[node.value].append(f"{path.relative_to(ROOT)}:{node.lineno}")
@@ -59,7 +60,7 @@ def test_an_error_is_raised_by_a_code_of_the_catalogue() -> None:
     """A code of its own would be a KeyError at the moment it is to be told."""
     raised = 0
     for path in sources("account_api"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree(str(path.relative_to(ROOT)))):
             called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
             if called and node.func.id == "Problem":  # type: ignore[union-attr]
                 code = node.args[0] if node.args else None  # type: ignore[union-attr]
