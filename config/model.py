@@ -158,8 +158,7 @@ class Stream(_Section, frozen=True, kw_only=True):
 
     ``public_url`` is where browsers find it behind a proxy: /v1/stream at the origin of the page,
     or wss://stream.example/v1/stream; "" means the page's host and ``port``.
-    Messages of at least ``deflate_bytes_min`` are compressed (permessage-deflate) where the client
-    offers it; 0: never.
+    Messages of ``deflate_bytes_min`` and more are compressed where the client offers it; 0: never.
     """
 
     host: str = "127.0.0.1"

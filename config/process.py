@@ -7,7 +7,6 @@ import gc
 import getpass
 import logging
 import os
-import resource
 import signal
 import sqlite3
 import sys
@@ -38,9 +37,6 @@ NO_SPACE: Final = frozenset((errno.ENOSPC, errno.EDQUOT))
 COLLECT_AFTER: Final = 10_000
 """More objects made than freed, before the collector of cycles looks at those."""
 
-DESCRIPTORS_OWN: Final = 128
-"""File descriptors that a server keeps for itself, beside those of its clients."""
-
 get_logger: Final = structlog.get_logger
 """For main modules, which would import structlog before ``config`` has prepared that."""
 
@@ -55,16 +51,6 @@ class Failure(NamedTuple):
     reason: str
     event: str = ""
     more: Mapping[str, Any] = MappingProxyType({})
-
-
-def descriptors(wanted: int) -> int:
-    """Return how many clients the descriptors are enough for, at most ``wanted``, at least one.
-
-    The soft limit of the process is raised to the hard one.
-    """
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return max(1, min(wanted, hard - DESCRIPTORS_OWN))
 
 
 def run(

@@ -22,9 +22,9 @@ from typing import Any, Final
 import structlog
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from account_api.descriptors import descriptors
 from account_api.http.bad_request import answer_by_problem
 from account_api.http.request_framing import Reading, read, without_expectation
-from config.process import descriptors
 
 GATHER_S: Final = 5.0
 """A request must be complete this long after its connection, or its first byte, arrived."""

@@ -9,6 +9,7 @@ import time
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from account_api.configuration import api_settings
+from account_api.descriptors import descriptors
 from account_api.routes import ROUTES
 from account_api.stream.hub import Hub
 from account_api.stream.metrics import StreamMetrics
@@ -17,7 +18,7 @@ from account_api.stream.settings import StreamSettings
 from config import process
 from config.control import ControlServer, socket_path
 from config.health import health_verb
-from config.process import descriptors, get_logger, start_failure
+from config.process import get_logger, start_failure
 from config.settings import Settings
 from engine.history import reader as history
 
