@@ -29,8 +29,8 @@ def test_a_machine_is_killed_and_nothing_is_lost() -> None:
             COMMAND, capture_output=True, text=True, timeout=pace.seconds(280), cwd=ROOT,
             env={**os.environ, "TMPDIR": folder},
         )  # fmt: skip
+        assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
         assert not list(Path(folder).glob("tandem-cluster-*"))
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     killed = re.search(r"kill -9 of everything on machine ([abc])", done.stdout)
     after = re.search(r"acknowledged [0-9.]+ s after the kill\. *\n? *Machine ([abc])", done.stdout)
     assert killed and after and killed[1] != after[1]

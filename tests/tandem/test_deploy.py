@@ -239,10 +239,10 @@ def test_the_stream_behind_nginx_knows_its_callers(
         )
         with connect(
             "wss://venue.test/v1/stream", sock=raw, ssl=trusting(certificate),
-            server_hostname="venue.test", compression=None,
+            server_hostname="venue.test", compression=None, open_timeout=pace.seconds(10),
         ) as stream:  # fmt: skip
             stream.send(json.dumps({"op": "login", "req_id": 1, "params": params}))
-            answer = json.loads(stream.recv(10))
+            answer = json.loads(stream.recv(pace.seconds(10)))
             assert answer["ok"] is (code is None)
             assert (answer.get("error") or {}).get("code") == code
 

@@ -73,6 +73,7 @@ class Stream:
         for which the library would wait ten seconds.
         """
         options = {"compression": None, "close_timeout": 1.0} | options
+        options.setdefault("open_timeout", pace.seconds(10))
         async with connect(f"ws://127.0.0.1:{self.port}/v1/stream", **options) as connection:
             client = Client(connection)
             if login:

@@ -36,7 +36,7 @@ async def test_process_says_where_it_listens_serves_and_ends_on_sigterm(
     engine: EngineProcess,
 ) -> None:
     with service(engine) as (process, url):
-        async with connect(url) as connection:
+        async with connect(url, open_timeout=pace.seconds(10)) as connection:
             login = {"op": "login", "req_id": 1, "params": signed("demo-bob-trade")}
             await connection.send(json.dumps(login))
             assert json.loads(await connection.recv())["ok"]
@@ -58,7 +58,7 @@ async def test_orders_are_canceled_when_the_process_is_killed(engine: EngineProc
             ("cancel_on_disconnect", {"scope": "connection"}),
             ("create_order", order),
         )
-        async with connect(url) as connection:
+        async with connect(url, open_timeout=pace.seconds(10)) as connection:
             for op, params in requests:
                 await connection.send(json.dumps({"op": op, "params": params}))
                 while "op" not in (answer := json.loads(await connection.recv())):
