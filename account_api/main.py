@@ -65,7 +65,7 @@ def application() -> Any:
         deposit_address=simulated_deposit_address(
             {(asset, network): form for asset, network, form in api.address_formats}
         ),
-        parts=Watch(settings.data, (settings.engine.journal,)).look,
+        parts=Watch(settings.data, (settings.engine.journal,), settings.fix.names).look,
     )
     behind: Any = behind_proxies(app.wsgi_app, settings.http.proxies)
     app.wsgi_app = behind  # type: ignore[method-assign]

@@ -27,6 +27,7 @@ _ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?\Z")
 _COMMON_NAME_LENGTH_MAX: Final = 64
 _SECRET_LENGTH_MIN: Final = 16
 _USER_LENGTH_MAX: Final = 64
+PORT_MAX: Final = 65_535
 
 
 def check(settings: Settings, problems: Problems) -> None:
@@ -386,8 +387,14 @@ def _origins(settings: Settings, problems: Problems) -> None:
 
 def _ports(settings: Settings, problems: Problems) -> None:
     seen: dict[int, str] = {}
+    inner = settings.fix.inner_ports
+    if inner[-1] > PORT_MAX:
+        problems.add(
+            "fix.inner_port", f"expected at most {PORT_MAX + 1 - len(inner)}, because each of "
+            f"the {len(inner)} gateways takes the next port"
+        )  # fmt: skip
     for key, port in (("fix.port", settings.fix.port),
-                      ("fix.inner_port", settings.fix.inner_port),
+                      *(("fix.inner_port", port) for port in inner),
                       ("fix.tls_port", settings.fix.tls_port),
                       ("http.port", settings.http.port),
                       ("stream.port", settings.stream.port),

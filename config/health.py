@@ -19,9 +19,8 @@ from typing import Final, Literal, NamedTuple
 from config.control import SUFFIX, ControlError, Verb, ask, control_folder, socket_path
 from engine.core.types import ClusterStatus
 
-FOLLOWERS: Final = ("history", "fix", "marketdata", "stream")
-"""Processes that follow the engine transaction by transaction."""
-WATCHED: Final = (*FOLLOWERS, "settlement", "webhooks")
+ONE_GATEWAY: Final = ("fix",)
+WORKERS: Final = ("settlement", "webhooks")
 BEHIND_S: Final = 10.0
 """A part that lacks what the engine had so long ago does not keep up."""
 ASK_S: Final = 1.0
@@ -95,18 +94,20 @@ class Lag:
 class Watch:
     """Asks the parts of a venue, at most once a second. Thread-safe.
 
-    ``folders`` are those whose disks must have room.
+    ``folders`` are those whose disks must have room, ``gateways`` the names of the FIX gateways.
     """
 
     def __init__(
-        self, data: Path, folders: Iterable[Path] = (),
+        self, data: Path, folders: Iterable[Path] = (), gateways: Iterable[str] = ONE_GATEWAY,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self._data = data
         self._folders = tuple(dict.fromkeys((data, *folders)))
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._lags = {name: Lag() for name in FOLLOWERS}
+        self.followers = ("history", *gateways, "marketdata", "stream")
+        """Processes that follow the engine transaction by transaction."""
+        self._lags = {name: Lag() for name in self.followers}
         self._parts: tuple[Part, ...] = ()
         self._looked = -AGE_S_MAX
 
@@ -115,8 +116,8 @@ class Watch:
         with self._lock:
             if self._monotonic() - self._looked >= AGE_S_MAX:
                 self._parts = (
-                    *(self._ask(name, engine_seq) for name in WATCHED), self._api(),
-                    disk_part(self._folders),
+                    *(self._ask(name, engine_seq) for name in (*self.followers, *WORKERS)),
+                    self._api(), disk_part(self._folders),
                 )  # fmt: skip
                 self._looked = self._monotonic()
             return self._parts

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
 from msgspec import Meta, Struct
 
 from config.cluster import Cluster
+from config.fix import Fix
 from engine.core.authority import Reports, SessionKind
 from engine.core.instruments import SCALE_MAX, Instrument
 from engine.core.types import CancelScope, SelfTrade
@@ -90,38 +91,6 @@ class Engine(_Section, frozen=True, kw_only=True):
     min_seq_wait_ms_max: Milliseconds = 5_000
     segment_records_max: Count = 1_000_000
     keep_awake: bool = False
-
-
-class Fix(_Section, frozen=True, kw_only=True):
-    """The FIX gateway. ``inner_port`` 0 takes any free port for QuickFIX behind the door.
-
-    A connection from an address in ``proxies`` must begin with a PROXY header, and no other may.
-    With ``proxy_protocol`` only proxies are let in; those on this machine where ``proxies`` names
-    none. HAProxy listens on ``tls_port``. ``explain_refusals``, never true in production, tells why
-    a Logon is refused. ``shared`` (for good): several gateways with stores serve the sessions.
-    """
-
-    host: str = "127.0.0.1"
-    port: Port = 9878
-    inner_port: Port = 0
-    comp_id: Annotated[str, Meta(min_length=1, max_length=32)] = "TANDEM"
-    store: Path = Path("fix")
-    connections_max: Annotated[int, Meta(ge=1, le=10_000)] = 256
-    logon_timeout_s: Annotated[int, Meta(ge=1, le=60)] = 5
-    stale_after_s: Annotated[int, Meta(ge=1, le=3600)] = 5
-    heartbeat_s_max: Annotated[int, Meta(ge=1, le=3600)] = 300
-    outstanding_bytes_max: Annotated[int, Meta(ge=4096, le=1 << 30)] = 1 << 20
-    grace_default_s: Seconds = 0
-    proxy_protocol: bool = False
-    proxies: tuple[str, ...] = ()
-    tls_port: Port = 0
-    explain_refusals: bool | None = None
-    shared: bool = False
-
-    @property
-    def trusted_proxies(self) -> tuple[str, ...]:
-        """The addresses whose PROXY header is believed."""
-        return self.proxies or (("127.0.0.1",) if self.proxy_protocol else ())
 
 
 class Http(_Section, frozen=True, kw_only=True):

@@ -21,6 +21,7 @@ import msgspec
 
 from config import checks, container, reading, simulation
 from config.cluster import Cluster, beside
+from config.fix import Fix
 from config.model import (
     Account,
     AccountTable,
@@ -30,7 +31,6 @@ from config.model import (
     Environment,
     Faucet,
     FaucetTable,
-    Fix,
     History,
     Http,
     Key,
@@ -157,13 +157,10 @@ def _read(
         reading.check_day_roll(venue, problems)
     engine = reader.table("engine", Engine)
     cluster = reader.table("cluster", Cluster) if "cluster" in document else None
-    fix = reader.table("fix", Fix)
-    if fix is not None and env.get(TLS_VARIABLE) and not fix.trusted_proxies:
-        fix = msgspec.structs.replace(fix, proxies=(TLS_SOURCE,))
+    fix = _fix(reader, env, cluster)
     http = reader.table("http", Http)
-    if cluster is not None and http is not None and fix is not None:
+    if cluster is not None and http is not None:
         http = msgspec.structs.replace(http, shared=True)
-        fix = msgspec.structs.replace(fix, shared=True)
     stream = reader.table("stream", Stream)
     metrics = reader.table("metrics", Metrics)
     market_data = reader.table("market_data", MarketData)
@@ -223,6 +220,17 @@ def _read(
         sessions=sessions,
         keys=keys,
     )
+
+
+def _fix(reader: Reader, env: Mapping[str, str], cluster: Cluster | None) -> Fix | None:
+    fix = reader.table("fix", Fix)
+    if fix is None:
+        return None
+    if env.get(TLS_VARIABLE) and not fix.trusted_proxies:
+        fix = msgspec.structs.replace(fix, proxies=(TLS_SOURCE,))
+    if cluster is not None or fix.gateways > 1:
+        fix = msgspec.structs.replace(fix, shared=True)
+    return fix
 
 
 def _environment(document: dict[str, Any], problems: Problems) -> Environment:

@@ -23,8 +23,10 @@ from engine.core.types import CancelScope
 from fix_gateway import control
 from fix_gateway.codec.requests import Query
 from fix_gateway.codec.responses import news
+from fix_gateway.door.gateways import Gateways
 from fix_gateway.door.listener import FrontDoor
 from fix_gateway.door.passage import Passage
+from fix_gateway.door.side_door import SideDoor
 from fix_gateway.logon_entry import Entrance
 from fix_gateway.market_data.hosting import HostedMarketData, MarketDataTerms
 from fix_gateway.quickfix_import import quickfix
@@ -89,6 +91,10 @@ class Gateway:
         self.settings = settings
         served, passed = apart(sessions)
         self.sessions = Sessions(settings, served)
+        self._gateways = (
+            Gateways(settings, self.sessions)
+            if settings.number == 1 and settings.neighbours else None
+        )  # fmt: skip
         self._passage = Passage(settings.passing_socket, settings.comp_id, passed, clock)
         self._engine_socket = engine_socket
         self._clock = clock
@@ -148,6 +154,7 @@ class Gateway:
         for session in self.sessions:
             session.gone = self._gone
         self.door: FrontDoor | None = None
+        self._side_door: SideDoor | None = None
 
     @property
     def address(self) -> tuple[str, int]:
@@ -174,6 +181,14 @@ class Gateway:
         """Return what a session has sent and got, as JSON. Raises ControlRefused."""
         return self._messages.of(comp_id, cursor, limit)
 
+    def elsewhere(self, comp_id: str) -> int:
+        """Return the number of the other gateway of this machine that has a session, or 0."""
+        session = self.sessions.by_comp_id.get(comp_id)
+        if session is None or self._gateways is None:
+            return 0
+        number = self._gateways.home(session)
+        return 0 if number == self.settings.number else number
+
     def _news(self, session: Session, text: str) -> bool:
         return self._sender.send_settled(session, news(text, (), self._clock()))
 
@@ -184,10 +199,11 @@ class Gateway:
         self.outbox.start(self._client)
         self._client.connect()
 
-    def start(self, inner_port: int, listener: socket.socket) -> None:
+    def start(self, inner_port: int, listener: socket.socket | None) -> None:
         """Restore every session and open the door, once connected. Raises EngineError.
 
-        ``listener`` is bound to the public port. QuickFIX listens for a moment on
+        ``listener`` is bound to the public port; None where another gateway has that, and passes
+        clients on. QuickFIX listens for a moment on
         ``inner_port``, which nobody else may use.
         """
         store = self.settings.store
@@ -215,10 +231,16 @@ class Gateway:
         self._housekeeping.start()
         self.door = FrontDoor(
             self.settings, self.sessions, self._entrance.enter, self._entrance.farewell,
-            self._clock, listener, self._passage,
+            self._clock, listener, self._passage, self._gateways,
         )  # fmt: skip
         self._resets.judge = self.door.within
         self.door.start()
+        if listener is None:
+            own = self.settings.neighbours[self.settings.number - 1]
+            self._side_door = SideDoor(
+                own.passing_socket, self.sessions, self.settings.logon_bytes_max, self.door.admit
+            )
+            self._side_door.start()
 
     def _start_quickfix(self, starts: dict[str, Start], port: int) -> None:
         every = [session.settings for session in self.sessions]
@@ -273,6 +295,8 @@ class Gateway:
         """Let nobody in, log everybody out, bring everything to disk."""
         self._stopping = True
         self._entrance.close()
+        if self._side_door is not None:
+            self._side_door.close()
         if self.door is not None:
             self.door.stop()
         self._resets.stop()

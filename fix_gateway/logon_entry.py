@@ -14,8 +14,8 @@ from typing import Final
 
 from engine.client import EngineClient, EngineError
 from fix_gateway.door import logon_fields, logon_refusals
-from fix_gateway.door.listener import TurnedAway
 from fix_gateway.door.logon import Logon, Wishes, for_quickfix
+from fix_gateway.door.refusals import TurnedAway
 from fix_gateway.runtime.delivery import Delivery
 from fix_gateway.runtime.housekeeping import Housekeeping
 from fix_gateway.runtime.outbox import Outbox

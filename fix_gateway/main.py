@@ -1,5 +1,8 @@
 """The gateway process: read the configuration, wire the gateway, wait for a signal.
 
+``python -m fix_gateway.main NAME`` is one of several (``[fix] gateways``): fix, fix2 and so on.
+Without a name it is the first, which has the port, and which operators ask.
+
 SIGTERM and SIGINT end it in order; SIGHUP reads the configuration again and takes changed
 credentials, limits and permissions of sessions that are known. Exit codes: 0 a clean stop,
 2 a wrong configuration, 4 what it needs cannot be had (room in its store, the engine) or the
@@ -12,12 +15,21 @@ from __future__ import annotations
 import resource
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from config.control import ControlServer, Refusal, Verb, control_folder, socket_path
+from config.control import (
+    ControlError,
+    ControlServer,
+    Refusal,
+    Verb,
+    ask,
+    control_folder,
+    socket_path,
+)
 from config.health import health_verb
 from config.model import Settings
 from config.ports import free_ports, take
@@ -41,7 +53,7 @@ from fix_gateway.gateway import Gateway
 from fix_gateway.market_data.hosting import market_data_terms
 from fix_gateway.metrics import GatewayMetrics
 from fix_gateway.session.handover import HandOverError
-from fix_gateway.settings import PASSING, GatewaySettings
+from fix_gateway.settings import PASSING, GatewaySettings, Neighbour
 
 FILES_OF_CONNECTION: Final = 3
 FILES_OF_SESSION: Final = 5
@@ -55,14 +67,19 @@ DICTIONARY: Final = shipped("spec/FIX44.xml")
 log = get_logger("fix_gateway")
 
 
-def gateway_settings(settings: Settings) -> GatewaySettings:
-    """Return the gateway's part of the configuration."""
+def gateway_settings(settings: Settings, number: int = 1) -> GatewaySettings:
+    """Return the configuration of the gateway with this number."""
     fix = settings.fix
+    folder = control_folder(settings.data)
+    neighbours = (
+        Neighbour(store, folder / f"{name}.passing")
+        for name, store in zip(fix.names, fix.stores, strict=True)
+    )
     return GatewaySettings(
         host=fix.host,
         port=fix.port,
         comp_id=fix.comp_id,
-        store=fix.store / "store",
+        store=fix.stores[number - 1],
         dictionary=DICTIONARY,
         proxy_protocol=fix.proxy_protocol,
         proxies=frozenset(fix.trusted_proxies),
@@ -75,13 +92,21 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
         explain_refusals=settings.explains_refusals,
         simulated_symbol=settings.simulation.symbol,
         shared=fix.shared,
-        passing_socket=control_folder(settings.data) / PASSING,
+        passing_socket=folder / PASSING,
+        number=number,
+        neighbours=tuple(neighbours) if fix.gateways > 1 else (),
     )
 
 
-def serve(settings: Settings) -> int:
-    """Run until a signal; return the exit code."""
-    sessions = settings.sessions
+def serve(settings: Settings, name: str = "fix") -> int:
+    """Run the gateway of this name until a signal; return the exit code. Raises ValueError."""
+    sessions, names = settings.sessions, settings.fix.names
+    if name not in names:
+        raise ValueError(
+            f"there is no gateway {name!r}: gateways = {len(names)} under [fix] in {settings.file} "
+            f"makes {', '.join(names)}"
+        )
+    number = names.index(name) + 1
     allow_files(
         FILES_OF_CONNECTION * (settings.fix.connections_max + len(sessions))
         + FILES_OF_SESSION * len(sessions)
@@ -90,7 +115,7 @@ def serve(settings: Settings) -> int:
 
     ending = Ending()
     gateway = Gateway(
-        gateway_settings(settings),
+        gateway_settings(settings, number),
         sessions,
         str(settings.engine.socket),
         settings.history.url,
@@ -98,14 +123,20 @@ def serve(settings: Settings) -> int:
         ending.fail,
         market_data_terms(settings),
     )
-    if not start(gateway, settings.fix.inner_port, ending.stopping):
+    if not start(gateway, settings.fix.inner_ports[number - 1], ending.stopping):
         return 0
-    control = ControlServer(socket_path(settings.data, "fix"), registry(gateway), verbs(gateway))
+    known = verbs(gateway)
+    if number == 1 and len(names) > 1:
+        known = everywhere(known, gateway, [socket_path(settings.data, each) for each in names])
+    control = ControlServer(socket_path(settings.data, name), registry(gateway), known)
     control.start()
     collect_seldom()
     OneProcessor().start()
-    host, port = gateway.address
-    log.info("ready", fix=f"{host}:{port}", comp_id=settings.fix.comp_id)
+    if number == 1:
+        host, port = gateway.address
+        log.info("ready", fix=f"{host}:{port}", comp_id=settings.fix.comp_id)
+    else:
+        log.info("ready", gateway=name, comp_id=settings.fix.comp_id)
     ending.wait(lambda: gateway.reload(load().sessions), log)
     control.close()
     gateway.stop()
@@ -162,6 +193,42 @@ def verbs(gateway: Gateway) -> dict[str, Verb]:
     }
 
 
+def everywhere(
+    own: Mapping[str, Verb], gateway: Gateway, others: Sequence[Path]
+) -> dict[str, Verb]:
+    """Return the verbs of the first of several gateways, which passes on what concerns another.
+
+    ``others`` are the control sockets of all of them, in the order of their numbers.
+    """
+
+    def where_it_is(name: str) -> Verb:
+        def verb(words: list[str]) -> str:
+            number = gateway.elsewhere(words[0]) if words else 0
+            return told(number, name, words) if number else own[name](words)
+
+        return verb
+
+    def told(number: int, name: str, words: list[str]) -> str:
+        try:
+            return ask(others[number - 1], name, *words)
+        except ControlError as error:
+            raise Refusal(str(error)) from None
+
+    def announce(words: list[str]) -> str:
+        lines = [own["announce"](words)]
+        for number in range(2, len(others) + 1):
+            try:
+                lines.append(told(number, "announce", words))
+            except Refusal as error:
+                lines.append(f"Not announced: {error}")
+        return "\n".join(
+            f"Gateway {number}: {line}" for number, line in enumerate(lines, 1)
+        )
+
+    passed_on = {name: where_it_is(name) for name in ("kick", "reset", "messages")}
+    return {**own, **passed_on, "announce": announce}
+
+
 def allow_files(count: int) -> None:
     """Let the process open this many files, or as many as it is allowed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -173,16 +240,17 @@ def allow_files(count: int) -> None:
 def start(gateway: Gateway, inner_port: int, stopping: threading.Event) -> bool:
     """Start the gateway as soon as its port and the engine are there; False when told to stop.
 
-    The port is taken first, so that nobody else gets it meanwhile; clients are refused until the
-    door is open. ``inner_port`` 0 is any free one.
+    The first gateway takes the port before all else, so that nobody else gets it meanwhile; clients
+    are refused until the door is open. ``inner_port`` 0 is any free one.
     """
-    settings = gateway.settings
-    listener = take(
-        settings.host, settings.port, stopping,
-        lambda reason: log.error("waiting_for_port", reason=reason),
-    )  # fmt: skip
-    if listener is None:
-        return False
+    settings, listener = gateway.settings, None
+    if settings.number == 1:
+        listener = take(
+            settings.host, settings.port, stopping,
+            lambda reason: log.error("waiting_for_port", reason=reason),
+        )  # fmt: skip
+        if listener is None:
+            return False
     waiting = False
     while not stopping.is_set():
         try:
@@ -194,7 +262,8 @@ def start(gateway: Gateway, inner_port: int, stopping: threading.Event) -> bool:
             waiting = True
             stopping.wait(ENGINE_RETRY_S)
     if stopping.is_set():
-        listener.close()
+        if listener is not None:
+            listener.close()
         return False
     gateway.start(inner_port or free_ports(1, "")[0], listener)
     return True
@@ -212,7 +281,10 @@ def explain(error: Exception) -> Failure | None:
 def main() -> int:
     """Run the gateway; return the exit code."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    return run(serve, log, explain, "gateway_not_started")
+    return run(
+        lambda settings: serve(settings, " ".join(sys.argv[1:]) or "fix"), log, explain,
+        "gateway_not_started",
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -54,7 +54,10 @@ class GatewayMetrics(Collector):
         unread = gauge("unread_bytes", "Bytes sent that the client may not have read")
         sender = gauge("next_sender_num", "Next outgoing MsgSeqNum")
         target = gauge("next_target_num", "Next expected MsgSeqNum")
+        alone = not self._gateway.settings.neighbours
         for session in self._gateway.sessions:
+            if not (alone or session.held):
+                continue  # The gateway that holds it tells of it.
             labels = [session.comp_id]
             live = session.phase is Phase.LIVE
             connected.add_metric(labels, int(live))

@@ -32,8 +32,8 @@ from typing import Final
 import structlog
 
 from fix_gateway.door import logon as logons
-from fix_gateway.door.listener import TurnedAway
 from fix_gateway.door.logon import Logon, LogonError
+from fix_gateway.door.refusals import TurnedAway
 from fix_gateway.door.second_logon import SecondLogons
 from fix_gateway.logon_entry import Entrance
 from fix_gateway.quickfix_import import quickfix

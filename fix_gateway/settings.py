@@ -20,6 +20,15 @@ PASSING: Final = "marketdata.passing"
 
 
 @dataclass(frozen=True, slots=True)
+class Neighbour:
+    """One of the gateways of this machine: its store, and the Unix socket by which it is passed
+    clients."""
+
+    store: Path
+    passing_socket: Path
+
+
+@dataclass(frozen=True, slots=True)
 class GatewaySettings:
     """The gateway as a whole. Every queue and every wait has its bound here.
 
@@ -68,6 +77,15 @@ class GatewaySettings:
     """Strangers are told why they are not let in, and so is the console; never in production."""
     passing_socket: Path = Path("marketdata.passing")
     """Where the process listens that market data sessions are passed on to."""
+    number: int = 1
+    """Which of the machine's gateways this is; the first has the door."""
+    neighbours: tuple[Neighbour, ...] = ()
+    """All of them by their numbers, this one too, where there are several."""
+
+    @property
+    def signed_logons(self) -> Path:
+        """Where it is recorded which signed Logons were used: once for all gateways."""
+        return self.neighbours[0].store if self.neighbours else self.store
 
 
 def quickfix_settings(

@@ -88,8 +88,12 @@ def _copy_followers(settings: Settings, target: Path, say: Say) -> None:
             "keys.master, which opens the secrets in keys.db and webhooks.db, is not copied: keep "
             "it elsewhere."
         )
-    store = settings.fix.store / "store"
-    into = target / "fix" / "store"
+    for store in settings.fix.stores:
+        if store.is_dir() or store is settings.fix.stores[0]:
+            _copy_store(store, target / "fix" / store.name)
+
+
+def _copy_store(store: Path, into: Path) -> None:
     into.mkdir(mode=0o700, parents=True)
     for suffix in _STORE_ORDER:
         for path in sorted(store.glob(f"*{suffix}")):
@@ -138,7 +142,8 @@ def restore(source: Path, data: Path, say: Say) -> None:
                 continue
             (data / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             copy_file(source / name, data / name)
-        _mark_store(data / "fix" / "store")
+        for store in (data / "fix").glob("store*"):
+            _mark_store(store)
     except OSError as error:
         raise CommandError(f"{data} is incomplete, delete it: {error}") from None
     say(f"Restored sequence {manifest['last_seq']} into {data}.")

@@ -103,7 +103,7 @@ def status(settings: Settings) -> None:
 
 def _parts(settings: Settings, engine_seq: Callable[[], int | None]) -> tuple[Part, ...]:
     """Return the state of the parts; one that is behind is read twice, to see whether it moves."""
-    watch = Watch(settings.data, (settings.engine.journal,))
+    watch = Watch(settings.data, (settings.engine.journal,), settings.fix.names)
     before = watch.look(engine_seq())
     if not any(part.lag_records for part in before):
         return before
@@ -122,7 +122,8 @@ def _show_parts(console: Console, parts: Iterable[Part]) -> None:
         console.print(f"[bold]{part.part:>10}[/bold]  {part.state:<8}  {escape(part.detail)}",
                       soft_wrap=True)  # fmt: skip
         if not part.ok:
-            advice = ADVICE.get((part.part, part.state), _AWAY)
+            kind = "fix" if part.part.startswith("fix") else part.part
+            advice = ADVICE.get((kind, part.state), _AWAY)
             console.print(f"{'':>10}  look at: {escape(advice)}", soft_wrap=True)
     console.print()
 

@@ -23,7 +23,8 @@ Say = Callable[[str], None]
 
 def health(settings: Settings, names: Iterable[str], say: Say) -> int:
     """Print whether each named process answers (default: all). Return 0 if all do, else 1."""
-    known = [process.name for process in venue_processes()]
+    processes = venue_processes(gateways=settings.fix.gateways)
+    known = [process.name for process in processes]
     wanted = list(names) or known
     for name in wanted:
         if name not in known:

@@ -137,11 +137,12 @@ def needed_from(settings: Settings) -> int:
         database.dispose()
     except SQLAlchemyError as error:
         raise CommandError(f"the position of the history cannot be read: {error}") from None
-    state = read_state(settings.fix.store / "store")
-    if state is not None:
-        # A session that starts at 1 with every Logon needs no old records.
-        kept = [each.comp_id for each in settings.sessions if not each.reset_on_logon]
-        needs += [state.delivered[name] for name in kept if name in state.delivered]
+    # A session that starts at 1 with every Logon needs no old records.
+    kept = [each.comp_id for each in settings.sessions if not each.reset_on_logon]
+    for store in settings.fix.stores:
+        state = read_state(store)
+        if state is not None:
+            needs += [state.delivered[name] for name in kept if name in state.delivered]
     return min(needs)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +26,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from config.control import ControlError, ask, control_folder
-from config.health import FOLLOWERS, Watch, free_bytes
+from config.health import ONE_GATEWAY, Watch, free_bytes
 from config.process import EXIT_UNAVAILABLE, get_logger, on_signals, run
 from config.settings import Settings
 from engine.client import EngineClient, EngineError, queries
@@ -48,11 +48,12 @@ class VenueMetrics(Collector):
     """Queries every process at each scrape. ``names`` are the processes that should answer."""
 
     def __init__(
-        self, data: Path, engine: EngineClient, names: Iterable[str], journal: Path | None = None
-    ) -> None:
+        self, data: Path, engine: EngineClient, names: Iterable[str], journal: Path | None = None,
+        gateways: Sequence[str] = ONE_GATEWAY,
+    ) -> None:  # fmt: skip
         self._data = data
         self._folders = {"data": data} | ({"journal": journal} if journal is not None else {})
-        self._watch = Watch(data, self._folders.values())
+        self._watch = Watch(data, self._folders.values(), gateways)
         self._engine = engine
         self._names = tuple(names)
         self._lock = threading.Lock()
@@ -98,7 +99,7 @@ class VenueMetrics(Collector):
         ok.add_metric(["engine"], int(seq is not None))
         for part in self._watch.look(seq):
             ok.add_metric([part.part], int(part.ok))
-            if part.part in FOLLOWERS:
+            if part.part in self._watch.followers:
                 records.add_metric([part.part], part.lag_records)
                 seconds.add_metric([part.part], part.lag_s)
         free = GaugeMetricFamily(
@@ -265,10 +266,13 @@ def serve(settings: Settings) -> int:
     engine = EngineClient(
         str(settings.engine.socket), "metrics", timeout_s=ENGINE_TIMEOUT_S
     )
-    names = [p.name for p in venue_processes() if p.name not in ("engine", "metrics")]
+    processes = venue_processes(gateways=settings.fix.gateways)
+    names = [p.name for p in processes if p.name not in ("engine", "metrics")]
     registry = CollectorRegistry()
     # Not queried at registration: the venue may not be running yet.
-    metrics = VenueMetrics(settings.data, engine, names, settings.engine.journal)
+    metrics = VenueMetrics(
+        settings.data, engine, names, settings.engine.journal, settings.fix.names
+    )
     registry.register(_Unasked(metrics))
     try:
         server, thread = start_http_server(

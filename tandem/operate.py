@@ -161,20 +161,36 @@ def sessions(settings: Settings, as_json: bool) -> None:
     """Print the FIX sessions of the configuration, and their state in the engine."""
     with connected(settings) as client:
         known = {row.session: row for row in client.fetch(queries.Sessions()).value}
-    reading = _reading(settings)
-    rows = []
+    reading, holders = _reading(settings), _holders(settings)
+    rows: list[tuple[str, ...]] = []
     for session in settings.sessions:
         row = known.get(source_of(session.comp_id))
+        held_by = holders.get(row.holder, "") if row is not None and row.holder else ""
         rows.append(
             (session.comp_id, session.account, session.kind, "yes" if session.enabled else "no",
              "yes" if session.comp_id in reading or (row is not None and row.connected) else "no",
              str(row.epoch if row is not None else 0),
              str(row.last_num_applied if row is not None else 0),
-             row.cancel_scope.name.lower() if row is not None and row.connected else "")
+             row.cancel_scope.name.lower() if row is not None and row.connected else "",
+             *((held_by,) if holders else ()))
         )  # fmt: skip
     columns = ("session", "account", "kind", "enabled", "connected", "epoch", "mark",
-               "cancel_on_disconnect")  # fmt: skip
+               "cancel_on_disconnect", *(("gateway",) if holders else ()))  # fmt: skip
     show("FIX sessions", columns, rows, as_json)
+
+
+def _holders(settings: Settings) -> dict[str, str]:
+    """Return the gateways of this machine by the name under which each holds sessions.
+
+    Nothing where there is but one.
+    """
+    fix = settings.fix
+    if fix.gateways == 1:
+        return {}
+    from fix_gateway.session.holding import known_holder
+
+    pairs = zip(fix.names, fix.stores, strict=True)
+    return {known_holder(store): name for name, store in pairs}
 
 
 def _reading(settings: Settings) -> set[str]:

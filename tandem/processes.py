@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from config.fix import gateway_names
+
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process of the venue: ``python -m module``, its output in ``<name>.log``.
+    """A process of the venue: ``python -m module arguments``, its output in ``<name>.log``.
 
     Stages start one after the other and stop in reverse order.
     """
@@ -16,6 +18,7 @@ class Process:
     name: str
     module: str
     stage: int
+    arguments: tuple[str, ...] = ()
 
 
 _ALL: Final = (
@@ -35,10 +38,17 @@ _TLS: Final = Process("tls", "tandem.tls_proxy", 0)
 """It stops after the gateway, whose last words to its clients go through it."""
 
 
-def venue_processes(market: bool = False, tls: bool = False) -> tuple[Process, ...]:
+def venue_processes(
+    market: bool = False, tls: bool = False, gateways: int = 1
+) -> tuple[Process, ...]:
     """Return the processes of a venue, in order of their stages.
 
-    ``market``: with its bots; ``tls``: with TLS before the FIX gateway.
+    ``market``: with its bots; ``tls``: with TLS before the FIX gateway; ``gateways``: so many of
+    that one.
     """
     first = (_TLS,) if tls else ()
-    return (*first, *_ALL, _MARKET) if market else (*first, *_ALL)
+    more = (
+        Process(name, "fix_gateway.main", 1, (name,)) for name in gateway_names(gateways)[1:]
+    )
+    last = (_MARKET,) if market else ()
+    return (*first, *_ALL, *more, *last)

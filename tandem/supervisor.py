@@ -168,14 +168,16 @@ class Supervisor:
                     deadline = self._clock() + STOP_TIMEOUT_S
 
     def _spawn(self, slot: _Slot) -> None:
-        module = slot.process.module
         slot.restart_at = None
         slot.ready = None
         # A session of its own: Ctrl-C reaches the supervisor alone, which ends the children
         # in order; and whatever a dead child leaves behind can be ended with its group.
         child = subprocess.Popen(
             # A bare interpreter starts in a third of the time; it only executes another.
-            [sys.executable, "-I", "-S", _CHILD, str(os.getpid()), module],
+            [
+                sys.executable, "-I", "-S", _CHILD, str(os.getpid()), slot.process.module,
+                *slot.process.arguments,
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -81,7 +81,7 @@ def run(settings: Settings, market: bool | None = None, tls: bool = False) -> in
     if tls:
         env[TLS_VARIABLE] = "1"
     supervisor = Supervisor(
-        venue_processes(market, tls), env, settings.data / "log",
+        venue_processes(market, tls, settings.fix.gateways), env, settings.data / "log",
         lambda name, text: console.print(f"[bold]{name:>10}[/bold] {escape(text)}"),
     )  # fmt: skip
     for number in _SIGNALS:
@@ -190,7 +190,8 @@ def show(
     grid.add_column(style="bold")
     grid.add_column()
     grid.add_row("web page", f"{url}/")
-    grid.add_row("FIX 4.4", f"{_host(settings.fix.host)}:{settings.fix.port}")
+    many = f", {settings.fix.gateways} gateways" if settings.fix.gateways > 1 else ""
+    grid.add_row("FIX 4.4", f"{_host(settings.fix.host)}:{settings.fix.port}{many}")
     if tls:
         authority = tls_proxy.folder_of(settings) / certificates.AUTHORITY
         grid.add_row("FIX 4.4, TLS", f"{_host(settings.fix.host)}:{settings.fix.tls_port}")

@@ -14,7 +14,6 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -25,11 +24,12 @@ from fix_gateway.door import logon_fields, proxy_protocol
 from fix_gateway.door.agenda import Agenda
 from fix_gateway.door.credentials import Credentials
 from fix_gateway.door.explanations import Explanations
-from fix_gateway.door.logon import Logon, LogonError, Wishes
+from fix_gateway.door.gateways import Decision, Gateways
+from fix_gateway.door.logon import Logon, LogonError
 from fix_gateway.door.logon_signature import SignedLogons
 from fix_gateway.door.passage import Outcome, Passage, PassedSession
 from fix_gateway.door.pending_connection import PendingConnection
-from fix_gateway.door.refusals import FAREWELL_S, Farewell, Refusals, Served
+from fix_gateway.door.refusals import FAREWELL_S, Enter, Farewell, Refusals, Served, TurnedAway
 from fix_gateway.door.second_logon import SecondLogons
 from fix_gateway.door.verification import Verifier
 from fix_gateway.door.waiting_room import WaitingRoom
@@ -46,20 +46,14 @@ HAND_OVER_THREADS: Final = 4
 DRAIN_BYTES: Final = 1 << 16
 PEEK_BYTES_EXTRA: Final = proxy_protocol.V2_BYTES_MAX
 
-Enter = Callable[[Session, Logon, Wishes, Link], str]
-"""Hands a checked client to QuickFIX; gives the reason if it must be refused after all. Raises
-TurnedAway where the client is to be told the reason."""
-
-
-class TurnedAway(Exception):
-    """A client with right credentials is not let in; the message tells it why."""
-
 
 class FrontDoor:
     """Owns the public port; ``enter`` and ``farewell`` run on the door's own pool of threads.
 
-    ``listener`` is bound to the port and does not listen yet. Counts of connections are by
-    address as the allow-lists see it. ``clock`` is the wall clock for SendingTime.
+    ``listener`` is bound to the port and does not listen yet; None in a gateway to which another
+    one's door passes its clients on (``admit``). Counts of connections are by address as the
+    allow-lists see it. ``clock`` is the wall clock for SendingTime. ``gateways``: where there are
+    several.
     """
 
     def __init__(
@@ -69,18 +63,20 @@ class FrontDoor:
         enter: Enter,
         farewell: Farewell,
         clock: Clock,
-        listener: socket.socket,
+        listener: socket.socket | None,
         passage: Passage,
+        gateways: Gateways | None = None,
     ) -> None:
         self._settings = settings
         self._sessions = sessions
         self._passage = passage
+        self._gateways = gateways
         self._grammar = logon_fields.read(settings.dictionary)
         self._enter = enter
         self._clock = clock
         self._agenda = Agenda()
         self._at, self._call = self._agenda.at, self._agenda.call
-        self._credentials = Credentials(SignedLogons(settings.store))
+        self._credentials = Credentials(SignedLogons(settings.signed_logons))
         self._verifier = Verifier(settings, self._at, self._call)
         self.within = SecondLogons(
             settings, self._grammar, self._credentials, self._verifier, clock
@@ -99,10 +95,11 @@ class FrontDoor:
             self._agenda, self._hands, self,
         )  # fmt: skip
         self._listener = listener
-        self._listener.listen(BACKLOG)
-        self._listener.setblocking(False)
         self._epoll = select.epoll()
-        self._epoll.register(self._listener, select.EPOLLIN)
+        if listener is not None:
+            listener.listen(BACKLOG)
+            listener.setblocking(False)
+            self._epoll.register(listener, select.EPOLLIN)
         self._epoll.register(self._agenda, select.EPOLLIN)
         self._thread = threading.Thread(target=self._run, name="fix-front-door", daemon=True)
 
@@ -113,7 +110,9 @@ class FrontDoor:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Where the door listens."""
+        """Where the door listens; raises RuntimeError where it has no port."""
+        if self._listener is None:
+            raise RuntimeError("this gateway has no port of its own")
         host, port = self._listener.getsockname()[:2]
         return str(host), int(port)
 
@@ -129,6 +128,8 @@ class FrontDoor:
         self._verifier.stop()
         self._hands.shutdown(wait=False, cancel_futures=True)
         self._passage.stop()
+        if self._gateways is not None:
+            self._gateways.stop()
 
     # The loop.
 
@@ -138,15 +139,16 @@ class FrontDoor:
                 self._turn()
             except Exception:
                 log.exception("front_door_error")
-        self._listener.close()
+        if self._listener is not None:
+            self._listener.close()
         for pending in list(self._pending.values()):
             self.close(pending)
 
     def _turn(self) -> None:
         """Wait for something to happen and do it."""
         for number, event in self._epoll.poll(self._agenda.timeout(), maxevents=256):
-            if number == self._listener.fileno():
-                self._accept()
+            if self._listener is not None and number == self._listener.fileno():
+                self._accept(self._listener)
             elif number in self._pending:
                 self._look(self._pending[number])
             elif number in self._links and event & (select.EPOLLHUP | select.EPOLLERR):
@@ -155,18 +157,18 @@ class FrontDoor:
 
     # From accept to a whole first message.
 
-    def _accept(self) -> None:
+    def _accept(self, listener: socket.socket) -> None:
         for _ in range(ACCEPTS_PER_TURN):
             try:
-                client, peer = self._listener.accept()
+                client, peer = listener.accept()
             except BlockingIOError:
                 return
             except OSError as error:
                 # No descriptor is left, say. The connection keeps waiting, and so do we.
                 log.error("accept_failed", error=str(error))
-                self._epoll.modify(self._listener, 0)
+                self._epoll.modify(listener, 0)
                 again = time.monotonic() + ACCEPT_PAUSE_S
-                self._at(again, lambda: self._epoll.modify(self._listener, select.EPOLLIN))
+                self._at(again, lambda: self._epoll.modify(listener, select.EPOLLIN))
                 return
             self._admit(client, str(peer[0]))
 
@@ -292,25 +294,60 @@ class FrontDoor:
     def _session(self, comp_id: str) -> Served | None:
         return self._passage.sessions.get(comp_id) or self._sessions.by_comp_id.get(comp_id)
 
-    def _authenticated(
-        self, pending: PendingConnection, session: Served, logon: Logon, *, again: bool = False
-    ) -> None:
-        """Hand a client with right credentials over on another thread, or say what is wrong."""
+    def _authenticated(self, pending: PendingConnection, session: Served, logon: Logon) -> None:
+        """Bring a client with right credentials to where its session is served."""
         if not self.is_here(pending):
             return
         self._room.leave(pending)
         self._verifier.failures.clear(pending.address)
-        link = Link(pending.socket, pending.address)
         if isinstance(session, PassedSession):
-            self._pass_on(pending, session, link, logon)
+            self._pass_on(pending, session, Link(pending.socket, pending.address), logon)
+        elif self._gateways is not None:
+            self._gateways.decide(
+                session, pending.socket, pending.address, self._call,
+                lambda decision: self._decided(pending, session, logon, decision),
+            )  # fmt: skip
+        else:
+            self._let_in(pending, session, logon)
+
+    def _decided(
+        self, pending: PendingConnection, session: Session, logon: Logon, decision: Decision
+    ) -> None:
+        """Let a client in here, or leave it to the gateway that has it now."""
+        if decision.here:
+            self._let_in(pending, session, logon)
+        elif decision.passed:
+            del self._pending[pending.socket.fileno()]
+            pending.socket.close()
+        else:
+            if decision.in_doubt:
+                Link(pending.socket, pending.address).cut()
+            self._refusals.refuse(pending, session.comp_id, decision.why, failed=False)
+
+    def admit(self, client: socket.socket, address: str, session: Session, logon: Logon) -> None:
+        """Let in whom the door of another gateway has judged; from any thread."""
+
+        def let_in() -> None:
+            pending = PendingConnection(client, address, False, 0.0)
+            self._pending[client.fileno()] = pending
+            self._let_in(pending, session, logon)
+
+        self._call(let_in)
+
+    def _let_in(
+        self, pending: PendingConnection, session: Session, logon: Logon, *, again: bool = False
+    ) -> None:
+        """Hand a judged client over on another thread, or say what is wrong."""
+        if not self.is_here(pending):
             return
+        link = Link(pending.socket, pending.address)
         previous = session.link
         if previous is not None and not previous.peer_has_left:
             if not again:
                 # The end of a client's last connection may arrive after its next Logon.
                 self._at(
                     time.monotonic() + LEAVING_S,
-                    lambda: self._authenticated(pending, session, logon, again=True),
+                    lambda: self._let_in(pending, session, logon, again=True),
                 )
                 return
             self._refusals.refuse(

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import fcntl
 import hashlib
+import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -70,10 +73,20 @@ class SignedLogons:
         """Use a signature up; say why not if it, or a newer one, was used before."""
         digest = hashlib.sha256(base64.b64decode(signature)).hexdigest()
         try:
-            with self._lock:
+            with self._lock, self._one_process():
                 return self._use(self._folder / f"{comp_id}.signed", sending_time_us, digest)
         except (OSError, ValueError) as error:
             return f"the record of signed Logons cannot be used: {error}"
+
+    @contextmanager
+    def _one_process(self) -> Iterator[None]:
+        """Keep other gateways, which may have the same folder, from using one meanwhile."""
+        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
 
     def _use(self, path: Path, sending_time_us: int, digest: str) -> str:
         newest, used = _read(path)

@@ -13,6 +13,7 @@ import structlog
 from fix_gateway.door.agenda import Agenda
 from fix_gateway.door.credentials import Failures
 from fix_gateway.door.explanations import Explanations, Stranger
+from fix_gateway.door.logon import Logon, Wishes
 from fix_gateway.door.passage import PassedSession
 from fix_gateway.door.pending_connection import PendingConnection
 from fix_gateway.session.session import Link, Session
@@ -24,8 +25,15 @@ FAREWELL_S: Final = 1.0
 """How long a client that was told why it is not let in may take to read that and go."""
 
 Served = Session | PassedSession
+Enter = Callable[[Session, Logon, Wishes, Link], str]
+"""Hands a checked client to QuickFIX; gives the reason if it must be refused after all. Raises
+TurnedAway where the client is to be told the reason."""
 Farewell = Callable[[Session, Link, str], bytes]
 """The Logout with this text that a client gets which cannot be let in, b"" if it gets none."""
+
+
+class TurnedAway(Exception):
+    """A client with right credentials is not let in; the message tells it why."""
 
 
 class Doorway(Protocol):

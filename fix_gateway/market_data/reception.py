@@ -119,7 +119,7 @@ class Reception:
         try:
             with gateway:
                 gateway.settimeout(PEER_S)
-                passed, client = passing.receive(gateway)
+                passed, client = passing.receive(gateway, PassedLogon)
                 said, connection = self._take(passed, client)
                 passing.answer(gateway, said)
             if connection is not None:

@@ -178,7 +178,7 @@ class Housekeeping:
                 session.delivery.repeats = NO_REPEATS
 
     def _delivered(self) -> dict[str, int]:
-        return {s.comp_id: self._delivery.in_step_to(s) for s in self._sessions}
+        return {s.comp_id: self._delivery.in_step_to(s) for s in self._sessions if s.held}
 
     def write(self, *, clean: bool, synced: bool) -> None:
         """Write the state durably, after the stores where ``synced``. Raises OSError."""

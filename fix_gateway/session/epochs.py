@@ -81,9 +81,15 @@ class Start(NamedTuple):
 def restore(session: Session, client: EngineClient, last: GatewayState | None) -> Start:
     """Bring engine, store and cursor of a session together, before QuickFIX opens the store.
 
-    ``last`` is what the last run left, None if nothing is known of it.
+    ``last`` is what the last run left, None if nothing is known of it. Raises ValueError for a
+    session that gateways share, where this one is configured to be the only one.
     """
     row = client.fetch(queries.Session(session.source)).value
+    if row is not None and row.term and not session.gateway.shared:
+        raise ValueError(
+            f"{session.comp_id} has been served by one of several gateways: shared under [fix] has "
+            "to stay true, also with gateways = 1"
+        )
     session.restore(row)
     store, place = session.store, session.delivery
     engine_seq = client.connect().seq

@@ -43,19 +43,26 @@ CONFIRM_EVERY_S: Final = 1.0
 MOVED_ON: Final = 20_000
 """Transactions after which the position of a session that was told nothing is recorded."""
 FARTHEST_BACK: Final = -(2**62)
+HOLDER: Final = "holder"
+"""The file with a gateway's name, in the folder of its store."""
 
 
 class NotHeld(Exception):
     """The session cannot be had; the message says why."""
 
 
+def known_holder(folder: Path) -> str:
+    """Return the name of the gateway whose store this is, "" if it has none yet. OSError."""
+    try:
+        return (folder / HOLDER).read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        return ""
+
+
 def holder_name(folder: Path) -> str:
     """Return the name of the gateway whose store this is; make it the first time. OSError."""
-    path = folder / "holder"
-    try:
-        name = path.read_text(encoding="ascii").strip()
-    except FileNotFoundError:
-        name = ""
+    path = folder / HOLDER
+    name = known_holder(folder)
     if not name:
         name = secrets.token_hex(8)
         write_durably(path, name + "\n")
@@ -169,7 +176,8 @@ def follow(session: Session, transaction: Transaction) -> bool:
         return False
     lost = False
     for event in transaction.events:
-        if isinstance(event, SessionHeld):
+        if isinstance(event, SessionHeld) and event.what != "refused":
+            session.keeper.follow(event)
             ours = event.holder == session.gateway.holder
             if event.what == "reserved" and ours:
                 granted(session, event)

@@ -1,9 +1,9 @@
-"""How the door passes a client's socket on to the process that serves market data.
+"""How the door passes a client's socket on: to the market data process, or to another gateway.
 
 A Unix socket in the data folder, mode 0600, takes one message for each client: whose Logon it is,
-how it is to be answered, and the client's socket itself (SCM_RIGHTS). The Logon's bytes still lie
-in the socket. The answer says whether the client was taken; whoever did not hear it in time must
-end the connection. Both sides check that the other is the same user.
+and the client's socket itself (SCM_RIGHTS). The Logon's bytes still lie in the socket. The answer
+says whether the client was taken; whoever did not hear it in time must end the connection. Both
+sides check that the other is the same user.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -23,8 +23,15 @@ MESSAGE_BYTES_MAX: Final = 4096
 _CREDENTIALS: Final = struct.Struct("3i")
 
 
+class PassedClient(msgspec.Struct, frozen=True, kw_only=True):
+    """A client whose Logon the door has judged, for another gateway, which reads it again."""
+
+    comp_id: str
+    address: str
+
+
 class PassedLogon(msgspec.Struct, frozen=True, kw_only=True):
-    """A Logon that the door has judged, without what it was judged by.
+    """A Logon that the door has judged, for market data, without what it was judged by.
 
     ``logon_bytes`` is how many bytes of it lie at the start of what the client has sent.
     """
@@ -45,7 +52,17 @@ class PassedAnswer(msgspec.Struct, frozen=True):
 
 
 class PassingError(Exception):
-    """The client could not be passed on, or nobody says that it was; the message says why."""
+    """The client could not be passed on, or nobody says that it was; the message says why.
+
+    ``silent``: whoever was to take it is there and did not answer in time, and may take it still.
+    """
+
+    def __init__(self, why: str, *, silent: bool = False) -> None:
+        super().__init__(why)
+        self.silent = silent
+
+
+Passed = TypeVar("Passed", PassedClient, PassedLogon)
 
 
 @contextmanager
@@ -74,7 +91,7 @@ def listen(path: Path) -> socket.socket:
 
 
 def pass_on(
-    path: Path, passed: PassedLogon, client: socket.socket, timeout_s: float
+    path: Path, passed: PassedClient | PassedLogon, client: socket.socket, timeout_s: float
 ) -> PassedAnswer:
     """Pass a client on and wait for the answer. Raises PassingError."""
     try:
@@ -85,16 +102,20 @@ def pass_on(
             socket.send_fds(to, [msgspec.json.encode(passed)], [client.fileno()])
             return msgspec.json.decode(to.recv(MESSAGE_BYTES_MAX), type=PassedAnswer)
     except (OSError, msgspec.DecodeError) as error:
-        raise PassingError(f"market data cannot be reached: {error}") from error
+        raise PassingError(
+            f"{path.stem} cannot be reached: {error}", silent=isinstance(error, TimeoutError)
+        ) from error
 
 
-def receive(connection: socket.socket) -> tuple[PassedLogon, socket.socket]:
+def receive(
+    connection: socket.socket, kind: type[Passed]
+) -> tuple[Passed, socket.socket]:
     """Receive a client on an accepted connection. Raises PassingError."""
     numbers: list[int] = []
     try:
         _check_peer(connection)
         data, numbers, _, _ = socket.recv_fds(connection, MESSAGE_BYTES_MAX, 1)
-        passed = msgspec.json.decode(data, type=PassedLogon)
+        passed = msgspec.json.decode(data, type=kind)
         if len(numbers) != 1:
             raise PassingError("no socket was passed")
         return passed, socket.socket(fileno=numbers[0])

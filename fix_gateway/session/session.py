@@ -25,6 +25,7 @@ from engine.core.types import CancelScope, Origin, RejectReason, RequestKind, Se
 from fix_gateway.codec.context import SessionContext
 from fix_gateway.quickfix_import import quickfix
 from fix_gateway.session.handover import Handover
+from fix_gateway.session.keeper import Keeper
 from fix_gateway.session.life import Action, Event, Life, Move, Phase
 from fix_gateway.session.pending_requests import PendingRequests
 from fix_gateway.session.store import LAST_INDEX, NO_REPEATS, Cursor, Repeats, SessionStore
@@ -162,6 +163,7 @@ class Session:
         """The engine has recorded an epoch with which the store could not begin again yet."""
         self.term = 0
         """The term in which we hold it, 0 where sessions have no holder."""
+        self.keeper = Keeper()
         self.held = True
         """It is ours to serve; False while another gateway holds it."""
         self.lost_term = 0
@@ -205,6 +207,7 @@ class Session:
         """Take over what the engine remembers."""
         if row is not None:
             self.epoch, self.last_num_applied = row.epoch, row.last_num_applied
+            self.keeper.restore(row)
 
     def repeat(self, repeats: Repeats) -> None:
         """Go back to a cursor: what is after it is sent once more and says so. Raises OSError.

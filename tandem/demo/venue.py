@@ -50,7 +50,8 @@ class TemporaryVenue:
         env = environment(config, self.settings.data)
         env["PYTHONUNBUFFERED"] = "1"
         self._supervisor = Supervisor(
-            venue_processes(market), env, self.settings.data / "log", say
+            venue_processes(market, gateways=self.settings.fix.gateways), env,
+            self.settings.data / "log", say,
         )
         self._watching = threading.Thread(target=self._supervisor.watch, name="watch")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
+from typing import Self
 
 from config.ports import free_ports
 from engine.client import Transaction, queries
@@ -25,50 +26,33 @@ from tests.support.waiting import until
 Cursor = tuple[int, int, int]
 
 
-class SharedVenue(Venue):
-    """One engine and gateways by name, each with a port and a store of its own."""
+class MovingVenue(Venue):
+    """One engine and gateways by name, between which sessions move."""
 
-    def __init__(self, folder: Path, names: str = "AB") -> None:
-        super().__init__(folder, {r"\[fix\]": "[fix]\nshared = true"})
-        text = self.config.read_text(encoding="utf-8")
+    def __init__(self, folder: Path, terms: str) -> None:
+        super().__init__(folder, {r"\[fix\]": f"[fix]\n{terms}"})
         self.gateways: dict[str, Process] = {}
         self.addresses: dict[str, tuple[str, int]] = {}
-        self._environments: dict[str, dict[str, str]] = {}
         self._desk = self.client()
         self._reports: dict[str, set[Cursor]] = {}
         self._read_to: dict[str, int] = {}
-        for name in names:
-            port = free_ports(1)[0]
-            config = folder / f"gateway-{name}.toml"
-            own = re.sub(r"\nport = \d+\ncomp_id", f"\nport = {port}\ncomp_id", text)
-            socket = self.data / "engine.sock"
-            own += f'\n[engine]\nsocket = "{socket}"\n'
-            config.write_text(own, encoding="utf-8")
-            self.addresses[name] = ("127.0.0.1", port)
-            self._environments[name] = {
-                "TANDEM_CONFIG": str(config), "TANDEM_DATA": str(folder / f"data-{name}"),
-            }  # fmt: skip
+
+    def run(self, name: str) -> Process:
+        """Run a gateway."""
+        raise NotImplementedError
 
     def start_one(self, name: str) -> Process:
         """Start a gateway, or start it again."""
-        gateway = Process("fix_gateway.main", self._environments[name])
+        gateway = self.run(name)
         gateway.wait_for("ready")
         self.gateways[name] = gateway
         return gateway
 
-    def start_all(self) -> SharedVenue:
+    def start_all(self) -> Self:
         self.start_engine()
         for name in self.addresses:
             self.start_one(name)
         return self
-
-    def store(self, name: str) -> Path:
-        """The folder of a gateway's store."""
-        return Path(self._environments[name]["TANDEM_DATA"]) / "fix" / "store"
-
-    def control(self, name: str) -> Path:
-        """The control socket of a gateway."""
-        return Path(self._environments[name]["TANDEM_DATA"]) / "control" / "fix.sock"
 
     def stop(self) -> None:
         for gateway in self.gateways.values():
@@ -108,13 +92,65 @@ class SharedVenue(Venue):
         return set(found)
 
 
+class SharedVenue(MovingVenue):
+    """Its gateways have a port and a configuration of their own, as on several machines."""
+
+    def __init__(self, folder: Path, names: str = "AB") -> None:
+        super().__init__(folder, "shared = true")
+        text = self.config.read_text(encoding="utf-8")
+        self._environments: dict[str, dict[str, str]] = {}
+        for name in names:
+            port = free_ports(1)[0]
+            config = folder / f"gateway-{name}.toml"
+            own = re.sub(r"\nport = \d+\ncomp_id", f"\nport = {port}\ncomp_id", text)
+            socket = self.data / "engine.sock"
+            own += f'\n[engine]\nsocket = "{socket}"\n'
+            config.write_text(own, encoding="utf-8")
+            self.addresses[name] = ("127.0.0.1", port)
+            self._environments[name] = {
+                "TANDEM_CONFIG": str(config), "TANDEM_DATA": str(folder / f"data-{name}"),
+            }  # fmt: skip
+
+    def run(self, name: str) -> Process:
+        return Process("fix_gateway.main", self._environments[name])
+
+    def store(self, name: str) -> Path:
+        """The folder of a gateway's store."""
+        return Path(self._environments[name]["TANDEM_DATA"]) / "fix" / "store"
+
+    def control(self, name: str) -> Path:
+        """The control socket of a gateway."""
+        return Path(self._environments[name]["TANDEM_DATA"]) / "control" / "fix.sock"
+
+
+class OneDoorVenue(MovingVenue):
+    """Two gateways of one machine behind one port: 1 (fix) and 2 (fix2)."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, "gateways = 2")
+        found = re.search(r"\nport = (\d+)\ncomp_id", self.config.read_text(encoding="utf-8"))
+        assert found is not None
+        self.addresses = dict.fromkeys("12", ("127.0.0.1", int(found[1])))
+
+    def run(self, name: str) -> Process:
+        return Process("fix_gateway.main", self.environment, *([] if name == "1" else ["fix2"]))
+
+    def at(self, comp_id: str) -> str:
+        """The gateway that holds a session."""
+        holders = {
+            (self.data / "fix" / store / "holder").read_text(encoding="ascii").strip(): name
+            for name, store in (("1", "store"), ("2", "store2"))
+        }
+        return holders[self.row(comp_id).holder]
+
+
 class Mover:
     """A client that goes on where it was, at whatever gateway. ``expected`` is the next number.
 
     It begins with numbers of its own, and is concerned with what happens from then on.
     """
 
-    def __init__(self, venue: SharedVenue, comp_id: str = "ALICE") -> None:
+    def __init__(self, venue: MovingVenue, comp_id: str = "ALICE") -> None:
         self.venue = venue
         self.comp_id = comp_id
         self.num = 1
@@ -197,6 +233,17 @@ class Mover:
                 self._take(self.raw.receive())
         except (Closed, ConnectionError):
             self.leave()  # It may have been asked for something meanwhile, and is again.
+
+    def read_until_logout(self, timeout: float = 10.0) -> None:
+        """Read until the gateway logs us out, and go."""
+        assert self.raw is not None
+        deadline = time.monotonic() + pace.seconds(timeout)
+        kind = ""
+        while kind != "5":
+            message = self.raw.receive(max(0.01, deadline - time.monotonic()))
+            self._take(message)
+            kind = message["35"]
+        self.leave()
 
     def read_all(self, timeout: float = 20.0) -> None:
         """Read until the engine has every order that was sent, and all that it says was told."""

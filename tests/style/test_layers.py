@@ -98,7 +98,9 @@ GATEWAY_ROOMS: dict[str, set[str]] = {
 """Rooms of the gateway, and the others that each may import; the files beside them know all."""
 CIRCLES_ALLOWED = [{"engine.core.book", "engine.core.ledger", "engine.core.triggers"}]
 """Modules that are one thing in several files and point at each other."""
-CONFIG_VOCABULARY = ("config.model", "config.cluster", "config.mismatch", "config.suggestion")
+CONFIG_VOCABULARY = (
+    "config.model", "config.cluster", "config.fix", "config.mismatch", "config.suggestion",
+)  # fmt: skip
 """What of the configuration is types and pure functions, and so for all who handle settings or
 tell a user what is wrong with a value. Everything else of it is for main modules."""
 VOCABULARY = {

@@ -264,15 +264,18 @@ def test_a_proxy_that_is_not_named_is_not_believed(venue: TemporaryVenue) -> Non
 # Units and containers.
 
 
+SECOND_GATEWAY = "tandem@fix2.service.d/gateway.conf"
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
 def test_the_units_are_what_systemd_understands(tmp_path: Path) -> None:
     shutil.copytree(CONFIG / "systemd", tmp_path / "units")
-    for path in (tmp_path / "units").rglob("*.service"):
+    for path in (*(tmp_path / "units").glob("*.service"), tmp_path / "units" / SECOND_GATEWAY):
         text = path.read_text().replace("/opt/tandem/.venv/bin/python", sys.executable)
         path.write_text(text)
     names = re.findall(r"^Wants=(.*)$", (CONFIG / "systemd/tandem.target").read_text(), re.M)
     done = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", *names, "tandem.target"],
+        ["systemd-analyze", "verify", "--man=no", *names, "tandem@fix2.service", "tandem.target"],
         capture_output=True, text=True, cwd=tmp_path / "units",
         env={"SYSTEMD_UNIT_PATH": f"{tmp_path}/units:", "PATH": "/usr/bin:/bin"},
     )  # fmt: skip
@@ -300,6 +303,17 @@ def test_units_and_containers_start_every_process() -> None:
     assert set(re.findall(r"^Wants=tandem@(.*)\.service$", target, re.M)) == modules
     services = composed("production")
     assert {service["entrypoint"][2] for service in services.values()} == modules
+
+
+def test_a_second_gateway_has_a_unit_that_starts_it() -> None:
+    (second,) = (one for one in venue_processes(gateways=2) if one not in venue_processes())
+    lines = (CONFIG / "systemd" / SECOND_GATEWAY).read_text().splitlines()
+    assert SECOND_GATEWAY == f"tandem@{second.name}.service.d/gateway.conf"
+    command = f"/opt/tandem/.venv/bin/python -m {second.module} %i"
+    assert [line for line in lines if line.startswith("ExecStart=")] == [
+        "ExecStart=", f"ExecStart={command}",
+    ]  # fmt: skip
+    assert second.arguments == (second.name,), "which is %i"
 
 
 def composed(*profiles: str) -> dict[str, Any]:

@@ -70,6 +70,23 @@ def venue(tmp_path: Path) -> Iterator[Callable[..., Venue]]:
         one.down()
 
 
+def test_a_process_is_given_its_arguments(tmp_path: Path) -> None:
+    (tmp_path / "named_module.py").write_text(
+        "import json, sys\nprint(json.dumps({'event': 'ready', 'given': sys.argv[1:]}))\n"
+        "sys.stdin.read()\nimport signal\nsignal.pause()\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    one = Supervisor(
+        [Process("named", "named_module", 0, ("fix2", "-x"))], env, tmp_path / "log",
+        lambda name, text: None,
+    )  # fmt: skip
+    try:
+        assert one.start()
+        assert one.ready_fields["named"]["given"] == ["fix2", "-x"]
+    finally:
+        one.stop()
+
+
 def alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from config import health
 from config.control import ControlServer, socket_path
+from config.fix import gateway_names
 from config.health import BEHIND_S, Lag, Part, Watch, disk_part, follower_part, health_verb
 
 
@@ -98,6 +99,17 @@ def test_trouble_is_said_before_anything_lags(
     clock.now += 2
     assert part(watch, "api", None)[1:3] == ("ok", "1 workers answer")
     assert part(watch, "fix", None).state == "troubled"
+
+
+def test_each_of_several_gateways_is_a_part(
+    tmp_path: Path, follower: Callable[[str], Follower]
+) -> None:
+    follower("fix").seq, follower("fix2").seq = 9, 7
+    watch = Watch(tmp_path, gateways=gateway_names(3), monotonic=Clock())
+    assert [one.part for one in watch.look(9)][:4] == ["history", "fix", "fix2", "fix3"]
+    assert part(watch, "fix", 9).ok and part(watch, "fix2", 9).lag_records == 2
+    assert part(watch, "fix3", 9).state == "away"
+    assert watch.followers == ("history", "fix", "fix2", "fix3", "marketdata", "stream")
 
 
 def test_a_part_that_works_may_say_more(tmp_path: Path) -> None:

@@ -194,6 +194,27 @@ def test_a_file_that_cannot_be_read_or_parsed_is_named(tmp_path: Path) -> None:
     assert "expected a list of tables" in refusal(tmp_path, 'assets = "BTC"\n' + "x = 1")
 
 
+def test_several_gateways_share_their_sessions_and_have_a_store_and_a_port_each(
+    tmp_path: Path,
+) -> None:
+    one = load_text(tmp_path, DEMO).fix
+    assert one.names == ("fix",) and not one.shared and one.inner_ports == (0,)
+    assert one.stores == (one.store / "store",)
+    several = load_text(tmp_path, changed("[fix]", "[fix]\ngateways = 3\ninner_port = 9000")).fix
+    assert several.shared
+    assert several.names == ("fix", "fix2", "fix3")
+    assert several.stores == tuple(one.store / name for name in ("store", "store2", "store3"))
+    assert several.inner_ports == (9000, 9001, 9002)
+
+
+def test_gateways_that_there_cannot_be_are_refused(tmp_path: Path) -> None:
+    assert "fix.gateways: expected" in refusal(tmp_path, changed("[fix]", "[fix]\ngateways = 0"))
+    text = changed("[fix]", "[fix]\ngateways = 3\ninner_port = 8079")
+    assert "expected another port than fix.inner_port, got 8080 for both" in refusal(tmp_path, text)
+    text = changed("[fix]", "[fix]\ngateways = 3\ninner_port = 65534")
+    assert "fix.inner_port: expected at most 65533" in refusal(tmp_path, text)
+
+
 def test_a_wrong_secret_is_not_repeated_in_the_message(tmp_path: Path) -> None:
     text = changed('secret = "demo-alice-trade-secret"', 'secret = "hunter2"')
     text = changed('password_hash = "$argon2id', 'password_hash = "hunter3$argon2id', text)
