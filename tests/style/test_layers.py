@@ -47,6 +47,7 @@ CERTIFICATION_MAY: dict[str, set[str]] = {
 """Rooms and modules of certification, and the others that each may import; server.py wires all."""
 ACCOUNT_API_MAY: dict[str, set[str]] = {
     "errors.py": set(),
+    "descriptors.py": set(),
     "reply.py": set(),
     "ports.py": set(),
     "crypto_encodings.py": set(),
@@ -61,11 +62,12 @@ ACCOUNT_API_MAY: dict[str, set[str]] = {
     "http": {"errors", "ports", "settings", "crypto_addresses", "reply", "schema", "security",
              "services"},
     "http/app.py": {"routes"},
+    "http/worker.py": {"descriptors"},
     "routes": {"errors", "ports", "settings", "crypto_addresses", "reply", "schema", "security",
                "services", "http.routing", "webhooks"},
     "stream": {"errors", "ports", "settings", "reply", "schema", "security", "services",
                "http.routing", "http.forwarded", "routes.common"},
-    "stream/main.py": {"configuration", "routes"},
+    "stream/main.py": {"configuration", "descriptors", "routes"},
     "settlement": {"ports"},
     "settlement/main.py": {"simulation"},
     "simulation": {"ports"},
