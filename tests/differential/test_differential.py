@@ -1,6 +1,6 @@
 """Thousands of random commands: the exchange and the oracle agree on every event.
 
-TANDEM_DIFFERENTIAL_COMMANDS sets how many (default 60,000), TANDEM_SEED the first seed.
+TANDEM_DIFFERENTIAL_COMMANDS sets how many (default 30,000), TANDEM_SEED the first seed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import pytest
 
 from tests.differential.compare import run
 
-COMMANDS = int(os.environ.get("TANDEM_DIFFERENTIAL_COMMANDS", "60000"))
+COMMANDS = int(os.environ.get("TANDEM_DIFFERENTIAL_COMMANDS", "30000"))
 FIRST_SEED = int(os.environ.get("TANDEM_SEED", "1"))
 SEEDS = 20
 

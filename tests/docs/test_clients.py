@@ -19,8 +19,8 @@ import pytest
 import quickfix
 
 from account_api.security.auth import sign_hmac
-from tandem.demo.venue import TemporaryVenue
 from tests.docs.blocks import ROOT
+from tests.fix.processes import Venue
 from tests.fix.rawfix import RawFix
 from tests.support import pace
 
@@ -84,8 +84,8 @@ distribution, ``pip download --no-binary :all: --no-deps quickfix``."""
 
 @pytest.fixture(scope="module")
 def fix_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    with TemporaryVenue(tmp_path_factory.mktemp("venue"), print) as venue:
-        yield venue.settings.fix.port
+    with Venue(tmp_path_factory.mktemp("venue")) as venue:
+        yield venue.start().address[1]
 
 
 def traded(folder: Path, port: int, name: str, order: str) -> None:

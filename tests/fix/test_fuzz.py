@@ -3,6 +3,7 @@
 Whatever is sent: the gateway stays up and logs no error of its own, a session that behaves
 goes on trading without a gap, and nothing reaches the engine that it must not see. The seed
 is TANDEM_FUZZ_SEED (1 unless given); a failure names it by being reproducible with it.
+TANDEM_FUZZ_TURNS sets how much is sent (default 12); ``make prove`` sends more.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from tests.fix.processes import Process, Venue
 from tests.fix.rawfix import SOH, Closed, Message, RawFix, encode, framed, now_text
 from tests.support import pace
 
-pytestmark = pytest.mark.timeout(180)
-
 SEED = int(os.environ.get("TANDEM_FUZZ_SEED", "1"))
+TURNS = int(os.environ.get("TANDEM_FUZZ_TURNS", "12"))
+pytestmark = pytest.mark.timeout(15 * max(12, TURNS))
 ROUND_TRIP_S_MAX = 10.0
 MEMORY_GROWTH_MAX = 192 << 20
 HARMLESS = {
@@ -64,7 +65,7 @@ class Behaving:
 
     def _run(self) -> None:
         try:
-            while not self._stop.wait(0.005):
+            while not self._stop.wait(0.02):
                 self._round()
         except BaseException as error:
             with self._told:
@@ -168,7 +169,7 @@ def logged_on(venue: Venue, comp_id: str = "CERT") -> RawFix:
 
 def test_hostile_openings(venue: Venue) -> None:
     hostile = Hostile(SEED)
-    for wave in range(4):
+    for wave in range(max(2, TURNS // 6)):
         peers: list[socket.socket] = []
         for number in range(60):
             source = f"127.0.{30 + wave}.{number + 1}"
@@ -206,7 +207,7 @@ def test_damaged_frames_in_a_session(venue: Venue) -> None:
     hostile = Hostile(SEED + 1)
     client = logged_on(venue)
     connections = 1
-    for number in range(500):
+    for number in range(20 * TURNS):
         body = f"35={hostile.random.choice(APPLICATION)}|34={client.num}|49=CERT|52={now_text()}|"
         message = encode(body + f"56=TANDEM|11={hostile.name()}|55=BTC-USD|54=1|60={now_text()}|")
         change = hostile.flipped if number % 2 else hostile.reframed
@@ -249,7 +250,7 @@ def settled(client: RawFix) -> int:
 def test_hostile_fields_and_groups_are_all_answered(venue: Venue) -> None:
     hostile = Hostile(SEED + 2)
     client = logged_on(venue)
-    for turn in range(60):
+    for turn in range(2 * TURNS):
         sent = 0
         for _ in range(25):
             msg_type = hostile.random.choice(APPLICATION)
@@ -276,7 +277,7 @@ def test_hostile_fields_and_groups_are_all_answered(venue: Venue) -> None:
 def test_hostile_session_messages(venue: Venue) -> None:
     hostile = Hostile(SEED + 3)
     numbers = ("0", "-1", "1", "2", "5", "999999999", "2147483648", "9" * 20, "", "x", "1.5")
-    for _ in range(80):
+    for _ in range(3 * TURNS):
         client = logged_on(venue, hostile.random.choice(("CERT", "CAROL")))
         try:
             for _ in range(6):
@@ -319,7 +320,7 @@ def test_wrong_logons_at_connect_and_within_sessions_lose_no_order(venue: Venue)
     """Numbers go on or begin again in a new epoch: in either case every order is answered."""
     hostile, engine = Hostile(SEED + 4), venue.client()
     client = logged_on(venue, "CAROL")
-    for turn in range(40):
+    for turn in range(TURNS):
         before = engine.fetch(queries.Session("fix:CAROL")).value
         within = hostile.random.random() < 0.5
         wrong = hostile.wrong_logon("CAROL", hostile.random.choice((1, 1, client.num, 7)))

@@ -21,10 +21,9 @@ from tests.fix.test_market_data import MarketVenue
 from tests.support import pace
 from tests.support.market_reader import RebuiltBook
 
-pytestmark = pytest.mark.timeout(180)
-
 SEED = int(os.environ.get("TANDEM_FUZZ_SEED", "1"))
-TURNS = int(os.environ.get("TANDEM_FUZZ_TURNS", "25"))
+TURNS = int(os.environ.get("TANDEM_FUZZ_TURNS", "12"))
+pytestmark = pytest.mark.timeout(15 * max(12, TURNS))
 HARMLESS = {"refused", "cut", "logged_on", "logged_out", "ready", "following"}
 """What the process may say about hostile clients; anything else is a fault of ours."""
 REQUESTS = ("V", "V", "V", "V", "e", "g", "x", "D", "AF")

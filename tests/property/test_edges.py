@@ -169,7 +169,7 @@ def test_N5_the_largest_numbers_of_a_configuration_can_be_kept_and_told(
     grid = GRIDS[name]
     run = Run(tmp_path, url, grid, *rates)
     unit, lot_atoms = run.exchange.books[SYMBOL].unit, run.exchange.books[SYMBOL].lot_atoms
-    for number in range(6):
+    for number in range(4):
         # As large as the buyer can still pay for, at the largest price; then everything back.
         money = run.exchange.accounts["buyer"].money("USD").available
         coins = run.exchange.accounts["seller"].money("BTC").available

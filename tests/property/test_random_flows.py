@@ -1,6 +1,6 @@
 """Money, sequences, replay and restore under random commands of every kind.
 
-TANDEM_PROPERTY_COMMANDS sets how many commands a flow has (default 1,500).
+TANDEM_PROPERTY_COMMANDS sets how many commands a flow has (default 1,000).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.support import pace
 from tests.support.venue import new_exchange, violations
 from tests.support.wide_flow import WideFlow
 
-COMMANDS = int(os.environ.get("TANDEM_PROPERTY_COMMANDS", "1500"))
+COMMANDS = int(os.environ.get("TANDEM_PROPERTY_COMMANDS", "1000"))
 FIRST_SEED = int(os.environ.get("TANDEM_SEED", "1"))
 SEEDS = range(FIRST_SEED, FIRST_SEED + 8)
 

@@ -2,7 +2,7 @@
 
 The core's own flows never pass a door, so whatever a door makes of a turn is tried here: every
 answer is compared with the transaction that it is about and with the orders read afterwards.
-TANDEM_REST_REQUESTS sets how many requests a flow has (default 250).
+TANDEM_REST_REQUESTS sets how many requests a flow has (default 150).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from tests.api.client import Caller
 from tests.api.inprocess import ENGINE, Clock, InProcessEngine
 from tests.support.venue import violations
 
-REQUESTS: Final = int(os.environ.get("TANDEM_REST_REQUESTS", "250"))
+REQUESTS: Final = int(os.environ.get("TANDEM_REST_REQUESTS", "150"))
 FIRST_SEED: Final = int(os.environ.get("TANDEM_SEED", "1"))
 FIRMS: Final = ("alice", "bob", "carol")
 SUB: Final = "alice:desk"

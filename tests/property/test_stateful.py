@@ -1,6 +1,6 @@
 """Hypothesis drives the exchange and the oracle side by side, and shrinks what it finds.
 
-TANDEM_STATEFUL_EXAMPLES sets how many runs of up to 40 commands are tried (default 200).
+TANDEM_STATEFUL_EXAMPLES sets how many runs of up to 40 commands are tried (default 80).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tests.support.oracle import Oracle
 from tests.support.strategies import ppm, self_trades, sides
 from tests.support.venue import Venue, definitions, kinds, new_exchange, violations
 
-EXAMPLES = int(os.environ.get("TANDEM_STATEFUL_EXAMPLES", "200"))
+EXAMPLES = int(os.environ.get("TANDEM_STATEFUL_EXAMPLES", "80"))
 accounts = st.sampled_from(("alice", "alice2", "bob", "carol"))
 prices = st.integers(8, 12)
 lots = st.integers(1, 6)

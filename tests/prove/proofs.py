@@ -16,7 +16,7 @@ from tests.prove.crash.harness import survive
 from tests.prove.disk.bits import flip
 from tests.prove.disk.enginefaults import engine_faults, try_engine_faults
 from tests.prove.disk.faults import every_fault, some_faults, try_faults
-from tests.prove.disk.fullstart import PROCESSES, try_full_processes
+from tests.prove.disk.fullstart import PROCESSES, try_full_processes, try_full_starts
 from tests.prove.disk.powerloss import explore
 from tests.prove.disk.shim import NoCompiler
 from tests.prove.market.run import record
@@ -95,13 +95,15 @@ def faulty_disk(options: Options) -> Result:
         chosen, lambda done: options.say(f"{done} of {len(chosen)} faults of a whole engine")
     )
     ends = ", ".join(f"{what} {count}" for what, count in tried.ends.items())
+    opened = try_full_starts(options.seed, options.size(1, 3))
     starts = try_full_processes(tuple(PROCESSES), (1,) if options.quick else tuple(range(1, 40, 3)))
     others = ", ".join(f"{what} {count}" for what, count in whole.ends.items())
     return Result(
         [f"{tried.faults:,} faults under the journal: {ends}",
          f"{whole.faults} faults under a whole engine: {others}",
+         f"{opened.faults} journals opened on a full disk",
          f"{starts.faults} starts of other processes on a full disk"],
-        tried.findings + whole.findings + starts.findings,
+        tried.findings + whole.findings + opened.findings + starts.findings,
     )  # fmt: skip
 
 
@@ -177,11 +179,24 @@ def core(options: Options) -> Result:
         "TANDEM_DIFFERENTIAL_COMMANDS": options.size(2_000_000, 20_000),
         "TANDEM_PROPERTY_COMMANDS": options.size(20_000, 500),
         "TANDEM_STATEFUL_EXAMPLES": options.size(2_000, 50),
+        "TANDEM_REST_REQUESTS": options.size(1_000, 150),
     }
     environment = {name: str(size) for name, size in sizes.items()}
     environment["TANDEM_SEED"] = str(options.seed)
     words = [f"{size:,} {name.split('_', 1)[1].lower()}" for name, size in sizes.items()]
     return _pytest(options, words, environment, "tests/differential", "tests/property")
+
+
+def long_tests(options: Options) -> Result:
+    """What the suite leaves out for its length, and its hostile input in long."""
+    turns = options.size(100, 12)
+    environment = {"TANDEM_FUZZ_TURNS": str(turns), "TANDEM_FUZZ_SEED": str(options.seed)}
+    long = _pytest(options, [], {}, "-m", "long", "tests")
+    hostile = _pytest(
+        options, [f"{turns:,} turns of hostile input"], environment,
+        "tests/fix/test_fuzz.py", "tests/fix/test_fuzz_market_data.py",
+    )  # fmt: skip
+    return Result(long.tried + hostile.tried, long.findings + hostile.findings)
 
 
 def _pytest(
@@ -218,6 +233,7 @@ PROOFS: Final[dict[str, Proof]] = {
     "market data": market_data,
     "overload": overload,
     "ccxt": ccxt_suite.run,
+    "long tests": long_tests,
     "soak": steady_load,
 }
 

@@ -39,7 +39,7 @@ def pulse(*told: Transaction, sent_at: float = 0.0) -> Any:
 
 
 @needs_etcd
-@pytest.mark.serial
+@pytest.mark.xdist_group("cluster")
 @pytest.mark.timeout(300)
 def test_three_machines_lose_and_double_nothing_that_was_acknowledged() -> None:
     proved = launch(SEED, SHORT)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.prove.security import examine
 
-pytestmark = [pytest.mark.serial, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.xdist_group("venues"), pytest.mark.timeout(300)]
 
 
 def test_no_secret_is_shown_no_capture_acts_twice_nothing_is_open_to_others() -> None:

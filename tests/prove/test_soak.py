@@ -31,7 +31,7 @@ def test_open_files_that_pile_up_are_found() -> None:
     assert result.findings == ["engine has 40 files open, before 10"]
 
 
-@pytest.mark.serial
+@pytest.mark.xdist_group("venues")
 @pytest.mark.timeout(300)
 def test_a_venue_stands_its_steady_load() -> None:
     soaked = soak(2.0, 0.02)

@@ -17,7 +17,7 @@ from tests.support import pace
 ROOT = Path(__file__).parent.parent.parent
 
 
-@pytest.mark.serial
+@pytest.mark.xdist_group("venues")
 @pytest.mark.timeout(240)
 def test_the_day_passes_without_a_surprise() -> None:
     done = subprocess.run(

@@ -1,4 +1,8 @@
-"""`tandem demo-cluster`: the leader's machine is killed, and nothing is lost."""
+"""`tandem demo-cluster`: the leader's machine is killed, and nothing is lost.
+
+What it shows is tested by tests/cluster/test_venues.py at each run of the suite, the demonstration
+itself by `make prove`.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +25,7 @@ pytestmark = pytest.mark.xdist_group("cluster")
 
 
 @needs_etcd
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_machine_is_killed_and_nothing_is_lost() -> None:
     # Short: the path of a socket may have 107 bytes.

@@ -30,7 +30,7 @@ from tests.fix.rawfix import Closed, RawFix
 from tests.support import pace
 from tests.support.signing import signed_headers
 
-pytestmark = pytest.mark.serial
+pytestmark = pytest.mark.xdist_group("venues")
 ROOT = Path(__file__).parent.parent.parent
 CONFIG = ROOT / "config"
 LISTENED, OTHER = "127.0.0.2", "127.0.0.3"

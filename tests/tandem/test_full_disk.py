@@ -85,7 +85,7 @@ def fix_address(one: Up) -> tuple[str, int]:
 
 
 def test_a_venue_whose_disk_is_full_loses_nothing_and_goes_on_by_itself(
-    up: Callable[[], Up], disk: SmallDisk
+    up: Callable[[], Up], disk: SmallDisk, tmp_path: Path
 ) -> None:
     one = up()
     trader = Trader(one)
@@ -132,19 +132,7 @@ def test_a_venue_whose_disk_is_full_loses_nothing_and_goes_on_by_itself(
     report = verify(one.data / "journal", one.data / "journal" / "snapshots")
     assert report.findings == []
 
-    two = up()
-    assert set(trader.told.values()) <= {
-        row["order_id"] for row in Trader(two).http.get("/v1/orders?limit=1000").ok()["orders"]
-    }
-
-
-def test_a_venue_that_is_started_on_a_full_disk_says_so_and_starts_with_room(
-    up: Callable[[], Up], disk: SmallDisk, tmp_path: Path
-) -> None:
-    one = up()
-    trader = Trader(one)
-    assert trader.enter() == ""
-    assert one.end(signal.SIGTERM) == 0
+    # Started without room it says so; with room it has all that was acknowledged.
     disk.fill()
     two = Up(tmp_path)
     code = two.process.wait(pace.seconds(120))
@@ -153,5 +141,6 @@ def test_a_venue_that_is_started_on_a_full_disk_says_so_and_starts_with_room(
     assert any("full" in line for line in two.lines), two.lines
     disk.free()
     three = up()
-    listed = Trader(three).http.get("/v1/orders?status=open").ok()["orders"]
-    assert [row["order_id"] for row in listed] == list(trader.told.values())
+    assert set(trader.told.values()) <= {
+        row["order_id"] for row in Trader(three).http.get("/v1/orders?limit=1000").ok()["orders"]
+    }

@@ -34,7 +34,7 @@ from tests.fix.rawfix import Closed, RawFix, now_text
 from tests.support import pace
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.serial
+pytestmark = pytest.mark.xdist_group("venues")
 ROOT = Path(__file__).parent.parent.parent
 SMALL = {"[fix]\n": "[engine]\nsnapshot_every = 60\nsegment_records_max = 50\n\n[fix]\n"}
 

@@ -16,7 +16,7 @@ from tandem.demo.venue import TemporaryVenue
 from tandem.http_client import base_url
 from tests.support import pace
 
-pytestmark = pytest.mark.serial
+pytestmark = pytest.mark.xdist_group("venues")
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

@@ -24,7 +24,7 @@ from tandem.processes import venue_processes
 from tests.support import pace
 from tools.unpack import unpack
 
-pytestmark = [pytest.mark.serial, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.xdist_group("venues"), pytest.mark.timeout(280)]
 ROOT = Path(__file__).parent.parent.parent
 PACKAGES = ("engine", "fix_gateway", "account_api", "config", "certification", "bots")
 BESIDES = ("tandem", "spec", "clients", "setup.cfg", "setup.py", "pyproject.toml", "MANIFEST.in",

@@ -26,15 +26,17 @@ ENDS: Final = ("", f"any:{400}:kill")
 
 @few_retire()
 def try_full_starts(
-    seed: int, ends: tuple[str, ...] = ENDS, tell: Callable[[int], None] = lambda done: None
-) -> Tried:
-    """Open a journal over a disk that is full from each of its first writes or names on."""
+    seed: int, every: int = 1, ends: tuple[str, ...] = ENDS,
+    tell: Callable[[int], None] = lambda done: None,
+) -> Tried:  # fmt: skip
+    """Open a journal over a disk that is full from each ``every``-th of its first writes or names
+    on."""
     faults = [f"write:{number}:full" for number in range(1, WRITES_AT_OPEN_MAX + 1)]
     faults += [f"name:{number}:enospc" for number in range(1, NAMES_AT_OPEN_MAX + 1)]
     result, driver = Tried(), Driver()
     try:
         for end in ends:
-            for fault in faults:
+            for fault in faults[::every]:
                 with tempfile.TemporaryDirectory(dir=MEMORY) as name:
                     folder = Path(name) / "venue"
                     folder.mkdir()
