@@ -1,7 +1,11 @@
-"""Every command of the benchmarks in its shortest form: that it runs, and says what it must."""
+"""Every command of the benchmarks in its shortest form: that it runs, and says what it must.
+
+Those that start venue after venue are long, so ``make prove`` runs them.
+"""
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import subprocess
@@ -57,6 +61,11 @@ def test_a_long_program_shows_that_it_runs_and_is_ended_at_its_time(
         os.kill(pid, 0)
 
 
+def test_every_part_of_the_report_is_a_program() -> None:
+    for part in report.PARTS:
+        assert callable(importlib.import_module(f"benchmarks.{part.module}").main), part.name
+
+
 def test_a_program_that_fails_says_why(tmp_path: Path) -> None:
     (tmp_path / "wrong.py").write_text("raise SystemExit('there is no such book')\n")
     with pytest.raises(RuntimeError, match="wrong failed:\nthere is no such book"):
@@ -85,6 +94,7 @@ def test_the_link_beside_the_unix_socket() -> None:
     assert float(figures(text, "link, 64 at a time")[2].replace(",", "")) > 0
 
 
+@pytest.mark.long
 def test_the_venue_beside_its_peers_without_the_order_matcher() -> None:
     text = printed("peers", "--tiny")
     for name in ("bare acceptor, file store", "bare acceptor, memory store"):
@@ -110,12 +120,14 @@ def test_market_data_by_fix_beside_the_websocket() -> None:
         assert int(messages.split(" ")[0].replace(",", "")) > 0
 
 
+@pytest.mark.long
 def test_what_one_command_makes_others_wait() -> None:
     text = printed("turns", "--tiny")
     for what in ("a sweep through all of them", "a mass cancel of the firm", "a snapshot"):
         assert float(figures(text, what)[2].split(" ")[0]) > 0
 
 
+@pytest.mark.long
 def test_killed_processes_come_back() -> None:
     text = printed("restarts", "--quick")
     for part in ("engine", "fix", "api", "stream"):
@@ -124,6 +136,7 @@ def test_killed_processes_come_back() -> None:
     assert figures(text, "a worker of api")[1] == "–"
 
 
+@pytest.mark.long
 def test_a_trading_day_of_two_seconds_is_drawn(tmp_path: Path) -> None:
     text = printed("day", "--seconds", "2", "--plot", str(tmp_path / "day.svg"))
     batches = int(figures(text, "6 quotes moved by one batch over FIX, until its summary")[0])
@@ -133,6 +146,7 @@ def test_a_trading_day_of_two_seconds_is_drawn(tmp_path: Path) -> None:
     assert "![Latencies over the day](day.svg)" in text
 
 
+@pytest.mark.long
 def test_the_whole_venue_under_a_steady_load_is_drawn(tmp_path: Path) -> None:
     text = printed("sustained", "--tiny", "--plot", str(tmp_path / "load.svg"))
     steps, _, rest = text.partition("a rate that is held for 2 s")
@@ -145,6 +159,7 @@ def test_the_whole_venue_under_a_steady_load_is_drawn(tmp_path: Path) -> None:
     assert drawn.count("<polyline") == 3 and "orders/s</text>" in drawn
 
 
+@pytest.mark.long
 def test_a_large_venue_and_a_long_journal() -> None:
     text = printed("growth", "--tiny")
     for venue in ("500 closed orders", "20 accounts with a FIX session each"):
@@ -238,6 +253,7 @@ def test_a_plot_is_sound_even_with_next_to_nothing_in_it() -> None:
 
 
 @needs_etcd
+@pytest.mark.long
 @pytest.mark.xdist_group("cluster")
 def test_a_cluster_is_measured_beside_a_single_machine_and_bare_appends() -> None:
     text = printed("cluster", "--tiny")

@@ -125,23 +125,24 @@ def processors(pid: int) -> set[int]:
     return set().union(*(os.sched_getaffinity(int(thread)) for thread in threads))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_starts_tells_where_it_listens_and_ends_without_a_trace(
-    up: Callable[[], Up], number: signal.Signals
-) -> None:
-    one = up()
-    assert one.said(one.http) >= 1
-    assert one.seq() > 0
+def ends_without_a_trace(one: Up, number: signal.Signals) -> None:
     pids = list(one.children().values())
     assert len(pids) == 9
-    master = one.children()["account_api.main"]
-    workers = Path(f"/proc/{master}/task/{master}/children").read_text().split()
-    for pid in (one.children()["fix_gateway.main"], *map(int, workers)):
-        one.wait_for(lambda p=pid: len(processors(p)) == 1, "its threads are spread")  # type: ignore[misc]
     began = time.monotonic()
     assert one.end(number) == 0
     assert time.monotonic() - began < pace.seconds(15)
     assert all(gone(pid) for pid in pids)
+
+
+def test_it_starts_tells_where_it_listens_and_ends_without_a_trace(up: Callable[[], Up]) -> None:
+    one = up()
+    assert one.said(one.http) >= 1
+    assert one.seq() > 0
+    master = one.children()["account_api.main"]
+    workers = Path(f"/proc/{master}/task/{master}/children").read_text().split()
+    for pid in (one.children()["fix_gateway.main"], *map(int, workers)):
+        one.wait_for(lambda p=pid: len(processors(p)) == 1, "its threads are spread")  # type: ignore[misc]
+    ends_without_a_trace(one, signal.SIGTERM)
     assert {path.name for path in (one.data / "log").iterdir()} >= {
         "engine.log", "history.log", "fix.log", "marketdata.log", "api.log", "stream.log",
         "settlement.log", "webhooks.log", "metrics.log",
@@ -176,17 +177,18 @@ def test_each_process_comes_back_after_kill_9(up: Callable[[], Up]) -> None:
     one.wait_for(lambda: one.seq() >= before, "the API does not reach the engine")
 
 
-def test_a_second_start_finds_its_state_again(up: Callable[[], Up], tmp_path: Path) -> None:
+def test_a_second_start_finds_its_state_again_and_killed_it_leaves_no_process(
+    up: Callable[[], Up]
+) -> None:
     one = up()
     seq = one.seq()
-    assert one.end(signal.SIGINT) == 0
+    ends_without_a_trace(one, signal.SIGINT)
     again = up()
     assert again.seq() >= seq
 
-
-def test_a_killed_supervisor_leaves_no_process(up: Callable[[], Up]) -> None:
-    one = up()
-    pids = list(one.children().values())
-    one.process.kill()
-    one.process.wait(pace.seconds(10))
+    # Killed, the supervisor leaves no process.
+    pids = list(again.children().values())
+    assert len(pids) == 9
+    again.process.kill()
+    again.process.wait(pace.seconds(10))
     until(lambda: all(gone(pid) for pid in pids), "a process is left")
