@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 from benchmarks.common import Section, done, percentile, progress, rate, ratios
 from benchmarks.compiled import printed_here
 from benchmarks.journal import Append, Encoded, raw_sqlite
-from benchmarks.venue import Child, Venue, traders
+from benchmarks.venue import Child, Venue, cpu_s, traders
 from config.awake import DEVICE, Awake
 from config.ports import free_ports
 from config.process import log_json_lines
@@ -114,12 +114,7 @@ class Servers:
 
     def cpu_s(self) -> dict[str, float]:
         """Return processor time that each process has had, in seconds."""
-        found = {}
-        for name, process in self.processes.items():
-            stat = Path(f"/proc/{process}/stat").read_text(encoding="ascii")
-            ticks = sum(int(field) for field in stat.rpartition(")")[2].split()[11:13])
-            found[name] = ticks / os.sysconf("SC_CLK_TCK")
-        return found
+        return {name: cpu_s(process) for name, process in self.processes.items()}
 
     def load(
         self, server: str, sessions: int, orders: int, single: int

@@ -62,6 +62,7 @@ PARTS: Final = (
     Part("apply", "apply"),
     Part("apply-compiled", "apply", compiled=True),
     Part("fix", "fix"),
+    Part("gateways", "gateways", asked_for=True),
     Part("peers", "peers", asked_for=True),
     Part("day", "day", ("--plot", PLOT), ("--seconds", "5"), asked_for=True),
     Part("sustained", "sustained", ("--plot", CURVE), ("--tiny",), asked_for=True),

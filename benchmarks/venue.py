@@ -16,6 +16,7 @@ from typing import Final
 
 from argon2 import PasswordHasher
 
+from config.fix import gateway_names
 from config.ports import free_ports
 
 ROOT: Final = Path(__file__).parent.parent
@@ -31,9 +32,9 @@ class Child:
 
     def __init__(
         self, folder: Path, *command: str, ready: str, environment: dict[str, str],
-        wait: bool = True,
+        wait: bool = True, name: str = "",
     ) -> None:  # fmt: skip
-        self.name = command[0]
+        self.name = name or command[0]
         self.log = folder / f"{self.name}.log"
         self.ready = ready
         with self.log.open("wb") as log:
@@ -117,19 +118,28 @@ max_price = "100000"
     )
 
 
+def cpu_s(process: int) -> float:
+    """Return the processor time that a process has had: user and kernel, of all threads."""
+    stat = Path(f"/proc/{process}/stat").read_text(encoding="ascii")
+    ticks = sum(int(field) for field in stat.rpartition(")")[2].split()[11:13])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 class Venue:
     """Engine and FIX gateway on the demo configuration without a bound on open orders.
 
     ``names`` are more traders than the demo has; ``modules`` run besides those two, ``more`` is
     appended to the configuration, and ``port`` is the gateway's, ``http_port`` the account API's,
-    ``stream_port`` the WebSocket's, ``metrics_port`` that of the metrics.
+    ``stream_port`` the WebSocket's, ``metrics_port`` that of the metrics. There may be several
+    ``gateways`` behind that port.
     """
 
     def __init__(
         self, folder: Path, names: Sequence[str] = (), modules: Sequence[str] = (),
-        more: str = "",
+        more: str = "", gateways: int = 1,
     ) -> None:  # fmt: skip
         self.folder = folder
+        self.gateways = gateways
         self.modules = ("engine.main", "fix_gateway.main", *modules)
         self.port, self.http_port, self.stream_port, self.metrics_port = free_ports(4)
         text = (ROOT / "config" / "demo.toml").read_text(encoding="utf-8")
@@ -138,6 +148,9 @@ class Venue:
         text = re.sub(r"port = 8080", f"port = {self.http_port}", text)
         text = re.sub(r"port = 8081", f"port = {self.stream_port}", text)
         text = re.sub(r"port = 9464", f"port = {self.metrics_port}", text)
+        # Where sessions log on one after the other the last one's connection waits for long.
+        terms = f"gateways = {gateways}\nlogon_timeout_s = 60\n"
+        text = text.replace("[fix]\n", f"[fix]\n{terms}", 1)
         config = folder / "venue.toml"
         config.write_text(text + trader_tables(names) + more, encoding="utf-8")
         self.environment = {
@@ -149,6 +162,13 @@ class Venue:
         self.children = [
             Child(self.folder, module, ready='"ready"', environment=self.environment, wait=False)
             for module in self.modules
+        ]
+        self.children += [
+            Child(
+                self.folder, "fix_gateway.main", name, ready='"ready"', wait=False, name=name,
+                environment=self.environment,
+            )
+            for name in gateway_names(self.gateways)[1:]
         ]
         try:
             for child in self.children:

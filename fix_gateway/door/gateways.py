@@ -26,7 +26,7 @@ from fix_gateway.settings import GatewaySettings
 log = structlog.get_logger()
 
 PASSING_THREADS: Final = 2
-ANSWER_S: Final = 2.0
+ANSWER_S: Final = 5.0
 """How long a gateway may take to answer that it has received a client."""
 AWAY_S: Final = 1.0
 SILENT_S: Final = 5.0

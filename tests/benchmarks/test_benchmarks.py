@@ -78,6 +78,14 @@ def test_the_book_alone_without_the_others() -> None:
     assert re.match(r"[\d,]{6,} \(", figures(text, "Tandem")[3])
 
 
+def test_two_gateways_and_an_engine_without_them() -> None:
+    growth, alone = printed("gateways", "--tiny").split("## The engine")
+    cells = figures(growth, "2")
+    assert float(cells[0].split()[0].replace(",", "")) > 0 and cells[1].startswith("1.00")
+    assert float(cells[3]) >= float(cells[4]) > 0, "all of them, and the busiest"
+    assert float(figures(alone, "2")[0].split()[0].replace(",", "")) > 0
+
+
 def test_fix_pipelined_and_one_at_a_time() -> None:
     text = printed("fix", "--tiny")
     assert text.startswith("## ")
