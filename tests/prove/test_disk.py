@@ -27,7 +27,7 @@ def layer() -> Path:
 
 
 def test_whatever_a_loss_of_power_leaves_holds_all_that_was_acknowledged() -> None:
-    explored = explore(SEED, 30, 2, 12)
+    explored = explore(SEED, 30, 2, 16)
     assert explored.findings == []
     assert explored.images > 100 and explored.lost_unacknowledged > 10
     assert explored.retired > 100

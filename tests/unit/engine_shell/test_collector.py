@@ -40,7 +40,7 @@ def test_the_core_makes_no_cycles() -> None:
     for seed in range(4):
         exchange = new_exchange()
         wide = WideFlow(seed)  # Kept: its list of its own methods is a cycle.
-        flow = commands(wide, 3_000, exchange, lambda events: None)
+        flow = commands(wide, 1_500, exchange, lambda events: None)
         next(flow)
         gc.collect()
         gc.disable()
