@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: compiled plain quickfix wheel image help setup install update lock run demo demo-cluster docs documents \
+.PHONY: compiled plain test-compiled quickfix wheel image help setup install update lock run demo demo-cluster docs documents \
 	test check prove prove-cluster bench compare day sustained growth clean
 
 VENV := .venv
@@ -135,11 +135,15 @@ sustained: $(READY)  ## load the whole venue step by step, then steadily for ten
 growth: $(READY)  ## measure a venue that has grown old and large: a quarter of an hour
 	@exec $(BIN)/python -m benchmarks.report --only growth stream-large
 
-compiled: $(READY)  ## compile engine/core with mypyc, about a minute; `make plain` undoes it
+compiled: $(READY)  ## compile engine/core and the bridge to QuickFIX, two minutes; `make plain` undoes it
 	@$(BIN)/python -m tools.compiled build
 
-plain: $(READY)  ## go back to the plain build of engine/core
+plain: $(READY)  ## go back to the plain build of both
 	@$(BIN)/python -m tools.compiled remove
+
+test-compiled: compiled  ## run the tests of engine and gateway on the compiled parts: minutes
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder --reruns $(RERUNS) \
+		tests/unit/core tests/unit/fix tests/golden tests/crash tests/fix $(PYTEST_ARGS)
 
 clean:  ## remove the virtual environment and caches; ./data is left alone
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -20,7 +20,7 @@ from engine.client import EngineClient, EngineError, EngineRefused, GapTooOld, q
 from engine.core.commands import Command
 from engine.core.instruments import Instrument
 from engine.core.types import CancelScope
-from fix_gateway import control
+from fix_gateway import bridge, control
 from fix_gateway.codec.requests import Query
 from fix_gateway.codec.responses import news
 from fix_gateway.door.gateways import Gateways
@@ -110,7 +110,8 @@ class Gateway:
             on_connected=lambda welcome: self.outbox.connected(),
         )
         dictionary = quickfix.DataDictionary(str(settings.dictionary))
-        self._sender = Sender(dictionary)
+        self._bridge = bridge.load()
+        self._sender = Sender(dictionary, self._bridge)
         self.delivery = Delivery(
             self.sessions,
             self._instruments,
@@ -248,11 +249,17 @@ class Gateway:
         application = Application(
             self.sessions, self.outbox, self._instruments, self._sender, self, self._clock
         )
-        factory = quickfix.FileStoreFactory(config)
         events = self._log = QuickfixLog(self._unnumbered, self.sessions.by_comp_id)
         events.start()
         self._messages.received = events.messages
-        self._acceptor = quickfix.SocketAcceptor(application, factory, config, events)
+        factory = None
+        if self._bridge is None:
+            factory = quickfix.FileStoreFactory(config)
+            self._acceptor = quickfix.SocketAcceptor(application, factory, config, events)
+        else:
+            self._acceptor = self._bridge.acceptor(
+                application, application.take, config, self.settings.store, events.server
+            )
         # QuickFIX keeps plain pointers to these.
         self._kept = (config, application, factory, events)
         for session in self.sessions:

@@ -1,8 +1,9 @@
-"""The optional compiled build of the exchange: ``python -m tools.compiled build|remove|status``.
+"""The optional compiled parts: ``python -m tools.compiled build|bridge|remove|status``.
 
 mypyc compiles the sources of ``engine/core`` into extension modules, which are placed beside
-them and imported instead; ``remove`` deletes them again. Nothing else changes, and the same
-tests run on both.
+them and imported instead; the C++ compiler compiles the bridge between QuickFIX and the gateway
+(``tools/bridge.py``; ``bridge`` does that alone). ``remove`` deletes both again. Nothing else
+changes, and the same tests run on both.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
+
+from tools import bridge
+from tools.quickfix import FailedError
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 CORE: Final = ROOT / "engine" / "core"
@@ -78,35 +82,57 @@ def build() -> int:
             print(fault, file=sys.stderr)
             print("The compiled build failed; the plain one is untouched.", file=sys.stderr)
             return 1
-        remove()
+        remove_core()
         for path in (work / "engine" / "core").glob(f"*{SUFFIX}"):
             shutil.copy2(path, CORE / path.name)
         for path in work.glob(f"*__mypyc{SUFFIX}"):
             shutil.copy2(path, site_packages() / path.name)
+    print(f"Compiled in {time.monotonic() - started:.0f} s.")
+    return build_bridge()
+
+
+def build_bridge() -> int:
+    """Compile the bridge to QuickFIX."""
+    print("Compiling the bridge between QuickFIX and the gateway; this takes some seconds …")
+    started = time.monotonic()
+    try:
+        bridge.build()
+    except FailedError as error:
+        print(error, file=sys.stderr)
+        print("There is no bridge; the gateway uses QuickFIX as it comes.", file=sys.stderr)
+        return 1
     print(f"Compiled in {time.monotonic() - started:.0f} s.")
     return 0
 
 
 def remove() -> int:
     """Return to the plain build."""
+    bridge.remove()
+    return remove_core()
+
+
+def remove_core() -> int:
+    """Return to the plain build of the core."""
     for path in compiled_files():
         path.unlink()
     return 0
 
 
 def status() -> int:
-    """Print which build is imported."""
+    """Print which build is imported, and whether there is a bridge that can be used."""
     from engine.core import exchange
+    from fix_gateway.bridge import load
 
     print("compiled" if str(exchange.__file__).endswith(SUFFIX) else "plain")
+    print("bridge" if load() is not None else "no bridge")
     return 0
 
 
 def main(arguments: list[str]) -> int:
-    """Run one of the three commands."""
-    commands = {"build": build, "remove": remove, "status": status}
+    """Run one of the commands."""
+    commands = {"build": build, "bridge": build_bridge, "remove": remove, "status": status}
     if len(arguments) != 1 or arguments[0] not in commands:
-        print("usage: python -m tools.compiled build|remove|status", file=sys.stderr)
+        print("usage: python -m tools.compiled build|bridge|remove|status", file=sys.stderr)
         return 2
     return commands[arguments[0]]()
 

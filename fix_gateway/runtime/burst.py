@@ -4,7 +4,8 @@ A packet costs the kernel more than a report costs QuickFIX, and QuickFIX sends 
 itself. So a connection to which more than one goes in a burst is corked: the kernel collects
 what is written to it until a packet is full or the cork is taken out. What is alone is never
 kept back, and in a burst a report waits for the few that go with it, never longer than the fifth
-of a second after which the kernel sends what it has.
+of a second after which the kernel sends what it has. With the bridge to QuickFIX a burst is one
+packet to begin with, and there is no cork.
 """
 
 from __future__ import annotations

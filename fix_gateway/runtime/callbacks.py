@@ -254,7 +254,15 @@ class Application(quickfix.Application):  # type: ignore[misc]
         """Take an application message in; whatever fails, it is answered."""
         try:
             text: str = message.toString()
-            # Asking session_id would give the interpreter lock away once more.
+        except Exception:
+            log.exception("message_not_read")
+            return
+        self.take(text)
+
+    def take(self, text: str) -> None:
+        """Take an application message in by its text, as ``fromApp``."""
+        try:
+            # Asking QuickFIX for the session would give the interpreter lock away once more.
             start = text.index("\x0149=") + 4
             session = self._by_comp_id[text[start : text.index("\x01", start)]]
         except Exception:

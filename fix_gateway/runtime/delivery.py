@@ -24,12 +24,12 @@ from engine.client import EngineClient, EngineError, EngineRefused, GapTooOld, T
 from engine.core.commands import DefineAsset, DefineInstrument
 from engine.core.events import AssetDefined, InstrumentDefined
 from engine.core.instruments import Instrument, defined_instrument
-from fix_gateway.codec.message import envelope
 from fix_gateway.codec.requests import NotAvailable, TradesQuery
 from fix_gateway.codec.routing import OutMessage, Router, messages
 from fix_gateway.quickfix_import import quickfix
-from fix_gateway.runtime.burst import Burst
+from fix_gateway.runtime.burst import TOGETHER_MAX, Burst
 from fix_gateway.runtime.faults import Faults
+from fix_gateway.runtime.handing import Gathered, Handing
 from fix_gateway.runtime.outbox import Outbox
 from fix_gateway.runtime.store_recovery import reopen
 from fix_gateway.runtime.trade_capture import CAPTURES_MAX, Capture, captured
@@ -71,12 +71,16 @@ class Delivery:
         self._instruments = instruments
         self._scales = scales
         self._outbox = outbox
-        self._dictionary = dictionary
         self._sender = sender
+        self._handing = Handing(outbox, dictionary, sender, faults)
         self._connect = connect
-        self._faults = faults
         self._catching_up: dict[str, threading.Event] = {}
         self._burst = Burst()
+        self._gathered: dict[str, list[Gathered]] = {}
+        """By the source of a session: what it is told of the last transactions."""
+        self._gathered_count = 0
+        self._gathered_from = 0
+        """The first transaction of which something may not be delivered yet, 0 if there is none."""
         self._routing = threading.Lock()
         self._routed_to = 0
         self._capturing: dict[str, dict[str, Capture]] = {}
@@ -90,12 +94,17 @@ class Delivery:
     def on_transactions(self, batch: list[Transaction]) -> None:
         """Deliver what the engine has committed; the subscription's callback."""
         for transaction in batch:
+            if not self._gathered_from:
+                self._gathered_from = transaction.seq
             self.position = transaction.seq
             try:
                 self._take(transaction)
             except Exception:
                 # An exception would end the reader thread, and with it every session.
                 log.exception("delivery_failed", seq=transaction.seq)
+            if self._gathered_count >= TOGETHER_MAX:
+                self._deliver_gathered()
+        self._deliver_gathered()
         self._burst.end()
         self._outbox.flush()
 
@@ -110,16 +119,38 @@ class Delivery:
                         session.last_num_applied = max(session.last_num_applied, origin.num)
             self._outbox.done(origin)
         if type(transaction.command) in holding.COMMANDS:
+            self._deliver_gathered()
+            self._gathered_from = transaction.seq
             self._follow_holders(transaction)
         self._learn(transaction)
         with self._routing:
             routed = list(self._routed(transaction).items())
             self._routed_to = transaction.seq
+        for source, found in routed:
+            self._gathered.setdefault(source, []).append((transaction, found))
+            self._gathered_count += len(found)
+
+    def _deliver_gathered(self) -> None:
+        """Deliver what was gathered of the last transactions, each session's in one piece."""
+        routed = list(self._gathered.items())
+        self._gathered.clear()
+        self._gathered_count = 0
+        sources = self._sessions.by_source
         if len(routed) > 1:
             # Who is away comes first: when somebody hears of a trade, it is stored for the others.
             routed.sort(key=lambda item: sources[item[0]].phase is not Phase.FREE)
-        for source, found in routed:
-            self._deliver(sources[source], transaction, found)
+        for source, gathered in routed:
+            try:
+                self._deliver(sources[source], gathered)
+            except Exception:
+                log.exception("delivery_failed", session=source, seq=gathered[0][0].seq)
+        self._gathered_from = 0
+
+    @property
+    def _reached(self) -> int:
+        """The seq up to which everything has reached every session that is in step."""
+        position = self.position  # Read first: what is gathered meanwhile begins behind it.
+        return min(position, self._gathered_from or position) - 1
 
     def _routed(self, transaction: Transaction) -> dict[str, list[OutMessage]]:
         """Return the messages of a transaction by the source of their session."""
@@ -173,14 +204,6 @@ class Delivery:
         if holding.unsure(session, now):
             self._sender.probe(session)
 
-    def _has_numbers(self, session: Session) -> bool:
-        """Ask for more of them in time; return False where too few are left."""
-        if holding.wants_numbers(session):
-            self._outbox.send_unretained(holding.asked(session))
-            if session.phase is Phase.LIVE and not session.flow.probe:
-                self._sender.probe(session)
-        return session.room > holding.KEPT_BACK
-
     # Trade capture.
 
     def capture(self, session: Session, query: TradesQuery) -> int:
@@ -225,23 +248,24 @@ class Delivery:
                 elif isinstance(event, InstrumentDefined):
                     self._instruments[event.symbol] = defined_instrument(event, self._scales)
 
-    def _deliver(
-        self, session: Session, transaction: Transaction, found: list[OutMessage]
-    ) -> None:
+    def _deliver(self, session: Session, gathered: list[Gathered]) -> None:
         place, life = session.delivery, session.life
         with session.gate:
+            done = 0
             if life.progress is Progress.IN_STEP:
-                self._burst.add(session, len(found))
-                if not self._send(session, transaction.seq, found):
+                if not self._handing.together:
+                    self._burst.add(session, sum(len(found) for _, found in gathered))
+                done = self._handing.send(session, gathered)
+                if done < len(gathered):
                     self._stop(session)
+            for transaction, _ in gathered[done:]:
+                if life.progress is Progress.LAGGING:
+                    return
+                if len(place.backlog) >= session.gateway.held_transactions_max:
+                    place.backlog.clear()
+                    life.advance(Step.OVERFLOW)
+                else:
                     place.backlog.append(transaction)
-            elif life.progress is Progress.LAGGING:
-                return
-            elif len(place.backlog) >= session.gateway.held_transactions_max:
-                place.backlog.clear()
-                life.advance(Step.OVERFLOW)
-            else:
-                place.backlog.append(transaction)
 
     def _send_again(self, session: Session, transaction: Transaction) -> bool:
         """Send what a held transaction means to one session; the gate is held."""
@@ -252,56 +276,7 @@ class Delivery:
         except Exception:
             log.exception("reports_not_made", session=session.comp_id, seq=transaction.seq)
             return True
-        return self._send(session, transaction.seq, found)
-
-    def _send(self, session: Session, seq: int, found: list[OutMessage]) -> bool:
-        """Send a transaction's messages to a session; the gate is held.
-
-        False when the session was held before the end: it is to be taken up again.
-        """
-        place, life = session.delivery, session.life
-        for message in found:
-            cursor = (seq, message.event_index, message.part)
-            if cursor <= place.cursor:
-                continue
-            if life.holds or (self._faults is not None and self._faults.late(session, message)):
-                return False
-            if session.room < holding.ASK_BELOW and not self._has_numbers(session):
-                return False
-            if not self._store(session, message, seq):
-                if not life.holds:  # Else it has just gone, which is why.
-                    log.error("report_not_stored", session=session.comp_id, seq=seq)
-                    session.store_failed()
-                return False
-            if session.lost_from and session.goes_nowhere(place.message):
-                return False
-            place.cursor = place.told = cursor
-        return True
-
-    def _store(self, session: Session, message: OutMessage, seq: int) -> bool:
-        """Hand one message to QuickFIX, which stores it and sends it if it can.
-
-        Returns False where it was not stored, and True where it can never be made: one report
-        must not hold up all that follow.
-        """
-        resend = "\x0197=Y" if seq <= session.delivery.repeats.until else ""
-        text = envelope(f"{message.msg_type}{resend}\x01{message.header}{message.body}")
-        ready = session.delivery.message
-        try:
-            ready.setString(text, False, self._dictionary)
-        except Exception:
-            log.exception("report_not_made", session=session.comp_id, seq=seq)
-            return True
-        faults = self._faults
-        try:
-            if faults is None:
-                return self._sender.send(session, ready, len(text))
-            return faults.around(
-                session, text, lambda: self._sender.send(session, ready, len(text))
-            )
-        except Exception:
-            log.exception("report_not_stored", session=session.comp_id, seq=seq)
-            return False
+        return self._handing.send(session, [(transaction, found)]) == 1
 
     # Pausing and resuming.
 
@@ -343,7 +318,7 @@ class Delivery:
         """Keep the place where delivery is; the gate is held."""
         if session.life.progress is Progress.IN_STEP:
             session.life.advance(Step.STOP)
-            session.delivery.done_to(self.position - 1)
+            session.delivery.done_to(self._reached)
 
     def resume(self, session: Session) -> None:
         """Go on with delivery, here and now, unless something holds it.
@@ -440,6 +415,6 @@ class Delivery:
         with session.gate:
             place = session.delivery
             if session.life.progress is Progress.IN_STEP:
-                place.done_to(self.position - 1)
+                place.done_to(self._reached)
             seq, index, _ = place.cursor
             return seq if index == LAST_INDEX else seq - 1

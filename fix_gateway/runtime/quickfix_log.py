@@ -57,13 +57,14 @@ class QuickfixLog(quickfix.LogFactory):  # type: ignore[misc]
     def __init__(self, unnumbered: Unnumbered, sessions: Collection[str] = ()) -> None:
         super().__init__()
         self._unnumbered = unnumbered
-        self._secret = secrets.token_hex(16)
+        self.server = secrets.token_hex(16)
+        """Stands for our CompID in the names of sessions: drawn at random by this process."""
         self._header = re.compile(
             rb"<[0-9:.-]{20,30}, %s:%s->([^,\n]*), (incoming|event)>\n  "
-            % (re.escape(BEGIN_STRING.encode()), self._secret.encode())
+            % (re.escape(BEGIN_STRING.encode()), self.server.encode())
         )
         self.messages = MessageLog(
-            f", {BEGIN_STRING}:{self._secret}->".encode("ascii"), sessions
+            f", {BEGIN_STRING}:{self.server}->".encode("ascii"), sessions
         )
         """What clients have sent, for people."""
         self._lock = threading.Lock()
@@ -77,7 +78,7 @@ class QuickfixLog(quickfix.LogFactory):  # type: ignore[misc]
     def create(self, session_id: quickfix.SessionID | None = None) -> quickfix.Log:
         """Make the log of a session; QuickFIX's own call."""
         comp_id = "" if session_id is None else session_id.getTargetCompID().getValue()
-        named = quickfix.SessionID(BEGIN_STRING, self._secret, comp_id)
+        named = quickfix.SessionID(BEGIN_STRING, self.server, comp_id)
         return self._screen.create(named)
 
     def destroy(self, made: quickfix.Log) -> None:
@@ -161,7 +162,7 @@ class QuickfixLog(quickfix.LogFactory):  # type: ignore[misc]
             if self._reading >= 0:
                 self._empty()
             text = self._newest
-        own = f"{BEGIN_STRING}:{self._secret}->".encode("ascii")
+        own = f"{BEGIN_STRING}:{self.server}->".encode("ascii")
         begin = own + f"{comp_id}, incoming>\n  (".encode("ascii", "replace")
         start = text.rfind(begin)
         if start < 0:

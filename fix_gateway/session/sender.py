@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 
+from fix_gateway.bridge import Bridge
 from fix_gateway.codec.message import envelope
 from fix_gateway.codec.responses import Response
 from fix_gateway.quickfix_import import quickfix
@@ -27,8 +28,11 @@ _QUIET_BYTES: Final = 1 << 15
 class Sender:
     """Hands messages to QuickFIX and keeps the count."""
 
-    def __init__(self, dictionary: quickfix.DataDictionary) -> None:
+    def __init__(
+        self, dictionary: quickfix.DataDictionary, bridge: Bridge | None = None
+    ) -> None:
         self._dictionary = dictionary
+        self._bridge = bridge
         self._probes = 0
 
     def send(self, session: Session, message: quickfix.Message, size: int) -> bool:
@@ -41,14 +45,43 @@ class Sender:
             return False
         if session.qf is None or not session.qf.send(message):
             return False
-        session.room -= 1
+        self._count(session, 1, size)
+        return True
+
+    @property
+    def together(self) -> bool:
+        """True if ``send_together`` can be called: the bridge is there."""
+        return self._bridge is not None
+
+    def send_together(self, session: Session, texts: list[str]) -> tuple[int, int]:
+        """Store and send application messages in one piece; the gate is held.
+
+        Return how many, and the number behind the last: as many as could be stored, and never more
+        than there is room for. Raises IndexError with the place of a text that is no message, and
+        then does nothing.
+        """
+        if session.room < len(texts):
+            texts = texts[: max(session.room, 0)]
+        if not texts:
+            self._out_of_numbers(session)
+        if session.qf is None or self._bridge is None or not texts:
+            return 0, 0
+        sent, behind = self._bridge.send(session.qf, self._dictionary, texts)
+        if sent:
+            self._count(session, sent, sum(map(len, texts[:sent])))
+            if session.gateway.shared:
+                session.room = session.reserved + 1 - behind
+        return sent, behind
+
+    def _count(self, session: Session, count: int, size: int) -> None:
+        """Count what was sent, ``size`` in bytes."""
+        session.room -= count
         flow = session.flow
         flow.sent_at = time.monotonic()
         flow.sent_bytes += size
         if flow.sent_bytes - flow.checked_bytes > session.gateway.outstanding_bytes_max // 16:
             flow.checked_bytes = flow.sent_bytes
             self._check(session)
-        return True
 
     @staticmethod
     def _out_of_numbers(session: Session) -> None:

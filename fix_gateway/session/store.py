@@ -4,7 +4,8 @@ The store of a session is four files. ``.body`` holds the messages one after the
 ``.header`` a ``seq,offset,length`` triple for each, ``.seqnums`` the next outgoing and the
 next expected number. QuickFIX flushes body, header and numbers to the kernel in this order
 and sends after that: a message may be in the body under a number that does not count yet and
-that the next message uses again. What counts is below the next outgoing number, and of two
+that the next message uses again. The bridge (``native/store.h``) writes the same files in the
+same order. What counts is below the next outgoing number, and of two
 triples with one number the later one.
 
 Our own marks: ``<session>.epoch`` says which epoch the store's numbers belong to,

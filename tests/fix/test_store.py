@@ -1,25 +1,25 @@
-"""The reader of QuickFIX's file store, against a store that QuickFIX has written."""
+"""The reader of QuickFIX's file store, against one that QuickFIX has written and the bridge's."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import quickfix
 
+from fix_gateway.bridge import Bridge, load
 from fix_gateway.session.store import GatewayState, Numbers, SessionStore, read_state, write_state
 from tests.support.quickfix_application import SilentApplication
 
 SOH = "\x01"
-
-
-
+BRIDGE = load()
 
 
 class Acceptor:
     """QuickFIX with one session that is never logged on: it stores what is sent."""
 
-    def __init__(self, folder: Path, root: Path) -> None:
+    def __init__(self, folder: Path, root: Path, bridge: Bridge | None = None) -> None:
         settings = quickfix.SessionSettings()
         values = {
             "ConnectionType": "acceptor", "SocketAcceptPort": "1", "NonStopSession": "Y",
@@ -32,15 +32,32 @@ class Acceptor:
         settings.set(self.id, dictionary)
         application, factory = SilentApplication(), quickfix.FileStoreFactory(settings)
         self.kept = (settings, application, factory)
-        self.acceptor = quickfix.SocketAcceptor(application, factory, settings)
+        self.bridge = bridge
+        self.dictionary = quickfix.DataDictionary(values["DataDictionary"])
+        if bridge is None:
+            self.acceptor = quickfix.SocketAcceptor(application, factory, settings)
+        else:
+            self.acceptor = bridge.acceptor(application, print, settings, folder, "NAME")
         self.session = quickfix.Session.lookupSession(self.id)
+
+    def close(self) -> None:
+        """End its session, so that another can have that name in this process."""
+        del self.acceptor
 
     def report(self, seq: int, index: int = 0, part: int = 0) -> None:
         self.send(f"8{SOH}17={seq}-{index}{SOH}20001={seq}{SOH}20002={index}{SOH}20007={part}")
 
     def send(self, content: str) -> None:
         text = f"8=FIX.4.4{SOH}9=0{SOH}35={content}{SOH}10=000{SOH}"
-        assert self.session.send(quickfix.Message(text, False))
+        if self.bridge is None:
+            assert self.session.send(quickfix.Message(text, False))
+        else:
+            assert self.together(text)[0] == 1
+
+    def together(self, *texts: str) -> tuple[int, int]:
+        """Send by the bridge, in one piece."""
+        assert self.bridge is not None
+        return self.bridge.send(self.session, self.dictionary, list(texts))
 
 
 @pytest.fixture
@@ -48,9 +65,14 @@ def store(tmp_path: Path) -> SessionStore:
     return SessionStore(tmp_path, "TANDEM", "ALICE")
 
 
-@pytest.fixture
-def acceptor(tmp_path: Path, root: Path) -> Acceptor:
-    return Acceptor(tmp_path, root)
+with_bridge = pytest.mark.skipif(BRIDGE is None, reason="the bridge is not built (make compiled)")
+
+
+@pytest.fixture(params=["as it comes", pytest.param("bridge", marks=with_bridge)])
+def acceptor(request: pytest.FixtureRequest, tmp_path: Path, root: Path) -> Iterator[Acceptor]:
+    made = Acceptor(tmp_path, root, BRIDGE if request.param == "bridge" else None)
+    yield made
+    made.close()
 
 
 def test_no_store_begins_at_1(store: SessionStore) -> None:

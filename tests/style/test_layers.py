@@ -89,8 +89,9 @@ CODEC_MAY = {
 GATEWAY_ROOMS: dict[str, set[str]] = {
     "codec": set(),
     "quickfix_import.py": set(),
+    "bridge.py": {"quickfix_import"},
     "settings.py": {"quickfix_import"},
-    "session": {"codec", "settings", "quickfix_import"},
+    "session": {"codec", "settings", "quickfix_import", "bridge"},
     "door": {"codec", "session", "settings"},
     "runtime": {"codec", "session", "settings", "quickfix_import"},
     "market_data": {

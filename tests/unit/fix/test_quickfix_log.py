@@ -13,7 +13,7 @@ FAULT = "(Incorrect data format for value with tag: 34: x)\n"
 
 def line(log: QuickfixLog, comp_id: str, kind: str, text: str, name: str = "") -> bytes:
     """What QuickFIX writes; ``name`` another than the one that it was given."""
-    named = name or log._secret
+    named = name or log.server
     shown = text.replace("\x01", "|")
     return (
         f"<20261130-17:38:28.142600000, FIX.4.4:{named}->{comp_id}, {kind}>\n  ({shown})\n"
@@ -90,4 +90,4 @@ def test_no_client_writes_a_line_in_another_ones_name(log: QuickfixLog, told: li
         log.take(line(log, "ALICE", "incoming", f"8=FIX|58=)\n{forged}|"))
         log.look()
     assert told == [] and log.message("BOB") == b""
-    assert len(QuickfixLog(told.append)._secret) == 32 != log._secret
+    assert len(QuickfixLog(told.append).server) == 32 != log.server
