@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: compiled plain test-compiled quickfix wheel image help setup install update lock run demo demo-cluster docs documents \
-	test check prove prove-cluster bench compare day sustained growth clean
+	test freqtrade check prove prove-cluster bench compare day sustained growth clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -30,6 +30,7 @@ RUNNING := $(VENV)/.stamp-running
 PAGES := $(VENV)/.stamp-pages
 READY := $(VENV)/.stamp-ready
 CCXT := $(VENV)/.stamp-ccxt
+FREQTRADE := $(VENV)/.stamp-freqtrade
 SITE := build/docs/.stamp
 WITHOUT_QUICKFIX := sed '/^quickfix==/,/[^\\]$$/d'
 LOCKED = $(WITHOUT_QUICKFIX) $(1) > $(VENV)/$(1) && \
@@ -107,6 +108,9 @@ test: $(READY) $(CCXT)  ## run every test; LOADED=1 with four busy loops beside 
 	@for loop in $(if $(filter-out 0,$(LOADED)),1 2 3 4); do $(BIN)/python -c '$(BUSY)' & done; \
 		$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder --reruns $(RERUNS) $(PYTEST_ARGS)
 
+freqtrade: $(READY) $(CCXT) $(FREQTRADE)  ## install freqtrade for the tests and have it trade at a venue
+	@exec $(BIN)/python -m pytest -v tests/clients/test_freqtrade.py $(PYTEST_ARGS)
+
 check: $(READY)  ## lint, types, layer rules: seconds
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
@@ -168,6 +172,12 @@ quickfix: $(ENGINE)
 $(CCXT): $(BASE) requirements-ccxt.txt
 	@$(BIN)/python -m venv $(VENV)/ccxt
 	@$(VENV)/ccxt/bin/python -m pip install -qq --require-hashes --no-deps -r requirements-ccxt.txt
+	@touch $@
+
+# freqtrade, which trades through that class. Nothing else needs it, and it is large.
+$(FREQTRADE): $(BASE) requirements-freqtrade.txt
+	@$(BIN)/python -m venv $(VENV)/freqtrade
+	@$(VENV)/freqtrade/bin/python -m pip install -qq --require-hashes --no-deps -r requirements-freqtrade.txt
 	@touch $@
 
 # A venue runs without its documentation, so a page that cannot be built is no reason to stop.

@@ -31,6 +31,7 @@ QUICKFIX_WHEEL: Final = "requirements-quickfix-wheel.txt"
 """The prebuilt QuickFIX, for who wants it instead of the source in ``requirements.txt``."""
 APART: Final[Mapping[str, str]] = {
     "requirements-ccxt.txt": "ccxt",
+    "requirements-freqtrade.txt": "freqtrade",
     QUICKFIX_WHEEL: "quickfix-wheel",
 }
 """Lock file → the extra that it contains alone: its packages share no environment with others."""
