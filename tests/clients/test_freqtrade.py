@@ -82,10 +82,10 @@ def test_a_bot_of_freqtrade_buys_and_sells(
     log = tmp_path / "told"
 
     def closed() -> int:
-        """How many of its trades the bot knows to be sold again."""
+        """How many of its trades the bot says are sold again: once it has stored that."""
         told = log.read_text()
         assert freqtrade.poll() is None and "Traceback" not in told and " ERROR " not in told, told
-        return len(re.findall(r"Marking\s+Trade\(id=\d+", told))
+        return len(re.findall(r"'type':\s+exit_fill", told))
 
     until(closed, log.read_text, 120, enough=lambda count: count >= len(PRICES))
     freqtrade.send_signal(signal.SIGINT)
