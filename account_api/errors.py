@@ -181,6 +181,13 @@ _EDGE: Final = (
               "`outcome` says whether the request may have been done; if it is `unknown`, repeat "
               "the identical request or look the object up by its client id.",
               retryable=True, outcome="unknown"),
+    ErrorKind("no_leader", 503, "The venue has no leader at this moment",
+              "No machine of the venue's cluster leads, or this one cannot reach the one that "
+              "does, so that nothing can be changed and nobody knows which keys were revoked. "
+              "`outcome` says whether the request may have been done; if it is `unknown`, repeat "
+              "the identical request or look the object up by its client id. The venue goes on "
+              "by itself.",
+              retryable=True, outcome="unknown"),
     ErrorKind("gateway_unavailable", 503, "The FIX gateway does not respond",
               "Messages of FIX sessions cannot be read at this moment, or are read too often.",
               retryable=True),
@@ -323,6 +330,20 @@ CATALOGUE: Final[dict[str, ErrorKind]] = {
 def refusal(reason: RejectReason, text: str, **options: Any) -> Problem:
     """Make the problem for a refusal by the engine; ``text`` is the engine's sentence."""
     return Problem(reason.name.lower(), text or CATALOGUE[reason.name.lower()].meaning, **options)
+
+
+def no_leader(outcome: OutcomeText = "not_applied") -> Problem:
+    """Make the problem for a request while this machine knows of no leader of the venue."""
+    rest = (
+        "the request was not done; send it again in a moment."
+        if outcome == "not_applied"
+        else "the request may have been done; in a moment repeat the identical request, or look "
+        "the object up by its client id."
+    )
+    return Problem(
+        "no_leader", f"The venue has no leader at this moment, and {rest}", outcome=outcome,
+        headers=(("Retry-After", RETRY_AFTER_S),),
+    )  # fmt: skip
 
 
 def internal_error() -> Problem:

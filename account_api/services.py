@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 import structlog
 
 from account_api.crypto_addresses import DepositAddressSource
-from account_api.errors import Problem
+from account_api.errors import Problem, no_leader
 from account_api.ports import ClockUs, EngineFactory, EnginePort, PartsSource
 from account_api.schema.catalogue import Catalogue, unknown_symbol
 from account_api.schema.identifiers import sentence
@@ -24,9 +24,10 @@ from account_api.security.idempotency import Idempotency
 from account_api.security.keyring import KeyRing
 from account_api.security.keystore import KEYS_MAX, KeyStore
 from account_api.security.rate_limit import RateLimiter
+from account_api.security.replica import NO_LEADER
 from account_api.security.shared_keys import RECORDS_MAX, SharedKeyStore
 from account_api.settings import ApiSettings
-from account_api.shared import EngineRecords
+from account_api.shared import EngineRecords, leaderless
 from account_api.webhooks.shared_store import SharedWebhookStore
 from account_api.webhooks.store import WebhookStore
 from config.model import AddressFormat
@@ -91,6 +92,8 @@ def _only_marked(known: Command, command: Command) -> bool:
 def _unavailable(error: EngineError) -> Problem:
     """Make the problem for an engine that cannot be asked."""
     if isinstance(error, EngineRefused):
+        if error.code == NO_LEADER:
+            return no_leader()
         code = _REFUSALS.get(error.code, "engine_refused")
         return Problem(code, sentence(error.text))
     if isinstance(error, EngineUnavailable | EngineTimeout):
@@ -207,13 +210,25 @@ class Services:
         try:
             outcome = self._engine_port().submit(command, self.settings.engine_timeout_s)
         except EngineError as error:
-            raise _unavailable(error) from error
+            problem = _unavailable(error)
+            if problem.kind.code == "engine_unavailable" and self.leaderless():
+                problem = no_leader(problem.outcome)
+            raise problem from error
         if outcome.duplicate and _only_marked(outcome.transaction.command, command):
             raise Problem(
                 "request_expired", "A repeat has taken the place of this request.",
                 outcome="unknown",
             )  # fmt: skip
         return outcome
+
+    def leaderless(self) -> bool:
+        """Return whether the engine can be asked and knows of no leader of the venue."""
+        if not self.settings.shared:
+            return False
+        try:
+            return leaderless(self._engine_port())
+        except EngineError:
+            return False
 
     def find(self, origin: Origin) -> int:
         """Return the seq in which the engine did a request under its token, 0 if it did not.

@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from account_api.ports import EnginePort
-from account_api.security.replica import RecordsRefused, RecordsUnavailable, StaleVersion
+from account_api.security.replica import (
+    NO_LEADER,
+    TRUST_S,
+    RecordsRefused,
+    RecordsUnavailable,
+    StaleVersion,
+)
 from engine.client import EngineError, EngineRefused, own_event, queries
 from engine.core.commands import StoreRecords
 from engine.core.events import RecordsStored, Refused
 from engine.core.types import Origin, RejectReason, StoredRecords
+
+
+def leaderless(engine: EnginePort) -> bool:
+    """Return whether the engine is one of several and knows of no leader. Raises EngineError."""
+    cluster = engine.fetch(queries.Cluster()).value
+    return cluster is not None and not cluster.leader
 
 
 class EngineRecords:
@@ -21,9 +33,12 @@ class EngineRecords:
     def fetch(self, collection: str, after: int) -> StoredRecords:
         """Return what has changed after a version. Raises RecordsUnavailable."""
         try:
-            return self._engine().fetch(queries.StoredRecords(collection, after)).value
+            answer = self._engine().fetch(queries.StoredRecords(collection, after)).value
+            if answer.age_ms > TRUST_S * 1_000 and leaderless(self._engine()):
+                raise RecordsUnavailable("the venue has no leader", leaderless=True)
         except EngineError as error:
             raise RecordsUnavailable(f"the engine cannot be asked: {error}") from error
+        return answer
 
     def store(
         self,
@@ -38,6 +53,8 @@ class EngineRecords:
         try:
             done = self._engine().submit(command).transaction
         except EngineRefused as error:
+            if error.code == NO_LEADER:
+                raise RecordsUnavailable(error.text, leaderless=True) from error
             raise RecordsRefused(error.text) from error
         except EngineError as error:
             unknown = getattr(error, "outcome", "") == "unknown"

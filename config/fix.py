@@ -14,7 +14,8 @@ class Fix(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     A connection from an address in ``proxies`` must begin with a PROXY header, and no other may.
     With ``proxy_protocol`` only proxies are let in; those on this machine where ``proxies`` names
     none. HAProxy listens on ``tls_port``. ``explain_refusals``, never true in production, tells why
-    a Logon is refused. ``shared`` (for good): several gateways with stores serve the sessions.
+    a Logon is refused. ``shared`` (for good): several gateways with stores serve the sessions. Then
+    one that is frozen loses its sessions after ``silence_s``, so that another can take them.
 
     ``gateways`` processes serve the sessions behind one ``port``, each with a store of its own, so
     that FIX uses as many processors; more than one are ``shared`` (decision 38). The inner ports
@@ -37,6 +38,7 @@ class Fix(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tls_port: Annotated[int, Meta(ge=0, le=65535)] = 0
     explain_refusals: bool | None = None
     shared: bool = False
+    silence_s: Annotated[int, Meta(ge=3, le=300)] = 10
     gateways: Annotated[int, Meta(ge=1, le=16)] = 1
 
     @property

@@ -53,10 +53,11 @@ class Part(NamedTuple):
 def cluster_part(status: ClusterStatus) -> Part:
     """Return how the cluster is, as one of its members knows it."""
     away = [row.node for row in status.members if row.role == "away"]
+    if not status.leader:
+        why = f": {status.trouble}" if status.trouble else ""
+        return Part("cluster", "away", f"no_leader: the venue has no leader at this moment{why}")
     if status.trouble:
         return Part("cluster", "troubled", status.trouble)
-    if not status.leader:
-        return Part("cluster", "troubled", "nobody leads")
     if away:
         return Part("cluster", "troubled", f"{', '.join(away)} away; {status.leader} leads")
     mine = next((row for row in status.members if row.node == status.node), None)

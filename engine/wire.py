@@ -51,10 +51,15 @@ class FrameTooLong(WireError):
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """First frame of a client: who it is and which protocol it speaks."""
+    """First frame of a client: who it is and which protocol it speaks.
+
+    With ``silence_ms`` other than 0 it sends something more often than that; the engine ends the
+    connection of one that does not.
+    """
 
     version: int
     name: str
+    silence_ms: int = 0
 
 
 class Submit(msgspec.Struct, frozen=True, array_like=True, tag=2):

@@ -34,6 +34,7 @@ from fix_gateway.runtime.callbacks import AWAY_TEXT, Application
 from fix_gateway.runtime.delivery import Delivery
 from fix_gateway.runtime.faults import Faults
 from fix_gateway.runtime.housekeeping import Housekeeping
+from fix_gateway.runtime.leadership import Leadership, telling
 from fix_gateway.runtime.outbox import Outbox
 from fix_gateway.runtime.quickfix_log import UNNUMBERED_TEXT, QuickfixLog
 from fix_gateway.runtime.replay import HistoryRequests, open_history
@@ -106,6 +107,7 @@ class Gateway:
         self._client = EngineClient(
             engine_socket,
             f"fix_gateway:{settings.comp_id}",
+            silence_s=settings.silence_s if settings.shared else 0.0,
             on_lost=self._lost,
             on_connected=lambda welcome: self.outbox.connected(),
         )
@@ -141,15 +143,12 @@ class Gateway:
             HistoryRequests(history_url, self._connect, self._instruments, self.delivery),
             clock,
         )
+        told = telling(self.sessions, self._sender, clock, settings.stale_after_us)
+        self._leadership = Leadership(self._client, told)
         self._entrance = Entrance(
-            settings,
-            self._client,
-            self.outbox,
-            self.delivery,
-            self._housekeeping,
-            self._sender,
-            clock,
-        )
+            settings, lambda: self._leadership.missing, self._client, self.outbox, self.delivery,
+            self._housekeeping, self._sender, clock,
+        )  # fmt: skip
         self._messages = SessionMessages(self.sessions, self._passage.sessions)
         self._resets = SessionResets(settings, self._entrance, self.delivery)
         for session in self.sessions:
@@ -230,6 +229,8 @@ class Gateway:
         self._subscribe()
         self._requests.start()
         self._housekeeping.start()
+        if self.settings.shared:
+            self._leadership.start()
         self.door = FrontDoor(
             self.settings, self.sessions, self._entrance.enter, self._entrance.farewell,
             self._clock, listener, self._passage, self._gateways,
@@ -301,6 +302,7 @@ class Gateway:
     def stop(self) -> None:
         """Let nobody in, log everybody out, bring everything to disk."""
         self._stopping = True
+        self._leadership.stop()
         self._entrance.close()
         if self._side_door is not None:
             self._side_door.close()

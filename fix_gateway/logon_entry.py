@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ from fix_gateway.door.logon import Logon, Wishes, for_quickfix
 from fix_gateway.door.refusals import TurnedAway
 from fix_gateway.runtime.delivery import Delivery
 from fix_gateway.runtime.housekeeping import Housekeeping
+from fix_gateway.runtime.leadership import LOGON_TEXT, NO_LEADER
 from fix_gateway.runtime.outbox import Outbox
 from fix_gateway.session import holding
 from fix_gateway.session.epochs import EpochError, begin_store, finish_epoch, start_epoch
@@ -39,6 +41,7 @@ class Entrance:
     def __init__(
         self,
         settings: GatewaySettings,
+        leaderless: Callable[[], bool],
         client: EngineClient,
         outbox: Outbox,
         delivery: Delivery,
@@ -47,6 +50,9 @@ class Entrance:
         clock: Clock,
     ) -> None:
         self._settings = settings
+        self._leaderless = leaderless
+        self._turned_away: dict[str, tuple[int, int]] = {}
+        """Of a session that was turned away without a leader: the number expected, and given."""
         self._client = client
         self._outbox = outbox
         self._delivery = delivery
@@ -111,6 +117,10 @@ class Entrance:
 
     def _objection(self, session: Session, wishes: Wishes) -> str:
         """Return why nobody can come in; raises TurnedAway where the client may not."""
+        if self._leaderless():
+            if self._is_still_here(session, wishes):
+                raise TurnedAway(LOGON_TEXT)
+            return NO_LEADER
         if self._closed or not self._outbox.online or self.inner is None:
             return "the engine is not available"
         if Hold.STORE in session.life.holds:
@@ -119,6 +129,21 @@ class Entrance:
         if objection:
             raise TurnedAway(objection)
         return ""
+
+    def _is_still_here(self, session: Session, wishes: Wishes) -> bool:
+        """Return whether a client was served nowhere else since it was here, by its own number.
+
+        Without a leader nobody can say who holds a session now. A Logout under a number that
+        another gateway has used would leave the client out of step.
+        """
+        if not session.held or session.qf is None:
+            return False
+        expected = session.qf.getExpectedTargetNum()
+        known = self._turned_away.get(session.comp_id)
+        if wishes.num != expected and known != (expected, wishes.num - 1):
+            return False
+        self._turned_away[session.comp_id] = expected, wishes.num
+        return True
 
     def _hand_over(
         self, session: Session, logon: Logon, wishes: Wishes, link: Link, unread: bytes

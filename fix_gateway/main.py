@@ -95,6 +95,7 @@ def gateway_settings(settings: Settings, number: int = 1) -> GatewaySettings:
         passing_socket=folder / PASSING,
         number=number,
         neighbours=tuple(neighbours) if fix.gateways > 1 else (),
+        silence_s=float(fix.silence_s),
     )
 
 

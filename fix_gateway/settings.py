@@ -71,6 +71,8 @@ class GatewaySettings:
     unclean_margin: int = 1_000_000
     shared: bool = False
     """Other gateways serve the same sessions: see ``session/holding.py``."""
+    silence_s: float = 10.0
+    """Where it is shared: the engine takes a gateway that says nothing for so long for gone."""
     holder: str = ""
     """The name of this one, where it is shared."""
     explain_refusals: bool = False

@@ -35,6 +35,7 @@ def connected(settings: Settings) -> Iterator[EngineClient]:
 
 ADVICE: Final = {
     ("engine", "away"): "last lines of its log, log/engine.log; runbook “A process has died”",
+    ("cluster", "away"): "`tandem cluster status`; docs/cluster.md, “The majority is lost”",
     ("cluster", "behind"): "the network to the leader, and this machine's processor time",
     ("cluster", "troubled"): "`tandem cluster status`; docs/cluster.md, the runbooks",
     ("history", "behind"): "its log, and the disk or database; runbook “The history is behind”",

@@ -5,6 +5,7 @@ Nothing here waits longer than a few seconds, and nothing is changed.
 
 from __future__ import annotations
 
+import json
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable
@@ -18,6 +19,7 @@ from tandem.output import CommandError
 from tandem.processes import venue_processes
 
 ANSWER_S: Final = 4.0
+ANSWER_BYTES_MAX: Final = 1 << 16
 Say = Callable[[str], None]
 
 
@@ -57,10 +59,18 @@ def _fault(settings: Settings, name: str) -> str:
     except (EngineError, ControlError) as error:
         return str(error)
     except urllib.error.HTTPError as error:
-        return f"answers {error.code} {error.reason}"
+        return f"answers {error.code} {_code(error) or error.reason}"
     except OSError as error:
         return f"does not answer: {error}"
     return ""
+
+
+def _code(error: urllib.error.HTTPError) -> str:
+    """Return the code of the problem that was answered; "" where there is none."""
+    try:
+        return str(json.loads(error.read(ANSWER_BYTES_MAX))["code"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _get(url: str) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from cryptography import x509
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -28,7 +29,7 @@ from prometheus_client.registry import Collector
 from config.control import ControlError, ask, control_folder
 from config.health import ONE_GATEWAY, Watch, free_bytes
 from config.process import EXIT_UNAVAILABLE, get_logger, on_signals, run
-from config.settings import Settings
+from config.settings import Cluster, Settings
 from engine.client import EngineClient, EngineError, queries
 from engine.core.types import (
     ClusterStatus,
@@ -49,8 +50,9 @@ class VenueMetrics(Collector):
 
     def __init__(
         self, data: Path, engine: EngineClient, names: Iterable[str], journal: Path | None = None,
-        gateways: Sequence[str] = ONE_GATEWAY,
+        gateways: Sequence[str] = ONE_GATEWAY, cluster: Cluster | None = None,
     ) -> None:  # fmt: skip
+        self._cluster = cluster
         self._data = data
         self._folders = {"data": data} | ({"journal": journal} if journal is not None else {})
         self._watch = Watch(data, self._folders.values(), gateways)
@@ -72,6 +74,8 @@ class VenueMetrics(Collector):
                 log.warning("engine_silent", reason=str(error))
                 up.add_metric(["engine"], 0)
             families += self._parts(families)
+            if self._cluster is not None:
+                families += certificate_families(self._cluster)
             answered, found = self._others()
             # The bots of a test-net are optional.
             there = {name.partition("-")[0] for name in self._sockets()}
@@ -153,14 +157,38 @@ def engine_families(engine: EngineClient) -> list[Metric]:
     for state in engine.fetch(queries.InstrumentStates()).value:
         halted.add_metric([state.symbol], int(state.status is InstrumentStatus.HALTED))
     cluster = engine.fetch(queries.Cluster()).value
-    more = [] if cluster is None else _of_cluster(cluster)
+    more = [] if cluster is None else cluster_families(cluster)
     return [*families, halted, *_of_withdrawals(engine), *more]
 
 
-def _of_cluster(cluster: ClusterStatus) -> Iterator[Metric]:
+def certificate_families(cluster: Cluster) -> Iterator[Metric]:
+    """Yield until when the certificates of a member are valid, as the files are now."""
+    family = GaugeMetricFamily(
+        "tandem_cluster_certificate_expiry_timestamp_seconds",
+        "When a certificate of this member expires", labels=["file"],
+    )  # fmt: skip
+    for name, path in (("ca", cluster.ca), ("certificate", cluster.certificate)):
+        try:
+            found = x509.load_pem_x509_certificates(path.read_bytes())
+        except (OSError, ValueError) as error:
+            log.warning("certificate_not_read", file=str(path), reason=str(error))
+            continue
+        family.add_metric([name], min(one.not_valid_after_utc.timestamp() for one in found))
+    yield family
+
+
+def cluster_families(cluster: ClusterStatus) -> Iterator[Metric]:
+    """Yield the metrics of a cluster, as one of its members knows it."""
+    alarm = GaugeMetricFamily(
+        "tandem_cluster_etcd_alarm", "1 while etcd reports this alarm", labels=["alarm"]
+    )
+    for name in sorted({"NOSPACE", *cluster.alarms}):
+        alarm.add_metric([name], int(name in cluster.alarms))
+    yield alarm
     for name, text, value in (
         ("leads", "1 while this member leads", int(cluster.role == "leader")),
         ("has_leader", "1 while this member knows of a leader", int(bool(cluster.leader))),
+        ("etcd_up", "1 while a majority of etcd answers this member", int(cluster.etcd_reached)),
         ("epoch", "Epoch of this member's lead, 0 for a follower", cluster.epoch),
         ("log_transactions", "Transactions in etcd, as the leader counts", cluster.log_records),
         ("log_bytes", "Size of etcd's database, as the leader sees it", cluster.log_bytes),
@@ -271,8 +299,9 @@ def serve(settings: Settings) -> int:
     registry = CollectorRegistry()
     # Not queried at registration: the venue may not be running yet.
     metrics = VenueMetrics(
-        settings.data, engine, names, settings.engine.journal, settings.fix.names
-    )
+        settings.data, engine, names, settings.engine.journal, settings.fix.names,
+        settings.cluster,
+    )  # fmt: skip
     registry.register(_Unasked(metrics))
     try:
         server, thread = start_http_server(

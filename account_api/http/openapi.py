@@ -67,7 +67,7 @@ _SECURITY: Final[dict[str, Any]] = {
 _ALWAYS: Final = ("malformed_http", "invalid_request", "internal_error")
 _SIGNED: Final = (
     "unauthorized", "outside_window", "insufficient_scope", "source_not_allowed",
-    "rate_limited", "key_pending", "key_expired", "keys_unavailable",
+    "rate_limited", "key_pending", "key_expired", "keys_unavailable", "no_leader",
 )  # fmt: skip
 _KEYED: Final = (
     "idempotency_key_reused", "idempotency_key_in_flight", "idempotency_outcome_unknown",
@@ -300,7 +300,7 @@ def codes_of(route: Route) -> set[str]:
         codes.add("idempotency_key_missing")
     codes.update(_WITH_BODY if route.body is not None else ("body_not_allowed", "body_too_large"))
     if route.path not in _LOCAL:
-        codes.update(("engine_unavailable", "engine_refused"))
+        codes.update(("engine_unavailable", "engine_refused", "no_leader"))
     fields = route.query.__struct_fields__ + (route.body.__struct_fields__ if route.body else ())
     if "{" in route.path or "account" in fields:
         codes.add("not_found")

@@ -11,12 +11,13 @@ from typing import Final
 
 import msgspec
 
-from account_api.errors import Problem
+from account_api.errors import Problem, no_leader
 from account_api.http.routing import AnyCall, PlainCall, Route
 from account_api.ports import PartSeen
 from account_api.reply import Reply
 from account_api.schema.health_responses import HealthView, PartView, ReadyView
 from engine.client import queries
+from engine.core.types import ClusterStatus
 from engine.history import reader as history
 
 _REQUIRED: Final = frozenset(("engine", "keys", "history", "disk"))
@@ -33,8 +34,9 @@ def get_health(call: PlainCall) -> Reply:
 def get_ready(call: PlainCall) -> Reply:
     """Get whether the account API can serve, and the state of each part of the venue.
 
-    503 if the engine does not respond, the API keys or the history cannot be read, the history does
-    not keep up, or the disk is full. `degraded`: it can serve, but another part does not work.
+    503 if the engine does not respond, the venue has no leader, the API keys or the history cannot
+    be read, the history does not keep up, or the disk is full. `degraded`: it can serve, but
+    another part does not work.
     """
     parts: list[PartView] = []
     failures: list[Problem] = []
@@ -44,14 +46,9 @@ def get_ready(call: PlainCall) -> Reply:
     if call.services.history_opener is not None:
         stored = _ask(parts, failures, "history", lambda: _history_seq(call))
         detail += f", history at seq {stored}"
-    cluster = None if failures else call.services.fetch(queries.Cluster()).value
+    cluster = None if seq is None else call.services.fetch(queries.Cluster()).value
     if cluster is not None:
-        whole = cluster.leader and not cluster.trouble
-        whole = whole and not any(row.role == "away" for row in cluster.members)
-        parts.append(PartView(
-            part="cluster", status="ok" if whole else "troubled", required=False,
-            detail="works" if whole else "does not do all of its work",
-        ))  # fmt: skip
+        parts.append(_cluster(cluster, failures))
     for seen in call.services.parts(seq):
         view = _view(seen)
         known = next((one for one in parts if one.part == view.part), None)
@@ -68,6 +65,15 @@ def get_ready(call: PlainCall) -> Reply:
     if wrong:
         return Reply(ReadyView(status="degraded", detail="; ".join(wrong), parts=parts))
     return Reply(ReadyView(status="ready", detail=detail, parts=parts))
+
+
+def _cluster(cluster: ClusterStatus, failures: list[Problem]) -> PartView:
+    whole = not cluster.trouble and not any(row.role == "away" for row in cluster.members)
+    state, words = ("ok", "works") if whole else ("troubled", "does not do all of its work")
+    if not cluster.leader:
+        failures.insert(0, no_leader())
+        state, words = "away", "has no leader"
+    return PartView(part="cluster", status=state, required=True, detail=words)
 
 
 def _ask(
@@ -113,6 +119,6 @@ ROUTES: Final = (
     Route("GET", "/healthz", get_health, "Is the process alive", HealthView, tag="health"),
     Route(
         "GET", "/readyz", get_ready, "Can the process serve", ReadyView, tag="health",
-        errors=("history_unavailable", "keys_unavailable", "not_ready"),
+        errors=("history_unavailable", "keys_unavailable", "no_leader", "not_ready"),
     ),
 )  # fmt: skip

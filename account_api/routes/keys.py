@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta
 
-from account_api.errors import Problem
+from account_api.errors import Problem, no_leader
 from account_api.http.routing import AnyCall, BodyCall, PlainCall, QueryCall, Route
 from account_api.reply import Reply, answered
 from account_api.routes.common import (
@@ -350,6 +350,8 @@ def _actor_revoked(key: ApiKey) -> Problem:
 
 
 def _unavailable(error: KeyStoreError) -> Problem:
+    if error.leaderless:
+        return no_leader("unknown" if error.unknown else "not_applied")
     return Problem(
         "keys_unavailable", "The API keys cannot be read or written at this moment.",
         outcome="unknown" if error.unknown else None,

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from account_api.errors import Problem
+from account_api.errors import Problem, no_leader
 from account_api.http.routing import AnyCall, BodyCall, PlainCall, QueryCall, Route
 from account_api.reply import Reply, answered
 from account_api.routes.common import account_of, original, own_account, reaches, require_active
@@ -77,7 +77,7 @@ def create_webhook(call: BodyCall[NewWebhookRequest]) -> Reply:
             "too_many_webhooks", "The account has its maximum number of webhook endpoints."
         ) from None
     except WebhookStoreError as error:
-        raise _unavailable() from error
+        raise _unavailable(error) from error
     return _with_secret(wanted, call.now_us, 201)
 
 
@@ -221,7 +221,7 @@ def _stored(do: Callable[[], T]) -> T:
     try:
         return do()
     except WebhookStoreError as error:
-        raise _unavailable() from error
+        raise _unavailable(error) from error
 
 
 def _changed(call: AnyCall, endpoint: Endpoint, changes: dict[str, Any]) -> Endpoint:
@@ -230,7 +230,7 @@ def _changed(call: AnyCall, endpoint: Endpoint, changes: dict[str, Any]) -> Endp
     except WebhookNameTaken:
         raise _taken(endpoint.account, changes["name"]) from None
     except WebhookStoreError as error:
-        raise _unavailable() from error
+        raise _unavailable(error) from error
     if found is None:
         raise _not_found(endpoint.id)
     return found
@@ -249,7 +249,7 @@ def _ask(
             retryable=True,
         ) from None  # fmt: skip
     except WebhookStoreError as error:
-        raise _unavailable() from error
+        raise _unavailable(error) from error
 
 
 def _check_url(call: AnyCall, url: str) -> None:
@@ -366,7 +366,9 @@ def _not_found(name: str) -> Problem:
     return Problem("not_found", f"There is no webhook endpoint {name[:64]!r}.", field="webhook")
 
 
-def _unavailable() -> Problem:
+def _unavailable(error: WebhookStoreError) -> Problem:
+    if error.leaderless:
+        return no_leader()
     return Problem(
         "webhooks_unavailable", "Webhook endpoints cannot be read or written at this moment."
     )

@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from account_api.errors import Problem
+from account_api.errors import Problem, no_leader
 from account_api.security.keystore import KeyStore, KeyStoreError, StoredKey
 from account_api.security.shared_keys import SharedKeyStore
 from account_api.settings import SCOPES, ApiKey
@@ -51,7 +51,7 @@ class KeyRing:
         self._keys = _index(self.configured)
 
     def current(self) -> Keys:
-        """Return the keys that are valid now. Raises Problem ``keys_unavailable``."""
+        """Return the keys that are valid now. Raises Problem."""
         if self.store is None:
             return self._keys
         try:
@@ -67,7 +67,7 @@ class KeyRing:
         """Return the keys with all that was committed before this call, on any machine.
 
         For who is about to refuse a key because it is not there. Raises Problem
-        ``keys_unavailable``.
+        ``keys_unavailable`` or ``no_leader``.
         """
         if self.store is not None:
             try:
@@ -109,6 +109,8 @@ def api_key(key: StoredKey) -> ApiKey:
 
 def _unavailable(error: KeyStoreError) -> Problem:
     _log.warning("keys_unavailable", reason=str(error))
+    if error.leaderless:
+        return no_leader()
     return Problem("keys_unavailable", "The service cannot read which API keys are valid.")
 
 

@@ -60,9 +60,13 @@ State = Literal["active", "pending_approval"]
 
 
 class KeyStoreError(RuntimeError):
-    """Keys cannot be read or written. ``unknown``: it may have been done all the same."""
+    """Keys cannot be read or written.
+
+    ``unknown``: it may have been done all the same. ``leaderless``: the venue has no leader.
+    """
 
     unknown = False
+    leaderless = False
 
 
 class NoRoom(KeyStoreError):

@@ -29,6 +29,8 @@ REFRESH_S: Final = 0.2
 """How often a copy that is in use is renewed."""
 IDLE_S: Final = 1.0
 """A copy that nobody has used for so long is not renewed until somebody needs it."""
+NO_LEADER: Final = "no_leader"
+"""The engine's code for a command that waited for a leader in vain, and was not done."""
 AFTER_FAILURE_S: Final = 0.05
 CHANGES_MAX: Final = 400
 """Records of one change; with the longest values they fit into a frame of the engine."""
@@ -38,11 +40,15 @@ T = TypeVar("T")
 
 
 class RecordsUnavailable(RuntimeError):
-    """The engine cannot be asked, or its state is too old. ``unknown``: a change may be made."""
+    """The engine cannot be asked, or its state is too old.
 
-    def __init__(self, text: str, *, unknown: bool = False) -> None:
+    ``unknown``: a change may be made. ``leaderless``: nobody leads the venue, as far as is known.
+    """
+
+    def __init__(self, text: str, *, unknown: bool = False, leaderless: bool = False) -> None:
         super().__init__(text)
         self.unknown = unknown
+        self.leaderless = leaderless
 
 
 class RecordsRefused(RuntimeError):
@@ -110,7 +116,7 @@ class Replica(Generic[T]):
         self._state: State[T] = State(0, {}, {})
         self._fresh_at = float("-inf")
         self._asked_at = self._wanted_at = self._begun_at = self._tried_at = float("-inf")
-        self._failure = ""
+        self._failure: RecordsUnavailable | None = None
 
     def state(self) -> State[T]:
         """Return the collection as it was at most ``TRUST_S`` ago. Raises RecordsUnavailable."""
@@ -132,7 +138,8 @@ class Replica(Generic[T]):
             self._changed.notify_all()
             while self._begun_at < began:
                 if self._failure and self._tried_at >= began:
-                    raise RecordsUnavailable(self._failure)
+                    failure = self._failure
+                    raise RecordsUnavailable(str(failure), leaderless=failure.leaderless)
                 left_s = began + self._wait_s - time.monotonic()
                 if left_s <= 0:
                     raise RecordsUnavailable("the engine does not answer in time")
@@ -167,7 +174,9 @@ class Replica(Generic[T]):
                     if error.unknown and not unknown:
                         unknown = True
                         continue
-                    raise RecordsUnavailable(str(error), unknown=unknown) from error
+                    raise RecordsUnavailable(
+                        str(error), unknown=unknown, leaderless=error.leaderless
+                    ) from error
                 unknown = True
         raise RecordsUnavailable(f"the records of {owner or 'the venue'} change all the time")
 
@@ -198,13 +207,13 @@ class Replica(Generic[T]):
                 state = self._merged(answer)
             except RecordsUnavailable as error:
                 with self._changed:
-                    self._tried_at, self._failure = began, str(error)
+                    self._tried_at, self._failure = began, error
                     self._changed.notify_all()
                 continue
             with self._changed:
                 if self._thread is not me:
                     return
-                self._state, self._failure = state, ""
+                self._state, self._failure = state, None
                 self._begun_at = self._tried_at = began
                 self._fresh_at = began - answer.age_ms / 1_000
                 self._changed.notify_all()

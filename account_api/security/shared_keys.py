@@ -378,5 +378,6 @@ def _base64(data: bytes) -> str:
 
 def _failed(error: RecordsUnavailable | RecordsRefused) -> KeyStoreError:
     failure = KeyStoreError(f"the API keys cannot be used: {error}")
-    failure.unknown = isinstance(error, RecordsUnavailable) and error.unknown
+    if isinstance(error, RecordsUnavailable):
+        failure.unknown, failure.leaderless = error.unknown, error.leaderless
     return failure

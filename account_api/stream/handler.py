@@ -108,10 +108,13 @@ class Handler:
         request_id = uuid.uuid4().hex
         op, req_id = "", None
         try:
-            if not peer.check_key(self._authenticator.ring.current(), self._clock_us()):
+            doubt = self._doubt(peer)
+            if peer.closing:
                 return
             message = requests.parse(text)
             op, req_id = message.op, message.req_id
+            if doubt is not None:
+                raise doubt
             own = self._own.get(op)
             if own is not None:
                 await own(peer, message)
@@ -124,6 +127,16 @@ class Handler:
             )
         except Problem as problem:
             await peer.send(refusal(op, req_id, problem.document(request_id)))
+
+    def _doubt(self, peer: Peer) -> Problem | None:
+        """Close a connection whose key is not valid; return why that cannot be known."""
+        if peer.principal is None:
+            return None
+        try:
+            peer.check_key(self._authenticator.ring.current(), self._clock_us())
+        except Problem as problem:
+            return problem
+        return None
 
     async def _login(self, peer: Peer, message: Message) -> None:
         params = message.read(requests.LoginParams)

@@ -73,12 +73,15 @@ class Peer:
         # Neither reading what has arrived nor writing what the kernel takes yields to others.
         await asyncio.sleep(0)
 
-    def check_key(self, keys: Keys | None, now_us: int) -> bool:
-        """Close the connection if the key that logged in is no longer valid, or nobody knows."""
+    def check_key(self, keys: Keys | None, now_us: int, unknown: str = "") -> bool:
+        """Close the connection if the key that logged in is no longer valid, or nobody knows.
+
+        ``unknown`` says why nobody does.
+        """
         if self.principal is None:
             return True
         if keys is None:
-            self.fail(CLOSE_RESTART, "the service cannot read which API keys are good")
+            self.fail(CLOSE_RESTART, unknown or "the service cannot read which API keys are good")
             return False
         if self.principal.key.key not in keys.named:
             self.fail(CLOSE_CREDENTIALS, "the key was revoked")

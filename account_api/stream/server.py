@@ -122,17 +122,19 @@ class StreamServer:
 
         One that expires is noticed within a second, and at once by a request.
         """
+        unknown = ""
         try:
             keys = self._services.ring.current()
-        except Problem:
+        except Problem as problem:
             keys = None  # A revocation may be unread: all logged-in connections are closed.
+            unknown = f"{problem.kind.code}: {problem.kind.title}"
         now_us = self._clock_us()
         # Keys that expire are looked for once a second: messages of the market come more often.
         if keys is self._keys and now_us < self._look_us:
             return
         self._keys, self._look_us = keys, now_us + _LOOK_US
         for peer in list(self.hub.peers):
-            peer.check_key(keys, now_us)
+            peer.check_key(keys, now_us, unknown)
 
     def _extensions(self) -> list[DeflateFactory]:
         least = self._settings.deflate_bytes_min

@@ -12,8 +12,9 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from account_api.errors import Problem
+from account_api.errors import Problem, no_leader
 from account_api.schema.from_events import accepted
+from account_api.security.replica import NO_LEADER
 from engine.client import AsyncEngineClient, EngineError, EngineRefused
 from engine.core.commands import CloseSession, OpenSession, RecordRefusal
 from engine.core.events import SessionChanged
@@ -73,7 +74,9 @@ class Sessions:
         )
         try:
             outcome = await self._client.submit(mark)
-        except EngineRefused:
+        except EngineRefused as error:
+            if error.code == NO_LEADER:
+                raise no_leader() from error
             return False
         except EngineError as error:
             raise Problem(
@@ -88,6 +91,8 @@ class Sessions:
             await self._open(source, terms)
         except EngineError as error:
             self._live.pop(source, None)
+            if getattr(error, "code", "") == NO_LEADER:
+                raise no_leader() from error
             raise Problem(
                 "engine_unavailable",
                 "The engine did not respond; cancel on disconnect may or may not be set.",

@@ -368,7 +368,9 @@ class SharedWebhookStore:
         try:
             yield
         except (RecordsUnavailable, RecordsRefused, OSError) as error:
-            raise WebhookStoreError(f"webhook endpoints cannot be used: {error}") from error
+            failure = WebhookStoreError(f"webhook endpoints cannot be used: {error}")
+            failure.leaderless = isinstance(error, RecordsUnavailable) and error.leaderless
+            raise failure from error
 
     def _stored(self, endpoint: Endpoint) -> dict[str, Any]:
         return {

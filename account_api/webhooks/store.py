@@ -60,7 +60,9 @@ ErrandKind: TypeAlias = Literal["resend", "ping"]
 
 
 class WebhookStoreError(RuntimeError):
-    """The file of webhooks cannot be read or written."""
+    """The webhooks cannot be read or written. ``leaderless``: the venue has no leader."""
+
+    leaderless = False
 
 
 class WebhookNameTaken(WebhookStoreError):

@@ -60,8 +60,10 @@ class EngineClient:
 
     ``on_lost(error)`` is called on the reader thread whenever the connection is lost or the
     subscription ends; ``on_connected(welcome)`` after every successful connection, before
-    anything else is sent on it. Neither may wait for the engine. Calls raise
-    EngineUnavailable, EngineTimeout or EngineRefused.
+    anything else is sent on it. Neither may wait for the engine. With ``silence_s`` the caller
+    promises to send something more often than that, and the engine ends the connection, and the
+    sessions that were opened on it, when nothing comes. Calls raise EngineUnavailable,
+    EngineTimeout or EngineRefused.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class EngineClient:
         name: str,
         *,
         timeout_s: float = 5.0,
+        silence_s: float = 0.0,
         on_lost: Callable[[EngineError], None] | None = None,
         on_connected: Callable[[Welcome], None] | None = None,
     ) -> None:
@@ -79,7 +82,7 @@ class EngineClient:
         self._on_lost = on_lost
         self._on_connected = on_connected
         self._connect_lock = threading.Lock()
-        self._connector = Connector(self._path, name, timeout_s)
+        self._connector = Connector(self._path, name, timeout_s, silence_s)
         self._connection: Connection | None = None
         self._subscription: _Subscription | None = None
         self._reader: threading.Thread | None = None

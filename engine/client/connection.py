@@ -21,9 +21,10 @@ class Connector:
     The caller holds a lock.
     """
 
-    def __init__(self, path: str, name: str, timeout_s: float) -> None:
+    def __init__(self, path: str, name: str, timeout_s: float, silence_s: float = 0.0) -> None:
         self._path = path
         self._name = name
+        self._silence_s = silence_s
         self._timeout_s = timeout_s
         self._backoff = Backoff()
         self._not_before = 0.0
@@ -37,7 +38,9 @@ class Connector:
         if self.pause_s > 0:
             raise EngineUnavailable(f"the engine at {self._path} cannot be reached", "not_applied")
         try:
-            connection = Connection(self._path, self._name, self._timeout_s)
+            connection = Connection(
+                self._path, self._name, self._timeout_s, self._silence_s
+            )
         except (OSError, WireError) as error:
             self._not_before = time.monotonic() + self._backoff.failed()
             raise EngineUnavailable(
@@ -56,8 +59,8 @@ class Connector:
 class Connection:
     """One socket and the protocol state of that connection."""
 
-    def __init__(self, path: str, name: str, timeout_s: float) -> None:
-        self.core: ClientCore[Handle] = ClientCore(name)
+    def __init__(self, path: str, name: str, timeout_s: float, silence_s: float) -> None:
+        self.core: ClientCore[Handle] = ClientCore(name, silence_s)
         self.core_lock = threading.Lock()
         self.send_lock = threading.Lock()
         self.alive = True

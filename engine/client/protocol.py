@@ -127,8 +127,9 @@ def refusal(code: str, text: str) -> EngineRefused:
 class ClientCore(Generic[H]):
     """One connection's protocol state. Not thread-safe: the caller holds a lock."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, silence_s: float = 0.0) -> None:
         self.name = name
+        self._silence_ms = round(silence_s * 1_000)
         self.next_seq = 0
         """The next transaction expected by an unfiltered subscription, 0 without one."""
         self._buffer = bytearray()
@@ -138,7 +139,7 @@ class ClientCore(Generic[H]):
 
     def hello(self) -> bytes:
         """Return the first frame of a connection."""
-        return wire.encode_frame(wire.Hello(wire.PROTOCOL_VERSION, self.name))
+        return wire.encode_frame(wire.Hello(wire.PROTOCOL_VERSION, self.name, self._silence_ms))
 
     def submit(self, command: Command, handle: H) -> tuple[int, bytes]:
         """Register a command whose Result ``handle`` waits for."""

@@ -86,10 +86,14 @@ class LogCorrupt(LogError):
 
 
 class Size(NamedTuple):
-    """How many records etcd has, and how many bytes of disk its database takes."""
+    """How many records etcd has, how many bytes of disk its database takes, and what it reports.
+
+    An alarm such as NOSPACE stays until it is disarmed, and lets nothing be written meanwhile.
+    """
 
     records: int
     bytes: int
+    alarms: tuple[str, ...] = ()
 
 
 class _Batch(msgspec.Struct, array_like=True):
@@ -265,7 +269,8 @@ class EtcdLog:
         )
         head, first = _head(done.found[0]), done.found[1]
         records = 0 if head is None or not first else head.seq + 1 - self._seq(first[0])
-        return Size(records, self._etcd.status().db_size)
+        status = self._etcd.status()
+        return Size(records, status.db_size, tuple(sorted(set(_alarms(status.errors)))))
 
     def _key(self, first_seq: int) -> bytes:
         return b"%s%020d" % (self._log, first_seq)
@@ -332,3 +337,11 @@ def _decode(found: KeyValue) -> tuple[int, list[bytes]]:
         return batch.crc, msgspec.msgpack.decode(content, type=list[bytes])
     except (msgspec.MsgspecError, zlib.error) as error:
         raise LogCorrupt(f"{found.key.decode()} in etcd cannot be read: {error}.") from error
+
+
+def _alarms(errors: Sequence[str]) -> Iterator[str]:
+    """Yield the alarms of which a member of etcd tells: ``memberID:1 alarm:NOSPACE``."""
+    for error in errors:
+        _, found, alarm = error.partition("alarm:")
+        if found:
+            yield alarm.strip()

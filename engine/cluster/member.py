@@ -30,6 +30,8 @@ TURN_S: Final = 0.1
 """A member looks at least this often whether its role has changed."""
 READY_S: Final = 3.0
 """Without a leader for so long, a member that is not new serves what it has."""
+LED_S: Final = 2.0
+"""A leader of which a follower has not heard for so long is none to its clients."""
 PAUSE_S: Final = 0.5
 """After a promotion that could not be finished, before the next attempt."""
 
@@ -65,6 +67,7 @@ class Member:
         parts.watch.place = self.place
         parts.relay.status = self.status
         parts.relay.standing = self.standing
+        parts.watch.followed = lambda: time.monotonic() - parts.relay.fresh_at < LED_S / 4
 
     def place(self) -> Place:
         """Return what this member is now; may be called by another thread."""
@@ -73,23 +76,33 @@ class Member:
     def standing(self) -> Standing:
         """Return whether this member leads, and how old its state may be.
 
-        While the lease was certainly held no other member had a newer state.
+        While the lease was certainly held no other member had a newer state. Without a leader it
+        is etcd that says whether there is more than this member has applied.
         """
         leads = bool(self._epoch)
         current_at = self._tenure.held_at if leads else self._relay.fresh_at
+        seen = self._watch.head
+        have = self._journal.last_seq, self._journal.last_crc
+        if not leads and seen is not None and (seen.head.seq, seen.head.crc) == have:
+            current_at = max(current_at, seen.at)
         age_ms = min((time.monotonic() - current_at) * 1_000, AGE_MS_MAX)
         return Standing(leads, max(0, round(age_ms)))
 
     def status(self) -> ClusterStatus:
-        """Return what this member knows of the cluster."""
+        """Return what this member knows of the cluster.
+
+        A leader that etcd names and that cannot be reached from here is none.
+        """
         watch, place = self._watch, self.place()
         leads = place.role == "leader"
-        leader = "" if watch.leader is None else watch.leader.node
+        heard = time.monotonic() - self._relay.led_at < LED_S
+        leader = watch.leader.node if watch.leader is not None and heard else ""
         return ClusterStatus(
             watch.terms.node, place.role, place.epoch,
             watch.terms.node if leads else leader,
             watch.trouble or ("" if leads else self._link.trouble),
-            watch.size.records, watch.size.bytes, watch.rows(),
+            watch.size.records, watch.size.bytes, watch.rows(), watch.full or not watch.trouble,
+            tuple(sorted({*watch.size.alarms, *(("NOSPACE",) if watch.full else ())})),
         )  # fmt: skip
 
     def run(self, ready: Callable[[], None]) -> None:

@@ -28,8 +28,10 @@ from engine.wire import Submit
 RECORDS_PER_BATCH: Final = 256
 HELD_MAX: Final = 10_000
 """Commands that wait for a leader; more are not taken."""
-HELD_S: Final = 5.0
-"""How long a command waits for a leader: longer than a change of leader takes."""
+HELD_S: Final = 4.0
+"""How long a command waits for a leader: longer than a change of leader takes, and less than the
+5 s that clients wait, so that they are told that it was not done."""
+NO_LEADER_TEXT: Final = "the venue has no leader at this moment; the command was not done"
 
 AGE_MS_MAX: Final = 1_000_000_000
 
@@ -87,6 +89,8 @@ class Relay:
         self._fresh = (0, -math.inf)
         self.fresh_at = -math.inf
         """What this member has applied is all that the cluster had at that time."""
+        self.led_at = -math.inf
+        """When the leader, to which there was a connection, was last known to lead."""
         self.status: Callable[[], ClusterStatus | None] = lambda: None
         """See ``Following``; the member sets both."""
         self.standing: Callable[[], Standing] = lambda: Standing(leads=False, age_ms=AGE_MS_MAX)
@@ -139,6 +143,7 @@ class Relay:
                 self._lost(item.reason)
             elif isinstance(item, Fresh):
                 self._fresh = (item.seq, item.at)
+                self.led_at = item.at
             else:
                 self._take(item)
         records = self._records
@@ -162,9 +167,20 @@ class Relay:
                 if not (self._ready and self._send(held.connection, held.frame)):
                     if held.deadline > now:
                         return
-                    log.warning("no_leader", client=held.connection.name, waited_s=HELD_S)
-                    self._server.end(held.connection)
+                    self._give_up(held)
             self._held.popleft()
+
+    def _give_up(self, held: _Held) -> None:
+        """Tell a client that its command, which nobody has seen, is not done.
+
+        One that asks for no result hears of it by the end of its connection, and sends it again.
+        """
+        log.warning("no_leader", client=held.connection.name, waited_s=HELD_S)
+        if held.frame.id:
+            failed = wire.Failed(held.frame.id, "no_leader", NO_LEADER_TEXT)
+            self._server.send(held.connection, failed)
+        else:
+            self._server.end(held.connection)
 
     def release(self) -> list[tuple[Connection, Item]]:
         """Give up what waits for a leader, to the one that this member becomes.

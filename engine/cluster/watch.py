@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from engine.cluster.etcd import EtcdError
-from engine.cluster.log import EtcdLog, LogError, Size
+from engine.cluster.etcd import EtcdError, EtcdFull
+from engine.cluster.log import EtcdLog, Head, LogError, Size
 from engine.cluster.members import Member, Members, Progress
 from engine.cluster.tenure import Leader, Tenure
 from engine.core.types import MemberRow
@@ -24,6 +24,7 @@ ROUND_S: Final = 0.1
 REPORT_S: Final = 0.25
 FLUSH_S: Final = 0.5
 TRIM_S: Final = 1.0
+SEE_S: Final = 0.5
 
 log = structlog.get_logger("engine.cluster")
 
@@ -34,6 +35,13 @@ class Place(NamedTuple):
     role: str
     epoch: int
     seq: int
+
+
+class Seen(NamedTuple):
+    """The end of the log as etcd told it to who asked at ``at`` (monotonic)."""
+
+    head: Head
+    at: float
 
 
 class Terms(NamedTuple):
@@ -91,6 +99,10 @@ class Watch:
         """Who holds the lease, as far as is known."""
         self.won = False
         """This member holds the lease."""
+        self.followed: Callable[[], bool] = lambda: False
+        """Whether a leader tells this member what is new; the member sets it."""
+        self.head: Seen | None = None
+        """What the log ended with when nobody told."""
         self.size = Size(0, 0)
         """What etcd holds, as far as the leader knows."""
         self.members: tuple[Member, ...] = ()
@@ -98,11 +110,13 @@ class Watch:
         """The member that is to lead in the place of this one."""
         self.trouble = ""
         """What keeps this member from etcd."""
+        self.full = False
+        """etcd answers and takes nothing: it has reached its quota."""
         self._lags: dict[str, Lag] = {}
         self._silent_rounds = max(3, round(terms.silence_s / ROUND_S))
         self._registered = False
         self._not_before = 0.0
-        self._report_at = self._trim_at = self._flush_at = 0.0
+        self._report_at = self._trim_at = self._flush_at = self._see_at = 0.0
         self._flushed = 0
         self._differs = False
         self._heard: Progress | None = None
@@ -133,7 +147,9 @@ class Watch:
                 if not self.trouble:
                     log.warning("cluster_not_reached", reason=str(error))
                 self.trouble = str(error)
+                self.full = isinstance(error, EtcdFull)
             else:
+                self.full = False
                 if self.trouble:
                     log.info("cluster_reached")
                 self.trouble = ""
@@ -160,12 +176,26 @@ class Watch:
             self._give_way(wanted)
         else:
             self._find_leader(now, wanted)
+            self._see_head()
         if now >= self._flush_at:
             self._flush_at = now + FLUSH_S
             self._flushed = self._journal.flush()
         if place.role == "leader" and now >= self._trim_at:
             self._trim_at = now + TRIM_S
             self._trim()
+
+    def _see_head(self) -> None:
+        """Ask etcd how far the log is, where no leader says so: who has all of it is current."""
+        asked_at = time.monotonic()
+        if self.won or self.followed() or asked_at < self._see_at:
+            return
+        self._see_at = asked_at + SEE_S
+        head = self._log.head()
+        if head is not None:
+            self.head = Seen(head, asked_at)
+        if asked_at >= self._trim_at:
+            self._trim_at = asked_at + TRIM_S
+            self.size = self._log.size()
 
     def _give_way(self, wanted: str) -> None:
         """Have this leader end if another member, which is there, is wanted in its place."""

@@ -657,7 +657,9 @@ class ClusterStatus(NamedTuple):
     """The cluster as one of its members knows it.
 
     ``leader`` is "" while nobody leads, ``trouble`` what keeps this member from etcd or from the
-    leader. ``log_records`` and ``log_bytes`` are what etcd holds, as the leader last counted.
+    leader. ``log_records`` and ``log_bytes`` are what etcd holds, as last counted, which the leader
+    does, or everybody where there is none; ``alarms`` are etcd's. ``etcd_reached``: a majority of
+    etcd answers.
     """
 
     node: str
@@ -668,6 +670,8 @@ class ClusterStatus(NamedTuple):
     log_records: int
     log_bytes: int
     members: tuple[MemberRow, ...]
+    etcd_reached: bool = True
+    alarms: tuple[str, ...] = ()
 
 
 class EngineStatus(NamedTuple):

@@ -9,6 +9,7 @@ socket, and on TCP as well if it is given a listener.
 from __future__ import annotations
 
 import errno
+import math
 import os
 import selectors
 import socket
@@ -17,15 +18,21 @@ from collections.abc import Container
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
+import structlog
+
 from engine import wire
 from engine.server.tcp import TcpListener
 from engine.server.tls import RECEIVE_BYTES, TlsSocket
 from engine.server.unixsocket import listen
 from engine.wire import ClientFrame
 
+ATTENDED_S_MAX: Final = 0.5
+"""As so long a turn of the engine counts at most, against a client that is silent."""
 SEND_CHUNK_BYTES: Final = 1 << 20
 SOCKET_BUFFER_BYTES: Final = 1 << 20
 ACCEPTS_PER_POLL: Final = 32
+
+log = structlog.get_logger("engine.server.ipc")
 
 
 class Limits(NamedTuple):
@@ -57,7 +64,7 @@ class Connection:
     __slots__ = (
         "number", "socket", "name", "greeted", "open", "reading", "inbox", "parts", "bytes",
         "chunk", "chunk_seq", "sent_seq", "closing", "blocked_since", "writing", "refused",
-        "remote", "peer",
+        "remote", "peer", "silence_s", "heard_at",
     )  # fmt: skip
 
     def __init__(self, number: int, sock: socket.socket | TlsSocket) -> None:
@@ -84,6 +91,9 @@ class Connection:
         self.refused = False
         """It violated the protocol; what it sent afterwards is ignored."""
         self.blocked_since = 0.0
+        self.silence_s = 0.0
+        """The client sends something more often than that; 0: whenever it likes."""
+        self.heard_at = 0.0
         self.writing = False
 
     def queue(self, data: bytes | memoryview, seq: int = 0) -> None:
@@ -112,6 +122,11 @@ class Server:
         # Shared, because a buffer of this size is mapped and unmapped each time.
         self._received = memoryview(bytearray(RECEIVE_BYTES))
         self._selector = selectors.DefaultSelector()
+        self._attended_s = 0.0
+        """How long this server has listened: its own pauses are no silence of its clients."""
+        self._polled_at = math.inf
+        self._promised: dict[int, Connection] = {}
+        """Clients that have said how long they are silent at most."""
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._listener = listen(self.path)
         self._selector.register(self._listener, selectors.EVENT_READ, None)
@@ -136,7 +151,10 @@ class Server:
         been processed yet.
         """
         items: list[tuple[Connection, Item]] = []
-        for key, events in self._selector.select(timeout_s):
+        if self._promised:
+            timeout_s = min(timeout_s, ATTENDED_S_MAX)
+        ready = self._selector.select(timeout_s)
+        for key, events in ready:
             connection = key.data
             if connection is None:
                 if key.fileobj is self._listener:
@@ -161,10 +179,29 @@ class Server:
                 for connection in [*self.connections.values()]:
                     if connection.socket in silent:
                         self.end(connection)
+        if self._promised:
+            self._end_silent(now, unread)
         for connection in self._gone:
             items.append((connection, Gone()))
         self._gone = []
         return items
+
+    def expect(self, connection: Connection, silence_s: float) -> None:
+        """End a connection from which nothing comes for so long; 0: it may be silent."""
+        if silence_s > 0:
+            connection.silence_s, connection.heard_at = silence_s, self._attended_s
+            self._promised[connection.number] = connection
+
+    def _end_silent(self, now: float, unread: Container[int]) -> None:
+        """End the connections of clients that have broken their promise to send something."""
+        self._attended_s += min(max(0.0, now - self._polled_at), ATTENDED_S_MAX)
+        self._polled_at = now
+        for connection in [*self._promised.values()]:
+            if connection.number in unread:
+                connection.heard_at = self._attended_s
+            elif self._attended_s - connection.heard_at > connection.silence_s:
+                log.warning("client_silent", client=connection.name, s=connection.silence_s)
+                self.end(connection)
 
     def send(self, connection: Connection, frame: wire.EngineFrame) -> None:
         """Queue one frame."""
@@ -231,6 +268,7 @@ class Server:
         connection.chunk = memoryview(b"")
         connection.bytes = 0
         del self.connections[connection.number]
+        self._promised.pop(connection.number, None)
         self._dirty.pop(connection.number, None)
         self._gone.append(connection)
 
@@ -301,6 +339,7 @@ class Server:
         if not size:
             self.end(connection)
             return
+        connection.heard_at = self._attended_s
         inbox = connection.inbox
         inbox += self._received[:size]
         try:

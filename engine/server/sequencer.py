@@ -367,6 +367,7 @@ class Sequencer:
             return
         connection.greeted = True
         connection.name = hello.name[:64]
+        self._server.expect(connection, hello.silence_ms / 1_000)
         welcome = Welcome(
             wire.PROTOCOL_VERSION, self._boot_id, self._journal.last_seq, self._journal.first_seq,
             self.role,

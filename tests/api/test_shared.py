@@ -21,9 +21,10 @@ from account_api.security import replica, shared_keys
 from account_api.security.keystore import KeyStore
 from account_api.security.replica import RecordsUnavailable, Replica, StaleVersion
 from config.settings import DEMO_FILE, load
-from engine.client import EngineUnavailable
+from engine.client import Answered, EngineRefused, EngineUnavailable, Outcome, queries
 from engine.core import stored_records
-from engine.core.types import StoredRecord, StoredRecords
+from engine.core.commands import Command
+from engine.core.types import ClusterStatus, StoredRecord, StoredRecords
 from engine.history.queries import open_reader
 from engine.wire import encode_transaction
 from tests.api.client import Answer, Caller
@@ -658,6 +659,71 @@ def test_a_revocation_outlives_the_machine_that_was_asked(pair: Pair) -> None:
     pair.first.start("http")
     here.get("/v1/balances").problem(401, "unauthorized")
     assert failed.is_set() and again.replayed
+
+
+class Leaderless:
+    """The engine of a member that knows of no leader, once ``missing``."""
+
+    def __init__(self, engine: InProcessEngine) -> None:
+        self._engine = engine
+        self.missing = False
+        self.age_ms = 0
+        """Of what the member has, by what it last knew of the log."""
+
+    def fetch(self, query: queries.Query[Any], min_seq: int = 0) -> Answered[Any]:
+        if isinstance(query, queries.Cluster):
+            leader = "" if self.missing else "b"
+            return Answered(ClusterStatus("a", "follower", 0, leader, "", 0, 0, ()), 1)
+        answer = self._engine.fetch(query, min_seq)
+        if isinstance(query, queries.StoredRecords):
+            return Answered(answer.value._replace(age_ms=self.age_ms), answer.as_of_seq)
+        return answer
+
+    def submit(self, command: Command, timeout_s: float | None = None) -> Outcome:
+        if self.missing:
+            raise EngineRefused("no_leader", "the command was not done")
+        return self._engine.submit(command, timeout_s)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+
+@pytest.mark.usefixtures("short_trust")
+def test_without_a_leader_reads_go_on_while_the_keys_are_the_newest_and_no_longer(
+    tmp_path: Path, engine: InProcessEngine, clock: Clock
+) -> None:
+    member = Leaderless(engine)
+    machine = Machine(member, clock, tmp_path / "a")  # type: ignore[arg-type]
+    alice = machine.as_("alice-trade")
+    body = {
+        "client_order_id": "o1", "symbol": "BTC-USD", "side": "buy", "type": "limit",
+        "quantity": "0.001", "price": "100",
+    }  # fmt: skip
+    alice.post("/v1/orders", body).ok(201)
+    member.missing = True
+    alice.get("/v1/balances").ok()
+    refused = alice.post("/v1/orders", body | {"client_order_id": "o2"})
+    problem = refused.problem(503, "no_leader")
+    assert (problem["outcome"], problem["retryable"]) == ("not_applied", True)
+    assert refused.headers["Retry-After"] == "1"
+    machine.as_("alice-keys").post(
+        "/v1/api-keys", {"name": "k", "kind": "bearer", "scopes": ["read"]}
+    ).problem(503, "no_leader")
+    assert machine.as_("alice-read").get("/readyz").problem(503, "no_leader")["parts"]
+    engine.lost = EngineUnavailable("the connection was lost", "unknown")
+    member.submit = engine.submit  # type: ignore[method-assign]
+    problem = alice.post("/v1/orders", body | {"client_order_id": "o3"}).problem(503, "no_leader")
+    assert problem["outcome"] == "unknown" and "may have been done" in problem["detail"]
+    # Now nobody says any more that what this member has is the newest.
+    member.age_ms = 60_000
+    until(
+        lambda: alice.get("/v1/balances").json.get("code"), "it trusts what it knew",
+        enough=lambda code: code == "no_leader",
+    )  # fmt: skip
+    alice.post("/v1/orders", body).problem(503, "no_leader")
+    machine.as_("").get("/v1/books/BTC-USD").ok()
+    engine.lost, member.missing, member.age_ms = None, False, 0
+    until(lambda: alice.get("/v1/balances").status == 200, "it does not go on")
 
 
 def test_a_machine_that_is_cut_off_from_its_engine_admits_nobody(pair: Pair) -> None:

@@ -15,6 +15,7 @@ import pytest
 from config.health import cluster_part
 from config.process import EXIT_DAMAGED
 from engine.client import EngineClient, EngineError, Outcome, queries
+from engine.cluster import assembly
 from engine.core.commands import Command, Deposit, OpenSession
 from engine.core.types import Answered, CancelScope, Origin
 from tandem import cluster_state
@@ -335,3 +336,25 @@ def test_the_cluster_says_how_it_is(
         cluster_state.remove(leader.settings, "z")
     with pytest.raises(CommandError, match="There is a log already"):
         cluster_state.init(leader.settings)
+
+
+def test_K11_without_a_leader_a_member_with_the_whole_log_is_current(cluster: Cluster) -> None:
+    """etcd answers, and nobody leads: nothing was committed, so nothing was revoked."""
+    leader = cluster.leader()
+    here, other = cluster.followers()
+    last = leader.seq()
+    until(lambda: here.seq() >= last, "it does not follow")
+    members = assembly.members_of(here.settings.cluster)
+    members.want("nobody", 60)  # So that the one that is left does not lead.
+    other.kill()
+    leader.kill()
+    until(
+        lambda: fetched(here, queries.Cluster()).value.leader, "it still knows of a leader", 30,
+        enough=lambda name: not name,
+    )  # fmt: skip
+    standing = fetched(here, queries.Standing()).value
+    assert (standing.leads, cluster_part(fetched(here, queries.Cluster()).value).state) == (
+        False, "away",
+    )  # fmt: skip
+    assert standing.age_ms < 2_000, "what it has is known to be the newest"
+    members.want("", 1)

@@ -264,3 +264,15 @@ def test_prometheus_takes_the_rules_and_the_configuration() -> None:
             capture_output=True, text=True, timeout=pace.seconds(30),
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="Prometheus is not installed")
+def test_the_alerts_of_a_cluster_fire_when_they_should(tmp_path: Path) -> None:
+    # promtool looks for the rules beside their tests.
+    for name in ("config/prometheus/rules.yml", "tests/docs/alerts.yml"):
+        shutil.copy(ROOT / name, tmp_path)
+    done = subprocess.run(
+        ["promtool", "test", "rules", "alerts.yml"], cwd=tmp_path,
+        capture_output=True, text=True, timeout=pace.seconds(30),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -24,6 +24,8 @@ from tests.support.processes import Process
 from tests.support.waiting import until
 
 Cursor = tuple[int, int, int]
+SILENCE_S = round(pace.seconds(3))
+"""After so long the engine takes a frozen gateway for gone."""
 
 
 class MovingVenue(Venue):
@@ -96,7 +98,7 @@ class SharedVenue(MovingVenue):
     """Its gateways have a port and a configuration of their own, as on several machines."""
 
     def __init__(self, folder: Path, names: str = "AB") -> None:
-        super().__init__(folder, "shared = true")
+        super().__init__(folder, f"shared = true\nsilence_s = {SILENCE_S}")
         text = self.config.read_text(encoding="utf-8")
         self._environments: dict[str, dict[str, str]] = {}
         for name in names:

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,16 +19,24 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from account_api.security.keystore import KeyStore, StoredKey
-from config.settings import load
+from config.settings import Cluster, load
 from engine.client import EngineClient, EngineRefused, queries
 from engine.core.commands import NewOrder, RequestWithdrawal
-from engine.core.types import OrdType, Origin, Side, TimeInForce
+from engine.core.types import (
+    ClusterStatus,
+    MemberRow,
+    OrdType,
+    Origin,
+    Side,
+    TimeInForce,
+)
 from engine.journal.local import LocalJournal
 from engine.journal.recovery import recover
-from tandem import http_client
+from tandem import cluster_certificates, http_client
 from tandem.__main__ import main
 from tandem.backup import backup
 from tandem.demo.venue import TemporaryVenue
+from tandem.metrics import certificate_families, cluster_families
 from tandem.output import CommandError
 from tandem.up import environment
 from tests.fix.rawfix import Closed, RawFix, now_text
@@ -316,7 +325,9 @@ def test_every_process_is_measured(venue: TemporaryVenue) -> None:
     assert metrics["tandem_fix_session_connected", "fix", "BOB"] == 0
 
 
-def test_the_dashboard_and_the_alerts_use_metrics_that_exist(venue: TemporaryVenue) -> None:
+def test_the_dashboard_and_the_alerts_use_metrics_that_exist(
+    venue: TemporaryVenue, tmp_path: Path
+) -> None:
     http = venue.settings.http
     requests.get(f"http://{http.host}:{http.port}/healthz", timeout=pace.seconds(10))
     metrics = venue.settings.metrics
@@ -324,6 +335,20 @@ def test_the_dashboard_and_the_alerts_use_metrics_that_exist(venue: TemporaryVen
     # A family is named also while it has nothing to show, as when no withdrawal is open.
     known = set(re.findall(r"^# TYPE (\S+)", answer.text, re.MULTILINE))
     known |= {name for name, *_ in scrape(venue)}
+    # A single machine has none of these.
+    row = MemberRow("a", "10.0.0.1:9470", True, "leader", 1, 1, 0, 0)
+    member = ClusterStatus("a", "leader", 1, "a", "", 1, 1, (row,), alarms=("NOSPACE",))
+    tls = tmp_path / "tls"
+    cluster_certificates.make(tls, {"a": ["127.0.0.1"]}, 30)
+    of = tls / "a"
+    files = Cluster(
+        name="v", node="a", address="a:1", etcd=("a:2",), ca=of / cluster_certificates.CA,
+        certificate=of / cluster_certificates.CERTIFICATE, key=of / cluster_certificates.KEY,
+    )  # fmt: skip
+    families = [*cluster_families(member), *certificate_families(files)]
+    known |= {family.name for family in families}
+    left_s = [sample.value - time.time() for sample in families[-1].samples]
+    assert len(left_s) == 2 and min(left_s) > 29 * 86_400 and max(left_s) < 11_000 * 86_400
     words = (ROOT / "config/prometheus/rules.yml").read_text()
     words += (ROOT / "config/grafana/tandem.json").read_text()
     used = set(re.findall(r"\b(?:tandem|process)_[a-z_]+\b", words))

@@ -62,6 +62,7 @@ EXACT = {
     "webhooks_unavailable": errors.ExchangeNotAvailable,
     "history_unavailable": errors.ExchangeNotAvailable,
     "keys_unavailable": errors.ExchangeNotAvailable,
+    "no_leader": errors.ExchangeNotAvailable,
     "idempotency_unavailable": errors.ExchangeNotAvailable,
     "not_ready": errors.ExchangeNotAvailable,
     "internal_error": errors.ExchangeNotAvailable,

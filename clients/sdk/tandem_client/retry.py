@@ -31,7 +31,7 @@ class Retry:
 PASSING = frozenset((
     "rate_limited", "throttled", "engine_refused", "engine_unavailable", "history_unavailable",
     "idempotency_unavailable", "keys_unavailable", "not_ready", "idempotency_key_in_flight",
-    "not_caught_up",
+    "not_caught_up", "no_leader",
 ))  # fmt: skip
 """Codes of what passes by itself. Others that are retryable, such as a halted instrument or a
 post-only order that would have traded, are for the program to decide."""

@@ -26,7 +26,9 @@ STREAM_PATH: Final = "/v1/stream"
 SYMBOLS_AT_ONCE: Final = 100
 WISHES: Final = frozenset(("subscribe", "unsubscribe", "cancel_on_disconnect"))
 """Requests that say what is wanted from now on: a new connection begins with it."""
-RETRIED: Final = frozenset(("rate_limited", "engine_unavailable", "engine_refused"))
+RETRIED: Final = frozenset(
+    ("rate_limited", "engine_unavailable", "engine_refused", "no_leader")
+)
 """Refusals of the session's own requests after which the connection is begun anew."""
 
 

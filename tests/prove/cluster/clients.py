@@ -25,7 +25,9 @@ from tests.support.signing import signed_headers
 ASK_S: Final = 3.0
 PACE_S: Final = 0.02
 VALID_US: Final = 3_600_000_000
-AWAY: Final = frozenset(("engine_unavailable", "not_caught_up", "keys_unavailable", "overloaded"))
+AWAY: Final = frozenset(
+    ("engine_unavailable", "no_leader", "not_caught_up", "keys_unavailable", "overloaded")
+)
 """What the stream says while it cannot serve."""
 KEYS_MAX: Final = 15
 """Keys that one run makes: an account has a bounded number of them."""

@@ -1660,9 +1660,9 @@ class AsyncOperations(ABC):
 
     async def get_ready(self) -> ReadyView:
         """Get whether the account API can serve, and the state of each part of the venue. 503
-        if the engine does not respond, the API keys or the history cannot be read, the
-        history does not keep up, or the disk is full. `degraded`: it can serve, but another
-        part does not work.
+        if the engine does not respond, the venue has no leader, the API keys or the history
+        cannot be read, the history does not keep up, or the disk is full. `degraded`: it can
+        serve, but another part does not work.
         """
         return await self._call(
             "get_ready", ReadyView,
