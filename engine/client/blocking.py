@@ -47,12 +47,14 @@ class _Subscription:
     def __init__(
         self,
         from_seq: int,
-        callback: Callable[[list[Transaction]], None],
+        callback: Callable[[list[Any]], None],
         accounts: tuple[str, ...],
+        decode: Callable[[msgspec.Raw], Any],
     ) -> None:
         self.next_seq = max(1, from_seq)
         self.callback = callback
         self.accounts = accounts
+        self.decode = decode
 
 
 class EngineClient:
@@ -165,9 +167,24 @@ class EngineClient:
         connection the subscription resumes automatically. Raises GapTooOld or EngineRefused if
         the engine cannot serve it; there is one subscription per client.
         """
+        decode = wire.decode_transaction
+        self._subscribe(from_seq, _Subscription(from_seq, callback, tuple(accounts), decode))
+
+    def subscribe_decoded(
+        self,
+        from_seq: int,
+        callback: Callable[[list[T]], None],
+        decode: Callable[[msgspec.Raw], T],
+    ) -> None:
+        """Subscribe as ``subscribe`` does, with a decoder of one's own for each transaction.
+
+        What it makes must have ``seq``, and it may raise WireError only.
+        """
+        self._subscribe(from_seq, _Subscription(from_seq, callback, (), decode))
+
+    def _subscribe(self, from_seq: int, subscription: _Subscription) -> None:
         if self._subscription is not None:
             raise ValueError("this client has a subscription already; use another client")
-        subscription = _Subscription(from_seq, callback, tuple(accounts))
         self._subscription = subscription
         connection: Connection | None = None
         try:
@@ -176,7 +193,9 @@ class EngineClient:
                 return  # The reader thread was faster, on a connection made just now.
             self._request_on(
                 connection,
-                lambda core, handle: core.subscribe(from_seq, subscription.accounts, handle),
+                lambda core, handle: core.subscribe(
+                    from_seq, subscription.accounts, handle, subscription.decode
+                ),
                 None,
                 0,
             )
@@ -346,7 +365,7 @@ class EngineClient:
         handle.add_done_callback(self._resubscribed)
         with connection.core_lock:
             _, data = connection.core.subscribe(
-                subscription.next_seq, subscription.accounts, handle
+                subscription.next_seq, subscription.accounts, handle, subscription.decode
             )
         try:
             connection.send(data)

@@ -7,9 +7,11 @@ do that around it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Literal, Protocol, TypeVar
+
+import msgspec
 
 from engine import wire
 from engine.core.commands import COMMAND_KINDS, Command
@@ -130,6 +132,8 @@ class ClientCore(Generic[H]):
     def __init__(self, name: str, silence_s: float = 0.0) -> None:
         self.name = name
         self._silence_ms = round(silence_s * 1_000)
+        self.decode: Callable[[msgspec.Raw], Any] = wire.decode_transaction
+        """Makes what a subscription delivers of an encoded transaction; the result has ``seq``."""
         self.next_seq = 0
         """The next transaction expected by an unfiltered subscription, 0 without one."""
         self._buffer = bytearray()
@@ -172,9 +176,16 @@ class ClientCore(Generic[H]):
         number = self._register(handle)
         return number, self._encode(number, wire.Ask(number, query, arguments, min_seq))
 
-    def subscribe(self, from_seq: int, accounts: tuple[str, ...], handle: H) -> tuple[int, bytes]:
+    def subscribe(
+        self,
+        from_seq: int,
+        accounts: tuple[str, ...],
+        handle: H,
+        decode: Callable[[msgspec.Raw], Any] = wire.decode_transaction,
+    ) -> tuple[int, bytes]:
         """Register a subscription; ``handle`` completes when the engine has accepted it."""
         number = self._register(handle)
+        self.decode = decode
         self.next_seq = 0 if accounts else max(1, from_seq)
         return number, self._encode(number, wire.Subscribe(number, from_seq, accounts))
 
@@ -214,7 +225,7 @@ class ClientCore(Generic[H]):
 
     def _take(self, frame: wire.EngineFrame, received: Received[H]) -> None:
         if isinstance(frame, wire.Published):
-            transaction = wire.decode_transaction(frame.transaction)
+            transaction = self.decode(frame.transaction)
             if self.next_seq:
                 if transaction.seq != self.next_seq:
                     raise wire.WireError(

@@ -1,36 +1,31 @@
 """From transactions to rows: the arithmetic of the read model, without any SQL.
 
-A ``Fold`` holds the state on which rows depend (running balances, order rows, the current
-candles) and collects the rows of transactions until ``take`` hands them over to be written.
-Events are complete in themselves, so nothing else is needed.
+A ``Fold`` holds the state on which rows depend (running balances, the current candles) and
+collects the rows of transactions until ``take`` hands them over to be written. Events are
+complete in themselves, so nothing else is needed: of an order that was stored before, only what
+accumulates (fees, held money) is handed over as a change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable
+from typing import Any, Final
 
 import msgspec
 
 from engine.core import events as ev
-from engine.core.types import (
-    Deposit,
-    Liquidity,
-    OrderTerms,
-    OrdStatus,
-    Route,
-    Side,
-    Withdrawal,
-)
-from engine.history.candles import CANDLE_INTERVALS_US, add_trade, new_candle
-from engine.history.postings import Pair, Posting, postings
-from engine.wire import Transaction
-
-SqlRow = dict[str, Any]
+from engine.core.types import Deposit, Liquidity, OrdStatus, Side, Withdrawal
+from engine.history.candles import CANDLE_INTERVALS_US, Minute, add_minute, new_candle
+from engine.history.collected import Rows, SqlRow, States, terms_row
+from engine.history.decoding import STRUCTS, Happened
+from engine.history.postings import FEES_ACCOUNT, Pair, postings
 
 _OPEN: Final = frozenset((OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED))
-_NO_ROUTE: Final = Route()
+_NEW: Final = int(OrdStatus.NEW)
+_BUY: Final = Side.BUY
+_TAKER: Final = Liquidity.TAKER
+_TRIGGERED, _FEES, _HELD = 9, 10, 11
+"""Where these are among ``collected.STATE``."""
 _json: Final = msgspec.json.Encoder()
 
 
@@ -38,210 +33,205 @@ class HistoryFault(AssertionError):
     """A transaction is inconsistent with earlier rows: an internal fault; the projector stops."""
 
 
-@dataclass(slots=True)
-class Rows:
-    """Rows to write. Lists are inserted, dictionaries (by primary key) inserted or updated."""
-
-    ledger: list[tuple[Any, ...]] = field(default_factory=list)
-    """In the order of ``LedgerEntry``."""
-    fills: list[tuple[Any, ...]] = field(default_factory=list)
-    """In the order of ``Fill``."""
-    trades: list[SqlRow] = field(default_factory=list)
-    transfers: list[SqlRow] = field(default_factory=list)
-    money_events: list[SqlRow] = field(default_factory=list)
-    assets: dict[str, SqlRow] = field(default_factory=dict)
-    instruments: dict[str, SqlRow] = field(default_factory=dict)
-    accounts: dict[str, SqlRow] = field(default_factory=dict)
-    balances: dict[tuple[str, str], SqlRow] = field(default_factory=dict)
-    orders: dict[int, SqlRow] = field(default_factory=dict)
-    client_ids: dict[tuple[str, str], SqlRow] = field(default_factory=dict)
-    candles: dict[tuple[str, int, int], SqlRow] = field(default_factory=dict)
-    deposits: dict[str, SqlRow] = field(default_factory=dict)
-    withdrawals: dict[int, SqlRow] = field(default_factory=dict)
-
-
-class Place(NamedTuple):
-    """The position of an event, for its rows."""
-
-    seq: int
-    event_index: int
-    account_seq: int
-    time_us: int
-
-
 class Fold:
     """The state on which rows depend, and the rows not yet written."""
 
     def __init__(self) -> None:
         self.pairs: dict[str, Pair] = {}
-        self.balances: dict[tuple[str, str], SqlRow] = {}
+        self.balances: dict[tuple[str, str], list[int]] = {}
+        """Available and held, by account and asset."""
         self.candles: dict[tuple[str, int], SqlRow] = {}
         """The newest candle of each symbol and interval; time never goes back."""
         self.rows = Rows()
+        self._minutes: dict[str, Minute] = {}
+        """What was traded of each symbol and is not in its candles yet."""
 
     def take(self) -> Rows:
         """Return the collected rows and start a new collection."""
+        for symbol, minute in self._minutes.items():
+            self._add_minute(symbol, minute)
+        self._minutes.clear()
         rows, self.rows = self.rows, Rows()
         return rows
 
-    def apply(self, transaction: Transaction) -> None:
+    def apply(self, transaction: Happened) -> None:
         """Collect the rows of a transaction. Raises HistoryFault."""
-        seq, time_us, _, happened = transaction
-        for index, event in enumerate(happened):
+        seq, time_us = transaction.seq, transaction.time_us
+        for index, event in enumerate(transaction.events):
             handler = _HANDLERS.get(type(event))
             if handler is not None:
-                place = Place(seq, index, event.account_seq, time_us)
-                handler(self, event, place)
-                for line, posting in enumerate(self._postings(event)):
-                    self._post(posting, line, place)
+                handler(self, event, seq, index, time_us)
 
     # Orders
 
-    def accepted(self, event: ev.OrderAccepted, place: Place) -> None:
-        terms = event.order
-        row = self._terms(terms)
-        row |= {
-            "status": int(OrdStatus.NEW),
-            "leaves": event.leaves,
-            "cum": 0,
-            "notional": 0,
-            "fees": 0,
-            "held": event.hold_change,
-            "hold_asset": self._hold_asset(terms),
-            "display": event.display,
-            "triggered": False,
-            "updated_at": place.time_us,
-            "open": True,
-            "cancel_reason": 0,
-            "first_seq": place.seq,
-            "last_seq": place.seq,
-        }
-        self.rows.orders[terms.order_id] = row
-        self._name(terms)
+    def accepted(self, event: ev.OrderAccepted, seq: int, index: int, time_us: int) -> None:
+        terms, hold_change = event.order, event.hold_change
+        rows, order_id = self.rows, terms.order_id
+        asset = self._hold_asset(terms.symbol, terms.side)
+        rows.orders[order_id] = (*terms_row(terms), asset, seq)
+        rows.states[order_id] = [
+            _NEW, event.leaves, 0, 0, event.display, time_us, True, 0, seq, False, 0, hold_change
+        ]  # fmt: skip
+        rows.client_ids[terms.account, terms.client_order_id] = order_id
+        if hold_change:
+            self._held(event, asset, "order_hold", seq, index, time_us)
 
-    def filled(self, event: ev.OrderFilled, place: Place) -> None:
-        terms = event.order
-        row = self._changed(terms, event.status, event.leaves, event.cum, event.notional, place)
-        row["display"] = event.display
-        row["fees"] = event.fees
-        row["held"] += event.hold_change
-        pair = self._pair(terms.symbol)
+    def filled(self, event: ev.OrderFilled, seq: int, index: int, time_us: int) -> None:
+        terms, hold_change = event.order, event.hold_change
+        status, qty, price, cash = event.status, event.last_qty, event.last_price, event.cash
+        fee, trade_id, account_seq = event.fee, event.trade_id, event.account_seq
+        order_id, account, symbol, side = terms.order_id, terms.account, terms.symbol, terms.side
+        client_order_id, strategy = terms.client_order_id, terms.strategy
+        state = self._state(order_id)
+        state[:9] = (
+            int(status), event.leaves, event.cum, event.notional, event.display, time_us,
+            status in _OPEN, 0, seq,
+        )  # fmt: skip
+        state[_FEES] += fee
+        state[_HELD] += hold_change
+        base, quote = self._pair(symbol)
         self.rows.fills.append(
             (
-                event.trade_id, terms.order_id, terms.account, terms.client_order_id,
-                terms.first_client_order_id, terms.strategy, terms.symbol, int(terms.side),
-                event.last_qty, event.last_price, int(event.liquidity), event.cash, event.fee,
-                pair.quote, place.time_us, place.seq, place.event_index, place.account_seq,
+                trade_id, order_id, account, client_order_id, terms.first_client_order_id,
+                strategy, symbol, int(side), qty, price, int(event.liquidity), cash, fee, quote,
+                time_us, seq, index, account_seq,
             )
         )  # fmt: skip
-        if event.liquidity is Liquidity.TAKER:
-            self._traded(event, place)
+        if side == _BUY:
+            paid, cost, got, gain = quote, cash, base, event.base_amount
+        else:
+            paid, cost, got, gain = base, event.base_amount, quote, cash
+        reference = f"trade:{trade_id}"
+        line = 0
+        for owner, asset, change, held, cause in (
+            (account, paid, -cost - hold_change, hold_change, "fill"),
+            (account, got, gain, 0, "fill"),
+            (account, quote, -fee, 0, "fee"),
+            (FEES_ACCOUNT, quote, fee, 0, "fee"),
+        ):
+            if change or held:
+                available, holds = self._balance(owner, asset, change, held)
+                self.rows.ledger.append(
+                    (
+                        seq, index, line, owner, asset, change, held, available, holds, cause,
+                        reference, order_id, trade_id, client_order_id, strategy,
+                        account_seq if owner is account else 0, time_us,
+                    )
+                )  # fmt: skip
+                line += 1
+        if event.liquidity == _TAKER:
+            self.rows.trades.append(
+                (trade_id, symbol, price, qty, cash, int(side), time_us, seq)
+            )
+            minute = self._minutes.get(symbol)
+            if minute is None or time_us >= minute.end_us:
+                if minute is not None:
+                    self._add_minute(symbol, minute)
+                minute = self._minutes[symbol] = Minute(time_us, price)
+            minute.add(price, qty, cash)
 
-    def canceled(self, event: ev.OrderCanceled, place: Place) -> None:
+    def canceled(self, event: ev.OrderCanceled, seq: int, index: int, time_us: int) -> None:
+        terms, hold_change = event.order, event.hold_change
+        state = self._state(terms.order_id)
+        state[:9] = (
+            int(event.status), 0, event.cum, event.notional, 0, time_us, event.status in _OPEN,
+            int(event.reason), seq,
+        )  # fmt: skip
+        if hold_change:
+            state[_HELD] += hold_change
+            asset = self._hold_asset(terms.symbol, terms.side)
+            self._held(event, asset, "order_release", seq, index, time_us)
+
+    def replaced(self, event: ev.OrderReplaced, seq: int, index: int, time_us: int) -> None:
         terms = event.order
-        row = self._changed(terms, event.status, 0, event.cum, event.notional, place)
-        row["display"] = 0
-        row["cancel_reason"] = int(event.reason)
-        row["held"] += event.hold_change
+        self.rows.client_ids[terms.account, terms.client_order_id] = terms.order_id
+        self.amended(event, seq, index, time_us)
 
-    def replaced(self, event: ev.OrderReplaced, place: Place) -> None:
-        self._name(event.order)
-        self._amended(event, place)
+    def amended(
+        self, event: ev.OrderReplaced | ev.OrderRestated, seq: int, index: int, time_us: int
+    ) -> None:
+        terms, hold_change = event.order, event.hold_change
+        rows, order_id = self.rows, terms.order_id
+        state = self._state(order_id)
+        state[:9] = (
+            int(event.status), event.leaves, event.cum, event.notional, event.display, time_us,
+            event.status in _OPEN, 0, seq,
+        )  # fmt: skip
+        new = rows.orders.get(order_id)
+        if new is None:
+            rows.amended[order_id] = terms_row(terms)
+        else:
+            rows.orders[order_id] = (*terms_row(terms), *new[-2:])
+        if hold_change:
+            state[_HELD] += hold_change
+            asset = self._hold_asset(terms.symbol, terms.side)
+            self._held(event, asset, "order_change", seq, index, time_us)
 
-    def restated(self, event: ev.OrderRestated, place: Place) -> None:
-        self._amended(event, place)
-
-    def triggered(self, event: ev.OrderTriggered, place: Place) -> None:
-        row = self._order(event.order)
-        row["triggered"] = True
-        row["leaves"] = event.leaves
-        row["display"] = event.display
-        row["updated_at"] = place.time_us
-        row["last_seq"] = place.seq
-        row["held"] += event.hold_change
+    def triggered(self, event: ev.OrderTriggered, seq: int, index: int, time_us: int) -> None:
+        terms, hold_change = event.order, event.hold_change
+        state = self._state(terms.order_id)
+        # A stop waits outside the book: it is new until now.
+        state[:9] = (_NEW, event.leaves, 0, 0, event.display, time_us, True, 0, seq)
+        state[_TRIGGERED] = True
+        if hold_change:
+            state[_HELD] += hold_change
+            asset = self._hold_asset(terms.symbol, terms.side)
+            self._held(event, asset, "order_hold", seq, index, time_us)
 
     # Money
 
-    def deposit_updated(self, event: ev.DepositUpdated, place: Place) -> None:
+    def deposit_updated(self, event: ev.DepositUpdated, seq: int, index: int, time_us: int) -> None:
         row = event.deposit._asdict()
-        row |= {"first_seq": place.seq, "first_index": place.event_index, "last_seq": place.seq}
+        row |= {"first_seq": seq, "first_index": index, "last_seq": seq}
         earlier = self.rows.deposits.get(event.deposit.deposit_id)
         if earlier is not None:
             row["first_seq"] = earlier["first_seq"]
             row["first_index"] = earlier["first_index"]
         self.rows.deposits[event.deposit.deposit_id] = row
-        self._money_event(event, event.deposit, place)
+        self._money_event(event, event.deposit, seq, index, time_us)
+        self._post(event, seq, index, time_us)
 
-    def withdrawal_updated(self, event: ev.WithdrawalUpdated, place: Place) -> None:
+    def withdrawal_updated(
+        self, event: ev.WithdrawalUpdated, seq: int, index: int, time_us: int
+    ) -> None:
         about = event.withdrawal
         row = about._asdict()
         row["state"] = int(about.state)
         row["history"] = _json.encode(about.history).decode()
-        row["last_seq"] = place.seq
+        row["last_seq"] = seq
         self.rows.withdrawals[about.withdrawal_id] = row
-        self._money_event(event, about, place)
+        self._money_event(event, about, seq, index, time_us)
+        self._post(event, seq, index, time_us)
 
-    def transferred(self, event: ev.Transferred, place: Place) -> None:
-        self.rows.transfers.append(
-            {
-                "transfer_id": event.transfer_id,
-                "account": event.account,
-                "client_transfer_id": event.client_transfer_id,
-                "other_account": event.other_account,
-                "asset": event.asset,
-                "change": event.change,
-                "time_us": place.time_us,
-                "seq": place.seq,
-                "account_seq": place.account_seq,
-            }
-        )
+    def transferred(self, event: ev.Transferred, seq: int, index: int, time_us: int) -> None:
+        row = event._asdict() | {"time_us": time_us, "seq": seq}
+        self.rows.transfers.append(row)
+        self._post(event, seq, index, time_us)
 
     # Definitions
 
-    def asset_defined(self, event: ev.AssetDefined, place: Place) -> None:
+    def asset_defined(self, event: ev.AssetDefined, seq: int, index: int, time_us: int) -> None:
         self.rows.assets[event.asset] = {"asset": event.asset, "scale": event.scale}
 
-    def instrument_defined(self, event: ev.InstrumentDefined, place: Place) -> None:
+    def instrument_defined(
+        self, event: ev.InstrumentDefined, seq: int, index: int, time_us: int
+    ) -> None:
         self.pairs[event.symbol] = Pair(event.base, event.quote)
         row = event._asdict()
         del row["account"], row["account_seq"], row["band_ppm"]  # The engine has the current value.
         self.rows.instruments[event.symbol] = row
 
-    def account_defined(self, event: ev.AccountDefined, place: Place) -> None:
+    def account_defined(self, event: ev.AccountDefined, seq: int, index: int, time_us: int) -> None:
         self.rows.accounts[event.account] = {"account": event.account, "firm": event.firm}
 
     # Parts
 
-    def _money_event(
-        self, event: ev.Event, about: Deposit | Withdrawal, place: Place
-    ) -> None:
-        self.rows.money_events.append(
-            {
-                "seq": place.seq,
-                "event_index": place.event_index,
-                "account": about.account,
-                "time_us": place.time_us,
-                "kind": ev.EVENT_KINDS[type(event)],
-                "body": _json.encode(about).decode(),
-            }
-        )
-
-    def _terms(self, terms: OrderTerms) -> SqlRow:
-        row = terms._asdict()
-        row |= (row.pop("route") or _NO_ROUTE)._asdict()
-        row["side"] = int(terms.side)
-        row["ord_type"] = int(terms.ord_type)
-        row["tif"] = int(terms.tif)
-        row["stp"] = int(terms.stp)
-        return row
-
-    def _name(self, terms: OrderTerms) -> None:
-        """Index the order by its current client order id."""
-        self.rows.client_ids[terms.account, terms.client_order_id] = {
-            "account": terms.account,
-            "client_order_id": terms.client_order_id,
-            "order_id": terms.order_id,
-        }
+    def _state(self, order_id: int) -> States:
+        """Return the state of an order, or what changes of it, to be written."""
+        state = self.rows.states.get(order_id)
+        if state is None:
+            state = self.rows.states[order_id] = [0, 0, 0, 0, 0, 0, True, 0, 0, False, 0, 0]
+        return state
 
     def _pair(self, symbol: str) -> Pair:
         pair = self.pairs.get(symbol)
@@ -249,120 +239,80 @@ class Fold:
             raise HistoryFault(f"an event names the instrument {symbol}, which was never defined")
         return pair
 
-    def _hold_asset(self, terms: OrderTerms) -> str:
-        pair = self._pair(terms.symbol)
-        return pair.quote if terms.side is Side.BUY else pair.base
+    def _hold_asset(self, symbol: str, side: Side) -> str:
+        base, quote = self._pair(symbol)
+        return quote if side == _BUY else base
 
-    def _order(self, terms: OrderTerms) -> SqlRow:
-        row = self.rows.orders.get(terms.order_id)
-        if row is None:
-            raise HistoryFault(f"an event names the order {terms.order_id}, never accepted")
-        return row
-
-    def _changed(
-        self,
-        terms: OrderTerms,
-        status: OrdStatus,
-        leaves: int,
-        cum: int,
-        notional: int,
-        place: Place,
-    ) -> SqlRow:
-        row = self._order(terms)
-        row["status"] = int(status)
-        row["open"] = status in _OPEN
-        row["leaves"] = leaves
-        row["cum"] = cum
-        row["notional"] = notional
-        row["updated_at"] = place.time_us
-        row["last_seq"] = place.seq
-        return row
-
-    def _amended(self, event: ev.OrderReplaced | ev.OrderRestated, place: Place) -> None:
-        terms = event.order
-        row = self._changed(terms, event.status, event.leaves, event.cum, event.notional, place)
-        row |= self._terms(terms)
-        row["display"] = event.display
-        row["held"] += event.hold_change
-
-    def _postings(self, event: ev.Event) -> list[Posting]:
-        try:
-            return postings(event, self.pairs)
-        except KeyError as error:
-            raise HistoryFault(f"an event names the instrument {error}, never defined") from None
-
-    def _post(self, posting: Posting, line: int, place: Place) -> None:
-        """Add one ledger line with the running balance after it."""
-        account, asset = posting.account, posting.asset
-        balance = self.balances.get((account, asset))
+    def _balance(self, account: str, asset: str, change: int, held: int) -> list[int]:
+        """Change a balance; return it as it is then."""
+        key = (account, asset)
+        balance = self.balances.get(key)
         if balance is None:
-            balance = {"account": account, "asset": asset, "available": 0, "held": 0}
-            self.balances[account, asset] = balance
-        balance["available"] += posting.available_change
-        balance["held"] += posting.held_change
-        self.rows.balances[account, asset] = balance
+            balance = self.balances[key] = [0, 0]
+        balance[0] += change
+        balance[1] += held
+        self.rows.balances[key] = balance
+        return balance
+
+    def _held(
+        self, event: Any, asset: str, cause: str, seq: int, index: int, time_us: int
+    ) -> None:
+        """Add the ledger line of an order's hold, which is the only one of its event."""
+        terms, change = event.order, event.hold_change
+        account, order_id = terms.account, terms.order_id
+        available, holds = self._balance(account, asset, -change, change)
         self.rows.ledger.append(
             (
-                place.seq, place.event_index, line, account, asset,
-                posting.available_change, posting.held_change,
-                balance["available"], balance["held"], posting.cause, posting.reference,
-                posting.order_id, posting.trade_id, posting.client_order_id, posting.strategy,
-                0 if account[0] == "@" else place.account_seq, place.time_us,
+                seq, index, 0, account, asset, -change, change, available, holds, cause,
+                f"order:{order_id}", order_id, 0, terms.client_order_id, terms.strategy,
+                event.account_seq, time_us,
             )
         )  # fmt: skip
 
-    def _traded(self, event: ev.OrderFilled, place: Place) -> None:
-        terms = event.order
-        self.rows.trades.append(
+    def _post(self, event: ev.Event, seq: int, index: int, time_us: int) -> None:
+        """Add the ledger lines of an event that concerns no order."""
+        for line, posting in enumerate(postings(event, self.pairs)):
+            account, asset, change, held, cause, reference, *about = posting
+            available, holds = self._balance(account, asset, change, held)
+            self.rows.ledger.append(
+                (
+                    seq, index, line, account, asset, change, held, available, holds, cause,
+                    reference, *about, 0 if account[0] == "@" else event.account_seq, time_us,
+                )
+            )  # fmt: skip
+
+    def _money_event(
+        self, event: ev.Event, about: Deposit | Withdrawal, seq: int, index: int, time_us: int
+    ) -> None:
+        self.rows.money_events.append(
             {
-                "trade_id": event.trade_id,
-                "symbol": terms.symbol,
-                "price": event.last_price,
-                "qty": event.last_qty,
-                "cash": event.cash,
-                "taker_side": int(terms.side),
-                "time_us": place.time_us,
-                "seq": place.seq,
+                "seq": seq,
+                "event_index": index,
+                "account": about.account,
+                "time_us": time_us,
+                "kind": ev.EVENT_KINDS[type(event)],
+                "body": _json.encode(about).decode(),
             }
         )
-        symbol, price = terms.symbol, event.last_price
+
+    def _add_minute(self, symbol: str, minute: Minute) -> None:
+        """Add what was traded to the candles of a symbol."""
+        start_us = minute.start_us
         for interval_us in CANDLE_INTERVALS_US.values():
-            start_us = place.time_us - place.time_us % interval_us
             candle = self.candles.get((symbol, interval_us))
-            if candle is None or candle["start_us"] != start_us:
-                candle = new_candle(symbol, interval_us, start_us, price)
+            if candle is None or candle["start_us"] != start_us - start_us % interval_us:
+                candle = new_candle(symbol, interval_us, minute)
                 self.candles[symbol, interval_us] = candle
-            add_trade(candle, price, event.last_qty, event.cash)
-            self.rows.candles[symbol, interval_us, start_us] = candle
+            add_minute(candle, minute)
+            self.rows.candles[symbol, interval_us, candle["start_us"]] = candle
 
 
-def orders_needed(transactions: Iterable[Transaction]) -> set[int]:
-    """Return the orders whose stored rows the transactions need."""
-    needed: set[int] = set()
-    made: set[int] = set()
-    for transaction in transactions:
-        for event in transaction.events:
-            if isinstance(event, ev.OrderAccepted):
-                made.add(event.order.order_id)
-            elif isinstance(event, _ORDER_CHANGES):
-                needed.add(event.order.order_id)
-    return needed - made
-
-
-_ORDER_CHANGES: Final = (
-    ev.OrderFilled,
-    ev.OrderCanceled,
-    ev.OrderReplaced,
-    ev.OrderRestated,
-    ev.OrderTriggered,
-)
-
-_HANDLERS: Final[dict[type, Callable[[Fold, Any, Place], None]]] = {
+_EVENTS: Final[dict[type, Callable[[Fold, Any, int, int, int], None]]] = {
     ev.OrderAccepted: Fold.accepted,
     ev.OrderFilled: Fold.filled,
     ev.OrderCanceled: Fold.canceled,
     ev.OrderReplaced: Fold.replaced,
-    ev.OrderRestated: Fold.restated,
+    ev.OrderRestated: Fold.amended,
     ev.OrderTriggered: Fold.triggered,
     ev.DepositUpdated: Fold.deposit_updated,
     ev.WithdrawalUpdated: Fold.withdrawal_updated,
@@ -371,3 +321,7 @@ _HANDLERS: Final[dict[type, Callable[[Fold, Any, Place], None]]] = {
     ev.InstrumentDefined: Fold.instrument_defined,
     ev.AccountDefined: Fold.account_defined,
 }
+_HANDLERS: Final = _EVENTS | {
+    struct: _EVENTS[event] for event, struct in STRUCTS.items()
+}
+"""Of each event, and of its struct."""

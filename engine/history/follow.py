@@ -9,9 +9,10 @@ from typing import Any, Final, Protocol
 from sqlalchemy.exc import DBAPIError
 
 from engine.client import EngineClient, EngineError, EngineRefused, GapTooOld, queries
+from engine.history.decoding import Record, decode
 from engine.history.fold import HistoryFault
 from engine.history.projector import Projector
-from engine.wire import Transaction, Welcome
+from engine.wire import Welcome
 
 RETRY_FIRST_S: Final = 0.1
 RETRY_MAX_S: Final = 5.0
@@ -116,7 +117,7 @@ class Follower:
         )
         try:
             self._check_same_journal(client)
-            client.subscribe(self._projector.last_seq + 1, self._apply)
+            client.subscribe_decoded(self._projector.last_seq + 1, self._apply, decode)
             while True:
                 signal = self._signals.get()
                 if isinstance(signal, _Stop):
@@ -155,7 +156,7 @@ class Follower:
         self._engine_trouble = f"the engine is lost: {error}"
         self._signals.put(error)
 
-    def _apply(self, transactions: list[Transaction]) -> None:
+    def _apply(self, transactions: list[Record]) -> None:
         if self._failed:
             return  # What follows a failure is asked for again by the next client.
         try:

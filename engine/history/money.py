@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection
+from sqlalchemy import ColumnElement, Connection, select
 
 from engine.core.types import Deposit, HistoryStep, Withdrawal, WithdrawalState
 from engine.history import schema
@@ -27,13 +27,18 @@ def ledger(
     limit: int = 100,
 ) -> Page[LedgerEntry]:
     """Return ledger entries in the order in which they happened, each with the balance after it."""
-    table = schema.ledger
+    table, balances = schema.ledger, schema.balances
     check_limit(limit)
-    query = of_accounts(table, LedgerEntry, accounts)
-    query = narrowed(query, (table.c.asset, asset), (table.c.cause, cause))
-    query = between(query, table.c.time_us, from_us, to_us)
+    query = select(*(table.c[name] for name in LedgerEntry._fields))
+    query = between(narrowed(query, (table.c.cause, cause)), table.c.time_us, from_us, to_us)
+    # Whoever has lines of an asset has a balance of it. The lines of one of both are in order.
+    both = select(balances.c.account, balances.c.asset).where(balances.c.account.in_(accounts))
+    parts = [
+        query.where(table.c.account == row.account, table.c.asset == row.asset)
+        for row in connection.execute(narrowed(both, (balances.c.asset, asset)))
+    ]
     key = (table.c.seq, table.c.event_index, table.c.line)
-    rows, next_cursor = keyset_page(connection, query, "ledger", key, cursor, limit)
+    rows, next_cursor = keyset_page(connection, parts, "ledger", key, cursor, limit)
     return Page([LedgerEntry(*row) for row in rows], next_cursor, last_seq(connection))
 
 

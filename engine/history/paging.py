@@ -5,14 +5,27 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    Select,
+    Table,
+    and_,
+    or_,
+    select,
+    union_all,
+)
 
 from engine.core.types import INT64_MAX
 
 LIMIT_MAX: Final = 1000
+_PARTS_MAX: Final = 400
+"""Queries in one statement; SQLite takes 500."""
 
 
 class CursorError(ValueError):
@@ -53,7 +66,7 @@ def between(
 
 def keyset_page(
     connection: Connection,
-    query: Select[Any],
+    query: Select[Any] | Sequence[Select[Any]],
     name: str,
     key: tuple[ColumnElement[Any], ...],
     cursor: str,
@@ -63,17 +76,35 @@ def keyset_page(
 ) -> tuple[list[Any], str | None]:
     """Run a query by keyset: return one page of rows beyond the cursor, in order of the key.
 
-    With ``newest`` the order is reversed, and so is what the cursor means: its name tells.
+    Several queries of the same columns are read as one list; each has an index in the order of
+    the key, so a page reads little more than its rows. With ``newest`` the order is reversed, and
+    so is what the cursor means: its name tells.
     """
     name = f"{name}, newest first" if newest else name
+    parts = [query] if isinstance(query, Select) else list(query)
     if cursor:
-        query = query.where(_beyond(key, _open_cursor(name, cursor, key), newest))
-    order = [column.desc() for column in key] if newest else list(key)
-    rows = list(connection.execute(query.order_by(*order).limit(limit + 1)))
+        beyond = _beyond(key, _open_cursor(name, cursor, key), newest)
+        parts = [part.where(beyond) for part in parts]
+    rows: list[Any] = []
+    for start in range(0, len(parts), _PARTS_MAX):
+        rows += connection.execute(_joined(parts[start : start + _PARTS_MAX], key, limit, newest))
+    if len(parts) > _PARTS_MAX:
+        rows.sort(key=attrgetter(*(str(column.key) for column in key)), reverse=newest)
     if len(rows) <= limit:
         return rows, None
     last = rows[limit - 1]._mapping
-    return rows[:limit], _make_cursor(name, [last[column] for column in key])
+    return rows[:limit], _make_cursor(name, [last[column.key] for column in key])
+
+
+def _joined(
+    parts: Sequence[Select[Any]], key: tuple[ColumnElement[Any], ...], limit: int, newest: bool
+) -> Select[Any] | CompoundSelect[Any]:
+    """Return one statement for the first rows of all parts, one more than the limit."""
+    query = parts[0] if len(parts) == 1 else union_all(*parts)
+    order: list[ColumnElement[Any]] = [query.selected_columns[str(column.key)] for column in key]
+    if newest:
+        order = [column.desc() for column in order]
+    return query.order_by(*order).limit(limit + 1)
 
 
 def _beyond(

@@ -12,14 +12,14 @@ from typing import Final
 from sqlalchemy import Connection, Engine, func, insert, inspect, select, tuple_, update
 
 from engine.history import schema
-from engine.history.fold import Fold, HistoryFault, SqlRow, orders_needed
+from engine.history.conversion import CONVERTED_VERSION, convert
+from engine.history.decoding import Happened
+from engine.history.fold import Fold, HistoryFault
 from engine.history.postings import Pair
 from engine.history.store import StoreError
-from engine.history.writing import write_rows
-from engine.wire import Transaction
+from engine.history.writing import MissingOrder, write_rows
 
 TRANSACTIONS_PER_COMMIT_MAX: Final = 2_000
-_KEYS_PER_QUERY_MAX: Final = 500
 
 
 class SchemaChanged(StoreError):
@@ -44,7 +44,7 @@ class Projector:
         """Counted since the start."""
         self._prepare(any_version)
 
-    def apply(self, transactions: Sequence[Transaction]) -> int:
+    def apply(self, transactions: Sequence[Happened]) -> int:
         """Store the rows of the transactions; skip those already contained.
 
         Returns the new ``last_seq``. Raises HistoryFault if a transaction is missing.
@@ -66,6 +66,9 @@ class Projector:
             if not inspect(connection).has_table(schema.meta.name):
                 _create(connection)
             version = connection.execute(select(schema.meta.c.schema_version)).scalar_one()
+            if version == CONVERTED_VERSION and not any_version:
+                convert(connection)
+                version = schema.SCHEMA_VERSION
             if version != schema.SCHEMA_VERSION and not any_version:
                 raise SchemaChanged(
                     f"the history has tables of version {version}, this program makes version "
@@ -76,7 +79,7 @@ class Projector:
                 schema.money_events.create(connection, checkfirst=True)
             self.last_seq, self.last_time_us = _position(connection)
 
-    def _apply_once(self, transactions: Sequence[Transaction]) -> None:
+    def _apply_once(self, transactions: Sequence[Happened]) -> None:
         current, self._fold_is_current = self._fold_is_current, False
         with self._engine.begin() as connection:
             stored, time_us = _position(connection)
@@ -90,10 +93,12 @@ class Projector:
                         f"transaction {expected} is missing before {transaction.seq}"
                     )
             if fresh:
-                self._fold.rows.orders = _load_orders(connection, orders_needed(fresh))
                 for transaction in fresh:
                     self._fold.apply(transaction)
-                write_rows(connection, self._fold.take())
+                try:
+                    write_rows(connection, self._fold.take())
+                except MissingOrder as error:
+                    raise HistoryFault(f"an order was never accepted: {error}") from error
                 last = fresh[-1]
                 connection.execute(
                     update(schema.meta).values(last_seq=last.seq, last_time_us=last.time_us)
@@ -112,7 +117,7 @@ def load_fold(connection: Connection) -> Fold:
     for row in connection.execute(select(table.c.symbol, table.c.base, table.c.quote)):
         fold.pairs[row.symbol] = Pair(row.base, row.quote)
     for row in connection.execute(select(schema.balances)):
-        fold.balances[row.account, row.asset] = dict(row._mapping)
+        fold.balances[row.account, row.asset] = [row.available, row.held]
     candles = schema.candles
     newest = select(candles.c.symbol, candles.c.interval_us, func.max(candles.c.start_us)).group_by(
         candles.c.symbol, candles.c.interval_us
@@ -136,14 +141,3 @@ def _position(connection: Connection) -> tuple[int, int]:
     columns = (schema.meta.c.last_seq, schema.meta.c.last_time_us)
     row = connection.execute(select(*columns).with_for_update()).one()
     return row.last_seq, row.last_time_us
-
-
-def _load_orders(connection: Connection, order_ids: set[int]) -> dict[int, SqlRow]:
-    found: dict[int, SqlRow] = {}
-    wanted = sorted(order_ids)
-    for start in range(0, len(wanted), _KEYS_PER_QUERY_MAX):
-        some = wanted[start : start + _KEYS_PER_QUERY_MAX]
-        query = select(schema.orders).where(schema.orders.c.order_id.in_(some))
-        for row in connection.execute(query):
-            found[row.order_id] = dict(row._mapping)
-    return found

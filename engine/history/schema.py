@@ -24,7 +24,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 """Raised whenever a table changes; a store of another version is rebuilt from the journal."""
 
 metadata: Final = MetaData()
@@ -152,7 +152,6 @@ orders: Final = Table(
     _int("last_seq"),
     Index("orders_by_account", "account", "order_id"),
     Index("orders_by_account_symbol", "account", "symbol", "order_id"),
-    Index("orders_open", "account", "open", "order_id"),
 )
 """Every order ever accepted, in its current state, with its first and last transaction."""
 
@@ -162,6 +161,7 @@ client_ids: Final = Table(
     _text("account", key=True),
     _text("client_order_id", key=True),
     _int("order_id"),
+    sqlite_with_rowid=False,
 )
 """Every client order id of every replace chain, and the order that it names."""
 
@@ -223,11 +223,11 @@ candles: Final = Table(
 ledger: Final = Table(
     "ledger",
     metadata,
+    _text("account", key=True),
+    _text("asset", key=True),
     _int("seq", key=True),
     _int("event_index", key=True),
     _int("line", key=True),
-    _text("account"),
-    _text("asset"),
     _int("available_change"),
     _int("held_change"),
     _int("available"),
@@ -240,10 +240,12 @@ ledger: Final = Table(
     _text("strategy"),
     _int("account_seq"),
     _int("time_us"),
-    Index("ledger_by_account", "account", "seq", "event_index", "line"),
-    Index("ledger_by_account_asset", "account", "asset", "seq", "event_index", "line"),
+    sqlite_with_rowid=False,
 )
-"""Double entry: within a transaction the changes of each asset sum to zero over all accounts."""
+"""Double entry: within a transaction the changes of each asset sum to zero over all accounts.
+
+It has the most rows, and its key is its only index: lines of several assets are merged when read.
+"""
 
 deposits: Final = Table(
     "deposits",
