@@ -12,6 +12,7 @@ import resource
 import secrets
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
 from typing import Final
 
@@ -42,7 +43,7 @@ from engine.memory import Memory
 from engine.server.bootstrap import bootstrap_commands, digest, refused
 from engine.server.following import Following
 from engine.server.ipc import Limits, Server
-from engine.server.sequencer import Sequencer
+from engine.server.sequencer import Sequencer, clock_us
 from engine.server.tcp import TcpListener
 from engine.server.terms import Bounds, EngineStopped
 
@@ -92,7 +93,9 @@ def build_member(
         _check(settings, exchange, journal)
     server = _server(settings, assembly.listener(cluster))
     parts = assembly.parts(cluster, journal, server, digest(settings))
-    sequencer = _sequencer(settings, exchange, journal, server, snapshots, parts.relay)
+    sequencer = _sequencer(
+        settings, exchange, journal, server, snapshots, parts.relay, parts.watch.clock
+    )
 
     def configure() -> None:
         _check(settings, exchange, journal)
@@ -142,6 +145,7 @@ def _sequencer(
     server: Server,
     snapshots: SnapshotWriter,
     following: Following | None,
+    clock: Callable[[], int] = clock_us,
 ) -> Sequencer:
     limits = settings.engine
     return Sequencer(
@@ -157,6 +161,7 @@ def _sequencer(
         ),
         memory=Memory(exchange.seq),
         following=following,
+        clock=clock,
     )
 
 

@@ -83,7 +83,7 @@ def status(settings: Settings, as_json: bool) -> None:
 
 
 def _note(member: Member, configuration: str | None) -> str:
-    notes = [] if member.candidate else ["never leads"]
+    notes = [] if member.candidate else ["does not stand for leadership"]
     if configuration is not None and member.configuration != configuration:
         notes.append("has another configuration than the leader")
     return ", ".join(notes)

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple
 
 from engine.cluster import forks
+from engine.cluster.clock import MemberClock
 from engine.cluster.etcd import Etcd
 from engine.cluster.journal import MemberJournal
 from engine.cluster.link import Link
@@ -101,7 +102,7 @@ def parts(
     )
     watch = Watch(
         terms, tenure, Members(watching, prefix, node), EtcdLog(watching, prefix, node), journal,
-        server.wake, clock_us,
+        server.wake, MemberClock(clock_us, time.monotonic),
     )  # fmt: skip
     relay = Relay(link, server, journal, time.monotonic)
     return Parts(EtcdLog(appending, prefix, node), tenure, link, relay, watch)

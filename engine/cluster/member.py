@@ -100,7 +100,7 @@ class Member:
         return ClusterStatus(
             watch.terms.node, place.role, place.epoch,
             watch.terms.node if leads else leader,
-            watch.trouble or ("" if leads else self._link.trouble),
+            watch.trouble or watch.clock.trouble or ("" if leads else self._link.trouble),
             watch.size.records, watch.size.bytes, watch.rows(), watch.full or not watch.trouble,
             tuple(sorted({*watch.size.alarms, *(("NOSPACE",) if watch.full else ())})),
         )  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
+from engine.cluster.clock import MemberClock
 from engine.cluster.etcd import EtcdError, EtcdFull
 from engine.cluster.log import EtcdLog, Head, LogError, Size
 from engine.cluster.members import Member, Members, Progress
@@ -85,7 +86,7 @@ class Watch:
         etcd_log: EtcdLog,
         journal: Journal,
         wake: Callable[[], None],
-        clock: Callable[[], int],
+        clock: MemberClock,
     ) -> None:
         self.terms = terms
         self._tenure = tenure
@@ -93,7 +94,7 @@ class Watch:
         self._log = etcd_log
         self._journal = journal
         self._wake = wake
-        self._clock = clock
+        self.clock = clock
         self.place: Callable[[], Place] = lambda: Place("follower", 0, journal.last_seq)
         self.leader: Leader | None = None
         """Who holds the lease, as far as is known."""
@@ -114,7 +115,8 @@ class Watch:
         """etcd answers and takes nothing: it has reached its quota."""
         self._lags: dict[str, Lag] = {}
         self._silent_rounds = max(3, round(terms.silence_s / ROUND_S))
-        self._registered = False
+        self._registered: bool | None = None
+        """Whether it is known to the others as one that may lead."""
         self._not_before = 0.0
         self._report_at = self._trim_at = self._flush_at = self._see_at = 0.0
         self._flushed = 0
@@ -154,24 +156,30 @@ class Watch:
                     log.info("cluster_reached")
                 self.trouble = ""
 
+    @property
+    def _stands(self) -> bool:
+        """Whether this member may lead: not while its clock is wrong."""
+        return self.terms.candidate and not self.clock.trouble
+
     def _look(self) -> None:
         now = time.monotonic()
         place = self.place()
-        if not self._registered:
-            terms = self.terms
+        terms, stands = self.terms, self._stands
+        if self._registered is not stands:
             self._members.register(
-                terms.address, candidate=terms.candidate, configuration=terms.configuration
+                terms.address, candidate=stands, configuration=terms.configuration
             )
-            self._registered = True
+            self._registered = stands
         if now >= self._report_at:
             self._report_at = now + REPORT_S
             told = Progress(
-                place.role, place.seq, self._flushed, place.epoch, self._clock(),
+                place.role, place.seq, self._flushed, place.epoch, self.clock(),
             )  # fmt: skip
             self._members.report(told)
         members, wanted = self._members.view()
         self._note_lags(members, now)
         self._compare(members)
+        self._compare_clocks(members)
         if self.won:
             self._give_way(wanted)
         else:
@@ -222,6 +230,13 @@ class Watch:
             log.warning("configuration_differs", leader=leader)
         self._differs = differs
 
+    def _compare_clocks(self, members: Sequence[Member]) -> None:
+        others = [one for one in members if one.node != self.terms.node]
+        reported = {
+            one.node: one.progress.time_us for one in others if one.progress is not None
+        }
+        self.clock.compare(reported, alone=not others)
+
     def rows(self) -> tuple[MemberRow, ...]:
         """Return the members as this one knows them; may be called by another thread."""
         members = self.members
@@ -244,7 +259,7 @@ class Watch:
         if leader != self.leader:
             self.leader = leader
             self._wake()
-        if not self.terms.candidate or now < self._not_before:
+        if not self._stands or now < self._not_before:
             return
         if wanted not in ("", self.terms.node):
             return
