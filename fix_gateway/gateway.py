@@ -112,8 +112,7 @@ class Gateway:
             on_connected=lambda welcome: self.outbox.connected(),
         )
         dictionary = quickfix.DataDictionary(str(settings.dictionary))
-        self._bridge = bridge.load()
-        self._sender = Sender(dictionary, self._bridge)
+        self._sender = Sender(dictionary, bridge.load())
         self.delivery = Delivery(
             self.sessions,
             self._instruments,
@@ -254,11 +253,11 @@ class Gateway:
         events.start()
         self._messages.received = events.messages
         factory = None
-        if self._bridge is None:
+        if self._sender.bridge is None:
             factory = quickfix.FileStoreFactory(config)
             self._acceptor = quickfix.SocketAcceptor(application, factory, config, events)
         else:
-            self._acceptor = self._bridge.acceptor(
+            self._acceptor = self._sender.bridge.acceptor(
                 application, application.take, config, self.settings.store, events.server
             )
         # QuickFIX keeps plain pointers to these.

@@ -32,7 +32,7 @@ class Sender:
         self, dictionary: quickfix.DataDictionary, bridge: Bridge | None = None
     ) -> None:
         self._dictionary = dictionary
-        self._bridge = bridge
+        self.bridge = bridge
         self._probes = 0
 
     def send(self, session: Session, message: quickfix.Message, size: int) -> bool:
@@ -51,7 +51,7 @@ class Sender:
     @property
     def together(self) -> bool:
         """True if ``send_together`` can be called: the bridge is there."""
-        return self._bridge is not None
+        return self.bridge is not None
 
     def send_together(self, session: Session, texts: list[str]) -> tuple[int, int]:
         """Store and send application messages in one piece; the gate is held.
@@ -64,9 +64,9 @@ class Sender:
             texts = texts[: max(session.room, 0)]
         if not texts:
             self._out_of_numbers(session)
-        if session.qf is None or self._bridge is None or not texts:
+        if session.qf is None or self.bridge is None or not texts:
             return 0, 0
-        sent, behind = self._bridge.send(session.qf, self._dictionary, texts)
+        sent, behind = self.bridge.send(session.qf, self._dictionary, texts)
         if sent:
             self._count(session, sent, sum(map(len, texts[:sent])))
             if session.gateway.shared:
