@@ -40,7 +40,9 @@ class Interrupted:
         if type(command) is self._kind and not self.interrupted:
             self.interrupted = True
             if self._kind is StartEpoch:  # It had read the row before this one took the session.
-                holding.take(self._other, self._client)
+                taken, _ = holding.take(self._other, self._client)
+                assert taken.before == "a"
+                self._other.held = False  # As ``restore`` has it then.
             else:
                 restore(self._other, self._client, None)
         outcome = self._client.submit(command)
