@@ -17,8 +17,8 @@ OURS = (
 )  # fmt: skip
 _NAMED = re.compile(rf"(?<![\w/.<-])(?:\.\./)*((?:{'|'.join(OURS)})/[\w./{{}},*-]*[\w/}}*])")
 _BRACES = re.compile(r"\{([^{}]*)\}")
-MADE = ("docs/api", "tandem/venue", "certification/ACME/")
-"""An address of a running venue, what only a built package has, and what a run writes."""
+MADE = ("docs/api", "tandem/venue", "certification/ACME/", "fix_gateway/_bridge")
+"""An address of a running venue, what only a built package has, and what a run or make writes."""
 
 
 def documents() -> list[Path]:
