@@ -6,14 +6,17 @@ when it has everything before it, and sends its orders again when it is asked fo
 
 from __future__ import annotations
 
+import random
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
 from config.ports import free_ports
 from engine.client import Transaction, queries
-from engine.core.types import SessionRow
+from engine.core.commands import Command, NewOrder
+from engine.core.types import OrdType, Origin, SessionRow, Side, TimeInForce
 from fix_gateway.codec.context import SessionContext
 from fix_gateway.codec.routing import messages
 from tests.fix.processes import Venue
@@ -65,6 +68,10 @@ class MovingVenue(Venue):
     def last_seq(self) -> int:
         """The engine's last transaction."""
         return self._desk.fetch(queries.Status()).value.seq
+
+    def submit(self, command: Command) -> None:
+        """Have the engine do something; one client does it all, for an engine has room for 64."""
+        self._desk.submit(command)
 
     def mend(self) -> None:
         """Start what was killed, and wait until nobody is logged on."""
@@ -333,3 +340,60 @@ class Mover:
         assert set(self.told) == self.due()
         ids = [each for each in self.told.values() if each not in ("", "0")]
         assert len(ids) == len(set(ids))
+
+
+def hit(venue: SharedVenue, name: str, qty: int = 1000) -> None:
+    """Bob sells to whoever bids 10 or more."""
+    venue.submit(
+        NewOrder(
+            Origin("api:bob"), "bob", name, "BTC-USD", Side.SELL, OrdType.LIMIT,
+            TimeInForce.IOC, qty, price=1000,
+        )
+    )  # fmt: skip
+
+
+def closed(venue: SharedVenue) -> None:
+    """Wait until the engine has closed the session."""
+    until(lambda: not venue.row().connected)
+
+
+def move_at_random(
+    venue: SharedVenue, alice: Mover, moves: int, seed: int,
+    say: Callable[[str], None] = lambda text: None,
+) -> int:  # fmt: skip
+    """Move a client with its orders, killing and restarting gateways; check what it is told.
+
+    Return how many gateways were killed.
+    """
+    dice = random.Random(seed)
+    names, killed = list(venue.addresses), 0
+    alice.begin(names[0])
+    alice.leave()
+    for move in range(moves):
+        name = dice.choice(names)
+        alice.logon_again(name)
+        for _ in range(dice.randint(0, 40)):
+            alice.order()
+        if dice.random() < 0.5:
+            hit(venue, f"hit-{seed}-{move}", dice.randint(1, 5) * 1000)
+        if dice.random() < 0.5:
+            alice.read_all()
+        way = dice.random()
+        if way < 0.3:
+            venue.gateways[name].kill()
+            killed += 1
+            alice.leave()
+        elif way < 0.7:
+            alice.leave()
+        else:
+            alice.logout()
+        closed(venue)
+        hit(venue, f"gone-{seed}-{move}")
+        if venue.gateways[name].popen.poll() is not None:
+            venue.start_one(name)
+        say(f"{move + 1} of {moves} moves")
+    alice.logon_again(dice.choice(names))
+    alice.order()
+    alice.read_all()
+    alice.check()
+    return killed

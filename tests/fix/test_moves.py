@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +10,7 @@ from pathlib import Path
 import pytest
 
 from config.control import ask
-from engine.core.commands import NewOrder
-from engine.core.types import OrdType, Origin, Side, TimeInForce
-from tests.fix.moving import Mover, SharedVenue
+from tests.fix.moving import Mover, SharedVenue, closed, hit, move_at_random
 from tests.fix.rawfix import Closed, Message
 from tests.support.processes import Process
 from tests.support.waiting import until
@@ -41,21 +38,6 @@ def alice(venue: SharedVenue) -> Iterator[Mover]:
     client = Mover(venue)
     yield client
     client.leave()
-
-
-def hit(venue: SharedVenue, name: str, qty: int = 1000) -> None:
-    """Bob sells to whoever bids 10 or more."""
-    venue.client().submit(
-        NewOrder(
-            Origin("api:bob"), "bob", name, "BTC-USD", Side.SELL, OrdType.LIMIT,
-            TimeInForce.IOC, qty, price=1000,
-        )
-    )  # fmt: skip
-
-
-def closed(venue: SharedVenue) -> None:
-    """Wait until the engine has closed the session."""
-    until(lambda: not venue.row().connected)
 
 
 def test_a_client_whose_gateway_is_killed_goes_on_at_another(
@@ -189,39 +171,6 @@ def test_more_than_a_block_of_reports_is_told(venue: SharedVenue, alice: Mover) 
 
 def test_random_moves(venue: SharedVenue, alice: Mover) -> None:
     move_at_random(venue, alice, moves=8, seed=1)
-
-
-def move_at_random(venue: SharedVenue, alice: Mover, moves: int, seed: int) -> None:
-    """Move a client with its orders, killing and restarting gateways; check what it is told."""
-    dice = random.Random(seed)
-    names = list(venue.addresses)
-    alice.begin("A")
-    alice.leave()
-    for move in range(moves):
-        name = dice.choice(names)
-        alice.logon_again(name)
-        for _ in range(dice.randint(0, 40)):
-            alice.order()
-        if dice.random() < 0.5:
-            hit(venue, f"hit-{seed}-{move}", dice.randint(1, 5) * 1000)
-        if dice.random() < 0.5:
-            alice.read_all()
-        way = dice.random()
-        if way < 0.3:
-            venue.gateways[name].kill()
-            alice.leave()
-        elif way < 0.7:
-            alice.leave()
-        else:
-            alice.logout()
-        closed(venue)
-        hit(venue, f"gone-{seed}-{move}")
-        if venue.gateways[name].popen.poll() is not None:
-            venue.start_one(name)
-    alice.logon_again(dice.choice(names))
-    alice.order()
-    alice.read_all()
-    alice.check()
 
 
 def test_a_quickfix_client_moves(venue: SharedVenue, tmp_path: Path) -> None:

@@ -6,11 +6,15 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Final
 
 from tests.cluster.contest import Contest
+from tests.fix.moving import Mover, SharedVenue, move_at_random
+from tests.fix.rawfix import Closed
 from tests.prove import ccxt_suite
 from tests.prove.crash.harness import survive
 from tests.prove.disk.bits import flip
@@ -159,6 +163,26 @@ def market_data(options: Options) -> Result:
     )  # fmt: skip
 
 
+def moves(options: Options) -> Result:
+    """A FIX session that moves between gateways, some of which are killed under it."""
+    count, result = options.size(1_000, 4), Result()
+    with tempfile.TemporaryDirectory(prefix="tandem-moves-") as name, SharedVenue(
+        Path(name)
+    ) as venue:
+        alice = Mover(venue.start_all())
+        try:
+            killed = move_at_random(venue, alice, count, options.seed, options.say)
+            result.tried.append(f"{count:,} moves, {killed:,} gateways killed")
+        except (AssertionError, Closed) as error:
+            result.findings.append(f"a session that moves: {type(error).__name__}: {error}")
+        alice.leave()
+    result.tried.append(
+        f"{alice.orders:,} orders, {len(alice.told):,} reports, {alice.repeated:,} of them told "
+        f"again, {alice.filled:,} numbers filled"
+    )
+    return result
+
+
 def overload(options: Options) -> Result:
     """Clients that behave badly beside clients that behave."""
     stood = stand(options.quick, 0.5 if options.quick else 5.0, options.say)
@@ -231,6 +255,7 @@ PROOFS: Final[dict[str, Proof]] = {
     "flipped bits": bits,
     "security": security,
     "market data": market_data,
+    "moves": moves,
     "overload": overload,
     "ccxt": ccxt_suite.run,
     "long tests": long_tests,

@@ -14,7 +14,7 @@ from websockets.sync.client import ClientConnection
 
 from engine.client import EngineClient, EngineError, EngineRefused, Transaction
 from engine.core.commands import CancelOrder, Command, NewOrder
-from engine.core.types import OrdType, Origin, Side, TimeInForce
+from engine.core.types import OrdType, Origin, RejectReason, Side, TimeInForce
 from tests.prove.cluster.machine import Machine
 from tests.prove.crash.fixclient import FixClient
 from tests.prove.crash.restclient import Answer, OrderClient, Request, RestClient, Treasury
@@ -24,11 +24,13 @@ from tests.support.signing import signed_headers
 
 ASK_S: Final = 3.0
 PACE_S: Final = 0.02
-VALID_US: Final = 3_600_000_000
+VALID_US: Final = 30_000_000
+"""Longer than a cluster is without a leader, and short enough for a clock that is wrong."""
 AWAY: Final = frozenset(
-    ("engine_unavailable", "no_leader", "not_caught_up", "keys_unavailable", "overloaded")
-)
-"""What the stream says while it cannot serve."""
+    ("engine_unavailable", "no_leader", "not_caught_up", "keys_unavailable", "overloaded",
+     "outside_window")
+)  # fmt: skip
+"""What the stream says while it cannot serve, or while its clock is wrong."""
 KEYS_MAX: Final = 15
 """Keys that one run makes: an account has a bounded number of them."""
 
@@ -41,6 +43,15 @@ class Acknowledged(NamedTuple):
     at: float
     duplicate: bool
     transaction: Transaction
+
+    @property
+    def in_time(self) -> bool:
+        """Whether it was new, and not too late for the time that the venue has."""
+        expired = RejectReason.REQUEST_EXPIRED
+        events: Sequence[object] = self.transaction.events
+        return not self.duplicate and all(
+            getattr(event, "reason", None) is not expired for event in events
+        )
 
 
 class Pulse(Client):
@@ -296,6 +307,8 @@ class Keys(RestClient):
 
 class MovingFix(FixClient):
     """A FIX session that goes on with 141=N at the gateway of another machine."""
+
+    inaccurate_ends = True
 
     def __init__(
         self, addresses: Sequence[tuple[str, int]], first: int, comp_id: str, told: Told, seed: int

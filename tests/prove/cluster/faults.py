@@ -11,13 +11,15 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from engine.core.types import ClusterStatus
-from tests.prove.cluster.machine import Machine
+from tests.prove.cluster.machine import STRACE, Machine
 from tests.prove.cluster.network import WAYS, Namespaces
 from tests.prove.crash.told import Told
 from tests.support import pace
 
 HEALTHY_S: Final = 60.0
-"""How long a machine may take, once it is let, until it has what the others have."""
+"""How long a machine may take, once it is let, until it has all that there is, or more."""
+CATCH_UP_S: Final = 600.0
+"""How long it may take in all, as an empty one does after a long run."""
 ORDERS: Final = 3
 """So many orders are to be acknowledged after a fault, before it is over."""
 COMPANION: Final = 0.3
@@ -25,10 +27,15 @@ COMPANION: Final = 0.3
 LEADER: Final = 0.8
 """Share of faults of the machine whose engine leads."""
 FROZEN_S: Final = 10.0
-NEEDS_NAMESPACES: Final = frozenset((*WAYS, "disk full"))
+QUIET_S: Final = 0.5
+"""An order that was sent so long after etcd refused is sent to an engine that knows it."""
+CLOCK_S_MAX: Final = 10_000.0
+NEEDS_NAMESPACES: Final = frozenset((*WAYS, "disk full", "etcd disk full"))
+NEEDS_STRACE: Final = frozenset(("disk failing", "etcd disk failing"))
 KINDS: Final = (
     "machine killed", "cable", "machine frozen", "deaf", "engine killed", "mute", "torn tail",
-    "engine frozen", "etcd killed", "machine replaced", "disk full", "all restarted",
+    "engine frozen", "etcd killed", "machine replaced", "disk full", "disk failing", "clock set",
+    "etcd disk full", "etcd disk failing", "etcd out of space", "all restarted",
 )  # fmt: skip
 
 
@@ -78,10 +85,19 @@ class Faults:
             "torn tail": self._torn,
             "machine replaced": self._replaced,
             "disk full": self._disk_full,
+            "disk failing": self._disk_failing,
+            "etcd disk full": self._disk_full,
+            "etcd disk failing": self._etcd_disk_failing,
+            "etcd out of space": self._out_of_space,
+            "clock set": self._clock_set,
             "all restarted": self._all_restarted,
         }
-        alone = isinstance(next(iter(machines.values())).plan.network, Namespaces)
-        self.kinds = [kind for kind in kinds if alone or kind not in NEEDS_NAMESPACES]
+        plan = next(iter(machines.values())).plan
+        alone = isinstance(plan.network, Namespaces)
+        without = frozenset[str]() if alone else NEEDS_NAMESPACES
+        without |= frozenset[str]() if STRACE else NEEDS_STRACE
+        without |= frozenset[str]() if plan.clocks else frozenset(("clock set",))
+        self.kinds = [kind for kind in kinds if kind not in without]
         self._kind = ""
         self._leads = False
         self._queue: list[str] = []
@@ -129,13 +145,18 @@ class Faults:
 
     def await_whole(self) -> Machine | None:
         """Wait until every machine has what the leader has; return that which leads."""
-        began = time.monotonic()
+        began = since = time.monotonic()
+        seqs: list[int] = []
         limit_s = pace.seconds(HEALTHY_S)
         while not self._told.findings:
             leader = self._whole()
             if leader is not None:
                 return leader
-            if time.monotonic() - began > limit_s:
+            now = [machine.seq() for machine in self._machines.values()]
+            if seqs and min(now) > min(seqs) and since - began < pace.seconds(CATCH_UP_S):
+                since = time.monotonic()  # Who lacks most catches up.
+            seqs = now
+            if time.monotonic() - since > limit_s:
                 self._told.found(f"after {self._kind} not all is well: {self._standing()}")
             self._told.pause(0.1)
         return None
@@ -253,13 +274,50 @@ class Faults:
         machine.start_etcd()
 
     def _disk_full(self, machine: Machine) -> None:
-        machine.fill()
+        disk = machine.etcd_disk if self._kind == "etcd disk full" else machine.data
+        machine.fill(disk)
         at = time.monotonic()
         try:
             self._await_orders(at)
             self._hold(2.0, 10.0)
         finally:
-            machine.make_room()
+            machine.make_room(disk)
+
+    def _disk_failing(self, machine: Machine) -> None:
+        with machine.failing_disk("engine.main"):
+            self._await_orders(time.monotonic())
+            self._hold(0.0, 5.0)
+
+    def _etcd_disk_failing(self, machine: Machine) -> None:
+        """Its etcd ends; the engine of that machine has the two others."""
+        with machine.failing_disk("--listen-peer-urls"):
+            self._await_orders(time.monotonic())
+            self._hold(0.0, 5.0)
+
+    def _out_of_space(self, machine: Machine) -> None:
+        """Every member of etcd refuses to write, until an operator has made room."""
+        machine.alarm(True)
+        at = time.monotonic()
+        self._hold(1.0, 10.0)
+        if self._acknowledged(at + QUIET_S):
+            self._told.found("orders are acknowledged while etcd takes none")
+        machine.alarm(False)
+        self._await_orders(time.monotonic())
+
+    def _clock_set(self, machine: Machine) -> None:
+        """A clock is set by seconds to hours, and back again; its engine may start meanwhile."""
+        assert machine.clock is not None
+        ahead_s = CLOCK_S_MAX ** self._random.random() * self._random.choice((-1, 1))
+        self._say(f"the clock of {machine.name} goes by {ahead_s:+.1f} s")
+        machine.clock.set(ahead_s)
+        at = time.monotonic()
+        if self._random.random() < 0.5:
+            machine.kill_engine()
+            at = self._note()
+        self._await_orders(at)
+        self._hold(1.0, 20.0)
+        machine.clock.set(0.0)
+        self._await_orders(time.monotonic())
 
     def _all_restarted(self, machine: Machine) -> None:
         for one in self._machines.values():

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -21,6 +21,7 @@ from engine.client import EngineClient, EngineError, queries
 from engine.cluster.etcd import Etcd, EtcdError
 from engine.core.types import ClusterStatus
 from tandem import cluster_certificates
+from tests.prove.cluster.clock import Clock
 from tests.prove.cluster.network import Namespaces, Network
 from tests.prove.venue import ROOT
 from tests.support import pace
@@ -36,6 +37,10 @@ RESTART_S: Final = 1.0
 UNHEALTHY: Final = 503
 FILLER: Final = "filler"
 DISK_BYTES: Final = 256 << 20
+ETCD_DISK_BYTES: Final = 1 << 30
+FILL_BYTES: Final = 64 << 20
+STRACE: Final = shutil.which("strace")
+FAILING: Final = "fsync,fdatasync,pwrite64"
 SECTIONS: Final = ("fix", "http", "stream", "metrics")
 
 
@@ -51,6 +56,10 @@ class Plan(NamedTuple):
     fsync: bool
     master: bytes
     """The key of ``keys.master``."""
+    small_etcd_disk: bool = False
+    """etcd has a disk of its own, in memory, that can be filled."""
+    clocks: bool = False
+    """Clocks of machines can be set."""
 
     def endpoints(self, first: str) -> list[str]:
         """Where etcd is reached, the nearest first."""
@@ -78,19 +87,27 @@ class Machine:
         self.fix = (self.address, ports["fix"])
         self.url = f"http://{self.address}:{ports['http']}"
         self.stream_url = f"ws://{self.address}:{ports['stream']}/v1/stream"
+        self.etcd_disk = self.folder / "etcd"
+        self.etcd_disk.mkdir(mode=0o700)
+        self._disks: list[Path] = []
         if isinstance(plan.network, Namespaces):
-            options = f"size={DISK_BYTES},mode=0700"
-            mount = ("mount", "-t", "tmpfs", "-o", options, "tmpfs", str(self.data))
-            subprocess.run(mount, check=True)
+            self._mount(self.data, DISK_BYTES)
+            if plan.small_etcd_disk:
+                self._mount(self.etcd_disk, ETCD_DISK_BYTES)
+        self.clock = Clock(self.folder / "clock") if plan.clocks else None
         self._write(ports)
         self._set_up()
-        self._etcd: subprocess.Popen[bytes] | None = None
         self._etcd_state = "new"
-        self._venue: subprocess.Popen[bytes] | None = None
-        self._wanted = False
-        self.ended: list[int] = []
-        """Exit codes with which the venue ended by itself."""
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._wanted: set[str] = set()
+        self._keeping = threading.Lock()
         plan.network.publish(name, [ports[one] for one in SECTIONS[:3]])
+
+    def _mount(self, folder: Path, size: int) -> None:
+        options = f"size={size},mode=0700"
+        mount = ("mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder))
+        subprocess.run(mount, check=True)
+        self._disks.append(folder)
 
     def _write(self, ports: Mapping[str, int]) -> None:
         tls = self.plan.folder / "tls" / self.name
@@ -136,43 +153,55 @@ shared = true
     def environment(self) -> dict[str, str]:
         """What its processes have in common, by which they are found too."""
         more = {"TANDEM_CONFIG": str(self.config), "TANDEM_DATA": str(self.data)}
-        return os.environ | more | {"PYTHONPATH": str(ROOT)}
+        clock = {} if self.clock is None else self.clock.environment
+        return os.environ | more | {"PYTHONPATH": str(ROOT)} | clock
 
     # What runs.
 
     def start_etcd(self) -> None:
-        """Start its member of etcd."""
+        """Start its member of etcd, and start it again should it end by itself."""
         assert PROGRAM is not None
         plan, client = self.plan, f"http://{self.address}:{CLIENT_PORT}"
         peers = ",".join(f"{name}={plan.peer(name)}" for name in plan.names)
         command = [
             *plan.network.within(self.name), PROGRAM, f"--name={self.name}",
-            f"--data-dir={self.folder / 'etcd'}", f"--listen-client-urls={client}",
+            f"--data-dir={self.etcd_disk / 'member'}", f"--listen-client-urls={client}",
             f"--advertise-client-urls={client}", f"--listen-peer-urls={plan.peer(self.name)}",
             f"--initial-advertise-peer-urls={plan.peer(self.name)}", f"--initial-cluster={peers}",
             f"--initial-cluster-state={self._etcd_state}", *FLAGS,
             *(() if plan.fsync else ("--unsafe-no-fsync",)),
         ]  # fmt: skip
-        self._etcd = self._start(command, "etcd.log")
+        self._keep("etcd", command)
 
     def start_venue(self) -> None:
         """Start the venue, and start it again should it end by itself."""
-        self._wanted = True
         module = ["-m", "tests.prove.cluster.box", *self.plan.processes]
         if not self.plan.processes:
             module = ["-m", "tandem", "up"]
-        command = [*self.plan.network.within(self.name), sys.executable, *module]
-        self._venue = venue = self._start(command, "up.log")
+        self._keep("up", [*self.plan.network.within(self.name), sys.executable, *module])
+
+    def _keep(self, name: str, command: Sequence[str]) -> None:
+        self._wanted.add(name)
+        self._running[name] = process = self._start(command, f"{name}.log")
 
         def wait() -> None:
-            code = venue.wait()
-            if self._wanted and self._venue is venue:
-                self.ended.append(code)
-                threading.Event().wait(RESTART_S)
-                if self._wanted and self._venue is venue:
-                    self.start_venue()
+            process.wait()
+            if not self._ended_by_itself(name, process):
+                return
+            threading.Event().wait(RESTART_S)
+            with self._keeping:
+                if self._ended_by_itself(name, process):
+                    self._keep(name, command)
 
         threading.Thread(target=wait, daemon=True).start()
+
+    def _ended_by_itself(self, name: str, process: subprocess.Popen[bytes]) -> bool:
+        return name in self._wanted and self._running.get(name) is process
+
+    def _leave(self, *names: str) -> None:
+        """Start these no more."""
+        with self._keeping:
+            self._wanted.difference_update(names)
 
     def _start(self, command: Sequence[str], log: str) -> subprocess.Popen[bytes]:
         with (self.folder / log).open("ab") as output:
@@ -199,18 +228,17 @@ shared = true
 
     def kill(self) -> None:
         """kill -9 of everything that runs on it."""
-        self._wanted = False
+        self._leave("etcd", "up")
         until(lambda: not self._signal(self.pids(), signal.SIGKILL), "something lives on", 60)
-        for process in (self._etcd, self._venue):
-            if process is not None:
-                process.wait()
-        self._etcd = self._venue = None
+        while self._running:
+            self._running.popitem()[1].wait()
 
     def kill_etcd(self) -> None:
         """kill -9 of its member of etcd alone."""
-        assert self._etcd is not None
-        self._etcd.kill()
-        self._etcd.wait()
+        self._leave("etcd")
+        etcd = self._running.pop("etcd")
+        etcd.kill()
+        etcd.wait()
 
     def kill_engine(self) -> None:
         """kill -9 of its engine alone; the supervisor starts it again."""
@@ -232,24 +260,51 @@ shared = true
 
     def terminate(self) -> None:
         """Have the venue end in order."""
-        self._wanted = False
-        assert self._venue is not None
-        self._venue.terminate()
+        self._leave("up")
+        self._running["up"].terminate()
 
     def wait(self) -> int:
         """Wait until it has; return its exit code."""
-        assert self._venue is not None
-        return self._venue.wait(pace.seconds(30))
+        return self._running["up"].wait(pace.seconds(30))
 
-    def fill(self) -> None:
-        """Leave no room on the disk of its data."""
-        with (self.data / FILLER).open("wb", buffering=0) as file, suppress(OSError):
-            while True:
-                file.write(bytes(4_096))
+    def fill(self, disk: Path) -> None:
+        """Leave no room on a disk."""
+        with (disk / FILLER).open("wb", buffering=0) as file:
+            size, more = 0, FILL_BYTES
+            while more:
+                try:
+                    os.posix_fallocate(file.fileno(), size, more)
+                    size += more
+                except OSError:  # No room for so much.
+                    more //= 2
 
-    def make_room(self) -> None:
+    def make_room(self, disk: Path) -> None:
         """Take back what ``fill`` did."""
-        (self.data / FILLER).unlink()
+        (disk / FILLER).unlink()
+
+    @contextmanager
+    def failing_disk(self, what: str) -> Iterator[None]:
+        """Have every write and flush of a process's files fail, as a broken disk has it."""
+        assert STRACE is not None
+        found = self.pids(what)
+        command = [STRACE, "-f", "-qq", "-o", "/dev/null", "-e", f"trace={FAILING}",
+                   "-e", f"inject={FAILING}:error=EIO"]  # fmt: skip
+        for pid in found:
+            command += ["-p", str(pid)]
+        tracer = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        try:
+            until(lambda: tracer.poll() is not None or all(map(_is_traced, found)), "not traced")
+            yield
+        finally:
+            tracer.terminate()
+            tracer.wait()
+
+    def alarm(self, on: bool) -> None:
+        """Have etcd refuse every write, as at the end of its quota, or take that back."""
+        listed = self._ask_etcd("cluster/member/list", {})["members"]
+        number = next(one["ID"] for one in listed if one.get("name") == self.name)
+        body = {"action": "ACTIVATE" if on else "DEACTIVATE", "memberID": number}
+        self._ask_etcd("maintenance/alarm", body | {"alarm": "NOSPACE"})
 
     def replace_member(self, other: Machine) -> None:
         """Have etcd take an empty member in the place of another's, by way of this machine's."""
@@ -284,20 +339,19 @@ shared = true
 
     def empty(self) -> None:
         """Leave nothing on its disk but the configuration, as on a machine that is new."""
-        for folder in (self.data, self.folder / "etcd"):
+        for folder in (self.data, self.etcd_disk):
             for path in folder.iterdir():
                 if path.is_dir():
                     shutil.rmtree(path)
                 else:
                     path.unlink()
-        (self.folder / "etcd").rmdir()
         self._etcd_state = "existing"
         self._set_up()
 
     def close(self) -> None:
-        """Give back its disk; called once, when nothing runs on it."""
-        if isinstance(self.plan.network, Namespaces):
-            subprocess.run(("umount", str(self.data)), check=True)
+        """Give back its disks; called once, when nothing runs on it."""
+        for disk in self._disks:
+            subprocess.run(("umount", str(disk)), check=True)
 
     # What it says.
 
@@ -336,6 +390,15 @@ shared = true
         if name in ("up", "etcd"):
             path = self.folder / f"{name}.log"
         return path.read_text(errors="replace")[-size:] if path.exists() else ""
+
+
+def _is_traced(pid: int) -> bool:
+    """Whether every thread is, or the process has ended."""
+    try:
+        threads = [*Path(f"/proc/{pid}/task").iterdir()]
+        return all("TracerPid:\t0\n" not in (one / "status").read_text() for one in threads)
+    except OSError:
+        return True
 
 
 def make(plan: Plan) -> dict[str, Machine]:

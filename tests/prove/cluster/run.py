@@ -31,6 +31,7 @@ from tests.prove.cluster.network import network
 from tests.prove.crash import compare
 from tests.prove.crash.harness import await_quiet
 from tests.prove.crash.told import Client, Told, await_rest
+from tests.prove.disk.shim import compiler
 from tests.support import pace
 from tests.support.waiting import until
 
@@ -139,7 +140,7 @@ class Clients:
     def acknowledged(self, since: float) -> int:
         """How many orders were sent and acknowledged since then."""
         return sum(
-            told.sent_at >= since and not told.duplicate
+            told.sent_at >= since and told.in_time
             for one in self.pulses for told in one.acknowledged[-20:]
         )  # fmt: skip
 
@@ -151,7 +152,8 @@ def prove(seed: int, form: Form, say: Callable[[str], None] = lambda text: None)
     with tempfile.TemporaryDirectory(prefix="tandem-cluster-") as name:
         plan = Plan(
             Path(name), net, NAMES, form.processes, tuple(free_ports(len(SECTIONS))), CHANGES,
-            form.fsync, secrets.token_bytes(32),
+            form.fsync, secrets.token_bytes(32), "etcd disk full" in form.kinds,
+            "clock set" in form.kinds and compiler() is not None,
         )  # fmt: skip
         machines = machine.make(plan)
         try:
@@ -216,7 +218,7 @@ def waits(losses: Sequence[float], pulses: Sequence[Pulse]) -> list[float]:
     """From each loss to the first acknowledgement of an order that was sent after it."""
     told = sorted(
         (one.at, one.sent_at) for pulse in pulses for one in pulse.acknowledged
-        if not one.duplicate
+        if one.in_time
     )  # fmt: skip
     found = []
     for at in losses:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import socket
 import time
-from typing import Final
+from typing import ClassVar, Final
 
 from tests.fix.rawfix import SOH, Message, encode, first_whole, now_text
 from tests.prove.crash.told import Client, Told
@@ -22,6 +22,8 @@ TURN_S: Final = 0.02
 WINDOW: Final = 4
 PROVOKES: Final = 0.01
 """Share of requests in whose place a Logon is sent within the session."""
+INACCURATE: Final = "10"
+"""SessionRejectReason(373) of a SendingTime that is too far from the venue's clock."""
 _ENVELOPE: Final = frozenset(("8", "9", "35", "34", "49", "52", "56", "43", "122", "97", "10"))
 
 
@@ -33,6 +35,9 @@ def fields_of(text: str) -> list[str]:
 
 class FixClient(Client):
     """One session: sends orders, cancels and replaces, a few at a time."""
+
+    inaccurate_ends: ClassVar[bool] = False
+    """The venue's clock may be wrong: it says so of ours, and ends the connection."""
 
     def __init__(
         self, address: tuple[str, int], comp_id: str, told: Told, seed: int, *,
@@ -287,6 +292,8 @@ class FixClient(Client):
             self._probe = "heard"
         elif kind == "3" and self.provoked and message.get("372") == "A":
             pass  # The Logout that follows ends the connection.
+        elif kind == "3" and self.inaccurate_ends and message.get("373") == INACCURATE:
+            pass  # Its clock is wrong, and the Logout that follows ends the connection.
         elif kind == "3":
             self.told.found(f"{self.comp_id}: Reject: {message!r}")
         elif kind == "5":

@@ -17,19 +17,24 @@ class NoCompiler(RuntimeError):
     """There is no C compiler, so the layer cannot be built."""
 
 
-def library() -> Path:
+def compiler() -> str | None:
+    """The C compiler, if there is one."""
+    return shutil.which("cc") or shutil.which("gcc")
+
+
+def library(source: Path = SOURCE) -> Path:
     """The shared library, built once for each version of its source. Raises NoCompiler."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
+    program = compiler()
+    if program is None:
         raise NoCompiler("a C compiler is needed (Debian: apt-get install gcc libc6-dev)")
-    name = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]
+    name = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
     folder = Path(tempfile.gettempdir()) / f"tandem-shim-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     built = folder / f"{name}.so"
     if not built.exists():
         draft = folder / f"{name}.{os.getpid()}"
         subprocess.run(
-            [compiler, "-shared", "-fPIC", "-O1", "-o", str(draft), str(SOURCE), "-ldl"],
+            [program, "-shared", "-fPIC", "-O1", "-o", str(draft), str(source), "-ldl"],
             check=True, capture_output=True,
         )  # fmt: skip
         draft.rename(built)
