@@ -117,6 +117,7 @@ class Member:
         self._watch.start()
         while not sequencer.stopping:
             sequencer.turn(min(sequencer.timeout(), TURN_S))
+            self._check_disk()
             if self._epoch:
                 self._check_tenure()
             elif self._watch.won:
@@ -131,18 +132,33 @@ class Member:
 
     def close(self) -> None:
         """Give the lease back, so that another member leads at once; called once, after ``run``."""
+        # At first, for the watch may take long to end; and after it, for it may just have won.
+        resigned = self._resign()
         self._watch.close()
+        if not resigned:
+            self._resign()
+        self._link.close()
+
+    def _resign(self) -> bool:
+        """Give the lease back, if there is one; whether it was."""
+        if not self._watch.won:
+            return False
         try:
-            if self._watch.won:
-                self._tenure.resign()
+            self._tenure.resign()
         except EtcdError as error:
             log.warning("lease_not_given_back", reason=str(error))
-        self._link.close()
+            return False
+        return True
 
     def _follow(self) -> None:
         leader = self._watch.leader
         known = leader is not None and leader.node != self._watch.terms.node
         self._link.follow(leader.address if leader is not None and known else None)
+
+    def _check_disk(self) -> None:
+        failed = self._watch.flusher.failed
+        if failed is not None:
+            raise JournalFailed(f"the journal of this member could not be flushed: {failed}")
 
     def _check_tenure(self) -> None:
         """Stop before the lease ends if it could not be renewed, or for a planned switch."""

@@ -124,12 +124,16 @@ class Tenure:
     def resign(self) -> None:
         """Give the lease back, so that another can win at once."""
         self._ending.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
         self.valid_until = 0.0
-        if self.lease:
-            self._etcd.revoke(self.lease)
+        try:
+            if self.lease:
+                self._etcd.revoke(self.lease)
+        finally:
+            # Not before: a renewal under way may take long, and renews nothing any more.
+            if self._thread is not None:
+                self._thread.join()
+                self._thread = None
+            self.valid_until = 0.0
 
     def _renew(self) -> None:
         """While etcd does not answer, ask on: the lease is lost when its time has passed."""

@@ -15,6 +15,7 @@ import structlog
 
 from engine.cluster.clock import MemberClock
 from engine.cluster.etcd import EtcdError, EtcdFull
+from engine.cluster.flusher import Flusher
 from engine.cluster.log import EtcdLog, Head, LogError, Size
 from engine.cluster.members import Member, Members, Progress
 from engine.cluster.tenure import Leader, Tenure
@@ -23,7 +24,6 @@ from engine.journal.base import Journal
 
 ROUND_S: Final = 0.1
 REPORT_S: Final = 0.25
-FLUSH_S: Final = 0.5
 TRIM_S: Final = 1.0
 SEE_S: Final = 0.5
 
@@ -92,7 +92,7 @@ class Watch:
         self._tenure = tenure
         self._members = members
         self._log = etcd_log
-        self._journal = journal
+        self.flusher = Flusher(journal, wake)
         self._wake = wake
         self.clock = clock
         self.place: Callable[[], Place] = lambda: Place("follower", 0, journal.last_seq)
@@ -118,8 +118,7 @@ class Watch:
         self._registered: bool | None = None
         """Whether it is known to the others as one that may lead."""
         self._not_before = 0.0
-        self._report_at = self._trim_at = self._flush_at = self._see_at = 0.0
-        self._flushed = 0
+        self._report_at = self._trim_at = self._see_at = 0.0
         self._differs = False
         self._heard: Progress | None = None
         self._silent = 0
@@ -129,6 +128,7 @@ class Watch:
     def start(self) -> None:
         """Begin."""
         self._thread.start()
+        self.flusher.start()
 
     def give_up(self, pause_s: float) -> None:
         """Return the lease, and do not try again before the pause is over."""
@@ -140,6 +140,7 @@ class Watch:
         """End; called once."""
         self._closed.set()
         self._thread.join()
+        self.flusher.close()
 
     def _run(self) -> None:
         while not self._closed.wait(ROUND_S):
@@ -173,7 +174,7 @@ class Watch:
         if now >= self._report_at:
             self._report_at = now + REPORT_S
             told = Progress(
-                place.role, place.seq, self._flushed, place.epoch, self.clock(),
+                place.role, place.seq, self.flusher.flushed, place.epoch, self.clock(),
             )  # fmt: skip
             self._members.report(told)
         members, wanted = self._members.view()
@@ -185,9 +186,6 @@ class Watch:
         else:
             self._find_leader(now, wanted)
             self._see_head()
-        if now >= self._flush_at:
-            self._flush_at = now + FLUSH_S
-            self._flushed = self._journal.flush()
         if place.role == "leader" and now >= self._trim_at:
             self._trim_at = now + TRIM_S
             self._trim()
