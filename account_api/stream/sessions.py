@@ -8,6 +8,7 @@ through one client; when its connection is lost, those of live connections are r
 from __future__ import annotations
 
 import asyncio
+import secrets
 from typing import Final, NamedTuple
 
 import structlog
@@ -69,8 +70,9 @@ class Sessions:
         Raises Problem.
         """
         # A command that only marks its origin as seen: the engine knows its token from then on.
+        ours = secrets.token_hex(8)
         mark = RecordRefusal(
-            origin, "", RequestKind.OTHER, RejectReason.INVALID_FIELD, "", mark_only=True
+            origin, "", RequestKind.OTHER, RejectReason.INVALID_FIELD, ours, mark_only=True
         )
         try:
             outcome = await self._client.submit(mark)
@@ -82,7 +84,10 @@ class Sessions:
             raise Problem(
                 "engine_unavailable", "The engine did not respond; sign a new login."
             ) from error
-        return not outcome.duplicate and not outcome.transaction.events
+        if outcome.transaction.events:
+            return False
+        # When a leader is lost the command is sent again, and its own first copy may be recorded.
+        return not outcome.duplicate or getattr(outcome.transaction.command, "text", "") == ours
 
     async def open(self, source: str, terms: Terms) -> None:
         """Let the engine watch the connection. Raises Problem."""

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -16,8 +17,9 @@ from account_api.configuration import api_settings
 from account_api.security.shared_keys import SharedKeyStore
 from account_api.shared import EngineRecords
 from account_api.stream.peer import CLOSE_CREDENTIALS
-from engine.client import EngineClient
-from engine.core.commands import SetReferencePrice
+from account_api.stream.sessions import Sessions
+from engine.client import EngineClient, Outcome, Transaction
+from engine.core.commands import RecordRefusal, SetReferencePrice
 from engine.core.types import Origin
 from tests.api.stream.harness import Stream, running_stream, signed
 from tests.support import pace
@@ -33,6 +35,25 @@ async def machine(engine: EngineProcess, folder: Path) -> AsyncIterator[Stream]:
     )  # fmt: skip
     async with running_stream(engine, api=api) as stream:
         yield stream
+
+
+class Repeated:
+    """An engine to which the same signature came before, from this login or from another one."""
+
+    def __init__(self, own: bool) -> None:
+        self.own = own
+
+    async def submit(self, command: RecordRefusal) -> Outcome:
+        recorded = command if self.own else command._replace(text="another")
+        return Outcome(Transaction(1, 1, recorded, ()), True)
+
+
+@pytest.mark.parametrize("own", [True, False])
+async def test_a_login_that_was_sent_again_when_the_leader_was_lost_is_the_first(
+    own: bool,
+) -> None:
+    client: Any = Repeated(own)
+    assert await Sessions(client).first_login(Origin("api:alice")) is own
 
 
 async def test_a_login_counts_once_and_a_revocation_everywhere(
