@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 import pytest
@@ -70,10 +71,11 @@ def no_leader(document: dict[str, Any], outcome: str = "not_applied") -> bool:
     )
 
 
-def streamed(machine: Machine) -> ClientConnection:
+def streamed(machine: Machine) -> AbstractContextManager[ClientConnection]:
     """Connect to the stream of a machine."""
     stream = machine.settings.stream
-    return connect(f"ws://{stream.host}:{stream.port}/v1/stream", proxy=None)
+    url = f"ws://{stream.host}:{stream.port}/v1/stream"
+    return connect(url, proxy=None, open_timeout=pace.seconds(10))
 
 
 def logged_on(machine: Machine, comp_id: str, num: int = 1) -> RawFix:
@@ -94,9 +96,15 @@ def ordered(machine: Machine, name: str) -> Response:
         return client.request("POST", "/v1/orders", json.dumps(body).encode())
 
 
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as every:
+        yield every
+
+
 @pytest.mark.timeout(300)
 def test_while_nobody_leads_every_machine_says_so_in_time_and_goes_on_by_itself(
-    machines: Machines,
+    machines: Machines, stack: ExitStack
 ) -> None:
     desk = Desk(machines)
     for one in machines.every:
@@ -105,7 +113,7 @@ def test_while_nobody_leads_every_machine_says_so_in_time_and_goes_on_by_itself(
     here = next(one for one in machines.every if one is not leader)
     fix = logged_on(here, "ALICE")
     fix.logon(heartbeat=60)
-    streams = {key: streamed(here) for key in ("demo-alice-read", "")}
+    streams = {key: stack.enter_context(streamed(here)) for key in ("demo-alice-read", "")}
     assert asked(streams["demo-alice-read"], "login", token="demo-alice-read")["ok"] is True
     for one in machines.every:
         if one is not leader:
