@@ -17,7 +17,7 @@ $(error QUICKFIX is source or wheel, not $(QUICKFIX))
 endif
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 # Many tests wait most of the time, so that two processors have work for four.
-WORKERS ?= 4
+WORKERS ?= 3
 PYTEST_ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
