@@ -14,6 +14,7 @@ from engine.cluster.flusher import Flusher
 from engine.cluster.log import Size
 from engine.cluster.tenure import Leader
 from engine.cluster.watch import Terms, Watch
+from tests.support import pace
 from tests.support.waiting import until
 
 
@@ -28,7 +29,7 @@ class SlowJournal:
 
     def flush(self) -> int:
         self.entered.set()
-        assert self.may_end.wait(60)
+        assert self.may_end.wait(pace.seconds(30))
         return self.last_seq
 
 
@@ -104,7 +105,7 @@ def test_after_a_flush_that_failed_there_is_no_other() -> None:
     woken = threading.Event()
     flusher = Flusher(journal, woken.set)
     flusher.start()
-    assert woken.wait(60)
+    assert woken.wait(pace.seconds(30))
     flusher.close()
     assert flusher.failed is not None
     assert (flusher.flushed, journal.flushes) == (1, 2)
