@@ -26,7 +26,7 @@ from fix_gateway.market_data.service import MarketDataService, ServiceBounds
 from fix_gateway.quickfix_import import quickfix
 from fix_gateway.session.life import Hold, Phase
 from fix_gateway.session.sender import Sender
-from fix_gateway.session.session import Session
+from fix_gateway.session.session import STORING_WAIT_S, Session
 
 log = structlog.get_logger()
 
@@ -86,11 +86,14 @@ class OrderSessionReader:
                 return False
             if session.qf is None:
                 return False
+            alone = session.storing.acquire(timeout=STORING_WAIT_S)
             session.qf.setPersistMessages(False)
             try:
                 sent = self._sender.send(session, message, len(response.body))
             finally:
                 session.qf.setPersistMessages(True)
+                if alone:
+                    session.storing.release()
             if not sent:
                 session.store_failed()
             return sent

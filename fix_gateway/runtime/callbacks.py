@@ -28,7 +28,7 @@ from fix_gateway.runtime.guard import QUICKFIX_ERRORS, guarded
 from fix_gateway.runtime.outbox import Outbox
 from fix_gateway.session.life import Phase
 from fix_gateway.session.sender import Sender
-from fix_gateway.session.session import Clock, Session, Sessions
+from fix_gateway.session.session import STORING_WAIT_S, Clock, Session, Sessions
 from fix_gateway.session.throttle import Throttle, weight
 
 log = structlog.get_logger()
@@ -107,6 +107,8 @@ class Application(quickfix.Application):  # type: ignore[misc]
         self._clock = clock
         self._thread = 0
         self._resending: Session | None = None
+        self._looking: Session | None = None
+        """The session whose store QuickFIX is about to look into for a resend."""
         self._by_comp_id = sessions.by_comp_id
 
     @guarded
@@ -121,11 +123,13 @@ class Application(quickfix.Application):  # type: ignore[misc]
     @guarded
     def onLogout(self, session_id: quickfix.SessionID) -> None:
         """Take in that the session has ended, by a Logout or by the loss of its connection."""
+        self._looked()
         self._events.on_disconnect(self._sessions[session_id.toString()])
 
     @guarded
     def toAdmin(self, message: quickfix.Message, session_id: quickfix.SessionID) -> None:
         """Look at an admin message that goes out, and complete a Logon or a Reject of one."""
+        self._looked()
         session = self._sessions[session_id.toString()]
         session.logon_read()  # QuickFIX answers some Logons without asking us first.
         session.flow.sent_at = time.monotonic()
@@ -185,6 +189,7 @@ class Application(quickfix.Application):  # type: ignore[misc]
         """
         resending = self._resending
         if resending is not None and threading.get_ident() == self._thread:
+            self._looked()
             flow = resending.flow
             flow.sent_at = time.monotonic()
             flow.sent_bytes += _REPORT_BYTES
@@ -203,6 +208,7 @@ class Application(quickfix.Application):  # type: ignore[misc]
         flow = session.flow
         flow.received_at = time.monotonic()
         flow.messages += 1
+        self._looked()
         self._resending = None
         header = message.getHeader()
         msg_type = header.getField(35)
@@ -238,6 +244,16 @@ class Application(quickfix.Application):  # type: ignore[misc]
         if unread and not self._sender.has_read(session):
             log.warning("cut", session=session.comp_id, reason="asks again and reads nothing")
             session.cut()
+        # Of a session that stores nothing at the moment QuickFIX resends nothing: it fills the gap.
+        if session.storing.acquire(timeout=STORING_WAIT_S):
+            self._looking = session
+
+    def _looked(self) -> None:
+        """Let market data, which is not stored, go out again, once QuickFIX has looked."""
+        session = self._looking
+        if session is not None and threading.get_ident() == self._thread:
+            self._looking = None
+            session.storing.release()
 
     def _admit_logon(self, session: Session, message: quickfix.Message) -> None:
         """Let in only the Logon that the door has handed over.
@@ -268,6 +284,8 @@ class Application(quickfix.Application):  # type: ignore[misc]
         except Exception:
             log.exception("message_not_read")
             return
+        if self._looking is not None:
+            self._looked()
         self._resending = None
         session.confirms_reset = False
         if session.lost_from:

@@ -36,6 +36,8 @@ log = structlog.get_logger()
 
 GRACE_S_MAX: Final = 86_400
 ROOM_WITHOUT_END: Final = 1 << 62
+STORING_WAIT_S: Final = 1.0
+"""Longer than QuickFIX takes to look into a store, or market data to go out."""
 LEAVING_S: Final = 0.2
 """How much later than the next Logon the end of a session's last connection may be seen."""
 _TCP_INFO_BYTES: Final = 136
@@ -176,6 +178,9 @@ class Session:
         """The client is known to have everything up to here, ..."""
         self.recorded: Cursor = (0, 0, 0)
         """... and the engine knows it of this."""
+        self.storing = threading.Lock()
+        """Held while market data goes out, which is not stored, and while QuickFIX looks whether
+        what is asked for again was stored."""
         self.numbers_asked_at = self.recorded_at = 0.0
         """When the last block of numbers, and the last record of that, was asked for."""
         self.closed_elsewhere = threading.Event()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import subprocess
@@ -9,14 +10,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.client import queries
-from engine.core.commands import SetInstrumentStatus
-from engine.core.types import InstrumentStatus, Origin
+from engine.core.commands import NewOrder, SetInstrumentStatus
+from engine.core.types import InstrumentStatus, OrdType, Origin, Side, TimeInForce
 from tests.fix.processes import ROOT, Venue, logged_on
 from tests.fix.rawfix import Message, RawFix
 from tests.support import pace
@@ -329,6 +332,43 @@ def test_numbers_begin_at_1_whatever_the_logon_says_and_one_connection_is_enough
     stranger = RawFix(venue.address, "CAROL-MD")
     stranger.send("A", "98=0|108=30|553=carol|554=wrong|")
     assert stranger.closed() == b""
+
+
+def test_what_is_asked_for_again_comes_however_much_market_data_goes_out(
+    venue: MarketVenue,
+) -> None:
+    """What is not stored must not have QuickFIX take a report for one that was not."""
+    carol = logged_on(venue, "CAROL", reset=True)
+    carol.send("V", BOOK.format("c"))
+    carol.order("resent", 1, "0.01", "40")
+    number = carol.collect(1)[0]["34"]
+    ended = threading.Event()
+    with closing(venue.client()) as desk:
+
+        def churn() -> None:
+            for order in itertools.count():
+                if ended.is_set():
+                    return
+                desk.submit(
+                    NewOrder(
+                        Origin("api:bob"), "bob", f"churn-{order}", "BTC-USD", Side.BUY,
+                        OrdType.LIMIT, TimeInForce.GTC, 1000, price=1000 + order % 50,
+                    )
+                )  # fmt: skip
+
+        with ThreadPoolExecutor(1) as threads:
+            churning = threads.submit(churn)
+            try:
+                for _ in range(300):
+                    carol.send("2", f"7={number}|16={number}|")
+                    while (again := carol.receive())["35"] not in ("8", "4"):
+                        pass
+                    assert (again["35"], again["34"], again["43"]) == ("8", number, "Y")
+            finally:
+                ended.set()
+            churning.result()
+
+    carol.logout()
 
 
 def test_an_order_session_reads_the_market_where_it_may_and_nothing_of_it_is_stored(
