@@ -86,14 +86,14 @@ class OrderSessionReader:
                 return False
             if session.qf is None:
                 return False
-            alone = session.storing.acquire(timeout=STORING_WAIT_S)
+            alone = session.flow.storing.acquire(timeout=STORING_WAIT_S)
             session.qf.setPersistMessages(False)
             try:
                 sent = self._sender.send(session, message, len(response.body))
             finally:
                 session.qf.setPersistMessages(True)
                 if alone:
-                    session.storing.release()
+                    session.flow.storing.release()
             if not sent:
                 session.store_failed()
             return sent

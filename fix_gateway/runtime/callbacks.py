@@ -245,7 +245,7 @@ class Application(quickfix.Application):  # type: ignore[misc]
             log.warning("cut", session=session.comp_id, reason="asks again and reads nothing")
             session.cut()
         # Of a session that stores nothing at the moment QuickFIX resends nothing: it fills the gap.
-        if session.storing.acquire(timeout=STORING_WAIT_S):
+        if session.flow.storing.acquire(timeout=STORING_WAIT_S):
             self._looking = session
 
     def _looked(self) -> None:
@@ -253,7 +253,7 @@ class Application(quickfix.Application):  # type: ignore[misc]
         session = self._looking
         if session is not None and threading.get_ident() == self._thread:
             self._looking = None
-            session.storing.release()
+            session.flow.storing.release()
 
     def _admit_logon(self, session: Session, message: quickfix.Message) -> None:
         """Let in only the Logon that the door has handed over.

@@ -178,9 +178,6 @@ class Session:
         """The client is known to have everything up to here, ..."""
         self.recorded: Cursor = (0, 0, 0)
         """... and the engine knows it of this."""
-        self.storing = threading.Lock()
-        """Held while market data goes out, which is not stored, and while QuickFIX looks whether
-        what is asked for again was stored."""
         self.numbers_asked_at = self.recorded_at = 0.0
         """When the last block of numbers, and the last record of that, was asked for."""
         self.closed_elsewhere = threading.Event()
@@ -372,6 +369,9 @@ class Flow:
     """What goes out and comes in on a connection, and when; reset at each logon."""
 
     def __init__(self) -> None:
+        self.storing = threading.Lock()
+        """Held while market data goes out, which is not stored, and while QuickFIX looks whether
+        what is asked for again was stored."""
         self.reset(0.0)
 
     def reset(self, now: float) -> None:
