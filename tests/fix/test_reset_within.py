@@ -302,7 +302,8 @@ def test_a_signed_logon_begins_the_numbers_again_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.serial
-def test_a_thousand_resets_take_no_room(own_venue: Venue) -> None:
+@pytest.mark.parametrize("turns", [200, pytest.param(1_000, marks=pytest.mark.long)])
+def test_many_resets_take_no_room(own_venue: Venue, turns: int) -> None:
     venue = own_venue.start()
     assert venue.gateway is not None
     process = Path(f"/proc/{venue.gateway.popen.pid}")
@@ -320,7 +321,7 @@ def test_a_thousand_resets_take_no_room(own_venue: Venue) -> None:
     alice = RawFix(venue.address, "ALICE")
     alice.logon(reset=True)
     before = used()
-    for turn in range(1_000):
+    for turn in range(turns):
         begin_again(alice)
         alice.received.clear()
         if turn == 100:
